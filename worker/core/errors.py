@@ -1,0 +1,196 @@
+"""The error categories: what the caller does is decided by the class, never by the text.
+
+Adapters translate what libraries raise into these, in one visible table each, and keep the cause.
+Anything that is not one of them is a bug: the attempt ends and the supervisor decides.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Process exit codes (sysexits where one fits)."""
+
+    OK = 0
+    FAILED = 1  # a pipeline failed permanently
+    USAGE = 64
+    DATA = 65  # stopped by data quality, or an incompatible schema
+    UNAVAILABLE = 69  # source unavailable after retries
+    BUG = 70
+    IO = 74
+    BUSY = 75  # another instance holds the state, or owns a partition
+    PERMISSION = 77
+    CONFIG = 78
+
+
+class WorkerError(Exception):
+    """Something went wrong that has a name.
+
+    Args:
+        message: what happened, with the value found; the class docstring when omitted.
+        remedy: what the operator can do.
+        where: `file:line: key.path`, a partition, a file: the place to look at.
+    """
+
+    exit = Exit.FAILED
+    code = "error"
+
+    def __init__(self, message: str = "", *, remedy: str = "", where: str = "") -> None:
+        self.message = message or (self.__doc__ or "").strip().splitlines()[0]
+        self.remedy = remedy
+        self.where = where
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} ({self.remedy})" if self.remedy else text
+
+
+class ConfigError(WorkerError):
+    """The configuration is wrong; nothing was started."""
+
+    exit = Exit.CONFIG
+    code = "config"
+
+
+class TransientError(WorkerError):
+    """It may work later: retried, and parked when the retries are spent.
+
+    Args:
+        retry_after_s: how long the other side asked us to wait, if it did.
+    """
+
+    exit = Exit.UNAVAILABLE
+    code = "transient"
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None, remedy: str = "", where: str = "") -> None:
+        super().__init__(message, remedy=remedy, where=where)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(TransientError):
+    """The source asked for fewer requests: its gate pauses, no attempt is consumed."""
+
+    code = "rate_limited"
+
+
+class BadBody(TransientError):
+    """A body that is no valid document of its format."""
+
+    code = "bad_body"
+
+
+class Deferred(WorkerError):
+    """A gate or breaker is closed until `until` (monotonic seconds): put the work back, do not wait here."""
+
+    exit = Exit.UNAVAILABLE
+    code = "deferred"
+
+    def __init__(self, until: float, reason: str) -> None:
+        super().__init__(reason)
+        self.until = until
+
+
+class PermanentError(WorkerError):
+    """It will not work by trying again: the partition parks, others go on."""
+
+    code = "permanent"
+
+
+class AuthError(PermanentError):
+    """The source refused our credentials."""
+
+    exit = Exit.PERMISSION
+    code = "auth"
+
+
+class PaginationLoop(PermanentError):
+    """The source led back to a page of this pass that was already read."""
+
+    code = "pagination_loop"
+
+
+class CursorStuck(PermanentError):
+    """A page promised a next page but brought only records that were already known."""
+
+    code = "cursor_stuck"
+
+
+class CursorInvalid(PermanentError):
+    """The source refused the stored position."""
+
+    code = "cursor_invalid"
+
+
+class OrderViolation(PermanentError):
+    """A record is older than its predecessor although the source is declared ascending."""
+
+    exit = Exit.DATA
+    code = "order_violation"
+
+
+class RecordsMissing(PermanentError):
+    """The body has no records where the config says they are."""
+
+    exit = Exit.DATA
+    code = "records_missing"
+
+
+class TotalMismatch(PermanentError):
+    """The pass ended with fewer records than the source said it has."""
+
+    exit = Exit.DATA
+    code = "total_mismatch"
+
+
+class BoundaryFull(PermanentError):
+    """More boundary keys than the cap; deduplication would no longer be sure."""
+
+    code = "boundary_full"
+
+
+class Fenced(WorkerError):
+    """Another owner claimed a partition of this commit; nothing of it was published."""
+
+    exit = Exit.BUSY
+    code = "fenced"
+
+    def __init__(self, partitions: tuple[str, ...]) -> None:
+        super().__init__(f"partitions claimed by another owner: {', '.join(partitions)}")
+        self.partitions = partitions
+
+
+class StateBusy(WorkerError):
+    """Another instance holds the state."""
+
+    exit = Exit.BUSY
+    code = "state_busy"
+
+
+class StateError(WorkerError):
+    """The state cannot be used as it is."""
+
+    exit = Exit.IO
+    code = "state"
+
+
+class SinkUnavailable(TransientError):
+    """The output cannot be written now (no space, read-only, no inodes): pause and redo from the commit log."""
+
+    exit = Exit.IO
+    code = "sink_unavailable"
+
+
+class DurabilityLost(WorkerError):
+    """fsync failed: what was written since the last commit is void and is redone once."""
+
+    exit = Exit.IO
+    code = "durability_lost"
+
+
+class PublishConflict(WorkerError):
+    """A file of another content stands where a committed file must be published."""
+
+    exit = Exit.IO
+    code = "publish_conflict"

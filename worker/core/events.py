@@ -1,0 +1,157 @@
+"""What components say: one frozen dataclass an event, emitted once per page, batch or request, never per record.
+
+`telemetry/` turns them into log lines and metrics; components get a plain callable and know nothing of either.
+The event name in logs is derived from the class: `PageAccepted` is `page.accepted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from worker.core.model import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; `level` is the log level."""
+
+    level: ClassVar[str] = "info"
+
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    pipelines: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    exit_code: int
+    discarded: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStarted(Event):
+    pipeline: str
+    delivery: str
+    completeness: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineEnded(Event):
+    pipeline: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded(Event):
+    """One attempt of one request. `outcome` is `ok` or an error code."""
+
+    level: ClassVar[str] = "debug"
+    pipeline: str
+    partition: str
+    status: int
+    outcome: str
+    seconds: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRetried(Event):
+    level: ClassVar[str] = "warning"
+    pipeline: str
+    partition: str
+    attempt: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageAccepted(Event):
+    level: ClassVar[str] = "debug"
+    pipeline: str
+    partition: str
+    records: int
+    rejects: int
+    deduplicated: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassEnded(Event):
+    pipeline: str
+    partition: str
+    pass_no: int
+    received: int
+    completeness: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSeen(Event):
+    level: ClassVar[str] = "warning"
+    pipeline: str
+    partition: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionParked(Event):
+    level: ClassVar[str] = "error"
+    pipeline: str
+    partition: str
+    code: str
+    reason: str
+    reprobe_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged(Event):
+    level: ClassVar[str] = "warning"
+    target: str
+    state: str
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPublished(Event):
+    pipeline: str
+    seq: int
+    files: int
+    ledger: Ledger
+    size_bytes: int
+    seconds: float
+    lag_s: float
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed(Event):
+    level: ClassVar[str] = "error"
+    pipeline: str
+    code: str
+    reason: str
+    restart_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo(Event):
+    pipeline: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManyFiles(Event):
+    """A commit holds so many files that readers will suffer; partition_by or age is too fine."""
+
+    level: ClassVar[str] = "warning"
+    pipeline: str
+    seq: int
+    files: int
+    remedy: str = "coarsen sink.partition_by or raise sink.roll.age"

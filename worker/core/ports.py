@@ -1,0 +1,137 @@
+"""The seams: small Protocols that adapters implement and `build.py` wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from worker.core.model import Claim, Commit, Facts, FieldError, Json, PipelineState, StagedFile
+
+T = TypeVar("T")
+
+Steps = Generator[None, None, T]
+"""Work in slices: yields where the event loop may breathe, returns its result. Pure: exhaust it without a loop and get the same."""
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def monotonic(self) -> float: ...
+    def time(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Record `index` of the given list is not what the schema says."""
+
+    index: int
+    code: str
+    errors: tuple[FieldError, ...]
+
+
+class InvalidRecord(Exception):
+    """One record is not what the schema says (raised by Plan.one, caught by the decoder: it becomes a Reject)."""
+
+    def __init__(self, code: str, errors: tuple[FieldError, ...]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
+
+
+class Plan(Protocol):
+    """A compiled schema. Pure and shared; all methods are called on the event loop with at most 2,000 records."""
+
+    fingerprint: str  # 16 hex digits, CRC-64-AVRO of the canonical form
+    schema_json: str  # what goes into `avro.schema` of a file
+
+    @property
+    def record_type(self) -> Any:
+        """The msgspec type of one JSON record, to embed in a page envelope: `list[plan.record_type]`."""
+
+    def finish(self, records: list[Any]) -> list[Invalid]:
+        """Completes validation of typed records in place (text times to ints, what the type could not say); returns the invalid ones."""
+
+    def one(self, raw: bytes) -> Any:
+        """Decodes and finishes one record from JSON bytes, slowly; raises InvalidRecord with all field errors."""
+
+    def encode(self, records: Sequence[Any]) -> bytes:
+        """Concatenated Avro datums of finished records."""
+
+    def getter(self, field: str) -> Callable[[Any], Any]:
+        """Reads a top-level field of a finished record as the value between stages; KeyError for an unknown field."""
+
+    def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
+        """Reads a path of JSON names of an *unfinished* typed record as it was received; MISSING when absent.
+        The first name must be a field or one of the `extra` names given to compile_plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The pass goes on at this position."""
+
+    position: Json
+    token: Json = None  # what the loop guard remembers; None = this style has none, compare bodies
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The style itself sees no next page."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How a position changes the request: `url` replaces it (verbatim), the rest is added."""
+
+    url: str | None = None
+    params: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    body: Mapping[str, Json] | None = None  # dotted path -> value
+
+
+class Pagination(Protocol):
+    """One pagination style: pure, decides only where the next page is. See sources/pagination/."""
+
+    body_paths: tuple[str, ...]  # facts this style needs from the body
+    last_paths: tuple[str, ...]  # and from the last record
+    numbered: bool  # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes shift it
+
+    def first(self) -> Json:
+        """Position of the first page of a pass."""
+
+    def address(self, position: Json) -> Address:
+        """How to ask for the page at `position`."""
+
+    def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
+        """Where the page after this one is. Raises PermanentError when what it found cannot be a position."""
+
+    def ahead(self, position: Json, stride: int, pages: int) -> Json | None:
+        """Guess of the position `pages` after `position` if each page brings `stride` records; None = cannot guess."""
+
+
+class CommitLog(Protocol):
+    """The store of truth. Synchronous: called from the pipeline's one IO thread. Raises StateError."""
+
+    def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
+        """At the start of each attempt: the state, created with a new lineage when there is none."""
+
+    def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
+        """Takes ownership: epoch += 1 for each partition, in one transaction; new partitions start with an empty cursor."""
+
+    def commit(self, commit: Commit) -> None:
+        """The commit point, one durable transaction. Raises Fenced (nothing changed) when any partition has another epoch or seq."""
+
+    def mark_published(self, pipeline: str, seq: int) -> None:
+        """All files of this commit and of those before it stand at their final names."""
+
+
+class Sink(Protocol):
+    """Where chunks go. `write` may flush; `seal` returns durable files; nothing is visible before `publish`."""
+
+    def write(self, chunk: Any) -> None: ...
+    def seal(self) -> tuple[StagedFile, ...]: ...
+    def publish(self, files: Sequence[StagedFile]) -> None: ...
+    def discard(self) -> None: ...
