@@ -115,6 +115,7 @@ class Facts:
         keys: 16-byte identity of each received record in order; empty when not configured.
         digest: 16-byte hash of the body.
         size_bytes: length of the decoded body.
+        url: where the page came from, to resolve relative links.
     """
 
     count: int
@@ -124,6 +125,7 @@ class Facts:
     keys: list[bytes] = field(default_factory=list)
     digest: bytes = b""
     size_bytes: int = 0
+    url: str = ""
 
 
 @dataclass(slots=True)

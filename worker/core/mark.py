@@ -1,0 +1,109 @@
+"""Incremental values: from what a source sends to something comparable, and back to what it wants to be asked.
+
+Instants compare as instants, not as text: their comparable form is microseconds since 1970 (int),
+which covers the years 1 to 9999 in 64 bits. Finer digits go into the record's identity instead (`residue`),
+so that two versions of a record within one microsecond are not taken for one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from worker.core.errors import ConfigError
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+MICROS: Final = 1_000_000
+_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)")
+
+Comparable = int | str
+
+
+def _instant(value: Any) -> tuple[int, int]:
+    """RFC 3339 with zone -> (microseconds, nanosecond residue 0..999)."""
+    match = _RFC3339.fullmatch(value)
+    if match is None:
+        raise ValueError("not RFC 3339 with a zone")
+    date, time, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(f"{date}T{time}{'+00:00' if zone in 'Zz' else zone}")
+    nanos = int((fraction or "").ljust(9, "0") or 0)
+    return (moment - EPOCH) // MICROSECOND + nanos // 1000, nanos % 1000
+
+
+def _number(scale: int) -> Callable[[Any], tuple[int, int]]:
+    def parse(value: Any) -> tuple[int, int]:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("not a number")
+        return int(value * scale) if isinstance(value, float) else int(value) * scale, 0
+
+    return parse
+
+
+def _string(value: Any) -> tuple[str, int]:
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    return value, 0
+
+
+def _pattern(pattern: str, zone: ZoneInfo) -> Callable[[Any], tuple[int, int]]:
+    def parse(value: Any) -> tuple[int, int]:
+        moment = datetime.strptime(value, pattern)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return (moment - EPOCH) // MICROSECOND, 0
+
+    return parse
+
+
+_SCALES: Final = {"epoch_s": MICROS, "epoch_ms": 1000, "epoch_us": 1}
+
+
+def _rfc3339_text(micros: int) -> str:
+    moment = EPOCH + timedelta(microseconds=micros)
+    return moment.isoformat(timespec="microseconds" if micros % MICROS else "seconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkFormat:
+    """How incremental values are written by the source (`record`) and asked for (`param`).
+
+    Either is `rfc3339 | epoch_s | epoch_ms | epoch_us | int | string` or a strptime pattern, read in `zone`.
+    """
+
+    record: str = "rfc3339"
+    param: str = ""
+    zone: str = "UTC"
+
+    @property
+    def is_instant(self) -> bool:
+        return self.record not in ("int", "string")
+
+    def parser(self) -> Callable[[Any], tuple[Comparable, int]]:
+        """value -> (comparable, residue); raises ValueError or TypeError for what is no such value."""
+        if self.record == "rfc3339":
+            return _instant
+        if self.record in _SCALES:
+            return _number(_SCALES[self.record])
+        if self.record == "int":
+            return _number(1)
+        if self.record == "string":
+            return _string
+        if "%" not in self.record:
+            raise ConfigError(f"incremental.format {self.record!r} is neither a known format nor a strptime pattern")
+        return _pattern(self.record, ZoneInfo(self.zone))
+
+    def text(self, mark: Comparable) -> str:
+        """The mark as the source wants it; finer digits than the format has are dropped (round down)."""
+        style = self.param or self.record
+        if isinstance(mark, str) or style in ("int", "string"):
+            return str(mark)
+        if style == "rfc3339":
+            return _rfc3339_text(mark)
+        if style in _SCALES:
+            return str(mark // _SCALES[style])
+        return (EPOCH + timedelta(microseconds=mark)).astimezone(ZoneInfo(self.zone)).strftime(style)

@@ -1,0 +1,117 @@
+"""What pagination styles share: where a value is read from, where it is written to, and what ends a pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urljoin
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from worker.core.errors import PermanentError
+from worker.core.model import MISSING, Facts, Json
+from worker.core.ports import Address
+
+_TEMPLATE_EXPRESSION: Final = re.compile(r"\{[^{}]*\}")
+
+
+class StyleModel(BaseModel):
+    """Base of the style configs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class _OneOf(StyleModel):
+    @model_validator(mode="after")
+    def _exactly_one(self) -> _OneOf:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            allowed = ", ".join(type(self).model_fields)
+            raise ValueError(f"exactly one of {allowed} is needed, found {', '.join(given) or 'none'}")
+        return self
+
+
+class Locator(_OneOf):
+    """Where a response says something."""
+
+    body: str | None = Field(None, description="JMESPath into the body")
+    header: str | None = Field(None, description="name of a response header")
+
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        return (self.body,) if self.body is not None else ()
+
+    def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
+        """The value, MISSING when it is not there."""
+        if self.body is not None:
+            return facts.body.get(self.body, MISSING)
+        return headers.get(self.header or "", MISSING)
+
+
+class TokenLocator(_OneOf):
+    """Where a response says which page is next."""
+
+    body: str | None = Field(None, description="JMESPath into the body")
+    header: str | None = Field(None, description="name of a response header")
+    last_record: str | None = Field(None, description="JMESPath into the last record of the page")
+
+    def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
+        if self.last_record is not None:
+            return facts.last.get(self.last_record, MISSING)
+        if self.body is not None:
+            return facts.body.get(self.body, MISSING)
+        return headers.get(self.header or "", MISSING)
+
+
+class Target(_OneOf):
+    """Where a request carries a value."""
+
+    param: str | None = Field(None, description="query parameter")
+    header: str | None = Field(None, description="request header")
+    body: str | None = Field(None, description="dotted path in the JSON body, created when missing")
+
+    def address(self, value: Json) -> Address:
+        if self.param is not None:
+            return Address(params={self.param: as_text(value)})
+        if self.header is not None:
+            return Address(headers={self.header: as_text(value)})
+        return Address(body={self.body or "": value})
+
+
+def as_text(value: Json) -> str:
+    """A token as query or header text: JSON for what is not plain."""
+    if isinstance(value, str):
+        return value
+    if value is True:
+        return "true"
+    if isinstance(value, int | float):
+        return str(value)
+    import orjson  # only structured tokens need it
+
+    return orjson.dumps(value).decode()
+
+
+def is_end(token: Any) -> bool:
+    """End tokens are null, absent, empty text and false; 0 is a token."""
+    return token is MISSING or token is None or token is False or token == ""
+
+
+def as_count(value: Any, what: str) -> int | None:
+    """A count said by the source, from JSON or header text; None when it said nothing."""
+    if value is MISSING or value is None or value == "":
+        return None
+    try:
+        count = int(value)
+    except (TypeError, ValueError):
+        count = -1
+    if count < 0 or isinstance(value, bool):
+        raise PermanentError(f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number")
+    return count
+
+
+def resolve(url: str, link: Any) -> str:
+    """An absolute URL from a link: relative ones against the page's, RFC 6570 expressions expanded with nothing defined."""
+    if not isinstance(link, str):
+        raise PermanentError(f"the next link is {type(link).__name__}, text is needed", remedy="use pagination type cursor for tokens")
+    return urljoin(url, _TEMPLATE_EXPRESSION.sub("", link))

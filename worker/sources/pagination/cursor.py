@@ -1,0 +1,52 @@
+"""`cursor`: the response names a token that the next request carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from worker.core.model import Facts, Json
+from worker.core.ports import Address, End, Next
+from worker.sources.pagination.common import Locator, StyleModel, Target, TokenLocator, is_end
+
+
+class Config(StyleModel):
+    """Carry a token from page to page."""
+
+    type: Literal["cursor"]
+    from_: TokenLocator = Field(alias="from", description="where the token of the next page is")
+    to: Target = Field(description="where the request carries it")
+    repeat: Literal["fail", "allow"] = Field("fail", description="allow: the same token every time (scroll ids); bodies are compared instead")
+    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+
+class Token:
+    """Positions are tokens: any JSON value."""
+
+    numbered = False
+
+    def __init__(self, source: TokenLocator, target: Target, *, repeats: bool) -> None:
+        self._source, self._target, self._repeats = source, target, repeats
+        self.body_paths = (source.body,) if source.body is not None else ()
+        self.last_paths = (source.last_record,) if source.last_record is not None else ()
+
+    def first(self) -> Json:
+        return None
+
+    def address(self, position: Json) -> Address:
+        return Address() if position is None else self._target.address(position["token"])
+
+    def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
+        token = self._source.read(facts, headers)
+        if is_end(token):
+            return End("no next token")
+        return Next({"token": token}, token=None if self._repeats else token)
+
+    def ahead(self, position: Json, stride: int, pages: int) -> None:
+        return None
+
+
+def build(config: Config) -> Token:
+    return Token(config.from_, config.to, repeats=config.repeat == "allow")

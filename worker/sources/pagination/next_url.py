@@ -1,0 +1,58 @@
+"""`next_url`: the body or a header holds the URL of the next page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from worker.core.model import MISSING, Facts, Json
+from worker.core.ports import Address, End, Next
+from worker.sources.pagination.common import Locator, StyleModel, is_end, resolve
+
+
+class Config(StyleModel):
+    """Follow a URL that the response names."""
+
+    type: Literal["next_url"]
+    path: str | None = Field(None, description="JMESPath of the URL in the body")
+    header: str | None = Field(None, description="response header that holds the URL")
+    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Config:
+        if (self.path is None) == (self.header is None):
+            raise ValueError("exactly one of path, header is needed")
+        return self
+
+
+class NextUrl:
+    """Positions are URLs, followed verbatim."""
+
+    last_paths = ()
+    numbered = False
+
+    def __init__(self, path: str | None, header: str | None) -> None:
+        self._path, self._header = path, header
+        self.body_paths = (path,) if path is not None else ()
+
+    def first(self) -> Json:
+        return None
+
+    def address(self, position: Json) -> Address:
+        return Address() if position is None else Address(url=position["url"])
+
+    def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
+        link = facts.body.get(self._path, MISSING) if self._path is not None else headers.get(self._header or "", MISSING)
+        if is_end(link):
+            return End("no next url")
+        url = resolve(facts.url, link)
+        return Next({"url": url}, token=url)
+
+    def ahead(self, position: Json, stride: int, pages: int) -> None:
+        return None
+
+
+def build(config: Config) -> NextUrl:
+    return NextUrl(config.path, config.header)

@@ -1,0 +1,43 @@
+"""`none`: one response holds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from worker.core.model import Facts, Json
+from worker.core.ports import Address, End
+from worker.sources.pagination.common import Locator, StyleModel
+
+
+class Config(StyleModel):
+    """No pagination: one request a pass."""
+
+    type: Literal["none"]
+    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+
+class Single:
+    """One page, then the end."""
+
+    body_paths = ()
+    last_paths = ()
+    numbered = False
+
+    def first(self) -> Json:
+        return None
+
+    def address(self, position: Json) -> Address:
+        return Address()
+
+    def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> End:
+        return End("single page")
+
+    def ahead(self, position: Json, stride: int, pages: int) -> None:
+        return None
+
+
+def build(config: Config) -> Single:
+    return Single()

@@ -1,0 +1,68 @@
+"""`page`: pages are numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from worker.core.model import Facts, Json
+from worker.core.ports import Address, End, Next
+from worker.sources.pagination.common import Locator, StyleModel, Target, as_count
+
+
+class Config(StyleModel):
+    """Ask for page 1, 2, 3 ..."""
+
+    type: Literal["page"]
+    param: str | None = Field(None, description="query parameter of the page number")
+    to: Target | None = Field(None, description="where else the number goes, for example the body of a POST")
+    start: int = Field(1, ge=0, description="number of the first page")
+    size_param: str | None = Field(None, description="query parameter of the page size")
+    size: int | None = Field(None, gt=0, description="records a page to ask for; the source may send fewer")
+    total_pages: Locator | None = Field(None, description="where the source says how many pages there are")
+    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Config:
+        if (self.param is None) == (self.to is None):
+            raise ValueError("exactly one of param, to is needed")
+        if (self.size_param is None) != (self.size is None):
+            raise ValueError("size_param and size go together")
+        return self
+
+
+class Numbered:
+    """Positions are page numbers."""
+
+    last_paths = ()
+    numbered = True
+
+    def __init__(self, config: Config) -> None:
+        self._target = config.to or Target(param=config.param)
+        self._start = config.start
+        self._size = {config.size_param: str(config.size)} if config.size_param else {}
+        self._total_pages = config.total_pages
+        self.body_paths = config.total_pages.body_paths if config.total_pages else ()
+
+    def first(self) -> Json:
+        return {"page": self._start}
+
+    def address(self, position: Json) -> Address:
+        at = self._target.address(position["page"])
+        return Address(params={**self._size, **(at.params or {})}, headers=at.headers, body=at.body)
+
+    def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
+        if self._total_pages is not None:
+            pages = as_count(self._total_pages.read(facts, headers), "pagination.total_pages")
+            if pages is not None and position["page"] - self._start + 1 >= pages:
+                return End("last page")
+        return Next({"page": position["page"] + 1})
+
+    def ahead(self, position: Json, stride: int, pages: int) -> Json:
+        return {"page": position["page"] + pages}
+
+
+def build(config: Config) -> Numbered:
+    return Numbered(config)
