@@ -1,0 +1,485 @@
+"""The planner of one partition: which page to ask for next, and what an answer means. Pure.
+
+Rule 1: all decisions about pages, passes, marks and duplicates are made here, in order, on the *head* page.
+Rule 2: pages fetched ahead are guesses. They wait in a buffer until the head reaches exactly their position;
+        when it goes elsewhere, all of them are thrown away and planned again.
+Rule 3: nothing here has happened until the `Accepted` it returned is committed; a planner is rebuilt from the commit log.
+
+    next(now)  -> Fetch | Wait | Done | None       None: busy, something is in flight
+    accept(fetch, reply, now) -> [Accepted, ...]   raises PermanentError: the head page was refused, nothing moved
+    drop(fetch)                                    a fetch that failed; the head will be asked for again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from worker.core.errors import BoundaryFull, CursorStuck, OrderViolation, PaginationLoop, PermanentError, TotalMismatch
+from worker.core.mark import Comparable, MarkFormat
+from worker.core.model import MISSING, BoundaryKey, Claim, Cursor, Decoded, Facts, FieldError, Json, Ledger, Progress, Reject
+from worker.core.ports import Address, End, Next, Pagination
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementalSpec:
+    """How a source is read incrementally; `order` is ascending, descending or any."""
+
+    field: str
+    format: MarkFormat = MarkFormat()
+    initial: Json = None
+    overlap_s: float = 0.0
+    order: str = "ascending"
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpec:
+    """Rules that end a pass, besides the style's own end."""
+
+    empty_page: bool = True
+    short_page: int | None = None  # a page of fewer records than this
+    max_pages: int = 100_000
+    when: Callable[[Facts], bool] = lambda facts: False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSpec:
+    """What the planner of each partition of a source has in common."""
+
+    style: Pagination
+    stop: StopSpec = StopSpec()
+    incremental: IncrementalSpec | None = None
+    total: Callable[[Facts, Mapping[str, str]], int | None] = lambda facts, headers: None
+    counts_distinct: bool = False  # a total and a key are configured: the total is compared with distinct records
+    every_s: float | None = None
+    jitter: Callable[[], float] = lambda: 0.0
+    once: bool = False
+    depth: int = 1
+    boundary_cap: int = 1_000_000
+    strip: Callable[[str], str] = lambda url: url  # takes credentials out of a URL that is going to be stored
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A page to ask for: where, and from which bound of the pass."""
+
+    position: Json
+    address: Address
+    since: Json
+    speculative: bool
+    first: bool
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that was understood. `decoded` is None for an answer without a document (204, 304, `empty`)."""
+
+    decoded: Decoded | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stop: str = ""  # a status stop rule applies
+
+
+@dataclass(frozen=True, slots=True)
+class PassEnd:
+    number: int
+    received: int
+    reason: str
+    completeness: str
+
+
+@dataclass(slots=True)
+class Accepted:
+    """A page taken in order: what to shape, and what changes when it is committed."""
+
+    decoded: Decoded
+    position: Json
+    group: int
+    progress: Progress
+    ledger: Ledger
+    pass_end: PassEnd | None = None
+    drift: str = ""
+
+
+class PartitionPlanner:
+    """See the module. `claim` is where the commit log says the partition stands."""
+
+    def __init__(self, spec: PlanSpec, claim: Claim) -> None:
+        self.partition = claim.partition
+        self._spec = spec
+        self._style = spec.style
+        self._cursor = claim.cursor
+        self._boundary: set[BoundaryKey] = set(claim.boundary)
+        self._tokens: set[bytes] = set(claim.tokens)
+        self._parse = spec.incremental.format.parser() if spec.incremental else None
+        self._generation = 0
+        self._flying: dict[bytes, Fetch] = {}
+        self._buffer: dict[bytes, tuple[Fetch, Reply]] = {}
+        self._stride = 0
+        self._ahead_allowed = True
+        self._fell_back = False
+        self._clear_tokens = False
+        self._drifted = False
+        self._due: float | None = None
+        self._passes = 0
+
+    def __repr__(self) -> str:
+        return f"<PartitionPlanner {self.partition} pass={self._cursor.pass_no} flying={len(self._flying)} buffered={len(self._buffer)}>"
+
+    @property
+    def cursor(self) -> Cursor:
+        return self._cursor
+
+    @property
+    def speculating(self) -> bool:
+        """Pages fetched ahead wait for the head: the head must be admitted, or they would wait for ever."""
+        return bool(self._buffer) or any(fetch.speculative for fetch in self._flying.values())
+
+    # -- what to ask for ------------------------------------------------------------------------------------------
+
+    def next(self, now: float) -> Fetch | Wait | Done | None:
+        """The next thing to do; see the module."""
+        if self._cursor.complete:
+            return Done("read once and complete")
+        if self._cursor.position is None and self._passes:
+            if self._spec.once or self._spec.every_s is None:
+                return Done("pass complete")
+            if self._due is not None and now < self._due:
+                return Wait(self._due)
+        place = self._place()
+        if (key := _key(place["at"])) not in self._flying and key not in self._buffer:
+            if self._spec.every_s is not None and place["pages"] == 0:
+                self._due = now + self._spec.every_s + self._spec.jitter()
+            return self._launch(place["at"], place, speculative=False)
+        return self._guess(place)
+
+    def _guess(self, place: dict[str, Any]) -> Fetch | None:
+        if not (self._style.numbered and self._stride and self._ahead_allowed):
+            return None
+        for pages in range(1, self._spec.depth):
+            if self._cursor.total is not None and self._cursor.received + pages * self._stride >= self._cursor.total:
+                return None
+            position = self._style.ahead(place["at"], self._stride, pages)
+            if position is None:
+                return None
+            if (key := _key(position)) not in self._flying and key not in self._buffer:
+                return self._launch(position, place, speculative=True)
+        return None
+
+    def _launch(self, position: Json, place: dict[str, Any], *, speculative: bool) -> Fetch:
+        first = place["pages"] == 0 and not speculative
+        fetch = Fetch(position, self._style.address(position), place["since"], speculative, first, self._generation)
+        self._flying[_key(position)] = fetch
+        return fetch
+
+    def _place(self) -> dict[str, Any]:
+        """Where the head of the pass in progress stands, as the cursor keeps it."""
+        if self._cursor.position is not None:
+            return dict(self._cursor.position)
+        return {"since": self._since(), "at": self._style.first(), "pages": 0, "fresh": False}
+
+    def _since(self) -> Json:
+        """The lower bound of a new pass as the source wants it; it stays the same for the whole pass."""
+        incremental = self._spec.incremental
+        if incremental is None:
+            return None
+        if self._cursor.mark is None:
+            return incremental.initial
+        return incremental.format.text(self._below(self._cursor.mark))
+
+    def _below(self, mark: Comparable) -> Comparable:
+        incremental = self._spec.incremental
+        if isinstance(mark, str) or incremental is None or not incremental.format.is_instant:
+            return mark
+        return mark - round(incremental.overlap_s * 1_000_000)
+
+    # -- what an answer means -------------------------------------------------------------------------------------
+
+    def drop(self, fetch: Fetch) -> None:
+        """The fetch brought nothing. A failed guess stops guessing until the head has moved."""
+        if self._flying.get(_key(fetch.position)) is fetch:
+            del self._flying[_key(fetch.position)]
+            if fetch.speculative:
+                self._ahead_allowed = False
+
+    def fall_back(self) -> bool:
+        """The source refused the position of the pass. Start the pass again at the mark, if that loses nothing.
+
+        Only ascending sources have a mark that is true in the middle of a pass; once a pass, or it would go in circles.
+        """
+        incremental = self._spec.incremental
+        if incremental is None or incremental.order != "ascending" or self._fell_back or self._cursor.position is None:
+            return False
+        self._fell_back = True
+        self._cursor = self._cursor.evolve(position=None, snapshot_mark=None, received=0, total=None)
+        self._tokens.clear()
+        self._clear_tokens = True
+        self._discard_guesses()
+        return True
+
+    def accept(self, fetch: Fetch, reply: Reply, now: float) -> list[Accepted]:
+        """Takes the answer, and every buffered one whose turn has come."""
+        key = _key(fetch.position)
+        if self._flying.get(key) is not fetch:
+            return []  # thrown away while it was in flight
+        del self._flying[key]
+        if key != _key(self._place()["at"]):
+            self._buffer[key] = (fetch, reply)
+            return []
+        accepted = []
+        while True:
+            taken = self._take(reply, now)
+            accepted.append(taken)
+            head = _key(self._place()["at"])
+            if taken.pass_end is not None:
+                self._discard_guesses()
+                return accepted
+            if head in self._buffer:
+                fetch, reply = self._buffer.pop(head)
+                continue
+            if (self._buffer or self._flying) and head not in self._flying:
+                self._discard_guesses()
+            return accepted
+
+    def _discard_guesses(self) -> None:
+        self._generation += 1
+        self._buffer.clear()
+        self._flying.clear()
+
+    def _take(self, reply: Reply, now: float) -> Accepted:
+        """Accepts the head page. Everything is checked before anything changes."""
+        decoded = reply.decoded or Decoded([], None, [], Facts(0))
+        facts, place = decoded.facts, self._place()
+        total, drift = self._total(facts, reply)
+        distinct, new_keys = self._distinct(facts)
+        received = self._cursor.received + distinct
+        following = self._style.after(place["at"], facts, reply.headers)
+        ended = self._ended(following, reply, facts, place, received, total)
+        token = None if ended else self._guarded(following, facts)
+        known = self._known(decoded)
+        fresh = place["fresh"] or known.fresh
+        if total is not None and received > total:
+            drift = f"{received} records received, the source said {total}"
+        self._drifted = self._drifted or bool(drift)
+        if ended and isinstance(following, Next) and not fresh and received and self._spec.incremental is not None:
+            raise CursorStuck(where=self.partition, remedy="the bound of the pass does not move: check incremental.field and its format")
+        if ended and total is not None and received < total:
+            raise TotalMismatch(f"the pass ended with {received} of {total} records", where=self.partition, remedy="check pagination and stop rules")
+        if ended.startswith("max_pages") and not self._moves_with_commits:
+            raise PermanentError(f"more than stop.max_pages = {self._spec.stop.max_pages} pages in a pass", remedy="raise stop.max_pages")
+        snapshot = known.highest if known.highest is not None else self._cursor.snapshot_mark
+        cursor = self._cursor.evolve(received=received, total=total, snapshot_mark=snapshot)
+        if self._moves_with_commits or ended:
+            cursor = cursor.evolve(mark=_highest(cursor.mark, snapshot))
+        pass_end = None
+        if ended:
+            pass_end = PassEnd(cursor.pass_no, received, ended, self._completeness(total, received))
+            cursor = self._closed(cursor)
+        elif isinstance(following, Next):
+            position = following.position
+            if isinstance(position, dict) and "url" in position:
+                position = {**position, "url": self._spec.strip(position["url"])}
+            cursor = cursor.evolve(position={"since": place["since"], "at": position, "pages": place["pages"] + 1, "fresh": fresh})
+        progress = self._remember(cursor, known.keys | new_keys, token, bool(pass_end))
+        rejects = [*decoded.rejects, *known.rejects]
+        kept, indices = _without(decoded, known.dropped)
+        if facts.count:
+            self._stride = facts.count
+        self._ahead_allowed = True
+        ledger = Ledger(received=facts.count, deduplicated=known.duplicates, dead_lettered=len(rejects))
+        return Accepted(Decoded(kept, indices, rejects, facts), place["at"], self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
+
+    def _cursor_pass(self, pass_end: PassEnd | None) -> int:
+        return pass_end.number if pass_end else self._cursor.pass_no
+
+    @property
+    def _moves_with_commits(self) -> bool:
+        return self._spec.incremental is not None and self._spec.incremental.order == "ascending"
+
+    def _total(self, facts: Facts, reply: Reply) -> tuple[int | None, str]:
+        said = self._spec.total(facts, reply.headers)
+        known = self._cursor.total
+        if said is None or known is None or said == known:
+            return (known if said is None else said), ""
+        return said, f"the total changed within the pass from {known} to {said}"
+
+    def _distinct(self, facts: Facts) -> tuple[int, set[BoundaryKey]]:
+        """How many records of the page are new to the pass, where a total is compared and no mark remembers keys anyway."""
+        if not self._spec.counts_distinct or self._spec.incremental is not None:
+            return facts.count, set()
+        keys = {(self._cursor.pass_no, key) for key in facts.keys} - self._boundary
+        return len(keys), keys
+
+    def _ended(self, following: Next | End, reply: Reply, facts: Facts, place: dict[str, Any], received: int, total: int | None) -> str:
+        """Why the pass ends here, or empty. Rules combine with or; a style's own end always counts."""
+        stop = self._spec.stop
+        if isinstance(following, End):
+            return following.reason
+        if reply.stop:
+            return reply.stop
+        more_to_come = total is not None and received < total
+        if self._style.numbered and total is not None and received >= total:
+            return "total reached"
+        if self._style.numbered and stop.empty_page and facts.count == 0 and not more_to_come:
+            return "empty page"
+        if stop.short_page is not None and facts.count < stop.short_page and not more_to_come:
+            return "short page"
+        if stop.when(facts):
+            return "stop.when"
+        if place["pages"] + 1 >= stop.max_pages:
+            return f"max_pages {stop.max_pages}"
+        return ""
+
+    def _guarded(self, following: Next | End, facts: Facts) -> bytes:
+        """The hash that the loop guard remembers of this page; raises PaginationLoop when it is known."""
+        token = following.token if isinstance(following, Next) else None
+        remembered = _digest(token) if token is not None else facts.digest
+        if remembered in self._tokens:
+            what = f"the token {str(token)[:80]!r}" if token is not None else "the body of this page"
+            raise PaginationLoop(
+                f"{what} came before in this pass", where=self.partition, remedy="the source repeats itself: check pagination; scroll ids need repeat: allow"
+            )
+        return remembered
+
+    def _known(self, decoded: Decoded) -> _Known:
+        """Sorts the received records of the page into new, duplicate and without a usable incremental value."""
+        incremental = self._spec.incremental
+        known = _Known(fresh=decoded.facts.count > 0 and incremental is None)
+        if incremental is None or self._parse is None:
+            return known
+        ascending = incremental.order == "ascending"
+        highest = self._cursor.snapshot_mark
+        rejected = {reject.index for reject in decoded.rejects}
+        boundary, parse, facts = self._boundary, self._parse, decoded.facts
+        for index, (value, key) in enumerate(zip(facts.values, facts.keys, strict=True)):
+            try:
+                comparable, residue = parse(value)
+            except (ValueError, TypeError, OverflowError):
+                if index not in rejected:
+                    known.dropped.add(index)
+                    known.rejects.append(_unusable(incremental, index, value))
+                continue
+            if residue:
+                key = blake2b(key + residue.to_bytes(2), digest_size=16).digest()
+            if ascending and highest is not None and comparable < highest:  # type: ignore[operator]  # one value type a source
+                raise OrderViolation(
+                    f"record {index} has {incremental.field} = {value!r}, below its predecessor",
+                    where=self.partition,
+                    remedy="sort the source by it, or set source.incremental.order: any",
+                )
+            highest = _highest(highest, comparable)
+            pair = (comparable, key)
+            if pair in boundary or pair in known.keys:
+                if index not in rejected:
+                    known.dropped.add(index)
+                    known.duplicates += 1
+                else:
+                    known.repeated.add(index)
+            else:
+                known.keys.add(pair)
+                known.fresh = True
+        known.highest = highest
+        if known.repeated:  # a reject seen again is a duplicate too, not a second dead letter
+            known.duplicates += len(known.repeated)
+            decoded.rejects[:] = [reject for reject in decoded.rejects if reject.index not in known.repeated]
+        return known
+
+    def _closed(self, cursor: Cursor) -> Cursor:
+        """The cursor behind a finished pass."""
+        self._passes += 1
+        self._fell_back = False
+        self._drifted = False
+        again = self._spec.incremental is not None or self._spec.every_s is not None
+        if not again:
+            return cursor.evolve(position=None, complete=True)
+        return cursor.evolve(pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None)
+
+    def _remember(self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, pass_ended: bool) -> Progress:
+        """Updates the memory for duplicates and loops, and returns the same change as a difference."""
+        floor = self._floor(cursor)
+        if floor is not None:
+            keys = {key for key in keys if key[0] >= floor}  # type: ignore[operator]  # one value type a source
+            if self._boundary:
+                self._boundary = {key for key in self._boundary if key[0] >= floor}  # type: ignore[operator]
+        self._boundary |= keys
+        if len(self._boundary) > self._spec.boundary_cap:
+            raise BoundaryFull(
+                f"{len(self._boundary)} boundary keys, at most {self._spec.boundary_cap} are kept", remedy="shorten incremental.overlap or raise source.boundary_cap"
+            )
+        cleared, self._clear_tokens = self._clear_tokens or pass_ended, False
+        if pass_ended:
+            self._tokens.clear()
+        added = () if token is None or pass_ended else (token,)
+        self._tokens.update(added)
+        self._cursor = cursor
+        return Progress(cursor, tuple(sorted(keys)), floor, added, cleared)
+
+    def _floor(self, cursor: Cursor) -> Comparable | None:
+        """Below this value no record can come again as a duplicate, so its key may be forgotten."""
+        incremental = self._spec.incremental
+        if incremental is None:
+            return cursor.pass_no if self._spec.counts_distinct else None
+        if incremental.order == "ascending" or cursor.position is None:
+            return None if cursor.mark is None else self._below(cursor.mark)
+        if self._style.numbered or cursor.snapshot_mark is None:
+            return None if cursor.mark is None else self._below(cursor.mark)
+        lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)  # type: ignore[type-var]
+        return self._below(lowest)
+
+    def _completeness(self, total: int | None, received: int) -> str:
+        if self._drifted:
+            return "unknown"
+        return "proven" if total is not None and total == received else ""
+
+
+@dataclass(slots=True)
+class _Known:
+    fresh: bool
+    keys: set[BoundaryKey] = field(default_factory=set)
+    dropped: set[int] = field(default_factory=set)
+    repeated: set[int] = field(default_factory=set)
+    rejects: list[Reject] = field(default_factory=list)
+    duplicates: int = 0
+    highest: Comparable | None = None
+
+
+def _key(position: Json) -> bytes:
+    return msgspec.json.encode(position)
+
+
+def _digest(value: Json) -> bytes:
+    return blake2b(msgspec.json.encode(value), digest_size=16).digest()
+
+
+def _highest(one: Comparable | None, other: Comparable | None) -> Comparable | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)  # type: ignore[type-var]  # one value type a source
+
+
+def _unusable(incremental: IncrementalSpec, index: int, value: Any) -> Reject:
+    found = "absent" if value is MISSING else "null" if value is None else type(value).__name__
+    error = FieldError(f"$.{incremental.field}", found, f"a value of format {incremental.format.record}")
+    return Reject(index, "decode", "incremental_value", (error,), b"")
+
+
+def _without(decoded: Decoded, dropped: set[int]) -> tuple[list[Any], list[int] | None]:
+    if not dropped:
+        return decoded.records, decoded.indices
+    indices = decoded.indices if decoded.indices is not None else range(len(decoded.records))
+    kept = [(record, index) for record, index in zip(decoded.records, indices, strict=True) if index not in dropped]
+    return [record for record, _ in kept], [index for _, index in kept]
