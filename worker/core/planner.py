@@ -371,7 +371,7 @@ class PartitionPlanner:
             except (ValueError, TypeError, OverflowError):
                 if index not in rejected:
                     known.dropped.add(index)
-                    known.rejects.append(_unusable(incremental, index, value))
+                    known.rejects.append(_unusable(incremental, index, value, decoded))
                 continue
             if residue:
                 key = blake2b(key + residue.to_bytes(2), digest_size=16).digest()
@@ -471,10 +471,11 @@ def _highest(one: Comparable | None, other: Comparable | None) -> Comparable | N
     return max(one, other)  # type: ignore[type-var]  # one value type a source
 
 
-def _unusable(incremental: IncrementalSpec, index: int, value: Any) -> Reject:
+def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Decoded) -> Reject:
     found = "absent" if value is MISSING else "null" if value is None else type(value).__name__
     error = FieldError(f"$.{incremental.field}", found, f"a value of format {incremental.format.record}")
-    return Reject(index, "decode", "incremental_value", (error,), b"")
+    record = decoded.records[index if decoded.indices is None else decoded.indices.index(index)]
+    return Reject(index, "decode", "incremental_value", (error,), msgspec.json.encode(record))
 
 
 def _without(decoded: Decoded, dropped: set[int]) -> tuple[list[Any], list[int] | None]:
