@@ -1,0 +1,314 @@
+"""One pipeline: read -> process -> write -> commit. Read this file first.
+
+    _read     fetch workers: request, decode once, accept in order        channel 1, weighed by body bytes
+    _process  shape: validate the rest, route, encode                     channel 2, weighed by chunk bytes
+    _write    open files collect chunks; roll -> seal -> COMMIT -> publish
+
+An *attempt* is one run of these three from the commit log. A source that fails closes channel 1 with its error: what was
+received before is still shaped, written and committed, then the error decides. Whatever needs a redo (a failed fsync, a fence,
+a bug) ends the attempt instead: the tasks stop, the commit job in progress is awaited, staging is discarded, and the next
+attempt starts from the commit log again. A restart after SIGKILL is the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from worker.core.errors import Exit, Fenced, WorkerError
+from worker.core.events import CommitPublished, Emit, ManyFiles, NothingToDo
+from worker.core.flow import Flow, Shaped
+from worker.core.model import Chunk, Claim, Ledger, PartitionEnd, Progress
+from worker.core.planner import PartitionPlanner, PlanSpec
+from worker.core.ports import Clock, CommitLog
+from worker.core.roll import RollSpec, RollState
+from worker.runtime.channel import Channel, Closed
+from worker.runtime.committer import Committer
+from worker.runtime.fetch import Attempt, FetchPool, Page
+from worker.sinks.files import FilesSink
+
+T = TypeVar("T")
+MANY_FILES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """What a pipeline is, wired by build.py.
+
+    `sinks` makes (records, dead letters) sinks for a lineage and the next seq; `dead_letter` makes the line of a reject.
+    """
+
+    name: str
+    partitions: tuple[str, ...]
+    fingerprint: Mapping[str, str]
+    plan: PlanSpec
+    flow: Flow
+    attempt: Attempt
+    sinks: Callable[[str, int], tuple[FilesSink, FilesSink]]
+    dead_letter: Callable[..., bytes]
+    schema_fingerprint: str
+    roll: RollSpec
+    channel_bytes: int
+    concurrency: int
+    once: bool
+    patience_s: float
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a pipeline did in this run, over all attempts; for the summary and /status."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    files: int = 0
+    size_bytes: int = 0
+    commits: int = 0
+    discarded: int = 0
+    note: str = ""
+
+
+class Pipeline:
+    """Runs attempts. Not reusable concurrently; `owned` shrinks when another owner claims a partition."""
+
+    def __init__(self, spec: PipelineSpec, log: CommitLog, clock: Clock, emit: Emit) -> None:
+        self.spec = spec
+        self.totals = Totals()
+        self.pool: FetchPool | None = None
+        self.fenced: list[str] = []
+        self._log, self._clock, self._emit = log, clock, emit
+        self._writer: Writer | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    async def attempt(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+        """One run from the commit log to the end of the source or `stop`; `hurry` ends processing with what is committed.
+
+        Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix=f"{self.name}.io") as executor:
+            io = IoThread(executor)
+            owned = [name for name in self.spec.partitions if name not in self.fenced]
+            committer, claims, sinks = await io(self._open, owned)
+            self._writer = writer = Writer(self.spec, committer, claims, sinks, io, self._clock, self._emit, self.totals)
+            try:
+                await self._run(claims, writer, stop, hurry)
+            except BaseException as error:
+                self.totals.discarded += writer.staged_records
+                self._note_fence(error)
+                raise
+            finally:
+                await io(committer.close)
+
+    def _open(self, owned: Sequence[str]) -> tuple[Committer, dict[str, Claim], tuple[FilesSink, FilesSink]]:
+        """Everything an attempt starts with, in the IO thread: state, recovery, claims."""
+        state = self._log.load(self.name, self.spec.fingerprint)
+        sinks = self.spec.sinks(state.lineage, state.seq + 1)
+        committer = Committer(self._log, sinks, state)
+        committer.recover()
+        claims = self._log.claim(self.name, owned)
+        return committer, claims, sinks
+
+    def _note_fence(self, error: BaseException) -> None:
+        for cause in leaves(error):
+            if isinstance(cause, Fenced):
+                self.fenced += cause.partitions
+
+    async def _run(self, claims: Mapping[str, Claim], writer: Writer, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+        spec = self.spec
+        planners = [PartitionPlanner(spec.plan, claim) for claim in claims.values()]
+        pages: Channel[Page] = Channel(spec.channel_bytes)
+        shaped: Channel[Shaped] = Channel(spec.channel_bytes)
+        self.pool = FetchPool(
+            planners,
+            spec.attempt,
+            pages,
+            pipeline=self.name,
+            concurrency=spec.concurrency,
+            once=spec.once,
+            patience_s=spec.patience_s,
+            clock=self._clock,
+            emit=self._emit,
+        )
+        self._say_if_complete(claims)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read(self.pool, pages, stop), name=f"{self.name}.read")
+            group.create_task(self._process(pages, shaped, hurry), name=f"{self.name}.process")
+            group.create_task(writer.write(shaped), name=f"{self.name}.write")
+
+    async def _read(self, pool: FetchPool, pages: Channel[Page], stop: asyncio.Event) -> None:
+        await pool.run(stop)
+        failures = [parked.error for parked in pool.parked.values()] if self.spec.once else []
+        await pages.close(worst(failures))
+
+    async def _process(self, pages: Channel[Page], shaped: Channel[Shaped], hurry: asyncio.Event) -> None:
+        while not hurry.is_set():
+            try:
+                page, weight = await pages.get()
+            except Closed as closed:
+                await shaped.close(closed.error)
+                return
+            for part in self.spec.flow.shape(page.partition, page.accepted):
+                reserved = await shaped.reserve(part.weight)
+                await shaped.put(part, part.weight, reserved_bytes=reserved)
+                await asyncio.sleep(0)
+            await pages.release(weight)
+        await shaped.close()
+
+    def _say_if_complete(self, claims: Mapping[str, Claim]) -> None:
+        if claims and all(claim.cursor.complete for claim in claims.values()):
+            self.totals.note = f"read once and complete; nothing was fetched (`worker state reset --pipeline {self.name}` reads it again)"
+            self._emit(NothingToDo(self.name, self.totals.note))
+
+
+class Writer:
+    """Collects chunks in files and commits them with the cursors, one commit at a time, in order."""
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        committer: Committer,
+        claims: Mapping[str, Claim],
+        sinks: tuple[FilesSink, FilesSink],
+        io: IoThread,
+        clock: Clock,
+        emit: Emit,
+        totals: Totals,
+    ) -> None:
+        self._spec, self._committer, self._io, self._clock, self._emit, self._totals = spec, committer, io, clock, emit, totals
+        self._records, self._dead_letters = sinks
+        self._guards = {name: (claim.epoch, claim.seq) for name, claim in claims.items()}
+        self._cursors = {name: claim.cursor for name, claim in claims.items()}
+        self._roll = RollState(spec.roll)
+        self._progress: dict[str, Progress] = {}
+        self._ledger = Ledger()
+        self._oldest: float | None = None
+        self._mid_page = False
+
+    @property
+    def staged_records(self) -> int:
+        return self._ledger.received
+
+    async def write(self, shaped: Channel[Shaped]) -> None:
+        """Until the channel is closed; then commits what is staged and raises the error it was closed with."""
+        while True:
+            try:
+                part, weight = await shaped.get(self._patience())
+            except TimeoutError:
+                await self._commit("age")
+                continue
+            except Closed as closed:
+                await self._finish(closed.error)
+                return
+            await self._stage(part)
+            await shaped.release(weight)
+            if not self._mid_page and (trigger := self._roll.due(self._clock.monotonic())):
+                await self._commit(trigger)
+
+    async def _finish(self, error: BaseException | None) -> None:
+        await self._commit("end" if error is None else "failure")
+        if error is not None:
+            raise error
+
+    def _patience(self) -> float | None:
+        """Seconds until age is due; nothing is cut in the middle of a page."""
+        deadline = self._roll.deadline
+        if deadline is None or self._mid_page:
+            return None
+        return max(deadline - self._clock.monotonic(), 0.0)
+
+    async def _stage(self, part: Shaped) -> None:
+        now = self._clock.monotonic()
+        self._oldest = now if self._oldest is None else self._oldest
+        if part.chunks or part.rejects:
+            await self._io(self._put, part)
+        self._ledger += part.ledger
+        self._mid_page = part.progress is None
+        if part.progress is not None:
+            earlier = self._progress.get(part.partition)
+            self._progress[part.partition] = part.progress if earlier is None else earlier.then(part.progress)
+        self._roll.add(part.ledger.sent + part.ledger.dead_lettered, now)
+
+    def _put(self, part: Shaped) -> None:
+        for chunk in part.chunks:
+            self._records.write(chunk)
+        if part.rejects:
+            at = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            lines = [
+                self._spec.dead_letter(
+                    reject,
+                    pipeline=self._spec.name,
+                    partition=part.partition,
+                    seq=self._committer.next_seq,
+                    position=part.position,
+                    at=at,
+                    fingerprint=self._spec.schema_fingerprint,
+                )
+                for reject in part.rejects
+            ]
+            self._dead_letters.write(Chunk("", self._spec.schema_fingerprint, len(lines), b"".join(lines)))
+
+    async def _commit(self, trigger: str) -> None:
+        """One commit of everything staged, if it says anything new. Cancelling never tears it: the job is awaited."""
+        changed = {name: step for name, step in self._progress.items() if step.cursor != self._cursors[name] or step.boundary_added or step.tokens_added}
+        if changed or self._ledger.received:
+            started = self._clock.monotonic()
+            ends = tuple(PartitionEnd(name, *self._guards[name], step) for name, step in self._progress.items())
+            commit = await self._io(self._committer.commit, ends, self._ledger)
+            now = self._clock.monotonic()
+            for name, step in self._progress.items():
+                self._guards[name] = (self._guards[name][0], commit.seq)
+                self._cursors[name] = step.cursor
+            size = sum(file.size_bytes for file in commit.files)
+            self._count(commit.ledger, len(commit.files), size)
+            lag_s = now - (self._oldest if self._oldest is not None else now)
+            self._emit(CommitPublished(self._spec.name, commit.seq, len(commit.files), commit.ledger, size, now - started, lag_s, trigger))
+            if len(commit.files) > MANY_FILES:
+                self._emit(ManyFiles(self._spec.name, commit.seq, len(commit.files)))
+        self._progress, self._ledger, self._oldest = {}, Ledger(), None
+        self._roll.reset()
+
+    def _count(self, ledger: Ledger, files: int, size: int) -> None:
+        totals = self._totals
+        totals.ledger += ledger
+        totals.files += files
+        totals.size_bytes += size
+        totals.commits += 1
+
+
+class IoThread:
+    """Calls blocking work in the pipeline's one IO thread. Cancelling waits for the call in progress, then cancels."""
+
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        self._executor = executor
+
+    async def __call__(self, call: Callable[..., T], *args: Any) -> T:
+        job = asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait([job])
+            if job.done() and not job.cancelled():
+                job.exception()  # seen: the cancellation is what is raised
+            raise
+
+
+# the first present decides, DESIGN 9
+_WORST: Final = (Exit.BUG, Exit.IO, Exit.PERMISSION, Exit.UNAVAILABLE, Exit.DATA, Exit.FAILED)
+
+
+def worst(errors: Sequence[WorkerError]) -> WorkerError | None:
+    """The error whose exit code decides."""
+    ranked = sorted(errors, key=lambda error: _WORST.index(error.exit) if error.exit in _WORST else len(_WORST))
+    return ranked[0] if ranked else None
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The single errors in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
+    return [error]

@@ -1,0 +1,285 @@
+"""The polled HTTP source: what a fetch looks like as a request, and what a response means.
+
+The planner says which page; this module says how to ask for it, sorts the answer by status and body rules,
+and hands a decoded page back. Retries, breaker and gate stand round it (runtime/guard.py); bytes are the client's affair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from worker.core.errors import AuthError, BadBody, CursorInvalid, Deferred, PermanentError, RateLimited, RecordsMissing, TransientError, WorkerError
+from worker.core.events import Emit, RequestEnded, RequestRetried
+from worker.core.jsonpath import reader
+from worker.core.model import MISSING, Facts, Request
+from worker.core.planner import Fetch, Reply
+from worker.core.ports import Clock
+from worker.core.retry_after import parse_retry_after
+from worker.formats.json import JsonPages
+from worker.http.auth import Auth
+from worker.http.client import HttpClient, Response
+from worker.runtime.guard import Guard
+from worker.runtime.slices import in_slices
+from worker.sources.http_config import HttpConfig
+
+SNIPPET_BYTES: Final = 300
+ERROR_BODY_BYTES: Final = 1024 * 1024
+
+# What a status means unless `on_status` says otherwise. 2xx carry a page.
+_BY_STATUS: Final = {
+    204: "empty",
+    205: "empty",
+    304: "empty",
+    401: "refresh_auth",
+    403: "forbidden",
+    408: "retry",
+    410: "cursor_invalid",
+    425: "retry",
+    429: "rate_limited",
+    501: "fail",
+    505: "fail",
+}
+
+
+class HttpSource:
+    """One pipeline's source. `partitions` maps a partition's name to the values it stands for."""
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        *,
+        pipeline: str,
+        partitions: Mapping[str, Mapping[str, str]],
+        client: HttpClient,
+        auth: Callable[[Mapping[str, str]], Auth | None],
+        pages: JsonPages,
+        guard: Guard,
+        clock: Clock,
+        emit: Emit,
+    ) -> None:
+        self._config, self._pipeline, self._partitions = config, pipeline, partitions
+        self._client, self._pages, self._guard, self._clock, self._emit = client, pages, guard, clock, emit
+        self._auth = {name: auth(values) for name, values in partitions.items()}
+        self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
+        self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
+
+    async def __call__(self, partition: str, fetch: Fetch) -> Reply:
+        """One fetch with retries, breaker and gate round it. See runtime/fetch.py for what it raises."""
+        request = self.request(partition, fetch)
+
+        def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
+            self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, str(error)))
+
+        return await self._guard.call(lambda: self._attempt(partition, fetch, request), speculative=fetch.speculative, on_retry=retried)
+
+    # -- the request ----------------------------------------------------------------------------------------------
+
+    def request(self, partition: str, fetch: Fetch) -> Request:
+        """The request for a page. A followed URL is sent verbatim: nothing is added to its query."""
+        config, address, values = self._config, fetch.address, self._partitions[partition]
+
+        def fill(text: str) -> str:
+            for name, value in values.items():
+                text = text.replace("{partition." + name + "}", value)
+            return text.replace("{mark}", "" if fetch.since is None else str(fetch.since))
+
+        headers = {name: fill(value) for name, value in config.headers.items()}
+        params = {name: fill(_text(value)) for name, value in config.params.items()}
+        body = _filled(config.body, fill) if config.body is not None else None
+        if (incremental := config.incremental) is not None and fetch.since is not None:
+            target = incremental.target
+            if target is not None:
+                kind, name = target
+                if kind == "param":
+                    params[name] = str(fetch.since)
+                elif kind == "header":
+                    headers[name] = str(fetch.since)
+                else:
+                    body = _with(body, name, fetch.since)
+        headers.update(address.headers or {})
+        if address.url is not None:
+            return Request(config.method, address.url, (), tuple(headers.items()), _encoded(body), followed=True)
+        params.update(address.params or {})
+        for path, value in (address.body or {}).items():
+            body = _with(body, path, value)
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        return Request(config.method, fill(config.url), tuple(params.items()), tuple(headers.items()), _encoded(body))
+
+    # -- the answer -----------------------------------------------------------------------------------------------
+
+    async def _attempt(self, partition: str, fetch: Fetch, request: Request) -> Reply:
+        started = self._clock.monotonic()
+        status, size, outcome = 0, 0, "ok"
+        try:
+            response = await self._client.fetch(request, self._auth[partition])
+            status, size = response.status, len(response.body)
+            return await self._understand(partition, fetch, response)
+        except WorkerError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._emit(RequestEnded(self._pipeline, partition, status, outcome, self._clock.monotonic() - started, size))
+
+    async def _understand(self, partition: str, fetch: Fetch, response: Response) -> Reply:
+        """The page that a response carries, or the error that it is."""
+        action = self._action(response)
+        if action == "page":
+            try:
+                decoded = await in_slices(self._pages.decode(response.body, digest=response.digest, url=response.url))
+            except RecordsMissing as missing:
+                document = _document(response)
+                action = next((do for holds, do in self._rules if holds(lambda path: reader(path)(document))), "")
+                if not action:
+                    missing.where = missing.where or partition
+                    raise
+            except BadBody as error:
+                raise BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition) from error
+            else:
+                facts = decoded.facts
+                action = next((do for holds, do in self._rules if holds(lambda path: facts.body.get(path, MISSING))), "")
+                if not action:
+                    return Reply(decoded, response.headers)
+        elif (stop := self._stops(response)) and not fetch.first:
+            return Reply(None, response.headers, stop=stop)
+        return self._obey(action, partition, fetch, response)
+
+    def _action(self, response: Response) -> str:
+        status = response.status
+        if (configured := self._config.on_status.get(status)) is not None:
+            return configured
+        if status in _BY_STATUS:
+            return _BY_STATUS[status]
+        if 200 <= status < 300:
+            return "page"
+        return "retry" if status >= 500 else "fail"
+
+    def _stops(self, response: Response) -> str:
+        for code, holds in self._stop_status:
+            if code == response.status and (holds is None or holds(lambda path: reader(path)(_document(response)))):
+                return f"status {code}"
+        return ""
+
+    def _obey(self, action: str, partition: str, fetch: Fetch, response: Response) -> Reply:
+        where = f"{partition}: {self._config.method} {_shown(response.url)}"
+        said = f"status {response.status}: {_snippet(response)}"
+        if action == "empty":
+            return Reply(None, response.headers)
+        if action == "skip" or (action == "stop" and not fetch.first):
+            return Reply(None, response.headers, stop=f"status {response.status} ({action})")
+        if action == "forbidden":
+            action = "rate_limited" if self._limited(response) else "denied"
+        if action == "rate_limited":
+            raise RateLimited(said, retry_after_s=self._wait(response), where=where)
+        if action == "retry":
+            raise TransientError(said, retry_after_s=self._wait(response), where=where)
+        if action == "refresh_auth":
+            if (auth := self._auth[partition]) is not None and auth.renew():
+                raise TransientError(said, where=where)
+            action = "denied"
+        if action == "denied":
+            raise AuthError(said, where=where, remedy="check source.auth and the rights of its credentials")
+        if action == "cursor_invalid" and fetch.position is not None:
+            raise CursorInvalid(said, where=where, remedy="`worker state reset` starts the partition again")
+        raise PermanentError(said, where=where, remedy="check url and params, or say what this status means with source.on_status")
+
+    def _limited(self, response: Response) -> bool:
+        headers = response.headers
+        return "Retry-After" in headers or headers.get("X-RateLimit-Remaining") == "0"
+
+    def _wait(self, response: Response) -> float | None:
+        headers = response.headers
+        longest = self._config.retry.max_retry_after
+        if (said := headers.get("Retry-After")) is not None:
+            return parse_retry_after(said, date=headers.get("Date"), max_s=longest)
+        reset = headers.get("X-RateLimit-Reset", "")
+        if headers.get("X-RateLimit-Remaining") == "0" and reset.isdigit():
+            return min(max(float(reset) - self._clock.time(), 0.0), longest)
+        return None
+
+
+def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
+    """A `when:` rule as a function of something that reads paths; an absent value satisfies only `exists: false` and `not_equals`."""
+
+    def holds(read: Callable[[str], Any]) -> bool:
+        found = read(when.path)
+        present = found is not MISSING and found is not None
+        if when.exists is not None:
+            return bool(present == when.exists)
+        fields = when.model_fields_set
+        if "equals" in fields:
+            return found is not MISSING and type(found) is type(when.equals) and bool(found == when.equals)
+        if "not_equals" in fields:
+            return not (found is not MISSING and type(found) is type(when.not_equals) and found == when.not_equals)
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            return False
+        return bool(found > when.greater) if when.greater is not None else bool(found < when.less)
+
+    return holds
+
+
+def stop_when(when: Any) -> Callable[[Facts], bool]:
+    """`stop.when` as the planner wants it."""
+    holds = _condition(when)
+    return lambda facts: holds(lambda path: facts.body.get(path, MISSING))
+
+
+def stripper(names: tuple[str, ...]) -> Callable[[str], str]:
+    """Takes the named query parameters and any user info out of a URL, leaving the rest of it as it is."""
+    userinfo = re.compile(r"(?<=//)[^/?#@]*@")
+    secrets = re.compile("(?<=[?&])(?:" + "|".join(map(re.escape, names)) + r")=[^&#]*&?") if names else None
+
+    def strip(url: str) -> str:
+        url = userinfo.sub("", url, count=1)
+        return secrets.sub("", url).rstrip("?&") if secrets else url
+
+    return strip
+
+
+def _filled(value: Any, fill: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return fill(value)
+    if isinstance(value, Mapping):
+        return {key: _filled(inner, fill) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(inner, fill) for inner in value]
+    return value
+
+
+def _with(body: Any, path: str, value: Any) -> Any:
+    """A copy of `body` with `value` at a dotted path, created when missing."""
+    head, _, rest = path.partition(".")
+    inner = dict(body) if isinstance(body, Mapping) else {}
+    inner[head] = _with(inner.get(head), rest, value) if rest else value
+    return inner
+
+
+def _encoded(body: Any) -> bytes | None:
+    return None if body is None else msgspec.json.encode(body)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _document(response: Response) -> Any:
+    try:
+        return msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _snippet(response: Response) -> str:
+    text = bytes(response.body[:SNIPPET_BYTES]).decode("utf-8", "replace")
+    return repr(re.sub(r"\s+", " ", text).strip())
+
+
+def _shown(url: str) -> str:
+    """A URL without its query, which may carry secrets."""
+    return url.split("?", 1)[0]
