@@ -272,7 +272,7 @@ class PartitionPlanner:
         token = None if ended else self._guarded(following, facts)
         known = self._known(decoded)
         fresh = place["fresh"] or known.fresh
-        if total is not None and received > total:
+        if total is not None and received > total and not drift:
             drift = f"{received} records received, the source said {total}"
         self._drifted = self._drifted or bool(drift)
         if ended and isinstance(following, Next) and not fresh and received and self._spec.incremental is not None:
