@@ -1,0 +1,156 @@
+"""Fetch workers over a heap of partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from worker.core.errors import Deferred, PermanentError
+from worker.core.events import Event, PartitionParked
+from worker.core.model import Claim, Cursor, Decoded, Facts
+from worker.core.planner import Fetch, PartitionPlanner, PlanSpec, Reply
+from worker.runtime.channel import Channel
+from worker.runtime.clock import SystemClock
+from worker.runtime.fetch import FetchPool, Page
+from worker.sources.pagination import offset
+
+PAGES = 3
+
+
+def planners(names: list[str], depth: int = 1) -> list[PartitionPlanner]:
+    style = offset.build(offset.Config(type="offset", param="o"))
+    return [PartitionPlanner(PlanSpec(style=style, once=True, depth=depth), Claim(name, 1, 0, Cursor())) for name in names]
+
+
+def page(fetch: Fetch, pages: int = PAGES, size_bytes: int = 10) -> Reply:
+    number = fetch.position["offset"]
+    records = [number] if number < pages else []
+    return Reply(Decoded(list(records), None, [], Facts(len(records), digest=bytes([number]) * 16, size_bytes=size_bytes)))
+
+
+def pool(served: list[PartitionPlanner], attempt: Any, channel: Channel[Page], events: list[Event] | None = None, **options: Any) -> FetchPool:
+    emit = (events if events is not None else []).append
+    settings = {"pipeline": "p", "concurrency": 4, "once": True, "patience_s": 60.0, "clock": SystemClock(), "emit": emit} | options
+    return FetchPool(served, attempt, channel, **settings)
+
+
+async def drained(channel: Channel[Page]) -> list[Page]:
+    await channel.close()
+    got = []
+    while channel._items:
+        item, weight = await channel.get()
+        got.append(item)
+        await channel.release(weight)
+    return got
+
+
+async def test_two_thousand_partitions_need_no_task_and_no_connection_each() -> None:
+    most_tasks = most_flying = flying = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal most_tasks, most_flying, flying
+        flying += 1
+        most_flying = max(most_flying, flying)
+        most_tasks = max(most_tasks, len(asyncio.all_tasks()))
+        await asyncio.sleep(0)
+        flying -= 1
+        return page(fetch, 1)
+
+    channel: Channel[Page] = Channel(1 << 30)
+    names = [f"p{number}" for number in range(2_000)]
+    served = pool(planners(names), attempt, channel)
+    await served.run(asyncio.Event())
+    assert sorted(served.done) == sorted(names)
+    assert most_flying <= 4
+    assert most_tasks < 20
+
+
+async def test_order_is_kept_in_a_partition_that_fetches_ahead() -> None:
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        for _ in range(fetch.position["offset"] * 7 % 5):
+            await asyncio.sleep(0)
+        return page(fetch, 40)
+
+    channel: Channel[Page] = Channel(1 << 20)
+    await pool(planners(["p"], depth=4), attempt, channel).run(asyncio.Event())
+    records = [record for item in await drained(channel) for record in item.accepted.decoded.records]
+    assert records == list(range(40))
+
+
+async def test_a_failing_partition_is_parked_and_the_others_go_on() -> None:
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        if partition == "bad" and fetch.position["offset"] == 1:
+            raise PermanentError("no")
+        return page(fetch)
+
+    events: list[Event] = []
+    channel: Channel[Page] = Channel(1 << 20)
+    served = pool(planners(["bad", "good"], depth=3), attempt, channel, events)
+    await served.run(asyncio.Event())
+    assert set(served.parked) == {"bad"} and set(served.done) == {"good"}
+    assert [event.partition for event in events if isinstance(event, PartitionParked)] == ["bad"]
+    got = await drained(channel)
+    assert [item.accepted.decoded.records for item in got if item.partition == "bad"] == [[0]]
+
+
+async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:
+    deferred = set()
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        if partition not in deferred:
+            deferred.add(partition)
+            raise Deferred(SystemClock().monotonic() + 0.01, "gate")
+        return page(fetch)
+
+    channel: Channel[Page] = Channel(1 << 20)
+    served = pool(planners(["a", "b"]), attempt, channel, concurrency=1)
+    await served.run(asyncio.Event())
+    assert set(served.done) == {"a", "b"}
+
+
+async def test_no_request_is_made_while_the_channel_is_full() -> None:
+    asked = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        asked += 1
+        return page(fetch, 100, size_bytes=300_000)
+
+    channel: Channel[Page] = Channel(1_000_000)
+    stop = asyncio.Event()
+    task = asyncio.create_task(pool(planners(["p"]), attempt, channel).run(stop))
+    for _ in range(300):
+        await asyncio.sleep(0)
+    before = asked
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert asked == before <= 4
+    stop.set()
+    await task
+
+
+async def test_stop_ends_requests_in_flight() -> None:
+    started = asyncio.Event()
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    channel: Channel[Page] = Channel(1_000)
+    stop = asyncio.Event()
+    task = asyncio.create_task(pool(planners(["p"]), attempt, channel).run(stop))
+    await started.wait()
+    stop.set()
+    await asyncio.wait_for(task, 5)
+    assert channel.used_bytes == 0
+
+
+async def test_a_bug_in_an_attempt_is_not_swallowed() -> None:
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        raise KeyError("bug")
+
+    with pytest.raises(BaseExceptionGroup):
+        await pool(planners(["p"]), attempt, Channel(1_000)).run(asyncio.Event())
