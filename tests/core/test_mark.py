@@ -1,0 +1,66 @@
+"""Incremental values compare as what they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.mark import MarkFormat
+
+MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+
+
+@given(MOMENTS)
+def test_an_rfc3339_mark_survives_the_round_trip(moment: datetime) -> None:
+    style = MarkFormat()
+    parse = style.parser()
+    comparable, _ = parse(moment.isoformat())
+    assert parse(style.text(comparable)) == (comparable, 0)
+
+
+@given(MOMENTS, MOMENTS, st.integers(-720, 720))
+def test_instants_compare_as_instants_whatever_their_zone(one: datetime, other: datetime, minutes: int) -> None:
+    parse = MarkFormat().parser()
+    offset = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    shifted = (one.replace(tzinfo=None) + timedelta(minutes=minutes)).isoformat() + offset
+    assert parse(shifted)[0] == parse(one.isoformat())[0]
+    assert (parse(one.isoformat()) < parse(other.isoformat())) == (one < other)
+
+
+def test_digits_below_a_microsecond_are_kept_apart() -> None:
+    parse = MarkFormat().parser()
+    assert parse("2024-01-01T00:00:00.123456789Z") == (parse("2024-01-01T00:00:00.123456Z")[0], 789)
+
+
+@pytest.mark.parametrize("value", ["2024-01-01T00:00:00", "2024-01-01", "", "x", "2024-13-01T00:00:00Z"])
+def test_what_is_no_instant_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        MarkFormat().parser()(value)
+
+
+@pytest.mark.parametrize(
+    ("style", "value", "text"),
+    [
+        (MarkFormat("epoch_s"), 1700000000, "1700000000"),
+        (MarkFormat("epoch_ms"), 1700000000123, "1700000000123"),
+        (MarkFormat("epoch_us"), 7, "7"),
+        (MarkFormat("int"), 42, "42"),
+        (MarkFormat("string"), "b7", "b7"),
+        (MarkFormat("rfc3339", "%Y-%m-%d %H:%M"), "2024-05-06T07:08:59Z", "2024-05-06 07:08"),
+        (MarkFormat("rfc3339", "epoch_s"), "1970-01-01T00:00:01.999Z", "1"),
+        (MarkFormat("%d.%m.%Y", "rfc3339"), "02.01.1970", "1970-01-02T00:00:00Z"),
+        (MarkFormat("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M", "Europe/Berlin"), "2024-07-01 12:00", "2024-07-01 12:00"),
+    ],
+)
+def test_formats(style: MarkFormat, value: Any, text: str) -> None:
+    assert style.text(style.parser()(value)[0]) == text
+
+
+@pytest.mark.parametrize("value", [True, None, [], "x"])
+def test_numbers_are_numbers(value: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        MarkFormat("int").parser()(value)

@@ -1,0 +1,123 @@
+"""Each pagination style: where the next page is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from worker.core.errors import PermanentError
+from worker.core.model import MISSING, Facts
+from worker.core.ports import Address, End, Next
+from worker.sources.pagination import cursor, link_header, next_url, none, offset, page
+from worker.sources.pagination.common import is_end, resolve
+
+URL = "https://api.example.com/v1/items?limit=2"
+
+
+def facts(count: int = 2, *, body: Mapping[str, Any] | None = None, last: Mapping[str, Any] | None = None) -> Facts:
+    return Facts(count, dict(body or {}), dict(last or {}), url=URL)
+
+
+def test_none_ends_at_once() -> None:
+    assert isinstance(none.build(none.Config(type="none")).after(None, facts(), {}), End)
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        ('<https://api.example.com/x?page=2>; rel="next", <https://api.example.com/x?page=9>; rel="last"', "https://api.example.com/x?page=2"),
+        ('<https://api.example.com/x?page=9>; rel="last", </repositories/1?page=2>; rel="next"', "https://api.example.com/repositories/1?page=2"),
+        ("<?page=2>; rel=next", "https://api.example.com/v1/items?page=2"),
+        ('<https://api.example.com/a,b;c>; title="x, y"; rel="prev next"', "https://api.example.com/a,b;c"),
+        ('<https://api.example.com/x>; REL="NEXT"', "https://api.example.com/x"),
+    ],
+)
+def test_link_header_follows_next(header: str, url: str) -> None:
+    style = link_header.build(link_header.Config(type="link_header"))
+    found = style.after(None, facts(), {"Link": header})
+    assert isinstance(found, Next) and found.position == {"url": url} and found.token == url
+    assert style.address(found.position) == Address(url=url)
+
+
+@pytest.mark.parametrize("header", ["", '<https://api.example.com/x>; rel="last"', "garbage"])
+def test_link_header_without_next_is_the_end(header: str) -> None:
+    assert isinstance(link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": header}), End)
+
+
+def test_next_url_is_relative_absolute_or_templated() -> None:
+    assert resolve(URL, "/v2/items?x=1") == "https://api.example.com/v2/items?x=1"
+    assert resolve(URL, "https://api.example.com/items{?page,size}") == "https://api.example.com/items"
+    with pytest.raises(PermanentError, match="int"):
+        resolve(URL, 7)
+
+
+def test_next_url_reads_body_or_header() -> None:
+    by_body = next_url.build(next_url.Config(type="next_url", path="links.next"))
+    found = by_body.after(None, facts(body={"links.next": "/p2"}), {})
+    assert isinstance(found, Next) and found.position == {"url": "https://api.example.com/p2"}
+    assert isinstance(by_body.after(None, facts(body={"links.next": None}), {}), End)
+    by_header = next_url.build(next_url.Config(type="next_url", header="X-Next"))
+    assert isinstance(by_header.after(None, facts(), {"X-Next": "/p2"}), Next)
+    assert isinstance(by_header.after(None, facts(), {}), End)
+
+
+@pytest.mark.parametrize("token", [0, "abc", 12.5, [1, "x"], {"a": 1}, True])
+def test_any_json_value_is_a_token(token: Any) -> None:
+    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "next"}, "to": {"body": "page.after"}}))
+    found = style.after(None, facts(body={"next": token}), {})
+    assert isinstance(found, Next)
+    assert style.address(found.position).body == {"page.after": token}
+
+
+@pytest.mark.parametrize("token", [None, "", False, MISSING])
+def test_end_tokens(token: Any) -> None:
+    assert is_end(token)
+
+
+def test_a_token_may_come_from_the_last_record() -> None:
+    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"last_record": "id"}, "to": {"param": "starting_after"}}))
+    found = style.after(None, facts(last={"id": "ch_9"}), {})
+    assert isinstance(found, Next)
+    assert style.address(found.position).params == {"starting_after": "ch_9"}
+
+
+def test_a_repeating_token_is_not_remembered() -> None:
+    config = {"type": "cursor", "from": {"body": "scroll"}, "to": {"param": "scroll"}, "repeat": "allow"}
+    found = cursor.build(cursor.Config.model_validate(config)).after(None, facts(body={"scroll": "s"}), {})
+    assert isinstance(found, Next) and found.token is None
+
+
+def test_offsets_step_by_the_records_received() -> None:
+    style = offset.build(offset.Config(type="offset", param="offset", start=1, limit_param="limit", limit=1000))
+    first = style.first()
+    assert style.address(first).params == {"limit": "1000", "offset": "1"}
+    assert style.after(first, facts(500), {}).position == {"offset": 501}
+
+
+def test_pages_end_at_the_number_of_pages() -> None:
+    config = page.Config.model_validate({"type": "page", "param": "page", "total_pages": {"header": "X-Total-Pages"}})
+    style = page.build(config)
+    assert isinstance(style.after({"page": 2}, facts(), {"X-Total-Pages": "3"}), Next)
+    assert isinstance(style.after({"page": 3}, facts(), {"X-Total-Pages": "3"}), End)
+    with pytest.raises(PermanentError, match="no count"):
+        style.after({"page": 3}, facts(), {"X-Total-Pages": "many"})
+
+
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [
+        (cursor.Config, {"type": "cursor", "from": {"body": "a", "header": "b"}, "to": {"param": "c"}}),
+        (cursor.Config, {"type": "cursor", "from": {}, "to": {"param": "c"}}),
+        (next_url.Config, {"type": "next_url"}),
+        (page.Config, {"type": "page"}),
+        (page.Config, {"type": "page", "param": "p", "size": 3}),
+        (offset.Config, {"type": "offset", "param": "o", "to": {"param": "x"}}),
+        (offset.Config, {"type": "offset", "param": "o", "pagesize": 3}),
+    ],
+)
+def test_contradictory_configs_are_refused(model: Any, config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        model.model_validate(config)
