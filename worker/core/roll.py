@@ -1,0 +1,50 @@
+"""When to commit: a roll belongs to the pipeline and closes all its open files. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RollSpec:
+    """`records` and `age_s` (since the first staged record) cut a commit; `size_bytes` is the encoded size of one file."""
+
+    records: int = 100_000
+    size_bytes: int = 128 * 1024 * 1024
+    age_s: float = 300.0
+
+
+class RollState:
+    """Counts since the last commit."""
+
+    def __init__(self, spec: RollSpec) -> None:
+        self._spec = spec
+        self._records = 0
+        self._since: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<RollState records={self._records}/{self._spec.records} since={self._since}>"
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic second at which age cuts a commit; None while nothing is staged."""
+        return None if self._since is None else self._since + self._spec.age_s
+
+    def add(self, records: int, now: float) -> None:
+        """Something was staged; zero records when only a cursor moved."""
+        self._records += records
+        if self._since is None:
+            self._since = now
+
+    def due(self, now: float, largest_file_bytes: int = 0) -> str:
+        """What triggers a commit now, or the empty string."""
+        if self._records >= self._spec.records:
+            return "records"
+        if largest_file_bytes >= self._spec.size_bytes:
+            return "bytes"
+        if (deadline := self.deadline) is not None and now >= deadline:
+            return "age"
+        return ""
+
+    def reset(self) -> None:
+        self._records, self._since = 0, None

@@ -1,0 +1,100 @@
+"""`partition_by`: the directory that a record's fields give it. Pure.
+
+Every value becomes one safe segment: percent-encoded, never `.` or `..`, at most 200 bytes; null and empty are `__null__`.
+Times are read in UTC in the schema's unit; formatted times are remembered, because strftime costs more than the rest together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import string
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from worker.core.errors import ConfigError
+from worker.core.model import FieldError
+from worker.core.ports import InvalidRecord
+
+NULL: Final = "__null__"
+SEGMENT_BYTES: Final = 200
+CACHED_VALUES: Final = 10_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICKS: Final = {"timestamp-millis": 1_000, "timestamp-micros": 1_000_000, "local-timestamp-millis": 1_000, "local-timestamp-micros": 1_000_000}
+
+
+class Field(Protocol):
+    """What is known of an output field."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def logical(self) -> str | None: ...
+
+
+def compile_route(template: str, fields: Mapping[str, Field], getter: Callable[[str], Callable[[Any], Any]]) -> Callable[[Any], str]:
+    """A function record -> route; it raises InvalidRecord for a value that is too long. ConfigError for a template that cannot work."""
+    parts: list[tuple[str, str, str]] = []
+    for literal, name, spec, _ in string.Formatter().parse(template):
+        if ".." in literal.split("/") or literal.startswith("/") or "\0" in literal:
+            raise ConfigError(f"partition_by {template!r} leaves the output directory", remedy="use a relative path without '..'")
+        parts.append((literal, name or "", spec or ""))
+    texts = [(literal, name, _memo(_text(template, name, spec, fields), name), getter(name)) if name else (literal, "", None, None) for literal, name, spec in parts]
+
+    def route(record: Any) -> str:
+        out = []
+        for literal, _, text, get in texts:
+            out.append(literal)
+            if text is not None and get is not None:
+                out.append(text(get(record)))
+        return "".join(out)
+
+    return route
+
+
+def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> Callable[[Any], str]:
+    if name not in fields:
+        close = difflib.get_close_matches(name, fields, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(f"partition_by {template!r} names {name!r}, which is no field of the output", remedy=f"{hint}fields: {', '.join(sorted(fields))}")
+    field = fields[name]
+    if field.type in ("float", "double", "record", "array", "map", "union", "bytes", "fixed"):
+        raise ConfigError(f"partition_by field {name!r} is {field.type}: it makes no directory name", remedy="use a string, enum, integer, boolean or time field")
+    if spec and field.logical in _TICKS:
+        ticks = _TICKS[field.logical]
+        return lambda value: (_EPOCH + timedelta(microseconds=value * (1_000_000 // ticks))).strftime(spec)
+    if field.logical == "date":
+        return lambda value: date.fromordinal(value + 719_163).strftime(spec or "%Y-%m-%d")
+    if spec:
+        raise ConfigError(f"partition_by formats {name!r}, which is no date or timestamp", remedy="give the field the logical type that it has")
+    return lambda value: ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _memo(text: Callable[[Any], str], name: str) -> Callable[[Any], str]:
+    known: dict[Any, str] = {}
+
+    def segment(value: Any) -> str:
+        found = known.get(value)
+        if found is None:
+            if len(known) >= CACHED_VALUES:
+                known.clear()
+            found = known[value] = _segment(text, name, value)
+        return found
+
+    return segment
+
+
+def _segment(text: Callable[[Any], str], name: str, value: Any) -> str:
+    if value is None or value == "":
+        return NULL
+    try:
+        plain = text(value)
+    except (OverflowError, ValueError) as error:
+        raise InvalidRecord("route_value", (FieldError(f"$.{name}", "a time out of range", "the years 1 to 9999"),)) from error
+    encoded = quote(plain, safe=" +,:=@-_.~")
+    if encoded.strip(".") == "":
+        encoded = encoded.replace(".", "%2E")
+    if len(encoded) > SEGMENT_BYTES:
+        raise InvalidRecord("route_too_long", (FieldError(f"$.{name}", f"a directory name of {len(encoded)} bytes", f"at most {SEGMENT_BYTES}"),))
+    return encoded or NULL

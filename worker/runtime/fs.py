@@ -1,0 +1,145 @@
+"""Files that survive a power loss: write all, fsync, publish without replacing, fsync the directory.
+
+A failed fsync is terminal for its file: the kernel may have dropped the dirty pages, and a second fsync would report success.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from worker.core.errors import DurabilityLost, PublishConflict, SinkUnavailable, StateError, WorkerError
+
+RENAME_NOREPLACE: Final = 1
+AT_FDCWD: Final = -100
+READ_BYTES: Final = 1024 * 1024
+
+# What an OSError of an output means; anything else is StateError (74).
+_PAUSE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOTCONN, errno.ESTALE})
+
+
+def translate(error: OSError, path: Path | str) -> WorkerError:
+    """The category of an operating system error on an output or state path."""
+    text = f"{path}: {os.strerror(error.errno or 0)}"
+    if error.errno in _PAUSE:
+        return SinkUnavailable(text, remedy="free space, or mount and permit the output; the pipeline resumes by itself")
+    if error.errno == errno.EIO:
+        return DurabilityLost(text, remedy="check the disk")
+    return StateError(text, remedy="check the output path")
+
+
+@contextmanager
+def translated(path: Path | str) -> Iterator[None]:
+    """Turns OSErrors on `path` into our categories."""
+    try:
+        yield
+    except OSError as error:
+        raise translate(error, path) from error
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Writes everything, also when the kernel takes it in parts."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def fsync(fd: int, path: Path | str) -> None:
+    """Makes the file durable; raises DurabilityLost, after which the file must not be used."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise translate(error, path) from error
+        raise DurabilityLost(f"fsync of {path} failed: {os.strerror(error.errno or 0)}", remedy="check the disk") from error
+
+
+def fsync_dir(path: Path) -> None:
+    """Makes the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fsync(fd, path)
+    finally:
+        os.close(fd)
+
+
+def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
+    """Creates the directories of `relative` below `root`, durably, refusing to pass through a symbolic link."""
+    current = root
+    for name in Path(relative).parts:
+        parent, current = current, current / name
+        try:
+            os.mkdir(current, mode)
+        except FileExistsError:
+            if current.is_symlink() or not current.is_dir():
+                raise PublishConflict(f"{current} is no directory of ours", remedy="move it away") from None
+        else:
+            fsync_dir(parent)
+
+
+def make_root(root: Path) -> None:
+    """Creates an output root and its parents, durably; they may be symbolic links, the operator's choice."""
+    missing = []
+    current = root
+    while not current.exists():
+        missing.append(current)
+        current = current.parent
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        fsync_dir(path.parent)
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """A small complete file, fsynced; its directory is the caller's to fsync."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, data)
+        fsync(fd, path)
+    finally:
+        os.close(fd)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(READ_BYTES), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def publish(source: Path, target: Path, sha256: str) -> None:
+    """Gives a staged file its final name, never replacing one: an existing target of equal content is done already."""
+    try:
+        _rename_noreplace(source, target)
+    except FileExistsError:
+        if sha256_of(target) != sha256:
+            raise PublishConflict(f"{target} exists with another content", remedy="move it away; the committed file waits in staging") from None
+        source.unlink()
+
+
+def _rename_noreplace(source: Path, target: Path) -> None:
+    rename = getattr(_libc, "renameat2", None)
+    if rename is not None:
+        if rename(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(code, os.strerror(code), str(source), None, str(target))
+    os.link(source, target)  # this file system has no RENAME_NOREPLACE; link never replaces either
+    os.unlink(source)
+
+
+def fsync_dirs(paths: Iterable[Path]) -> None:
+    """Each distinct directory once."""
+    for path in sorted(set(paths)):
+        fsync_dir(path)
