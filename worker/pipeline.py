@@ -24,12 +24,11 @@ from worker.core.events import CommitPublished, Emit, ManyFiles, NothingToDo
 from worker.core.flow import Flow, Shaped
 from worker.core.model import Chunk, Claim, Ledger, PartitionEnd, Progress
 from worker.core.planner import PartitionPlanner, PlanSpec
-from worker.core.ports import Clock, CommitLog
+from worker.core.ports import Clock, CommitLog, Sink
 from worker.core.roll import RollSpec, RollState
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.fetch import Attempt, FetchPool, Page
-from worker.sinks.files import FilesSink
 
 T = TypeVar("T")
 MANY_FILES: Final = 200
@@ -48,7 +47,7 @@ class PipelineSpec:
     plan: PlanSpec
     flow: Flow
     attempt: Attempt
-    sinks: Callable[[str, int], tuple[FilesSink, FilesSink]]
+    sinks: Callable[[str, int], tuple[Sink, Sink]]
     dead_letter: Callable[..., bytes]
     schema_fingerprint: str
     roll: RollSpec
@@ -104,7 +103,7 @@ class Pipeline:
             finally:
                 await io(committer.close)
 
-    def _open(self, owned: Sequence[str]) -> tuple[Committer, dict[str, Claim], tuple[FilesSink, FilesSink]]:
+    def _open(self, owned: Sequence[str]) -> tuple[Committer, dict[str, Claim], tuple[Sink, Sink]]:
         """Everything an attempt starts with, in the IO thread: state, recovery, claims."""
         state = self._log.load(self.name, self.spec.fingerprint)
         sinks = self.spec.sinks(state.lineage, state.seq + 1)
@@ -173,7 +172,7 @@ class Writer:
         spec: PipelineSpec,
         committer: Committer,
         claims: Mapping[str, Claim],
-        sinks: tuple[FilesSink, FilesSink],
+        sinks: tuple[Sink, Sink],
         io: IoThread,
         clock: Clock,
         emit: Emit,
@@ -206,11 +205,12 @@ class Writer:
                 return
             await self._stage(part)
             await shaped.release(weight)
-            if not self._mid_page and (trigger := self._roll.due(self._clock.monotonic())):
+            if not self._mid_page and (trigger := self._roll.due(self._clock.monotonic(), self._records.largest_bytes)):
                 await self._commit(trigger)
 
     async def _finish(self, error: BaseException | None) -> None:
         await self._commit("end" if error is None else "failure")
+        await self._io(self._committer.settle)
         if error is not None:
             raise error
 

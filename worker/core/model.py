@@ -274,10 +274,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PipelineState:
-    """A pipeline as the commit log knows it: `seq` of its last commit (0 = none)."""
+    """A pipeline as the commit log knows it: `seq` of its last commit (0 = none), older lineages whose files may stay."""
 
     pipeline: str
     lineage: str
     seq: int
     fingerprint: Mapping[str, str]
     unpublished: tuple[Commit, ...] = ()
+    accepted_lineages: tuple[str, ...] = ()

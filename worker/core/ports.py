@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from worker.core.model import Claim, Commit, Facts, FieldError, Json, PipelineState, StagedFile
+from worker.core.model import Chunk, Claim, Commit, Facts, FieldError, Json, PipelineState, StagedFile
 
 T = TypeVar("T")
 
@@ -129,9 +130,36 @@ class CommitLog(Protocol):
 
 
 class Sink(Protocol):
-    """Where chunks go. `write` may flush; `seal` returns durable files; nothing is visible before `publish`."""
+    """Where chunks go: files in staging that a commit makes visible. Called from the pipeline's one IO thread.
 
-    def write(self, chunk: Any) -> None: ...
-    def seal(self) -> tuple[StagedFile, ...]: ...
-    def publish(self, files: Sequence[StagedFile]) -> None: ...
-    def discard(self) -> None: ...
+    All methods raise SinkUnavailable (pause, redo from the commit log) or DurabilityLost (redo once).
+    """
+
+    root: Path
+    area: str  # directory below root for staging and commit records
+    kind: str  # "records" | "dead_letters"
+
+    @property
+    def largest_bytes(self) -> int:
+        """Encoded size of the largest open file, after each write."""
+
+    def prepare(self, accepted_lineages: Sequence[str]) -> None:
+        """Once an attempt, first. Raises ConfigError over a root that holds another lineage of the pipeline."""
+
+    def write(self, chunk: Chunk) -> None:
+        """Takes a chunk of the commit in the making; may compress and write."""
+
+    def seal(self) -> tuple[StagedFile, ...]:
+        """At a roll: everything written since `begin`, durable in staging."""
+
+    def publish(self, files: Sequence[StagedFile]) -> None:
+        """After the commit point: final names, durably. Repeatable."""
+
+    def begin(self, seq: int) -> None:
+        """The next commit."""
+
+    def sweep(self) -> int:
+        """At the start of an attempt, after recovery: deletes what is left in staging."""
+
+    def close(self) -> None:
+        """At the end of an attempt: lets go of open files."""

@@ -1,0 +1,32 @@
+"""One instance a state directory: an advisory lock that the kernel drops when its process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.core.errors import StateBusy
+from worker.runtime import fs
+
+
+@contextmanager
+def lock_state(directory: Path) -> Iterator[None]:
+    """Holds `<directory>/lock`; raises StateBusy at once when another process does."""
+    with fs.translated(directory):
+        fs.make_root(directory)
+        os.chmod(directory, 0o700)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise StateBusy(f"{directory} is held by another instance (pid {holder})", remedy="stop it first, or give this one another state.path") from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
