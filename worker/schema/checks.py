@@ -1,0 +1,371 @@
+"""JSON value -> datum, strictly and slowly, with every error and its path (the rules of the `validation` settings).
+
+A check is `(value, path, errors) -> datum`; it appends FieldErrors and never raises for bad data. Messages describe what was
+found by type, never by content. A union of several branches gives `Branch(index, datum)`, so that the encoder need not guess again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, NamedTuple
+
+from worker.core.model import MISSING, FieldError
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type
+
+Check = Callable[[Any, str, list[FieldError]], Any]
+
+MAX_DEPTH: Final = 64
+CACHED_TIMES: Final = 10_000
+_RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
+_FLOAT_MAX: Final = 3.4028234663852886e38
+_DOUBLE_MAX: Final = 1.7976931348623157e308
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?")
+_TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?")
+
+
+class Branch(NamedTuple):
+    """A datum of a union with several branches."""
+
+    index: int
+    value: Any
+
+
+class Policy(NamedTuple):
+    """The `validation` settings."""
+
+    unknown_fields: str = "drop"  # drop | reject
+    missing_fields: str = "fill"  # fill | reject
+    bytes_as: str = "latin1"  # latin1 | base64
+
+
+def found(value: Any) -> str:
+    """What a value is, without saying its content."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    if isinstance(value, int | float):
+        return "whole number" if isinstance(value, int) else "number"
+    return {list: "array", dict: "object"}.get(type(value), type(value).__name__)
+
+
+class Checks:
+    """Makes the checks of a schema under a policy; one a type, so recursive types work."""
+
+    def __init__(self, schema: Schema, policy: Policy) -> None:
+        self._schema, self._policy = schema, policy
+        self._named: dict[str, Check] = {}
+
+    def check(self, kind: Type) -> Check:
+        """The check of a type."""
+        if kind.kind == "ref":
+            name = kind.name
+            if name not in self._named:
+                self._named[name] = lambda value, path, errors: self._named[name](value, path, errors)  # while it is being made
+                self._named[name] = self._make(self._schema.named[name])
+            return self._named[name]
+        return self._make(kind)
+
+    def _make(self, kind: Type) -> Check:
+        if kind.logical is not None:
+            return _logical(kind, self._policy)
+        match kind.kind:
+            case "null":
+                return _only(lambda value: value is None, "null")
+            case "boolean":
+                return _only(lambda value: isinstance(value, bool), "boolean")
+            case "int" | "long":
+                return _integer(kind.kind)
+            case "float" | "double":
+                return _floating(_FLOAT_MAX if kind.kind == "float" else _DOUBLE_MAX, kind.kind)
+            case "string":
+                return _only(lambda value: isinstance(value, str), "text")
+            case "bytes" | "fixed":
+                return _binary(kind, self._policy.bytes_as)
+            case "enum":
+                symbols = frozenset(kind.symbols)
+                return _only(lambda value: isinstance(value, str) and value in symbols, f"one of {', '.join(kind.symbols)}")
+            case "array":
+                return self._array(kind)
+            case "map":
+                return self._map(kind)
+            case "union":
+                return self._union(kind)
+            case _:
+                return self._record(kind)
+
+    def _array(self, kind: Type) -> Check:
+        assert kind.items is not None
+        item = self.check(kind.items)
+
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            if not isinstance(value, list):
+                return _bad(value, path, errors, "array")
+            return [item(each, f"{path}[{number}]", errors) for number, each in enumerate(value)]
+
+        return check
+
+    def _map(self, kind: Type) -> Check:
+        assert kind.items is not None
+        item = self.check(kind.items)
+
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            if not isinstance(value, dict):
+                return _bad(value, path, errors, "object")
+            return {key: item(each, f"{path}.{key[:40]}", errors) for key, each in value.items()}
+
+        return check
+
+    def _record(self, kind: Type) -> Check:
+        fields = [(each, self.check(each.type), self.filler(each)) for each in kind.fields]
+        names = frozenset(each.json_name for each in kind.fields)
+        reject_unknown = self._policy.unknown_fields == "reject"
+
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            if not isinstance(value, dict):
+                return _bad(value, path, errors, "object")
+            if path.count(".") + path.count("[") > MAX_DEPTH:
+                return _bad(value, path, errors, f"at most {MAX_DEPTH} levels")
+            if reject_unknown and (unknown := value.keys() - names):
+                errors.append(FieldError(path, f"unknown fields {', '.join(sorted(unknown)[:5])}", "the fields of the schema"))
+            datum = {}
+            for each, inner, fill in fields:
+                at = f"{path}.{each.json_name}"
+                got = value.get(each.json_name, MISSING)
+                datum[each.name] = fill(at, errors) if got is MISSING else inner(got, at, errors)
+            return datum
+
+        return check
+
+    def filler(self, each: Field) -> Callable[[str, list[FieldError]], Any]:
+        """What an absent field becomes: its default, null where that is allowed, or an error."""
+        nullable = any(branch.kind == "null" for branch in each.type.branches) or each.type.kind == "null"
+        if each.default is not NO_DEFAULT:
+            default_checks = Checks(self._schema, Policy(self._policy.unknown_fields, "fill", "latin1"))  # defaults are latin-1, always
+            default = default_checks.check(each.type)(each.default, "$", [])
+            return lambda path, errors: default
+        if nullable and self._policy.missing_fields == "fill":
+            index = next((number for number, branch in enumerate(each.type.branches) if branch.kind == "null"), 0)
+            absent = Branch(index, None) if is_wide(each.type) else None
+            return lambda path, errors: absent
+        return lambda path, errors: _bad(MISSING, path, errors, "a value (the field is missing)")
+
+    def _union(self, kind: Type) -> Check:
+        branches = [self._schema.resolve(branch) for branch in kind.branches]
+        checks = [self.check(branch) for branch in kind.branches]
+        allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
+        if not is_wide(kind):
+            return self._narrow(branches, checks)
+
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            fits = []
+            for number in _candidates(branches, value):
+                trial: list[FieldError] = []
+                datum = checks[number](value, path, trial)
+                if not trial:
+                    fits.append(Branch(number, datum))
+                    if not isinstance(value, dict):
+                        break  # scalars and arrays: the order of candidates decides
+            if len(fits) == 1:
+                return fits[0]
+            if fits:
+                names = ", ".join(branches[fit.index].name or branches[fit.index].kind for fit in fits)
+                errors.append(FieldError(path, f"ambiguous union: {names} fit", "an object that fits one branch"))
+                return None
+            return _bad(value, path, errors, allowed)
+
+        return check
+
+    def _narrow(self, branches: list[Type], checks: list[Check]) -> Check:
+        """null and one other branch, or one branch alone: the value itself is the datum."""
+        inner = next((check for branch, check in zip(branches, checks, strict=True) if branch.kind != "null"), None)
+        nullable = any(branch.kind == "null" for branch in branches)
+
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            if value is None and nullable:
+                return None
+            return _bad(value, path, errors, "null") if inner is None else inner(value, path, errors)
+
+        return check
+
+
+def is_wide(kind: Type) -> bool:
+    """A union with more than one branch besides null."""
+    return kind.kind == "union" and sum(branch.kind != "null" for branch in kind.branches) > 1
+
+
+
+
+def _candidates(branches: list[Type], value: Any) -> list[int]:
+    """Branch numbers by JSON type, in the order in which they are tried."""
+    if value is None:
+        order: tuple[str, ...] = ("null",)
+    elif isinstance(value, bool):
+        order = ("boolean",)
+    elif isinstance(value, int):
+        order = ("int", "long", "float", "double")
+    elif isinstance(value, float):
+        order = ("double", "float")
+    elif isinstance(value, str):
+        order = ("enum", "int", "long", *(("string",) if any(branch.kind == "string" for branch in branches) else ("bytes", "fixed")))
+    elif isinstance(value, list):
+        order = ("array",)
+    else:
+        order = ("record", "map")
+    return [number for kind in order for number, branch in enumerate(branches) if branch.kind == kind]
+
+
+def _bad(value: Any, path: str, errors: list[FieldError], allowed: str) -> None:
+    errors.append(FieldError(path, "nothing" if value is MISSING else found(value), allowed))
+
+
+def _only(fits: Callable[[Any], bool], allowed: str) -> Check:
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        return value if fits(value) else _bad(value, path, errors, allowed)
+
+    return check
+
+
+def _integer(kind: str) -> Check:
+    low, high = _RANGES[kind]
+
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        if type(value) is int and low <= value <= high:
+            return value
+        return _bad(value, path, errors, f"a whole number from {low} to {high}")
+
+    return check
+
+
+def _floating(limit: float, kind: str) -> Check:
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        if type(value) in (int, float) and -limit <= value <= limit:
+            return float(value)
+        return _bad(value, path, errors, f"a number in the range of {kind}")
+
+    return check
+
+
+def _binary(kind: Type, bytes_as: str) -> Check:
+    allowed = {"latin1": "text of code points below 256", "base64": "base64 text"}[bytes_as] + (f" for {kind.size} bytes" if kind.kind == "fixed" else "")
+
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        try:
+            data = value.encode("latin-1") if bytes_as == "latin1" else base64.b64decode(value, validate=True)
+        except (AttributeError, UnicodeEncodeError, TypeError, binascii.Error, ValueError):
+            return _bad(value, path, errors, allowed)
+        return data if kind.kind != "fixed" or len(data) == kind.size else _bad(value, path, errors, allowed)
+
+    return check
+
+
+# -- logical types ------------------------------------------------------------------------------------------------
+
+
+def _logical(kind: Type, policy: Policy) -> Check:
+    if kind.logical == "decimal":
+        return _decimal(kind)
+    if kind.logical == "uuid":
+        return _uuid
+    read, allowed = _TIMES[kind.logical or ""]
+    return _timed(_integer(kind.kind), read, allowed)
+
+
+def _timed(number: Check, read: Callable[[str], int], allowed: str) -> Check:
+    """Numbers pass as they are; texts are read once and remembered: pages repeat the same times."""
+    known: dict[str, int] = {}
+
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        if not isinstance(value, str):
+            return number(value, path, errors)
+        if (datum := known.get(value)) is None:
+            try:
+                datum = read(value)
+            except (ValueError, OverflowError):
+                return _bad(value, path, errors, allowed)
+            if len(known) >= CACHED_TIMES:
+                known.clear()
+            known[value] = datum
+        return datum
+
+    return check
+
+
+def _instant(per_second: int, *, zoned: bool) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        match = _RFC3339.fullmatch(text)
+        if match is None or (match[4] is not None) != zoned:
+            raise ValueError(text)
+        zone = "+00:00" if match[4] is None or match[4] in "Zz" else match[4]
+        moment = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}") - _EPOCH
+        nanos = int((match[3] or "").ljust(9, "0") or 0)
+        return (moment.days * 86_400 + moment.seconds) * per_second + nanos * per_second // 1_000_000_000
+
+    return read
+
+
+def _clock(per_second: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        match = _TIME.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        at = time.fromisoformat(match[1])
+        nanos = int((match[2] or "").ljust(9, "0") or 0)
+        return (at.hour * 3600 + at.minute * 60 + at.second) * per_second + nanos * per_second // 1_000_000_000
+
+    return read
+
+
+def _day(text: str) -> int:
+    if len(text) != 10:
+        raise ValueError(text)
+    return date.fromisoformat(text).toordinal() - 719_163
+
+
+_ZONED: Final = "RFC 3339 text with a zone, or a whole number"
+_LOCAL: Final = "ISO 8601 text without a zone, or a whole number"
+_TIMES: Final[dict[str, tuple[Callable[[str], int], str]]] = {
+    "date": (_day, "an ISO date, or days since 1970"),
+    "time-millis": (_clock(1_000), "an ISO time, or milliseconds"),
+    "time-micros": (_clock(1_000_000), "an ISO time, or microseconds"),
+    "timestamp-millis": (_instant(1_000, zoned=True), _ZONED),
+    "timestamp-micros": (_instant(1_000_000, zoned=True), _ZONED),
+    "local-timestamp-millis": (_instant(1_000, zoned=False), _LOCAL),
+    "local-timestamp-micros": (_instant(1_000_000, zoned=False), _LOCAL),
+}
+
+
+def _uuid(value: Any, path: str, errors: list[FieldError]) -> Any:
+    try:
+        return str(uuid.UUID(value)) if isinstance(value, str) and len(value) == 36 else _bad(value, path, errors, "a uuid")
+    except ValueError:
+        return _bad(value, path, errors, "a uuid")
+
+
+def _decimal(kind: Type) -> Check:
+    allowed = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        try:
+            number = Decimal(repr(value) if isinstance(value, float) else value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+        except (InvalidOperation, ValueError):
+            number = None
+        if number is None or not number.is_finite() or abs(number.adjusted()) > kind.precision + kind.scale:
+            return _bad(value, path, errors, allowed)
+        sign, digits, exponent = number.normalize().as_tuple()
+        assert isinstance(exponent, int)
+        whole = len(digits) + exponent
+        if -exponent > kind.scale or (number and max(whole, 0) + kind.scale > kind.precision):
+            return _bad(value, path, errors, allowed)
+        return number
+
+    return check

@@ -1,0 +1,163 @@
+"""The generated encoder: one straight-line function a schema. The only place of the project that calls exec.
+
+What is generated is expressions over names that this module made itself (`r.f3`, `V`, `E2`); nothing from a schema is ever pasted
+into source except by `repr`. Datums are assumed valid: the plan has checked them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from worker.schema.checks import is_wide
+from worker.schema.container import varint
+from worker.schema.model import Schema, Type
+
+SMALL: Final = 65_536
+CACHED_TEXTS: Final = 20_000
+CACHED_TEXT_CHARS: Final = 24
+
+
+class _Varints(dict[int, bytes]):
+    """long -> bytes; small ones are remembered."""
+
+    def __missing__(self, value: int) -> bytes:
+        encoded = varint(value)
+        if -SMALL < value < SMALL:
+            self[value] = encoded
+        return encoded
+
+
+class _Texts(dict[str, bytes]):
+    """string -> length and UTF-8; short ones are remembered until there are too many."""
+
+    def __missing__(self, value: str) -> bytes:
+        data = value.encode()
+        encoded = varint(len(data)) + data
+        if len(value) <= CACHED_TEXT_CHARS:
+            if len(self) >= CACHED_TEXTS:
+                self.clear()
+            self[value] = encoded
+        return encoded
+
+
+def _binary(value: bytes) -> bytes:
+    return varint(len(value)) + value
+
+
+def _unscaled(value: Decimal, scale: int) -> int:
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    number = int("".join(map(str, digits)))
+    shift = exponent + scale
+    number = number * 10**shift if shift >= 0 else number // 10**-shift
+    return -number if sign else number
+
+
+def _decimal(kind: Type) -> Callable[[Decimal], bytes]:
+    def encode(value: Decimal) -> bytes:
+        number = _unscaled(value, kind.scale)
+        size = kind.size or ((number if number >= 0 else ~number).bit_length() + 8) // 8
+        data = number.to_bytes(size, "big", signed=True)
+        return data if kind.kind == "fixed" else _binary(data)
+
+    return encode
+
+
+class EncoderSource:
+    """Collects the source and the names it uses. `typed_fields[i]`: field i of the root decodes to its msgspec type."""
+
+    def __init__(self, schema: Schema, typed_fields: Sequence[bool]) -> None:
+        self._schema, self._typed = schema, typed_fields
+        self._names: dict[str, Any] = {
+            "V": _Varints(), "S": _Texts(), "B": _binary, "PF": struct.Struct("<f").pack, "PD": struct.Struct("<d").pack,
+            "PBD": struct.Struct("<bd").pack, "T": (b"\0", b"\1"),
+        }
+        self._functions: list[str] = []
+        self._known: dict[tuple[str, bool], str] = {}
+
+    def build(self) -> Callable[[Sequence[Any]], bytes]:
+        """The encoder of records of the root type."""
+        parts = [self._value(each.type, f"r.f{number}", self._typed[number]) for number, each in enumerate(self._schema.root.fields)]
+        body = f"        add(({' '.join(part + ',' for part in parts)}))\n" if parts else "        pass\n"
+        self._functions.append(f"def encode(records):\n    out = []\n    add = out.extend\n    for r in records:\n{body}    return b''.join(out)\n")
+        exec("".join(self._functions), self._names)  # noqa: S102  # see the module
+        encode: Callable[[Sequence[Any]], bytes] = self._names["encode"]
+        return encode
+
+    def _name(self, prefix: str, value: Any) -> str:
+        name = f"{prefix}{len(self._names)}"
+        self._names[name] = value
+        return name
+
+    def _value(self, kind: Type, value: str, struct_like: bool) -> str:
+        """An expression for the bytes of `value`. `struct_like`: records are Structs, else dicts."""
+        kind = self._schema.resolve(kind)
+        if kind.logical == "decimal":
+            return f"{self._name('D', _decimal(kind))}({value})"
+        match kind.kind:
+            case "null":
+                return "b''"
+            case "boolean":
+                return f"T[{value}]"
+            case "int" | "long":
+                return f"V[{value}]"
+            case "float":
+                return f"PF({value})"
+            case "double":
+                return f"PD({value})"
+            case "string":
+                return f"S[{value}]"
+            case "bytes":
+                return f"B({value})"
+            case "fixed":
+                return value
+            case "enum":
+                return f"{self._name('E', {symbol: varint(number) for number, symbol in enumerate(kind.symbols)})}[{value}]"
+            case "union":
+                return self._union(kind, value, struct_like)
+            case _:
+                return f"{self._function(kind, struct_like)}({value})"
+
+    def _union(self, kind: Type, value: str, struct_like: bool) -> str:
+        if is_wide(kind):
+            return f"{self._function(kind, struct_like)}({value})"
+        rest = [(number, branch) for number, branch in enumerate(kind.branches) if branch.kind != "null"]
+        null = [number for number, branch in enumerate(kind.branches) if branch.kind == "null"]
+        if not rest:
+            return repr(varint(0))
+        number, branch = rest[0]
+        if not null:
+            return f"{varint(number)!r} + {self._value(branch, value, struct_like)}"
+        inner = self._schema.resolve(branch)
+        some = f"PBD({number * 2}, v)" if inner.kind == "double" else f"{varint(number)!r} + {self._value(branch, 'v', struct_like)}"
+        return f"({varint(null[0])!r} if (v := {value}) is None else {some})"
+
+    def _function(self, kind: Type, struct_like: bool) -> str:
+        """The name of a function value -> bytes for a type that needs more than an expression."""
+        key = (kind.name or repr(kind), struct_like)
+        if key in self._known:
+            return self._known[key]
+        name = self._known[key] = f"f{len(self._known)}"
+        if kind.kind == "record":
+            access = [f"r.f{number}" if struct_like else f"r[{each.name!r}]" for number, each in enumerate(kind.fields)]
+            parts = [self._value(each.type, at, struct_like) for each, at in zip(kind.fields, access, strict=True)]
+            source = f"def {name}(r):\n    return b''.join(({' '.join(part + ',' for part in parts)}))\n"
+        elif kind.kind == "array":
+            assert kind.items is not None
+            item = self._value(kind.items, "x", struct_like)
+            source = f"def {name}(xs):\n    return V[len(xs)] + b''.join([{item} for x in xs]) + b'\\0' if xs else b'\\0'\n"
+        elif kind.kind == "map":
+            assert kind.items is not None
+            item = self._value(kind.items, "x", struct_like)
+            source = f"def {name}(xs):\n    return V[len(xs)] + b''.join([S[k] + {item} for k, x in xs.items()]) + b'\\0' if xs else b'\\0'\n"
+        else:
+            cases = "".join(
+                f"    if i == {number}:\n        return {varint(number)!r} + {self._value(branch, 'x', struct_like)}\n"
+                for number, branch in enumerate(kind.branches)
+            )
+            source = f"def {name}(b):\n    i, x = b\n{cases}"
+        self._functions.append(source)
+        return name

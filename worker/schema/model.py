@@ -1,0 +1,65 @@
+"""A parsed schema: plain frozen values. Types refer to named types by full name, so recursion needs no cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+PRIMITIVES: Final = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
+
+
+class _NoDefault:
+    def __repr__(self) -> str:
+        return "NO_DEFAULT"
+
+
+NO_DEFAULT: Final = _NoDefault()
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """One type.
+
+    Attributes:
+        kind: a primitive, or `record enum fixed array map union ref`.
+        name: full name of a named type, or of what `ref` refers to.
+        items: of an array; values of a map.   branches: of a union.
+        logical: a logical type that is valid here, else None.
+    """
+
+    kind: str
+    name: str = ""
+    items: Type | None = None
+    branches: tuple[Type, ...] = ()
+    fields: tuple[Field, ...] = ()
+    symbols: tuple[str, ...] = ()
+    default_symbol: str | None = None
+    size: int = 0
+    logical: str | None = None
+    precision: int = 0
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a record. `json_name` is its name in JSON, when Avro forbids that one."""
+
+    name: str
+    type: Type
+    json_name: str
+    default: Any = NO_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A checked schema: `source` is its JSON text, `document` the parsed JSON, `named` all named types."""
+
+    root: Type
+    named: Mapping[str, Type]
+    source: str
+    document: Any = field(repr=False, compare=False, default=None)
+
+    def resolve(self, kind: Type) -> Type:
+        """The type behind a reference."""
+        return self.named[kind.name] if kind.kind == "ref" else kind

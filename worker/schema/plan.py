@@ -1,0 +1,165 @@
+"""A compiled schema: everything that a pipeline does with it, worked out once (the `Plan` port of core/ports.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from worker.core.model import MISSING, FieldError
+from worker.core.ports import Invalid, InvalidRecord
+from worker.schema.canonical import fingerprint
+from worker.schema.checks import Branch, Checks, Policy, is_wide
+from worker.schema.codegen import EncoderSource
+from worker.schema.errors import SchemaError
+from worker.schema.model import Schema
+from worker.schema.typed import record_struct, typed
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """A top-level field: its Avro type (`union` when it has several branches besides null) and logical type."""
+
+    name: str
+    type: str
+    logical: str | None
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A field that is completed after the typed decode."""
+
+    attribute: str
+    path: str
+    check: Callable[[Any, str, list[FieldError]], Any]
+    fill: Callable[[str, list[FieldError]], Any]
+
+
+class CompiledPlan:
+    """See the `Plan` port for the methods."""
+
+    def __init__(self, schema: Schema, policy: Policy, extra: Collection[str]) -> None:
+        root = schema.root
+        checks = Checks(schema, policy)
+        types = [typed(each.type, schema, policy, frozenset({root.name})) for each in root.fields]
+        known = {each.json_name for each in root.fields}
+        self._extra = sorted(set(extra) - known)
+        self._strict = policy.unknown_fields == "reject"
+        self._type = record_struct(root, types, policy, self._extra)
+        self._decoder = msgspec.json.Decoder(self._type)
+        self._whole = checks.check(root)
+        self._checked = [
+            _Checked(f"f{number}", f"$.{each.json_name}", checks.check(each.type), checks.filler(each))
+            for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
+            if inner is None
+        ]
+        self._attributes = {each.name: f"f{number}" for number, each in enumerate(root.fields)}
+        self._by_json_name = {each.json_name: f"f{number}" for number, each in enumerate(root.fields)} | {
+            name: f"x{number}" for number, name in enumerate(self._extra)
+        }
+        self.fields = {each.name: _info(schema, each.name, each.type) for each in root.fields}
+        self.fingerprint = fingerprint(schema)
+        self.schema_json = schema.source
+        self.encode: Callable[[Sequence[Any]], bytes] = EncoderSource(schema, [inner is not None for inner in types]).build()
+
+    @property
+    def record_type(self) -> Any:
+        return self._type
+
+    def finish(self, records: list[Any]) -> list[Invalid]:
+        """Checks what the types could not say, field by field, and puts the datums in place."""
+        wrong: dict[int, list[FieldError]] = {}
+        for each in self._checked:
+            attribute, path, check, fill = each.attribute, each.path, each.check, each.fill
+            errors: list[FieldError] = []
+            for index, record in enumerate(records):
+                value = getattr(record, attribute)
+                datum = fill(path, errors) if value is msgspec.UNSET else check(value, path, errors)
+                if errors:
+                    wrong.setdefault(index, []).extend(errors)
+                    errors.clear()
+                else:
+                    setattr(record, attribute, datum)
+        if self._strict and self._extra:
+            self._refuse_extra(records, wrong)
+        return [Invalid(index, "invalid", tuple(errors)) for index, errors in sorted(wrong.items())]
+
+    def _refuse_extra(self, records: list[Any], wrong: dict[int, list[FieldError]]) -> None:
+        """Fields that are read for the mark or the key only are still unknown to the schema."""
+        for index, record in enumerate(records):
+            unknown = [name for number, name in enumerate(self._extra) if getattr(record, f"x{number}") is not msgspec.UNSET]
+            if unknown:
+                wrong.setdefault(index, []).append(FieldError("$", f"unknown fields {', '.join(unknown)}", "the fields of the schema"))
+
+    def one(self, raw: bytes) -> Any:
+        try:
+            document = msgspec.json.decode(raw)
+            errors: list[FieldError] = []
+            self._whole(document, "$", errors)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise InvalidRecord("no_json", (FieldError("$", "no JSON value", str(error)[:200]),)) from error
+        if errors:
+            raise InvalidRecord("invalid", tuple(errors))
+        try:
+            record = self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            raise InvalidRecord("invalid", (FieldError("$", "a value of another type", str(error)[:200]),)) from error
+        if invalid := self.finish([record]):
+            raise InvalidRecord("invalid", invalid[0].errors)
+        return record
+
+    def getter(self, field: str) -> Callable[[Any], Any]:
+        attribute = self._attributes[field]
+
+        def get(record: Any) -> Any:
+            value = getattr(record, attribute)
+            return value.value if isinstance(value, Branch) else value
+
+        return get
+
+    def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
+        attribute, rest = self._by_json_name[path[0]], path[1:]
+
+        def get(record: Any) -> Any:
+            value = getattr(record, attribute)
+            for key in rest:
+                value = _member(value, key)
+            return MISSING if value is msgspec.UNSET else value
+
+        if rest:
+            return get
+        return lambda record: MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
+
+
+def _member(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(key, msgspec.UNSET)
+    if isinstance(value, msgspec.Struct):
+        names = dict(zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True))
+        return getattr(value, names[key]) if key in names else msgspec.UNSET
+    return msgspec.UNSET
+
+
+def _info(schema: Schema, name: str, kind: Any) -> FieldInfo:
+    nullable = any(branch.kind == "null" for branch in kind.branches)
+    if kind.kind == "union" and not is_wide(kind):
+        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0])
+    kind = schema.resolve(kind)
+    return FieldInfo(name, kind.kind, kind.logical, nullable)
+
+
+def compile_plan(
+    schema: Schema,
+    *,
+    unknown_fields: str = "drop",
+    missing_fields: str = "fill",
+    bytes_as: str = "latin1",
+    extra: Collection[str] = (),
+) -> CompiledPlan:
+    """Compiles a schema whose root is a record. `extra`: JSON names outside the schema to keep for facts. Raises SchemaError."""
+    if schema.root.kind != "record":
+        raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
+    return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as), extra)

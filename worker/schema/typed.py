@@ -1,0 +1,87 @@
+"""The msgspec type of a JSON record, so that one C call decodes and checks a page.
+
+A field is either *typed* (msgspec says everything the schema says) or *checked* (it decodes to plain values, and a check of
+checks.py turns them into datums afterwards). Times, decimals, bytes, wide unions and recursive types are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from worker.schema.checks import Policy
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type
+
+_SCALARS: Final[dict[str, Any]] = {
+    "null": None,
+    "boolean": bool,
+    "int": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+    "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    "float": Annotated[float, msgspec.Meta(ge=-3.4028234663852886e38, le=3.4028234663852886e38)],
+    "double": float,
+    "string": str,
+}
+
+
+def typed(kind: Type, schema: Schema, policy: Policy, within: frozenset[str] = frozenset()) -> Any | None:
+    """The msgspec type that says all of `kind`, or None when there is no such type."""
+    kind = schema.resolve(kind)
+    if kind.logical is not None:
+        return None
+    if kind.kind in _SCALARS and kind.kind != "null":
+        return _SCALARS[kind.kind]
+    if kind.kind == "enum":
+        return Literal[kind.symbols] if kind.symbols else None
+    if kind.kind in ("array", "map") and kind.items is not None:
+        inner = typed(kind.items, schema, policy, within)
+        if inner is None:
+            return None
+        return list[inner] if kind.kind == "array" else dict[str, inner]  # type: ignore[valid-type]
+    if kind.kind == "union":
+        rest = [branch for branch in kind.branches if branch.kind != "null"]
+        inner = typed(rest[0], schema, policy, within) if len(rest) == 1 else None
+        return None if inner is None else (inner | None if len(rest) < len(kind.branches) else inner)
+    if kind.kind == "record" and kind.name not in within:
+        inner_types = [typed(each.type, schema, policy, within | {kind.name}) for each in kind.fields]
+        if all(inner is not None for inner in inner_types):
+            return record_struct(kind, inner_types, policy)
+    return None
+
+
+def record_struct(kind: Type, types: list[Any], policy: Policy, extra: Collection[str] = ()) -> Any:
+    """The Struct of a record: attributes `f0, f1, ...`, then `x0, ...` for extra names, read under their JSON names."""
+    fields: list[Any] = []
+    names: dict[str, str] = {}
+    for number, (each, inner) in enumerate(zip(kind.fields, types, strict=True)):
+        names[f"f{number}"] = each.json_name
+        checked = inner is None
+        default = msgspec.UNSET if checked else _default(each, inner, policy)
+        fields.append((f"f{number}", Any if checked else inner, *(() if default is msgspec.NODEFAULT else (default,))))
+    for number, name in enumerate(extra):
+        names[f"x{number}"] = name
+        fields.append((f"x{number}", Any, msgspec.UNSET))
+    flat = not extra and all(_is_flat(inner) for inner in types)
+    return msgspec.defstruct(
+        kind.name.rpartition(".")[2],
+        fields,
+        rename=names,
+        kw_only=True,
+        gc=not flat,
+        forbid_unknown_fields=policy.unknown_fields == "reject",
+    )
+
+
+def _is_flat(inner: Any) -> bool:
+    """Values of this type hold no containers, so the garbage collector need not look at them."""
+    return inner is not None and "list[" not in str(inner) and "dict[" not in str(inner) and "Struct" not in str(getattr(inner, "__mro__", ""))
+
+
+def _default(each: Field, inner: Any, policy: Policy) -> Any:
+    if each.default is NO_DEFAULT:
+        nullable = any(branch.kind == "null" for branch in each.type.branches)
+        return None if nullable and policy.missing_fields == "fill" else msgspec.NODEFAULT
+    if isinstance(each.default, list | dict):
+        return msgspec.field(default_factory=lambda: msgspec.convert(each.default, inner))
+    return each.default
