@@ -1,0 +1,58 @@
+"""The gate of an origin and credential: a rate limit, and the pauses that the origin asks for. Pure.
+
+After a pause one request goes ahead as a probe; the others follow when it has succeeded, so that a storm of 429
+costs one request a window, however many partitions wait.
+"""
+
+from __future__ import annotations
+
+PROBE_PATIENCE_S = 30.0
+
+
+class Gate:
+    """`requests` per `per_s` seconds, in a bucket of as many tokens; None for no rate limit."""
+
+    def __init__(self, requests: float | None = None, per_s: float = 1.0) -> None:
+        self._rate = None if requests is None else requests / per_s
+        self._size = max(requests or 1.0, 1.0)
+        self._tokens = self._size
+        self._at = 0.0
+        self._closed_until = 0.0
+        self._probing = False
+        self._probe_sent: float | None = None
+        self._pauses = 0
+
+    def __repr__(self) -> str:
+        return f"<Gate tokens={self._tokens:.1f} closed_until={self._closed_until:.1f}{' probing' if self._probing else ''}>"
+
+    def acquire(self, now: float) -> float | None:
+        """None: go ahead. Otherwise when to ask again."""
+        if now < self._closed_until:
+            return self._closed_until
+        if self._probing and self._probe_sent is not None and now - self._probe_sent < PROBE_PATIENCE_S:
+            return now + 0.1
+        if self._rate is not None:
+            self._tokens = min(self._size, self._tokens + max(now - self._at, 0.0) * self._rate)
+            self._at = now
+            if self._tokens < 1.0:
+                return now + (1.0 - self._tokens) / self._rate
+            self._tokens -= 1.0
+        if self._probing:
+            self._probe_sent = now
+        return None
+
+    def pause(self, now: float, seconds: float | None, *, longest_s: float = 60.0) -> float:
+        """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when."""
+        self._pauses += 1
+        wait_s = min(2.0 ** min(self._pauses - 1, 10), longest_s) if seconds is None else seconds
+        self._closed_until = max(self._closed_until, now + wait_s)
+        self._probing, self._probe_sent = True, None
+        return self._closed_until
+
+    def succeeded(self) -> None:
+        """A request came back well: the gate is open for all."""
+        self._probing, self._probe_sent, self._pauses = False, None, 0
+
+    def released(self) -> None:
+        """A request came back without saying anything about the limit: another one may probe."""
+        self._probe_sent = None

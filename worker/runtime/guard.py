@@ -1,0 +1,110 @@
+"""Deadline -> retry -> breaker -> gate -> attempt, round any awaitable. The only user of tenacity.
+
+A fresh AsyncRetrying a call: one that is shared by tasks loses failures. Only TransientError is retried, by an allow-list,
+so that a cancellation never is. Closed gates and open breakers are not waited for: they raise Deferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
+
+from worker.core.breaker import Breaker, Permit
+from worker.core.errors import Deferred, RateLimited, TransientError
+from worker.core.events import BreakerChanged, Emit
+from worker.core.gate import Gate
+from worker.core.ports import Clock
+
+T = TypeVar("T")
+OnRetry = Callable[[int, float, BaseException | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySpec:
+    max_attempts: int = 8
+    base_s: float = 0.5
+    cap_s: float = 60.0
+    deadline_s: float = 600.0
+    max_retry_after_s: float = 600.0
+
+
+class Guard:
+    """One guard an origin and credential; its breaker and gate are shared by all that call it."""
+
+    def __init__(self, retry: RetrySpec, breaker: Breaker, gate: Gate, clock: Clock, emit: Emit, *, target: str = "", retries: bool = True) -> None:
+        self._retry, self.breaker, self.gate, self._clock, self._emit = retry, breaker, gate, clock, emit
+        self._target, self._retries = target, retries
+
+    async def call(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool = False, on_retry: OnRetry = lambda *_: None) -> T:
+        """The result of `attempt`. Raises Deferred to be called again later, or what the last attempt raised.
+
+        A speculative call is tried once, and its outcome says nothing to the breaker.
+        """
+        if speculative or not self._retries:
+            return await self._once(attempt, speculative=speculative)
+
+        def before_sleep(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            on_retry(state.attempt_number, state.next_action.sleep if state.next_action else 0.0, error)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(self._worth_retrying),
+            wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
+            stop=stop_after_attempt(self._retry.max_attempts) | stop_after_delay(self._retry.deadline_s),
+            sleep=self._clock.sleep,
+            before_sleep=before_sleep,
+            reraise=True,
+        )
+        return await retrying(lambda: self._once(attempt, speculative=False))
+
+    def _worth_retrying(self, error: BaseException) -> bool:
+        """Transient, and not the origin asking for fewer requests."""
+        return isinstance(error, TransientError) and not isinstance(error, RateLimited)
+
+    async def _once(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool) -> T:
+        permit = self._enter()
+        started = self._clock.monotonic()
+        recorded = False
+        try:
+            result = await attempt()
+        except RateLimited as error:
+            until = self.gate.pause(self._clock.monotonic(), error.retry_after_s, longest_s=self._retry.cap_s)
+            raise Deferred(until, str(error)) from error
+        except TransientError as error:
+            if not speculative:
+                recorded = True
+                self._record(permit, started, ok=False)
+            if error.retry_after_s is not None:
+                until = self.gate.pause(self._clock.monotonic(), error.retry_after_s)
+                raise Deferred(until, str(error)) from error
+            raise
+        else:
+            self.gate.succeeded()
+            if not speculative:
+                recorded = True
+                self._record(permit, started, ok=True)
+            return result
+        finally:
+            self.gate.released()
+            if not recorded:
+                self.breaker.release(permit)
+
+    def _enter(self) -> Permit:
+        now = self._clock.monotonic()
+        permit = self.breaker.acquire(now)
+        if not isinstance(permit, Permit):
+            raise Deferred(permit, f"the breaker of {self._target} is open")
+        until = self.gate.acquire(now)
+        if until is not None:
+            self.breaker.release(permit)
+            raise Deferred(until, f"the gate of {self._target} is closed")
+        return permit
+
+    def _record(self, permit: Permit, started: float, *, ok: bool) -> None:
+        now, before = self._clock.monotonic(), self.breaker.state
+        self.breaker.record(permit, ok=ok, seconds=now - started, now=now)
+        if self.breaker.state != before:
+            self._emit(BreakerChanged(self._target, self.breaker.state, max(self.breaker.open_until - now, 0.0)))
