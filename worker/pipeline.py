@@ -205,7 +205,7 @@ class Writer:
                 return
             await self._stage(part)
             await shaped.release(weight)
-            if not self._mid_page and (trigger := self._roll.due(self._clock.monotonic(), self._records.largest_bytes)):
+            if not self._mid_page and (trigger := self._roll.due(self._clock.monotonic())):
                 await self._commit(trigger)
 
     async def _finish(self, error: BaseException | None) -> None:

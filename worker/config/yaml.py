@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -43,11 +42,12 @@ def shown(path: Path_) -> str:
 
 def load_yaml(path: Path) -> Document:
     """Reads a file whose root is a mapping. Raises ConfigError with file and line."""
+    yaml = YAML(typ="safe", pure=True)
     try:
         text = path.read_bytes()
         if len(text) > MAX_BYTES:
             raise ConfigError(f"{len(text)} bytes, at most {MAX_BYTES} are allowed", where=str(path))
-        node = YAML(typ="safe", pure=True).compose(text.decode())
+        node = yaml.compose(text.decode())
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), remedy="check the path") from error
     except UnicodeDecodeError as error:
@@ -60,14 +60,14 @@ def load_yaml(path: Path) -> Document:
     if not isinstance(node, MappingNode):
         raise ConfigError("the root is no mapping", where=f"{path}:1", remedy="begin with `version: 1` and `pipelines:`")
     document = Document(str(path), {})
-    document.values = _Builder(document).mapping(node, (), 0)
+    document.values = _Builder(document, yaml).mapping(node, (), 0)
     return document
 
 
 class _Builder:
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, yaml: YAML) -> None:
         self._document = document
-        self._scalars = SafeConstructor()
+        self._scalars = yaml.constructor
         self._count = 0
 
     def value(self, node: Node, path: Path_, depth: int) -> Any:

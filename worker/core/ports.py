@@ -139,10 +139,6 @@ class Sink(Protocol):
     area: str  # directory below root for staging and commit records
     kind: str  # "records" | "dead_letters"
 
-    @property
-    def largest_bytes(self) -> int:
-        """Encoded size of the largest open file, after each write."""
-
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
         """Once an attempt, first. Raises ConfigError over a root that holds another lineage of the pipeline."""
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RollSpec:
-    """`records` and `age_s` (since the first staged record) cut a commit; `size_bytes` is the encoded size of one file."""
+    """`records` and `age_s` (since the first staged record) cut a commit. A file's size does not: a full file waits for the next commit."""
 
     records: int = 100_000
-    size_bytes: int = 128 * 1024 * 1024
     age_s: float = 300.0
 
 
@@ -36,12 +35,10 @@ class RollState:
         if self._since is None:
             self._since = now
 
-    def due(self, now: float, largest_file_bytes: int = 0) -> str:
+    def due(self, now: float) -> str:
         """What triggers a commit now, or the empty string."""
         if self._records >= self._spec.records:
             return "records"
-        if largest_file_bytes >= self._spec.size_bytes:
-            return "bytes"
         if (deadline := self.deadline) is not None and now >= deadline:
             return "age"
         return ""

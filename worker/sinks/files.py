@@ -131,11 +131,6 @@ class FilesSink:
         """The files of the next commit."""
         self._seq, self._parts, self._sealed = seq, 0, []
 
-    @property
-    def largest_bytes(self) -> int:
-        """Encoded size of the largest open file."""
-        return max((file.size_bytes for file in self._open.values()), default=0)
-
     def write(self, chunk: Chunk) -> None:
         """Takes a chunk; compresses and writes when enough has come together."""
         with fs.translated(self.root):

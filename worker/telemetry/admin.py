@@ -1,0 +1,74 @@
+"""The admin server: /metrics, /healthz/{started,live,ready}, /status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from worker.core.errors import ConfigError
+from worker.telemetry.metrics import Metrics
+
+LAG_PERIOD_S = 0.05
+
+
+@asynccontextmanager
+async def admin_server(listen: str | None, metrics: Metrics, status: Callable[[], dict[str, Any]], ready: Callable[[], bool]) -> AsyncIterator[str]:
+    """Serves while the context is open; yields the address (empty when `listen` is None)."""
+    if listen is None:
+        yield ""
+        return
+
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def is_ready(_: web.Request) -> web.Response:
+        return web.Response(text="ready\n") if ready() else web.Response(status=503, text="not ready\n")
+
+    async def show_status(_: web.Request) -> web.Response:
+        return web.Response(body=orjson.dumps(status(), default=str, option=orjson.OPT_INDENT_2), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/metrics", exposition)
+    app.router.add_get("/healthz/started", alive)
+    app.router.add_get("/healthz/live", alive)
+    app.router.add_get("/healthz/ready", is_ready)
+    app.router.add_get("/status", show_status)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    host, _, port = listen.rpartition(":")
+    try:
+        site = web.TCPSite(runner, host.strip("[]"), int(port))
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(f"admin.listen {listen} cannot be used: {error.strerror}", remedy="free the port, choose another one, or set admin.listen: null") from error
+        address = runner.addresses[0]
+        watch = asyncio.create_task(_watch_lag(metrics), name="admin.loop_lag")
+        try:
+            yield f"{address[0]}:{address[1]}"
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+    finally:
+        await runner.cleanup()
+
+
+async def _watch_lag(metrics: Metrics) -> None:
+    """How late a short sleep comes back says how long the loop was held."""
+    loop = asyncio.get_running_loop()
+    while True:
+        worst = 0.0
+        until = loop.time() + 1.0
+        while loop.time() < until:
+            before = loop.time()
+            await asyncio.sleep(LAG_PERIOD_S)
+            worst = max(worst, loop.time() - before - LAG_PERIOD_S)
+        metrics.loop_lag(worst)
