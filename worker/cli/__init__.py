@@ -1,0 +1,78 @@
+"""The command line. Commands are imported when they are used, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from worker import __version__
+from worker.core.errors import Exit, WorkerError
+
+_COMMANDS: Final = {
+    "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
+    "check": ("worker.cli.check", "Check a config and say what it promises."),
+    "verify": ("worker.cli.verify", "Compare published files with the commit log."),
+    "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),
+    "state": ("worker.cli.state", "Show or reset how far pipelines have come."),
+    "demo": ("worker.cli.demo", "Run the built-in example against a local server."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table, so that help imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="worker")
+def cli() -> None:
+    """Turns HTTP APIs into schema-true files, exactly once."""
+
+
+def show(error: WorkerError) -> None:
+    """An error as the operator reads it."""
+    lines = [f"error [{error.code}]"]
+    if error.where:
+        lines.append(f"  where:  {error.where}")
+    lines += [f"  {'what: ' if number == 0 else '      '}  {line}" for number, line in enumerate(error.message.splitlines())]
+    if error.remedy:
+        lines.append(f"  remedy: {error.remedy}")
+    click.echo("\n".join(lines), err=True)
+
+
+def main(args: list[str] | None = None) -> Any:
+    """The console script: exceptions become exit codes here and nowhere else."""
+    try:
+        code = cli.main(args, standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = Exit.USAGE
+    except click.Abort:
+        click.echo("aborted", err=True)
+        code = Exit.FAILED
+    except WorkerError as error:
+        show(error)
+        code = error.exit
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        import traceback  # only for bugs
+
+        traceback.print_exc()
+        click.echo(f"error [bug]\n  what:   {type(error).__name__}: {error}\n  remedy: please report it with the lines above", err=True)
+        code = Exit.BUG
+    sys.exit(int(code or 0))

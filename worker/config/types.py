@@ -18,7 +18,8 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
-def _duration(value: Any) -> float:
+def duration_seconds(value: Any) -> float:
+    """Seconds of a text like `30s`; ValueError for anything else."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("a duration like 500ms, 30s, 5m, 1h or 7d is needed")
@@ -32,7 +33,7 @@ def _size(value: Any) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
-Duration = Annotated[float, BeforeValidator(_duration)]
+Duration = Annotated[float, BeforeValidator(duration_seconds)]
 """Text like `30s` -> seconds."""
 
 Size = Annotated[int, BeforeValidator(_size)]

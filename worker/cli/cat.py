@@ -1,0 +1,35 @@
+"""`worker cat`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("cat")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def command(files: tuple[Path, ...]) -> None:
+    """Print the records of Avro FILES as JSON lines; bytes are latin-1 text, decimals and times are text."""
+    import orjson
+
+    from worker.schema.container import read_records
+
+    try:
+        for path in files:
+            with path.open("rb") as file:
+                for record in read_records(file, str(path)):
+                    sys.stdout.buffer.write(orjson.dumps(record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has enough; nothing to complain about at exit
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return value.isoformat() if isinstance(value, date | datetime | time) else str(value)

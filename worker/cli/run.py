@@ -1,0 +1,55 @@
+"""`worker run`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from worker.build import RunResult
+
+
+@click.command("run")
+@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--once", is_flag=True, help="Finish the pass in progress, else make one; then exit.")
+@click.option("--for", "for_", metavar="DURATION", help="Drain and exit after this time, like 10m.")
+@click.option("--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], as_json: bool) -> int:
+    """Run the pipelines of CONFIG files."""
+    from worker.build import run
+    from worker.config.types import duration_seconds
+    from worker.settings import load_settings
+
+    try:
+        for_s = None if for_ is None else duration_seconds(for_)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+    result = run(load_settings(config), once=once, for_s=for_s, only=only)
+    print_summary(result, as_json=as_json)
+    return result.exit_code
+
+
+def print_summary(result: RunResult, *, as_json: bool) -> None:
+    """What a run did, to stdout."""
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(asdict(result)))
+        return
+    for each in result.pipelines:
+        click.echo(
+            f"{each.name}: {each.records} records in {each.files} files ({each.size_bytes} bytes), {each.rejects} rejects, "
+            f"{each.deduplicated} duplicates dropped, {each.commits} commits"
+        )
+        click.echo(f"  files:        {each.output}")
+        if each.rejects:
+            click.echo(f"  dead letters: {each.dead_letters}")
+        if each.note:
+            click.echo(f"  note:         {each.note}")
+        if each.error:
+            click.echo(f"  error:        {each.error}")
+    click.echo(f"{result.seconds:.1f} seconds, exit {result.exit_code}")

@@ -1,0 +1,38 @@
+"""`worker verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from worker.core.errors import Exit
+
+
+@click.command("verify")
+@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(config: tuple[Path, ...], as_json: bool) -> int:
+    """Re-read published files against the commit log. Exit 65 when they differ."""
+    from worker.build import open_log, output_roots
+    from worker.runtime.verify import verify
+    from worker.settings import load_settings
+
+    settings = load_settings(config)
+    log = open_log(settings, read_only=True)
+    try:
+        reports = [verify(log, name, output_roots(settings, name)) for name in settings.pipelines]
+    finally:
+        log.close()
+    findings = [finding for report in reports for finding in report.findings]
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(reports))
+    else:
+        for report in reports:
+            click.echo(f"{report.pipeline}: {report.commits} commits, {report.files} files, {report.rows} rows checked, {report.moved} moved away by others")
+        for finding in findings:
+            click.echo(f"  {finding}")
+        click.echo("ok" if not findings else f"{len(findings)} problems")
+    return int(Exit.DATA if findings else Exit.OK)
