@@ -35,11 +35,12 @@ class Field(Protocol):
 
 def compile_route(template: str, fields: Mapping[str, Field], getter: Callable[[str], Callable[[Any], Any]]) -> Callable[[Any], str]:
     """A function record -> route; it raises InvalidRecord for a value that is too long. ConfigError for a template that cannot work."""
-    parts: list[tuple[str, str, str]] = []
-    for literal, name, spec, _ in string.Formatter().parse(template):
-        if ".." in literal.split("/") or literal.startswith("/") or "\0" in literal:
-            raise ConfigError(f"partition_by {template!r} leaves the output directory", remedy="use a relative path without '..'")
-        parts.append((literal, name or "", spec or ""))
+    if not all(part.strip(".") for part in template.split("/")) or "\0" in template:
+        raise ConfigError(f"partition_by {template!r} is no relative directory", remedy="use names with '/' between them, without '..'")
+    try:
+        parts = [(literal, name or "", spec or "") for literal, name, spec, _ in string.Formatter().parse(template)]
+    except ValueError as error:
+        raise ConfigError(f"partition_by {template!r}: {error}", remedy="fields stand in braces: {name} or {name:%Y-%m-%d}") from error
     texts = [(literal, name, _memo(_text(template, name, spec, fields), name), getter(name)) if name else (literal, "", None, None) for literal, name, spec in parts]
 
     def route(record: Any) -> str:

@@ -1,0 +1,270 @@
+"""A hostile replica of partner APIs: real HTTP on a free port, data that may change while it runs, faults by script.
+
+    async with Replica(records, Shape(style="cursor", cap=500, total="body")) as replica:
+        ...ask replica.url...
+        replica.records.append({"id": 7})      # the next page sees it
+        assert replica.requests[0].query == {"limit": "1000"}
+
+What a page looks like is the `Shape`; what goes wrong is the `Script`: a function of the request's number and the request.
+The records the server holds are the oracle of a test, never what the product says about itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+Record = dict[str, Any]
+Style = Literal["none", "cursor", "page", "offset", "link_header", "next_url"]
+
+PATH: Final = "/items"
+TOTAL_HEADER: Final = "X-Total"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One answer that is no page.
+
+    Args:
+        kind: `status`: answer with `status`, `headers` and `body`;
+            `truncated_gzip`: the page, its gzip stream cut, the length honest;
+            `truncated_length`: the page, the connection closed before the announced length;
+            `stall`: the head and half of the page, then nothing for `seconds`;
+            `reset`: the connection is closed without an answer;
+            `html`: status 200 and a page for people;
+            `error_object`: status 200 and `{"error": ...}`.
+    """
+
+    kind: Literal["status", "truncated_gzip", "truncated_length", "stall", "reset", "html", "error_object"]
+    status: int = 503
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b'{"error": "fault"}'
+    seconds: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as it came: `number` counts from 1."""
+
+    number: int
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Script = Callable[[int, Seen], Fault | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the API pages.
+
+    Args:
+        style: how a page names the next one. Cursors are opaque tokens in `meta.next`.
+        cap: records a page at most, whatever `limit` asks for; also the default.
+        total: where the number of matching records is said.
+        start: number of the first page, or of the first record (`offset`).
+        since: query parameter with an inclusive bound on `updated_at`; records are then sorted by (updated_at, id).
+        filters: query parameters that select records whose field of that name has that value.
+        pad_bytes: white space added to each body, so that its size is chosen by the test.
+        tokens: `cursor` only: tokens handed out by turns instead of real ones, page after page:
+            `("A",)` repeats, `("A", "B")` is the cycle A, B, A, B.
+        fail_pages: number of the page (from 1, by position) -> status it always answers with.
+        compress: gzip the bodies.
+    """
+
+    style: Style = "none"
+    cap: int = 500
+    total: Literal["body", "header"] | None = None
+    start: int | None = None
+    since: str | None = None
+    filters: Sequence[str] = ()
+    pad_bytes: int = 0
+    tokens: Sequence[str] = ()
+    fail_pages: Mapping[int, int] = field(default_factory=dict)
+    compress: bool = False
+
+    @property
+    def first(self) -> int:
+        """What the first page, or the first offset, is called."""
+        return self.start if self.start is not None else int(self.style == "page")
+
+
+class Replica:
+    """The server; an async context manager. `records` and `script` may be changed while it runs."""
+
+    def __init__(self, records: list[Record], shape: Shape | None = None, script: Script | None = None) -> None:
+        self.records = records
+        self.shape = shape or Shape()
+        self.script = script
+        self.requests: list[Seen] = []
+        self.origin = ""
+        self._tokens_given = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the first page."""
+        return self.origin + PATH
+
+    async def __aenter__(self) -> Replica:
+        app = web.Application(client_max_size=64 * 1024**2)
+        app.router.add_route("*", PATH, self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        seen = Seen(len(self.requests) + 1, request.method, request.path, dict(request.query), dict(request.headers), await request.read())
+        self.requests.append(seen)
+        fault = self.script(seen.number, seen) if self.script else None
+        if fault is not None and fault.kind in _WITHOUT_PAGE:
+            return _answer(fault, request)
+        try:
+            page = self._page(seen)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        status = self.shape.fail_pages.get(page.number)
+        if status is not None:
+            return web.json_response({"error": f"page {page.number} always fails"}, status=status)
+        if fault is not None:
+            return await _broken(fault, request, page)
+        body = gzip.compress(page.body, mtime=0) if self.shape.compress else page.body
+        encoding = {"Content-Encoding": "gzip"} if self.shape.compress else {}
+        return web.Response(body=body, content_type="application/json", headers={**page.headers, **encoding})
+
+    def _page(self, seen: Seen) -> _Page:
+        shape, rows = self.shape, self._matching(seen.query)
+        size = min(int(seen.query.get("limit", shape.cap)), shape.cap)
+        if size < 1:
+            raise ValueError(f"limit {size}")
+        begin = 0 if shape.style == "none" else self._begin(seen.query, size)
+        items = rows if shape.style == "none" else rows[begin : begin + size]
+        end = begin + len(items)
+        following = self._next(seen, end, size) if end < len(rows) or shape.tokens else None
+        headers: dict[str, str] = {}
+        meta: dict[str, Any] = {"next": following if shape.style == "cursor" else None}
+        if shape.total == "body":
+            meta["total"] = len(rows)
+        if shape.total == "header":
+            headers[TOTAL_HEADER] = str(len(rows))
+        if shape.style == "link_header" and following:
+            headers["Link"] = f'<{following}>; rel="next"'
+        document: dict[str, Any] = {"items": items, "meta": meta}
+        if shape.style == "next_url":
+            document["links"] = {"next": following}
+        return _Page(begin // size + 1, json.dumps(document).encode() + b" " * shape.pad_bytes, headers)
+
+    def _matching(self, query: Mapping[str, str]) -> list[Record]:
+        shape, rows = self.shape, list(self.records)
+        for name in shape.filters:
+            if name in query:
+                rows = [row for row in rows if str(row.get(name)) == query[name]]
+        if shape.since is None:
+            return rows
+        rows.sort(key=lambda row: (row["updated_at"], row["id"]))
+        bound = query.get(shape.since)
+        return rows if bound is None else [row for row in rows if _not_before(row["updated_at"], bound)]
+
+    def _begin(self, query: Mapping[str, str], size: int) -> int:
+        """Index of the first record of the page. Raises ValueError."""
+        shape = self.shape
+        if shape.style == "page":
+            begin = (int(query.get("page", shape.first)) - shape.first) * size
+        elif shape.style == "offset":
+            begin = int(query.get("offset", shape.first)) - shape.first
+        else:
+            token = query.get("cursor", "")
+            begin = 0 if not token or token in shape.tokens else _offset(token)
+        if begin < 0:
+            raise ValueError("a position before the first")
+        return begin
+
+    def _next(self, seen: Seen, end: int, size: int) -> str | None:
+        shape = self.shape
+        if shape.style not in ("cursor", "link_header", "next_url"):
+            return None
+        if shape.tokens:
+            token = shape.tokens[self._tokens_given % len(shape.tokens)]
+            self._tokens_given += 1
+        else:
+            token = _token(end)
+        if shape.style == "cursor":
+            return token
+        query = {**seen.query, "limit": str(size), "cursor": token}
+        return f"{self.origin}{PATH}?{urlencode(query)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    number: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+_WITHOUT_PAGE: Final = ("status", "reset", "html", "error_object")
+
+
+def _answer(fault: Fault, request: web.Request) -> web.Response:
+    if fault.kind == "html":
+        return web.Response(text="<html><body>Down for maintenance</body></html>", content_type="text/html")
+    if fault.kind == "error_object":
+        return web.json_response({"error": {"code": "internal", "message": "something went wrong"}})
+    if fault.kind == "reset":
+        _abort(request)
+        return web.Response()  # nobody is left to read it
+    return web.Response(status=fault.status, headers=fault.headers, body=fault.body, content_type="application/json")
+
+
+async def _broken(fault: Fault, request: web.Request, page: _Page) -> web.StreamResponse:
+    """A page that goes wrong on the way."""
+    if fault.kind == "truncated_gzip":
+        packed = gzip.compress(page.body, mtime=0)
+        headers = {**page.headers, "Content-Encoding": "gzip"}
+        return web.Response(body=packed[: len(packed) // 2], content_type="application/json", headers=headers)
+    response = web.StreamResponse(headers={**page.headers, "Content-Type": "application/json", "Content-Length": str(len(page.body))})
+    await response.prepare(request)
+    await response.write(page.body[: len(page.body) // 2])
+    if fault.kind == "stall":
+        await asyncio.sleep(fault.seconds)
+    if request.transport is not None:
+        request.transport.close()  # after the bytes: a client sees half a body, then the end
+    return response
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()  # type: ignore[attr-defined]  # asyncio's transports have it, the annotation is wider
+
+
+def _not_before(value: Any, bound: str) -> bool:
+    return bool(value >= int(bound)) if isinstance(value, int) else str(value) >= bound
+
+
+def _token(offset: int) -> str:
+    return base64.urlsafe_b64encode(f"from:{offset}".encode()).decode()
+
+
+def _offset(token: str) -> int:
+    text = base64.urlsafe_b64decode(token).decode()
+    if not text.startswith("from:"):
+        raise ValueError(f"no cursor of this server: {token!r}")
+    return int(text.removeprefix("from:"))
+
