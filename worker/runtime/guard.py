@@ -58,7 +58,11 @@ class Guard:
             before_sleep=before_sleep,
             reraise=True,
         )
-        return await retrying(lambda: self._once(attempt, speculative=False))
+
+        async def once() -> T:  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
+            return await self._once(attempt, speculative=False)
+
+        return await retrying(once)
 
     def _worth_retrying(self, error: BaseException) -> bool:
         """Transient, and not the origin asking for fewer requests."""
