@@ -22,7 +22,9 @@ class Holdings:
 
     def since(self, before: Holdings) -> Holdings:
         """What was added."""
-        return Holdings(self.files - before.files, self.size_bytes - before.size_bytes, self.records - before.records, self.rejects - before.rejects)
+        return Holdings(
+            self.files - before.files, self.size_bytes - before.size_bytes, self.records - before.records, self.rejects - before.rejects
+        )
 
 
 def run() -> int:
@@ -85,12 +87,20 @@ def summary(code: int, requests: int, new: Holdings, total: Holdings, seconds: f
         f"  worker state show {_shown(CONFIG)}",
     ]
     if not requests:
-        lines += ["To read everything again:", f"  worker state reset {_shown(CONFIG)} --pipeline flights", f"  and move {lake} away first, or remove it: the new files would repeat its records."]
+        lines += [
+            "To read everything again:",
+            f"  worker state reset {_shown(CONFIG)} --pipeline flights",
+            f"  and move {lake} away first, or remove it: the new files would repeat its records.",
+        ]
     return "\n".join(lines)
 
 
 def _published(root: Path, suffix: str) -> list[Path]:
-    return sorted(path for path in root.rglob(f"*{suffix}*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts))
+    return sorted(
+        path
+        for path in root.rglob(f"*{suffix}*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
 
 
 def _records(path: Path) -> int:

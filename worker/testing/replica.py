@@ -267,4 +267,3 @@ def _offset(token: str) -> int:
     if not text.startswith("from:"):
         raise ValueError(f"no cursor of this server: {token!r}")
     return int(text.removeprefix("from:"))
-
