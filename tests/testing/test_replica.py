@@ -166,11 +166,11 @@ async def test_a_body_shorter_than_its_length(http: aiohttp.ClientSession) -> No
 
 
 async def test_a_stall_sends_half_and_then_nothing(http: aiohttp.ClientSession) -> None:
-    async with Replica(rows(), script=lambda *_: Fault("stall")) as replica:
-        async with http.get(replica.url, timeout=aiohttp.ClientTimeout(sock_read=0.2)) as response:
-            assert response.status == 200
-            with pytest.raises(aiohttp.SocketTimeoutError):
-                await response.read()
+    patience = aiohttp.ClientTimeout(sock_read=0.2)
+    async with Replica(rows(), script=lambda *_: Fault("stall")) as replica, http.get(replica.url, timeout=patience) as response:
+        assert response.status == 200
+        with pytest.raises(aiohttp.SocketTimeoutError):
+            await response.read()
 
 
 async def test_a_reset_answers_nothing(http: aiohttp.ClientSession) -> None:

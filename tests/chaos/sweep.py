@@ -1,0 +1,107 @@
+"""Kills a worker at chosen calls while its server changes, and compares what was published with what the server has.
+
+Processes are forked from a server that has everything imported already, so a run costs a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import random
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import kit
+import victim
+
+from worker.testing.replica import Replica, Shape
+
+KILLED = -9
+KINDS = ("write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["worker.build", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"])
+
+
+@dataclass(slots=True)
+class World:
+    """A server whose data and page cuts change, and a config that reads it into three routes with two open files."""
+
+    replica: Replica
+    directory: Path
+    rng: random.Random
+    config: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.config = kit.write_config(
+            self.directory,
+            self.replica.url,
+            source={
+                "params": {"tenant": "{partition.tenant}"},
+                "partitions": {"tenant": list(kit.TENANTS)},
+                "key": ["id"],
+                "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
+                "incremental": {"field": "updated_at", "param": "since"},
+            },
+            sink={"partition_by": "region={region}", "max_open_files": 2, "roll": {"records": 25, "age": "20ms"}},
+        )
+
+    def change(self, more: int) -> None:
+        """New records at the end, many of them at the second of the last one, and pages cut elsewhere."""
+        records = self.replica.records
+        last = 0 if not records else int(records[-1]["updated_at"][17:19]) + 60 * int(records[-1]["updated_at"][14:16])
+        for number in range(len(records), len(records) + more):
+            last += self.rng.random() < 0.2
+            records.append(kit.item(number, second=last, bad=number % 11 == 5))
+        self.replica.shape = replace(self.replica.shape, cap=self.rng.randrange(3, 9))
+
+    async def run(self, kind: str = "", number: int = 0, mutation: str = "", result: str = "") -> int:
+        """Exit code of one run; -9 when it was killed."""
+        process = CONTEXT.Process(target=victim.run, args=(str(self.config), kind, number, mutation, result))
+        process.start()
+        await asyncio.to_thread(process.join)
+        code = process.exitcode
+        process.close()
+        assert code is not None
+        return code
+
+    def wrong(self) -> str:
+        """What is lost or double, by the server's own list; empty when exact."""
+        good = sorted(record["id"] for record in self.replica.records if record["value"] != "bad")
+        bad = sorted(record["id"] for record in self.replica.records if record["value"] == "bad")
+        found = []
+        for name, expected, got in (("records", good, kit.lake_ids(self.directory)), ("dead letters", bad, kit.dead_ids(self.directory))):
+            if got != expected:
+                lost = sorted(set(expected) - set(got))
+                double = sorted({each for each in got if got.count(each) > 1})
+                found.append(f"{name}: lost {lost}, double {double}, unknown {sorted(set(got) - set(expected))}")
+        return "; ".join(found)
+
+
+async def point(directory: Path, kind: str, number: int, *, seed: int, mutation: str = "") -> str:
+    """One kill, a kill in the recovery from it, and the end: what is wrong then."""
+    rng = random.Random(seed)
+    shape = Shape(style="cursor", cap=5, since="since", filters=("tenant",))
+    async with Replica([], shape) as replica:
+        world = World(replica, directory, rng)
+        world.change(70)
+        await world.run(kind, number, mutation)
+        world.change(rng.randrange(12))
+        await world.run(rng.choice(KINDS), rng.randrange(1, 12), mutation)
+        world.change(rng.randrange(12))
+        for _ in range(2):
+            code = await world.run(mutation=mutation)
+            if code != 0:
+                return f"exit {code}"
+        return world.wrong()
+
+
+async def counts(directory: Path) -> dict[str, int]:
+    """How often an undisturbed run makes each call."""
+    async with Replica([], Shape(style="cursor", cap=5, since="since", filters=("tenant",))) as replica:
+        world = World(replica, directory, random.Random(0))
+        world.change(70)
+        code = await world.run("COUNT", 0, result=str(directory / "counts"))
+        assert code == 0, code
+        assert not world.wrong(), world.wrong()
+    lines = (directory / "counts").read_text().splitlines()
+    return {name: int(count) for name, count in (line.split() for line in lines)}

@@ -1,0 +1,158 @@
+"""A worker process that dies at the n-th call of something, and mutants of it. Patched from outside: the product has no fault switch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CALLS: Counter[str] = Counter()
+
+
+def die_at(kind: str, number: int) -> None:
+    """Kills the process before the `number`-th call of `kind` (`COUNT` never dies)."""
+    from worker.runtime import fs
+
+    def reached(name: str) -> None:
+        CALLS[name] += 1
+        if name == kind and CALLS[name] == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def patch(owner: Any, attribute: str, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, attribute)
+
+        def wrapped(*args: Any, **options: Any) -> Any:
+            reached(name)
+            return original(*args, **options)
+
+        setattr(owner, attribute, wrapped)
+
+    real_write = os.write
+
+    def torn(fd: int, data: Any) -> int:
+        """The n-th write is torn: half of it arrives."""
+        CALLS["write"] += 1
+        if kind == "write" and CALLS["write"] == number:
+            real_write(fd, bytes(data)[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_write(fd, data)
+
+    os.write = torn
+    patch(os, "fsync", "fsync")
+    patch(os, "mkdir", "mkdir")
+    patch(fs, "_rename_noreplace", "rename")
+    patch(Path, "unlink", "unlink")
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                reached("before_commit")
+            result = super().execute(sql, *args)
+            if sql == "COMMIT":
+                reached("after_commit")
+            return result
+
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *args, **options: connect(*args, factory=Connection, **options)  # type: ignore[assignment]
+
+
+def mutate(name: str) -> None:
+    """Breaks one promise of the commit protocol."""
+    from worker.runtime import fs
+    from worker.runtime.committer import Committer
+    from worker.sinks.files import FilesSink, _OpenFile
+    from worker.state.sqlite import SqliteCommitLog
+
+    def nothing(*args: Any, **options: Any) -> None: ...
+
+    if name == "no_data_fsync":
+
+        def seal(self: _OpenFile) -> str:
+            self.flush()
+            self.close()
+            return self._sha256.hexdigest()
+
+        _OpenFile.seal = seal  # type: ignore[method-assign]
+    elif name == "no_directory_fsync":
+        fs.fsync_dir = nothing
+    elif name == "publish_first":
+        commit = SqliteCommitLog.commit
+
+        def publish_then_commit(self: Committer, record: Any) -> None:
+            self._publish(record)
+            self._real_stage(record)  # type: ignore[attr-defined]
+
+        Committer._real_stage = Committer._stage_record  # type: ignore[attr-defined]
+        Committer._stage_record = publish_then_commit  # type: ignore[method-assign]
+        SqliteCommitLog.commit = commit  # type: ignore[method-assign]
+    elif name == "synchronous_normal":
+        connect = sqlite3.connect
+
+        class Normal(sqlite3.Connection):
+            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+                return super().execute(sql.replace("synchronous = FULL", "synchronous = NORMAL"), *args)
+
+        sqlite3.connect = lambda *args, **options: connect(*args, factory=Normal, **options)  # type: ignore[assignment]
+    elif name == "cursor_before_files":
+        original = Committer.commit
+
+        def cursor_first(self: Committer, ends: Any, ledger: Any) -> Any:
+            db = self._log._db  # type: ignore[attr-defined]
+            for end in ends:
+                db.execute("UPDATE partitions SET cursor = ? WHERE pipeline = 'items' AND partition = ?", (end.progress.cursor.to_json(), end.partition))
+            return original(self, ends, ledger)
+
+        Committer.commit = cursor_first  # type: ignore[method-assign]
+    elif name == "reused_names":
+        create = FilesSink._create
+
+        def same_name(self: FilesSink, key: Any) -> Any:
+            seq, self._seq = self._seq, 1
+            try:
+                return create(self, key)
+            finally:
+                self._seq = seq
+
+        FilesSink._create = same_name  # type: ignore[method-assign]
+    elif name == "unguarded_update":
+        SqliteCommitLog._advance = _unguarded(SqliteCommitLog._advance)  # type: ignore[method-assign]
+    elif name:
+        raise ValueError(name)
+
+
+def _unguarded(advance: Callable[..., bool]) -> Callable[..., bool]:
+    def always(self: Any, db: Any, commit: Any, end: Any) -> bool:
+        epoch, seq = db.execute("SELECT epoch, seq FROM partitions WHERE pipeline = ? AND partition = ?", (commit.pipeline, end.partition)).fetchone()
+        from dataclasses import replace
+
+        return advance(self, db, commit, replace(end, epoch=epoch, expected_seq=seq))
+
+    return always
+
+
+def run(config: str, kind: str, number: int, mutation: str, result: str) -> None:
+    """One `worker run --once`; its exit code is the process's. Counts of calls go to `result`."""
+    from worker.build import run as run_pipelines
+    from worker.core.errors import WorkerError
+    from worker.settings import load_settings
+
+    mutate(mutation)
+    if kind:
+        die_at(kind, number)
+    try:
+        code = run_pipelines(load_settings([Path(config)]), once=True).exit_code
+    except WorkerError as error:
+        code = int(error.exit)
+        print(error, file=sys.stderr)
+    if result:
+        Path(result).write_text("\n".join(f"{name} {count}" for name, count in CALLS.items()))
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5])

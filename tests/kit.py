@@ -1,0 +1,74 @@
+"""What tests share: a config for a replica, and an oracle that reads files with fastavro and knows nothing of the commit log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fastavro
+from ruamel.yaml import YAML
+
+SCHEMA: dict[str, Any] = {
+    "type": "record",
+    "name": "Item",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "tenant", "type": "string"},
+        {"name": "region", "type": "string"},
+        {"name": "updated_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "value", "type": "int"},
+    ],
+}
+TENANTS = ("a", "b", "c")
+
+
+def item(number: int, *, second: int, bad: bool = False) -> dict[str, Any]:
+    """A record: tenant and region go round; `bad` ones break the schema."""
+    stamp = f"2024-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+    return {"id": number, "tenant": TENANTS[number % 3], "region": f"r{number % 7 % 3}", "updated_at": stamp, "value": "bad" if bad else number % 1000}
+
+
+def write_config(directory: Path, url: str, *, source: dict[str, Any] | None = None, sink: dict[str, Any] | None = None, **pipeline: Any) -> Path:
+    """A config with one pipeline `items`; all paths are absolute, so that runs need no working directory."""
+    (directory / "item.avsc").write_text(json.dumps(SCHEMA))
+    config = {
+        "version": 1,
+        "state": {"path": str(directory / "state")},
+        "admin": {"listen": None},
+        "logging": {"level": "error", "format": "json"},
+        "pipelines": {
+            "items": {
+                "source": {"url": url, "records": "items", "retry": {"base": "5ms", "cap": "20ms", "max_attempts": 4}, **(source or {})},
+                "schema": "item.avsc",
+                "sink": {"path": str(directory / "lake"), **(sink or {})},
+                **pipeline,
+            }
+        },
+    }
+    path = directory / "worker.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe").dump(config, file)
+    return path
+
+
+def published(directory: Path) -> list[Path]:
+    """A plain listing of the output, dot directories aside."""
+    lake = directory / "lake"
+    return sorted(path for path in lake.rglob("*.avro") if not any(part.startswith(".") for part in path.relative_to(lake).parts))
+
+
+def lake_ids(directory: Path) -> list[int]:
+    """Ids in published files, sorted, duplicates kept."""
+    ids = []
+    for path in published(directory):
+        with path.open("rb") as file:
+            ids += [record["id"] for record in fastavro.reader(file)]  # type: ignore[index,call-overload]
+    return sorted(ids)
+
+
+def dead_ids(directory: Path) -> list[int]:
+    """Ids in dead letters, sorted, duplicates kept."""
+    letters = directory / "state" / "dead_letters" / "items"
+    paths = [path for path in letters.rglob("*.ndjson") if not any(part.startswith(".") for part in path.relative_to(letters).parts)]
+    return sorted(json.loads(json.loads(line)["raw"])["id"] for path in paths for line in path.read_text().splitlines())
