@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,10 +30,10 @@ class Holdings:
 
 def run() -> int:
     """Runs the quickstart once and prints a summary. Returns the exit code of the run."""
-    from worker.build import run as run_settings  # noqa: PLC0415 - `worker --help` imports this module's neighbours and stays quick
-    from worker.core.errors import Exit  # noqa: PLC0415
-    from worker.demo.server import HOST, PORT, DemoServer  # noqa: PLC0415
-    from worker.settings import load_settings  # noqa: PLC0415
+    from worker.build import run as run_settings
+    from worker.core.errors import Exit
+    from worker.demo.server import HOST, PORT, DemoServer
+    from worker.settings import load_settings
 
     settings = load_settings([CONFIG])
     pipeline = settings.pipelines["flights"]
@@ -40,16 +41,15 @@ def run() -> int:
     letters = pipeline.dead_letters.path or settings.state.path / "dead_letters" / "flights"
     before = holdings(lake, letters)
     started = time.monotonic()
-    try:
-        with DemoServer() as server:
-            code = run_settings(settings, once=True).exit_code
-            requests = server.requests
-    except OSError as error:
-        if error.filename is not None:  # a file of the run, not the socket of the server
-            raise
-        print(f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {error.strerror or error}")
-        print(f"  Another program, perhaps another demo, holds port {PORT}. Stop it and run again.")
-        return int(Exit.UNAVAILABLE)
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(DemoServer())
+        except OSError as error:
+            print(f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {error.strerror or error}")
+            print(f"  Another program, perhaps another demo, holds port {PORT}. Stop it and run again.")
+            return int(Exit.UNAVAILABLE)
+        code = run_settings(settings, once=True).exit_code
+        requests = server.requests
     total = holdings(lake, letters)
     print(summary(code, requests, total.since(before), total, time.monotonic() - started, lake, letters))
     return code
@@ -104,7 +104,7 @@ def _published(root: Path, suffix: str) -> list[Path]:
 
 
 def _records(path: Path) -> int:
-    from fastavro import block_reader  # noqa: PLC0415 - heavy
+    from fastavro import block_reader
 
     with path.open("rb") as file:
         return sum(block.num_records for block in block_reader(file))

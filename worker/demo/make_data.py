@@ -40,7 +40,8 @@ def _records(sdist: Path) -> Iterator[dict[str, int | str | None]]:
     with zipfile.ZipFile(packed) as inner, inner.open("flights.csv") as raw:
         rows = csv.DictReader(io.TextIOWrapper(raw, encoding="utf-8"))
         for number, row in zip(range(1, ROWS + 1), rows, strict=False):
-            yield {"id": number} | {name: _value(name, text) for name, text in row.items()}
+            record: dict[str, int | str | None] = {"id": number}
+            yield record | {name: _value(name, text) for name, text in row.items()}
 
 
 def _value(name: str, text: str) -> int | str | None:

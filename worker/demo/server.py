@@ -1,6 +1,6 @@
 """The bundled source of the quickstart: real flights behind an API that misbehaves. Also `python -m worker.demo.server`.
 
-`GET /v1/flights?origin=EWR&limit=1000&cursor=...` answers `{"data": {"items": [...]}, "meta": {"next": token | null}}`.
+`GET /v1/flights?origin=EWR&limit=1000&cursor=...` answers `{"data": {"items": [...]}, "meta": {"next": token | null, "total": n}}`.
 The faults are fixed: which page fails, how, and on its first request only, so every run sees the same ones.
 """
 
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from importlib.resources import files
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from aiohttp import web
 
@@ -25,17 +25,14 @@ LATENCY_S: Final = 0.004
 START_TIMEOUT_S: Final = 30.0
 
 FAULTS: Final[Mapping[tuple[str, int], str]] = {
-    ("EWR", 2): "rate_limited_1",
-    ("EWR", 4): "truncated",
+    ("EWR", 3): "rate_limited_1",
     ("EWR", 6): "unavailable",
-    ("JFK", 1): "unavailable",
-    ("JFK", 3): "truncated",
+    ("JFK", 2): "truncated",
     ("JFK", 5): "rate_limited_0",
-    ("LGA", 1): "truncated",
-    ("LGA", 3): "rate_limited_1",
-    ("LGA", 5): "unavailable",
+    ("LGA", 1): "unavailable",
+    ("LGA", 4): "truncated",
 }
-"""(origin, page) -> what its first request gets instead of the page."""
+"""(origin, page) -> what its first request gets instead of the page. Spread out: half of ten calls failing would open the breaker for 30 s."""
 
 BROKEN: Final[Mapping[int, Mapping[str, Any]]] = {
     1_500: {"distance": "far"},  # text in a number
@@ -86,7 +83,9 @@ class FlightsApi:
             return web.json_response({"error": "cursor or limit is out of range"}, status=400)
         end = start + limit
         token = _token(end) if end < len(rows) else None
-        body = gzip.compress(json.dumps({"data": {"items": rows[start:end]}, "meta": {"next": token}}).encode(), compresslevel=1)
+        body = gzip.compress(
+            json.dumps({"data": {"items": rows[start:end]}, "meta": {"next": token, "total": len(rows)}}).encode(), compresslevel=1
+        )
         page = (origin, start // limit)
         if page in FAULTS and page not in self._failed:
             self._failed.add(page)
@@ -127,7 +126,7 @@ class DemoServer:
         self._host = host
         self._api = FlightsApi()
         self._ready = threading.Event()
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._main, name="demo-server", daemon=True)
@@ -137,7 +136,7 @@ class DemoServer:
         """Requests so far."""
         return self._api.requests
 
-    def __enter__(self) -> DemoServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         if not self._ready.wait(START_TIMEOUT_S):
             raise OSError(f"the demo server did not start within {START_TIMEOUT_S:g} s")
@@ -154,7 +153,7 @@ class DemoServer:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except OSError as error:  # handed to the thread that waits in __enter__
+        except Exception as error:  # noqa: BLE001 - handed to the thread that waits in __enter__
             self._error = error
         finally:
             self._ready.set()

@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -118,7 +118,7 @@ class Replica:
         """Of the first page."""
         return self.origin + PATH
 
-    async def __aenter__(self) -> Replica:
+    async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024**2)
         app.router.add_route("*", PATH, self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
