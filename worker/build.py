@@ -89,7 +89,7 @@ class RunResult:
 
 def run(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = ()) -> RunResult:
     """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
-    return asyncio.run(_run(settings, once=once, for_s=for_s, only=only))
+    return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only))
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -136,7 +136,8 @@ def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
 # -- running ------------------------------------------------------------------------------------------------------
 
 
-async def _run(settings: Settings, *, once: bool, for_s: float | None, only: Sequence[str]) -> RunResult:
+async def run_async(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = ()) -> RunResult:
+    """`run` on a loop that runs already."""
     started = time.monotonic()
     clock = SystemClock()
     metrics = Metrics()
