@@ -150,7 +150,9 @@ def _merged(documents: Sequence[Document]) -> dict[str, Any]:
             continue
         extra = sorted(set(values) - {"pipelines", "version"})
         if extra:
-            raise ConfigError(f"{', '.join(extra)} may only stand in the first file", where=document.place((extra[0],)), remedy="further files hold pipelines only")
+            raise ConfigError(
+                f"{', '.join(extra)} may only stand in the first file", where=document.place((extra[0],)), remedy="further files hold pipelines only"
+            )
         for name, each in values.get("pipelines", {}).items():
             if name in merged.get("pipelines", {}):
                 raise ConfigError(f"pipeline {name!r} stands in two files", where=document.place(("pipelines", name)))

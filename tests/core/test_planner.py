@@ -245,9 +245,7 @@ def test_a_status_stop_ends_the_pass() -> None:
     assert taken.pass_end is not None and taken.pass_end.reason == "status 400"
 
 
-@given(
-    count=st.integers(0, 60), caps=st.lists(st.integers(1, 9), min_size=1, max_size=8), order=st.randoms(use_true_random=False), depth=st.integers(2, 5)
-)
+@given(count=st.integers(0, 60), caps=st.lists(st.integers(1, 9), min_size=1, max_size=8), order=st.randoms(use_true_random=False), depth=st.integers(2, 5))
 def test_speculation_changes_nothing_whatever_order_answers_come_in(count: int, caps: list[int], order: Any, depth: int) -> None:
     """The server changes its page size all the time; answers come in any order; some guesses fail."""
     records = [{"id": number} for number in range(count)]

@@ -77,10 +77,8 @@ class SecretRef(Model):
             if name not in environ:
                 raise ConfigError(f"the secret {{env: {name}}} is not set", remedy=f"set the environment variable {name}")
             return environ[name]
-        if self.file is not None:
-            path = Path(fill(str(self.file)))
-        else:
-            path = Path(environ.get("CREDENTIALS_DIRECTORY", "/run/secrets")) / fill(self.credential or "")
+        directory = Path(environ.get("CREDENTIALS_DIRECTORY", "/run/secrets"))
+        path = Path(fill(str(self.file))) if self.file is not None else directory / fill(self.credential or "")
         try:
             return path.read_text().rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:

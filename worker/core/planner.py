@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,13 +24,15 @@ from worker.core.mark import Comparable, MarkFormat
 from worker.core.model import MISSING, BoundaryKey, Claim, Cursor, Decoded, Facts, FieldError, Json, Ledger, Progress, Reject
 from worker.core.ports import Address, End, Next, Pagination
 
+DEFAULT_FORMAT: Final = MarkFormat()
+
 
 @dataclass(frozen=True, slots=True)
 class IncrementalSpec:
     """How a source is read incrementally; `order` is ascending, descending or any."""
 
     field: str
-    format: MarkFormat = MarkFormat()
+    format: MarkFormat = DEFAULT_FORMAT
     initial: Json = None
     overlap_s: float = 0.0
     order: str = "ascending"
@@ -321,7 +323,8 @@ class PartitionPlanner:
         """How many records of the page are new to the pass, where a total is compared and no mark remembers keys anyway."""
         if not self._spec.counts_distinct or self._spec.incremental is not None:
             return facts.count, set()
-        keys = {(self._cursor.pass_no, key) for key in facts.keys} - self._boundary
+        keys: set[BoundaryKey] = {(self._cursor.pass_no, key) for key in facts.keys}
+        keys -= self._boundary
         return len(keys), keys
 
     def _ended(self, following: Next | End, reply: Reply, facts: Facts, place: dict[str, Any], received: int, total: int | None) -> str:
@@ -418,7 +421,8 @@ class PartitionPlanner:
         self._boundary |= keys
         if len(self._boundary) > self._spec.boundary_cap:
             raise BoundaryFull(
-                f"{len(self._boundary)} boundary keys, at most {self._spec.boundary_cap} are kept", remedy="shorten incremental.overlap or raise source.boundary_cap"
+                f"{len(self._boundary)} boundary keys, at most {self._spec.boundary_cap} are kept",
+                remedy="shorten incremental.overlap or raise source.boundary_cap",
             )
         cleared, self._clear_tokens = self._clear_tokens or pass_ended, False
         if pass_ended:
@@ -437,7 +441,7 @@ class PartitionPlanner:
             return None if cursor.mark is None else self._below(cursor.mark)
         if self._style.numbered or cursor.snapshot_mark is None:
             return None if cursor.mark is None else self._below(cursor.mark)
-        lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)  # type: ignore[type-var]
+        lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)
         return self._below(lowest)
 
     def _completeness(self, total: int | None, received: int) -> str:
@@ -468,7 +472,7 @@ def _digest(value: Json) -> bytes:
 def _highest(one: Comparable | None, other: Comparable | None) -> Comparable | None:
     if one is None or other is None:
         return other if one is None else one
-    return max(one, other)  # type: ignore[type-var]  # one value type a source
+    return max(one, other)
 
 
 def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Decoded) -> Reject:

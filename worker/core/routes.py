@@ -41,7 +41,9 @@ def compile_route(template: str, fields: Mapping[str, Field], getter: Callable[[
         parts = [(literal, name or "", spec or "") for literal, name, spec, _ in string.Formatter().parse(template)]
     except ValueError as error:
         raise ConfigError(f"partition_by {template!r}: {error}", remedy="fields stand in braces: {name} or {name:%Y-%m-%d}") from error
-    texts = [(literal, name, _memo(_text(template, name, spec, fields), name), getter(name)) if name else (literal, "", None, None) for literal, name, spec in parts]
+    texts = [
+        (literal, name, _memo(_text(template, name, spec, fields), name), getter(name)) if name else (literal, "", None, None) for literal, name, spec in parts
+    ]
 
     def route(record: Any) -> str:
         out = []
@@ -61,7 +63,9 @@ def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> C
         raise ConfigError(f"partition_by {template!r} names {name!r}, which is no field of the output", remedy=f"{hint}fields: {', '.join(sorted(fields))}")
     field = fields[name]
     if field.type in ("float", "double", "record", "array", "map", "union", "bytes", "fixed"):
-        raise ConfigError(f"partition_by field {name!r} is {field.type}: it makes no directory name", remedy="use a string, enum, integer, boolean or time field")
+        raise ConfigError(
+            f"partition_by field {name!r} is {field.type}: it makes no directory name", remedy="use a string, enum, integer, boolean or time field"
+        )
     if spec and field.logical in _TICKS:
         ticks = _TICKS[field.logical]
         return lambda value: (_EPOCH + timedelta(microseconds=value * (1_000_000 // ticks))).strftime(spec)

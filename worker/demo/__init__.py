@@ -23,9 +23,7 @@ class Holdings:
 
     def since(self, before: Holdings) -> Holdings:
         """What was added."""
-        return Holdings(
-            self.files - before.files, self.size_bytes - before.size_bytes, self.records - before.records, self.rejects - before.rejects
-        )
+        return Holdings(self.files - before.files, self.size_bytes - before.size_bytes, self.records - before.records, self.rejects - before.rejects)
 
 
 def run() -> int:
@@ -96,11 +94,7 @@ def summary(code: int, requests: int, new: Holdings, total: Holdings, seconds: f
 
 
 def _published(root: Path, suffix: str) -> list[Path]:
-    return sorted(
-        path
-        for path in root.rglob(f"*{suffix}*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    return sorted(path for path in root.rglob(f"*{suffix}*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 
 def _records(path: Path) -> int:

@@ -83,9 +83,7 @@ class FlightsApi:
             return web.json_response({"error": "cursor or limit is out of range"}, status=400)
         end = start + limit
         token = _token(end) if end < len(rows) else None
-        body = gzip.compress(
-            json.dumps({"data": {"items": rows[start:end]}, "meta": {"next": token, "total": len(rows)}}).encode(), compresslevel=1
-        )
+        body = gzip.compress(json.dumps({"data": {"items": rows[start:end]}, "meta": {"next": token, "total": len(rows)}}).encode(), compresslevel=1)
         page = (origin, start // limit)
         if page in FAULTS and page not in self._failed:
             self._failed.add(page)
@@ -153,7 +151,7 @@ class DemoServer:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except Exception as error:  # noqa: BLE001 - handed to the thread that waits in __enter__
+        except Exception as error:
             self._error = error
         finally:
             self._ready.set()

@@ -224,7 +224,11 @@ def _translated(error: Exception, url: URL) -> Exception:
         return error
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
-            detail = f"{error.os_error}" if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientConnectorCertificateError) else type(error).__name__
+            detail = (
+                f"{error.os_error}"
+                if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientConnectorCertificateError)
+                else type(error).__name__
+            )
             return ours(f"{meaning} ({detail})", where=_shown(url))
     return error
 

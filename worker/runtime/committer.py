@@ -18,11 +18,11 @@ from pathlib import Path
 
 import msgspec
 
+from worker.core.digest import commit_document
 from worker.core.errors import StateError
 from worker.core.model import Commit, Ledger, PartitionEnd, PipelineState, StagedFile
 from worker.core.ports import CommitLog, Sink
 from worker.runtime import fs
-from worker.core.digest import commit_document
 
 
 class Committer:

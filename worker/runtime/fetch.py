@@ -24,12 +24,14 @@ REPROBE_S = 60.0
 REPROBE_CAP_S = 3600.0
 FIRST_ESTIMATE_BYTES = 256 * 1024
 
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """An accepted page of a partition, on its way to the flow."""
 
     partition: str
     accepted: Accepted
+
 
 class Attempt(Protocol):
     """One request with everything round it (retries, breaker, gate). Called once a fetch, on the event loop.
@@ -39,6 +41,7 @@ class Attempt(Protocol):
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply: ...
 
+
 @dataclass(slots=True)
 class Parked:
     """Why a partition is not served, and since when it failed."""
@@ -46,6 +49,7 @@ class Parked:
     error: WorkerError
     until: float
     times: int
+
 
 class FetchPool:
     """Runs planners until all are done, parked (with `once`) or `stop` is set."""
@@ -102,6 +106,7 @@ class FetchPool:
         """The partition that is due, waiting for it; None when there will never be one again."""
         async with self._changed:
             while True:
+                wait_s: float | None = None  # busy workers will say when there is something
                 if self._heap:
                     due, _, planner = self._heap[0]
                     wait_s = due - self._clock.monotonic()
@@ -112,8 +117,6 @@ class FetchPool:
                         return planner
                 elif self._busy == 0:
                     return None
-                else:
-                    wait_s = None  # type: ignore[assignment]
                 try:
                     await asyncio.wait_for(self._changed.wait(), wait_s)
                 except TimeoutError:
@@ -222,6 +225,7 @@ class FetchPool:
             self._emit(DriftSeen(self._pipeline, partition, page.drift))
         if (end := page.pass_end) is not None:
             self._emit(PassEnded(self._pipeline, partition, end.number, end.received, end.completeness, end.reason))
+
 
 async def _cancel_on(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
     await stop.wait()

@@ -68,7 +68,12 @@ def verify(log: ReadableLog, pipeline: str, roots: Sequence[Path]) -> Report:
 
 def _document(pipeline: str, commit: dict[str, Any], files: Sequence[StagedFile]) -> dict[str, Any]:
     head = {"v": 1, "pipeline": pipeline, "lineage": commit["lineage"], "seq": commit["seq"], "id": commit["id"], "at": commit["at"]}
-    return {**head, "ledger": msgspec.json.decode(commit["ledger"]), "files": [msgspec.to_builtins(file) for file in files], "ends": msgspec.json.decode(commit["ends"])}
+    return {
+        **head,
+        "ledger": msgspec.json.decode(commit["ledger"]),
+        "files": [msgspec.to_builtins(file) for file in files],
+        "ends": msgspec.json.decode(commit["ends"]),
+    }
 
 
 def _chain(report: Report, previous: str, commit: dict[str, Any], document: dict[str, Any]) -> str:

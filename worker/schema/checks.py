@@ -1,7 +1,7 @@
 """JSON value -> datum, strictly and slowly, with every error and its path (the rules of the `validation` settings).
 
 A check is `(value, path, errors) -> datum`; it appends FieldErrors and never raises for bad data. Messages describe what was
-found by type, never by content. A union of several branches gives `Branch(index, datum)`, so that the encoder need not guess again.
+found by type, never by content. A union of several branches gives `Branch(number, datum)`, so that the encoder need not guess again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?")
 class Branch(NamedTuple):
     """A datum of a union with several branches."""
 
-    index: int
+    number: int
     value: Any
 
 
@@ -55,7 +55,9 @@ def found(value: Any) -> str:
         return f"text of {len(value)} characters"
     if isinstance(value, int | float):
         return "whole number" if isinstance(value, int) else "number"
-    return {list: "array", dict: "object"}.get(type(value), type(value).__name__)
+    if isinstance(value, list):
+        return "array"
+    return "object" if isinstance(value, dict) else type(value).__name__
 
 
 class Checks:
@@ -178,7 +180,7 @@ class Checks:
             if len(fits) == 1:
                 return fits[0]
             if fits:
-                names = ", ".join(branches[fit.index].name or branches[fit.index].kind for fit in fits)
+                names = ", ".join(branches[fit.number].name or branches[fit.number].kind for fit in fits)
                 errors.append(FieldError(path, f"ambiguous union: {names} fit", "an object that fits one branch"))
                 return None
             return _bad(value, path, errors, allowed)
@@ -201,8 +203,6 @@ class Checks:
 def is_wide(kind: Type) -> bool:
     """A union with more than one branch besides null."""
     return kind.kind == "union" and sum(branch.kind != "null" for branch in kind.branches) > 1
-
-
 
 
 def _candidates(branches: list[Type], value: Any) -> list[int]:
@@ -356,12 +356,14 @@ def _decimal(kind: Type) -> Check:
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         try:
-            number = Decimal(repr(value) if isinstance(value, float) else value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+            number = (
+                Decimal(repr(value) if isinstance(value, float) else value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+            )
         except (InvalidOperation, ValueError):
             number = None
         if number is None or not number.is_finite() or abs(number.adjusted()) > kind.precision + kind.scale:
             return _bad(value, path, errors, allowed)
-        sign, digits, exponent = number.normalize().as_tuple()
+        _, digits, exponent = number.normalize().as_tuple()
         assert isinstance(exponent, int)
         whole = len(digits) + exponent
         if -exponent > kind.scale or (number and max(whole, 0) + kind.scale > kind.precision):

@@ -52,7 +52,7 @@ def _unscaled(value: Decimal, scale: int) -> int:
     assert isinstance(exponent, int)
     number = int("".join(map(str, digits)))
     shift = exponent + scale
-    number = number * 10**shift if shift >= 0 else number // 10**-shift
+    number = number * int(10 ** max(shift, 0)) // int(10 ** max(-shift, 0))
     return -number if sign else number
 
 
@@ -72,8 +72,13 @@ class EncoderSource:
     def __init__(self, schema: Schema, typed_fields: Sequence[bool]) -> None:
         self._schema, self._typed = schema, typed_fields
         self._names: dict[str, Any] = {
-            "V": _Varints(), "S": _Texts(), "B": _binary, "PF": struct.Struct("<f").pack, "PD": struct.Struct("<d").pack,
-            "PBD": struct.Struct("<bd").pack, "T": (b"\0", b"\1"),
+            "V": _Varints(),
+            "S": _Texts(),
+            "B": _binary,
+            "PF": struct.Struct("<f").pack,
+            "PD": struct.Struct("<d").pack,
+            "PBD": struct.Struct("<bd").pack,
+            "T": (b"\0", b"\1"),
         }
         self._functions: list[str] = []
         self._known: dict[tuple[str, bool], str] = {}

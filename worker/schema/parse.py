@@ -192,7 +192,8 @@ class _Parser:
             errors = []
             for branch in kind.branches:  # specification 1.12: the default may be of any branch
                 try:
-                    return self._default(branch, value, path)
+                    self._default(branch, value, path)
+                    return
                 except SchemaError as error:
                     errors.append(error)
             raise errors[0]

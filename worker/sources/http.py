@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.core.errors import AuthError, BadBody, CursorInvalid, Deferred, PermanentError, RateLimited, RecordsMissing, TransientError, WorkerError
+from worker.core.errors import AuthError, BadBody, CursorInvalid, PermanentError, RateLimited, RecordsMissing, TransientError, WorkerError
 from worker.core.events import Emit, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Facts, Request

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
+from worker.core.digest import chained, commit_document
 from worker.core.errors import ConfigError, Fenced, StateError
 from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
 from worker.runtime import fs
-from worker.core.digest import chained, commit_document
 
 FORMAT: Final = 1
 NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "lustre"})
@@ -117,8 +117,10 @@ class SqliteCommitLog:
                 _same_meaning(pipeline, msgspec.json.decode(known), fingerprint)
             else:
                 db.execute("UPDATE pipelines SET fingerprint = ? WHERE name = ?", (msgspec.json.encode(dict(fingerprint)).decode(), pipeline))
-            unpublished = tuple(self._commit(db, pipeline, number) for (number,) in db.execute(
-                "SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq", (pipeline,)).fetchall())
+            unpublished = tuple(
+                self._commit(db, pipeline, number)
+                for (number,) in db.execute("SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq", (pipeline,)).fetchall()
+            )
         return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline))
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
@@ -126,8 +128,7 @@ class SqliteCommitLog:
         with self._transaction() as db:
             empty = Cursor().to_json()
             for name in partitions:
-                db.execute(
-                    "INSERT INTO partitions VALUES (?, ?, 1, 0, ?) ON CONFLICT DO UPDATE SET epoch = epoch + 1", (pipeline, name, empty))
+                db.execute("INSERT INTO partitions VALUES (?, ?, 1, 0, ?) ON CONFLICT DO UPDATE SET epoch = epoch + 1", (pipeline, name, empty))
             return {name: self._claimed(db, pipeline, name) for name in partitions}
 
     def _claimed(self, db: sqlite3.Connection, pipeline: str, partition: str) -> Claim:
@@ -273,7 +274,9 @@ def _unusable(path: Path, error: sqlite3.Error) -> StateError:
 
 
 def _damaged(path: Path, error: sqlite3.Error) -> StateError:
-    return StateError(f"{path} is damaged: {error}", remedy="restore it from a copy; published files are untouched, and `worker state reset` reads everything again")
+    return StateError(
+        f"{path} is damaged: {error}", remedy="restore it from a copy; published files are untouched, and `worker state reset` reads everything again"
+    )
 
 
 def _refuse_network(directory: Path) -> None:

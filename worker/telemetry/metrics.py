@@ -19,7 +19,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        one = {"registry": self.registry, "namespace": "worker"}
+        one: dict[str, Any] = {"registry": self.registry, "namespace": "worker"}
         self._records = Counter("records", "Records by what became of them (the ledger of committed files).", ["pipeline", "outcome"], **one)
         self._pages = Counter("pages_accepted", "Pages accepted.", ["pipeline"], **one)
         self._page_bytes = Counter("page_bytes", "Bytes of accepted pages, decoded.", ["pipeline"], **one)

@@ -1,0 +1,51 @@
+# Two commands on a fresh machine with Python >= 3.11 and make: `make run`, `make test`.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help run test chaos lint types imports build lock clean
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@if command -v uv >/dev/null 2>&1; then \
+		UV_PYTHON_DOWNLOADS=never uv venv -q --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
+		uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock && uv pip install -q --python $(BIN)/python --no-deps -e .; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .; \
+	fi
+	@touch $@
+
+run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
+	@$(BIN)/python -m worker demo
+
+test: $(STAMP) ## all tests but the long ones
+	$(BIN)/python -m pytest -m "not chaos"
+
+chaos: $(STAMP) ## kill the process at every step of the commit protocol
+	$(BIN)/python -m pytest -m chaos -s
+
+lint: $(STAMP) ## style
+	$(BIN)/python -m ruff check worker tests
+
+types: $(STAMP) ## strict types
+	$(BIN)/python -m mypy
+
+imports: $(STAMP) ## the layers
+	$(BIN)/lint-imports
+
+build: $(STAMP) ## the wheel, in dist/
+	$(BIN)/python -m build -q --wheel --no-isolation
+
+lock: $(STAMP) ## write requirements.lock from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+
+clean: ## take the environment and caches away
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
