@@ -63,12 +63,11 @@ def broken_rules(calls: list[str]) -> set[str]:
             if not state_synced:
                 broken.add("a file is published before the commit is durable")
             unsynced_names.add(str(final.parent))
-        elif match := WRITE.search(call):
-            if "/staging/" in match[1]:
-                synced.discard(match[1])
-                state_synced = False
-                if unsynced_names:
-                    broken.add("a commit begins before the names of the one before are durable")
+        elif (match := WRITE.search(call)) and "/staging/" in match[1]:
+            synced.discard(match[1])
+            state_synced = False
+            if unsynced_names:
+                broken.add("a commit begins before the names of the one before are durable")
     if unsynced_names:
         broken.add("names are left that are not durable")
     assert renames > 5, "the trace shows no publishing"
