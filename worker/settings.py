@@ -79,7 +79,7 @@ class PipelineSettings(Model):
     validation: ValidationConfig = Field(ValidationConfig(), description="what to do about differences")
     sink: FilesConfig = Field(description="where records go")
     dead_letters: DeadLettersConfig = Field(DeadLettersConfig(), description="where rejects go")
-    channel_bytes: Size = Field(32 * 1024**2, description="bytes between two stages")
+    channel_bytes: Size = Field(8 * 1024**2, description="memory between two stages; it fills when the next one is slower")
     require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(None, description="refuse to start with less")
     require_completeness: Literal["unknown", "assumed", "proven"] | None = Field(None, description="refuse to start with less")
 

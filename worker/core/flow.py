@@ -12,6 +12,8 @@ from worker.core.model import Chunk, FieldError, Ledger, Progress, Reject
 from worker.core.planner import Accepted
 from worker.core.ports import InvalidRecord, Plan
 
+OBJECT_BYTES = 256  # what a chunk weighs besides its data: with many routes it is most of it
+
 Route = Callable[[Any], str]
 """Record -> directory below the output root; raises InvalidRecord for a value that makes no directory."""
 
@@ -50,7 +52,7 @@ class Flow:
             if last:
                 rejects = [*decoded.rejects, *rejects]
                 ledger += page.ledger
-            weight = sum(len(chunk.data) for chunk in chunks) + sum(len(reject.raw) for reject in rejects)
+            weight = sum(len(chunk.data) + OBJECT_BYTES for chunk in chunks) + sum(len(reject.raw) + 2 * OBJECT_BYTES for reject in rejects)
             yield Shaped(partition, page.position, chunks, rejects, ledger, page.progress if last else None, weight)
 
     def _encode(self, records: list[Any], indices: list[int] | None, start: int, group: int | None) -> tuple[list[Chunk], list[Reject]]:

@@ -23,6 +23,7 @@ from worker.runtime.channel import Channel
 REPROBE_S = 60.0
 REPROBE_CAP_S = 3600.0
 FIRST_ESTIMATE_BYTES = 256 * 1024
+DECODED_FACTOR = 3  # a decoded page weighs about three times its JSON (measured: 2.6 to 3.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class FetchPool:
         self._failing_since.pop(planner.partition, None)
         self.parked.pop(planner.partition, None)
         for page in accepted:
-            weight = page.decoded.facts.size_bytes
+            weight = page.decoded.facts.size_bytes * DECODED_FACTOR
             self._estimate = max(weight, (self._estimate * 7 + weight) // 8)
             self._report(planner.partition, page)
             await self._channel.put(Page(planner.partition, page), weight, reserved_bytes=reserved)

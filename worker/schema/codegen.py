@@ -15,7 +15,7 @@ from worker.schema.checks import is_wide
 from worker.schema.container import varint
 from worker.schema.model import Schema, Type
 
-SMALL: Final = 65_536
+SMALL: Final = 16_384  # 32,768 remembered numbers weigh 5 MB
 CACHED_TEXTS: Final = 20_000
 CACHED_TEXT_CHARS: Final = 24
 
