@@ -25,12 +25,13 @@ from worker.core.gate import Gate
 from worker.core.mark import MarkFormat
 from worker.core.model import Facts
 from worker.core.planner import IncrementalSpec, PlanSpec, StopSpec
-from worker.core.ports import Clock, Pagination
+from worker.core.ports import Clock, Pages, Pagination
 from worker.core.roll import RollSpec
-from worker.core.routes import compile_route
+from worker.core.routes import route_parts
 from worker.formats.avro import AvroEncoder
 from worker.formats.json import JsonPages, JsonSpec
-from worker.formats.ndjson import NdjsonEncoder
+from worker.formats.ndjson import NdjsonEncoder, NdjsonPages
+from worker.formats.records import RecordSpec
 from worker.http import auth as http_auth
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
@@ -39,7 +40,10 @@ from worker.registry import PAGINATION, component
 from worker.runtime.clock import SystemClock
 from worker.runtime.guard import Guard, RetrySpec
 from worker.runtime.lifecycle import stop_on_signals
-from worker.schema import CompiledPlan, compile_plan, parse_schema
+from worker.schema import CompiledPlan, Schema, compile_plan, parse_schema
+from worker.schema.canonical import fingerprint
+from worker.schema.codegen import EncoderSource
+from worker.schema.plan import field_infos
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink
@@ -53,6 +57,9 @@ from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import make_logger
 from worker.telemetry.metrics import Metrics
+from worker.transforms import mask, python
+from worker.transforms.json_rows import JsonRows
+from worker.transforms.steps import compile_steps
 
 STATE_FILE: Final = "state.db"
 ONLY_PARTITION: Final = "default"
@@ -245,7 +252,8 @@ class Parts:
     config: PipelineSettings
     style: Pagination
     plan: CompiledPlan
-    pages: JsonPages
+    output: Schema
+    pages: Pages
     flow: Flow
     partitions: dict[str, dict[str, str]]
     delivery: str
@@ -257,17 +265,33 @@ class Parts:
         source = config.source
         style = component(PAGINATION, "pagination type", source.pagination.type).build(source.pagination)
         spec = _json_spec(source, style)
-        plan = _plan(config, spec)
+        plan = _plan(config, spec.record)
+        output = plan.schema if config.output_schema is None else _schema(config.output_schema)
         sink = config.sink
-        route = compile_route(sink.partition_by, plan.fields, plan.getter) if sink.partition_by else None
+        route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+        encoder = EncoderSource(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
+        shape = compile_steps(plan, steps_of(config), output, encoder, route, fill=config.validation.missing_fields == "fill")
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
         complete = delivery.completeness(source.pagination.type, order, total=source.pagination.total is not None, stable=source.stable)
         delivers = delivery.delivery()
         delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
         delivery.require("completeness", config.require_completeness, complete, delivery.COMPLETENESS)
-        pages = JsonPages(spec, plan)
-        return cls(name, config, style, plan, pages, Flow(plan, route, grouped=grouped), _partitions(source), delivers, complete)
+        pages = JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
+        return cls(name, config, style, plan, output, pages, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete)
+
+
+def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:
+    """The transforms of a pipeline as (verb, config of the verb)."""
+    steps: list[tuple[str, Any]] = []
+    for step in config.transforms:
+        verb, value = step.verb, step.value
+        if verb == "mask":
+            value = mask.Config(value.fields, value.method, None if value.key is None else _secret(value.key, {}))
+        elif verb == "python":
+            value = python.Config(value.function, value.values)
+        steps.append((verb, value))
+    return steps
 
 
 def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
@@ -280,26 +304,33 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
         records=source.records,
         missing_is_empty=source.records_missing == "empty",
         body_paths=tuple(dict.fromkeys(body_paths)),
-        last_paths=style.last_paths,
-        value_path=source.incremental.field if source.incremental else None,
-        key_paths=source.key if source.incremental is not None or total is not None else (),
-        identify=source.incremental is not None,
+        record=RecordSpec(
+            last_paths=style.last_paths,
+            value_path=source.incremental.field if source.incremental else None,
+            key_paths=source.key if source.incremental is not None or total is not None else (),
+            identify=source.incremental is not None,
+            record_bytes=source.limits.record,
+        ),
     )
 
 
-def _plan(config: PipelineSettings, spec: JsonSpec) -> CompiledPlan:
+def _schema(path: Path) -> Schema:
     try:
-        text = config.schema_.read_bytes()
+        text = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"schema {config.schema_} cannot be read: {error.strerror}", remedy="the path is relative to the config file") from error
-    rules = config.validation
+        raise ConfigError(f"schema {path} cannot be read: {error.strerror}", remedy="the path is relative to the config file") from error
     try:
-        return compile_plan(
-            parse_schema(text), unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names()
-        )
+        return parse_schema(text)
     except ConfigError as error:
-        error.where = error.where or str(config.schema_)
+        error.where = f"{path}: {error.where}" if error.where else str(path)
         raise
+
+
+def _plan(config: PipelineSettings, spec: RecordSpec) -> CompiledPlan:
+    rules = config.validation
+    return compile_plan(
+        _schema(config.schema_), unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names()
+    )
 
 
 def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
@@ -437,18 +468,20 @@ def _plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
 
 
 def _sinks(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
-    config, plan = parts.config.sink, parts.plan
+    config = parts.config.sink
     records, dead = output_roots(settings, parts.name)
 
     def build(lineage: str, seq: int) -> tuple[FilesSink, FilesSink]:
-        def avro(fingerprint: str, at: int, group: int | None) -> AvroEncoder:
+        def encoder(fingerprint: str, at: int, group: int | None) -> AvroEncoder | NdjsonEncoder:
+            if config.format == "ndjson":
+                return NdjsonEncoder(config.codec)
             metadata = {"worker.pipeline": parts.name, "worker.lineage": lineage, "worker.seq": str(at), "worker.fingerprint": fingerprint}
             if group is not None:
                 metadata["worker.pass"] = str(group)
-            return AvroEncoder(plan.schema_json, config.codec, metadata)
+            return AvroEncoder(parts.output.source, config.codec, metadata)
 
         return (
-            FilesSink(records, parts.name, lineage, seq, avro, max_open_files=config.max_open_files, file_bytes=config.roll.bytes),
+            FilesSink(records, parts.name, lineage, seq, encoder, max_open_files=config.max_open_files, file_bytes=config.roll.bytes),
             FilesSink(dead, parts.name, lineage, seq, lambda *_: NdjsonEncoder(), kind="dead_letters", mode=0o600),
         )
 

@@ -17,6 +17,8 @@ PAGINATION: Final = {
     "offset": "worker.sources.pagination.offset",
 }
 
+TRANSFORMS: Final = {name: f"worker.transforms.{name}" for name in ("select", "drop", "rename", "set", "filter", "mask", "python")}
+
 
 def component(table: dict[str, str], what: str, name: Any) -> ModuleType:
     """The module of a component. Raises ConfigError with the names there are."""

@@ -13,6 +13,7 @@ import msgspec
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.config.steps import Step
 from worker.config.types import Duration, Model, Name, Size
 from worker.config.yaml import Document, Path_, load_yaml, shown
 from worker.core.errors import ConfigError
@@ -40,7 +41,7 @@ class ShutdownConfig(Model):
 
 
 class DecodeConfig(Model):
-    type: Literal["json"] = Field("json", description="format of a page")
+    type: Literal["json", "ndjson"] = Field("json", description="format of a page")
 
 
 class ValidationConfig(Model):
@@ -58,8 +59,8 @@ class RollConfig(Model):
 class FilesConfig(Model):
     type: Literal["files"] = Field("files", description="kind of sink")
     path: Path = Field(description="output directory, relative to the working directory")
-    format: Literal["avro"] = Field("avro", description="file format")
-    codec: Literal["null", "deflate", "zstandard"] = Field("zstandard", description="compression of blocks")
+    format: Literal["avro", "ndjson"] = Field("avro", description="file format")
+    codec: Literal["null", "deflate", "zstandard", "snappy", "gzip"] = Field("zstandard", description="compression: of Avro blocks, or null or gzip for NDJSON")
     partition_by: str | None = Field(None, description="directory below path, from fields of the record")
     roll: RollConfig = Field(RollConfig(), description="when to commit")
     max_open_files: int = Field(64, ge=1, description="open files at once")
@@ -77,6 +78,8 @@ class PipelineSettings(Model):
     decode: DecodeConfig = Field(DecodeConfig(), description="how pages are read")
     schema_: Path = Field(alias="schema", description="Avro schema, relative to the config file")
     validation: ValidationConfig = Field(ValidationConfig(), description="what to do about differences")
+    transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
+    output_schema: Path | None = Field(None, description="Avro schema of the files, when transforms change the shape; relative to the config file")
     sink: FilesConfig = Field(description="where records go")
     dead_letters: DeadLettersConfig = Field(DeadLettersConfig(), description="where rejects go")
     channel_bytes: Size = Field(8 * 1024**2, description="memory between two stages; it fills when the next one is slower")
@@ -161,9 +164,9 @@ def _merged(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def _placed(pipeline: Any, directory: Path) -> Any:
-    if isinstance(pipeline, dict) and isinstance(pipeline.get("schema"), str):
-        return {**pipeline, "schema": str(directory / pipeline["schema"])}
-    return pipeline
+    if not isinstance(pipeline, dict):
+        return pipeline
+    return pipeline | {key: str(directory / pipeline[key]) for key in ("schema", "output_schema") if isinstance(pipeline.get(key), str)}
 
 
 def _deep(under: Any, over: Any) -> Any:

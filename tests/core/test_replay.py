@@ -12,15 +12,19 @@ import pytest
 
 from worker.core.flow import Flow
 from worker.core.mark import MarkFormat
-from worker.core.model import Claim, Cursor
+from worker.core.model import Claim, Cursor, Ledger
 from worker.core.planner import Done, Fetch, IncrementalSpec, PartitionPlanner, PlanSpec, Reply
-from worker.core.routes import compile_route
+from worker.core.routes import route_parts
 from worker.formats.json import JsonPages, JsonSpec
+from worker.formats.records import RecordSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
+from worker.schema.codegen import EncoderSource
 from worker.sources.pagination import cursor
+from worker.transforms.steps import compile_steps
 
 PAGE = 7
+STEPS = [("filter", "value != 3"), ("set", {"value": "1000 // (value - 7)"})]  # one is filtered, one divides by zero
 
 
 def recorded() -> dict[str | None, bytes]:
@@ -35,12 +39,13 @@ def recorded() -> dict[str | None, bytes]:
 
 
 def replay(pages: dict[str | None, bytes]) -> list[Any]:
-    spec = JsonSpec(records="items", body_paths=("meta.next",), value_path="updated_at", key_paths=("id",), identify=True)
-    plan = compile_plan(parse_schema(json.dumps(kit.SCHEMA)), extra=spec.extra_names())
+    spec = JsonSpec(records="items", body_paths=("meta.next",), record=RecordSpec(value_path="updated_at", key_paths=("id",), identify=True))
+    plan = compile_plan(parse_schema(json.dumps(kit.SCHEMA)), extra=spec.record.extra_names())
     decoder = JsonPages(spec, plan)
     style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "c"}}))
     planner = PartitionPlanner(PlanSpec(style=style, once=True, incremental=IncrementalSpec("updated_at", MarkFormat())), Claim("p", 1, 0, Cursor()))
-    flow = Flow(plan, compile_route("region={region}", plan.fields, plan.getter))
+    shape = compile_steps(plan, STEPS, plan.schema, EncoderSource(plan.schema), route_parts("region={region}", plan.fields))
+    flow = Flow(shape, plan.fingerprint)
     seen: list[Any] = []
     while not isinstance(todo := planner.next(0.0), Done):
         assert isinstance(todo, Fetch)
@@ -58,4 +63,6 @@ def test_a_recorded_exchange_gives_identical_bytes_without_a_loop() -> None:
     pages = recorded()
     first = replay(pages)
     assert first == replay(pages)
-    assert sum(part[2].sent + part[2].dead_lettered for part in first) == 60
+    ledger = sum((part[2] for part in first), Ledger())
+    assert ledger.balanced
+    assert (ledger.received, ledger.filtered, ledger.dead_lettered) == (60, 1, 8)

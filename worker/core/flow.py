@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from worker.core.json_split import SLICE_RECORDS
-from worker.core.model import Chunk, FieldError, Ledger, Progress, Reject
+from worker.core.model import Chunk, Decoded, Ledger, Progress, Reject
 from worker.core.planner import Accepted
-from worker.core.ports import InvalidRecord, Plan
+from worker.core.ports import Shape, Unshaped
 
-OBJECT_BYTES = 256  # what a chunk weighs besides its data: with many routes it is most of it
-
-Route = Callable[[Any], str]
-"""Record -> directory below the output root; raises InvalidRecord for a value that makes no directory."""
+OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many routes it is most of it
 
 
 @dataclass(slots=True)
@@ -32,43 +28,34 @@ class Shaped:
 
 
 class Flow:
-    """What happens to the records of a page. `grouped` keeps passes apart in files (snapshots)."""
+    """What happens to the records of a page. `fingerprint` is that of the output; `grouped` keeps passes apart in files (snapshots)."""
 
-    def __init__(self, plan: Plan, route: Route | None, *, grouped: bool = False) -> None:
-        self._plan, self._route, self._grouped = plan, route, grouped
+    def __init__(self, shape: Shape, fingerprint: str, *, grouped: bool = False) -> None:
+        self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped
 
     def shape(self, partition: str, page: Accepted) -> Iterator[Shaped]:
         """The page in parts of at most 2,000 records; the last part moves the cursor."""
         decoded = page.decoded
-        records, indices = decoded.records, decoded.indices
-        group = page.group if self._grouped else None
+        records, group = decoded.records, page.group if self._grouped else None
         starts = range(0, len(records), SLICE_RECORDS) or range(1)
         for start in starts:
-            last = start + SLICE_RECORDS >= len(records)
             part = records[start : start + SLICE_RECORDS]
-            chunks, rejects = self._encode(part, indices, start, group)
-            sent = len(part) - len(rejects)
-            ledger = Ledger(sent=sent, dead_lettered=len(rejects))
+            shaping = self._shape(part, decoded.facts.received_us)
+            rejects = [_reject(decoded, start + each.index, each) for each in shaping.unshaped]
+            chunks = [Chunk(route, self._fingerprint, rows, data, group) for route, rows, data in shaping.chunks]
+            sent = len(part) + shaping.expanded - shaping.filtered - len(rejects)
+            ledger = Ledger(expanded=shaping.expanded, sent=sent, filtered=shaping.filtered, dead_lettered=len(rejects))
+            last = start + SLICE_RECORDS >= len(records)
             if last:
                 rejects = [*decoded.rejects, *rejects]
                 ledger += page.ledger
-            weight = sum(len(chunk.data) + OBJECT_BYTES for chunk in chunks) + sum(len(reject.raw) + 2 * OBJECT_BYTES for reject in rejects)
-            yield Shaped(partition, page.position, chunks, rejects, ledger, page.progress if last else None, weight)
+            yield Shaped(partition, page.position, chunks, rejects, ledger, page.progress if last else None, _weight(chunks, rejects))
 
-    def _encode(self, records: list[Any], indices: list[int] | None, start: int, group: int | None) -> tuple[list[Chunk], list[Reject]]:
-        encode, fingerprint = self._plan.encode, self._plan.fingerprint
-        if not records:
-            return [], []
-        if self._route is None:
-            return [Chunk("", fingerprint, len(records), encode(records), group)], []
-        rejects: list[Reject] = []
-        routes: defaultdict[str, list[Any]] = defaultdict(list)
-        route = self._route
-        for place, record in enumerate(records, start):
-            try:
-                routes[route(record)].append(record)
-            except InvalidRecord as invalid:
-                index = place if indices is None else indices[place]
-                errors = invalid.errors or (FieldError("$", "no route", "a value that makes a directory name"),)
-                rejects.append(Reject(index, "route", invalid.code, errors, encode([record])))
-        return [Chunk(name, fingerprint, len(part), encode(part), group) for name, part in routes.items()], rejects
+
+def _reject(decoded: Decoded, place: int, bad: Unshaped) -> Reject:
+    index = place if decoded.indices is None else decoded.indices[place]
+    return Reject(index, bad.stage, bad.code, bad.errors, decoded.raw(index))
+
+
+def _weight(chunks: Sequence[Chunk], rejects: Sequence[Reject]) -> int:
+    return sum(len(chunk.data) + OBJECT_BYTES for chunk in chunks) + sum(len(reject.raw) + 2 * OBJECT_BYTES for reject in rejects)

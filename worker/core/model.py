@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -103,6 +103,14 @@ class Reject:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A field that the schema lacks: in how many of the sampled records, and what its values looked like."""
+
+    count: int
+    kinds: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Facts:
     """What the next request, the stop rules and the mark need to know of a page.
@@ -116,6 +124,8 @@ class Facts:
         digest: 16-byte hash of the body.
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
+        received_us: when it came, in microseconds since 1970.
+        unknown: how often each field was seen that the schema lacks, with the type of an example; sampled.
     """
 
     count: int
@@ -126,6 +136,12 @@ class Facts:
     digest: bytes = b""
     size_bytes: int = 0
     url: str = ""
+    received_us: int = 0
+    unknown: dict[str, Unknown] = field(default_factory=dict)
+
+
+def _no_raw(index: int) -> bytes:
+    raise IndexError(index)
 
 
 @dataclass(slots=True)
@@ -133,12 +149,14 @@ class Decoded:
     """A decoded page: valid records (opaque), where each stood in the page, rejects, facts.
 
     `indices[i]` is the place of `records[i]` in the page; None means the identity (no rejects).
+    `raw(place)` is a record as it was received; slow, for dead letters.
     """
 
     records: list[Any]
     indices: list[int] | None
     rejects: list[Reject]
     facts: Facts
+    raw: Callable[[int], bytes] = _no_raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,7 +303,7 @@ class PartitionPlanner:
             self._stride = facts.count
         self._ahead_allowed = True
         ledger = Ledger(received=facts.count, deduplicated=known.duplicates, dead_lettered=len(rejects))
-        return Accepted(Decoded(kept, indices, rejects, facts), place["at"], self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
+        return Accepted(Decoded(kept, indices, rejects, facts, decoded.raw), place["at"], self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
 
     def _cursor_pass(self, pass_end: PassEnd | None) -> int:
         return pass_end.number if pass_end else self._cursor.pass_no
@@ -478,8 +478,7 @@ def _highest(one: Comparable | None, other: Comparable | None) -> Comparable | N
 def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Decoded) -> Reject:
     found = "absent" if value is MISSING else "null" if value is None else type(value).__name__
     error = FieldError(f"$.{incremental.field}", found, f"a value of format {incremental.format.record}")
-    record = decoded.records[index if decoded.indices is None else decoded.indices.index(index)]
-    return Reject(index, "decode", "incremental_value", (error,), msgspec.json.encode(record))
+    return Reject(index, "decode", "incremental_value", (error,), decoded.raw(index))
 
 
 def _without(decoded: Decoded, dropped: set[int]) -> tuple[list[Any], list[int] | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from worker.core.model import Chunk, Claim, Commit, Facts, FieldError, Json, PipelineState, StagedFile
+from worker.core.model import Chunk, Claim, Commit, Decoded, Facts, FieldError, Json, PipelineState, StagedFile
 
 T = TypeVar("T")
 
@@ -35,10 +35,16 @@ class Invalid:
 class InvalidRecord(Exception):
     """One record is not what the schema says (raised by Plan.one, caught by the decoder: it becomes a Reject)."""
 
-    def __init__(self, code: str, errors: tuple[FieldError, ...]) -> None:
+    def __init__(self, code: str, errors: tuple[FieldError, ...], stage: str = "validate") -> None:
         super().__init__(code)
-        self.code = code
-        self.errors = errors
+        self.code, self.errors, self.stage = code, errors, stage
+
+
+class Pages(Protocol):
+    """Decodes the pages of one pipeline. Pure, called in order on the event loop."""
+
+    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+        """One page. Raises BadBody for what is no document, RecordsMissing where the records are not."""
 
 
 class Plan(Protocol):
@@ -60,12 +66,38 @@ class Plan(Protocol):
     def encode(self, records: Sequence[Any]) -> bytes:
         """Concatenated Avro datums of finished records."""
 
-    def getter(self, field: str) -> Callable[[Any], Any]:
-        """Reads a top-level field of a finished record as the value between stages; KeyError for an unknown field."""
-
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
         """Reads a path of JSON names of an *unfinished* typed record as it was received; MISSING when absent.
         The first name must be a field or one of the `extra` names given to compile_plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unshaped:
+    """Record `index` of the given list could not become an output record."""
+
+    index: int
+    stage: str  # transform | route
+    code: str
+    errors: tuple[FieldError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """What became of finished records: (route, rows, encoded rows) each, rejects, and how many were filtered out or added by expansion."""
+
+    chunks: list[tuple[str, int, bytes]]
+    unshaped: list[Unshaped]
+    filtered: int = 0
+    expanded: int = 0
+
+
+class Shape(Protocol):
+    """Transforms, routes and encodes. Pure; called on the event loop with at most 2,000 finished records of one page.
+
+    `received` is when the page came, in microseconds since 1970. Never raises for bad data.
+    """
+
+    def __call__(self, records: Sequence[Any], received: int) -> Shaping: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,27 +33,34 @@ class Field(Protocol):
     def logical(self) -> str | None: ...
 
 
-def compile_route(template: str, fields: Mapping[str, Field], getter: Callable[[str], Callable[[Any], Any]]) -> Callable[[Any], str]:
-    """A function record -> route; it raises InvalidRecord for a value that is too long. ConfigError for a template that cannot work."""
+Part = tuple[str, str, "Segments | None"]
+"""Literal text, then a field and its segments (no field: the empty name and None)."""
+
+
+class Segments(dict[Any, str]):
+    """value -> one safe segment; some are remembered. Looking one up raises InvalidRecord for a value that makes none."""
+
+    def __init__(self, text: Callable[[Any], str], name: str) -> None:
+        super().__init__()
+        self._text, self._name = text, name
+
+    def __missing__(self, value: Any) -> str:
+        found = _segment(self._text, self._name, value)
+        if len(self) >= CACHED_VALUES:
+            self.clear()
+        self[value] = found
+        return found
+
+
+def route_parts(template: str, fields: Mapping[str, Field]) -> tuple[Part, ...]:
+    """The parts of a route. ConfigError for a template that cannot work."""
     if not all(part.strip(".") for part in template.split("/")) or "\0" in template:
         raise ConfigError(f"partition_by {template!r} is no relative directory", remedy="use names with '/' between them, without '..'")
     try:
         parts = [(literal, name or "", spec or "") for literal, name, spec, _ in string.Formatter().parse(template)]
     except ValueError as error:
         raise ConfigError(f"partition_by {template!r}: {error}", remedy="fields stand in braces: {name} or {name:%Y-%m-%d}") from error
-    texts = [
-        (literal, name, _memo(_text(template, name, spec, fields), name), getter(name)) if name else (literal, "", None, None) for literal, name, spec in parts
-    ]
-
-    def route(record: Any) -> str:
-        out = []
-        for literal, _, text, get in texts:
-            out.append(literal)
-            if text is not None and get is not None:
-                out.append(text(get(record)))
-        return "".join(out)
-
-    return route
+    return tuple((literal, name, Segments(_text(template, name, spec, fields), name) if name else None) for literal, name, spec in parts)
 
 
 def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> Callable[[Any], str]:
@@ -76,30 +83,18 @@ def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> C
     return lambda value: ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _memo(text: Callable[[Any], str], name: str) -> Callable[[Any], str]:
-    known: dict[Any, str] = {}
-
-    def segment(value: Any) -> str:
-        found = known.get(value)
-        if found is None:
-            if len(known) >= CACHED_VALUES:
-                known.clear()
-            found = known[value] = _segment(text, name, value)
-        return found
-
-    return segment
-
-
 def _segment(text: Callable[[Any], str], name: str, value: Any) -> str:
     if value is None or value == "":
         return NULL
     try:
         plain = text(value)
     except (OverflowError, ValueError) as error:
-        raise InvalidRecord("route_value", (FieldError(f"$.{name}", "a time out of range", "the years 1 to 9999"),)) from error
+        raise InvalidRecord("route_value", (FieldError(f"$.{name}", "a time out of range", "the years 1 to 9999"),), stage="route") from error
     encoded = quote(plain, safe=" +,:=@-_.~")
     if encoded.strip(".") == "":
         encoded = encoded.replace(".", "%2E")
     if len(encoded) > SEGMENT_BYTES:
-        raise InvalidRecord("route_too_long", (FieldError(f"$.{name}", f"a directory name of {len(encoded)} bytes", f"at most {SEGMENT_BYTES}"),))
+        raise InvalidRecord(
+            "route_too_long", (FieldError(f"$.{name}", f"a directory name of {len(encoded)} bytes", f"at most {SEGMENT_BYTES}"),), stage="route"
+        )
     return encoded or NULL

@@ -1,15 +1,89 @@
-"""NDJSON files: a block is its lines."""
+"""NDJSON: a body of one record a line, and files of one record a line."""
 
 from __future__ import annotations
 
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+from worker.core.errors import BadBody
+from worker.core.model import Decoded, FieldError
+from worker.core.ports import Plan, Steps
+from worker.formats.records import Batch, RecordDecoder, RecordSpec
+
+SLICE_BYTES: Final = 1024 * 1024
+
+
+class NdjsonPages:
+    """Decodes bodies of one JSON record a line. A line that is no JSON is one reject; a body that is none at all is BadBody."""
+
+    def __init__(self, spec: RecordSpec, plan: Plan) -> None:
+        self._records = RecordDecoder(spec, plan)
+
+    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+        """Decodes one page, slice by slice. An empty body is an empty page."""
+        batch = Batch()
+        start = 0
+        while start < len(body):
+            end = _line_end(body, start + SLICE_BYTES)
+            yield from self._slice(batch, bytes(body[start:end]))
+            start = end
+            yield
+        if batch.rejects and len(batch.rejects) == batch.count and all(reject.code == "no_json" for reject in batch.rejects):
+            raise BadBody("no line of the body is JSON")
+        decoded = batch.decoded({})
+        facts = decoded.facts
+        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
+        return decoded
+
+    def _slice(self, batch: Batch, text: bytes) -> Steps[None]:
+        lines = [line for line in text.splitlines() if line.strip()]
+        try:
+            raws = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError):
+            raws = []
+        if len(raws) == len(lines):  # else some line is no JSON, or more than one value
+            batch.source(lambda: lines)
+            yield from self._records.add_raws(batch, lines)
+            return
+        for line in lines:
+            batch.source(lambda line=line: [line])  # type: ignore[misc]
+            if _is_json(line):
+                yield from self._records.add_raws(batch, [line])
+            else:
+                self._records.refuse(batch, line, "no_json", (FieldError("$", "no JSON value", "one JSON value a line"),))
+        yield
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _line_end(body: Any, at: int) -> int:
+    """Behind the first line break from `at` on."""
+    if at >= len(body):
+        return len(body)
+    found = body.find(b"\n", at)
+    return len(body) if found < 0 else int(found) + 1
+
 
 class NdjsonEncoder:
-    """Lines as they come."""
+    """Files of lines as they come, plain or as one gzip stream."""
 
-    ext = "ndjson"
+    def __init__(self, codec: str = "null") -> None:
+        self.ext = "ndjson" if codec == "null" else "ndjson.gz"
+        self._gzip = zlib.compressobj(6, zlib.DEFLATED, 31) if codec == "gzip" else None
 
     def header(self) -> bytes:
         return b""
 
     def block(self, rows: int, data: bytes) -> bytes:
-        return data
+        return data if self._gzip is None else self._gzip.compress(data)
+
+    def footer(self) -> bytes:
+        return b"" if self._gzip is None else self._gzip.flush()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from worker.schema.checks import is_wide
 from worker.schema.container import varint
-from worker.schema.model import Schema, Type
+from worker.schema.model import Field, Schema, Type
 
 SMALL: Final = 16_384  # 32,768 remembered numbers weigh 5 MB
 CACHED_TEXTS: Final = 20_000
@@ -66,42 +66,61 @@ def _decimal(kind: Type) -> Callable[[Decimal], bytes]:
     return encode
 
 
-class EncoderSource:
-    """Collects the source and the names it uses. `typed_fields[i]`: field i of the root decodes to its msgspec type."""
+class Source:
+    """Names and functions that generated code sees. What it binds is reachable by the name it returns, and by no other."""
 
-    def __init__(self, schema: Schema, typed_fields: Sequence[bool]) -> None:
-        self._schema, self._typed = schema, typed_fields
-        self._names: dict[str, Any] = {
-            "V": _Varints(),
-            "S": _Texts(),
-            "B": _binary,
-            "PF": struct.Struct("<f").pack,
-            "PD": struct.Struct("<d").pack,
-            "PBD": struct.Struct("<bd").pack,
-            "T": (b"\0", b"\1"),
-        }
-        self._functions: list[str] = []
-        self._known: dict[tuple[str, bool], str] = {}
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {}
+        self.functions: list[str] = []
 
-    def build(self) -> Callable[[Sequence[Any]], bytes]:
-        """The encoder of records of the root type."""
-        parts = [self._value(each.type, f"r.f{number}", self._typed[number]) for number, each in enumerate(self._schema.root.fields)]
-        body = f"        add(({' '.join(part + ',' for part in parts)}))\n" if parts else "        pass\n"
-        self._functions.append(f"def encode(records):\n    out = []\n    add = out.extend\n    for r in records:\n{body}    return b''.join(out)\n")
-        exec("".join(self._functions), self._names)  # noqa: S102  # see the module
-        encode: Callable[[Sequence[Any]], bytes] = self._names["encode"]
-        return encode
-
-    def _name(self, prefix: str, value: Any) -> str:
-        name = f"{prefix}{len(self._names)}"
-        self._names[name] = value
+    def bind(self, value: Any) -> str:
+        """A fresh name for a value."""
+        name = f"n{len(self.names)}"
+        self.names[name] = value
         return name
+
+    def define(self, text: str) -> None:
+        """Source of a helper function, made by this package from its own names."""
+        self.functions.append(text)
+
+
+def compile_function(name: str, text: str, source: Source) -> Callable[..., Any]:
+    """Compiles `text`, which defines the function `name`, over the names and helpers of `source`."""
+    names = {"__builtins__": _BUILTINS, **source.names}
+    exec("".join((*source.functions, text)), names)  # noqa: S102  # see the module
+    function: Callable[..., Any] = names[name]
+    return function
+
+
+_BUILTINS: Final = {each.__name__: each for each in (abs, enumerate, float, len, round, str)}
+
+
+class EncoderSource:
+    """Expressions that encode values of a schema (the `RowEncoder` of Avro datums)."""
+
+    ext = "avro"
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._known: dict[tuple[str, bool], str] = {}
+        self._source = Source()
+
+    def begin(self, source: Source) -> None:
+        """Puts what encoders need into `source`."""
+        source.names.update(
+            V=_Varints(), S=_Texts(), B=_binary, PF=struct.Struct("<f").pack, PD=struct.Struct("<d").pack, PBD=struct.Struct("<bd").pack, T=(b"\0", b"\1")
+        )
+        self._source, self._known = source, {}
+
+    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
+        """Expressions for the fields of a record; see `RowEncoder`."""
+        return [self._value(each.type, code, struct_like) for each, code, struct_like in fields]
 
     def _value(self, kind: Type, value: str, struct_like: bool) -> str:
         """An expression for the bytes of `value`. `struct_like`: records are Structs, else dicts."""
         kind = self._schema.resolve(kind)
         if kind.logical == "decimal":
-            return f"{self._name('D', _decimal(kind))}({value})"
+            return f"{self._source.bind(_decimal(kind))}({value})"
         match kind.kind:
             case "null":
                 return "b''"
@@ -120,7 +139,7 @@ class EncoderSource:
             case "fixed":
                 return value
             case "enum":
-                return f"{self._name('E', {symbol: varint(number) for number, symbol in enumerate(kind.symbols)})}[{value}]"
+                return f"{self._source.bind({symbol: varint(number) for number, symbol in enumerate(kind.symbols)})}[{value}]"
             case "union":
                 return self._union(kind, value, struct_like)
             case _:
@@ -164,5 +183,16 @@ class EncoderSource:
                 for number, branch in enumerate(kind.branches)
             )
             source = f"def {name}(b):\n    i, x = b\n{cases}"
-        self._functions.append(source)
+        self._source.define(source)
         return name
+
+
+def compile_encoder(schema: Schema, typed_fields: Sequence[bool]) -> Callable[[Sequence[Any]], bytes]:
+    """The encoder of records of the root type. `typed_fields[i]`: field i decodes to its msgspec type."""
+    source, encoder = Source(), EncoderSource(schema)
+    encoder.begin(source)
+    row = encoder.row([(each, f"r.f{number}", typed_fields[number]) for number, each in enumerate(schema.root.fields)])
+    body = f"        add(({' '.join(part + ',' for part in row)}))\n" if row else "        pass\n"
+    return compile_function(
+        "encode", f"def encode(records):\n    out = []\n    add = out.extend\n    for r in records:\n{body}    return b''.join(out)\n", source
+    )

@@ -12,7 +12,7 @@ from worker.core.model import MISSING, FieldError
 from worker.core.ports import Invalid, InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Branch, Checks, Policy, is_wide
-from worker.schema.codegen import EncoderSource
+from worker.schema.codegen import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Schema
 from worker.schema.typed import record_struct, typed
@@ -56,14 +56,15 @@ class CompiledPlan:
             for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
             if inner is None
         ]
-        self._attributes = {each.name: f"f{number}" for number, each in enumerate(root.fields)}
         self._by_json_name = {each.json_name: f"f{number}" for number, each in enumerate(root.fields)} | {
             name: f"x{number}" for number, name in enumerate(self._extra)
         }
-        self.fields = {each.name: _info(schema, each.name, each.type) for each in root.fields}
+        self.fields = field_infos(schema)
         self.fingerprint = fingerprint(schema)
         self.schema_json = schema.source
-        self.encode: Callable[[Sequence[Any]], bytes] = EncoderSource(schema, [inner is not None for inner in types]).build()
+        self.schema = schema
+        self.typed_fields = tuple(inner is not None for inner in types)
+        self.encode: Callable[[Sequence[Any]], bytes] = compile_encoder(schema, self.typed_fields)
 
     @property
     def record_type(self) -> Any:
@@ -111,15 +112,6 @@ class CompiledPlan:
             raise InvalidRecord("invalid", invalid[0].errors)
         return record
 
-    def getter(self, field: str) -> Callable[[Any], Any]:
-        attribute = self._attributes[field]
-
-        def get(record: Any) -> Any:
-            value = getattr(record, attribute)
-            return value.value if isinstance(value, Branch) else value
-
-        return get
-
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
         attribute, rest = self._by_json_name[path[0]], path[1:]
 
@@ -141,6 +133,11 @@ def _member(value: Any, key: str) -> Any:
         names = dict(zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True))
         return getattr(value, names[key]) if key in names else msgspec.UNSET
     return msgspec.UNSET
+
+
+def field_infos(schema: Schema) -> dict[str, FieldInfo]:
+    """The top-level fields of a record schema."""
+    return {each.name: _info(schema, each.name, each.type) for each in schema.root.fields}
 
 
 def _info(schema: Schema, name: str, kind: Any) -> FieldInfo:

@@ -17,9 +17,8 @@ from worker.core.events import Emit, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Facts, Request
 from worker.core.planner import Fetch, Reply
-from worker.core.ports import Clock
+from worker.core.ports import Clock, Pages
 from worker.core.retry_after import parse_retry_after
-from worker.formats.json import JsonPages
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
 from worker.runtime.guard import Guard
@@ -56,7 +55,7 @@ class HttpSource:
         partitions: Mapping[str, Mapping[str, str]],
         client: HttpClient,
         auth: Callable[[Mapping[str, str]], Auth | None],
-        pages: JsonPages,
+        pages: Pages,
         guard: Guard,
         clock: Clock,
         emit: Emit,
@@ -130,7 +129,9 @@ class HttpSource:
         action = self._action(response)
         if action == "page":
             try:
-                decoded = await in_slices(self._pages.decode(response.body, digest=response.digest, url=response.url))
+                decoded = await in_slices(
+                    self._pages.decode(response.body, digest=response.digest, url=response.url, received_us=int(self._clock.time() * 1e6))
+                )
             except RecordsMissing as missing:
                 document = _document(response)
                 action = next((do for holds, do in self._rules if holds(lambda path: reader(path)(document))), "")

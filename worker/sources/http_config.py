@@ -1,17 +1,31 @@
-"""The settings of the polled HTTP source (DESIGN 8 and 8.1). Light: imported by `check` and `--help`."""
+"""The settings of the polled HTTP source (DESIGN 8 and 8.1). Light: imported by `check`, not by `--help`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic_core import CoreSchema, core_schema
 
-from worker.config.types import Duration, Model, Secret, Size
+from worker.config.models import Chosen
+from worker.config.problems import did_you_mean, listed
+from worker.config.types import Duration, Flag, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, refused
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
+from worker.core.mark import MarkFormat
 from worker.registry import PAGINATION, component
 
 Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
+Path_ = tuple[str | int, ...]
+
+URL_PATTERN: Final = r"^https?://[^/?#\s]+"
+MARK: Final = "{mark}"
+_PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
+_HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def _jmespath(value: Any) -> Any:
@@ -19,47 +33,113 @@ def _jmespath(value: Any) -> Any:
         try:
             compile_path(value)
         except ConfigError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(f"{error.message}; {error.remedy}") from error
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise ValueError("a header name has letters, digits and - only")
+    return value
+
+
+def _header_value(value: str) -> str:
+    if any(ord(char) < 32 and char != "\t" for char in value):
+        raise ValueError("a header is one line without control characters")
+    return value
+
+
+def _dotted(value: str) -> str:
+    if not all(value.split(".")):
+        raise ValueError("a write path is plain keys with dots between them")
     return value
 
 
 JmesPath = Annotated[str, BeforeValidator(_jmespath)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
+Url = Annotated[str, Field(pattern=URL_PATTERN)]
+Scalar = str | Whole | Number | Flag
+
+
+# -- credentials --------------------------------------------------------------------------------------------------
 
 
 class BasicAuth(Model):
-    type: Literal["basic"]
-    username: Secret = Field(description="user name")
-    password: Secret = Field("", description="password")
+    """User name and password (RFC 7617)."""
+
+    type: Literal["basic"] = Field(description="kind of credentials")
+    username: Secret = Field(description="user name: a literal or a reference to a secret")
+    password: Secret = Field("", description="password: a literal or a reference to a secret")
 
 
 class BearerAuth(Model):
-    type: Literal["bearer"]
-    token: Secret = Field(description="token sent as Authorization: Bearer")
+    """A token that is sent as `Authorization: Bearer`."""
+
+    type: Literal["bearer"] = Field(description="kind of credentials")
+    token: Secret = Field(description="token: a literal or a reference to a secret")
 
 
 class ApiKeyAuth(Model):
-    type: Literal["api_key"]
-    name: str = Field("X-Api-Key", description="header, parameter or cookie name")
+    """A key in a header, a query parameter or a cookie."""
+
+    type: Literal["api_key"] = Field(description="kind of credentials")
+    name: str = Field("X-Api-Key", min_length=1, description="header, parameter or cookie name")
     in_: Literal["header", "query", "cookie"] = Field("header", alias="in", description="where it goes")
-    value: Secret = Field(description="the key")
-    prefix: str = Field("", description="text before the key")
+    value: Secret = Field(description="the key: a literal or a reference to a secret")
+    prefix: str = Field("", description="text before the key, like `ApiKey `")
 
 
-AuthConfig = Annotated[BasicAuth | BearerAuth | ApiKeyAuth, Field(discriminator="type")]
+class OAuth2ClientCredentials(Model):
+    """A token from a token endpoint, renewed before it expires (RFC 6749, 4.4)."""
+
+    type: Literal["oauth2_client_credentials"] = Field(description="kind of credentials")
+    token_url: Url = Field(description="URL of the token endpoint")
+    client_id: Secret = Field(description="client id: a literal or a reference to a secret")
+    client_secret: Secret = Field(description="client secret: a literal or a reference to a secret")
+    scope: str = Field("", description="scopes to ask for, with spaces between them")
+    refresh_before: Duration = Field("60s", description="renew a token this long before it expires")
+    client_auth: Literal["basic", "body"] = Field("basic", description="how the client proves itself to the token endpoint")
+
+
+AuthConfig = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2ClientCredentials, Field(discriminator="type")]
+
+
+class RateLimit(Model):
+    """At most `requests` in each `per`."""
+
+    requests: Number = Field(gt=0, description="requests")
+    per: PositiveDuration = Field("1s", description="in this time")
+
+
+class OriginConfig(Model):
+    """A server that several pipelines read from."""
+
+    url: Url = Field(description="URL that the `path` of a source is added to")
+    auth: AuthConfig | None = Field(None, description="credentials")
+    rate_limit: RateLimit | None = Field(None, description="requests in a time, of all pipelines together")
+    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
+
+
+# -- rules --------------------------------------------------------------------------------------------------------
 
 
 class Schedule(Model):
-    every: Duration = Field(description="from the start of a pass to the start of the next")
-    jitter: Duration = Field(0.0, description="random time added to each")
+    """When passes start."""
+
+    every: PositiveDuration = Field(description="from the start of a pass to the start of the next")
+    jitter: Duration = Field("0s", description="random time added to each")
 
 
 class When(Model):
+    """A condition on a body: a path and exactly one comparison."""
+
     path: JmesPath = Field(description="JMESPath into the body")
     equals: Any = Field(None, description="value and type are equal")
     not_equals: Any = Field(None, description="value or type differ")
-    greater: float | None = Field(None, description="a number above")
-    less: float | None = Field(None, description="a number below")
-    exists: bool | None = Field(None, description="present and not null")
+    greater: Number | None = Field(None, description="a number above")
+    less: Number | None = Field(None, description="a number below")
+    exists: Flag | None = Field(None, description="present and not null")
 
     @model_validator(mode="after")
     def _one(self) -> When:
@@ -69,141 +149,367 @@ class When(Model):
 
 
 class OnBody(Model):
+    """What a body of a good status means."""
+
     when: When = Field(description="what the body says")
     do: Action = Field(description="what it means")
 
 
 class StopStatus(Model):
-    code: int = Field(description="status code")
+    """A status behind the last page."""
+
+    code: Whole = Field(ge=100, le=599, description="status code")
     when: When | None = Field(None, description="and what the body says")
 
 
 class Stop(Model):
-    empty_page: bool = Field(True, description="an empty page ends page and offset styles")
+    """What ends a pass besides the style's own end; one rule is enough."""
+
+    empty_page: Flag = Field(True, description="an empty page ends page and offset styles")
     when: When | None = Field(None, description="what the body of the last page says")
     status: tuple[StopStatus, ...] = Field((), description="statuses behind the last page; never for the first page")
-    short_page: int | Literal[False] = Field(False, description="a page of fewer records ends the pass")
-    max_pages: int = Field(100_000, gt=0, description="pages a pass")
+    short_page: Annotated[Whole, Field(gt=0)] | Literal[False] = Field(False, description="a page of fewer records ends the pass; false: never")
+    max_pages: Whole = Field(100_000, gt=0, description="pages a pass")
+
+
+# -- incremental --------------------------------------------------------------------------------------------------
 
 
 class MarkFormatConfig(Model):
-    record: str = Field("rfc3339", description="rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern")
-    param: str = Field("", description="the same, for the request; default: as record")
-    zone: str = Field("UTC", description="zone of patterns without one")
+    """How incremental values are written."""
+
+    record: str = Field("rfc3339", description="in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern")
+    param: str = Field("", description="the same, for the request; default: as in records")
+    zone: str = Field("UTC", description="time zone of patterns without one, like Europe/Berlin")
+    round: Literal["down"] = Field("down", description="what becomes of digits that the request's format lacks")
+
+    @field_validator("record", "param")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            MarkFormat(value or "rfc3339").parser()
+            if "%" in value:
+                datetime(2024, 5, 6, 7, 8, 9).strftime(value)
+        except (ConfigError, ValueError) as error:
+            known = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "int", "string")
+            hint = did_you_mean(value, known)
+            raise ValueError(f"{hint + '; ' if hint else ''}{listed(known)} and strptime patterns like %Y-%m-%d") from error
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
+        return value
+
+
+class ResponseToken(Model):
+    """Where a response names the token that is kept across passes."""
+
+    body: JmesPath | None = Field(None, description="JMESPath into the body")
+    header: HeaderName | None = Field(None, description="name of a response header")
+
+    @model_validator(mode="after")
+    def _one(self) -> ResponseToken:
+        if (self.body is None) == (self.header is None):
+            raise ValueError("exactly one of body, header is needed")
+        return self
+
+
+class MarkTarget(Model):
+    """Where a request carries the mark."""
+
+    param: str | None = Field(None, min_length=1, description="query parameter")
+    header: HeaderName | None = Field(None, description="request header")
+    body: Annotated[str, AfterValidator(_dotted)] | None = Field(None, description="dotted path in the JSON body, created when missing")
+
+    @model_validator(mode="after")
+    def _one(self) -> MarkTarget:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("exactly one of param, header, body is needed")
+        return self
+
+    @property
+    def kind_and_name(self) -> tuple[str, str]:
+        return next((kind, name) for kind in ("param", "header", "body") if (name := getattr(self, kind)) is not None)
 
 
 class Incremental(Model):
-    field: JmesPath = Field(description="path of the value in a record that says how new it is")
-    param: str | None = Field(None, description="query parameter that carries the mark")
-    to: dict[Literal["param", "header", "body"], str] | None = Field(None, description="where else the mark goes")
-    initial: str | int | None = Field(None, description="used while there is no mark")
-    format: MarkFormatConfig = Field(MarkFormatConfig(), description="how the value is written")
-    overlap: Duration = Field(0.0, description="ask from this much before the mark")
+    """Read only what is new: from the mark that was reached."""
+
+    field: JmesPath = Field("", description="path of the value in a record that says how new it is")
+    from_: ResponseToken | None = Field(None, alias="from", description="instead of field: a token of the response is the mark")
+    param: str | None = Field(None, min_length=1, description="query parameter that carries the mark")
+    to: MarkTarget | None = Field(None, description="where else the mark goes; or write {mark} in url, params, headers or body")
+    initial: str | Whole | None = Field(None, description="used while there is no mark")
+    first: dict[str, Scalar] = Field({}, description="query parameters that are sent only while there is no mark")
+    format: MarkFormatConfig = Field(default_factory=MarkFormatConfig, description="how the value is written")
+    overlap: Duration = Field("0s", description="ask from this much before the mark")
+    newest_bound: Duration | None = Field(None, description="never ask for a bound newer than this much before now")
     order: Literal["ascending", "descending", "any"] = Field("ascending", description="order in which the source sends records")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Incremental:
+        wrong: dict[Path_, str] = {}
+        if not self.field and self.from_ is None:
+            wrong[("field",)] = "field or from is needed: what says how far the source has come"
+        if self.field and self.from_ is not None:
+            wrong[("from",)] = "field and from are both given; the mark is one of them"
+        if self.param is not None and self.to is not None:
+            wrong[("to",)] = "param and to are both given; take one of them out"
+        timed = self.from_ is None and self.format.record not in ("int", "string")
+        if self.overlap and not timed:
+            wrong[("overlap",)] = "overlap needs marks that are times: a field, and a format that is no int or string"
+        if self.newest_bound is not None and not timed:
+            wrong[("newest_bound",)] = "newest_bound needs marks that are times: a field, and a format that is no int or string"
+        if self.format.param and self.from_ is None and (self.format.param in ("int", "string")) != (self.format.record in ("int", "string")):
+            wrong[("format", "param")] = f"{self.format.param!r} cannot be made of {self.format.record!r} values"
+        if self.field and self.initial is not None and self.format.record == "rfc3339" and not self.format.param:
+            try:
+                MarkFormat().parser()(self.initial)
+            except (ValueError, TypeError):
+                wrong[("initial",)] = "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z"
+        if wrong:
+            raise refused(wrong)
+        return self
 
     @property
     def target(self) -> tuple[str, str] | None:
         """(param | header | body, name) that carries the mark; None: the placeholder {mark}."""
         if self.param is not None:
             return ("param", self.param)
-        return next(iter(self.to.items())) if self.to else None
+        return self.to.kind_and_name if self.to else None
 
 
-class RateLimit(Model):
-    requests: float = Field(gt=0, description="requests")
-    per: Duration = Field(1.0, description="in this time")
+# -- robustness ---------------------------------------------------------------------------------------------------
 
 
 class RetryConfig(Model):
-    max_attempts: int = Field(8, ge=1, description="attempts a request")
-    base: Duration = Field(0.5, description="first wait, doubled each time, at random up to it")
-    cap: Duration = Field(60.0, description="longest wait")
-    deadline: Duration = Field(600.0, description="for all attempts together")
-    max_retry_after: Duration = Field(600.0, description="longest wait that the source may ask for")
+    """Attempts and the waits between them."""
+
+    max_attempts: Whole = Field(8, ge=1, description="attempts a request")
+    base: Duration = Field("500ms", description="first wait, doubled each time, at random up to it")
+    cap: PositiveDuration = Field("60s", description="longest wait")
+    deadline: PositiveDuration = Field("10m", description="for all attempts together")
+    max_retry_after: Duration = Field("10m", description="longest wait that the source may ask for")
 
 
 class BreakerConfig(Model):
-    failure_rate: float = Field(0.5, gt=0, le=1, description="share of failures that opens")
-    min_calls: int = Field(10, ge=1, description="calls before it may open")
-    window: Duration = Field(60.0, description="time that counts")
-    open_for: Duration = Field(30.0, description="first pause; doubled while probes fail")
-    permits: int = Field(3, ge=1, description="probes before it closes")
+    """When requests pause because too many fail; nothing is lost meanwhile."""
+
+    failure_rate: Number = Field(0.5, gt=0, le=1, description="share of failures that opens it")
+    min_calls: Whole = Field(10, ge=1, description="calls before it may open")
+    window: PositiveDuration = Field("60s", description="time that counts")
+    open_for: PositiveDuration = Field("30s", description="first pause; doubled while probes fail")
+    permits: Whole = Field(3, ge=1, description="probes before it closes")
 
 
 class TimeoutConfig(Model):
-    connect: Duration = Field(10.0, description="to connect")
-    read: Duration = Field(30.0, description="between two reads")
-    total: Duration = Field(60.0, description="for a whole exchange")
+    """Limits of time of one request."""
+
+    connect: PositiveDuration = Field("10s", description="to connect")
+    read: PositiveDuration = Field("30s", description="between two reads")
+    total: PositiveDuration = Field("60s", description="for a whole exchange")
 
 
 class LimitsConfig(Model):
-    wire: Size = Field(64 * 1024**2, description="bytes on the wire")
-    body: Size = Field(128 * 1024**2, description="bytes inflated")
-    ratio: float = Field(200.0, gt=0, description="inflated to wire bytes")
+    """Limits of what a response may be."""
+
+    wire: Size = Field("64MiB", description="bytes on the wire")
+    body: Size = Field("128MiB", description="bytes inflated")
+    ratio: Number = Field(200.0, gt=0, description="inflated to wire bytes")
+    record: Size = Field("1MiB", description="bytes of one record; a longer one is a reject")
+    depth: Whole = Field(64, ge=1, le=512, description="nesting of a record")
 
 
 class TlsConfig(Model):
-    ca_file: str | None = Field(None, description="certificates to trust instead of the system's")
-    cert_file: str | None = Field(None, description="client certificate")
-    key_file: str | None = Field(None, description="its key")
+    """Certificates; paths are relative to the working directory."""
+
+    ca_file: str | None = Field(None, min_length=1, description="certificates to trust instead of the system's")
+    cert_file: str | None = Field(None, min_length=1, description="client certificate")
+    key_file: str | None = Field(None, min_length=1, description="its key, unless it is in cert_file")
+
+    @model_validator(mode="after")
+    def _pair(self) -> TlsConfig:
+        if self.key_file is not None and self.cert_file is None:
+            raise refused({("key_file",): "key_file needs cert_file"})
+        return self
 
 
-def _pagination(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    try:
-        module = component(PAGINATION, "pagination type", value.get("type"))
-    except ConfigError as error:
-        raise ValueError(str(error)) from error
-    return module.Config.model_validate(value)
+class _Style(Chosen):
+    """Pagination: the model stands beside the style, and is imported when the style is used."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value if type(value).__name__ == "Config" else self._no_mapping()
+        return self.model(value).model_validate(value)
+
+    def _no_mapping(self) -> Any:
+        raise ValueError(f"a mapping with a type is needed; types are {', '.join(self.table)}")
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"oneOf": [_inlined(component(self.table, self.what, name).Config.model_json_schema()) for name in self.table]}
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without `$defs`: what it refers to stands in place."""
+    definitions = schema.pop("$defs", {})
+
+    def fill(node: Any) -> Any:
+        if isinstance(node, list):
+            return [fill(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            rest = {key: value for key, value in node.items() if key != "$ref"}
+            return fill({**definitions[node["$ref"].rpartition("/")[2]], **rest})
+        return {key: fill(value) for key, value in node.items()}
+
+    found: dict[str, Any] = fill(schema)
+    return found
+
+
+# -- the source ---------------------------------------------------------------------------------------------------
 
 
 class HttpConfig(Model):
     """A source that is polled page by page."""
 
     type: Literal["http"] = Field("http", description="kind of source")
-    url: str = Field(pattern=r"^https?://[^/]+", description="URL of the first page, without the changing parameters")
+    url: Annotated[str, Field(pattern=URL_PATTERN)] | Literal[""] = Field("", description="URL of the first page, without the changing parameters: https://host/path")
+    origin: str | None = Field(None, description="instead of url: one of the origins, with path")
+    path: str | None = Field(None, pattern=r"^/", description="begins with /; is added to the url of the origin")
     method: Literal["GET", "POST"] = Field("GET", description="POST needs `idempotent: true` to be retried")
-    idempotent: bool | None = Field(None, description="a request may be sent twice; default: true for GET")
-    params: dict[str, str | int | float | bool] = Field({}, description="query parameters")
-    headers: dict[str, str] = Field({}, description="request headers")
+    idempotent: Flag | None = Field(None, description="a request may be sent twice; default: true for GET")
+    params: dict[str, Scalar] = Field({}, description="query parameters")
+    headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
     auth: AuthConfig | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(None, description="when passes start; without one the source is read once")
     records: JmesPath | None = Field(None, description="path of the records; omitted: the root array; '@': the root object is one record")
     records_missing: Literal["fail", "empty"] = Field("fail", description="what a page without that path is")
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
-    pagination: Annotated[Any, BeforeValidator(_pagination)] = Field({"type": "none"}, validate_default=True, description="how pages follow each other")
-    stop: Stop = Field(Stop(), description="what else ends a pass")
+    pagination: Annotated[Any, _Style(PAGINATION, "pagination type")] = Field({"type": "none"}, description="how pages follow each other")
+    stop: Stop = Field(default_factory=Stop, description="what else ends a pass")
     incremental: Incremental | None = Field(None, description="read only what is new")
-    partitions: dict[str, tuple[str | int, ...]] = Field({}, description="values that are read independently; several names make all combinations")
-    stable: bool = Field(False, description="declare that records keep their place while pages are read")
-    concurrency: int = Field(4, ge=1, le=256, description="requests at once")
+    partitions: dict[str, tuple[str | Whole, ...]] = Field({}, description="values that are read independently; several names make all combinations")
+    conditional: Flag = Field(False, description="ask with ETag and Last-Modified, so that an unchanged source costs nothing")
+    stable: Flag = Field(False, description="declare that records keep their place while pages are read")
+    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
     rate_limit: RateLimit | None = Field(None, description="requests in a time")
-    on_status: dict[int, Action] = Field({}, description="what a status means")
-    on_body: tuple[OnBody, ...] = Field((), description="what a body means")
-    allowed_origins: tuple[str, ...] = Field((), description="origins that next links may lead to besides the url's")
-    boundary_cap: int = Field(1_000_000, gt=0, description="boundary keys that are kept at most")
-    retry: RetryConfig = Field(RetryConfig(), description="retries")
-    breaker: BreakerConfig = Field(BreakerConfig(), description="circuit breaker")
-    timeout: TimeoutConfig = Field(TimeoutConfig(), description="timeouts")
-    limits: LimitsConfig = Field(LimitsConfig(), description="limits of a body")
-    tls: TlsConfig = Field(TlsConfig(), description="TLS")
+    on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field({}, description="what a status means")
+    on_body: tuple[OnBody, ...] = Field((), description="what a body means; the first rule that holds counts")
+    on_body_error: Literal["park", "dead_letter"] = Field("park", description="what becomes of a body that is no valid document after all retries")
+    allowed_origins: tuple[Url, ...] = Field((), description="origins that next links may lead to besides the url's")
+    boundary_cap: Whole = Field(1_000_000, gt=0, description="boundary keys that are kept at most")
+    retry: RetryConfig = Field(default_factory=RetryConfig, description="retries")
+    breaker: BreakerConfig = Field(default_factory=BreakerConfig, description="circuit breaker")
+    timeout: TimeoutConfig = Field(default_factory=TimeoutConfig, description="timeouts")
+    limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
+    tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
 
     @property
     def may_repeat(self) -> bool:
+        """A request may be sent again after a failure."""
         return self.method == "GET" if self.idempotent is None else self.idempotent
 
     @field_validator("partitions")
     @classmethod
     def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
+        wrong: dict[Path_, str] = {}
         for name, values in value.items():
-            if not values or len(set(map(str, values))) != len(values):
-                raise ValueError(f"{name} needs distinct values, at least one")
+            if not re.fullmatch(r"\w[\w-]*", name):
+                wrong[(name,)] = "a partition name has letters, digits, _ and - only"
+            elif not values:
+                wrong[(name,)] = f"{name} has no values, at least one is needed"
+            elif len(set(map(str, values))) != len(values):
+                wrong[(name,)] = f"{name} has a value twice, partitions are distinct"
+        if wrong:
+            raise refused(wrong)
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
-        if self.incremental is not None and self.incremental.overlap and self.incremental.format.record in ("int", "string"):
-            raise ValueError("incremental.overlap needs a time format")
+        wrong: dict[Path_, str] = {}
+        if not self.url:
+            wrong[("url",)] = "url is missing: give url, or origin with path"
+        if (self.origin is None) != (self.path is None):
+            wrong[("path",)] = "origin and path go together"
+        if self.body is not None and self.method == "GET":
+            wrong[("body",)] = "a body needs method: POST"
+        self._check_marks(wrong)
+        self._check_placeholders(wrong)
+        self._check_conditional(wrong)
+        if self.on_body_error == "dead_letter" and (why := self._needs_bodies()):
+            wrong[("on_body_error",)] = f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park"
+        if wrong:
+            raise refused(wrong)
         return self
+
+    def _check_marks(self, wrong: dict[Path_, str]) -> None:
+        incremental = self.incremental
+        placed = any(MARK in text for _, text in self._texts())
+        if incremental is None:
+            for path, text in self._texts():
+                if MARK in text:
+                    wrong[path] = "{mark} needs incremental"
+        elif incremental.target is not None and placed:
+            wrong[("incremental",)] = "the mark is carried twice: by param or to, and by {mark}"
+        elif incremental.target is None and not placed and self.pagination.type != "window":
+            wrong[("incremental", "param")] = "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body"
+
+    def _check_placeholders(self, wrong: dict[Path_, str]) -> None:
+        for path, text in (*self._texts(), *self._secret_texts()):
+            for name in _PARTITION.findall(text):
+                if name not in self.partitions:
+                    hint = did_you_mean(name, self.partitions)
+                    there = listed(self.partitions) if self.partitions else "there are no partitions"
+                    wrong[path] = f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}"
+
+    def _check_conditional(self, wrong: dict[Path_, str]) -> None:
+        single = self.pagination.type == "none"
+        descending = self.incremental is not None and self.incremental.order == "descending"
+        if self.conditional and not single and not descending:
+            why = "page 1 of an ascending list never changes, so 304 would hide what is new"
+            wrong[("conditional",)] = f"conditional needs one request a pass, or incremental.order: descending; {why}"
+
+    def _needs_bodies(self) -> str:
+        """Why the next position needs the body; empty when it does not."""
+        pagination = self.pagination
+        if pagination.type == "offset":
+            return "offsets step by the records received"
+        if pagination.type == "next_url" and pagination.header is None:
+            return "pagination reads the next URL from it"
+        if pagination.type == "cursor" and pagination.from_.header is None:
+            return "pagination reads the token from it"
+        return ""
+
+    def _texts(self) -> Iterator[tuple[Path_, str]]:
+        """Every text that may hold placeholders, with its path."""
+        yield ("url",), self.url
+        yield from _texts_in(self.params, ("params",))
+        yield from _texts_in(self.headers, ("headers",))
+        yield from _texts_in(self.body, ("body",))
+
+    def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
+        for name in type(self.auth).model_fields if self.auth is not None else ():
+            if isinstance(secret := getattr(self.auth, name), SecretRef):
+                for text in secret.texts:
+                    yield ("auth", name), text
+
+
+def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts_in(inner, (*path, key))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _texts_in(inner, (*path, number))

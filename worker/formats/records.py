@@ -1,0 +1,249 @@
+"""Records of a page on their way through the plan: one typed decode for many, one by one where that fails.
+
+Facts (incremental values, identities, the last record) are taken from every received record, valid or not.
+A record as it was received is found again only when a dead letter needs it: the page is cut into raw values then.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from worker.core.json_split import SLICE_RECORDS
+from worker.core.jsonpath import plain_keys, reader
+from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject
+from worker.core.ports import InvalidRecord, Plan, Steps
+
+BATCH: Final = 256  # raw records decoded together
+DEFAULT_RECORD_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpec:
+    """What to learn from records.
+
+    Attributes:
+        last_paths: facts of the last record of a page.
+        value_path: incremental field.   key_paths: identity of a record.
+        identify: record identities are needed (by key_paths, else by the bytes of the record).
+        record_bytes: a longer record is a reject.
+    """
+
+    last_paths: tuple[str, ...] = ()
+    value_path: str | None = None
+    key_paths: tuple[str, ...] = ()
+    identify: bool = False
+    record_bytes: int = DEFAULT_RECORD_BYTES
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        value = (self.value_path,) if self.value_path is not None else ()
+        return (*self.last_paths, *value, *self.key_paths)
+
+    @property
+    def plain(self) -> bool:
+        """All paths are keys only, so the typed form can hold them."""
+        return all(plain_keys(path) for path in self.paths)
+
+    def extra_names(self) -> frozenset[str]:
+        """First names of the paths: the plan keeps them even when the schema does not have them."""
+        return frozenset(keys[0] for path in self.paths if (keys := plain_keys(path)))
+
+
+@dataclass(slots=True)
+class Batch:
+    """A page while it is being put together. `sources`: (place of the first record, its raw records when asked for)."""
+
+    records: list[Any] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    last: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+    sources: list[tuple[int, Callable[[], Sequence[Any]]]] = field(default_factory=list)
+    _cut: tuple[int, Sequence[Any]] | None = None
+
+    def source(self, raws: Callable[[], Sequence[Any]]) -> None:
+        """The records that are added next can be found again here."""
+        self.sources.append((self.count, raws))
+
+    def raw(self, place: int) -> bytes:
+        """A record as it was received."""
+        number = bisect_right(self.sources, place, key=lambda each: each[0]) - 1
+        first, load = self.sources[number]
+        if self._cut is None or self._cut[0] != number:
+            self._cut = (number, load())
+        return bytes(self._cut[1][place - first])
+
+    def decoded(self, body: Mapping[str, Any]) -> Decoded:
+        """The page, complete."""
+        facts = Facts(self.count, body, self.last, self.values, self.keys)
+        self._cut = None
+        return Decoded(self.records, self.indices if self.rejects else None, self.rejects, facts, self.raw)
+
+
+class RecordDecoder:
+    """Adds records to a batch. Pure."""
+
+    def __init__(self, spec: RecordSpec, plan: Plan) -> None:
+        self._spec, self._plan = spec, plan
+        self._typed_decoder = msgspec.json.Decoder(list[plan.record_type])  # type: ignore[name-defined]
+        self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+        self._getters = {path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))}
+        self._readers = {path: reader(path) for path in spec.paths}
+        self.needs_raw = spec.identify and not spec.key_paths
+
+    def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
+        """Adds the comma-separated records in a range of a body. Raises msgspec.DecodeError for what is no JSON."""
+        batch.source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
+        array = b"[" + body[start:end] + b"]"
+        if not self.needs_raw and end - start <= self._spec.record_bytes:
+            try:
+                records = self._typed_decoder.decode(array)
+            except (msgspec.ValidationError, UnicodeDecodeError):
+                pass
+            else:
+                yield from self.add_typed(batch, records)
+                return
+        raws = self._raw_decoder.decode(array)
+        yield
+        yield from self.add_raws(batch, raws)
+
+    def add_typed(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None = None) -> Steps[None]:
+        """Adds records that have their types: facts first (values as received), then the rest of the validation, in slices."""
+        for start in range(0, len(records), SLICE_RECORDS):
+            part = records[start : start + SLICE_RECORDS]
+            base = batch.count
+            self._note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
+            invalid = self._plan.finish(part)
+            if invalid:
+                batch.rejects += (Reject(base + bad.index, "validate", bad.code, bad.errors, batch.raw(base + bad.index)) for bad in invalid)
+                places = {bad.index for bad in invalid}
+                batch.records += (record for place, record in enumerate(part) if place not in places)
+                batch.indices += (base + place for place in range(len(part)) if place not in places)
+            else:
+                batch.records += part
+                batch.indices += range(base, batch.count)
+            if len(records) > SLICE_RECORDS:
+                yield
+
+    def add_raws(self, batch: Batch, raws: Sequence[Any]) -> Steps[None]:
+        """Adds records some of which may not have their types. The batch shrinks where records are bad and grows where they are not."""
+        start, size, since_yield = 0, BATCH, 0
+        limit = self._spec.record_bytes
+        while start < len(raws):
+            part = [bytes(raw) for raw in raws[start : start + size]]
+            if (long := next((place for place, raw in enumerate(part) if len(raw) > limit), None)) is not None:
+                if long == 0:
+                    self.refuse(
+                        batch, part[0], "record_too_large", (FieldError("$", f"a record of {len(part[0])} bytes", f"at most {limit} (source.limits.record)"),)
+                    )
+                    start += 1
+                    continue
+                part = part[:long]
+            good, records, bad = self._prefix(part)
+            if good:
+                yield from self.add_typed(batch, records, part[:good])
+            if bad:
+                self._reject(batch, part[good])
+                good += 1
+                size = max(size // 2, 1)
+            else:
+                size = min(size * 2, BATCH)
+            start += good
+            since_yield += good
+            if since_yield >= BATCH:
+                since_yield = 0
+                yield
+
+    def _prefix(self, part: list[bytes]) -> tuple[int, list[Any], bool]:
+        """How many records from the start have their types, these, and whether the next one is known to be bad."""
+        try:
+            return len(part), self._typed_decoder.decode(b"[" + b",".join(part) + b"]"), False
+        except msgspec.ValidationError as error:
+            good = _index(error, len(part))
+            return good, self._typed_decoder.decode(b"[" + b",".join(part[:good]) + b"]") if good else [], True
+        except UnicodeDecodeError:  # it says no place: halve
+            return (0, [], True) if len(part) == 1 else self._prefix(part[: len(part) // 2])
+
+    def add_document(self, batch: Batch, item: Any) -> None:
+        """Adds a record that was decoded without types; slow."""
+        raw = msgspec.json.encode(item)
+        batch.source(lambda: [raw])  # as good as received: the page was decoded as a whole
+        if len(raw) > self._spec.record_bytes:
+            self.refuse(
+                batch, raw, "record_too_large", (FieldError("$", f"a record of {len(raw)} bytes", f"at most {self._spec.record_bytes} (source.limits.record)"),)
+            )
+            return
+        try:
+            record = self._plan.one(raw)
+        except InvalidRecord as invalid:
+            batch.rejects.append(Reject(batch.count, "validate", invalid.code, invalid.errors, raw))
+        else:
+            batch.records.append(record)
+            batch.indices.append(batch.count)
+        self._note_document(batch, item, raw)
+
+    def _reject(self, batch: Batch, raw: bytes) -> None:
+        try:
+            self._plan.one(raw)
+        except InvalidRecord as invalid:
+            self.refuse(batch, raw, invalid.code, invalid.errors)
+        else:
+            self.refuse(batch, raw, "invalid", ())
+
+    def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
+        """Adds a record that is rejected as it is."""
+        batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
+        try:
+            document = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, RecursionError):  # deeper than anything that is looked for
+            document = None
+        self._note_document(batch, document, raw)
+
+    # -- facts ----------------------------------------------------------------------------------------------------
+
+    def _note(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None) -> None:
+        spec = self._spec
+        batch.count += len(records)
+        if spec.value_path is not None:
+            batch.values += map(self._getters[spec.value_path], records)
+        if spec.key_paths:
+            batch.keys += _identities([self._getters[path] for path in spec.key_paths], records)
+        elif spec.identify and raws is not None:
+            batch.keys += (blake2b(raw, digest_size=16).digest() for raw in map(bytes, raws))
+        if records and spec.last_paths:
+            batch.last = {path: self._getters[path](records[-1]) for path in spec.last_paths}
+
+    def _note_document(self, batch: Batch, document: Any, raw: bytes) -> None:
+        """Facts of a record that has no typed form."""
+        spec, readers = self._spec, self._readers
+        batch.count += 1
+        if spec.value_path is not None:
+            batch.values.append(readers[spec.value_path](document))
+        if spec.key_paths:
+            batch.keys += _identities([readers[path] for path in spec.key_paths], [document])
+        elif spec.identify:
+            batch.keys.append(blake2b(raw, digest_size=16).digest())
+        if spec.last_paths:
+            batch.last = {path: readers[path](document) for path in spec.last_paths}
+
+
+def _index(error: msgspec.ValidationError, count: int) -> int:
+    """Place of the first bad record: msgspec ends its message with a path like `$[17].field`."""
+    _, found, rest = str(error).rpartition("`$[")
+    digits, closed, _ = rest.partition("]")
+    return min(int(digits), count - 1) if found and closed and digits.isdigit() else 0
+
+
+def _identities(getters: Sequence[Callable[[Any], Any]], records: Sequence[Any]) -> Iterator[bytes]:
+    encode = msgspec.json.encode
+    for record in records:
+        values = [None if (value := get(record)) is MISSING else value for get in getters]
+        yield blake2b(encode(values), digest_size=16).digest()

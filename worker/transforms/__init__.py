@@ -1,0 +1,1 @@
+"""What happens to a record between decode and encode: verbs that compile, with the encoder, into one function per pipeline."""

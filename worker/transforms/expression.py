@@ -1,0 +1,283 @@
+"""The expression language: an allow-listed subset of Python, checked against the schema when the config is loaded.
+
+Text is parsed by `ast`, and each node that is allowed becomes a Term; everything else is an error that says where. Nothing of
+the text ever reaches the generated source: names are looked up, constants are bound by `repr` of plain scalars.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Callable
+from datetime import date
+from functools import reduce
+from typing import Any, Final
+
+from worker.core.errors import ConfigError
+from worker.core.mark import MarkFormat
+from worker.transforms import values
+from worker.transforms.functions import FUNCTIONS, Call
+from worker.transforms.kinds import BOOL, FLOAT, INT, MICROS, NULL, STR, Kind
+from worker.transforms.terms import Scope, Term, both, either, lift, negated
+
+MAX_CHARS: Final = 4_096
+MAX_DEPTH: Final = 40
+
+_COMPARE: Final[dict[type[ast.cmpop], str]] = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_ARITHMETIC: Final[dict[type[ast.operator], str]] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
+_WORDS: Final = {"null": None, "true": True, "false": False}
+_ORDERED: Final = ("int", "float", "str", "bytes", "date", "time", "timestamp", "decimal")
+
+
+def compile_expression(text: str, scope: Scope) -> Term:
+    """The term of an expression. Raises ConfigError with the place in the text."""
+    if len(text) > MAX_CHARS:
+        raise ConfigError(f"an expression of {len(text)} characters, at most {MAX_CHARS} are allowed", remedy="use a python transform")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError as error:
+        raise _error(
+            text, error.offset or 1, f"it does not parse: {error.msg}", "operators are those of Python: and or not == < + - * / in, is null"
+        ) from error
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise _error(text, 1, "it is nested too deeply or holds what no text may hold", "use a python transform") from error
+    return _Compiler(text.strip(), scope).term(tree.body)
+
+
+def compile_condition(text: str, scope: Scope) -> Term:
+    """The same, of a boolean."""
+    term = compile_expression(text, scope)
+    if term.kind not in (BOOL, NULL):
+        raise _error(text, 1, f"the condition is {term.kind}", "a comparison or a boolean field")
+    return term
+
+
+def _error(text: str, column: int, what: str, remedy: str) -> ConfigError:
+    shown = text if len(text) <= 120 else text[:117] + "..."
+    return ConfigError(f"expression {shown!r}, column {column}: {what}", remedy=remedy)
+
+
+class _Compiler:
+    def __init__(self, text: str, scope: Scope) -> None:
+        self._text, self._scope, self._depth = text, scope, 0
+
+    def _refuse(self, node: ast.AST, what: str, remedy: str) -> ConfigError:
+        return _error(self._text, getattr(node, "col_offset", 0) + 1, what, remedy)
+
+    def term(self, node: ast.AST) -> Term:
+        """The term of any allowed node."""
+        make = self._NODES.get(type(node))
+        if make is None:
+            what = f"{type(node).__name__} is not part of the expression language"
+            raise self._refuse(node, what, "fields, constants, and or not, comparisons, arithmetic, in, is null, a if b else c, and the functions")
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._refuse(node, f"it is nested more than {MAX_DEPTH} deep", "use a python transform")
+        made = make(self, node)
+        self._depth -= 1
+        return made
+
+    # -- leaves ---------------------------------------------------------------------------------------------------
+
+    def _name(self, node: ast.Name) -> Term:
+        if node.id in _WORDS and node.id not in self._scope.names():
+            return self._literal(node, _WORDS[node.id])
+        try:
+            return self._scope.column(node.id)
+        except KeyError:
+            raise self._unknown(node, f"there is no field {node.id!r}", node.id, self._scope.names(), "fields") from None
+
+    def _unknown(self, node: ast.AST, what: str, name: str, known: list[str], of: str) -> ConfigError:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return self._refuse(node, what, f"{hint}{of}: {', '.join(sorted(known)[:30])}")
+
+    def _attribute(self, node: ast.Attribute) -> Term:
+        record = self.term(node.value)
+        if record.kind.name != "record":
+            raise self._refuse(node, f"{ast.unparse(node.value)} is {record.kind}, it has no fields", "a dot follows a record")
+        try:
+            return self._scope.member(record, ast.unparse(node.value), node.attr)
+        except KeyError:
+            raise self._refuse(node, f"{ast.unparse(node.value)} has no field {node.attr!r}", "name a field of that record") from None
+
+    def _constant(self, node: ast.Constant) -> Term:
+        if isinstance(node.value, bool | int | float | str) or node.value is None:
+            return self._literal(node, node.value)
+        raise self._refuse(node, f"a constant of type {type(node.value).__name__}", "numbers, text, true, false, null")
+
+    def _literal(self, node: ast.AST, value: Any) -> Term:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise self._refuse(node, "a whole number beyond 64 bits", "use a smaller one")
+        if isinstance(value, float) and abs(value) > values.DOUBLE_MAX:
+            raise self._refuse(node, "a number beyond 64 bits", "use a smaller one")
+        kind = NULL if value is None else BOOL if isinstance(value, bool) else INT if isinstance(value, int) else FLOAT if isinstance(value, float) else STR
+        return Term(repr(value), kind, value is None, atom=True, constant=value)
+
+    # -- logic ----------------------------------------------------------------------------------------------------
+
+    def _bool_op(self, node: ast.BoolOp) -> Term:
+        join = both if isinstance(node.op, ast.And) else either
+        return reduce(lambda left, right: join(self._scope, left, right), [self._boolean(each) for each in node.values])
+
+    def _boolean(self, node: ast.AST) -> Term:
+        term = self.term(node)
+        if term.kind not in (BOOL, NULL):
+            raise self._refuse(node, f"{ast.unparse(node)} is {term.kind}", "and, or, not and if need booleans: compare it with something")
+        return term
+
+    def _if(self, node: ast.IfExp) -> Term:
+        test, yes, no = self._boolean(node.test), self.term(node.body), self.term(node.orelse)
+        kind = self._common(node, [yes, no])
+        return Term(f"({self._as(yes, kind)} if {test.condition} else {self._as(no, kind)})", kind, yes.nullable or no.nullable)
+
+    def _common(self, node: ast.AST, terms: list[Term]) -> Kind:
+        """The kind that all terms have, null aside; whole numbers become numbers beside numbers."""
+        kinds = {term.kind for term in terms if term.kind != NULL}
+        if kinds == {INT, FLOAT}:
+            return FLOAT
+        if len(kinds) > 1:
+            raise self._refuse(node, f"the values are {' and '.join(sorted(map(str, kinds)))}", "values of one type: convert with int(), float() or str()")
+        return kinds.pop() if kinds else NULL
+
+    def _as(self, term: Term, kind: Kind) -> str:
+        if term.kind == INT and kind == FLOAT:
+            return lift(self._scope, [term], FLOAT, lambda x: f"float({x})").code
+        return term.code
+
+    # -- comparison -----------------------------------------------------------------------------------------------
+
+    def _compare(self, node: ast.Compare) -> Term:
+        parts, left = [], node.left
+        for operator, right in zip(node.ops, node.comparators, strict=True):
+            parts.append(self._pair(node, left, operator, right))
+            left = right
+        return reduce(lambda a, b: both(self._scope, a, b), parts)
+
+    def _pair(self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Term:
+        if isinstance(operator, ast.Is | ast.IsNot):
+            return self._is_null(node, left, right, negate=isinstance(operator, ast.IsNot))
+        if isinstance(operator, ast.In | ast.NotIn):
+            return self._in(node, left, right, negate=isinstance(operator, ast.NotIn))
+        a, b = self._comparable(node, self.term(left), self.term(right))
+        sign = _COMPARE[type(operator)]
+        if a.kind == NULL or b.kind == NULL:
+            raise self._refuse(node, "a comparison with null is always null", "write: is null, is not null")
+        if sign not in ("==", "!=") and a.kind.name not in _ORDERED:
+            raise self._refuse(node, f"{a.kind} has no order", "compare it with == or !=")
+        return lift(self._scope, [a, b], BOOL, lambda x, y: f"({x} {sign} {y})")
+
+    def _is_null(self, node: ast.Compare, left: ast.expr, right: ast.expr, *, negate: bool) -> Term:
+        if self.term(right).kind != NULL:
+            raise self._refuse(node, "`is` compares with null only", "write == or !=")
+        term = self.term(left)
+        return Term(f"({term.code} is {'not ' if negate else ''}None)", BOOL)
+
+    def _in(self, node: ast.Compare, left: ast.expr, right: ast.expr, *, negate: bool) -> Term:
+        word = "not in" if negate else "in"
+        item = self.term(left)
+        if isinstance(right, ast.List | ast.Tuple | ast.Set):
+            members = [self._comparable(node, item, self.term(each))[1] for each in right.elts]
+            if not all(member.is_constant and member.constant is not None for member in members):
+                raise self._refuse(right, "the list of `in` holds more than constants", "write out == and or")
+            name = self._scope.bind(frozenset(member.constant for member in members))
+            return lift(self._scope, [item], BOOL, lambda x: f"({x} {word} {name})")
+        whole = self.term(right)
+        if item.kind != STR or whole.kind != STR:
+            raise self._refuse(node, f"{item.kind} in {whole.kind}", "`in` looks for a value in a list of constants, or for text in text")
+        return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} {word} {y})")
+
+    def _comparable(self, node: ast.AST, left: Term, right: Term) -> tuple[Term, Term]:
+        """Both terms in one kind: literals take the kind of the other side, timestamps the finer unit."""
+        a, b = left.kind, right.kind
+        if a == b or NULL in (a, b) or {a, b} == {INT, FLOAT}:
+            return left, right
+        if a.name in ("timestamp", "date", "time") and b == STR and right.is_constant:
+            return left, self._time_literal(node, right, a)
+        if b.name in ("timestamp", "date", "time") and a == STR and left.is_constant:
+            return self._time_literal(node, left, b), right
+        if a.name == b.name == "timestamp" and a.local == b.local:
+            finer = max(a.ticks, b.ticks)
+            return self._scaled(left, finer), self._scaled(right, finer)
+        if "decimal" in (a.name, b.name) and {a, b} & {INT}:
+            return left, right
+        raise self._refuse(node, f"{a} is compared with {b}", "compare values of one type: convert with int(), float(), str() or date()")
+
+    def _time_literal(self, node: ast.AST, literal: Term, kind: Kind) -> Term:
+        text = str(literal.constant)
+        try:
+            if kind.name == "date":
+                ticks = date.fromisoformat(text).toordinal() - values.EPOCH_DAY
+            elif kind.name == "time":
+                ticks = values.clock_ticks(text, kind.ticks)
+            else:
+                micros, _ = MarkFormat().parser()(text + "Z" if kind.local else text)
+                ticks = int(micros) * kind.ticks // MICROS
+        except (ValueError, TypeError):
+            shape = {"date": "2024-12-31", "time": "23:59:59"}.get(kind.name, "2024-12-31T23:59:59" + ("" if kind.local else "Z"))
+            raise self._refuse(node, f"{text!r} is no {kind}", f"write it like {shape!r}") from None
+        return Term(repr(ticks), kind, atom=True, constant=ticks)
+
+    def _scaled(self, term: Term, ticks: int) -> Term:
+        if term.kind.ticks == ticks:
+            return term
+        factor = ticks // term.kind.ticks
+        return lift(self._scope, [term], Kind("timestamp", ticks, term.kind.local), lambda x: f"({x} * {factor})")
+
+    # -- arithmetic and functions ---------------------------------------------------------------------------------
+
+    def _arithmetic(self, node: ast.BinOp) -> Term:
+        sign = _ARITHMETIC.get(type(node.op))
+        if sign is None:
+            raise self._refuse(node, f"the operator {type(node.op).__name__} is not part of the language", "use + - * / // %")
+        left, right = self.term(node.left), self.term(node.right)
+        kinds = {left.kind, right.kind} - {NULL}
+        if sign == "+" and kinds == {STR}:
+            return lift(self._scope, [left, right], STR, lambda x, y: f"({x} + {y})")
+        if not kinds <= {INT, FLOAT}:
+            raise self._refuse(node, f"{left.kind} {sign} {right.kind}", "arithmetic needs numbers; + also joins text: convert with int(), float() or str()")
+        kind = FLOAT if sign == "/" or FLOAT in kinds else INT
+        check = self._scope.bind(values.finite if kind == FLOAT else values.in_64_bits)
+        return lift(self._scope, [left, right], kind, lambda x, y: f"{check}({x} {sign} {y})")
+
+    def _unary(self, node: ast.UnaryOp) -> Term:
+        if isinstance(node.op, ast.Not):
+            return negated(self._scope, self._boolean(node.operand))
+        term = self.term(node.operand)
+        if term.kind not in (INT, FLOAT) or not isinstance(node.op, ast.USub | ast.UAdd):
+            raise self._refuse(node, f"the sign of {term.kind}", "signs belong to numbers")
+        sign = "-" if isinstance(node.op, ast.USub) else "+"
+        if term.is_constant:
+            return self._literal(node, -term.constant if sign == "-" else term.constant)
+        check = self._scope.bind(values.finite if term.kind == FLOAT else values.in_64_bits)
+        return lift(self._scope, [term], term.kind, lambda x: f"{check}({sign}{x})")
+
+    def _call(self, node: ast.Call) -> Term:
+        if not isinstance(node.func, ast.Name):
+            raise self._refuse(node, "only functions of the language can be called", f"functions: {', '.join(sorted(FUNCTIONS))}")
+        function = FUNCTIONS.get(node.func.id)
+        if function is None:
+            raise self._unknown(node, f"there is no function {node.func.id!r}", node.func.id, list(FUNCTIONS), "functions")
+        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
+            raise self._refuse(node, "keyword and starred arguments", "write the arguments one after another")
+        if not function.least <= len(node.args) <= function.most:
+            wanted = str(function.least) if function.least == function.most else f"{function.least} to {function.most}"
+            raise self._refuse(node, f"{node.func.id}() has {len(node.args)} arguments", f"it takes {wanted}")
+        arguments = [self.term(each) for each in node.args]
+        made = function.make(Call(self._scope, arguments, lambda terms: self._common(node, terms), self._as))
+        if made is None:
+            kinds = ", ".join(str(each.kind) for each in arguments)
+            raise self._refuse(node, f"{node.func.id}({kinds})", f"{node.func.id} takes {function.takes}")
+        return made
+
+    _NODES: Final[dict[type[ast.AST], Callable[[_Compiler, Any], Term]]] = {
+        ast.Name: _name,
+        ast.Attribute: _attribute,
+        ast.Constant: _constant,
+        ast.BoolOp: _bool_op,
+        ast.IfExp: _if,
+        ast.Compare: _compare,
+        ast.BinOp: _arithmetic,
+        ast.UnaryOp: _unary,
+        ast.Call: _call,
+    }

@@ -1,0 +1,13 @@
+"""`filter: expression`: keeps records for which it is true; false and null are counted as filtered."""
+
+from __future__ import annotations
+
+from worker.transforms.expression import compile_condition
+from worker.transforms.program import Program
+
+Config = str
+
+
+def apply(program: Program, config: Config) -> None:
+    """Raises ConfigError for an expression that does not compile, or is no boolean."""
+    program.keep_if(compile_condition(config, program).condition)

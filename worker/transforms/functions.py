@@ -1,0 +1,151 @@
+"""The functions of the expression language: each makes a term from its arguments, or None when their kinds do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from worker.transforms import values
+from worker.transforms.kinds import BOOL, DATE, FLOAT, INT, STR, TIMESTAMP, Kind
+from worker.transforms.terms import Scope, Term, lift
+
+_SIZED: Final = ("str", "bytes", "array", "map")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The arguments of a call; `common` finds their one kind, `convert` gives a term's source in that kind."""
+
+    scope: Scope
+    terms: list[Term]
+    common: Callable[[list[Term]], Kind]
+    convert: Callable[[Term, Kind], str]
+
+    @property
+    def kind(self) -> Kind:
+        return self.terms[0].kind
+
+    def lift(self, kind: Kind, code: Callable[..., str]) -> Term:
+        return lift(self.scope, self.terms, kind, code)
+
+    def calling(self, function: Callable[..., object], kind: Kind) -> Term:
+        name = self.scope.bind(function)
+        return self.lift(kind, lambda *sources: f"{name}({', '.join(sources)})")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`takes` says in words what the arguments are."""
+
+    make: Callable[[Call], Term | None]
+    least: int
+    most: int
+    takes: str
+
+
+def _len(call: Call) -> Term | None:
+    return call.lift(INT, lambda x: f"len({x})") if call.kind.name in _SIZED else None
+
+
+def _text_method(method: str) -> Callable[[Call], Term | None]:
+    def make(call: Call) -> Term | None:
+        return call.lift(STR, lambda x: f"{x}.{method}()") if call.kind == STR else None
+
+    return make
+
+
+def _coalesce(call: Call) -> Term:
+    kind = call.common(call.terms)
+    *others, last = call.terms
+    code = call.convert(last, kind)
+    nullable = last.nullable
+    for term in reversed(others):
+        if not term.nullable:
+            code, nullable = call.convert(term, kind), False
+            continue
+        name = call.scope.temp()
+        code = f"({name} if ({name} := {call.convert(term, kind)}) is not None else {code})"
+    return Term(code, kind, nullable)
+
+
+def _abs(call: Call) -> Term | None:
+    if call.kind not in (INT, FLOAT):
+        return None
+    check = call.scope.bind(values.in_64_bits if call.kind == INT else values.finite)
+    return call.lift(call.kind, lambda x: f"{check}(abs({x}))")
+
+
+def _round(call: Call) -> Term | None:
+    if call.kind not in (INT, FLOAT):
+        return None
+    if len(call.terms) == 1:
+        check = call.scope.bind(values.in_64_bits)
+        return call.lift(INT, lambda x: f"{check}(round({x}))")
+    digits = call.terms[1]
+    if digits.kind != INT or not digits.is_constant or not -20 <= digits.constant <= 20:
+        return None
+    return call.lift(call.kind, lambda x, n: f"round({x}, {n})")
+
+
+def _int(call: Call) -> Term | None:
+    return call.calling(values.to_int, INT) if call.kind in (INT, FLOAT, STR, BOOL) else None
+
+
+def _float(call: Call) -> Term | None:
+    return call.calling(values.to_float, FLOAT) if call.kind in (INT, FLOAT, STR, BOOL) or call.kind.name == "decimal" else None
+
+
+def _str(call: Call) -> Term | None:
+    kind = call.kind
+    if kind == STR:
+        return call.terms[0]
+    if kind == BOOL:
+        return call.lift(STR, lambda x: f"('true' if {x} else 'false')")
+    if kind in (INT, FLOAT) or kind.name == "decimal":
+        return call.lift(STR, lambda x: f"str({x})")
+    if kind == DATE:
+        return call.calling(values.date_text, STR)
+    if kind.name == "time":
+        return call.calling(partial(values.time_text, ticks=kind.ticks), STR)
+    if kind.name == "timestamp":
+        return call.calling(partial(values.timestamp_text, ticks=kind.ticks, zone="" if kind.local else "Z"), STR)
+    return None
+
+
+def _date(call: Call) -> Term | None:
+    if call.kind == DATE:
+        return call.terms[0]
+    if call.kind == STR:
+        return call.calling(values.day_of_text, DATE)
+    if call.kind.name == "timestamp":
+        return call.lift(DATE, lambda x: f"({x} // {86_400 * call.kind.ticks})")
+    return None
+
+
+def _hour(call: Call) -> Term | None:
+    if call.kind.name not in ("timestamp", "time"):
+        return None
+    return call.lift(INT, lambda x: f"({x} // {3_600 * call.kind.ticks} % 24)")
+
+
+def _now_received(call: Call) -> Term:
+    return Term("received", TIMESTAMP, atom=True)
+
+
+FUNCTIONS: Final = {
+    "len": Function(_len, 1, 1, "text, bytes, an array or a map"),
+    "lower": Function(_text_method("lower"), 1, 1, "text"),
+    "upper": Function(_text_method("upper"), 1, 1, "text"),
+    "trim": Function(_text_method("strip"), 1, 1, "text"),
+    "coalesce": Function(_coalesce, 2, 20, "values of one type, the first that is not null counts"),
+    "abs": Function(_abs, 1, 1, "a number"),
+    "round": Function(_round, 1, 2, "a number, and a constant number of digits from -20 to 20"),
+    "int": Function(_int, 1, 1, "a number, text or a boolean"),
+    "float": Function(_float, 1, 1, "a number, text, a decimal or a boolean"),
+    "str": Function(_str, 1, 1, "a number, text, a boolean, a date or a time"),
+    "date": Function(_date, 1, 1, "a timestamp, a date or text"),
+    "hour": Function(_hour, 1, 1, "a timestamp or a time"),
+    "now_received": Function(_now_received, 0, 0, "nothing"),
+}

@@ -1,0 +1,71 @@
+"""`mask: {fields: [a], method: hash, key: S}`: takes what identifies people out of text fields; null stays null.
+
+hash: HMAC-SHA256 with a key, in hex: equal values stay equal, and nobody without the key can try values. redact: `***`.
+last4: all but the last four characters become `*`; text of up to eight characters becomes `*` whole.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from worker.core.errors import ConfigError
+from worker.transforms.kinds import INT, STR
+from worker.transforms.program import Program
+from worker.transforms.terms import lift
+
+REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`key` reads the secret; needed for `hash` only."""
+
+    fields: tuple[str, ...]
+    method: str = "hash"  # hash | redact | last4
+    key: Callable[[], str] | None = None
+
+
+class _Hashes(dict[str, str]):
+    """text -> hex; values repeat, so some are remembered."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__()
+        self._key = key
+
+    def __missing__(self, value: str) -> str:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        found = self[value] = hmac.digest(self._key, value.encode(), "sha256").hex()
+        return found
+
+
+def _last4(value: str) -> str:
+    return "*" * len(value) if len(value) <= 8 else "*" * (len(value) - 4) + value[-4:]
+
+
+def apply(program: Program, config: Config) -> None:
+    """Raises ConfigError for a name that is no field, a field that is no text, or a missing key."""
+    program.require(config.fields)
+    masked = _masked(program, config)
+    for name in config.fields:
+        term = program.column(name)
+        if term.kind != STR and not (term.kind == INT and config.method == "hash"):
+            raise ConfigError(f"{name!r} is {term.kind}; {config.method} masks text", where=program.step, remedy="drop the field, or set it to str(...) first")
+        text = lift(program, [term], STR, lambda x: f"str({x})") if term.kind == INT else term
+        program.assign(name, lift(program, [text], STR, masked))
+
+
+def _masked(program: Program, config: Config) -> Callable[[str], str]:
+    if config.method == "redact":
+        return lambda x: "'***'"
+    if config.method == "last4":
+        function = program.bind(_last4)
+        return lambda x: f"{function}({x})"
+    key = config.key() if config.key is not None else ""
+    if not key:
+        raise ConfigError("mask by hash needs a key", where=program.step, remedy="give it: key: {env: MASK_KEY}")
+    hashes = program.bind(_Hashes(key.encode()))
+    return lambda x: f"{hashes}[{x}]"

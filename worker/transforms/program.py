@@ -1,0 +1,278 @@
+"""A pipeline's steps and its encoder as one generated function: records in, encoded rows a route out.
+
+The steps run once, when the config is loaded, over *columns*: each knows the source of its value. What comes out is one loop
+over the records that loads the fields it needs, tests the filters, computes what was set, names the route and appends the
+encoded row. No record is built in between. Only a `python` step builds a dict, and what it returns becomes columns again.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from worker.core.errors import ConfigError
+from worker.core.model import FieldError
+from worker.core.ports import InvalidRecord, Shaping, Unshaped
+from worker.core.routes import Part
+from worker.schema.codegen import Source, compile_function
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type
+from worker.transforms.kinds import Kind, inner, kind_of, nullable, signature
+from worker.transforms.outputs import convert
+from worker.transforms.terms import Term, lift
+
+
+class RowEncoder(Protocol):
+    """How the row of an output record is put together, as source (Avro datums, JSON lines)."""
+
+    ext: str
+
+    def begin(self, source: Source) -> None:
+        """Once, before any row."""
+
+    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
+        """Expressions for the bytes of a row, from (field, source of its value, nested records are Structs)."""
+
+
+class Plan(Protocol):
+    """What is known of the records that come in."""
+
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def typed_fields(self) -> Sequence[bool]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of the record at some step.
+
+    Attributes:
+        code: source of its value.          local: the source is a local name.
+        type: its schema type, while it is what came in; None once it was computed.
+        struct_like: nested records are Structs, else dicts.
+        made_by: the step that set or renamed it; it must end up in the output.
+    """
+
+    code: str
+    kind: Kind
+    nullable: bool
+    type: Type | None = None
+    struct_like: bool = False
+    local: bool = False
+    made_by: str = ""
+
+
+_INDENT: Final = "    "
+
+
+class Program:
+    """The function while it is being written; the `Scope` of its expressions."""
+
+    def __init__(self, plan: Plan, output: Schema) -> None:
+        self.schema, self.output = plan.schema, output
+        self.source = Source()
+        self.columns: dict[str, Column] = {
+            each.name: Column(f"r.f{number}", kind_of(each.type, plan.schema), nullable(each.type), each.type, plan.typed_fields[number])
+            for number, each in enumerate(plan.schema.root.fields)
+        }
+        self._shapes: dict[str, tuple[Type, bool]] = {}
+        self._lines: list[str] = []
+        self._depth = 3
+        self._temps = 0
+        self.expands = False
+        self.step = ""
+
+    # -- Scope ----------------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        return list(self.columns)
+
+    def column(self, name: str) -> Term:
+        column = self.columns[name]
+        if not column.local:
+            column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
+        if column.kind.name == "record" and column.type is not None:
+            self._shapes[column.code] = (inner(column.type, self.schema), column.struct_like)
+        return Term(column.code, column.kind, column.nullable, atom=True)
+
+    def member(self, record: Term, source: str, name: str) -> Term:
+        kind, struct_like = self._shapes[record.code]
+        number, field = next(((number, each) for number, each in enumerate(kind.fields) if each.name == name), (-1, None))
+        if field is None:
+            raise KeyError(name)
+        found = lift(
+            self,
+            [record],
+            kind_of(field.type, self.schema),
+            lambda x: f"{x}.f{number}" if struct_like else f"{x}[{name!r}]",
+            nullable=nullable(field.type),
+        )
+        term = Term(self.local(found.code), found.kind, found.nullable or nullable(field.type), atom=True)
+        if found.kind.name == "record":
+            self._shapes[term.code] = (inner(field.type, self.schema), struct_like)
+        return term
+
+    def temp(self) -> str:
+        self._temps += 1
+        return f"t{self._temps}"
+
+    def bind(self, value: Any) -> str:
+        return self.source.bind(value)
+
+    # -- what steps do --------------------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """A statement at the present depth."""
+        self._lines.append(f"{_INDENT * self._depth}{text}\n")
+
+    def local(self, code: str) -> str:
+        """A fresh local that holds the value of `code`."""
+        name = self.temp()
+        self.line(f"{name} = {code}")
+        return name
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raises ConfigError for a name that is no field here."""
+        for name in names:
+            if name not in self.columns:
+                close = difflib.get_close_matches(name, self.columns, 1)
+                hint = f"did you mean {close[0]!r}? " if close else ""
+                raise ConfigError(f"there is no field {name!r}", where=self.step, remedy=f"{hint}fields: {', '.join(sorted(self.columns))}")
+
+    def assign(self, name: str, term: Term) -> None:
+        """Sets a field to the value of a term."""
+        code = term.code if term.atom else self.local(term.code)
+        self.columns[name] = Column(code, term.kind, term.nullable, local=True, made_by=self.step)
+
+    def keep_if(self, condition: str) -> None:
+        """Goes on with records for which the source is true only."""
+        self.line(f"if not {condition}:")
+        if not self.expands:
+            self.line(f"{_INDENT}filtered += 1")
+        self.line(f"{_INDENT}continue")
+
+    def expand(self, function: Callable[[dict[str, Any]], list[dict[str, Any]]], columns: Mapping[str, Column]) -> None:
+        """Hands the record to `function` as a dict; goes on with each dict that comes back, whose fields are `columns`."""
+        items = ", ".join(f"{name!r}: {column.code}" for name, column in self.columns.items())
+        if not self.expands:
+            self.line("pending = []")
+        self.expands = True
+        record = self.temp()
+        self.line(f"for {record} in {self.bind(function)}({{{items}}}):")
+        self._depth += 1
+        self.columns = {name: replace(column, code=f"{record}[{name!r}]") for name, column in columns.items()}
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def finish(self, encoder: RowEncoder, route: Sequence[Part], *, fill: bool) -> Shaper:
+        """The function. `fill`: an output field that gets no value is null where it may be."""
+        output = self.output
+        self._check_made(output)
+        encoder.begin(self.source)
+        fields = []
+        for each in output.root.fields:
+            code, struct_like = self._output(each, output, fill=fill)
+            fields.append((each, code, struct_like))
+        key = self._route(route, {each.name: code for each, code, _ in fields})
+        row = encoder.row(fields)
+        width = max(len(row), 1)
+        parts = f"({' '.join(f'{part},' for part in row)})" if row else "(b'',)"
+        self.line(f"pending.append(({key}, {parts}))" if self.expands else f"{'add' if not route else f'groups[{key}]'}({parts})")
+        return Shaper(compile_function("shape", self._text(hoist=not route), self.source), width)
+
+    def _text(self, *, hoist: bool) -> str:
+        head = "def shape(records, groups, wrong, received):\n    filtered = expanded = 0\n"
+        if hoist and not self.expands:
+            head += "    add = groups['']\n"
+        reject = self.bind(_REJECTED)
+        head += f"    for i, r in enumerate(records):\n{_INDENT * 2}try:\n"
+        tail = f"{_INDENT * 2}except {reject} as error:\n{_INDENT * 3}wrong.append((i, error))\n    return filtered, expanded\n"
+        flush = ""
+        if self.expands:
+            flush = (
+                f"{_INDENT * 3}for key, parts in pending:\n{_INDENT * 4}groups[key](parts)\n"
+                f"{_INDENT * 3}if pending:\n{_INDENT * 4}expanded += len(pending) - 1\n{_INDENT * 3}else:\n{_INDENT * 4}filtered += 1\n"
+            )
+        return head + "".join(self._lines) + flush + tail
+
+    def _check_made(self, output: Schema) -> None:
+        names = [each.name for each in output.root.fields]
+        for name, column in self.columns.items():
+            if column.made_by and name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                hint = f"did you mean {close[0]!r}? " if close else ""
+                raise ConfigError(
+                    f"{name!r} is set but is no field of the output schema", where=column.made_by, remedy=f"{hint}name the new shape with output_schema"
+                )
+
+    def _output(self, field: Field, output: Schema, *, fill: bool) -> tuple[str, bool]:
+        column = self.columns.get(field.name)
+        if column is None:
+            return self._absent(field, output, fill=fill), False
+        if column.type is not None and signature(column.type, self.schema) == signature(field.type, output):
+            return column.code, column.struct_like
+        return convert(self, field, self.column(field.name), output, column.made_by or f"output field {field.name}"), False
+
+    def _absent(self, field: Field, output: Schema, *, fill: bool) -> str:
+        if field.default is not NO_DEFAULT and not isinstance(field.default, list | dict):
+            return self.bind(field.default)
+        if nullable(field.type) and fill and inner(field.type, output).kind != "union":
+            return "None"
+        raise ConfigError(
+            f"the output field {field.name!r} gets no value",
+            where="output_schema",
+            remedy="set it, keep it, give it a default, or name the new shape with output_schema",
+        )
+
+    def _route(self, route: Sequence[Part], codes: Mapping[str, str]) -> str:
+        if not route:
+            return "''"
+        parts = []
+        for literal, name, segment in route:
+            if literal:
+                parts.append(repr(literal))
+            if name:
+                parts.append(f"{self.bind(segment)}[{codes[name]}]")
+        return " + ".join(parts) or "''"
+
+
+_REJECTED: Final = (InvalidRecord, ZeroDivisionError, OverflowError)
+_MEANING: Final = {ZeroDivisionError: ("division_by_zero", "a division by zero"), OverflowError: ("overflow", "a result beyond 64 bits")}
+
+
+class _Groups(dict[str, Callable[[Iterable[bytes]], None]]):
+    """route -> append to its rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, list[bytes]] = {}
+
+    def __missing__(self, route: str) -> Callable[[Iterable[bytes]], None]:
+        rows = self.rows[route] = []
+        add: Callable[[Iterable[bytes]], None] = rows.extend
+        self[route] = add
+        return add
+
+
+class Shaper:
+    """The compiled function with what surrounds it; `width` is how many byte strings a row is made of."""
+
+    def __init__(self, function: Callable[..., tuple[int, int]], width: int) -> None:
+        self._function, self._width = function, width
+
+    def __call__(self, records: Sequence[Any], received: int) -> Shaping:
+        """Encodes finished records. `received` is when their page came, in microseconds since 1970."""
+        groups = _Groups()
+        wrong: list[tuple[int, Exception]] = []
+        filtered, expanded = self._function(records, groups, wrong, received)
+        chunks = [(route, len(rows) // self._width, b"".join(rows)) for route, rows in groups.rows.items() if rows]
+        return Shaping(chunks, [_unshaped(index, error) for index, error in wrong], filtered, expanded)
+
+
+def _unshaped(index: int, error: Exception) -> Unshaped:
+    if isinstance(error, InvalidRecord):
+        return Unshaped(index, error.stage, error.code, error.errors)
+    code, what = _MEANING[type(error)]  # type: ignore[index]
+    return Unshaped(index, "transform", code, (FieldError("$", what, "a number that can be represented"),))

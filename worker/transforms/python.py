@@ -1,0 +1,88 @@
+"""`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what expressions cannot say.
+
+The record has the fields of this step, with the values between stages (times are whole numbers in the schema's unit);
+with `values: native` dates and times are datetime objects. What comes back is checked field by field: the fields are those of
+the output schema, besides those that came in. None drops the record, a list makes several of it; one bad item rejects the
+record whole, so that a replay of its dead letter brings all of them once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+from worker.core.errors import ConfigError
+from worker.core.model import FieldError
+from worker.core.ports import InvalidRecord
+from worker.schema.model import Schema, Type
+from worker.transforms import natives
+from worker.transforms.kinds import kind_of, nullable
+from worker.transforms.program import Column, Program
+
+Function = Callable[[dict[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    function: str
+    values: str = "plain"  # plain | native
+
+
+def apply(program: Program, config: Config) -> None:
+    """Raises ConfigError for what cannot be imported or called."""
+    function = load(config.function, program.step)
+    before = {name: (column.type, program.schema) for name, column in program.columns.items() if column.type is not None}
+    after: dict[str, tuple[Type, Schema]] = before | {each.name: (each.type, program.output) for each in program.output.root.fields}
+    into = {name: natives.converter(kind, schema, native=config.values == "native") for name, (kind, schema) in before.items()}
+    checks = {name: natives.checker(kind, schema) for name, (kind, schema) in after.items()}
+    columns = {name: Column("", kind_of(kind, schema), nullable(kind), kind) for name, (kind, schema) in after.items()}
+    for name, column in program.columns.items():
+        if name not in columns:
+            columns[name] = replace(column, made_by="")
+            checks[name] = natives.kind_checker(column.kind, nullable=column.nullable)
+    program.expand(_caller(function, into, checks), columns)
+
+
+def load(path: str, where: str) -> Function:
+    """The function at `module:name`."""
+    module, _, name = path.partition(":")
+    try:
+        function = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"{path!r} cannot be imported: {error}", where=where, remedy="write package.module:function; the package must be installed or on PYTHONPATH"
+        ) from error
+    if not callable(function):
+        raise ConfigError(f"{path!r} is no function", where=where, remedy="name a function that takes a dict")
+    return function  # type: ignore[no-any-return]
+
+
+def _caller(
+    function: Function, into: Mapping[str, Callable[[Any], Any]], checks: Mapping[str, Callable[[Any, str], Any]]
+) -> Callable[..., list[dict[str, Any]]]:
+    def call(record: dict[str, Any]) -> list[dict[str, Any]]:
+        given = {name: into[name](value) if name in into else value for name, value in record.items()}
+        try:
+            back = function(given)
+        except Exception as error:  # noqa: BLE001  # the border to code that is not ours
+            raise _bad("python_error", f"{type(error).__name__} was raised", "a dict, None or a list of dicts") from error
+        if back is None:
+            return []
+        return [_checked(each, checks) for each in (back if isinstance(back, list) else [back])]
+
+    return call
+
+
+def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
+    if not isinstance(record, dict):
+        raise _bad("python_result", f"{type(record).__name__} was returned", "a dict, None or a list of dicts")
+    unknown = record.keys() - checks.keys()
+    if unknown:
+        raise _bad("python_result", f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}", "the fields of the output schema")
+    return {name: check(record.get(name), f"$.{name}") for name, check in checks.items()}
+
+
+def _bad(code: str, found: str, allowed: str) -> InvalidRecord:
+    return InvalidRecord(code, (FieldError("$", found, allowed),), stage="transform")

@@ -1,0 +1,13 @@
+"""`select: [a, b]`: keeps these fields, drops the others."""
+
+from __future__ import annotations
+
+from worker.transforms.program import Program
+
+Config = list[str]
+
+
+def apply(program: Program, config: Config) -> None:
+    """Raises ConfigError for a name that is no field."""
+    program.require(config)
+    program.columns = {name: column for name, column in program.columns.items() if name in config}

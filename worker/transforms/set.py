@@ -1,0 +1,15 @@
+"""`set: {name: expression}`: sets fields; all expressions see the record as it was before the step."""
+
+from __future__ import annotations
+
+from worker.transforms.expression import compile_expression
+from worker.transforms.program import Program
+
+Config = dict[str, str]
+
+
+def apply(program: Program, config: Config) -> None:
+    """Raises ConfigError for an expression that does not compile."""
+    terms = {name: compile_expression(text, program) for name, text in config.items()}
+    for name, term in terms.items():
+        program.assign(name, term)
