@@ -48,7 +48,7 @@ from worker.settings import PipelineSettings, Settings
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink
 from worker.sources.http import HttpSource, stop_when, stripper
-from worker.sources.http_config import ApiKeyAuth, BasicAuth, HttpConfig, TlsConfig
+from worker.sources.http_config import ApiKeyAuth, BasicAuth, BearerAuth, HttpConfig, TlsConfig
 from worker.sources.pagination.common import as_count
 from worker.state.lock import lock_state
 from worker.state.sqlite import SqliteCommitLog
@@ -354,6 +354,7 @@ def _auth(source: HttpConfig, values: Values) -> http_auth.StaticAuth | None:
         return http_auth.basic(_secret(config.username, values), _secret(config.password, values))
     if isinstance(config, ApiKeyAuth):
         return http_auth.api_key(config.name, config.in_, _secret(config.value, values), config.prefix)
+    assert isinstance(config, BearerAuth)  # settings.py refuses what is not built
     return http_auth.bearer(_secret(config.token, values))
 
 

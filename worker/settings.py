@@ -2,117 +2,174 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.config.explain import problems_of
+from worker.config.merge import Merged, merge
+from worker.config.problems import ConfigProblems, Path_, Problem
 from worker.config.steps import Step
-from worker.config.types import Duration, Model, Name, Size
-from worker.config.yaml import Document, Path_, load_yaml, shown
-from worker.core.errors import ConfigError
-from worker.sources.http_config import HttpConfig
+from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, refused, written
+from worker.config.yaml import Document, load_yaml
+from worker.sources.http_config import HttpConfig, OriginConfig
 
-PREFIX: Final = "WORKER_"
-IGNORED: Final = ("WORKER_PORT", "WORKER_SERVICE_")  # Kubernetes sets these for a service called worker
+CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
+"""Format -> codecs; the first is the default."""
 
 
 class StateConfig(Model):
-    path: Path = Field(default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "var/state").split(":")[0]), description="directory of the commit log")
+    """The commit log."""
+
+    path: Path = Field(
+        default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "var/state").split(":")[0]),
+        description="directory of the commit log, relative to the working directory; default: $STATE_DIRECTORY (systemd), or else var/state",
+    )
 
 
 class AdminConfig(Model):
-    listen: str | None = Field("127.0.0.1:9464", pattern=r"^.+:\d+$", description="host:port of /metrics, /healthz and /status; null: none")
+    """The admin server."""
+
+    listen: str | None = Field("127.0.0.1:9464", pattern=r"^.+:\d{1,5}$", description="host:port of /metrics, /healthz and /status; null: none")
 
 
 class LoggingConfig(Model):
+    """Logs, on stderr."""
+
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is written")
     format: Literal["json", "console"] | None = Field(None, description="default: console on a terminal, else json")
 
 
 class ShutdownConfig(Model):
-    deadline: Duration = Field(30.0, description="how long a drain may take")
+    """How a run ends after a signal."""
+
+    deadline: Duration = written("30s", description="how long a drain may take")
 
 
 class DecodeConfig(Model):
+    """How pages are read."""
+
     type: Literal["json", "ndjson"] = Field("json", description="format of a page")
 
 
 class ValidationConfig(Model):
+    """What to do about differences between records and schema."""
+
     unknown_fields: Literal["drop", "reject"] = Field("drop", description="fields that the schema lacks")
     missing_fields: Literal["fill", "reject"] = Field("fill", description="nullable fields without a default that are absent")
     bytes: Literal["latin1", "base64"] = Field("latin1", description="how bytes are written in JSON")
 
 
 class RollConfig(Model):
-    records: int = Field(100_000, gt=0, description="records of the pipeline that trigger a commit")
-    bytes: Size = Field(128 * 1024**2, description="encoded size at which a file is closed and the next part begun")
-    age: Duration = Field(300.0, description="time since the first staged record that triggers a commit")
+    """When files are committed. A commit closes all files of the pipeline."""
+
+    records: Whole = Field(100_000, gt=0, description="records of the pipeline that trigger a commit")
+    bytes: Size = written("128MiB", description="encoded size at which a file is closed and the next part begun")
+    age: Duration = written("5m", description="time since the first staged record that triggers a commit")
 
 
 class FilesConfig(Model):
+    """Files below a directory."""
+
     type: Literal["files"] = Field("files", description="kind of sink")
     path: Path = Field(description="output directory, relative to the working directory")
     format: Literal["avro", "ndjson"] = Field("avro", description="file format")
-    codec: Literal["null", "deflate", "zstandard", "snappy", "gzip"] = Field("zstandard", description="compression: of Avro blocks, or null or gzip for NDJSON")
-    partition_by: str | None = Field(None, description="directory below path, from fields of the record")
-    roll: RollConfig = Field(RollConfig(), description="when to commit")
-    max_open_files: int = Field(64, ge=1, description="open files at once")
+    codec: Annotated[
+        Literal["null", "deflate", "zstandard", "snappy", "gzip"],
+        BeforeValidator(lambda value: "null" if value is None else value),  # `codec: null` is null in YAML
+        WithJsonSchema({"enum": ["null", None, "deflate", "zstandard", "snappy", "gzip"]}),
+    ] = Field("zstandard", description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip")
+    partition_by: str | None = Field(None, min_length=1, description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}")
+    roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
+    max_open_files: Whole = Field(64, ge=1, description="open files at once")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_codec(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "codec" not in data and isinstance(kind := data.get("format", "avro"), str) and kind in CODECS:
+            return {**data, "codec": CODECS[kind][0]}
+        return data
+
+    @model_validator(mode="after")
+    def _fitting_codec(self) -> FilesConfig:
+        if self.codec not in CODECS[self.format]:
+            raise refused({("codec",): f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}"})
+        return self
 
 
 class DeadLettersConfig(Model):
-    path: Path | None = Field(None, description="directory; default: <state>/dead_letters/<pipeline>")
+    """Where rejects go, and when there are too many of them."""
+
+    path: Path | None = Field(None, description="directory, relative to the working directory; default: <state>/dead_letters/<pipeline>")
+    max_ratio: Number | None = Field(None, gt=0, le=1, description="share of rejects, over at least 100 records, that pauses the pipeline; default: none")
+    window: Whole = Field(1000, ge=100, description="records that the share is taken of")
 
 
 class PipelineSettings(Model):
     """One configured flow."""
 
-    enabled: bool = Field(True, description="false: is not run")
+    enabled: Flag = Field(True, description="false: is not run")
     source: HttpConfig = Field(description="where records come from")
-    decode: DecodeConfig = Field(DecodeConfig(), description="how pages are read")
+    decode: DecodeConfig = Field(default_factory=DecodeConfig, description="how pages are read")
     schema_: Path = Field(alias="schema", description="Avro schema, relative to the config file")
-    validation: ValidationConfig = Field(ValidationConfig(), description="what to do about differences")
+    validation: ValidationConfig = Field(default_factory=ValidationConfig, description="what to do about differences")
     transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
     output_schema: Path | None = Field(None, description="Avro schema of the files, when transforms change the shape; relative to the config file")
     sink: FilesConfig = Field(description="where records go")
-    dead_letters: DeadLettersConfig = Field(DeadLettersConfig(), description="where rejects go")
-    channel_bytes: Size = Field(8 * 1024**2, description="memory between two stages; it fills when the next one is slower")
+    dead_letters: DeadLettersConfig = Field(default_factory=DeadLettersConfig, description="where rejects go")
+    channel_bytes: Size = written("8MiB", description="memory between two stages; it fills when the next one is slower")
     require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(None, description="refuse to start with less")
     require_completeness: Literal["unknown", "assumed", "proven"] | None = Field(None, description="refuse to start with less")
 
+    @model_validator(mode="after")
+    def _consistent(self) -> PipelineSettings:
+        wrong: dict[Path_, str] = {}
+        if self.dead_letters.path == self.sink.path:
+            wrong[("dead_letters", "path")] = "dead letters and records cannot share a directory"
+        if self.decode.type == "ndjson" and self.source.records is not None:
+            wrong[("source", "records")] = "records has no meaning with decode.type ndjson: each line is one"
+        if wrong:
+            raise refused(wrong)
+        return self
+
     def meaning(self) -> dict[str, str]:
-        """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them."""
+        """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.
+
+        Defaults are left out, so that a key which a later version adds does not change what a stored cursor means.
+        """
         source = self.source
-        keys = {
+        keys: dict[str, Any] = {
             "url": source.url,
             "params": source.params,
-            "pagination": source.pagination.model_dump(mode="json", by_alias=True),
-            "incremental": source.incremental.model_dump(mode="json", by_alias=True) if source.incremental else None,
+            "pagination": source.pagination.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            "incremental": source.incremental.model_dump(mode="json", by_alias=True, exclude_defaults=True) if source.incremental else None,
             "partitions": sorted(source.partitions),
             "records": source.records,
         }
+        if source.body is not None:
+            keys["body"] = source.body
         return {name: hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16] for name, value in keys.items()}
 
 
 class Settings(BaseSettings):
     """Everything that is configured."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, validate_default=True)
 
-    version: Literal[1] = Field(description="version of the config language")
+    version: Literal[1] = Field(description="version of the config language: 1")
     name: Name = Field("worker", description="name of this instance")
     state: StateConfig = Field(default_factory=StateConfig, description="the commit log")
-    admin: AdminConfig = Field(AdminConfig(), description="the admin server")
-    logging: LoggingConfig = Field(LoggingConfig(), description="logs")
-    shutdown: ShutdownConfig = Field(ShutdownConfig(), description="how it ends")
+    admin: AdminConfig = Field(default_factory=AdminConfig, description="the admin server")
+    logging: LoggingConfig = Field(default_factory=LoggingConfig, description="logs")
+    shutdown: ShutdownConfig = Field(default_factory=ShutdownConfig, description="how it ends")
+    origins: dict[Name, OriginConfig] = Field({}, description="servers that several pipelines read from, by source.origin")
     pipelines: dict[Name, PipelineSettings] = Field(min_length=1, description="the pipelines")
 
     @classmethod
@@ -124,132 +181,129 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (env_settings, init_settings)
+        """Files and environment are merged before (worker/config/merge.py), so that every value knows its place."""
+        return (init_settings,)
+
+
+# -- what the language has and this version has not ---------------------------------------------------------------
+
+_ALWAYS: Final = object()
+
+NOT_BUILT: Final[Mapping[Path_, Any]] = {
+    # key of a pipeline -> the only value that may be given; a key is taken out here when the runtime obeys it
+    ("source", "conditional"): False,
+    ("source", "incremental", "from"): _ALWAYS,
+    ("source", "incremental", "first"): _ALWAYS,
+    ("source", "incremental", "newest_bound"): _ALWAYS,
+    ("source", "limits", "depth"): _ALWAYS,
+}
+NOT_BUILT_AUTH: Final = ("oauth2_client_credentials",)
+SHARED_ORIGIN_LIMITS: Final = False
+"""True when pipelines that share an origin share its rate limit and its connections."""
+
+
+def _not_built(merged: Merged) -> Iterator[Problem]:
+    users: dict[str, list[str]] = {}
+    for name, pipeline in _pipelines(merged):
+        for key, fine in NOT_BUILT.items():
+            value = _below(pipeline, key)
+            if value is not _ALWAYS and value is not fine:
+                allowed = "" if fine is _ALWAYS else f"only {str(fine).lower()} is allowed"
+                found = f"{'.'.join(map(str, key))} is not built in this version"
+                yield Problem("not_built", merged.place(("pipelines", name, *key)), found, allowed, "take it out")
+        if isinstance(_below(pipeline, ("schema",)), dict):
+            yield Problem("not_built", merged.place(("pipelines", name, "schema")), "a schema registry is not built in this version", "name a file")
+        kind = _below(pipeline, ("source", "auth", "type"))
+        if kind in NOT_BUILT_AUTH:
+            place = merged.place(("pipelines", name, "source", "auth", "type"))
+            yield Problem("not_built", place, f"auth {kind} is not built in this version", "allowed are basic, bearer, api_key")
+        if isinstance(origin := _below(pipeline, ("source", "origin")), str):
+            users.setdefault(origin, []).append(name)
+    for origin, names in users.items():
+        for limit in ("rate_limit", "concurrency"):
+            if not SHARED_ORIGIN_LIMITS and len(names) > 1 and _below(merged.values, ("origins", origin, limit)) is not _ALWAYS:
+                found = f"{limit} of an origin that pipelines share ({', '.join(names)}) is not built in this version: each would use it up alone"
+                yield Problem("not_built", merged.place(("origins", origin, limit)), found, remedy=f"set {limit} in each source, as its part of the whole")
+
+
+def _below(values: Any, path: Path_) -> Any:
+    """A raw value, _ALWAYS when it is not there."""
+    for part in path:
+        values = values.get(part, _ALWAYS) if isinstance(values, dict) else _ALWAYS
+    return values
+
+
+def _pipelines(merged: Merged) -> list[tuple[str, Any]]:
+    pipelines = merged.values.get("pipelines")
+    return list(pipelines.items()) if isinstance(pipelines, dict) else []
+
+
+# -- loading ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Inspection:
+    """A config as far as it could be read.
+
+    Attributes:
+        settings: None when there are problems.
+        merged: the values with their places, also when there are problems.
+    """
+
+    merged: Merged
+    settings: Settings | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def usable(self) -> Settings | None:
+        """Settings of those pipelines that are right, for further checks; None when there are none."""
+        if self.settings is not None:
+            return self.settings
+        right: dict[str, PipelineSettings] = {}
+        for name, each in _pipelines(self.merged):
+            try:
+                right[name] = PipelineSettings.model_validate(each)
+            except ValidationError:
+                continue
+        try:
+            return Settings(version=1, pipelines=right)
+        except ValidationError:
+            return None
+
+
+def inspect_settings(paths: Sequence[Path]) -> Inspection:
+    """Reads, merges and checks config files and the environment. Problems are returned, not raised."""
+    problems: list[Problem] = []
+    documents: list[Document] = []
+    for path in paths:
+        try:
+            documents.append(load_yaml(path))
+        except ConfigProblems as error:
+            problems += error.problems
+    if not documents or documents[0].file != str(paths[0]):  # without the first file nothing can be said of what the others add
+        problems += [problem for document in documents for problem in document.problems]
+        return Inspection(Merged(), None, problems)
+    merged = merge(documents, os.environ, Settings)
+    found, wrong = problems_of(Settings, merged)
+    problems = list(dict.fromkeys([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged)]))
+    return Inspection(merged, found if isinstance(found, Settings) and not problems else None, problems)
 
 
 def load_settings(paths: Sequence[Path]) -> Settings:
     """Reads, merges and checks config files. Raises one ConfigError that lists every problem with its place."""
-    documents = [load_yaml(path) for path in paths]
-    values = _merged(documents)
-    _check_environment(values, os.environ)
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        problems = [_problem(documents, each, values) for each in error.errors(include_url=False, include_context=True)]
-        raise ConfigError("\n".join(problems)) from None
+    inspection = inspect_settings(paths)
+    if inspection.settings is None:
+        raise ConfigProblems(inspection.problems)
+    return inspection.settings
 
 
-def _merged(documents: Sequence[Document]) -> dict[str, Any]:
-    """The first file, and the pipelines of all; `defaults` lie under the pipelines of their own file."""
-    merged: dict[str, Any] = {}
-    for document in documents:
-        values = dict(document.values)
-        defaults = values.pop("defaults", {})
-        pipelines = values.get("pipelines")
-        if isinstance(pipelines, dict) and isinstance(defaults, dict):
-            values["pipelines"] = {name: _placed(_deep(defaults, each), Path(document.file).parent) for name, each in pipelines.items()}
-        if not merged:
-            merged = values
-            continue
-        extra = sorted(set(values) - {"pipelines", "version"})
-        if extra:
-            raise ConfigError(
-                f"{', '.join(extra)} may only stand in the first file", where=document.place((extra[0],)), remedy="further files hold pipelines only"
-            )
-        for name, each in values.get("pipelines", {}).items():
-            if name in merged.get("pipelines", {}):
-                raise ConfigError(f"pipeline {name!r} stands in two files", where=document.place(("pipelines", name)))
-            merged.setdefault("pipelines", {})[name] = each
-    return merged
-
-
-def _placed(pipeline: Any, directory: Path) -> Any:
-    if not isinstance(pipeline, dict):
-        return pipeline
-    return pipeline | {key: str(directory / pipeline[key]) for key in ("schema", "output_schema") if isinstance(pipeline.get(key), str)}
-
-
-def _deep(under: Any, over: Any) -> Any:
-    """Maps are merged deep, everything else is replaced."""
-    if not isinstance(under, dict) or not isinstance(over, dict):
-        return over
-    return {**under, **{key: _deep(under.get(key), value) for key, value in over.items()}}
-
-
-def _check_environment(values: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-    """WORKER_ variables that override nothing are mistakes."""
-    known = {name.upper() for name in Settings.model_fields}
-    pipelines = {name.upper() for name in values.get("pipelines") or {}}
-    for name in environ:
-        if not name.startswith(PREFIX) or name == IGNORED[0] or name.startswith(IGNORED[1]):
-            continue
-        parts = name[len(PREFIX) :].split("__")
-        if parts[0] not in known:
-            close = difflib.get_close_matches(parts[0], known, 1)
-            hint = f"did you mean {PREFIX}{close[0]}? " if close else ""
-            raise ConfigError(f"the environment variable {name} overrides nothing", remedy=f"{hint}unset it")
-        if parts[0] == "PIPELINES" and (len(parts) < 3 or parts[1] not in pipelines):
-            raise ConfigError(f"the environment variable {name} names no pipeline of the config", remedy="an override never creates a pipeline")
-
-
-def _problem(documents: Sequence[Document], error: Any, values: Any) -> str:
-    path = _config_path(error["loc"], values)
-    document = next((each for each in documents if path[:2] in each.lines), documents[0])
-    place = document.place(path)
-    if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(path[-1]), _siblings(path), 1)
-        return f"{place}: unknown key" + (f"; did you mean {close[0]!r}?" if close else "; " + _allowed(path))
-    if error["type"] == "missing":
-        return f"{place}: is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}"
-
-
-def _config_path(loc: Sequence[str | int], values: Any) -> Path_:
-    """The path as it stands in the file: pydantic adds names of union branches to it."""
-    path: list[str | int] = []
-    for number, part in enumerate(loc):
-        if isinstance(values, dict) and (str(part) in values or part in values):
-            values = values.get(str(part), values.get(part))
-            path.append(str(part))
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
-            values = values[part]
-            path.append(part)
-        elif number == len(loc) - 1:
-            path.append(part)
-    return tuple(path)
-
-
-def _model_at(path: Path_) -> Any:
-    model: Any = Settings
-    for part in path[:-1]:
-        fields = getattr(model, "model_fields", None)
-        if fields is None:
-            return None
-        found = next((each for name, each in fields.items() if part in (name, each.alias)), None)
-        if found is None:
-            return None
-        model = PipelineSettings if part == "pipelines" else found.annotation
-        if part == "pipelines":
-            return _model_below(path[2:])
-    return model
-
-
-def _model_below(path: Path_) -> Any:
-    model: Any = PipelineSettings
-    for part in path[:-1]:
-        found = next((each for name, each in model.model_fields.items() if part in (name, each.alias)), None)
-        model = found.annotation if found else None
-        if not hasattr(model, "model_fields"):
-            return None
-    return model
-
-
-def _siblings(path: Path_) -> list[str]:
-    fields = getattr(_model_at(path), "model_fields", {})
-    return [each.alias or name for name, each in fields.items()]
-
-
-def _allowed(path: Path_) -> str:
-    names = _siblings(path)
-    return f"allowed are {', '.join(names)}" if names else f"{shown(path[:-1])} has no such key"
+def _misprinted(merged: Merged) -> Iterator[Problem]:
+    """Numbers that would be sent otherwise than they are written: `params: {v: 2.10}` would ask for 2.1."""
+    for name, pipeline in _pipelines(merged):
+        for section in ("params", "partitions"):
+            values = _below(pipeline, ("source", section))
+            for key, value in (values if isinstance(values, dict) else {}).items():
+                path: Path_ = ("pipelines", name, "source", section, key)
+                items = [((*path, number), item) for number, item in enumerate(value)] if isinstance(value, list) else [(path, value)]
+                for at, each in items:
+                    if isinstance(each, int | float) and (text := merged.written(at)) is not None:
+                        yield Problem("not_allowed", merged.place(at), f"{text} would be sent as {each}", remedy="write it in quotes")

@@ -1,7 +1,11 @@
-"""YAML 1.2 with places: plain values, and for every key path the line it stands in. Aliases may not multiply without bound."""
+"""YAML 1.2 with places: plain values, and for every key path the line it stands in. Aliases may not multiply without bound.
+
+Values are what JSON has: text that YAML would make a date stays text, because `revision: 2023-10-15` is meant as it stands.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,58 +14,111 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from worker.core.errors import ConfigError
+from worker.config.problems import ConfigProblems, Path_, Place, Problem, shown
 
 MAX_NODES: Final = 100_000
 MAX_DEPTH: Final = 64
-MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_BYTES: Final = 2 * 1024 * 1024
+DATA_KEYS: Final = frozenset({"headers", "params", "body", "first", "rename", "set", "equals", "not_equals"})
+"""Below these stand names of others, where `x-` means nothing: `headers: {x-api-version: 2}`."""
 
-Path_ = tuple[str | int, ...]
+_TAG: Final = "tag:yaml.org,2002:"
+_TIMESTAMP: Final = _TAG + "timestamp"
+_MERGE: Final = _TAG + "merge"
 
 
 @dataclass(slots=True)
 class Document:
-    """`values` as plain Python; `lines[path]` is the 1-based line of a key or item."""
+    """A file as plain Python.
+
+    Attributes:
+        lines: key path -> 1-based line of the key or item.
+        written: key path -> a number as it is written, where it is printed otherwise (`2.10` is 2.1).
+        problems: what is wrong with it as YAML, besides what made it unreadable.
+    """
 
     file: str
-    values: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path_, int] = field(default_factory=dict)
+    written: dict[Path_, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: Path_) -> str:
-        """`file:line: a.b[0]` of the longest part of a path that stands in the file."""
+    def place(self, path: Path_) -> Place:
+        """Where a key path stands, or else the longest part of it that does."""
         known = path
         while known and known not in self.lines:
             known = known[:-1]
-        return f"{self.file}:{self.lines.get(known, 1)}: {shown(path)}"
-
-
-def shown(path: Path_) -> str:
-    """A key path as people write it."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "(root)"
+        return Place(self.file, self.lines.get(known, 1), shown(path) if path else "")
 
 
 def load_yaml(path: Path) -> Document:
-    """Reads a file whose root is a mapping. Raises ConfigError with file and line."""
-    yaml = YAML(typ="safe", pure=True)
+    """Reads a file whose root is a mapping. Raises ConfigProblems with file and line when there is nothing to go on with."""
+    text = _text(path)
+    yaml = _yaml()
     try:
-        text = path.read_bytes()
-        if len(text) > MAX_BYTES:
-            raise ConfigError(f"{len(text)} bytes, at most {MAX_BYTES} are allowed", where=str(path))
-        node = yaml.compose(text.decode())
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), remedy="check the path") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8 text", where=str(path)) from error
+        node = yaml.compose(text)
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"broken YAML: {error.problem or error.context}", where=f"{path}:{line}", remedy="check indentation, colons and quotes") from error
-    except (YAMLError, RecursionError) as error:
-        raise ConfigError(f"broken YAML: {str(error).splitlines()[0]}", where=str(path)) from error
+        mark = error.problem_mark or error.context_mark
+        where = f" ({error.context})" if error.context and error.problem else ""
+        found = f"broken YAML: {error.problem or error.context}{where}"
+        remedy = "indent with spaces, YAML allows no tabs" if "'\\t'" in found else "check indentation, colons and quotes"
+        raise _fatal(path, found, mark.line + 1 if mark else 1, remedy=remedy) from error
+    except RecursionError as error:
+        raise _fatal(path, f"nested deeper than {MAX_DEPTH} levels", 1) from error
+    except (YAMLError, ValueError) as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        raise _fatal(path, f"broken YAML: {str(error).splitlines()[0]}", line, remedy="take control characters out") from error
+    if node is None:
+        raise _fatal(path, "the file is empty", 1, remedy="begin with `version: 1` and `pipelines:`")
     if not isinstance(node, MappingNode):
-        raise ConfigError("the root is no mapping", where=f"{path}:1", remedy="begin with `version: 1` and `pipelines:`")
-    document = Document(str(path), {})
+        kind = "a list" if isinstance(node, SequenceNode) else "a single value"
+        raise _fatal(path, f"the root is {kind}, a mapping is needed", node.start_mark.line + 1, remedy="begin with `version: 1` and `pipelines:`")
+    document = Document(str(path))
     document.values = _Builder(document, yaml).mapping(node, (), 0)
     return document
+
+
+def plain_value(text: str) -> Any:
+    """The value that a text has in YAML (`5`, `true`, `[a, b]`), for environment variables. ValueError when it has none."""
+    document = Document("environment")
+    yaml = _yaml()
+    try:
+        node = yaml.compose(text)
+    except (YAMLError, RecursionError) as error:
+        raise ValueError("no YAML value") from error
+    value = None if node is None else _Builder(document, yaml).value(node, (), 0)
+    if document.problems:
+        raise ValueError(document.problems[0].found)
+    return value
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML 1.2 allows them, and a warning is no place for what is allowed
+    return yaml
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise _fatal(path, f"cannot be read: {why}", remedy="check the path; CONFIG is one or more YAML files") from error
+    if len(data) > MAX_BYTES:
+        raise _fatal(path, f"larger than {MAX_BYTES // 1024**2} MiB", remedy="split the pipelines into several files")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _fatal(path, "is not UTF-8 text", data.count(b"\n", 0, error.start) + 1, remedy="save it as UTF-8") from error
+
+
+def _fatal(path: Path, found: str, line: int = 0, *, remedy: str = "") -> ConfigProblems:
+    return ConfigProblems([Problem("yaml" if line else "file", Place(str(path), line), found, remedy=remedy)])
+
+
+def _shown_tag(node: Node) -> str:
+    return str(node.tag).replace(_TAG, "!!")
 
 
 class _Builder:
@@ -73,40 +130,74 @@ class _Builder:
     def value(self, node: Node, path: Path_, depth: int) -> Any:
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
-            raise self._error(node, path, f"more than {MAX_NODES} values or {MAX_DEPTH} levels when aliases are expanded")
+            what = f"more than {MAX_NODES} values when aliases are expanded" if self._count > MAX_NODES else f"nested deeper than {MAX_DEPTH} levels"
+            raise ConfigProblems([Problem("yaml", Place(self._document.file, node.start_mark.line + 1, shown(path[:8])), what)])
         if isinstance(node, MappingNode):
+            self._no_tag(node, "map", path)
             return self.mapping(node, path, depth)
         if isinstance(node, SequenceNode):
+            self._no_tag(node, "seq", path)
             items = []
             for number, item in enumerate(node.value):
                 self._document.lines[(*path, number)] = item.start_mark.line + 1
                 items.append(self.value(item, (*path, number), depth + 1))
             return items
-        try:
-            return self._scalars.construct_object(node)
-        except (YAMLError, ValueError) as error:
-            raise self._error(node, path, f"cannot be read: {str(error).splitlines()[0]}") from error
+        return self._scalar(node, path)
 
     def mapping(self, node: MappingNode, path: Path_, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
+        mine: set[str] = set()
+        data = any(part in DATA_KEYS for part in path)
+        for key_node, value_node in node.value:  # first, so that the lines of the own keys win
+            if key_node.tag == _MERGE:
+                for parent in value_node.value if isinstance(value_node, SequenceNode) else [value_node]:
+                    below = self.value(parent, path, depth + 1)
+                    if isinstance(below, dict):
+                        merged = {**below, **merged}
+                    else:
+                        self._wrong(parent, path, "`<<` merges mappings only")
         for key_node, value_node in node.value:
-            if isinstance(key_node, ScalarNode) and key_node.value == "<<":
-                parents = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
-                for parent in parents:
-                    merged = {**self.value(parent, path, depth + 1), **merged}
+            if key_node.tag == _MERGE:
                 continue
-            key = self.value(key_node, path, depth + 1)
+            key = self._scalar(key_node, path) if isinstance(key_node, ScalarNode) else None
             if not isinstance(key, str | int) or isinstance(key, bool):
-                raise self._error(key_node, path, f"the key {key!r} is no text")
+                self._wrong(key_node, path, "a key is text or a whole number", "write it in quotes")
+                continue
             name = str(key)
-            if name in found:
-                raise self._error(key_node, (*path, name), "the key stands twice")
+            if name in mine:
+                self._wrong(key_node, (*path, name), f"the key stands twice, first in line {self._document.lines[(*path, name)]}", "take one of them out")
+                continue
+            mine.add(name)
             self._document.lines[(*path, name)] = key_node.start_mark.line + 1
-            if name.startswith("x-"):
+            if name.startswith("x-") and not data:
                 continue  # a place for anchors
             found[name] = self.value(value_node, (*path, name), depth + 1)
         return {**merged, **found}
 
-    def _error(self, node: Node, path: Path_, message: str) -> ConfigError:
-        return ConfigError(message, where=f"{self._document.file}:{node.start_mark.line + 1}: {shown(path)}")
+    def _scalar(self, node: Node, path: Path_) -> Any:
+        if node.tag == _TIMESTAMP:
+            return node.value
+        try:
+            value = self._scalars.construct_object(node)
+        except (YAMLError, ValueError, OverflowError) as error:
+            self._wrong(node, path, f"cannot be read: {getattr(error, 'problem', None) or str(error).splitlines()[0]}")
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if isinstance(value, float) and not math.isfinite(value):
+                self._wrong(node, path, f"{node.value} is no finite number")
+            elif str(value) != node.value:
+                self._document.written[path] = node.value
+            else:
+                self._document.written.pop(path, None)
+        if value is not None and not isinstance(value, str | int | float):
+            self._wrong(node, path, f"the tag {_shown_tag(node)} is not known here", "values are text, numbers, true, false and null")
+            return None
+        return value
+
+    def _no_tag(self, node: Node, kind: str, path: Path_) -> None:
+        if node.tag != _TAG + kind:
+            self._wrong(node, path, f"the tag {_shown_tag(node)} is not known here")
+
+    def _wrong(self, node: Node, path: Path_, found: str, remedy: str = "") -> None:
+        self._document.problems.append(Problem("yaml", Place(self._document.file, node.start_mark.line + 1, shown(path)), found, remedy=remedy))

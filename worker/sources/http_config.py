@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from worker.config.models import Chosen
 from worker.config.problems import did_you_mean, listed
-from worker.config.types import Duration, Flag, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, refused
+from worker.config.types import Duration, Flag, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, refused, written
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.core.mark import MarkFormat
@@ -98,7 +98,7 @@ class OAuth2ClientCredentials(Model):
     client_id: Secret = Field(description="client id: a literal or a reference to a secret")
     client_secret: Secret = Field(description="client secret: a literal or a reference to a secret")
     scope: str = Field("", description="scopes to ask for, with spaces between them")
-    refresh_before: Duration = Field("60s", description="renew a token this long before it expires")
+    refresh_before: Duration = written("60s", description="renew a token this long before it expires")
     client_auth: Literal["basic", "body"] = Field("basic", description="how the client proves itself to the token endpoint")
 
 
@@ -109,7 +109,7 @@ class RateLimit(Model):
     """At most `requests` in each `per`."""
 
     requests: Number = Field(gt=0, description="requests")
-    per: PositiveDuration = Field("1s", description="in this time")
+    per: PositiveDuration = written("1s", description="in this time")
 
 
 class OriginConfig(Model):
@@ -128,7 +128,7 @@ class Schedule(Model):
     """When passes start."""
 
     every: PositiveDuration = Field(description="from the start of a pass to the start of the next")
-    jitter: Duration = Field("0s", description="random time added to each")
+    jitter: Duration = written("0s", description="random time added to each")
 
 
 class When(Model):
@@ -247,7 +247,7 @@ class Incremental(Model):
     initial: str | Whole | None = Field(None, description="used while there is no mark")
     first: dict[str, Scalar] = Field({}, description="query parameters that are sent only while there is no mark")
     format: MarkFormatConfig = Field(default_factory=MarkFormatConfig, description="how the value is written")
-    overlap: Duration = Field("0s", description="ask from this much before the mark")
+    overlap: Duration = written("0s", description="ask from this much before the mark")
     newest_bound: Duration | None = Field(None, description="never ask for a bound newer than this much before now")
     order: Literal["ascending", "descending", "any"] = Field("ascending", description="order in which the source sends records")
 
@@ -291,10 +291,10 @@ class RetryConfig(Model):
     """Attempts and the waits between them."""
 
     max_attempts: Whole = Field(8, ge=1, description="attempts a request")
-    base: Duration = Field("500ms", description="first wait, doubled each time, at random up to it")
-    cap: PositiveDuration = Field("60s", description="longest wait")
-    deadline: PositiveDuration = Field("10m", description="for all attempts together")
-    max_retry_after: Duration = Field("10m", description="longest wait that the source may ask for")
+    base: Duration = written("500ms", description="first wait, doubled each time, at random up to it")
+    cap: PositiveDuration = written("60s", description="longest wait")
+    deadline: PositiveDuration = written("10m", description="for all attempts together")
+    max_retry_after: Duration = written("10m", description="longest wait that the source may ask for")
 
 
 class BreakerConfig(Model):
@@ -302,26 +302,26 @@ class BreakerConfig(Model):
 
     failure_rate: Number = Field(0.5, gt=0, le=1, description="share of failures that opens it")
     min_calls: Whole = Field(10, ge=1, description="calls before it may open")
-    window: PositiveDuration = Field("60s", description="time that counts")
-    open_for: PositiveDuration = Field("30s", description="first pause; doubled while probes fail")
+    window: PositiveDuration = written("60s", description="time that counts")
+    open_for: PositiveDuration = written("30s", description="first pause; doubled while probes fail")
     permits: Whole = Field(3, ge=1, description="probes before it closes")
 
 
 class TimeoutConfig(Model):
     """Limits of time of one request."""
 
-    connect: PositiveDuration = Field("10s", description="to connect")
-    read: PositiveDuration = Field("30s", description="between two reads")
-    total: PositiveDuration = Field("60s", description="for a whole exchange")
+    connect: PositiveDuration = written("10s", description="to connect")
+    read: PositiveDuration = written("30s", description="between two reads")
+    total: PositiveDuration = written("60s", description="for a whole exchange")
 
 
 class LimitsConfig(Model):
     """Limits of what a response may be."""
 
-    wire: Size = Field("64MiB", description="bytes on the wire")
-    body: Size = Field("128MiB", description="bytes inflated")
+    wire: Size = written("64MiB", description="bytes on the wire")
+    body: Size = written("128MiB", description="bytes inflated")
     ratio: Number = Field(200.0, gt=0, description="inflated to wire bytes")
-    record: Size = Field("1MiB", description="bytes of one record; a longer one is a reject")
+    record: Size = written("1MiB", description="bytes of one record; a longer one is a reject")
     depth: Whole = Field(64, ge=1, le=512, description="nesting of a record")
 
 
@@ -382,7 +382,9 @@ class HttpConfig(Model):
     """A source that is polled page by page."""
 
     type: Literal["http"] = Field("http", description="kind of source")
-    url: Annotated[str, Field(pattern=URL_PATTERN)] | Literal[""] = Field("", description="URL of the first page, without the changing parameters: https://host/path")
+    url: Annotated[str, Field(pattern=URL_PATTERN)] | Literal[""] = Field(
+        "", description="URL of the first page, without the changing parameters: https://host/path"
+    )
     origin: str | None = Field(None, description="instead of url: one of the origins, with path")
     path: str | None = Field(None, pattern=r"^/", description="begins with /; is added to the url of the origin")
     method: Literal["GET", "POST"] = Field("GET", description="POST needs `idempotent: true` to be retried")

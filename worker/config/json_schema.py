@@ -1,0 +1,86 @@
+"""The config language as JSON Schema, for editors: completion, descriptions, and red lines before `worker check` draws them.
+
+Rules between keys (`url` or `origin`, marks, placeholders) are beyond it where they are more than one-of; `check` has the last word.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final
+
+from worker.config.types import NAME_PATTERN
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_PARTIAL: Final = "Partial"
+
+
+def config_schema() -> dict[str, Any]:
+    """The schema of a config file."""
+    from worker.settings import Settings  # the models import what this package has
+
+    schema = Settings.model_json_schema(by_alias=True)
+    definitions = schema.setdefault("$defs", {})
+    definitions["Step"]["properties"]["python"]["anyOf"].append({"type": "string"})
+    definitions["HttpConfig"]["anyOf"] = [{"required": ["url"]}, {"required": ["origin", "path"]}]
+    partial = {f"{_PARTIAL}{name}": _partial(each) for name, each in definitions.items()}
+    schema["properties"]["defaults"] = {
+        "$ref": f"#/$defs/{_PARTIAL}PipelineSettings",
+        "description": "merged under every pipeline: maps deep, lists replaced",
+    }
+    definitions.update({name: each for name, each in partial.items() if name in _used(partial, f"{_PARTIAL}PipelineSettings")})
+    found: dict[str, Any] = _with_holders(schema)
+    whole = found["properties"]["pipelines"]
+    found["properties"]["pipelines"] = _partial(whole)
+    found["if"] = {"not": {"required": ["defaults"]}}  # without defaults under it, a pipeline is complete
+    found["then"] = {"properties": {"pipelines": whole}}
+    return {"$schema": DIALECT, **found, "title": "worker config"}
+
+
+def _partial(node: Any) -> Any:
+    """The same without required keys, all the way down."""
+    if isinstance(node, list):
+        return [_partial(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: _partial(value) for key, value in node.items() if key != "required" or not isinstance(value, list)}
+    if isinstance(found.get("$ref"), str):
+        found["$ref"] = found["$ref"].replace("#/$defs/", f"#/$defs/{_PARTIAL}")
+    if "anyOf" in found:
+        found["anyOf"] = [each for each in found["anyOf"] if each] or [{}]
+    if "discriminator" in found:
+        del found["discriminator"]
+        found["anyOf"] = found.pop("oneOf")
+    return found
+
+
+def _used(definitions: dict[str, Any], root: str) -> set[str]:
+    """Names of the definitions that `root` needs."""
+    seen: set[str] = set()
+    waiting: list[Any] = [{"$ref": f"#/$defs/{root}"}]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            name = str(node.get("$ref", "")).rpartition("/")[2]
+            if name and name not in seen:
+                seen.add(name)
+                waiting.append(definitions[name])
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return seen
+
+
+def _with_holders(node: Any) -> Any:
+    """Keys that begin with `x-` are allowed wherever the language has its own keys, and are never names of pipelines."""
+    if isinstance(node, list):
+        return [_with_holders(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: _with_holders(value) for key, value in node.items()}
+    patterns = found.get("patternProperties")
+    if isinstance(patterns, dict) and NAME_PATTERN in patterns:
+        found["patternProperties"] = {NAME_PATTERN.replace("^", "^(?!x-)", 1): patterns[NAME_PATTERN]}
+        found["additionalProperties"] = False
+    if found.get("additionalProperties") is False:
+        found["patternProperties"] = {**copy.deepcopy(found.get("patternProperties", {})), "^x-": {}}
+    return found

@@ -1,0 +1,156 @@
+"""What a config refers to: schema files, secrets, directories, certificates. Looked at by `check`; nothing is created or changed."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from worker.config.merge import SCHEMAS, Merged
+from worker.config.problems import Path_, Place, Problem
+from worker.config.types import Secret, SecretRef
+from worker.core.errors import ConfigError
+from worker.schema.errors import SchemaError
+from worker.schema.parse import MAX_BYTES, parse_schema
+
+MAX_COMBINATIONS: Final = 1000
+"""Partitions whose secrets are looked up; more of them are only looked up when they run."""
+
+_LINE: Final = re.compile(r"\bline (\d+)")
+_SECRET: Final = TypeAdapter(Secret)
+_UNSUPPORTED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+
+
+def preflight(merged: Merged, name: str, pipeline: Any) -> list[Problem]:
+    """Every problem of what one pipeline refers to, also when the pipeline is wrong in other ways."""
+    if not isinstance(pipeline, dict):
+        return []
+    path: Path_ = ("pipelines", name)
+    return [
+        *_schemas(merged, path, pipeline),
+        *_secrets(merged, path, pipeline),
+        *_directories(merged, path, pipeline),
+        *_certificates(merged, path, pipeline),
+    ]
+
+
+def preflight_state(merged: Merged, directory: Path) -> list[Problem]:
+    """Whether the commit log can be where it is configured."""
+    return list(_writable(merged, ("state", "path"), directory, "the commit log"))
+
+
+# -- schemas ------------------------------------------------------------------------------------------------------
+
+
+def _schemas(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in SCHEMAS:
+        if isinstance(file := pipeline.get(key), str):
+            place = merged.place((*path, key))
+            try:
+                with open(file, "rb") as opened:
+                    text = opened.read(MAX_BYTES + 1)
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else "no file name"
+                yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
+                continue
+            try:
+                parse_schema(text)
+            except SchemaError as error:
+                line = _LINE.search(error.message) if error.path == "$" else None
+                what = error.message.removeprefix(f"{error.path}: ")
+                yield Problem("schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=error.remedy or f"it is the {key} of {place.key}")
+            except ConfigError as error:
+                yield Problem("schema", Place(file), error.message, remedy=error.remedy)
+
+
+# -- secrets ------------------------------------------------------------------------------------------------------
+
+
+def _secrets(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
+    source = pipeline.get("source")
+    partitions = source.get("partitions") if isinstance(source, dict) else None
+    for at, raw in _references(path, pipeline):
+        try:
+            secret = _SECRET.validate_python(raw)
+        except ValidationError:
+            continue  # the model has said it
+        assert isinstance(secret, SecretRef)
+        for values in _combinations(partitions) if "{partition." in "".join(secret.texts) else [{}]:
+            try:
+                secret.resolve(os.environ, values)
+            except ConfigError as error:
+                yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
+
+
+def _references(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Any]]:
+    source, transforms = pipeline.get("source"), pipeline.get("transforms")
+    auth = source.get("auth") if isinstance(source, dict) else None
+    for key, value in (auth if isinstance(auth, dict) else {}).items():
+        if isinstance(value, dict):
+            yield (*path, "source", "auth", key), value
+    for number, step in enumerate(transforms if isinstance(transforms, list) else ()):
+        mask = step.get("mask") if isinstance(step, dict) else None
+        if isinstance(mask, dict) and isinstance(mask.get("key"), dict):
+            yield (*path, "transforms", number, "mask", "key"), mask["key"]
+
+
+def _combinations(partitions: Any) -> list[dict[str, str]]:
+    if not isinstance(partitions, dict) or not all(isinstance(values, list) for values in partitions.values()):
+        return []
+    every = itertools.product(*(map(str, values) for values in partitions.values()))
+    return [dict(zip(partitions, values, strict=True)) for values in itertools.islice(every, MAX_COMBINATIONS)]
+
+
+# -- files --------------------------------------------------------------------------------------------------------
+
+
+def _directories(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
+    for section, what in (("sink", "the output"), ("dead_letters", "dead letters")):
+        values = pipeline.get(section)
+        directory = values.get("path") if isinstance(values, dict) else None
+        if isinstance(directory, str) and directory:
+            yield from _writable(merged, (*path, section, "path"), Path(directory), what)
+
+
+def _certificates(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
+    source = pipeline.get("source")
+    tls = source.get("tls") if isinstance(source, dict) else None
+    for key, file in (tls if isinstance(tls, dict) else {}).items():
+        if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
+            try:
+                with open(file, "rb"):
+                    pass
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else "no file name"
+                yield Problem("path", merged.place((*path, "source", "tls", key)), f"{file} cannot be read: {why}", remedy="check the path")
+
+
+def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterator[Problem]:
+    """A directory that cannot be written, or cannot be made. Nothing of it stays."""
+    try:
+        there = directory.absolute()
+        while not os.path.lexists(there) and there != there.parent:
+            there = there.parent
+        why = _refuses(there) if there.is_dir() else f"{there} is no directory"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    if why:
+        yield Problem("path", merged.place(path), f"{directory} cannot be written for {what}: {why}", remedy="change the path, or its owner and mode")
+
+
+def _refuses(directory: Path) -> str:
+    """Why no file can be written there: tried with a file that never gets a name."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return f"no permission to write {directory}"
+    try:
+        os.close(os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            return f"{directory}: {error.strerror}"
+    return ""

@@ -1,0 +1,88 @@
+"""What is wrong with a config: every problem with its place, what was found, what is allowed, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from worker.core.errors import ConfigError
+
+Path_ = tuple[str | int, ...]
+
+
+def shown(path: Path_) -> str:
+    """A key path as people write it."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "(root)"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`line` is 1-based, 0 when there is none; `key` is a key path, or the name of an environment variable."""
+
+    file: str
+    line: int = 0
+    key: str = ""
+
+    def __str__(self) -> str:
+        at = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{at}: {self.key}" if self.key else at
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        code: stable: yaml, file, unknown_key, missing_key, wrong_type, not_allowed, conflict, environment, schema, secret, path, not_built, pipeline.
+        found: what is wrong, with the value found, unless it may be a secret.
+        allowed: what would be right.   remedy: what to do.
+    """
+
+    code: str
+    place: Place
+    found: str
+    allowed: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        hints = self.hints
+        return f"{self.place}: {self.found}" + (f" ({hints})" if hints else "")
+
+    @property
+    def hints(self) -> str:
+        """What is allowed and what to do; a near miss first."""
+        return "; ".join(each for each in sorted((self.allowed, self.remedy), key=lambda text: not text.startswith("did you mean")) if each)
+
+    def to_json(self) -> dict[str, Any]:
+        document = asdict(self)
+        place = document.pop("place")
+        return {"code": document.pop("code"), **place, **document}
+
+
+class ConfigProblems(ConfigError):
+    """The configuration is wrong in the places listed."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = tuple(dict.fromkeys(problems))
+        if len(self.problems) == 1:
+            only = self.problems[0]
+            super().__init__(only.found, where=str(only.place), remedy=only.hints)
+        else:
+            super().__init__("\n".join(map(str, self.problems)))
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or nothing."""
+    names = list(known)
+    lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(str(name).lower(), lower, 1)
+    return f"did you mean {lower[close[0]]!r}?" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """`allowed are a, b, c`; long lists are cut."""
+    every = list(names)
+    more = f" and {len(every) - 40} more" if len(every) > 40 else ""
+    return f"allowed are {', '.join(every[:40])}{more}"
