@@ -404,6 +404,7 @@ async def _pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, 
             spool=state / "spool",
             tls=_tls(source.tls),
             allowed_origins=source.allowed_origins,
+            hash_bodies=parts.style.numbered or getattr(source.pagination, "repeat", "fail") == "allow",
         )
     )
     attempt = HttpSource(

@@ -100,7 +100,7 @@ class JsonPages:
             page = self._raw_decoder.decode(body)
         except msgspec.ValidationError:
             return (yield from self._untyped(body))
-        yield from self._records.add_raws(batch, self._present(raw.records(page), body))
+        yield from self._records.add_raws(batch, self._present(raw.records(page), body), sized=len(body) > self._spec.record.record_bytes)
         return batch.decoded({path: get(page) for path, get in raw.facts.items()})
 
     def _long(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:

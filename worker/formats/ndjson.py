@@ -45,12 +45,12 @@ class NdjsonPages:
             raws = []
         if len(raws) == len(lines):  # else some line is no JSON, or more than one value
             batch.source(lambda: lines)
-            yield from self._records.add_raws(batch, lines)
+            yield from self._records.add_raws(batch, lines, sized=True)
             return
         for line in lines:
             batch.source(lambda line=line: [line])  # type: ignore[misc]
             if _is_json(line):
-                yield from self._records.add_raws(batch, [line])
+                yield from self._records.add_raws(batch, [line], sized=True)
             else:
                 self._records.refuse(batch, line, "no_json", (FieldError("$", "no JSON value", "one JSON value a line"),))
         yield

@@ -20,6 +20,7 @@ from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject
 from worker.core.ports import InvalidRecord, Plan, Steps
 
 BATCH: Final = 256  # raw records decoded together
+LEAST_BATCH: Final = 16
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -113,7 +114,7 @@ class RecordDecoder:
                 return
         raws = self._raw_decoder.decode(array)
         yield
-        yield from self.add_raws(batch, raws)
+        yield from self.add_raws(batch, raws, sized=end - start > self._spec.record_bytes)
 
     def add_typed(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None = None) -> Steps[None]:
         """Adds records that have their types: facts first (values as received), then the rest of the validation, in slices."""
@@ -133,17 +134,17 @@ class RecordDecoder:
             if len(records) > SLICE_RECORDS:
                 yield
 
-    def add_raws(self, batch: Batch, raws: Sequence[Any]) -> Steps[None]:
-        """Adds records some of which may not have their types. The batch shrinks where records are bad and grows where they are not."""
+    def add_raws(self, batch: Batch, raws: Sequence[Any], *, sized: bool = False) -> Steps[None]:
+        """Adds records some of which may not have their types. Batches shrink where records are bad and grow where they are not.
+
+        `sized`: the page is so large that a record may be over its limit.
+        """
         start, size, since_yield = 0, BATCH, 0
-        limit = self._spec.record_bytes
         while start < len(raws):
-            part = [bytes(raw) for raw in raws[start : start + size]]
-            if (long := next((place for place, raw in enumerate(part) if len(raw) > limit), None)) is not None:
+            part = raws[start : start + size]
+            if sized and (long := self._first_long(part)) is not None:
                 if long == 0:
-                    self.refuse(
-                        batch, part[0], "record_too_large", (FieldError("$", f"a record of {len(part[0])} bytes", f"at most {limit} (source.limits.record)"),)
-                    )
+                    self._refuse_long(batch, bytes(part[0]))
                     start += 1
                     continue
                 part = part[:long]
@@ -151,9 +152,9 @@ class RecordDecoder:
             if good:
                 yield from self.add_typed(batch, records, part[:good])
             if bad:
-                self._reject(batch, part[good])
+                self._reject(batch, bytes(part[good]))
                 good += 1
-                size = max(size // 2, 1)
+                size = max(size // 2, LEAST_BATCH)
             else:
                 size = min(size * 2, BATCH)
             start += good
@@ -162,7 +163,15 @@ class RecordDecoder:
                 since_yield = 0
                 yield
 
-    def _prefix(self, part: list[bytes]) -> tuple[int, list[Any], bool]:
+    def _first_long(self, raws: Sequence[Any]) -> int | None:
+        limit = self._spec.record_bytes
+        return next((place for place, raw in enumerate(raws) if memoryview(raw).nbytes > limit), None)
+
+    def _refuse_long(self, batch: Batch, raw: bytes) -> None:
+        error = FieldError("$", f"a record of {len(raw)} bytes", f"at most {self._spec.record_bytes} (source.limits.record)")
+        self.refuse(batch, raw, "record_too_large", (error,))
+
+    def _prefix(self, part: Sequence[Any]) -> tuple[int, list[Any], bool]:
         """How many records from the start have their types, these, and whether the next one is known to be bad."""
         try:
             return len(part), self._typed_decoder.decode(b"[" + b",".join(part) + b"]"), False
@@ -177,9 +186,7 @@ class RecordDecoder:
         raw = msgspec.json.encode(item)
         batch.source(lambda: [raw])  # as good as received: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
-            self.refuse(
-                batch, raw, "record_too_large", (FieldError("$", f"a record of {len(raw)} bytes", f"at most {self._spec.record_bytes} (source.limits.record)"),)
-            )
+            self._refuse_long(batch, raw)
             return
         try:
             record = self._plan.one(raw)

@@ -191,6 +191,8 @@ class Checks:
         """null and one other branch, or one branch alone: the value itself is the datum."""
         inner = next((check for branch, check in zip(branches, checks, strict=True) if branch.kind != "null"), None)
         nullable = any(branch.kind == "null" for branch in branches)
+        if isinstance(inner, TimeCheck):
+            return inner.or_null() if nullable else inner
 
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             if value is None and nullable:
@@ -277,27 +279,35 @@ def _logical(kind: Type, policy: Policy) -> Check:
     if kind.logical == "uuid":
         return _uuid
     read, allowed = _TIMES[kind.logical or ""]
-    return _timed(_integer(kind.kind), read, allowed)
+    return TimeCheck(_integer(kind.kind), read, allowed)
 
 
-def _timed(number: Check, read: Callable[[str], int], allowed: str) -> Check:
-    """Numbers pass as they are; texts are read once and remembered: pages repeat the same times."""
-    known: dict[str, int] = {}
+class TimeCheck:
+    """Numbers pass as they are; texts are read once and remembered (`known`): pages repeat the same times."""
 
-    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+    def __init__(self, number: Check, read: Callable[[str], int], allowed: str, known: dict[str, int] | None = None, *, nullable: bool = False) -> None:
+        self._number, self._read, self._allowed, self._nullable = number, read, allowed, nullable
+        self.known: dict[str, int] = {} if known is None else known
+
+    def or_null(self) -> TimeCheck:
+        """The same where null is allowed."""
+        return TimeCheck(self._number, self._read, self._allowed, self.known, nullable=True)
+
+    def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
+        if value is None and self._nullable:
+            return None
         if not isinstance(value, str):
-            return number(value, path, errors)
+            return self._number(value, path, errors)
+        known = self.known
         if (datum := known.get(value)) is None:
             try:
-                datum = read(value)
+                datum = self._read(value)
             except (ValueError, OverflowError):
-                return _bad(value, path, errors, allowed)
+                return _bad(value, path, errors, self._allowed)
             if len(known) >= CACHED_TIMES:
                 known.clear()
             known[value] = datum
         return datum
-
-    return check
 
 
 def _instant(per_second: int, *, zoned: bool) -> Callable[[str], int]:

@@ -15,32 +15,49 @@ from worker.schema.checks import is_wide
 from worker.schema.container import varint
 from worker.schema.model import Field, Schema, Type
 
-SMALL: Final = 16_384  # 32,768 remembered numbers weigh 5 MB
-CACHED_TEXTS: Final = 20_000
-CACHED_TEXT_CHARS: Final = 24
+SMALL: Final = 8_192  # one or two bytes; larger ones are as quick to make as to find
+CACHED_VALUES: Final = 20_000
+CACHED_BYTES: Final = 26
 
 
-class _Varints(dict[int, bytes]):
-    """long -> bytes; small ones are remembered."""
+class _Varints(dict[int | None, bytes]):
+    """long -> bytes behind `prefix` (the branch of a union); small ones are remembered. `null`: what None is."""
+
+    def __init__(self, prefix: bytes = b"", null: bytes | None = None) -> None:
+        super().__init__({} if null is None else {None: null})
+        self._prefix = prefix
 
     def __missing__(self, value: int) -> bytes:
-        encoded = varint(value)
+        encoded = self._prefix + varint(value)
         if -SMALL < value < SMALL:
             self[value] = encoded
         return encoded
 
 
-class _Texts(dict[str, bytes]):
-    """string -> length and UTF-8; short ones are remembered until there are too many."""
+class _Remembered(dict[Any, bytes]):
+    """value -> bytes, until there are too many. `null`: what None is."""
 
-    def __missing__(self, value: str) -> bytes:
-        data = value.encode()
-        encoded = varint(len(data)) + data
-        if len(value) <= CACHED_TEXT_CHARS:
-            if len(self) >= CACHED_TEXTS:
+    def __init__(self, encode: Callable[[Any], bytes], null: bytes | None = None) -> None:
+        super().__init__()
+        self._encode, self._null = encode, null
+
+    def __missing__(self, value: Any) -> bytes:
+        if value is None and self._null is not None:
+            return self._null
+        encoded = self._encode(value)
+        if len(encoded) <= CACHED_BYTES:
+            if len(self) >= CACHED_VALUES:
                 self.clear()
             self[value] = encoded
         return encoded
+
+
+def _text(prefix: bytes = b"") -> Callable[[str], bytes]:
+    def encode(value: str) -> bytes:
+        data = value.encode()
+        return prefix + varint(len(data)) + data
+
+    return encode
 
 
 def _binary(value: bytes) -> bytes:
@@ -64,6 +81,19 @@ def _decimal(kind: Type) -> Callable[[Decimal], bytes]:
         return data if kind.kind == "fixed" else _binary(data)
 
     return encode
+
+
+def _nullable(kind: Type, prefix: bytes, null: bytes) -> Any:
+    """A table value or None -> bytes of a union of null and one type, where one look-up does."""
+    if kind.logical == "decimal":
+        return None
+    if kind.kind in ("int", "long"):
+        return _Varints(prefix, null) if kind.logical is None else _Remembered(lambda value: prefix + varint(value), null)
+    if kind.kind == "string":
+        return _Remembered(_text(prefix), null)
+    if kind.kind == "enum":
+        return {None: null, **{symbol: prefix + varint(number) for number, symbol in enumerate(kind.symbols)}}
+    return None
 
 
 class Source:
@@ -108,7 +138,14 @@ class EncoderSource:
     def begin(self, source: Source) -> None:
         """Puts what encoders need into `source`."""
         source.names.update(
-            V=_Varints(), S=_Texts(), B=_binary, PF=struct.Struct("<f").pack, PD=struct.Struct("<d").pack, PBD=struct.Struct("<bd").pack, T=(b"\0", b"\1")
+            V=_Varints(),
+            S=_Remembered(_text()),
+            L=_Remembered(varint),
+            B=_binary,
+            PF=struct.Struct("<f").pack,
+            PD=struct.Struct("<d").pack,
+            PBD=struct.Struct("<bd").pack,
+            T=(b"\0", b"\1"),
         )
         self._source, self._known = source, {}
 
@@ -127,7 +164,7 @@ class EncoderSource:
             case "boolean":
                 return f"T[{value}]"
             case "int" | "long":
-                return f"V[{value}]"
+                return f"{'V' if kind.logical is None else 'L'}[{value}]"  # times repeat, however large
             case "float":
                 return f"PF({value})"
             case "double":
@@ -156,6 +193,8 @@ class EncoderSource:
         if not null:
             return f"{varint(number)!r} + {self._value(branch, value, struct_like)}"
         inner = self._schema.resolve(branch)
+        if (table := _nullable(inner, varint(number), varint(null[0]))) is not None:
+            return f"{self._source.bind(table)}[{value}]"
         some = f"PBD({number * 2}, v)" if inner.kind == "double" else f"{varint(number)!r} + {self._value(branch, 'v', struct_like)}"
         return f"({varint(null[0])!r} if (v := {value}) is None else {some})"
 

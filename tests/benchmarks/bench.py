@@ -1,0 +1,154 @@
+"""`make bench`: CPU time a record of whole processes, interleaved with a careful script, counts read from the files.
+
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import data
+from ruamel.yaml import YAML
+
+from worker.schema.container import ContainerReader
+
+HERE = Path(__file__).parent
+PEAK = "import atexit,sys;atexit.register(lambda: sys.stderr.write(next(l for l in open('/proc/self/status') if l.startswith('VmHWM'))));"
+WORKER = PEAK + "sys.argv=['worker',*sys.argv[1:]];from worker.cli import main;main()"
+CAREFUL = PEAK + f"import runpy;sys.argv=['careful',*sys.argv[1:]];runpy.run_path({str(HERE / 'careful.py')!r})"
+
+ROWS: dict[str, dict[str, Any]] = {
+    "bare": {"pages": "flights"},
+    "transforms": {
+        "pages": "flights",
+        "output_schema": "delay.avsc",
+        "transforms": [
+            {"filter": "distance > 100 and carrier not in ['XX']"},
+            {"rename": {"dest": "destination"}},
+            {"set": {"delayed": "dep_delay > 60"}},
+            {"mask": {"fields": ["tailnum"], "method": "hash", "key": "bench"}},
+        ],
+        "sink": {"partition_by": "destination={destination}", "max_open_files": 128},
+    },
+    "bad": {"pages": "bad"},
+    "union": {"pages": "union", "schema": "union.avsc"},
+}
+
+
+class Run(dict[str, float]):
+    """cpu_us, wall_s, peak_mib, records."""
+
+
+def measure(code: str, arguments: list[str], count: int, output: Path) -> Run:
+    """One process from start to end."""
+    with tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        said = errors.read().decode()
+    if process.returncode:
+        raise SystemExit(f"exit {process.returncode}: {said}")
+    peak = next(int(line.split()[1]) for line in said.splitlines() if line.startswith("VmHWM"))
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(cpu_us=cpu / count * 1e6, wall_s=wall, peak_mib=peak / 1024, records=rows_in(output))
+
+
+def rows_in(output: Path) -> int:
+    """Records in the files, by their blocks."""
+    paths = [output] if output.is_file() else [path for path in output.rglob("*.avro") if ".worker" not in path.parts]
+    total = 0
+    for path in paths:
+        with path.open("rb") as file:
+            total += sum(rows for rows, _ in ContainerReader(file, path.name).blocks())
+    return total
+
+
+def config(directory: Path, url: str, row: dict[str, Any]) -> Path:
+    """A config of the row with fresh state and output in `directory`."""
+    pipeline = {
+        "source": {
+            "url": url,
+            "params": {"limit": 1000},
+            "records": "data.items",
+            "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
+        },
+        "schema": row.get("schema", "flight.avsc"),
+        "sink": {"path": str(directory / "lake"), **row.get("sink", {})},
+        **{key: row[key] for key in ("transforms", "output_schema") if key in row},
+    }
+    document = {"version": 1, "state": {"path": str(directory / "state")}, "admin": {"listen": None}, "logging": {"level": "error"}, "pipelines": {"flights": pipeline}}
+    for name, schema in (("flight", data.flight_schema()), ("union", data.union_schema()), ("delay", data.delay_schema())):
+        (directory / f"{name}.avsc").write_text(json.dumps(schema))
+    path = directory / "bench.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe").dump(document, file)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, default=500_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", default=",".join(ROWS))
+    options = parser.parse_args()
+    chosen = options.rows.split(",")
+    with tempfile.TemporaryDirectory(prefix="bench") as name:
+        top = Path(name)
+        kinds = sorted({ROWS[row]["pages"] for row in chosen} | {"flights"})
+        for kind in kinds:
+            data.render(top / kind, options.records, kind)
+        port_file = top / "port"
+        server = subprocess.Popen([sys.executable, str(HERE / "serve.py"), str(port_file), *(f"{kind}={top / kind}" for kind in kinds)])
+        try:
+            while not port_file.exists() or not port_file.read_text():
+                time.sleep(0.05)
+            url = f"http://127.0.0.1:{port_file.read_text()}"
+            found = rounds(top, url, chosen, options.rounds, options.records)
+        finally:
+            server.terminate()
+            server.wait()
+    show(found, options.records)
+
+
+def rounds(top: Path, url: str, chosen: list[str], count: int, records: int) -> dict[str, list[Run]]:
+    """Every row and the careful script, in turn, `count` times."""
+    found: dict[str, list[Run]] = {name: [] for name in ("careful", *chosen)}
+    for _ in range(count):
+        with tempfile.TemporaryDirectory(dir=top) as name:
+            directory = Path(name)
+            config(directory, url, {})
+            output = directory / "careful.avro"
+            found["careful"].append(measure(CAREFUL, [f"{url}/flights", str(directory / "flight.avsc"), str(output)], records, output))
+        for row in chosen:
+            with tempfile.TemporaryDirectory(dir=top) as name:
+                directory = Path(name)
+                path = config(directory, f"{url}/{ROWS[row]['pages']}", ROWS[row])
+                found[row].append(measure(WORKER, ["run", str(path), "--once"], records, directory / "lake"))
+    return found
+
+
+def show(found: dict[str, list[Run]], records: int) -> None:
+    """Medians, spread and ratios."""
+    base = statistics.median(run["cpu_us"] for run in found["careful"])
+    print(f"{'row':12}{'records/s':>12}{'CPU us/rec':>12}{'spread':>16}{'peak MiB':>10}{'in files':>10}{'x careful':>10}")
+    for name, runs in found.items():
+        cpu = [run["cpu_us"] for run in runs]
+        middle = statistics.median(cpu)
+        speed = records / statistics.median(run["wall_s"] for run in runs)
+        peak = max(run["peak_mib"] for run in runs)
+        print(f"{name:12}{speed:12,.0f}{middle:12.2f}{f'{min(cpu):.2f}-{max(cpu):.2f}':>16}{peak:10.0f}{int(runs[0]['records']):10,}{base / middle:10.2f}")
+
+
+if __name__ == "__main__":
+    main()
