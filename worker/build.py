@@ -46,7 +46,7 @@ from worker.schema.codegen import EncoderSource
 from worker.schema.plan import field_infos
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.dead_letters import dead_letter_line
-from worker.sinks.files import FilesSink
+from worker.sinks.files import FilesSink, SinkLimits
 from worker.sources.http import HttpSource, stop_when, stripper
 from worker.sources.http_config import ApiKeyAuth, BasicAuth, BearerAuth, HttpConfig, TlsConfig
 from worker.sources.pagination.common import as_count
@@ -483,7 +483,14 @@ def _sinks(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Files
             return AvroEncoder(parts.output.source, config.codec, metadata)
 
         return (
-            FilesSink(records, parts.name, lineage, seq, encoder, max_open_files=config.max_open_files, file_bytes=config.roll.bytes),
+            FilesSink(
+                records,
+                parts.name,
+                lineage,
+                seq,
+                encoder,
+                limits=SinkLimits(config.max_open_files, config.roll.bytes, commit_files=config.max_files_per_commit),
+            ),
             FilesSink(dead, parts.name, lineage, seq, lambda *_: NdjsonEncoder(), kind="dead_letters", mode=0o600),
         )
 

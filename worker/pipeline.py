@@ -205,8 +205,12 @@ class Writer:
                 return
             await self._stage(part)
             await shaped.release(weight)
-            if not self._mid_page and (trigger := self._roll.due(self._clock.monotonic())):
+            if not self._mid_page and (trigger := self._due()):
                 await self._commit(trigger)
+
+    def _due(self) -> str:
+        """What triggers a commit at this position, or the empty string."""
+        return self._roll.due(self._clock.monotonic()) or ("files" if self._records.full or self._dead_letters.full else "")
 
     async def _finish(self, error: BaseException | None) -> None:
         await self._commit("end" if error is None else "failure")

@@ -17,7 +17,7 @@ from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
 from worker.config.problems import ConfigProblems, Path_, Problem
 from worker.config.steps import Step
-from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, refused, written
+from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, Wrong, written
 from worker.config.yaml import Document, load_yaml
 from worker.sources.http_config import HttpConfig, OriginConfig
 
@@ -89,6 +89,7 @@ class FilesConfig(Model):
     partition_by: str | None = Field(None, min_length=1, description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}")
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
     max_open_files: Whole = Field(64, ge=1, description="open files at once")
+    max_files_per_commit: Whole = Field(10_000, ge=1, description="files of one commit; as many are committed at the next position")
 
     @model_validator(mode="before")
     @classmethod
@@ -99,8 +100,10 @@ class FilesConfig(Model):
 
     @model_validator(mode="after")
     def _fitting_codec(self) -> FilesConfig:
+        wrong = Wrong()
         if self.codec not in CODECS[self.format]:
-            raise refused({("codec",): f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}"})
+            wrong.add(("codec",), f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}", "format")
+        wrong.check()
         return self
 
 
@@ -130,13 +133,12 @@ class PipelineSettings(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
-        wrong: dict[Path_, str] = {}
+        wrong = Wrong()
         if self.dead_letters.path == self.sink.path:
-            wrong[("dead_letters", "path")] = "dead letters and records cannot share a directory"
+            wrong.add(("dead_letters", "path"), "dead letters and records cannot share a directory")
         if self.decode.type == "ndjson" and self.source.records is not None:
-            wrong[("source", "records")] = "records has no meaning with decode.type ndjson: each line is one"
-        if wrong:
-            raise refused(wrong)
+            wrong.add(("source", "records"), "records has no meaning with decode.type ndjson: each line is one")
+        wrong.check()
         return self
 
     def meaning(self) -> dict[str, str]:
@@ -284,6 +286,8 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
         return Inspection(Merged(), None, problems)
     merged = merge(documents, os.environ, Settings)
     found, wrong = problems_of(Settings, merged)
+    unread = {problem.place for problem in merged.problems if problem.code == "yaml"}  # null stands there now: nothing more to say of it
+    wrong = [problem for problem in wrong if problem.place not in unread]
     problems = list(dict.fromkeys([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged)]))
     return Inspection(merged, found if isinstance(found, Settings) and not problems else None, problems)
 

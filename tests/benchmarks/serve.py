@@ -6,12 +6,13 @@ import asyncio
 import re
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 ASKED = re.compile(rb"GET /(\w+)(?:\?\S*?cursor=(\d+))?")
 
 
 class Server(asyncio.Protocol):
-    pages: dict[bytes, list[bytes]] = {}
+    pages: ClassVar[dict[bytes, list[bytes]]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

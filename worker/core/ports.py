@@ -171,6 +171,10 @@ class Sink(Protocol):
     area: str  # directory below root for staging and commit records
     kind: str  # "records" | "dead_letters"
 
+    @property
+    def full(self) -> bool:
+        """The commit in the making has as many files as one may have: cut it at the next position."""
+
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
         """Once an attempt, first. Raises ConfigError over a root that holds another lineage of the pipeline."""
 

@@ -23,3 +23,6 @@ class AvroEncoder:
 
     def block(self, rows: int, data: bytes) -> bytes:
         return frame_block(rows, data, self._codec, self._sync)
+
+    def footer(self) -> bytes:
+        return b""

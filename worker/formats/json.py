@@ -23,6 +23,7 @@ from worker.formats.records import Batch, RecordDecoder, RecordSpec
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
+DEFAULT_RECORDS: Final = RecordSpec()
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -40,7 +41,7 @@ class JsonSpec:
     records: str | None = None
     missing_is_empty: bool = False
     body_paths: tuple[str, ...] = ()
-    record: RecordSpec = RecordSpec()
+    record: RecordSpec = DEFAULT_RECORDS
 
 
 class JsonPages:

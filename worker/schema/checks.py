@@ -10,15 +10,16 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
-from worker.schema.model import NO_DEFAULT, Field, Schema, Type
-
-Check = Callable[[Any, str, list[FieldError]], Any]
+from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
+from worker.schema.unions import UnionCheck
+from worker.schema.values import Branch, Check, QuickCheck, found
 
 MAX_DEPTH: Final = 64
 CACHED_TIMES: Final = 10_000
@@ -28,36 +29,6 @@ _DOUBLE_MAX: Final = 1.7976931348623157e308
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?")
 _TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?")
-
-
-class Branch(NamedTuple):
-    """A datum of a union with several branches."""
-
-    number: int
-    value: Any
-
-
-class Policy(NamedTuple):
-    """The `validation` settings."""
-
-    unknown_fields: str = "drop"  # drop | reject
-    missing_fields: str = "fill"  # fill | reject
-    bytes_as: str = "latin1"  # latin1 | base64
-
-
-def found(value: Any) -> str:
-    """What a value is, without saying its content."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return f"text of {len(value)} characters"
-    if isinstance(value, int | float):
-        return "whole number" if isinstance(value, int) else "number"
-    if isinstance(value, list):
-        return "array"
-    return "object" if isinstance(value, dict) else type(value).__name__
 
 
 class Checks:
@@ -164,28 +135,7 @@ class Checks:
     def _union(self, kind: Type) -> Check:
         branches = [self._schema.resolve(branch) for branch in kind.branches]
         checks = [self.check(branch) for branch in kind.branches]
-        allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
-        if not is_wide(kind):
-            return self._narrow(branches, checks)
-
-        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
-            fits = []
-            for number in _candidates(branches, value):
-                trial: list[FieldError] = []
-                datum = checks[number](value, path, trial)
-                if not trial:
-                    fits.append(Branch(number, datum))
-                    if not isinstance(value, dict):
-                        break  # scalars and arrays: the order of candidates decides
-            if len(fits) == 1:
-                return fits[0]
-            if fits:
-                names = ", ".join(branches[fit.number].name or branches[fit.number].kind for fit in fits)
-                errors.append(FieldError(path, f"ambiguous union: {names} fit", "an object that fits one branch"))
-                return None
-            return _bad(value, path, errors, allowed)
-
-        return check
+        return UnionCheck(branches, checks, self._schema, self._policy) if is_wide(kind) else self._narrow(branches, checks)
 
     def _narrow(self, branches: list[Type], checks: list[Check]) -> Check:
         """null and one other branch, or one branch alone: the value itself is the datum."""
@@ -200,30 +150,6 @@ class Checks:
             return _bad(value, path, errors, "null") if inner is None else inner(value, path, errors)
 
         return check
-
-
-def is_wide(kind: Type) -> bool:
-    """A union with more than one branch besides null."""
-    return kind.kind == "union" and sum(branch.kind != "null" for branch in kind.branches) > 1
-
-
-def _candidates(branches: list[Type], value: Any) -> list[int]:
-    """Branch numbers by JSON type, in the order in which they are tried."""
-    if value is None:
-        order: tuple[str, ...] = ("null",)
-    elif isinstance(value, bool):
-        order = ("boolean",)
-    elif isinstance(value, int):
-        order = ("int", "long", "float", "double")
-    elif isinstance(value, float):
-        order = ("double", "float")
-    elif isinstance(value, str):
-        order = ("enum", "int", "long", *(("string",) if any(branch.kind == "string" for branch in branches) else ("bytes", "fixed")))
-    elif isinstance(value, list):
-        order = ("array",)
-    else:
-        order = ("record", "map")
-    return [number for kind in order for number, branch in enumerate(branches) if branch.kind == kind]
 
 
 def _bad(value: Any, path: str, errors: list[FieldError], allowed: str) -> None:
@@ -282,7 +208,7 @@ def _logical(kind: Type, policy: Policy) -> Check:
     return TimeCheck(_integer(kind.kind), read, allowed)
 
 
-class TimeCheck:
+class TimeCheck(QuickCheck):
     """Numbers pass as they are; texts are read once and remembered (`known`): pages repeat the same times."""
 
     def __init__(self, number: Check, read: Callable[[str], int], allowed: str, known: dict[str, int] | None = None, *, nullable: bool = False) -> None:
@@ -292,6 +218,20 @@ class TimeCheck:
     def or_null(self) -> TimeCheck:
         """The same where null is allowed."""
         return TimeCheck(self._number, self._read, self._allowed, self.known, nullable=True)
+
+    def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
+        """See `QuickCheck`: times that are known take a third of the time."""
+        try:
+            datums = list(map(self.known.get, map(attrgetter(attribute), records)))
+        except TypeError:  # some value is a list or an object
+            return range(len(records))
+        left = []
+        for index, (record, datum) in enumerate(zip(records, datums, strict=True)):
+            if datum is None:
+                left.append(index)
+            else:
+                setattr(record, attribute, datum)
+        return left
 
     def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
         if value is None and self._nullable:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from worker.schema.checks import is_wide
 from worker.schema.container import varint
-from worker.schema.model import Field, Schema, Type
+from worker.schema.model import Field, Schema, Type, is_wide
 
 SMALL: Final = 8_192  # one or two bytes; larger ones are as quick to make as to find
 CACHED_VALUES: Final = 20_000
@@ -221,7 +220,7 @@ class EncoderSource:
                 f"    if i == {number}:\n        return {varint(number)!r} + {self._value(branch, 'x', struct_like)}\n"
                 for number, branch in enumerate(kind.branches)
             )
-            source = f"def {name}(b):\n    i, x = b\n{cases}"
+            source = f"def {name}(b):\n    i, x = b.number, b.value\n{cases}"
         self._source.define(source)
         return name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, Final
@@ -86,7 +87,18 @@ def _compress(data: bytes, codec: str) -> bytes:
     if codec == "deflate":
         deflate = zlib.compressobj(wbits=-15)
         return deflate.compress(data) + deflate.flush()
-    return bytes(zstd.compress(data, ZSTD_LEVEL))
+    return bytes(_zstd_compressor().compress(data, zstd.ZstdCompressor.FLUSH_FRAME))
+
+
+_local: Final = threading.local()
+
+
+def _zstd_compressor() -> Any:
+    """One a thread: making a context costs more than compressing a small block."""
+    found = getattr(_local, "zstd", None)
+    if found is None:
+        found = _local.zstd = zstd.ZstdCompressor(level=ZSTD_LEVEL)
+    return found
 
 
 class ContainerReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 PRIMITIVES: Final = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 
@@ -63,3 +63,16 @@ class Schema:
     def resolve(self, kind: Type) -> Type:
         """The type behind a reference."""
         return self.named[kind.name] if kind.kind == "ref" else kind
+
+
+def is_wide(kind: Type) -> bool:
+    """A union with more than one branch besides null."""
+    return kind.kind == "union" and sum(branch.kind != "null" for branch in kind.branches) > 1
+
+
+class Policy(NamedTuple):
+    """The `validation` settings."""
+
+    unknown_fields: str = "drop"  # drop | reject
+    missing_fields: str = "fill"  # fill | reject
+    bytes_as: str = "latin1"  # latin1 | base64

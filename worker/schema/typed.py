@@ -11,8 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from worker.schema.checks import Policy
-from worker.schema.model import NO_DEFAULT, Field, Schema, Type
+from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type
 
 _SCALARS: Final[dict[str, Any]] = {
     "null": None,

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,7 +18,6 @@ from worker.core.errors import ConfigError
 from worker.core.model import Chunk, StagedFile
 from worker.runtime import fs
 
-BLOCK_BYTES: Final = 256 * 1024
 HIDDEN: Final = ".worker"
 
 Key = tuple[str, str, int | None]  # route, fingerprint, group: records of different keys never share a file
@@ -30,6 +30,7 @@ class Encoder(Protocol):
 
     def header(self) -> bytes: ...
     def block(self, rows: int, data: bytes) -> bytes: ...
+    def footer(self) -> bytes: ...
 
 
 class _OpenFile:
@@ -56,6 +57,8 @@ class _OpenFile:
             self._pending, self._pending_rows, self.pending_bytes = [], 0, 0
 
     def _write(self, data: bytes) -> None:
+        if not data:
+            return
         fs.write_all(self._fd, data)
         self._sha256.update(data)
         self.size_bytes += len(data)
@@ -63,6 +66,7 @@ class _OpenFile:
     def seal(self) -> str:
         """Durable and closed; returns its sha256."""
         self.flush()
+        self._write(self._encoder.footer())
         try:
             fs.fsync(self._fd, self.path)
         finally:
@@ -75,14 +79,34 @@ class _OpenFile:
             self._fd = -1
 
 
+@dataclass(frozen=True, slots=True)
+class SinkLimits:
+    """What a sink may hold.
+
+    Attributes:
+        open_files: at once; beyond, the file that was not written to for longest is sealed.
+        file_bytes: a file of this size is sealed and the next part begun.
+        block_bytes: a file holds back at most this much before it compresses and writes.
+        held_bytes: and all open files together this much. Small blocks cost time and compress badly.
+        commit_files: a commit of this many files is due.
+    """
+
+    open_files: int = 64
+    file_bytes: int = 128 * 1024 * 1024
+    block_bytes: int = 256 * 1024
+    held_bytes: int = 2 * 1024 * 1024
+    commit_files: int = 10_000
+
+
+DEFAULT_LIMITS: Final = SinkLimits()
+
+
 class FilesSink:
     """See the module.
 
     Args:
         root: output directory; created when missing.
         encoder: makes the encoder of a new file from (fingerprint, seq, group).
-        block_bytes: how much all open files together may hold back before the largest is flushed.
-        file_bytes: a file of this size is sealed and the next part begun.
     """
 
     def __init__(
@@ -94,15 +118,12 @@ class FilesSink:
         encoder: Callable[[str, int, int | None], Encoder],
         *,
         kind: str = "records",
-        max_open_files: int = 64,
-        file_bytes: int = 128 * 1024 * 1024,
-        block_bytes: int = BLOCK_BYTES,
-        max_files: int = 10_000,
+        limits: SinkLimits = DEFAULT_LIMITS,
         mode: int = 0o644,
     ) -> None:
         self.root, self.kind = root.absolute(), kind
         self._pipeline, self._lineage, self._seq, self._encoder = pipeline, lineage, seq, encoder
-        self._max_open_files, self._file_bytes, self._block_bytes, self._max_files, self._mode = max_open_files, file_bytes, block_bytes, max_files, mode
+        self._limits, self._mode = limits, mode
         self.area = f"{HIDDEN}/{lineage}/{pipeline}"
         self.staging = self.root / self.area / "staging"
         self._open: OrderedDict[Key, _OpenFile] = OrderedDict()
@@ -127,6 +148,11 @@ class FilesSink:
                 )
             fs.make_dirs(self.root, f"{self.area}/staging", 0o700)
 
+    @property
+    def full(self) -> bool:
+        """The commit in the making has as many files as one may have."""
+        return self._parts >= self._limits.commit_files
+
     def begin(self, seq: int) -> None:
         """The files of the next commit."""
         self._seq, self._parts, self._sealed = seq, 0, []
@@ -141,17 +167,17 @@ class FilesSink:
             self._open.move_to_end(key)
             file.add(chunk)
             self._pending_bytes += len(chunk.data)
-            while self._pending_bytes > self._block_bytes:
+            if file.pending_bytes >= self._limits.block_bytes:
+                self._flush(file)
+            while self._pending_bytes > self._limits.held_bytes:
                 self._flush(max(self._open.values(), key=lambda each: each.pending_bytes))
-            if file.size_bytes >= self._file_bytes:
+            if file.size_bytes >= self._limits.file_bytes:
                 self._seal(file)
 
     def _create(self, key: Key) -> _OpenFile:
-        if len(self._open) >= self._max_open_files:
+        if len(self._open) >= self._limits.open_files:
             self._seal(next(iter(self._open.values())))  # the one that was not written to for longest
         self._parts += 1
-        if self._parts > self._max_files:
-            raise ConfigError(f"more than {self._max_files} files in one commit", remedy="coarsen sink.partition_by, or roll more often")
         encoder = self._encoder(key[1], self._seq, key[2])
         name = f"{self._pipeline}-{self._lineage}-{self._seq:012}-{self._parts:04}.{encoder.ext}"
         final = f"{key[0]}/{name}" if key[0] else name

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import orjson
 
-from worker.schema.checks import Branch, is_wide
 from worker.schema.codegen import Source
-from worker.schema.model import Field, Schema, Type
+from worker.schema.model import Field, Schema, Type, is_wide
+from worker.schema.values import Branch
 from worker.transforms import values
 from worker.transforms.kinds import inner, kind_of
 from worker.transforms.natives import converter

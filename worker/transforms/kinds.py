@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from worker.schema.checks import is_wide
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, is_wide
 
 MICROS: Final = 1_000_000
 

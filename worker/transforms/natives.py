@@ -11,8 +11,8 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.checks import Branch, found, is_wide
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, is_wide
+from worker.schema.values import Branch, found
 from worker.transforms import values
 from worker.transforms.kinds import Kind, inner, kind_of, nullable
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from worker.core.errors import ConfigError
-from worker.schema.checks import is_wide
-from worker.schema.model import Field, Schema
+from worker.schema.model import Field, Schema, is_wide
 from worker.transforms import values
 from worker.transforms.kinds import inner, kind_of, nullable
 from worker.transforms.terms import Term

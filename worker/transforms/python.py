@@ -66,7 +66,7 @@ def _caller(
         given = {name: into[name](value) if name in into else value for name, value in record.items()}
         try:
             back = function(given)
-        except Exception as error:  # noqa: BLE001  # the border to code that is not ours
+        except Exception as error:  # the border to code that is not ours
             raise _bad("python_error", f"{type(error).__name__} was raised", "a dict, None or a list of dicts") from error
         if back is None:
             return []

@@ -8,7 +8,7 @@ from typing import Any, Final
 from worker.core.mark import MarkFormat
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.checks import found
+from worker.schema.values import found
 
 DOUBLE_MAX: Final = 1.7976931348623157e308
 EPOCH_DAY: Final = 719_163

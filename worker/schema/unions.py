@@ -1,0 +1,139 @@
+"""Which record of a union a JSON object is: the only one whose required fields are there; several are an error, never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from worker.core.model import FieldError
+from worker.schema.model import NO_DEFAULT, Policy, Schema, Type
+from worker.schema.typed import record_struct, typed
+from worker.schema.values import Branch, Check, QuickCheck, found
+
+REMEMBERED: Final = 1_000
+
+
+class _Choice(NamedTuple):
+    """The branch of an object with certain keys; `struct` checks it whole. Or what is wrong with it."""
+
+    number: int
+    struct: Any = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A record branch. `struct`: its msgspec type, when an object that has all fields is its own datum."""
+
+    number: int
+    name: str
+    required: frozenset[str]
+    fields: frozenset[str]
+    struct: Any
+
+
+class UnionCheck(QuickCheck):
+    """The check of a union with several branches besides null; datums are `Branch`es."""
+
+    def __init__(self, branches: Sequence[Type], checks: Sequence[Check], schema: Schema, policy: Policy) -> None:
+        self._branches, self._checks = branches, checks
+        self._allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
+        self._records = [_record(number, branch, schema, policy) for number, branch in enumerate(branches) if branch.kind == "record"]
+        self._map = next((number for number, branch in enumerate(branches) if branch.kind == "map"), None)
+        self._known: dict[tuple[str, ...], _Choice] = {}
+
+    def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
+        """See `QuickCheck`: objects whose keys were seen before and whose branch msgspec can check."""
+        left = []
+        known, read, convert = self._known, attrgetter(attribute), msgspec.convert
+        for index, record in enumerate(records):
+            value = read(record)
+            choice = known.get(tuple(value)) if type(value) is dict else None
+            if choice is None or choice.struct is None:
+                left.append(index)
+                continue
+            try:
+                convert(value, choice.struct)
+            except msgspec.ValidationError:
+                left.append(index)  # the check says where
+            else:
+                setattr(record, attribute, Branch(choice.number, value))
+        return left
+
+    def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
+        if isinstance(value, dict):
+            choice = self._choose(tuple(value))
+            if choice.problem:
+                errors.append(FieldError(path, choice.problem, "an object that has the required fields of exactly one branch"))
+                return None
+            return Branch(choice.number, self._checks[choice.number](value, path, errors))
+        for number in _candidates(self._branches, value):
+            trial: list[FieldError] = []
+            datum = self._checks[number](value, path, trial)
+            if not trial:
+                return Branch(number, datum)
+        errors.append(FieldError(path, found(value), self._allowed))
+        return None
+
+    def _choose(self, keys: tuple[str, ...]) -> _Choice:
+        if (known := self._known.get(keys)) is not None:
+            return known
+        present = frozenset(keys)
+        fits = [each for each in self._records if each.required <= present]
+        if len(fits) == 1:
+            choice = _Choice(fits[0].number, fits[0].struct if fits[0].fields <= present else None)
+        elif fits:
+            choice = _Choice(-1, problem=f"ambiguous union: {', '.join(each.name for each in fits)} fit")
+        elif self._map is not None:
+            choice = _Choice(self._map)
+        else:
+            wanted = "; ".join(f"{each.name} needs {', '.join(sorted(each.required))}" for each in self._records)
+            choice = _Choice(-1, problem=f"an object that is no branch ({wanted or 'no branch is a record'})")
+        if len(self._known) < REMEMBERED and len(keys) < REMEMBERED:
+            self._known[keys] = choice
+        return choice
+
+
+def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
+    """Branch numbers by JSON type, in the order in which they are tried."""
+    if value is None:
+        order: tuple[str, ...] = ("null",)
+    elif isinstance(value, bool):
+        order = ("boolean",)
+    elif isinstance(value, int):
+        order = ("int", "long", "float", "double")
+    elif isinstance(value, float):
+        order = ("double", "float")
+    elif isinstance(value, str):
+        order = ("enum", "int", "long", *(("string",) if any(branch.kind == "string" for branch in branches) else ("bytes", "fixed")))
+    else:
+        order = ("array",)
+    return [number for kind in order for number, branch in enumerate(branches) if branch.kind == kind]
+
+
+def _record(number: int, branch: Type, schema: Schema, policy: Policy) -> _Record:
+    required = frozenset(
+        each.json_name
+        for each in branch.fields
+        if each.default is NO_DEFAULT and not (policy.missing_fields == "fill" and any(inner.kind == "null" for inner in (each.type, *each.type.branches)))
+    )
+    types = [typed(each.type, schema, policy, frozenset({branch.name})) for each in branch.fields]
+    struct = (
+        record_struct(branch, types, policy)
+        if all(inner is not None and _as_received(each.type, schema) for inner, each in zip(types, branch.fields, strict=True))
+        else None
+    )
+    if any(each.json_name != each.name for each in branch.fields):
+        struct = None
+    return _Record(number, branch.name, required, frozenset(each.json_name for each in branch.fields), struct)
+
+
+def _as_received(kind: Type, schema: Schema) -> bool:
+    """A value that passed the type is its datum: no nested records, which may lack fields or have other names."""
+    kind = schema.resolve(kind)
+    parts = [*kind.branches, *([kind.items] if kind.items is not None else [])]
+    return kind.kind != "record" and all(_as_received(part, schema) for part in parts)

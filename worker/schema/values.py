@@ -1,0 +1,45 @@
+"""What checks are and what they make: datums, branches, descriptions that never quote content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from worker.core.model import FieldError
+
+Check = Callable[[Any, str, list[FieldError]], Any]
+"""(JSON value, path, errors) -> datum; appends to errors and never raises for bad data."""
+
+
+@runtime_checkable
+class QuickCheck(Protocol):
+    """A check that does the usual cases of many records at once."""
+
+    def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
+        """Puts the datums of the usual cases in place; returns the places of the records that are left."""
+
+    def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any: ...
+
+
+class Branch(msgspec.Struct, frozen=True, gc=False):
+    """A datum of a union with several branches."""
+
+    number: int
+    value: Any
+
+
+def found(value: Any) -> str:
+    """What a value is, without saying its content."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    if isinstance(value, int | float):
+        return "whole number" if isinstance(value, int) else "number"
+    if isinstance(value, list):
+        return "array"
+    return "object" if isinstance(value, dict) else type(value).__name__
