@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
 import ssl
@@ -96,6 +97,9 @@ class RunResult:
 
 def run(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = ()) -> RunResult:
     """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
+    gc.collect()
+    gc.freeze()  # what was imported stays: the collector need not look at it again
+    gc.set_threshold(20_000, 20, 50)  # records are freed by reference counting; with the default the collector took 4 % of the time
     return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only))
 
 

@@ -27,7 +27,7 @@ from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
-READ_BYTES: Final = 64 * 1024
+READ_BYTES: Final = 256 * 1024
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -161,7 +161,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with _Spool(self._spool) as spool:
-            async for data in answer.content.iter_chunked(READ_BYTES):
+            async for data in answer.content.iter_any():
                 for piece in decoder.feed(data):
                     if self._hash_bodies:
                         digest.update(piece)

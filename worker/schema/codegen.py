@@ -16,7 +16,7 @@ from worker.schema.model import Field, Schema, Type, is_wide
 
 SMALL: Final = 8_192  # one or two bytes; larger ones are as quick to make as to find
 CACHED_VALUES: Final = 20_000
-CACHED_BYTES: Final = 26
+CACHED_BYTES: Final = 72
 
 
 class _Varints(dict[int | None, bytes]):
