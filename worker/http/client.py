@@ -122,7 +122,7 @@ class HttpClient:
 
     async def fetch(self, request: Request, auth: Auth | None = None) -> Response:
         """One exchange, redirects included. Raises TransientError, PermanentError."""
-        url = self._checked(URL(request.url, encoded=request.followed), "the next link")
+        url = self._checked(_parsed(request.url) if request.followed else URL(request.url), "the next link")
         url = url.update_query(dict(request.params)) if request.params else url
         method, body = request.method, request.body
         try:
@@ -152,7 +152,7 @@ class HttpClient:
         assert self._session is not None, "use the client as an async context manager"
         async with self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer:
             if answer.status in REDIRECTS and "Location" in answer.headers:
-                return URL(answer.headers["Location"], encoded=True)
+                return _parsed(answer.headers["Location"])
             return await self._received(answer)
 
     async def _received(self, answer: aiohttp.ClientResponse) -> Response:
@@ -172,6 +172,14 @@ class HttpClient:
             decoder.finish()
             body = await spool.body()
         return Response(answer.status, answer.headers, body, str(answer.url), digest.digest()[:16], decoder.wire_bytes)
+
+
+def _parsed(text: str) -> URL:
+    """A URL that the server sent, verbatim."""
+    try:
+        return URL(text, encoded=True)
+    except ValueError as error:
+        raise PermanentError("the server sent a link that is no URL", remedy="only URLs of the configured origin are followed") from error
 
 
 class _Spool:

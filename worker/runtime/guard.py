@@ -1,4 +1,4 @@
-"""Deadline -> retry -> breaker -> gate -> attempt, round any awaitable. The only user of tenacity.
+"""Deadline -> retry -> retry budget -> breaker -> gate -> attempt, round any awaitable. The only user of tenacity.
 
 A fresh AsyncRetrying a call: one that is shared by tasks loses failures. Only TransientError is retried, by an allow-list,
 so that a cancellation never is. Closed gates and open breakers are not waited for: they raise Deferred.
@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity.stop import stop_base
 
 from worker.core.breaker import Breaker, Permit
 from worker.core.errors import Deferred, RateLimited, TransientError
 from worker.core.events import BreakerChanged, Emit
 from worker.core.gate import Gate
 from worker.core.ports import Clock
+from worker.core.retry_budget import RetryBudget
 
 T = TypeVar("T")
 OnRetry = Callable[[int, float, BaseException | None], None]
@@ -31,12 +33,23 @@ class RetrySpec:
     max_retry_after_s: float = 600.0
 
 
+class _StopAt(stop_base):
+    """No attempt begins after a time of the injected clock."""
+
+    def __init__(self, deadline: float, clock: Clock) -> None:
+        self._deadline, self._clock = deadline, clock
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._clock.monotonic() >= self._deadline
+
+
 class Guard:
     """One guard an origin and credential; its breaker and gate are shared by all that call it."""
 
     def __init__(self, retry: RetrySpec, breaker: Breaker, gate: Gate, clock: Clock, emit: Emit, *, target: str = "", retries: bool = True) -> None:
         self._retry, self.breaker, self.gate, self._clock, self._emit = retry, breaker, gate, clock, emit
         self._target, self._retries = target, retries
+        self.budget = RetryBudget()
 
     async def call(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool = False, on_retry: OnRetry = lambda *_: None) -> T:
         """The result of `attempt`. Raises Deferred to be called again later, or what the last attempt raised.
@@ -46,14 +59,26 @@ class Guard:
         if speculative or not self._retries:
             return await self._once(attempt, speculative=speculative)
 
+        retries = False
+        deadline = self._clock.monotonic() + self._retry.deadline_s
+
+        def worth_retrying(error: BaseException) -> bool:
+            """Transient, and not the origin asking for fewer requests; within the budget."""
+            nonlocal retries
+            if not isinstance(error, TransientError) or isinstance(error, RateLimited):
+                return False
+            if not retries:
+                retries = self.budget.begin()
+            return retries
+
         def before_sleep(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             on_retry(state.attempt_number, state.next_action.sleep if state.next_action else 0.0, error)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception(self._worth_retrying),
+            retry=retry_if_exception(worth_retrying),
             wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
-            stop=stop_after_attempt(self._retry.max_attempts) | stop_after_delay(self._retry.deadline_s),
+            stop=stop_after_attempt(self._retry.max_attempts) | _StopAt(deadline, self._clock),
             sleep=self._clock.sleep,
             before_sleep=before_sleep,
             reraise=True,
@@ -62,11 +87,16 @@ class Guard:
         async def once() -> T:  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
             return await self._once(attempt, speculative=False)
 
-        return await retrying(once)
-
-    def _worth_retrying(self, error: BaseException) -> bool:
-        """Transient, and not the origin asking for fewer requests."""
-        return isinstance(error, TransientError) and not isinstance(error, RateLimited)
+        with self.budget.call():
+            try:
+                return await retrying(once)
+            except TransientError as error:
+                if retries or isinstance(error, RateLimited):
+                    raise
+                raise Deferred(self._clock.monotonic() + self._retry.base_s, f"too many requests of {self._target} are being retried; {error}") from error
+            finally:
+                if retries:
+                    self.budget.end()
 
     async def _once(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool) -> T:
         permit = self._enter()

@@ -1,0 +1,85 @@
+"""Content codings: whatever was packed comes back whole, or the body is refused."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.errors import BadBody
+from worker.http.body import BodyDecoder, BodyLimits, BodyTooLarge
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACK = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress, "raw deflate": raw_deflate}
+
+
+def decode(codings: str, data: bytes, cuts: list[int] = [], limits: BodyLimits | None = None) -> bytes:  # noqa: B006
+    decoder = BodyDecoder(codings, limits or BodyLimits())
+    at, out = 0, []
+    for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
+        out += decoder.feed(data[at:cut])
+        at = cut
+    decoder.finish()
+    return b"".join(out)
+
+
+@given(st.sampled_from(list(PACK)), st.binary(max_size=5_000), st.lists(st.integers(0, 10_000), max_size=5))
+def test_a_body_comes_back_however_it_is_cut(coding: str, data: bytes, cuts: list[int]) -> None:
+    assert decode(coding.removeprefix("raw "), PACK[coding](data), cuts) == data
+
+
+@given(st.binary(min_size=1, max_size=2_000), st.data())
+def test_any_truncation_of_a_compressed_body_is_refused(data: bytes, draw: st.DataObject) -> None:
+    coding = draw.draw(st.sampled_from(["gzip", "deflate", "raw deflate"]))
+    packed = PACK[coding](data)
+    cut = draw.draw(st.integers(1, len(packed) - 1))
+    with pytest.raises(BadBody):
+        decode(coding.removeprefix("raw "), packed[:cut])
+
+
+@given(st.lists(st.binary(max_size=500), min_size=1, max_size=4), st.integers(0, 20))
+def test_several_gzip_members_and_padding_are_one_body(parts: list[bytes], padding: int) -> None:
+    assert decode("gzip", b"".join(map(gzip.compress, parts)) + b"\0" * padding) == b"".join(parts)
+
+
+def test_layers_are_undone_from_the_outside() -> None:
+    assert decode("deflate, gzip", gzip.compress(zlib.compress(b"data"))) == b"data"
+
+
+@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"a" * 100) + b"garbage", gzip.compress(b"x")[:-8] + b"\0" * 8])
+def test_damaged_gzip_is_refused(data: bytes) -> None:
+    with pytest.raises(BadBody):
+        decode("gzip", data)
+
+
+def test_a_coding_that_was_not_asked_for_is_refused() -> None:
+    with pytest.raises(BadBody, match="br"):
+        BodyDecoder("br", BodyLimits())
+
+
+def test_a_bomb_is_stopped_before_it_inflates() -> None:
+    bomb = gzip.compress(b"\0" * 200_000_000)
+    decoder, size = BodyDecoder("gzip", BodyLimits()), 0
+    with pytest.raises(BodyTooLarge, match="inflates"):
+        for piece in decoder.feed(bomb):
+            size += len(piece)
+    assert size <= 50 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("limits", "says"), [(BodyLimits(wire_bytes=10), "on the wire"), (BodyLimits(body_bytes=10), "inflated")])
+def test_caps_name_their_setting(limits: BodyLimits, says: str) -> None:
+    with pytest.raises(BodyTooLarge, match=says) as caught:
+        decode("identity", b"x" * 11, limits=limits)
+    assert "source.limits" in caught.value.remedy
+
+
+def test_an_empty_body_needs_no_stream() -> None:
+    assert decode("gzip", b"") == b""

@@ -1,0 +1,253 @@
+"""The client against a server that does what servers should not do."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from worker.core.errors import BadBody, PermanentError, TransientError, WorkerError
+from worker.core.model import Request
+from worker.http.auth import StaticAuth, api_key, basic, bearer
+from worker.http.body import BodyLimits
+from worker.http.client import HttpClient, Timeouts, TlsError
+
+Handler = Callable[[web.Request], Any]
+
+
+@asynccontextmanager
+async def served(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def raw(answer: bytes, *, trickle_s: float = 0.0, abort: bool = False) -> AsyncIterator[str]:
+    """Sends bytes as they are and closes."""
+
+    talks: list[asyncio.Task[Any]] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.append(task)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in [answer[i : i + 1] for i in range(len(answer))] if trickle_s else [answer]:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(trickle_s)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            if abort:
+                writer.transport.abort()
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for task in talks:
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+
+
+async def get(origin: str, tmp_path: Path, path: str = "/data?token=s3cret", auth: StaticAuth | None = None, **options: Any) -> Any:
+    settings: dict[str, Any] = {
+        "user_agent": "worker/test",
+        "timeouts": Timeouts(1, 1, 3),
+        "limits": BodyLimits(),
+        "connections": 2,
+        "spool": tmp_path,
+    } | options
+    async with HttpClient(origin, **settings) as client:
+        return await client.fetch(Request("GET", origin + path), auth)
+
+
+async def test_a_plain_answer(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"agent": request.headers["User-Agent"]}, headers={"X-Total": "5"})
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path)
+    assert (answer.status, bytes(answer.body), answer.headers["x-total"]) == (200, b'{"agent": "worker/test"}', "5")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+PACKED = gzip.compress(b'{"items": []}' * 50)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (HEAD + b"Content-Length: 100\r\n\r\nshort", TransientError),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", TransientError),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(PACKED) - 9) + PACKED[:-9], BadBody),
+        (HEAD + b"Content-Encoding: gzip\r\n\r\n" + PACKED[:-9], BadBody),  # ended by the connection
+        (b"HTTP/1.1 200 OK\r\nContent-Len", TransientError),
+        (b"garbage\r\n\r\n", TransientError),
+        (b"", TransientError),
+    ],
+)
+async def test_what_is_cut_is_never_a_page(answer: bytes, error: type[WorkerError], tmp_path: Path) -> None:
+    async with raw(answer) as origin:
+        with pytest.raises(error) as caught:
+            await get(origin, tmp_path)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_reset_in_the_body_is_transient(tmp_path: Path) -> None:
+    async with raw(HEAD + b"Content-Length: 100\r\n\r\nhalf", abort=True) as origin:
+        with pytest.raises(TransientError):
+            await get(origin, tmp_path)
+
+
+async def test_a_body_that_trickles_is_given_up(tmp_path: Path) -> None:
+    timeouts = Timeouts(1, 1, 30, floor_bytes_s=1_000_000, floor_after_s=0.05)
+    async with raw(HEAD + b"Content-Length: 2000\r\n\r\n" + b"x" * 2_000, trickle_s=0.002) as origin:
+        with pytest.raises(TransientError, match="trickles"):
+            await get(origin, tmp_path, timeouts=timeouts)
+
+
+async def test_silence_ends_with_the_read_timeout(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with served(handler) as origin:
+        with pytest.raises(TransientError, match="in time"):
+            await get(origin, tmp_path, timeouts=Timeouts(1, 0.05, 5))
+
+
+async def test_nobody_there_is_transient(tmp_path: Path) -> None:
+    with pytest.raises(TransientError):
+        await get("http://127.0.0.1:1", tmp_path)
+
+
+async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/data":
+            raise web.HTTPFound("/moved")
+        return web.json_response(request.headers.get("X-Api-Key"))
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path, auth=api_key("X-Api-Key", "header", lambda: "k3y"))
+    assert bytes(answer.body) == b'"k3y"'
+    assert answer.url == f"{origin}/moved"
+
+
+@pytest.mark.parametrize(
+    "auth", [api_key("X-Api-Key", "header", lambda: "k3y"), bearer(lambda: "k3y"), basic(lambda: "u", lambda: "k3y"), api_key("k", "cookie", lambda: "k3y")]
+)
+async def test_a_redirect_to_another_origin_is_refused_and_nothing_is_sent_there(auth: StaticAuth, tmp_path: Path) -> None:
+    reached = []
+
+    async def other(request: web.Request) -> web.Response:
+        reached.append(request)
+        return web.Response()
+
+    async with served(other) as elsewhere:
+
+        async def handler(request: web.Request) -> web.Response:
+            raise web.HTTPFound(f"{elsewhere}/data")
+
+        async with served(handler) as origin:
+            with pytest.raises(PermanentError, match="a redirect leads to") as caught:
+                await get(origin, tmp_path, auth=auth)
+    assert not reached
+    assert "k3y" not in str(caught.value)
+
+
+async def test_an_allowed_origin_is_followed_without_credentials(tmp_path: Path) -> None:
+    async def other(request: web.Request) -> web.Response:
+        return web.json_response([request.headers.get("X-Api-Key"), dict(request.query)])
+
+    async with served(other) as elsewhere:
+
+        async def handler(request: web.Request) -> web.Response:
+            raise web.HTTPFound(f"{elsewhere}/data")
+
+        async with served(handler) as origin:
+            for auth in (api_key("X-Api-Key", "header", lambda: "k3y"), api_key("key", "query", lambda: "k3y")):
+                answer = await get(origin, tmp_path, auth=auth, allowed_origins=(elsewhere,))
+                assert bytes(answer.body) == b"[null, {}]"
+
+
+async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/data")
+
+    async with served(handler) as origin:
+        with pytest.raises(PermanentError, match="more than 5 redirects"):
+            await get(origin, tmp_path)
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "http://169.254.169.254/", "//127.0.0.1:1/x", "http://[bad"])
+async def test_redirects_to_strange_places_are_refused(location: str, tmp_path: Path) -> None:
+    async with raw(b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: " + location.encode() + b"\r\n\r\n") as origin:
+        with pytest.raises(WorkerError):
+            await get(origin, tmp_path)
+
+
+async def test_cookies_are_not_kept(tmp_path: Path) -> None:
+    seen = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "a=1"})
+
+    async with served(handler) as origin, HttpClient(origin, user_agent="t", timeouts=Timeouts(), limits=BodyLimits(), connections=1, spool=tmp_path) as client:
+        for _ in range(2):
+            await client.fetch(Request("GET", f"{origin}/"))
+    assert seen == [None, None]
+
+
+async def test_a_long_body_is_spooled_and_leaves_no_file(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=bytes(range(256)) * 40_000)
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path)
+    assert bytes(answer.body) == bytes(range(256)) * 40_000
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_body_over_the_limit_is_permanent(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 5_000)
+
+    async with served(handler) as origin:
+        with pytest.raises(PermanentError, match="on the wire"):
+            await get(origin, tmp_path, limits=BodyLimits(wire_bytes=4_000))
+
+
+async def test_a_certificate_that_is_not_trusted_is_no_case_for_a_retry(tmp_path: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=other"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response()
+
+    async with served(handler, context) as origin:
+        with pytest.raises(TlsError):
+            await get(origin, tmp_path)
