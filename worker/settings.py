@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
-from worker.config.problems import ConfigProblems, Path_, Problem
+from worker.config.problems import ConfigProblems, Path_, Problem, in_order
 from worker.config.steps import Step
 from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, Wrong, written
 from worker.config.yaml import Document, load_yaml
@@ -254,7 +254,7 @@ class Inspection:
 
     merged: Merged
     settings: Settings | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: Sequence[Problem] = ()
 
     def usable(self) -> Settings | None:
         """Settings of those pipelines that are right, for further checks; None when there are none."""
@@ -283,13 +283,13 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
             problems += error.problems
     if not documents or documents[0].file != str(paths[0]):  # without the first file nothing can be said of what the others add
         problems += [problem for document in documents for problem in document.problems]
-        return Inspection(Merged(), None, problems)
+        return Inspection(Merged(), None, in_order(problems, paths))
     merged = merge(documents, os.environ, Settings)
     found, wrong = problems_of(Settings, merged)
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}  # null stands there now: nothing more to say of it
     wrong = [problem for problem in wrong if problem.place not in unread]
-    problems = list(dict.fromkeys([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged)]))
-    return Inspection(merged, found if isinstance(found, Settings) and not problems else None, problems)
+    every = in_order([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged)], paths)
+    return Inspection(merged, found if isinstance(found, Settings) and not every else None, every)
 
 
 def load_settings(paths: Sequence[Path]) -> Settings:

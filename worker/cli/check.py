@@ -41,9 +41,10 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
     return int(Exit.OK)
 
 
-def examine(paths: Sequence[Path]) -> tuple[list[Problem], list[dict[str, Any]]]:
+def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, Any]]]:
     """Everything that is wrong with config files and what they refer to, or else what each pipeline promises."""
     from worker.config.preflight import preflight, preflight_state
+    from worker.config.problems import in_order
     from worker.settings import inspect_settings
 
     inspection = inspect_settings(paths)
@@ -59,7 +60,7 @@ def examine(paths: Sequence[Path]) -> tuple[list[Problem], list[dict[str, Any]]]
         if settings is not None and name in settings.pipelines and not found and not said:
             found = list(_compiled(inspection, settings, name, promises))
         problems += found
-    return list(dict.fromkeys(problems)), promises
+    return in_order(problems, paths), promises
 
 
 def _state(inspection: Inspection) -> Path | None:

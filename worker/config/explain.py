@@ -62,7 +62,7 @@ def problems_of(model: type[BaseModel], merged: Merged) -> tuple[BaseModel | Non
             groups = _by_path(error.errors(include_url=False), values)
         else:
             return (found if not problems else None), problems
-        fresh = {path: errors for path, errors in groups.items() if not any(each[: len(path)] == path for each in gone)}
+        fresh = {path: errors for path, errors in groups.items() if not any(_rests_on(path, errors[0], each) for each in gone)}
         problems += [_problem(model, merged, path, errors) for path, errors in fresh.items()]
         wrong = [path for path in fresh if path and _reach(values, path) is not _NOTHING]
         if not wrong:
@@ -71,6 +71,11 @@ def problems_of(model: type[BaseModel], merged: Merged) -> tuple[BaseModel | Non
             values = _without(values, path)
         gone += wrong
     return None, problems
+
+
+def _rests_on(path: Path_, error: Any, gone: Path_) -> bool:
+    """What is said of `path` may only be so because `gone` was taken out."""
+    return gone[: len(path)] == path or any(key in gone for key in (error.get("ctx") or {}).get("about", ()))
 
 
 def _by_path(errors: Sequence[Any], values: Any) -> dict[Path_, list[Any]]:

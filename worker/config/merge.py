@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,9 @@ from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
 from worker.config.yaml import Document, plain_value
 
 PREFIX: Final = "WORKER_"
-IGNORED: Final = ("WORKER_PORT", "WORKER_SERVICE_")  # Kubernetes sets these for a service called worker
+# Kubernetes sets these for services called worker or worker-something.
+_KUBERNETES: Final = re.compile(r"WORKER(_[A-Z0-9]+)*?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)")
+_KUBERNETES_URL: Final = re.compile(r"(tcp|udp|sctp)://.*")
 FROM_ORIGIN: Final = ("auth", "rate_limit", "concurrency")
 SCHEMAS: Final = ("schema", "output_schema")
 
@@ -100,7 +103,7 @@ def _add(merged: Merged, document: Document, root: Any) -> None:
                 merged.problems.append(
                     Problem("conflict", document.place((key,)), f"version {value!r}, the first file has {merged.values.get('version')!r}", "allowed is 1")
                 )
-        elif key in keys_of(root):
+        elif key == "defaults" or key in keys_of(root):
             _only_in_first(merged, document, key, value)
         else:
             place, hint = document.place((key,)), did_you_mean(key, ("pipelines", "version"))
@@ -166,7 +169,7 @@ def _overrides(merged: Merged, environ: Mapping[str, str], root: Any) -> list[Ov
     found = []
     sections = {name.upper(): name for name in keys_of(root)} | {"DEFAULTS": "defaults"}
     for variable in sorted(environ):
-        if not variable.startswith(PREFIX) or variable == IGNORED[0] or variable.startswith(IGNORED[1]):
+        if not variable.startswith(PREFIX) or _from_kubernetes(variable, environ[variable]):
             continue
         parts = variable[len(PREFIX) :].split("__")
         section = sections.get(parts[0].upper())
@@ -178,6 +181,12 @@ def _overrides(merged: Merged, environ: Mapping[str, str], root: Any) -> list[Ov
         else:
             found.append((variable, [parts[0].upper(), *parts[1:]], environ[variable]))
     return found
+
+
+def _from_kubernetes(variable: str, value: str) -> bool:
+    if variable == "WORKER_PORT" or variable.startswith("WORKER_SERVICE_") or _KUBERNETES.fullmatch(variable):
+        return True
+    return variable.endswith("_PORT") and "__" not in variable and bool(_KUBERNETES_URL.fullmatch(value))
 
 
 def _is_section(root: Any, name: str) -> bool:

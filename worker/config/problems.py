@@ -61,11 +61,18 @@ class Problem:
         return {"code": document.pop("code"), **place, **document}
 
 
+def in_order(problems: Iterable[Problem], files: Iterable[Any]) -> tuple[Problem, ...]:
+    """Each once; those of a file by line, files in the order given, then others."""
+    every = tuple(dict.fromkeys(problems))
+    order = {str(file): number for number, file in reversed(list(enumerate((*files, *(each.place.file for each in every)))))}
+    return tuple(sorted(every, key=lambda each: (order[each.place.file], each.place.line)))
+
+
 class ConfigProblems(ConfigError):
     """The configuration is wrong in the places listed."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: Sequence[Problem] = tuple(dict.fromkeys(problems))
+        self.problems: Sequence[Problem] = tuple(problems)
         if len(self.problems) == 1:
             only = self.problems[0]
             super().__init__(only.found, where=str(only.place), remedy=only.hints)

@@ -21,8 +21,8 @@ CREDENTIALS: Final = Path("/run/secrets")
 """Where credentials are when $CREDENTIALS_DIRECTORY is not set: the usual mount point of secrets in containers."""
 SECRET_BYTES: Final = 64 * 1024
 
-_DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)")
-_SIZE: Final = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)?")
+_DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
+_SIZE: Final = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)?", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
@@ -76,10 +76,21 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, validate_default=True)
 
 
-def refused(wrong: Mapping[tuple[str | int, ...], str]) -> ValidationError:
-    """What a validator of a model raises for several keys: path below the model -> what is wrong."""
-    details = [InitErrorDetails(type=PydanticCustomError("refused", "{why}", {"why": why}), loc=path, input=None) for path, why in wrong.items()]
-    return ValidationError.from_exception_data("settings", details, hide_input=True)
+class Wrong:
+    """What a validator that compares keys finds: all of it is raised together."""
+
+    def __init__(self) -> None:
+        self._details: list[InitErrorDetails] = []
+
+    def add(self, path: tuple[str | int, ...], why: str, *about: str) -> None:
+        """`path` is below the model; `about` names other keys that the verdict rests on: it is void when they are wrong themselves."""
+        error = PydanticCustomError("refused", "{why}", {"why": why, "about": about})
+        self._details.append(InitErrorDetails(type=error, loc=path, input=None))
+
+    def check(self) -> None:
+        """Raises what was found, if anything."""
+        if self._details:
+            raise ValidationError.from_exception_data("settings", self._details, hide_input=True)
 
 
 class SecretRef(Model):

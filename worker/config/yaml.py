@@ -108,7 +108,7 @@ def _text(path: Path) -> str:
     if len(data) > MAX_BYTES:
         raise _fatal(path, f"larger than {MAX_BYTES // 1024**2} MiB", remedy="split the pipelines into several files")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _fatal(path, "is not UTF-8 text", data.count(b"\n", 0, error.start) + 1, remedy="save it as UTF-8") from error
 

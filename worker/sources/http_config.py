@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from worker.config.models import Chosen
 from worker.config.problems import did_you_mean, listed
-from worker.config.types import Duration, Flag, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, refused, written
+from worker.config.types import Duration, Flag, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, Wrong, written
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.core.mark import MarkFormat
@@ -24,6 +24,7 @@ Path_ = tuple[str | int, ...]
 
 URL_PATTERN: Final = r"^https?://[^/?#\s]+"
 MARK: Final = "{mark}"
+_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")  # where a mark may go
 _PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -143,7 +144,8 @@ class When(Model):
 
     @model_validator(mode="after")
     def _one(self) -> When:
-        if len(self.model_fields_set - {"path"}) != 1:
+        given = self.model_fields_set - {"path"}
+        if len(given) != 1 or any(getattr(self, name) is None for name in given & {"greater", "less", "exists"}):
             raise ValueError("exactly one of equals, not_equals, greater, less, exists is needed")
         return self
 
@@ -228,7 +230,7 @@ class MarkTarget(Model):
 
     @model_validator(mode="after")
     def _one(self) -> MarkTarget:
-        if len(self.model_fields_set) != 1:
+        if sum(each is not None for each in (self.param, self.header, self.body)) != 1:
             raise ValueError("exactly one of param, header, body is needed")
         return self
 
@@ -240,7 +242,7 @@ class MarkTarget(Model):
 class Incremental(Model):
     """Read only what is new: from the mark that was reached."""
 
-    field: JmesPath = Field("", description="path of the value in a record that says how new it is")
+    field: JmesPath = Field("", validate_default=False, description="path of the value in a record that says how new it is")
     from_: ResponseToken | None = Field(None, alias="from", description="instead of field: a token of the response is the mark")
     param: str | None = Field(None, min_length=1, description="query parameter that carries the mark")
     to: MarkTarget | None = Field(None, description="where else the mark goes; or write {mark} in url, params, headers or body")
@@ -253,27 +255,26 @@ class Incremental(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Incremental:
-        wrong: dict[Path_, str] = {}
+        wrong = Wrong()
         if not self.field and self.from_ is None:
-            wrong[("field",)] = "field or from is needed: what says how far the source has come"
+            wrong.add(("field",), "field or from is needed: what says how far the source has come", "from")
         if self.field and self.from_ is not None:
-            wrong[("from",)] = "field and from are both given; the mark is one of them"
+            wrong.add(("from",), "field and from are both given; the mark is one of them")
         if self.param is not None and self.to is not None:
-            wrong[("to",)] = "param and to are both given; take one of them out"
+            wrong.add(("to",), "param and to are both given; take one of them out")
         timed = self.from_ is None and self.format.record not in ("int", "string")
         if self.overlap and not timed:
-            wrong[("overlap",)] = "overlap needs marks that are times: a field, and a format that is no int or string"
+            wrong.add(("overlap",), "overlap needs marks that are times: a field, and a format that is no int or string", "format", "field")
         if self.newest_bound is not None and not timed:
-            wrong[("newest_bound",)] = "newest_bound needs marks that are times: a field, and a format that is no int or string"
+            wrong.add(("newest_bound",), "newest_bound needs marks that are times: a field, and a format that is no int or string", "format", "field")
         if self.format.param and self.from_ is None and (self.format.param in ("int", "string")) != (self.format.record in ("int", "string")):
-            wrong[("format", "param")] = f"{self.format.param!r} cannot be made of {self.format.record!r} values"
+            wrong.add(("format", "param"), f"{self.format.param!r} cannot be made of {self.format.record!r} values", "record")
         if self.field and self.initial is not None and self.format.record == "rfc3339" and not self.format.param:
             try:
                 MarkFormat().parser()(self.initial)
             except (ValueError, TypeError):
-                wrong[("initial",)] = "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z"
-        if wrong:
-            raise refused(wrong)
+                wrong.add(("initial",), "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z", "format")
+        wrong.check()
         return self
 
     @property
@@ -334,8 +335,10 @@ class TlsConfig(Model):
 
     @model_validator(mode="after")
     def _pair(self) -> TlsConfig:
+        wrong = Wrong()
         if self.key_file is not None and self.cert_file is None:
-            raise refused({("key_file",): "key_file needs cert_file"})
+            wrong.add(("key_file",), "key_file needs cert_file", "cert_file")
+        wrong.check()
         return self
 
 
@@ -347,11 +350,15 @@ class _Style(Chosen):
 
     def _validate(self, value: Any) -> Any:
         if not isinstance(value, dict):
-            return value if type(value).__name__ == "Config" else self._no_mapping()
+            raise ValueError(f"a mapping with a type is needed; types are {', '.join(self.table)}")
+        kind = value.get("type")
+        if not isinstance(kind, str) or kind not in self.table:
+            hint = did_you_mean(kind, self.table)
+            what = "type is missing" if kind is None else f"unknown {self.what} {kind!r}"
+            wrong = Wrong()
+            wrong.add(("type",), f"{what}; {hint + '; ' if hint else ''}{listed(self.table)}")
+            wrong.check()
         return self.model(value).model_validate(value)
-
-    def _no_mapping(self) -> Any:
-        raise ValueError(f"a mapping with a type is needed; types are {', '.join(self.table)}")
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"oneOf": [_inlined(component(self.table, self.what, name).Config.model_json_schema()) for name in self.table]}
@@ -382,9 +389,7 @@ class HttpConfig(Model):
     """A source that is polled page by page."""
 
     type: Literal["http"] = Field("http", description="kind of source")
-    url: Annotated[str, Field(pattern=URL_PATTERN)] | Literal[""] = Field(
-        "", description="URL of the first page, without the changing parameters: https://host/path"
-    )
+    url: str = Field("", pattern=URL_PATTERN, validate_default=False, description="URL of the first page, without what changes: https://host/path")
     origin: str | None = Field(None, description="instead of url: one of the origins, with path")
     path: str | None = Field(None, pattern=r"^/", description="begins with /; is added to the url of the origin")
     method: Literal["GET", "POST"] = Field("GET", description="POST needs `idempotent: true` to be retried")
@@ -424,62 +429,60 @@ class HttpConfig(Model):
     @field_validator("partitions")
     @classmethod
     def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
-        wrong: dict[Path_, str] = {}
+        wrong = Wrong()
         for name, values in value.items():
             if not re.fullmatch(r"\w[\w-]*", name):
-                wrong[(name,)] = "a partition name has letters, digits, _ and - only"
+                wrong.add((name,), "a partition name has letters, digits, _ and - only")
             elif not values:
-                wrong[(name,)] = f"{name} has no values, at least one is needed"
+                wrong.add((name,), f"{name} has no values, at least one is needed")
             elif len(set(map(str, values))) != len(values):
-                wrong[(name,)] = f"{name} has a value twice, partitions are distinct"
-        if wrong:
-            raise refused(wrong)
+                wrong.add((name,), f"{name} has a value twice, partitions are distinct")
+        wrong.check()
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
-        wrong: dict[Path_, str] = {}
+        wrong = Wrong()
         if not self.url:
-            wrong[("url",)] = "url is missing: give url, or origin with path"
+            wrong.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
-            wrong[("path",)] = "origin and path go together"
+            wrong.add(("path",), "origin and path go together", "origin")
         if self.body is not None and self.method == "GET":
-            wrong[("body",)] = "a body needs method: POST"
+            wrong.add(("body",), "a body needs method: POST", "method")
         self._check_marks(wrong)
         self._check_placeholders(wrong)
         self._check_conditional(wrong)
         if self.on_body_error == "dead_letter" and (why := self._needs_bodies()):
-            wrong[("on_body_error",)] = f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park"
-        if wrong:
-            raise refused(wrong)
+            wrong.add(("on_body_error",), f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park", "pagination")
+        wrong.check()
         return self
 
-    def _check_marks(self, wrong: dict[Path_, str]) -> None:
+    def _check_marks(self, wrong: Wrong) -> None:
         incremental = self.incremental
         placed = any(MARK in text for _, text in self._texts())
         if incremental is None:
             for path, text in self._texts():
                 if MARK in text:
-                    wrong[path] = "{mark} needs incremental"
+                    wrong.add(path, "{mark} needs incremental", "incremental")
         elif incremental.target is not None and placed:
-            wrong[("incremental",)] = "the mark is carried twice: by param or to, and by {mark}"
+            wrong.add(("incremental", "to" if incremental.param is None else "param"), "the mark is carried twice: here, and by {mark}")
         elif incremental.target is None and not placed and self.pagination.type != "window":
-            wrong[("incremental", "param")] = "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body"
+            wrong.add(("incremental", "param"), "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body", *_PLACES)
 
-    def _check_placeholders(self, wrong: dict[Path_, str]) -> None:
+    def _check_placeholders(self, wrong: Wrong) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
             for name in _PARTITION.findall(text):
                 if name not in self.partitions:
                     hint = did_you_mean(name, self.partitions)
                     there = listed(self.partitions) if self.partitions else "there are no partitions"
-                    wrong[path] = f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}"
+                    wrong.add(path, f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}", "partitions")
 
-    def _check_conditional(self, wrong: dict[Path_, str]) -> None:
+    def _check_conditional(self, wrong: Wrong) -> None:
         single = self.pagination.type == "none"
         descending = self.incremental is not None and self.incremental.order == "descending"
         if self.conditional and not single and not descending:
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
-            wrong[("conditional",)] = f"conditional needs one request a pass, or incremental.order: descending; {why}"
+            wrong.add(("conditional",), f"conditional needs one request a pass, or incremental.order: descending; {why}", "pagination", "incremental")
 
     def _needs_bodies(self) -> str:
         """Why the next position needs the body; empty when it does not."""

@@ -1,0 +1,440 @@
+"""Every way to get a config wrong: where it is, what was found, what is allowed; all of them in one run."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from config.conftest import RIGHT, Check
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worker.cli.check import examine
+from worker.config.problems import ConfigProblems
+from worker.settings import inspect_settings, load_settings
+
+
+def source(text: str) -> str:
+    """RIGHT with more keys in its source."""
+    return RIGHT.replace('items"}', f'items", {text}}}')
+
+
+def sink(text: str) -> str:
+    return RIGHT.replace("path: lake}", f"path: lake, {text}}}")
+
+
+def pipeline(text: str) -> str:
+    return RIGHT + f"    {text}\n"
+
+
+BOMB = (
+    RIGHT
+    + "x-a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    + "".join(f"x-{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    + "name: *i\n"
+)
+
+# what is wrong -> text of the file, code, line, key, and pieces of the message
+WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
+    # the file
+    "empty file": ("", "yaml", 1, "", ("empty", "version: 1")),
+    "only a comment": ("# nothing\n", "yaml", 1, "", ("empty",)),
+    "a list at the root": ("- a\n- b\n", "yaml", 1, "", ("root is a list", "mapping")),
+    "a word at the root": ("hello\n", "yaml", 1, "", ("single value",)),
+    "broken YAML": (RIGHT + "  broken: [1, 2\n", "yaml", 9, "", ("broken YAML", "quotes")),
+    "a tab": (RIGHT.replace("  items:", "\titems:"), "yaml", 4, "", ("\\t", "spaces")),
+    "two documents": (RIGHT + "---\n" + RIGHT, "yaml", 8, "", ("broken YAML",)),
+    "an unknown alias": (RIGHT + "name: *nobody\n", "yaml", 8, "", ("nobody",)),
+    "not UTF-8": (RIGHT.encode() + b"name: \xff\xfe\n", "yaml", 8, "", ("UTF-8",)),
+    "UTF-16": (RIGHT.encode("utf-16"), "yaml", 1, "", ("UTF-8",)),
+    "a zero byte": (RIGHT.encode() + b"name: a\0b\n", "yaml", 8, "", ("broken YAML",)),
+    "too large": (RIGHT + "#" * 2_100_000, "file", 0, "", ("2 MiB", "several files")),
+    "an alias bomb": (BOMB, "yaml", 8, "name[0][0][0][0][8][9][9]", ("aliases",)),
+    "nested too deep": (RIGHT + "name: " + "[" * 70 + "]" * 70 + "\n", "yaml", 8, "name[0][0][0][0][0][0][0]", ("levels",)),
+    "nested far too deep": (RIGHT + "name: " + "[" * 5000 + "]" * 5000 + "\n", "yaml", 1, "", ("levels",)),
+    "a key twice": (RIGHT + "state: {path: other}\n", "yaml", 8, "state", ("twice", "line 2")),
+    "a Python tag": (RIGHT + "name: !!python/object:os.system {}\n", "yaml", 8, "name", ("tag",)),
+    "an own tag": (RIGHT + "name: !include other.yaml\n", "yaml", 8, "name", ("tag",)),
+    "binary": (RIGHT + "name: !!binary aGVsbG8=\n", "yaml", 8, "name", ("tag",)),
+    "a list as key": (RIGHT + "? [a]\n: 1\n", "yaml", 8, "(root)", ("key is text",)),
+    "not a number": (source("retry: {base: .nan}"), "yaml", 5, "pipelines.items.source.retry.base", ("finite",)),
+    # keys
+    "unknown key": (RIGHT + "stat: {}\n", "unknown_key", 8, "stat", ("'stat'", "did you mean 'state'?", "pipelines")),
+    "unknown nested key": (source("shedule: {every: 5s}"), "unknown_key", 5, "pipelines.items.source.shedule", ("did you mean 'schedule'?",)),
+    "unknown key in a list": (
+        source("on_body: [{when: {path: a, equal: 1}, do: retry}]"),
+        "unknown_key",
+        5,
+        "pipelines.items.source.on_body[0].when.equal",
+        ("did you mean 'equals'?",),
+    ),
+    "unknown key in a style": (
+        source("pagination: {type: cursor, from: {bdy: a}, to: {param: b}}"),
+        "unknown_key",
+        5,
+        "pipelines.items.source.pagination.from.bdy",
+        ("did you mean 'body'?", "header"),
+    ),
+    "no version": (RIGHT.replace("version: 1\n", ""), "missing_key", 1, "version", ("missing",)),
+    "version 2": (RIGHT.replace("version: 1", "version: 2"), "not_allowed", 1, "version", ("number 2", "allowed are 1")),
+    "no pipelines": ("version: 1\n", "missing_key", 1, "pipelines", ("missing",)),
+    "pipelines empty": ("version: 1\npipelines: {}\n", "not_allowed", 2, "pipelines", ("empty", "at least one")),
+    "pipelines a list": ("version: 1\npipelines: [a]\n", "wrong_type", 2, "pipelines", ("a list", "mapping")),
+    "a pipeline of nothing": ("version: 1\npipelines:\n  a:\n", "wrong_type", 3, "pipelines.a", ("null", "mapping")),
+    "no sink": (RIGHT.replace("    sink: {path: lake}\n", ""), "missing_key", 4, "pipelines.items.sink", ("missing",)),
+    "a bad name": (RIGHT + "name: Lake House\n", "not_allowed", 8, "name", ("'Lake House'", "lower-case")),
+    "a bad pipeline name": (RIGHT.replace("  items:", "  Items:"), "not_allowed", 4, "pipelines.Items", ("'Items'", "lower-case")),
+    "a long name": (RIGHT + f"name: {'a' * 64}\n", "not_allowed", 8, "name", ("63",)),
+    # values
+    "wrong type": (source("concurrency: many"), "wrong_type", 5, "pipelines.items.source.concurrency", ("'many'", "whole number")),
+    "a boolean is no number": (source("concurrency: true"), "wrong_type", 5, "pipelines.items.source.concurrency", ("true", "whole number")),
+    "text is no number": (sink('roll: {records: "5"}'), "wrong_type", 7, "pipelines.items.sink.roll.records", ("'5'", "whole number")),
+    "a number is no header": (source("headers: {revision: 5}"), "wrong_type", 5, "pipelines.items.source.headers.revision", ("number", "in quotes")),
+    "out of bounds": (source("concurrency: 0"), "not_allowed", 5, "pipelines.items.source.concurrency", ("number 0", "at least 1")),
+    "none of the choices": (source("method: PSOT"), "not_allowed", 5, "pipelines.items.source.method", ("'PSOT'", "GET, POST", "did you mean 'POST'?")),
+    "an unknown style": (
+        source("pagination: {type: curser}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.pagination.type",
+        ("did you mean 'cursor'?", "offset"),
+    ),
+    "a style without type": (source("pagination: {rel: next}"), "not_allowed", 5, "pipelines.items.source.pagination.type", ("missing", "link_header")),
+    "unknown credentials": (source("auth: {type: bearr, token: x}"), "not_allowed", 5, "pipelines.items.source.auth.type", ("did you mean 'bearer'?",)),
+    "a bad URL": (RIGHT.replace("https://api.example.com", "ftp://api.example.com"), "not_allowed", 5, "pipelines.items.source.url", ("ftp://", "https://")),
+    "a bad status": (source("on_status: {4044: empty}"), "not_allowed", 5, "pipelines.items.source.on_status.4044", ("599",)),
+    "a bad action": (source("on_status: {404: emty}"), "not_allowed", 5, "pipelines.items.source.on_status.404", ("did you mean 'empty'?",)),
+    "a duration without unit": (source("schedule: {every: 60}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("500ms", "60")),
+    "a duration of another language": (source("schedule: {every: 1min}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("'1min'",)),
+    "a duration for ever": (source("schedule: {every: 999999999999d}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("duration",)),
+    "a schedule of no time": (source("schedule: {every: 0s}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("more than 0",)),
+    "a negative duration": (sink("roll: {age: -5s}"), "not_allowed", 7, "pipelines.items.sink.roll.age", ("duration",)),
+    "a decimal size": (sink("roll: {bytes: 128MB}"), "not_allowed", 7, "pipelines.items.sink.roll.bytes", ("MiB", "'128MB'")),
+    "a size of nothing": (pipeline("channel_bytes: 0"), "not_allowed", 8, "pipelines.items.channel_bytes", ("more than 0",)),
+    "a broken path": (source('records: "data..items"'), "not_allowed", 5, "pipelines.items.source.records", ("no JMESPath", "data..items")),
+    "a broken path in a rule": (
+        source("stop: {when: {path: 'a[', exists: true}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.stop.when.path",
+        ("no JMESPath",),
+    ),
+    "two comparisons": (source("stop: {when: {path: a, equals: 1, less: 2}}"), "not_allowed", 5, "pipelines.items.source.stop.when", ("exactly one",)),
+    "a comparison with nothing": (source("stop: {when: {path: a, less: null}}"), "not_allowed", 5, "pipelines.items.source.stop.when", ("exactly one",)),
+    "a mark to nothing": (
+        source("incremental: {field: at, to: {param: null}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.to",
+        ("exactly one of param, header, body",),
+    ),
+    "a list as type": (source("pagination: {type: []}"), "not_allowed", 5, "pipelines.items.source.pagination.type", ("unknown",)),
+    "a number that changes": (source("params: {v: 2.10}"), "not_allowed", 5, "pipelines.items.source.params.v", ("2.10", "2.1", "in quotes")),
+    "an octal number": (source("params: {zip: 0o17}"), "not_allowed", 5, "pipelines.items.source.params.zip", ("0o17", "15")),
+    "a header with a line end": (source('headers: {X: "a\\r\\nb"}'), "not_allowed", 5, "pipelines.items.source.headers.X", ("one line",)),
+    "a codec of another format": (sink("format: ndjson, codec: snappy"), "not_allowed", 7, "pipelines.items.sink.codec", ("snappy", "null, gzip")),
+    "two verbs in an item": (pipeline("transforms: [{drop: [a], select: [b]}]"), "not_allowed", 8, "pipelines.items.transforms[0]", ("one verb",)),
+    "a verb outside the list": (pipeline("transforms: {drop: [id]}"), "wrong_type", 8, "pipelines.items.transforms", ("a mapping", "a list")),
+    "a bad ratio": (pipeline("dead_letters: {max_ratio: 1.5}"), "not_allowed", 8, "pipelines.items.dead_letters.max_ratio", ("1.5", "at most 1")),
+    "a small window": (pipeline("dead_letters: {window: 10}"), "not_allowed", 8, "pipelines.items.dead_letters.window", ("at least 100",)),
+    "dead letters in the lake": (pipeline("dead_letters: {path: lake}"), "not_allowed", 8, "pipelines.items.dead_letters.path", ("share",)),
+    # keys together
+    "nowhere to read": (RIGHT.replace('url: "https://api.example.com/items"', "method: GET"), "not_allowed", 5, "pipelines.items.source.url", ("origin",)),
+    "path without origin": (source("path: /a"), "not_allowed", 5, "pipelines.items.source.path", ("go together",)),
+    "a body in a GET": (source("body: {a: 1}"), "not_allowed", 5, "pipelines.items.source.body", ("POST",)),
+    "a mark for nobody": (source("incremental: {field: at}"), "not_allowed", 5, "pipelines.items.source.incremental.param", ("goes nowhere", "{mark}")),
+    "a mark twice": (
+        source("incremental: {field: at, param: since}, params: {q: '{mark}'}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.param",
+        ("twice",),
+    ),
+    "a mark without incremental": (source("params: {q: 'at > {mark}'}"), "not_allowed", 5, "pipelines.items.source.params.q", ("needs incremental",)),
+    "a mark of nothing": (source("incremental: {param: since}"), "not_allowed", 5, "pipelines.items.source.incremental.field", ("field or from",)),
+    "an unknown format": (
+        source("incremental: {field: at, param: since, format: {record: rfc3393}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.format.record",
+        ("did you mean 'rfc3339'?", "epoch_ms"),
+    ),
+    "an unknown zone": (
+        source("incremental: {field: at, param: since, format: {record: '%Y-%m-%d', zone: Mars/Olympus}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.format.zone",
+        ("Europe/Berlin",),
+    ),
+    "an initial of another format": (
+        source("incremental: {field: at, param: since, initial: 2024-01-01}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.initial",
+        ("RFC 3339",),
+    ),
+    "overlap of numbers": (
+        source("incremental: {field: n, param: since, overlap: 60s, format: {record: int}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.overlap",
+        ("times",),
+    ),
+    "times as numbers": (
+        source("incremental: {field: n, param: since, format: {record: int, param: rfc3339}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.format.param",
+        ("'rfc3339'", "'int'"),
+    ),
+    "an unknown partition": (
+        source("partitions: {tenant: [a]}, params: {t: '{partition.tennant}'}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.params.t",
+        ("did you mean 'tenant'?",),
+    ),
+    "an unknown partition in a secret": (
+        source("auth: {type: bearer, token: {env: 'T_{partition.x}'}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.auth.token",
+        ("no partitions",),
+    ),
+    "equal partitions": (source("partitions: {p: [1, '1']}"), "not_allowed", 5, "pipelines.items.source.partitions.p", ("twice",)),
+    "conditional ascending": (
+        source("conditional: true, pagination: {type: link_header}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.conditional",
+        ("descending",),
+    ),
+    "dead bodies with a cursor": (
+        source("on_body_error: dead_letter, pagination: {type: cursor, from: {body: n}, to: {param: c}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.on_body_error",
+        ("token", "park"),
+    ),
+    "a key without certificate": (source("tls: {key_file: k.pem}"), "not_allowed", 5, "pipelines.items.source.tls.key_file", ("cert_file",)),
+    "records of lines": (
+        source("records: a").replace("schema:", "decode: {type: ndjson}\n    schema:"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.records",
+        (),
+    ),
+    # what it refers to
+    "no schema file": (RIGHT.replace("item.avsc", "itm.avsc"), "schema", 6, "pipelines.items.schema", ("itm.avsc", "No such file", "relative")),
+    "a directory as schema": (RIGHT.replace("item.avsc", "."), "schema", 6, "pipelines.items.schema", ("directory",)),
+    "no secret in the environment": (
+        source("auth: {type: bearer, token: {env: NOT_SET}}"),
+        "secret",
+        5,
+        "pipelines.items.source.auth.token",
+        ("NOT_SET", "not set"),
+    ),
+    "no secret file": (source("auth: {type: bearer, token: {file: no/token}}"), "secret", 5, "pipelines.items.source.auth.token", ("no/token", "No such file")),
+    "no credential": (
+        source("auth: {type: bearer, token: {credential: api}}"),
+        "secret",
+        5,
+        "pipelines.items.source.auth.token",
+        ("/run/secrets/api", "$CREDENTIALS_DIRECTORY is not set"),
+    ),
+    "a credential that climbs": (
+        source("auth: {type: bearer, token: {credential: ../shadow}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.auth.token",
+        ("below the credentials directory",),
+    ),
+    "two kinds of secret": (
+        source("auth: {type: bearer, token: {env: A, file: b}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.auth.token",
+        ("exactly one of env, file, credential",),
+    ),
+    "a mask without its key": (
+        pipeline("transforms: [{mask: {fields: [city], key: {env: MASK_KEY}}}]"),
+        "secret",
+        8,
+        "pipelines.items.transforms[0].mask.key",
+        ("MASK_KEY",),
+    ),
+    "an output under a file": (sink("").replace("lake, ", "item.avsc/lake"), "path", 7, "pipelines.items.sink.path", ("no directory",)),
+    "state under a file": (RIGHT.replace("path: state", "path: item.avsc/state"), "path", 2, "state.path", ("commit log", "no directory")),
+    "no certificate": (source("tls: {ca_file: ca.pem}"), "path", 5, "pipelines.items.source.tls.ca_file", ("ca.pem", "No such file")),
+    "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 4, "pipelines.items", ("ctiy", "did you mean 'city'?")),
+    "an unknown field in an expression": (
+        pipeline("transforms: [{drop: [city]}, {filter: 'city is null'}]"),
+        "pipeline",
+        8,
+        "pipelines.items.transforms[1].filter",
+        ("city",),
+    ),
+    "less than required": (pipeline("require_completeness: proven"), "pipeline", 4, "pipelines.items", ("assumed", "proven")),
+    # what is not built
+    "OAuth2": (
+        source("auth: {type: oauth2_client_credentials, token_url: 'https://a/t', client_id: a, client_secret: b}"),
+        "not_built",
+        5,
+        "pipelines.items.source.auth.type",
+        ("not built in this version", "bearer"),
+    ),
+    "conditional": (source("conditional: true"), "not_built", 5, "pipelines.items.source.conditional", ("not built in this version",)),
+    "a token as mark": (
+        source("incremental: {from: {body: delta}, param: since}"),
+        "not_built",
+        5,
+        "pipelines.items.source.incremental.from",
+        ("not built in this version",),
+    ),
+    "a registry": (
+        RIGHT.replace("item.avsc", "{registry: 'https://r', subject: s}"),
+        "not_built",
+        6,
+        "pipelines.items.schema",
+        ("registry", "not built in this version"),
+    ),
+}
+
+
+# a mapping is no path either; not built either; not there either
+TWICE_WRONG = {"a registry", "conditional ascending", "a key without certificate"}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_config_is_named_with_its_place(case: str, check: Check) -> None:
+    text, code, line, key, pieces = WRONG[case]
+    problems = check(text)
+    found = [each for each in problems if (each.code, each.place.line, each.place.key) == (code, line, key)]
+    assert len(found) == 1, problems
+    assert all(piece in str(found[0]) for piece in pieces), str(found[0])
+    assert len(problems) == (2 if case in TWICE_WRONG else 1), problems
+
+
+def test_the_right_config_has_no_problem(check: Check) -> None:
+    assert check(RIGHT) == []
+
+
+def test_all_problems_are_said_in_one_run_in_the_order_of_the_file(check: Check) -> None:
+    problems = check("""\
+version: 2
+nmae: x
+pipelines:
+  first:
+    source: {url: "https://a/b", concurrency: no-number, incremental: {field: at, overlap: 5}}
+    schema: missing.avsc
+    sink: {path: item.avsc/x, codec: lz4}
+  second:
+    source: {url: "https://a/b", conditional: true, body: {}, timeout: {read: 0s}, auth: {type: bearer, token: {env: NOPE}}}
+    schema: item.avsc
+    sink: {path: lake, partition_by: "{city:%Y}"}
+  third:
+    source: {url: "https://a/b"}
+    schema: item.avsc
+    sink: {path: lake}
+    transforms: [{filter: "nothing > 1"}]
+""")
+    assert sorted((each.place.line, each.place.key, each.code) for each in problems) == [
+        (1, "version", "not_allowed"),
+        (2, "nmae", "unknown_key"),
+        (5, "pipelines.first.source.concurrency", "wrong_type"),
+        (5, "pipelines.first.source.incremental.overlap", "not_allowed"),
+        (5, "pipelines.first.source.incremental.param", "not_allowed"),
+        (6, "pipelines.first.schema", "schema"),
+        (7, "pipelines.first.sink.codec", "not_allowed"),
+        (7, "pipelines.first.sink.path", "path"),
+        (9, "pipelines.second.source.auth.token", "secret"),
+        (9, "pipelines.second.source.body", "not_allowed"),
+        (9, "pipelines.second.source.conditional", "not_built"),
+        (9, "pipelines.second.source.timeout.read", "not_allowed"),
+        (16, "pipelines.third.transforms[0].filter", "pipeline"),
+    ]
+
+
+def test_a_check_of_keys_together_is_not_run_over_what_was_taken_out(check: Check) -> None:
+    keys = "incremental: {field: at, param: ''}, partitions: {p: [1, 1]}, params: {p: '{partition.p}'}, pagination: {type: x}, conditional: false"
+    found = {each.place.key.removeprefix("pipelines.items.source.") for each in check(source(keys))}
+    assert found == {"incremental.param", "partitions.p", "pagination.type"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "line", "path", "piece"),
+    [
+        ('{"type": "record",\n "name": "A"\n "fields": []}', 3, "$", "no JSON"),
+        ('{"type": "record", "name": "A", "fields": [{"name": "a-b", "type": "int"}]}', 0, "$.fields[0].name", "json_name"),
+        ('{"type": "record", "name": "A", "fields": [{"name": "a", "type": ["int", "itn"]}]}', 0, "$.fields[0].type[1]", "'itn'"),
+    ],
+)
+def test_a_problem_of_a_schema_has_the_file_and_the_path_inside(schema: str, line: int, path: str, piece: str, check: Check) -> None:
+    Path("bad.avsc").write_text(schema)
+    [problem] = check(RIGHT.replace("item.avsc", "bad.avsc"))
+    assert (problem.code, problem.place.file, problem.place.line, problem.place.key) == ("schema", "bad.avsc", line, path)
+    assert piece in str(problem)
+
+
+@pytest.mark.parametrize(
+    "section", ["auth: {type: bearer, token: [hunter2]}", "auth: {type: hunter2}", "headers: {A: [hunter2]}", "auth: {type: basic, username: {nv: hunter2}}"]
+)
+def test_a_secret_is_never_shown(section: str, check: Check) -> None:
+    problems = check(source(section))
+    assert problems and not any("hunter2" in str(each) for each in problems)
+
+
+def test_a_problem_in_defaults_is_said_once_at_its_place(check: Check) -> None:
+    text = RIGHT.replace("pipelines:", "defaults: {sink: {codec: lz4, rol: {}}}\npipelines:") + RIGHT.partition("pipelines:\n")[2].replace("items:", "more:")
+    assert [(each.place.line, each.place.key) for each in check(text)] == [(3, "defaults.sink.codec"), (3, "defaults.sink.rol")]
+
+
+def test_a_single_problem_is_an_error_with_place_and_remedy(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\npipelines: {}\n")
+    with pytest.raises(ConfigProblems) as raised:
+        load_settings([tmp_path / "a.yaml"])
+    assert raised.value.where == f"{tmp_path}/a.yaml:2: pipelines"
+    assert raised.value.exit == 78
+
+
+def test_a_missing_file_and_a_directory_are_problems_of_their_own(tmp_path: Path) -> None:
+    problems = inspect_settings([tmp_path / "no.yaml", tmp_path]).problems
+    assert [(each.code, each.place.file) for each in problems] == [("file", str(tmp_path / "no.yaml")), ("file", str(tmp_path))]
+
+
+# -- hostile input: an answer, never a traceback ------------------------------------------------------------------
+
+_KEYS = ["version", "pipelines", "items", "source", "url", "auth", "type", "pagination", "from", "schema", "sink", "path", "incremental", "stop", "when", "origins", "origin",
+         "defaults", "transforms", "mask", "key", "on_status", "404", "x-a", "partitions", "headers", "roll", "limits", "tls", "state", "registry"]  # fmt: skip
+_LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([*_KEYS, "cursor", "bearer", "5s", "{partition.a}", "{mark}", ""]),
+)
+_TREES = st.recursive(_LEAVES, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(_KEYS), inner, max_size=5)), max_leaves=25)
+
+
+@given(first=_TREES, second=_TREES)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_tree_is_answered_with_problems(first: object, second: object, tmp_path: Path) -> None:
+    one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    one.write_text(json.dumps({"version": 1, "pipelines": {"items": first}, "origins": second}))
+    two.write_text(json.dumps(second))
+    problems, _ = examine([one, two])
+    assert problems and all(each.found and each.code for each in problems)
+
+
+@given(rng=st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_to_the_text_is_answered(rng: random.Random, tmp_path: Path) -> None:
+    text = bytearray(source("auth: {type: bearer, token: {env: HOME}}, pagination: {type: page, param: p}").encode())
+    for _ in range(rng.randrange(1, 6)):
+        at = rng.randrange(len(text))
+        text[at : at + rng.randrange(0, 3)] = bytes(rng.choices(b"\x00\t\n {}[]:,&*!|>'\"%@`-#\xffa0", k=rng.randrange(0, 3)))
+    file = tmp_path / "a.yaml"
+    file.write_bytes(text)
+    examine([file])
