@@ -57,7 +57,6 @@ class Supervisor:
 
     def __init__(self, pipelines: Sequence[Pipeline], clock: Clock, emit: Emit, *, once: bool, patience_s: float = 600.0) -> None:
         self.pipelines = tuple(pipelines)
-        self.paused: dict[str, str] = {}
         self._clock, self._emit, self._once, self._patience_s = clock, emit, once, patience_s
         self._state: dict[str, str] = {pipeline.name: "starting" for pipeline in pipelines}
 

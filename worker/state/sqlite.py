@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.digest import chained, commit_document
-from worker.core.errors import ConfigError, Fenced, StateError
+from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError, WorkerError
 from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
 from worker.runtime import fs
 
@@ -146,7 +146,7 @@ class SqliteCommitLog:
                 if fenced:
                     raise Fenced(fenced)
                 self._insert(db, commit)
-        except StateError:
+        except (StateError, SinkUnavailable):
             if not self._committed(commit.id):
                 raise
 
@@ -265,7 +265,12 @@ def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str
         )
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> StateError:
+_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL:  # the low byte is the primary result code
+        return SinkUnavailable(f"{path}: {error}", remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself")
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return StateError(f"{path} is locked by another program", remedy="close what has it open")
     if isinstance(error, sqlite3.OperationalError):
