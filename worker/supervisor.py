@@ -49,6 +49,7 @@ class _History:
     bugs: list[float]
     lost_durability: int = 0
     pauses: int = 0
+    commits: int = 0
     unwritable_since: float | None = None
 
 
@@ -105,6 +106,8 @@ class Supervisor:
         if isinstance(cause, Fenced):
             wait_s = 0.0 if set(pipeline.fenced) < set(pipeline.spec.partitions) else None
         elif isinstance(cause, SinkUnavailable):
+            if pipeline.totals.commits != history.commits:  # it could be written in between
+                history.commits, history.pauses, history.unwritable_since = pipeline.totals.commits, 0, None
             history.unwritable_since = history.unwritable_since or now
             history.pauses += 1
             if not self._once or now - history.unwritable_since < self._patience_s:

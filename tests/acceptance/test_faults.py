@@ -124,7 +124,7 @@ async def test_a_full_output_pauses_and_resumes_by_itself_when_space_returns(tmp
 @needs_root
 async def test_a_full_state_commits_nothing_and_resumes(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    with small_disk(state, "200k"):
+    with small_disk(state, "2m"):
         filler = state / "filler"
         async with Replica(records(), Shape(style="cursor", cap=100)) as replica:
             config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 100}})
