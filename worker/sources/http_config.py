@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, field_validator, model_validator
@@ -24,6 +26,7 @@ Path_ = tuple[str | int, ...]
 
 URL_PATTERN: Final = r"^https?://[^/?#\s]+"
 MARK: Final = "{mark}"
+MAX_PARTITIONS: Final = 100_000
 _PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")  # where a mark may go
 _PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -50,6 +53,19 @@ def _header_value(value: str) -> str:
     return value
 
 
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise ValueError(f"no URL: {error}") from error
+    if not usable:
+        raise ValueError("no URL: a host is needed, and a port from 1 to 65535 if there is one")
+    if "{" in parts.netloc:
+        raise ValueError("placeholders stand behind the host only: limits and credentials belong to one origin; write one pipeline a host")
+    return value
+
+
 def _dotted(value: str) -> str:
     if not all(value.split(".")):
         raise ValueError("a write path is plain keys with dots between them")
@@ -59,7 +75,7 @@ def _dotted(value: str) -> str:
 JmesPath = Annotated[str, BeforeValidator(_jmespath)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
-Url = Annotated[str, Field(pattern=URL_PATTERN)]
+Url = Annotated[str, Field(pattern=URL_PATTERN), AfterValidator(_url)]
 Scalar = str | Whole | Number | Flag
 
 
@@ -389,7 +405,9 @@ class HttpConfig(Model):
     """A source that is polled page by page."""
 
     type: Literal["http"] = Field("http", description="kind of source")
-    url: str = Field("", pattern=URL_PATTERN, validate_default=False, description="URL of the first page, without what changes: https://host/path")
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        "", pattern=URL_PATTERN, validate_default=False, description="URL of the first page, without what changes: https://host/path"
+    )
     origin: str | None = Field(None, description="instead of url: one of the origins, with path")
     path: str | None = Field(None, pattern=r"^/", description="begins with /; is added to the url of the origin")
     method: Literal["GET", "POST"] = Field("GET", description="POST needs `idempotent: true` to be retried")
@@ -437,6 +455,8 @@ class HttpConfig(Model):
                 wrong.add((name,), f"{name} has no values, at least one is needed")
             elif len(set(map(str, values))) != len(values):
                 wrong.add((name,), f"{name} has a value twice, partitions are distinct")
+        if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
+            wrong.add((), f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines")
         wrong.check()
         return value
 
