@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "verify": ("worker.cli.verify", "Compare published files with the commit log."),
     "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),
     "state": ("worker.cli.state", "Show or reset how far pipelines have come."),
+    "dlq": ("worker.cli.dlq", "Look at dead letters, replay or delete them."),
     "demo": ("worker.cli.demo", "Run the built-in example against a local server."),
 }
 

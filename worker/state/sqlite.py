@@ -223,6 +223,11 @@ class SqliteCommitLog:
         """The files of a commit."""
         return [StagedFile(**row) for row in self._rows(f"SELECT {_FILE_COLUMNS} FROM files WHERE pipeline = ? AND seq = ? ORDER BY number", pipeline, seq)]
 
+    def letter_commits(self, pipeline: str, from_seq: int) -> list[int]:
+        """Numbers of the commits from `from_seq` on that have dead letters, in order."""
+        rows = self._rows("SELECT DISTINCT seq FROM files WHERE pipeline = ? AND seq >= ? AND kind = 'dead_letters' ORDER BY seq", pipeline, from_seq)
+        return [row["seq"] for row in rows]
+
     def accepted_lineages(self, pipeline: str) -> tuple[str, ...]:
         """Older lineages whose files may stay in the output root."""
         rows = self._rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)

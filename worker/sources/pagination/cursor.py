@@ -29,8 +29,8 @@ class Token:
 
     def __init__(self, source: TokenLocator, target: Target, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats
-        self.body_paths = (source.body,) if source.body is not None else ()
-        self.last_paths = (source.last_record,) if source.last_record is not None else ()
+        self.body_paths: tuple[str, ...] = (source.body,) if source.body is not None else ()
+        self.last_paths: tuple[str, ...] = (source.last_record,) if source.last_record is not None else ()
 
     def first(self) -> Json:
         return None

@@ -1,0 +1,128 @@
+"""The pure parts of a pipeline, compiled: everything that `check` can look at without touching anything."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from worker.build.secrets import reading
+from worker.core import delivery
+from worker.core.errors import ConfigError
+from worker.core.flow import Flow
+from worker.core.ports import Pages, Pagination
+from worker.core.routes import route_parts
+from worker.formats.json import JsonPages, JsonSpec
+from worker.formats.ndjson import NdjsonPages
+from worker.formats.records import RecordSpec
+from worker.registry import PAGINATION, component
+from worker.schema import CompiledPlan, Schema, compile_plan, parse_schema
+from worker.schema.canonical import fingerprint
+from worker.schema.codegen import EncoderSource
+from worker.schema.plan import field_infos
+from worker.settings import PipelineSettings
+from worker.sources.http_config import HttpConfig
+from worker.transforms import mask, python
+from worker.transforms.json_rows import JsonRows
+from worker.transforms.steps import compile_steps
+
+ONLY_PARTITION: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The pure parts of a pipeline: everything that `check` can look at without touching anything."""
+
+    name: str
+    config: PipelineSettings
+    style: Pagination
+    plan: CompiledPlan
+    output: Schema
+    pages: Pages
+    flow: Flow
+    partitions: dict[str, dict[str, str]]
+    delivery: str
+    completeness: str
+
+    @classmethod
+    def of(cls, name: str, config: PipelineSettings) -> Parts:
+        """Compiles a pipeline. Raises ConfigError."""
+        source = config.source
+        style = component(PAGINATION, "pagination type", source.pagination.type).build(source.pagination)
+        spec = _json_spec(source, style)
+        plan = _plan(config, spec.record)
+        output = plan.schema if config.output_schema is None else _schema(config.output_schema)
+        sink = config.sink
+        route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+        encoder = EncoderSource(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
+        shape = compile_steps(plan, steps_of(config), output, encoder, route, fill=config.validation.missing_fields == "fill")
+        grouped = source.incremental is None and source.schedule is not None
+        order = source.incremental.order if source.incremental else None
+        complete = delivery.completeness(source.pagination.type, order, total=source.pagination.total is not None, stable=source.stable)
+        delivers = delivery.delivery()
+        delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
+        delivery.require("completeness", config.require_completeness, complete, delivery.COMPLETENESS)
+        pages = JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
+        return cls(name, config, style, plan, output, pages, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete)
+
+
+def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:
+    """The transforms of a pipeline as (verb, config of the verb)."""
+    steps: list[tuple[str, Any]] = []
+    for step in config.transforms:
+        verb, value = step.verb, step.value
+        if verb == "mask":
+            value = mask.Config(value.fields, value.method, None if value.key is None else reading(value.key, {}))
+        elif verb == "python":
+            value = python.Config(value.function, value.values)
+        steps.append((verb, value))
+    return steps
+
+
+def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
+    total = source.pagination.total
+    body_paths = [*style.body_paths, *(total.body_paths if total is not None else ())]
+    if source.stop.when is not None:
+        body_paths.append(source.stop.when.path)
+    body_paths += (rule.when.path for rule in source.on_body)
+    return JsonSpec(
+        records=source.records,
+        missing_is_empty=source.records_missing == "empty",
+        body_paths=tuple(dict.fromkeys(body_paths)),
+        record=RecordSpec(
+            last_paths=style.last_paths,
+            value_path=source.incremental.field if source.incremental else None,
+            key_paths=source.key if source.incremental is not None or total is not None else (),
+            identify=source.incremental is not None,
+            record_bytes=source.limits.record,
+        ),
+    )
+
+
+def _schema(path: Path) -> Schema:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"schema {path} cannot be read: {error.strerror}", remedy="the path is relative to the config file") from error
+    try:
+        return parse_schema(text)
+    except ConfigError as error:
+        error.where = f"{path}: {error.where}" if error.where else str(path)
+        raise
+
+
+def _plan(config: PipelineSettings, spec: RecordSpec) -> CompiledPlan:
+    rules = config.validation
+    return compile_plan(
+        _schema(config.schema_), unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names()
+    )
+
+
+def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
+    """Name -> values of every partition; one called `default` without any."""
+    if not source.partitions:
+        return {ONLY_PARTITION: {}}
+    names = list(source.partitions)
+    combinations = itertools.product(*(map(str, source.partitions[name]) for name in names))
+    return {",".join(f"{name}={value}" for name, value in zip(names, values, strict=True)): dict(zip(names, values, strict=True)) for values in combinations}

@@ -1,0 +1,196 @@
+"""Running parts: client, guard, log and sinks round the pure parts of a pipeline."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from worker import __version__
+from worker.build.parts import Parts
+from worker.build.secrets import auth_of, check_secrets, tls_of
+from worker.core.breaker import Breaker, BreakerSpec
+from worker.core.events import Emit
+from worker.core.gate import Gate
+from worker.core.mark import MarkFormat
+from worker.core.model import Facts
+from worker.core.planner import IncrementalSpec, PlanSpec, StopSpec
+from worker.core.ports import Clock
+from worker.core.roll import RollSpec
+from worker.formats.avro import AvroEncoder
+from worker.formats.ndjson import NdjsonEncoder
+from worker.http.body import BodyLimits
+from worker.http.client import HttpClient, Timeouts
+from worker.pipeline import Pipeline, PipelineSpec
+from worker.runtime.fetch import Attempt
+from worker.runtime.guard import Guard, RetrySpec
+from worker.settings import Settings
+from worker.sinks.dead_letters import dead_letter_line
+from worker.sinks.files import FilesSink, SinkLimits
+from worker.sources.dead_letters import REPLAY_PLAN, REPLAYED, DeadLetters
+from worker.sources.http import HttpSource, stop_when, stripper
+from worker.sources.pagination.common import as_count
+from worker.state.sqlite import SqliteCommitLog
+
+STATE_FILE: Final = "state.db"
+
+
+async def http_source(stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit) -> HttpSource:
+    """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
+    source = parts.config.source
+    for values in parts.partitions.values():
+        check_secrets(source, values)
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(source.url))
+    breaker = source.breaker
+    retry = source.retry
+    guard = Guard(
+        RetrySpec(retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after),
+        Breaker(BreakerSpec(breaker.failure_rate, breaker.min_calls, breaker.window, breaker.open_for, breaker.permits)),
+        Gate(source.rate_limit.requests, source.rate_limit.per) if source.rate_limit else Gate(),
+        clock,
+        emit,
+        target=origin,
+        retries=source.may_repeat,
+    )
+    state = settings.state.path.absolute()
+    client = await stack.enter_async_context(
+        HttpClient(
+            origin,
+            user_agent=f"worker/{__version__}",
+            timeouts=Timeouts(source.timeout.connect, source.timeout.read, source.timeout.total),
+            limits=BodyLimits(source.limits.wire, source.limits.body, source.limits.ratio),
+            connections=source.concurrency,
+            spool=state / "spool",
+            tls=tls_of(source.tls),
+            allowed_origins=source.allowed_origins,
+            hash_bodies=parts.style.numbered or getattr(source.pagination, "repeat", "fail") == "allow",
+        )
+    )
+    return HttpSource(
+        source,
+        pipeline=parts.name,
+        partitions=parts.partitions,
+        client=client,
+        auth=lambda values: auth_of(source, values),
+        pages=parts.pages,
+        guard=guard,
+        clock=clock,
+        emit=emit,
+    )
+
+
+async def http_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, once: bool, clock: Clock, emit: Emit) -> Pipeline:
+    """A pipeline that polls its source."""
+    attempt = await http_source(stack, settings, parts, clock=clock, emit=emit)
+    spec = _spec(settings, parts, attempt, tuple(parts.partitions), _plan_spec(parts, once=once), once=once)
+    return Pipeline(spec, opened_log(stack, settings), clock, emit)
+
+
+def replay_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit) -> Pipeline:
+    """A pipeline that reads its own dead letters instead of its source, and commits what they make now as any other records."""
+    log = opened_log(stack, settings)
+    letters = open_log(settings, read_only=True)  # a connection of its own: it is read on the loop while the log is written elsewhere
+    stack.callback(letters.close)
+    source = DeadLetters(parts.name, letters, parts.plan, record_bytes=parts.config.source.limits.record)
+    spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
+    return Pipeline(spec, log, clock, emit)
+
+
+def opened_log(stack: AsyncExitStack, settings: Settings) -> SqliteCommitLog:
+    """The commit log, open until the stack closes."""
+    log = open_log(settings, read_only=False)
+    stack.callback(log.close)
+    return log
+
+
+def open_log(settings: Settings, *, read_only: bool) -> SqliteCommitLog:
+    """The commit log of a config."""
+    return SqliteCommitLog(settings.state.path.absolute() / STATE_FILE, read_only=read_only)
+
+
+def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
+    """(records, dead letters) of a pipeline."""
+    config = settings.pipelines[pipeline]
+    dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
+    return config.sink.path.absolute(), dead.absolute()
+
+
+def _spec(settings: Settings, parts: Parts, attempt: Attempt, partitions: tuple[str, ...], plan: PlanSpec, *, once: bool) -> PipelineSpec:
+    config = parts.config
+    return PipelineSpec(
+        name=parts.name,
+        partitions=partitions,
+        fingerprint=config.meaning(),
+        plan=plan,
+        flow=parts.flow,
+        attempt=attempt,
+        sinks=sinks_of(settings, parts),
+        dead_letter=dead_letter_line,
+        schema_fingerprint=parts.plan.fingerprint,
+        roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
+        channel_bytes=config.channel_bytes,
+        concurrency=config.source.concurrency,
+        once=once,
+        patience_s=config.source.retry.deadline,
+    )
+
+
+def _plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
+    source = parts.config.source
+    stop, incremental, schedule = source.stop, source.incremental, source.schedule
+    total = source.pagination.total
+    random_source = random.Random()
+
+    def read_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
+        return None if total is None else as_count(total.read(facts, headers), "pagination.total")
+
+    mark = None
+    if incremental is not None:
+        form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
+        form.parser()
+        mark = IncrementalSpec(incremental.field, form, incremental.initial, incremental.overlap, incremental.order)
+    auth = auth_of(source, {})
+    return PlanSpec(
+        style=parts.style,
+        stop=StopSpec(stop.empty_page, stop.short_page or None, stop.max_pages, stop_when(stop.when) if stop.when else (lambda facts: False)),
+        incremental=mark,
+        total=read_total,
+        counts_distinct=total is not None and bool(source.key),
+        every_s=schedule.every if schedule else None,
+        jitter=(lambda: random_source.uniform(0, schedule.jitter)) if schedule else (lambda: 0.0),
+        once=once,
+        depth=source.concurrency,
+        boundary_cap=source.boundary_cap,
+        strip=stripper(auth.secret_params if auth else ()),
+    )
+
+
+def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
+    config = parts.config.sink
+    records, dead = output_roots(settings, parts.name)
+
+    def build(lineage: str, seq: int) -> tuple[FilesSink, FilesSink]:
+        def encoder(fingerprint: str, at: int, group: int | None) -> AvroEncoder | NdjsonEncoder:
+            if config.format == "ndjson":
+                return NdjsonEncoder(config.codec)
+            metadata = {"worker.pipeline": parts.name, "worker.lineage": lineage, "worker.seq": str(at), "worker.fingerprint": fingerprint}
+            if group is not None:
+                metadata["worker.pass"] = str(group)
+            return AvroEncoder(parts.output.source, config.codec, metadata)
+
+        return (
+            FilesSink(
+                records,
+                parts.name,
+                lineage,
+                seq,
+                encoder,
+                limits=SinkLimits(config.max_open_files, config.roll.bytes, commit_files=config.max_files_per_commit),
+            ),
+            FilesSink(dead, parts.name, lineage, seq, lambda *_: NdjsonEncoder(), kind="dead_letters", mode=0o600),
+        )
+
+    return build
