@@ -1,17 +1,12 @@
-"""The circuit breaker and the gate: properties over any sequence of calls."""
+"""The circuit breaker: properties over any sequence of calls."""
 
 from __future__ import annotations
 
-from email.utils import formatdate
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from worker.core.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, BreakerSpec, Permit
-from worker.core.gate import Gate
-from worker.core.retry_after import parse_retry_after
 
 SPEC = BreakerSpec(failure_rate=0.5, min_calls=4, window_s=10.0, open_for_s=5.0, permits=2, longest_open_s=40.0)
 
@@ -121,63 +116,48 @@ def test_slow_calls_count_as_failures() -> None:
     assert breaker.state == OPEN
 
 
-@given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.integers(1, 5), st.floats(0.5, 5))
-def test_a_rate_limit_holds_in_every_window(waits: list[float], requests: int, per_s: float) -> None:
-    gate, now, passed = Gate(requests, per_s), 0.0, list[float]()
-    for wait in waits:
+@given(st.lists(st.tuples(st.floats(0, 4), st.booleans()), max_size=80), st.integers(1, 8))
+def test_it_opens_exactly_when_the_window_says_so(calls: list[tuple[float, bool]], most: int) -> None:
+    """Against the definition, counted anew for each call."""
+    spec = BreakerSpec(failure_rate=0.5, min_calls=3, window_s=10.0, window_calls=most)
+    breaker, now, seen = Breaker(spec), 0.0, list[tuple[float, bool]]()
+    for wait, ok in calls:
         now += wait
-        until = gate.acquire(now)
-        if until is None:
-            passed.append(now)
-        else:
-            assert until > now
-    for start in passed:
-        inside = sum(start <= each < start + per_s for each in passed)
-        assert inside <= 2 * requests  # a full bucket, and what flows in meanwhile
+        permit = breaker.acquire(now)
+        assert isinstance(permit, Permit)
+        breaker.record(permit, ok=ok, seconds=0.0, now=now)
+        seen.append((now, ok))
+        counted = [each for at, each in seen[-most:] if at >= now - 10.0]
+        opens = len(counted) >= 3 and counted.count(False) * 2 >= len(counted)
+        assert (breaker.state == OPEN) == opens
+        if opens:
+            return
 
 
-def test_after_a_pause_one_request_goes_ahead() -> None:
-    gate = Gate()
-    assert gate.pause(0.0, 10.0) == 10.0
-    assert gate.acquire(9.0) == 10.0
-    assert gate.acquire(10.0) is None
-    assert gate.acquire(10.0) is not None
-    gate.succeeded()
-    assert gate.acquire(10.0) is None
-    assert gate.acquire(10.0) is None
+def test_a_probe_that_was_not_made_gives_its_place_back() -> None:
+    breaker = Breaker(SPEC)
+    for _ in range(4):
+        fail(breaker, 0.0)
+    permits = [breaker.acquire(5.0) for _ in range(2)]
+    assert not isinstance(breaker.acquire(5.0), Permit)
+    assert isinstance(permits[0], Permit)
+    breaker.release(permits[0])
+    assert isinstance(breaker.acquire(5.0), Permit)
 
 
-def test_pauses_grow_when_the_origin_does_not_say_how_long() -> None:
-    gate = Gate()
-    assert [gate.pause(0.0, None, longest_s=5.0) for _ in range(4)] == [1.0, 2.0, 4.0, 5.0]
-
-
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [
-        ("30", 30.0),
-        ("0", 0.0),
-        ("315360000", 600.0),
-        ("-5", None),
-        ("soon", None),
-        ("", None),
-        ("1e9", None),
-        ("nan", None),
-        ("12abc", None),
-        ("9" * 5000, 600.0),
-    ],
-)
-def test_retry_after_in_seconds(said: str, seconds: float | None) -> None:
-    assert parse_retry_after(said, date=None, max_s=600.0) == seconds
-
-
-def test_retry_after_as_a_date_is_counted_from_the_servers_own_clock() -> None:
-    said, server = formatdate(1_000_090, usegmt=True), formatdate(1_000_000, usegmt=True)
-    assert parse_retry_after(said, date=server, max_s=600.0) == 90.0
-    assert parse_retry_after(server, date=said, max_s=600.0) == 0.0
-
-
-@given(st.text(), st.none() | st.text())
-def test_retry_after_never_raises(said: str, date: str | None) -> None:
-    found = parse_retry_after(said, date=date, max_s=600.0)
-    assert found is None or 0 <= found <= 600.0
+def test_it_closes_after_all_probes_and_starts_over() -> None:
+    breaker = Breaker(SPEC)
+    for _ in range(4):
+        fail(breaker, 0.0)
+    for _ in range(2):
+        assert breaker.state != CLOSED
+        permit = breaker.acquire(5.0)
+        assert isinstance(permit, Permit)
+        breaker.record(permit, ok=True, seconds=0.0, now=5.0)
+    assert breaker.state == CLOSED
+    for _ in range(3):
+        fail(breaker, 6.0)
+    assert breaker.state == CLOSED  # what failed before it opened is forgotten
+    fail(breaker, 6.0)
+    assert breaker.open_until == 6.0 + 5.0  # and so is how often it opened
+    assert repr(breaker) == "<Breaker open calls=0 openings=1>"

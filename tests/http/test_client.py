@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -13,12 +14,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
 from worker.core.errors import BadBody, PermanentError, TransientError, WorkerError
 from worker.core.model import Request
 from worker.http.auth import StaticAuth, api_key, basic, bearer
 from worker.http.body import BodyLimits
-from worker.http.client import HttpClient, Timeouts, TlsError
+from worker.http.client import HttpClient, Timeouts, TlsError, _parsed
 
 Handler = Callable[[web.Request], Any]
 
@@ -205,6 +209,115 @@ async def test_redirects_to_strange_places_are_refused(location: str, tmp_path: 
     async with raw(b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: " + location.encode() + b"\r\n\r\n") as origin:
         with pytest.raises(WorkerError):
             await get(origin, tmp_path)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_a_followed_link_stays_at_the_origin(elsewhere: bool, tmp_path: Path) -> None:
+    reached = []
+
+    async def handler(request: web.Request) -> web.Response:
+        reached.append(request.headers.get("X-Api-Key"))
+        return web.Response()
+
+    async with served(handler) as origin, served(handler) as other:
+        client = HttpClient(origin, user_agent="t", timeouts=Timeouts(1, 1, 3), limits=BodyLimits(), connections=1, spool=tmp_path)
+        request = Request("GET", f"{other if elsewhere else origin}/next?cursor=s3cret", followed=True)
+        async with client:
+            if elsewhere:
+                with pytest.raises(PermanentError, match="the next link leads to") as caught:
+                    await client.fetch(request, api_key("X-Api-Key", "header", lambda: "k3y"))
+                assert "s3cret" not in str(caught.value)
+            else:
+                await client.fetch(request, api_key("X-Api-Key", "header", lambda: "k3y"))
+    assert reached == ([] if elsewhere else ["k3y"])
+
+
+HOSTS = st.sampled_from(
+    ["h.example", "H.EXAMPLE:80", "h.example:99999", "h.example:x", "xn--", "\ud800", "[::1", "u:p@h.example", "@h.example", "other.example", ""]
+)
+
+
+@given(st.one_of(st.text(max_size=30), st.builds("{}//{}{}".format, st.sampled_from(["http:", "https:", "", "ftp:"]), HOSTS, st.text(max_size=8))))
+def test_any_link_is_a_url_of_the_origin_or_refused(link: str) -> None:
+    client = HttpClient("http://h.example", user_agent="t", timeouts=Timeouts(), limits=BodyLimits(), connections=1, spool=Path())
+    for base in (None, URL("http://h.example/items")):
+        try:
+            url = _parsed(link)
+            url = client._checked(url if base is None else base.join(url), "the next link")
+        except PermanentError:
+            continue
+        assert (url.scheme, url.host, url.port, url.user, url.password) == ("http", "h.example", 80, None, None)
+
+
+async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
+    seen = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        if request.path == "/data":
+            raise web.HTTPFound(str(request.url.with_user("mallory").with_password("pw").with_path("/moved")))
+        return web.Response()
+
+    async with served(handler) as origin:
+        await get(origin, tmp_path, auth=bearer(lambda: "k3y"))
+    assert seen == ["Bearer k3y", "Bearer k3y"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\nb", "nul\0", "\ud800"])
+async def test_what_a_server_said_cannot_become_a_second_header(value: str, tmp_path: Path) -> None:
+    async with HttpClient("http://127.0.0.1:1", user_agent="t", timeouts=Timeouts(), limits=BodyLimits(), connections=1, spool=tmp_path) as client:
+        with pytest.raises(PermanentError, match="header X-Cursor"):
+            await client.fetch(Request("GET", "http://127.0.0.1:1/", (), (("X-Cursor", value),)))
+
+
+async def test_credentials_of_each_kind_are_sent_as_they_should(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(
+            [request.headers.get("Authorization"), request.headers.get("Cookie"), request.headers.get("X-Key"), request.rel_url.raw_query_string]
+        )
+
+    kinds = [
+        (basic(lambda: "usér", lambda: "p:w"), ["Basic dXPDqXI6cDp3", None, None, "a=1"]),
+        (bearer(lambda: "t"), ["Bearer t", None, None, "a=1"]),
+        (api_key("X-Key", "header", lambda: "k", "Key "), [None, None, "Key k", "a=1"]),
+        (api_key("sid", "cookie", lambda: "k"), [None, "sid=k", None, "a=1"]),
+        (api_key("key", "query", lambda: "a&b c"), [None, None, None, "a=1&key=a%26b+c"]),
+    ]
+    async with served(handler) as origin:
+        for auth, expected in kinds:
+            answer = await get(origin, tmp_path, "/data?a=1", auth=auth)
+            assert json.loads(bytes(answer.body)) == expected
+            assert answer.url.startswith(f"{origin}/data?a=")
+            assert "key" not in answer.url
+
+
+async def test_secrets_are_read_anew_for_each_request(tmp_path: Path) -> None:
+    keys = iter(["old", "new"])
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers["Authorization"])
+
+    auth = bearer(lambda: next(keys))
+    async with served(handler) as origin:
+        answers = [bytes((await get(origin, tmp_path, auth=auth)).body) for _ in range(2)]
+    assert answers == [b"Bearer old", b"Bearer new"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None:
+    """To repeat it as GET would ask something else, to repeat it as POST might do something twice."""
+    reached = []
+
+    async def handler(request: web.Request) -> web.Response:
+        reached.append(request.path)
+        return web.Response(status=status, headers={"Location": "/other"})
+
+    async with served(handler) as origin:
+        client = HttpClient(origin, user_agent="t", timeouts=Timeouts(1, 1, 3), limits=BodyLimits(), connections=1, spool=tmp_path)
+        async with client:
+            with pytest.raises(PermanentError, match="POST was redirected"):
+                await client.fetch(Request("POST", f"{origin}/data?token=s3cret", (), (), b"{}"))
+    assert reached == ["/data"]
 
 
 async def test_cookies_are_not_kept(tmp_path: Path) -> None:

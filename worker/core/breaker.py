@@ -45,7 +45,8 @@ class Breaker:
         self.state = CLOSED
         self.open_until = 0.0
         self._generation = 0
-        self._calls: deque[tuple[float, bool]] = deque(maxlen=spec.window_calls)
+        self._calls: deque[tuple[float, bool]] = deque()
+        self._failures = 0  # of these calls
         self._probes = self._passed = self._openings = 0
 
     def __repr__(self) -> str:
@@ -77,10 +78,10 @@ class Breaker:
                 self._enter(CLOSED)
             return
         self._calls.append((now, ok))
-        while self._calls and self._calls[0][0] < now - self._spec.window_s:
-            self._calls.popleft()
-        failures = sum(not each for _, each in self._calls)
-        if len(self._calls) >= self._spec.min_calls and failures >= self._spec.failure_rate * len(self._calls):
+        self._failures += not ok
+        while len(self._calls) > self._spec.window_calls or self._calls[0][0] < now - self._spec.window_s:
+            self._failures -= not self._calls.popleft()[1]
+        if len(self._calls) >= self._spec.min_calls and self._failures >= self._spec.failure_rate * len(self._calls):
             self._open(now)
 
     def release(self, permit: Permit) -> None:
@@ -98,3 +99,4 @@ class Breaker:
         self._generation += 1
         self._probes = self._passed = 0
         self._calls.clear()
+        self._failures = 0

@@ -1,12 +1,16 @@
 """The gate of an origin and credential: a rate limit, and the pauses that the origin asks for. Pure.
 
 After a pause one request goes ahead as a probe; the others follow when it has succeeded, so that a storm of 429
-costs one request a window, however many partitions wait.
+costs one request a window, however many partitions wait. Requests that were sent before the pause say nothing about
+the time after it: the rest of a burst neither makes the pause longer nor opens the gate.
 """
 
 from __future__ import annotations
 
-PROBE_PATIENCE_S = 30.0
+from typing import Final
+
+PROBE_PATIENCE_S: Final = 30.0
+_WHOLE: Final = 1.0 - 1e-6  # what is left of a token after rounding: who comes when told is let through
 
 
 class Gate:
@@ -17,7 +21,7 @@ class Gate:
         self._size = max(requests or 1.0, 1.0)
         self._tokens = self._size
         self._at = 0.0
-        self._closed_until = 0.0
+        self._paused_at = self._closed_until = 0.0
         self._probing = False
         self._probe_sent: float | None = None
         self._pauses = 0
@@ -34,25 +38,32 @@ class Gate:
         if self._rate is not None:
             self._tokens = min(self._size, self._tokens + max(now - self._at, 0.0) * self._rate)
             self._at = now
-            if self._tokens < 1.0:
+            if self._tokens < _WHOLE:
                 return now + (1.0 - self._tokens) / self._rate
             self._tokens -= 1.0
         if self._probing:
             self._probe_sent = now
         return None
 
-    def pause(self, now: float, seconds: float | None, *, longest_s: float = 60.0) -> float:
-        """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when."""
-        self._pauses += 1
+    def pause(self, now: float, seconds: float | None, *, sent_at: float, longest_s: float = 60.0) -> float:
+        """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when.
+
+        `sent_at` is when the request was sent that was answered so.
+        """
+        if sent_at >= self._paused_at or not self._pauses:
+            self._pauses += 1
+            self._paused_at = now
         wait_s = min(2.0 ** min(self._pauses - 1, 10), longest_s) if seconds is None else seconds
         self._closed_until = max(self._closed_until, now + wait_s)
         self._probing, self._probe_sent = True, None
         return self._closed_until
 
-    def succeeded(self) -> None:
+    def succeeded(self, sent_at: float) -> None:
         """A request came back well: the gate is open for all."""
-        self._probing, self._probe_sent, self._pauses = False, None, 0
+        if sent_at >= self._paused_at:
+            self._probing, self._probe_sent, self._pauses = False, None, 0
 
-    def released(self) -> None:
+    def released(self, sent_at: float) -> None:
         """A request came back without saying anything about the limit: another one may probe."""
-        self._probe_sent = None
+        if sent_at >= self._paused_at:
+            self._probe_sent = None

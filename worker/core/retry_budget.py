@@ -1,40 +1,73 @@
-"""How many calls may be in retries at once: a share of all calls, and a few in any case (Envoy's retry budget). Pure.
+"""How much of what is sent may be retries: a share of the first attempts of a window, and a few calls in any case. Pure.
 
-Without it, every caller of an origin that fails retries at the same time, and the origin gets a multiple of its usual load
-just when it can bear none.
+Without it every caller of an origin that fails retries at the same time, and the origin gets a multiple of its usual load
+just when it can bear none. A call that is refused is not lost: it is told its turn, and turns are `spacing_s` apart, so that
+however many calls are refused, they come back one by one.
+
+The floor counts calls, not retries (Envoy's model): a few callers, or a single one, retry as if there were no budget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from typing import Final
+
+SLOTS: Final = 10  # the window moves in this many steps
 
 
 class RetryBudget:
-    """At most `share` of the active calls, or `floor` of them, retry at once."""
+    """At most `share` of the first attempts of the last `window_s` seconds again as retries; `floor` calls at once always may.
 
-    def __init__(self, share: float = 0.2, floor: int = 3) -> None:
-        self._share, self._floor = share, floor
-        self.active = self.retrying = 0
+    Args:
+        spacing_s: between the turns of calls that were refused.
+        longest_s: no turn is later than this.
+    """
+
+    def __init__(self, share: float = 0.2, floor: int = 3, *, window_s: float = 10.0, spacing_s: float = 0.5, longest_s: float = 60.0) -> None:
+        self._share, self._floor, self._slot_s = share, floor, window_s / SLOTS
+        self._spacing_s, self._longest_s = spacing_s, longest_s
+        self._slots: deque[tuple[int, list[int]]] = deque()  # number of the slot, [first attempts, retries] in it
+        self._last_turn = 0.0
+        self.firsts = self.retries = 0
+        self.retrying = 0
 
     def __repr__(self) -> str:
-        return f"<RetryBudget retrying={self.retrying} active={self.active}>"
+        return f"<RetryBudget firsts={self.firsts} retries={self.retries} retrying={self.retrying}>"
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Counts a call while it runs."""
-        self.active += 1
-        try:
-            yield
-        finally:
-            self.active -= 1
+    def first(self, now: float) -> None:
+        """A call makes its first attempt."""
+        self._slot(now)[0] += 1
+        self.firsts += 1
 
-    def begin(self) -> bool:
-        """A call that failed wants to retry; True: it may, and calls `end` when it is done."""
-        if self.retrying >= max(self._floor, int(self._share * self.active)):
+    def retry(self, now: float, *, again: bool) -> bool:
+        """A call wants to make another attempt; True: it may. `again`: it was allowed to before. Such a call says `done` when it has ended."""
+        slot = self._slot(now)
+        beyond_floor = self.retrying + (not again) > self._floor
+        if beyond_floor and self.retries + 1 > self._share * self.firsts:
             return False
-        self.retrying += 1
+        self.retrying += not again
+        slot[1] += 1
+        self.retries += 1
         return True
 
-    def end(self) -> None:
+    def done(self) -> None:
+        """A call that retried has ended."""
         self.retrying -= 1
+
+    def turn(self, now: float) -> float:
+        """When a call that was refused may come again."""
+        turn = max(self._last_turn, now) + self._spacing_s
+        if turn > now + self._longest_s:  # more calls than turns: share them out again, but never all to the same one
+            turn = now + self._longest_s / 2
+        self._last_turn = turn
+        return turn
+
+    def _slot(self, now: float) -> list[int]:
+        number = int(now // self._slot_s)
+        while self._slots and self._slots[0][0] <= number - SLOTS:
+            _, (firsts, retries) = self._slots.popleft()
+            self.firsts -= firsts
+            self.retries -= retries
+        if not self._slots or self._slots[-1][0] != number:
+            self._slots.append((number, [0, 0]))
+        return self._slots[-1][1]

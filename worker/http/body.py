@@ -1,7 +1,7 @@
 """Content codings, decoded as a stream that must end properly.
 
 aiohttp returns a truncated gzip body as success. Here the end of the stream and its check sum are demanded, several gzip members
-are read as one, and wire bytes, inflated bytes and their ratio are capped while they come in. Pure.
+are read as one, and wire bytes, inflated bytes of every layer and their ratio are capped while they come in. Pure.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from worker.core.errors import BadBody, PermanentError
 
 PIECE_BYTES: Final = 256 * 1024
 RATIO_FREE_BYTES: Final = 1024 * 1024
+MAX_LAYERS: Final = 3
+FEED_BYTES: Final = 16 * 1024  # what follows a gzip member is copied for each one, so thousands of tiny members must not share one large piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class _Inflate:
         self._ended = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        for at in range(0, len(data), FEED_BYTES):
+            yield from self._feed(data[at : at + FEED_BYTES])
+
+    def _feed(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._ended and not self._gzip:
                 raise BadBody("bytes follow the end of the deflate stream")
@@ -81,30 +87,39 @@ class BodyDecoder:
         if unknown:
             raise BadBody(f"content coding {', '.join(unknown)!r} was not asked for")
         self._layers = [_Inflate("gzip" if "gzip" in name else name) for name in reversed(names) if name != "identity"]
+        if len(self._layers) > MAX_LAYERS:
+            raise BadBody(f"{len(self._layers)} content codings on top of each other, {MAX_LAYERS} are allowed")
         self._limits = limits
-        self.wire_bytes = self.body_bytes = 0
+        self._reached = [0] * (len(self._layers) + 1)  # bytes that went into each layer, and out of the last one
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes received so far."""
+        return self._reached[0]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded pieces of the next bytes. Raises BadBody, BodyTooLarge."""
-        self.wire_bytes += len(data)
-        if self.wire_bytes > self._limits.wire_bytes:
+        if self.wire_bytes + len(data) > self._limits.wire_bytes:
             raise BodyTooLarge(f"more than {self._limits.wire_bytes} bytes on the wire", remedy="ask for smaller pages, or raise source.limits.wire")
         yield from self._through(data, 0)
 
     def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
+        self._count(data, layer)
         if layer == len(self._layers):
-            self._count(data)
             yield data
             return
         for piece in self._layers[layer].feed(data):
             yield from self._through(piece, layer + 1)
 
-    def _count(self, data: bytes) -> None:
-        self.body_bytes += len(data)
-        if self.body_bytes > self._limits.body_bytes:
-            raise BodyTooLarge(f"more than {self._limits.body_bytes} bytes inflated", remedy="ask for smaller pages, or raise source.limits.body")
-        if self.body_bytes > RATIO_FREE_BYTES and self.body_bytes > self.wire_bytes * self._limits.ratio:
-            raise BodyTooLarge(f"inflates more than {self._limits.ratio:g} times", remedy="raise source.limits.ratio if this is no attack")
+    def _count(self, data: bytes, layer: int) -> None:
+        self._reached[layer] += len(data)
+        if layer == 0 and self._layers:
+            return  # the wire has its own cap
+        reached, limits = self._reached[layer], self._limits
+        if reached > limits.body_bytes:
+            raise BodyTooLarge(f"more than {limits.body_bytes} bytes inflated", remedy="ask for smaller pages, or raise source.limits.body")
+        if reached > RATIO_FREE_BYTES and reached > self.wire_bytes * limits.ratio:
+            raise BodyTooLarge(f"inflates more than {limits.ratio:g} times", remedy="raise source.limits.ratio if this is no attack")
 
     def finish(self) -> None:
         """The wire has ended; so must every stream. An empty body needs none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import re
 import ssl
 import tempfile
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ SPOOL_BYTES: Final = 8 * 1024 * 1024
 READ_BYTES: Final = 256 * 1024
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class HttpClient:
                     headers |= await auth.headers()
                     if params := await auth.params():
                         sent = _with_query(url, params)
+                _check_headers(headers)
                 answer = await self._exchange(method, sent, headers, body)
                 if isinstance(answer, Response):
                     return Response(answer.status, answer.headers, answer.body, str(url), answer.digest, answer.wire_bytes)
@@ -175,11 +178,22 @@ class HttpClient:
 
 
 def _parsed(text: str) -> URL:
-    """A URL that the server sent, verbatim."""
+    """A URL that the server sent: verbatim, but for user and password, which would be sent as credentials."""
     try:
-        return URL(text, encoded=True)
+        url = URL(text, encoded=True)
+        if url.is_absolute():
+            str(url.origin()).encode(), url.host, url.port  # these are parsed, and refused, only when they are asked for
+            return url.with_user(None) if url.raw_user is not None or url.raw_password is not None else url
+        return url
     except ValueError as error:
         raise PermanentError("the server sent a link that is no URL", remedy="only URLs of the configured origin are followed") from error
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """What a server says may become a header of the next request; it must not become two."""
+    for name, value in headers.items():
+        if _NO_HEADER.search(value):
+            raise PermanentError(f"the value for header {name} has characters that no header may have", remedy="check where the value comes from")
 
 
 class _Spool:

@@ -1,16 +1,17 @@
 """Deadline -> retry -> retry budget -> breaker -> gate -> attempt, round any awaitable. The only user of tenacity.
 
 A fresh AsyncRetrying a call: one that is shared by tasks loses failures. Only TransientError is retried, by an allow-list,
-so that a cancellation never is. Closed gates and open breakers are not waited for: they raise Deferred.
+so that a cancellation never is. Closed gates, open breakers and a spent retry budget are not waited for: they raise Deferred.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_base
 
 from worker.core.breaker import Breaker, Permit
@@ -33,14 +34,32 @@ class RetrySpec:
     max_retry_after_s: float = 600.0
 
 
-class _StopAt(stop_base):
+class _StopBefore(stop_base):
     """No attempt begins after a time of the injected clock."""
 
     def __init__(self, deadline: float, clock: Clock) -> None:
         self._deadline, self._clock = deadline, clock
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        return self._clock.monotonic() >= self._deadline
+        return self._clock.monotonic() + retry_state.upcoming_sleep >= self._deadline
+
+
+class _StopRefused(stop_base):
+    """No attempt that the budget refuses. One a call; the last of the reasons to stop, so that it is asked only for attempts that would be made."""
+
+    def __init__(self, budget: RetryBudget, clock: Clock) -> None:
+        self._budget, self._clock = budget, clock
+        self.asked = self.retries = self.refused = False
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        self.asked = True
+        self.refused = not self._budget.retry(self._clock.monotonic(), again=self.retries)
+        self.retries |= not self.refused
+        return self.refused
+
+    def done(self) -> None:
+        if self.retries:
+            self._budget.done()
 
 
 class Guard:
@@ -49,7 +68,7 @@ class Guard:
     def __init__(self, retry: RetrySpec, breaker: Breaker, gate: Gate, clock: Clock, emit: Emit, *, target: str = "", retries: bool = True) -> None:
         self._retry, self.breaker, self.gate, self._clock, self._emit = retry, breaker, gate, clock, emit
         self._target, self._retries = target, retries
-        self.budget = RetryBudget()
+        self.budget = RetryBudget(spacing_s=retry.base_s, longest_s=retry.cap_s)
 
     async def call(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool = False, on_retry: OnRetry = lambda *_: None) -> T:
         """The result of `attempt`. Raises Deferred to be called again later, or what the last attempt raised.
@@ -57,72 +76,66 @@ class Guard:
         A speculative call is tried once, and its outcome says nothing to the breaker.
         """
         if speculative or not self._retries:
-            return await self._once(attempt, speculative=speculative)
-
-        retries = False
-        deadline = self._clock.monotonic() + self._retry.deadline_s
-
-        def worth_retrying(error: BaseException) -> bool:
-            """Transient, and not the origin asking for fewer requests; within the budget."""
-            nonlocal retries
-            if not isinstance(error, TransientError) or isinstance(error, RateLimited):
-                return False
-            if not retries:
-                retries = self.budget.begin()
-            return retries
+            return await self._once(attempt, first=True, speculative=speculative)
+        budget = _StopRefused(self.budget, self._clock)
 
         def before_sleep(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            on_retry(state.attempt_number, state.next_action.sleep if state.next_action else 0.0, error)
+            on_retry(state.attempt_number, state.upcoming_sleep, error)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception(worth_retrying),
+            retry=retry_if_exception_type(TransientError),
             wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
-            stop=stop_after_attempt(self._retry.max_attempts) | _StopAt(deadline, self._clock),
+            stop=stop_after_attempt(self._retry.max_attempts) | _StopBefore(self._clock.monotonic() + self._retry.deadline_s, self._clock) | budget,
             sleep=self._clock.sleep,
             before_sleep=before_sleep,
             reraise=True,
         )
 
         async def once() -> T:  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
-            return await self._once(attempt, speculative=False)
+            return await self._once(attempt, first=not budget.asked, speculative=False)
 
-        with self.budget.call():
-            try:
+        try:
+            async with asyncio.timeout(self._retry.deadline_s) as limit:  # an attempt that hangs ends as well
                 return await retrying(once)
-            except TransientError as error:
-                if retries or isinstance(error, RateLimited):
-                    raise
-                raise Deferred(self._clock.monotonic() + self._retry.base_s, f"too many requests of {self._target} are being retried; {error}") from error
-            finally:
-                if retries:
-                    self.budget.end()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TransientError(f"no end after {self._retry.deadline_s:g} s", where=self._target, remedy="see source.retry.deadline") from error
+        except TransientError as error:
+            if not budget.refused:
+                raise
+            raise Deferred(self.budget.turn(self._clock.monotonic()), f"too many requests to {self._target} are being retried; {error}") from error
+        finally:
+            budget.done()
 
-    async def _once(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool) -> T:
+    async def _once(self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool) -> T:
         permit = self._enter()
         started = self._clock.monotonic()
+        if first:
+            self.budget.first(started)
         recorded = False
         try:
             result = await attempt()
         except RateLimited as error:
-            until = self.gate.pause(self._clock.monotonic(), error.retry_after_s, longest_s=self._retry.cap_s)
+            until = self.gate.pause(self._clock.monotonic(), error.retry_after_s, sent_at=started, longest_s=self._retry.cap_s)
             raise Deferred(until, str(error)) from error
         except TransientError as error:
             if not speculative:
                 recorded = True
                 self._record(permit, started, ok=False)
             if error.retry_after_s is not None:
-                until = self.gate.pause(self._clock.monotonic(), error.retry_after_s)
+                until = self.gate.pause(self._clock.monotonic(), error.retry_after_s, sent_at=started)
                 raise Deferred(until, str(error)) from error
             raise
         else:
-            self.gate.succeeded()
+            self.gate.succeeded(started)
             if not speculative:
                 recorded = True
                 self._record(permit, started, ok=True)
             return result
         finally:
-            self.gate.released()
+            self.gate.released(started)
             if not recorded:
                 self.breaker.release(permit)
 
