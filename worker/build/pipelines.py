@@ -38,7 +38,7 @@ from worker.state.sqlite import SqliteCommitLog
 STATE_FILE: Final = "state.db"
 
 
-async def http_source(stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit) -> HttpSource:
+async def http_source(stack: AsyncExitStack, parts: Parts, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:
     """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
     source = parts.config.source
     for values in parts.partitions.values():
@@ -55,7 +55,6 @@ async def http_source(stack: AsyncExitStack, settings: Settings, parts: Parts, *
         target=origin,
         retries=source.may_repeat,
     )
-    state = settings.state.path.absolute()
     client = await stack.enter_async_context(
         HttpClient(
             origin,
@@ -63,7 +62,7 @@ async def http_source(stack: AsyncExitStack, settings: Settings, parts: Parts, *
             timeouts=Timeouts(source.timeout.connect, source.timeout.read, source.timeout.total),
             limits=BodyLimits(source.limits.wire, source.limits.body, source.limits.ratio),
             connections=source.concurrency,
-            spool=state / "spool",
+            spool=spool,
             tls=tls_of(source.tls),
             allowed_origins=source.allowed_origins,
             hash_bodies=parts.style.numbered or getattr(source.pagination, "repeat", "fail") == "allow",
@@ -84,8 +83,8 @@ async def http_source(stack: AsyncExitStack, settings: Settings, parts: Parts, *
 
 async def http_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, once: bool, clock: Clock, emit: Emit) -> Pipeline:
     """A pipeline that polls its source."""
-    attempt = await http_source(stack, settings, parts, clock=clock, emit=emit)
-    spec = _spec(settings, parts, attempt, tuple(parts.partitions), _plan_spec(parts, once=once), once=once)
+    attempt = await http_source(stack, parts, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
+    spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once), once=once)
     return Pipeline(spec, opened_log(stack, settings), clock, emit)
 
 
@@ -138,7 +137,8 @@ def _spec(settings: Settings, parts: Parts, attempt: Attempt, partitions: tuple[
     )
 
 
-def _plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
+def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
+    """What the planners of the partitions have in common."""
     source = parts.config.source
     stop, incremental, schedule = source.stop, source.incremental, source.schedule
     total = source.pagination.total

@@ -14,6 +14,7 @@ from worker.core.errors import Exit, WorkerError
 _COMMANDS: Final = {
     "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
     "check": ("worker.cli.check", "Check a config and say what it promises."),
+    "read": ("worker.cli.read", "Print the first records of a pipeline; write nothing."),
     "schema": ("worker.cli.schema", "Print the JSON Schema of the config."),
     "verify": ("worker.cli.verify", "Compare published files with the commit log."),
     "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),

@@ -21,8 +21,9 @@ _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
 @click.command("check")
 @click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of promises, or of problems with exit code 78.")
-def command(config: tuple[Path, ...], as_json: bool) -> int:
-    """Check CONFIG files; nothing is fetched or written. Exit 78 with every problem and its place."""
+@click.option("--connect", is_flag=True, help="Also make one request for each pipeline and say what came back.")
+def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
+    """Check CONFIG files; nothing is written, and without --connect nothing fetched. Exit 78 with every problem and its place."""
     import orjson
 
     from worker.config.problems import ConfigProblems
@@ -30,15 +31,41 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
     problems, promises = examine(config)
     if problems and not as_json:
         raise ConfigProblems(problems)
+    code = _connect(config, promises) if connect and not problems else Exit.OK
     if as_json:
         click.echo(orjson.dumps([problem.to_json() for problem in problems] if problems else promises))
-        return int(Exit.CONFIG if problems else Exit.OK)
+        return int(Exit.CONFIG if problems else code)
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
         for key, value in each.items():
             click.echo(f"  {key.replace('_', ' ')}: {value}")
-    click.echo("ok")
-    return int(Exit.OK)
+    click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
+    return int(code)
+
+
+def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
+    """One request for each enabled pipeline: what was found, or why not."""
+    import asyncio
+
+    from worker.build.peek import peek
+    from worker.core.errors import WorkerError
+    from worker.settings import load_settings
+
+    settings, code = load_settings(paths), Exit.OK
+    for promise in promises:
+        if not promise["enabled"]:
+            continue
+        try:
+            seen = asyncio.run(peek(settings, promise["pipeline"], records=1, pages=1))
+        except WorkerError as error:
+            promise["connected"], code = str(error), error.exit
+            continue
+        promise["connected"] = f"partition {seen.partition}: {seen.received} records, {len(seen.rejects)} of them rejects, {seen.filtered} filtered"
+        promise["first_reject"] = (
+            "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in seen.rejects[0].errors) if seen.rejects else None
+        )
+        promise["total"], promise["next_position"] = seen.total, seen.position
+    return code
 
 
 def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, Any]]]:

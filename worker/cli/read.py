@@ -1,0 +1,28 @@
+"""`worker read`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+
+@click.command("read")
+@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("pipeline")
+@click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print.")
+def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
+    """Fetch, validate and transform the first records of PIPELINE and print them as JSON lines. Nothing is written, no state is touched."""
+    from worker.build.peek import peek
+    from worker.settings import load_settings
+
+    seen = asyncio.run(peek(load_settings(config), pipeline, records=count))
+    for line in seen.lines[:count]:
+        click.echo(line)
+    for reject in seen.rejects[:count]:
+        errors = "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in reject.errors)
+        click.echo(f"reject: record {reject.index}, {reject.stage} {reject.code}: {errors}", err=True)
+    click.echo(
+        f"{seen.pages} pages of partition {seen.partition}: {seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects", err=True
+    )
