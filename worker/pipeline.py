@@ -25,6 +25,7 @@ from worker.core.flow import Flow, Shaped
 from worker.core.model import Chunk, Claim, Ledger, PartitionEnd, Progress
 from worker.core.planner import PartitionPlanner, PlanSpec
 from worker.core.ports import Clock, CommitLog, Sink
+from worker.core.quality import QualityWatch
 from worker.core.roll import RollSpec, RollState
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
@@ -55,6 +56,8 @@ class PipelineSpec:
     concurrency: int
     once: bool
     patience_s: float
+    max_reject_ratio: float | None = None
+    reject_window: int = 1_000
 
 
 @dataclass(slots=True)
@@ -183,6 +186,7 @@ class Writer:
         self._guards = {name: (claim.epoch, claim.seq) for name, claim in claims.items()}
         self._cursors = {name: claim.cursor for name, claim in claims.items()}
         self._roll = RollState(spec.roll)
+        self._quality = QualityWatch(spec.max_reject_ratio, spec.reject_window)
         self._progress: dict[str, Progress] = {}
         self._ledger = Ledger()
         self._oldest: float | None = None
@@ -228,6 +232,7 @@ class Writer:
     async def _stage(self, part: Shaped) -> None:
         now = self._clock.monotonic()
         self._oldest = now if self._oldest is None else self._oldest
+        self._quality.add(part.ledger.sent + part.ledger.dead_lettered, part.ledger.dead_lettered)
         if part.chunks or part.rejects:
             await self._io(self._put, part)
         self._ledger += part.ledger

@@ -4,6 +4,7 @@
 |-----------------------------------|---------------------------------------------------------------------------|
 | fenced partitions                 | they are given up in this process; the other partitions go on             |
 | output cannot be written now      | the pipeline pauses, then redoes from the commit log; with --once: until its patience ends |
+| too many rejects                  | the pipeline pauses and looks again; with --once it ends (65)              |
 | a failed fsync                    | redone once; the second time the pipeline ends (74)                        |
 | a source that failed (--once)     | the pipeline ends with its error; what was received is committed           |
 | a bug                             | redone within a restart budget, then the pipeline ends (70)                |
@@ -19,12 +20,14 @@ from typing import Final
 from worker.core.errors import DurabilityLost, Exit, Fenced, SinkUnavailable, WorkerError
 from worker.core.events import AttemptFailed, Emit, PipelineEnded
 from worker.core.ports import Clock
+from worker.core.quality import TooManyRejects
 from worker.pipeline import Pipeline, leaves, worst
 
 BUG_RESTARTS: Final = 3
 BUG_WINDOW_S: Final = 600.0
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
+QUALITY_PAUSE_S: Final = 300.0
 
 
 class Bug(WorkerError):
@@ -112,6 +115,8 @@ class Supervisor:
             history.pauses += 1
             if not self._once or now - history.unwritable_since < self._patience_s:
                 wait_s = min(FIRST_PAUSE_S * 2 ** (history.pauses - 1), LONGEST_PAUSE_S)
+        elif isinstance(cause, TooManyRejects):
+            wait_s = None if self._once else QUALITY_PAUSE_S
         elif isinstance(cause, DurabilityLost):
             history.lost_durability += 1
             wait_s = FIRST_PAUSE_S if history.lost_durability < 2 else None

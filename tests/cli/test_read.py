@@ -49,7 +49,7 @@ async def test_check_connect_says_what_came_back_and_where_the_next_page_is(tmp_
 
 
 async def test_check_connect_says_why_not_and_how_it_exits(tmp_path: Path) -> None:
-    async with Replica([], Shape(), lambda seen: Fault("status", status=401)) as replica:
+    async with Replica([], Shape(), lambda number, seen: Fault("status", status=401)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         code, out, _ = await worker("check", str(config), "--connect")
     assert code == 77

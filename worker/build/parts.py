@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ class Parts:
         style = component(PAGINATION, "pagination type", source.pagination.type).build(source.pagination)
         spec = _json_spec(source, style)
         plan = _plan(config, spec.record)
+        spec = replace(spec, record=replace(spec.record, json_names=frozenset(each.json_name for each in plan.schema.root.fields)))
         output = plan.schema if config.output_schema is None else _schema(config.output_schema)
         sink = config.sink
         route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()

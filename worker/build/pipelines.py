@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from worker import __version__
 from worker.build.parts import Parts
-from worker.build.secrets import auth_of, check_secrets, tls_of
+from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
 from worker.core.breaker import Breaker, BreakerSpec
 from worker.core.events import Emit
 from worker.core.gate import Gate
@@ -73,7 +73,7 @@ async def http_source(stack: AsyncExitStack, parts: Parts, *, spool: Path, clock
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=lambda values: auth_of(source, values),
+        auth=await open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
         guard=guard,
         clock=clock,
@@ -134,6 +134,8 @@ def _spec(settings: Settings, parts: Parts, attempt: Attempt, partitions: tuple[
         concurrency=config.source.concurrency,
         once=once,
         patience_s=config.source.retry.deadline,
+        max_reject_ratio=config.dead_letters.max_ratio,
+        reject_window=config.dead_letters.window,
     )
 
 
@@ -152,7 +154,6 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
         form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
         form.parser()
         mark = IncrementalSpec(incremental.field, form, incremental.initial, incremental.overlap, incremental.order)
-    auth = auth_of(source, {})
     return PlanSpec(
         style=parts.style,
         stop=StopSpec(stop.empty_page, stop.short_page or None, stop.max_pages, stop_when(stop.when) if stop.when else (lambda facts: False)),
@@ -164,7 +165,7 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
         once=once,
         depth=source.concurrency,
         boundary_cap=source.boundary_cap,
-        strip=stripper(auth.secret_params if auth else ()),
+        strip=stripper(secret_params(source)),
     )
 
 

@@ -76,9 +76,10 @@ class RateLimited(TransientError):
 
 
 class BadBody(TransientError):
-    """A body that is no valid document of its format."""
+    """A body that is no valid document of its format; `body` is what came, where it is known."""
 
     code = "bad_body"
+    body: bytes | None = None
 
 
 class Deferred(WorkerError):

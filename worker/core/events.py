@@ -155,3 +155,13 @@ class ManyFiles(Event):
     seq: int
     files: int
     remedy: str = "coarsen sink.partition_by or raise sink.roll.age"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldUnknown(Event):
+    """Records have a field that the schema lacks; said once a field and run."""
+
+    level: ClassVar[str] = "warning"
+    pipeline: str
+    field: str
+    kinds: tuple[str, ...]

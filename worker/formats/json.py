@@ -96,13 +96,13 @@ class JsonPages:
                 pass
             else:
                 yield from self._records.add_typed(batch, self._present(fast.records(page), body))
-                return batch.decoded({path: get(page) for path, get in fast.facts.items()})
+                return batch.decoded({path: get(page) for path, get in fast.facts.items()}, self._records.unknown(batch))
         try:
             page = self._raw_decoder.decode(body)
         except msgspec.ValidationError:
             return (yield from self._untyped(body))
         yield from self._records.add_raws(batch, self._present(raw.records(page), body), sized=len(body) > self._spec.record.record_bytes)
-        return batch.decoded({path: get(page) for path, get in raw.facts.items()})
+        return batch.decoded({path: get(page) for path, get in raw.facts.items()}, self._records.unknown(batch))
 
     def _long(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
         split = yield from split_array(body, self._record_keys or ())
@@ -118,7 +118,7 @@ class JsonPages:
         for start, end in split.slices:
             yield
             yield from self._records.add_slice(batch, body, start, end)
-        return batch.decoded({path: get(page) for path, get in envelope.facts.items()})
+        return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
 
     def _present(self, records: Any, body: Any) -> list[Any]:
         """The list of records; null is an empty page, an absent path is not."""
@@ -167,7 +167,7 @@ class JsonPages:
             self._records.add_document(batch, item)
             if number % 200 == 199:
                 yield
-        return batch.decoded({path: reader(path)(document) for path in self._spec.body_paths})
+        return batch.decoded({path: reader(path)(document) for path in self._spec.body_paths}, self._records.unknown(batch))
 
 
 def _without_bom(body: Any) -> Any:

@@ -32,7 +32,7 @@ class NdjsonPages:
             yield
         if batch.rejects and len(batch.rejects) == batch.count and all(reject.code == "no_json" for reject in batch.rejects):
             raise BadBody("no line of the body is JSON")
-        decoded = batch.decoded({})
+        decoded = batch.decoded({}, self._records.unknown(batch))
         facts = decoded.facts
         facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
         return decoded

@@ -16,11 +16,13 @@ import msgspec
 
 from worker.core.json_split import SLICE_RECORDS
 from worker.core.jsonpath import plain_keys, reader
-from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject
+from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import InvalidRecord, Plan, Steps
 
 BATCH: Final = 256  # raw records decoded together
 LEAST_BATCH: Final = 16
+SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
+SAMPLED_RECORDS: Final = 20
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -33,6 +35,7 @@ class RecordSpec:
         value_path: incremental field.   key_paths: identity of a record.
         identify: record identities are needed (by key_paths, else by the bytes of the record).
         record_bytes: a longer record is a reject.
+        json_names: the fields of the schema, to see what it lacks; empty: nobody looks.
     """
 
     last_paths: tuple[str, ...] = ()
@@ -40,6 +43,7 @@ class RecordSpec:
     key_paths: tuple[str, ...] = ()
     identify: bool = False
     record_bytes: int = DEFAULT_RECORD_BYTES
+    json_names: frozenset[str] = frozenset()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -82,9 +86,9 @@ class Batch:
             self._cut = (number, load())
         return bytes(self._cut[1][place - first])
 
-    def decoded(self, body: Mapping[str, Any]) -> Decoded:
+    def decoded(self, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None) -> Decoded:
         """The page, complete."""
-        facts = Facts(self.count, body, self.last, self.values, self.keys)
+        facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
         self._cut = None
         return Decoded(self.records, self.indices if self.rejects else None, self.rejects, facts, self.raw)
 
@@ -99,6 +103,7 @@ class RecordDecoder:
         self._getters = {path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))}
         self._readers = {path: reader(path) for path in spec.paths}
         self.needs_raw = spec.identify and not spec.key_paths
+        self._pages = 0
 
     def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
         """Adds the comma-separated records in a range of a body. Raises msgspec.DecodeError for what is no JSON."""
@@ -197,6 +202,21 @@ class RecordDecoder:
             batch.indices.append(batch.count)
         self._note_document(batch, item, raw)
 
+    def unknown(self, batch: Batch) -> dict[str, Unknown]:
+        """Fields that the schema lacks, in a few records of a page now and then: looking at all would cost as much as decoding them."""
+        self._pages += 1
+        if not self._spec.json_names or not batch.count or (self._pages & (self._pages - 1) and self._pages % SAMPLED_PAGE):
+            return {}
+        found: dict[str, list[Any]] = {}
+        for place in range(0, batch.count, max(batch.count // SAMPLED_RECORDS, 1)):
+            try:
+                document = msgspec.json.decode(batch.raw(place))
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                continue
+            for name in document.keys() - self._spec.json_names if isinstance(document, dict) else ():
+                found.setdefault(name, []).append(document[name])
+        return {name: Unknown(len(values), tuple(sorted({type(value).__name__ for value in values}))) for name, values in found.items()}
+
     def _reject(self, batch: Batch, raw: bytes) -> None:
         try:
             self._plan.one(raw)
@@ -210,7 +230,7 @@ class RecordDecoder:
         batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
         try:
             document = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError):  # deeper than anything that is looked for
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # nothing to be looked for
             document = None
         self._note_document(batch, document, raw)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ from worker.core.digest import chained
 from worker.core.errors import WorkerError
 from worker.core.model import Ledger, StagedFile
 from worker.runtime import fs
-from worker.schema.container import ContainerReader
+from worker.schema.container import ContainerReader, CorruptContainer
 
 
 class ReadableLog(Protocol):
@@ -102,7 +104,7 @@ def _file(report: Report, seq: int, file: StagedFile) -> None:
     report.files += 1
     problems = []
     try:
-        rows = _rows(path, file.kind)
+        rows = _rows(path)
     except WorkerError as error:
         problems.append(f"it is damaged: {error.message}")
         rows = 0
@@ -118,8 +120,13 @@ def _file(report: Report, seq: int, file: StagedFile) -> None:
         report.findings.append(f"{path} (commit {seq}): {'; '.join(problems)}")
 
 
-def _rows(path: Path, kind: str) -> int:
-    with path.open("rb") as file:
-        if kind == "dead_letters":
-            return sum(1 for _ in file)
-        return sum(rows for rows, _ in ContainerReader(file, str(path)).blocks())
+def _rows(path: Path) -> int:
+    """Records of a published file. Raises WorkerError for a damaged one."""
+    if path.suffix == ".avro":
+        with path.open("rb") as file:
+            return sum(rows for rows, _ in ContainerReader(file, str(path)).blocks())
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            return sum(1 for _ in lines)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CorruptContainer(f"the gzip stream is damaged: {error}") from error

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
-from worker.core.errors import AuthError, BadBody, CursorInvalid, PermanentError, RateLimited, RecordsMissing, TransientError, WorkerError
-from worker.core.events import Emit, RequestEnded, RequestRetried
+from worker.core.errors import AuthError, BadBody, CursorInvalid, Deferred, PermanentError, RateLimited, RecordsMissing, TransientError, WorkerError
+from worker.core.events import Emit, FieldUnknown, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
-from worker.core.model import MISSING, Facts, Request
+from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
 from worker.core.planner import Fetch, Reply
 from worker.core.ports import Clock, Pages
 from worker.core.retry_after import parse_retry_after
@@ -27,6 +28,7 @@ from worker.sources.http_config import HttpConfig
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
+MAX_UNKNOWN: Final = 200
 
 # What a status means unless `on_status` says otherwise. 2xx carry a page.
 _BY_STATUS: Final = {
@@ -64,6 +66,7 @@ class HttpSource:
         self._client, self._pages, self._guard, self._clock, self._emit = client, pages, guard, clock, emit
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
+        self.unknown: dict[str, Unknown] = {}
         self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
@@ -73,7 +76,12 @@ class HttpSource:
         def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
             self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, str(error)))
 
-        return await self._guard.call(lambda: self._attempt(partition, fetch, request), speculative=fetch.speculative, on_retry=retried)
+        try:
+            return await self._guard.call(lambda: self._attempt(partition, fetch, request), speculative=fetch.speculative, on_retry=retried)
+        except BadBody as error:
+            if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
+                raise
+            return Reply(_as_reject(error, error.body))
 
     # -- the request ----------------------------------------------------------------------------------------------
 
@@ -139,15 +147,29 @@ class HttpSource:
                     missing.where = missing.where or partition
                     raise
             except BadBody as error:
-                raise BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition) from error
+                bad = BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition)
+                bad.body = bytes(response.body)
+                raise bad from error
             else:
                 facts = decoded.facts
+                self._note_unknown(facts)
                 action = next((do for holds, do in self._rules if holds(lambda path: facts.body.get(path, MISSING))), "")
                 if not action:
                     return Reply(decoded, response.headers)
         elif (stop := self._stops(response)) and not fetch.first:
             return Reply(None, response.headers, stop=stop)
         return self._obey(action, partition, fetch, response)
+
+    def _note_unknown(self, facts: Facts) -> None:
+        """Adds up what the schema lacks; a field is announced when it is first seen."""
+        for name, seen in facts.unknown.items():
+            before = self.unknown.get(name)
+            if before is None:
+                if len(self.unknown) >= MAX_UNKNOWN:
+                    continue
+                self._emit(FieldUnknown(self._pipeline, name[:100], seen.kinds))
+            kinds = seen.kinds if before is None else tuple(sorted({*before.kinds, *seen.kinds}))
+            self.unknown[name] = Unknown(seen.count + (0 if before is None else before.count), kinds)
 
     def _action(self, response: Response) -> str:
         status = response.status
@@ -179,8 +201,8 @@ class HttpSource:
         if action == "retry":
             raise TransientError(said, retry_after_s=self._wait(response), where=where)
         if action == "refresh_auth":
-            if (auth := self._auth[partition]) is not None and auth.renew():
-                raise TransientError(said, where=where)
+            if (auth := self._auth[partition]) is not None and auth.renew(response.credentials):
+                raise Deferred(self._clock.monotonic(), f"{where}: the credentials are renewed after {said}")  # neither a failure nor a retry
             action = "denied"
         if action == "denied":
             raise AuthError(said, where=where, remedy="check source.auth and the rights of its credentials")
@@ -201,6 +223,12 @@ class HttpSource:
         if headers.get("X-RateLimit-Remaining") == "0" and reset.isdigit():
             return min(max(float(reset) - self._clock.time(), 0.0), longest)
         return None
+
+
+def _as_reject(error: BadBody, body: bytes) -> Decoded:
+    """A page that is one dead letter."""
+    reject = Reject(0, "decode", error.code, (FieldError("$", error.message, "a document of the configured format"),), body)
+    return Decoded([], None, [reject], Facts(1, digest=blake2b(body, digest_size=16).digest(), size_bytes=len(body)))
 
 
 def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
