@@ -199,7 +199,6 @@ NOT_BUILT: Final[Mapping[Path_, Any]] = {
     ("source", "incremental", "newest_bound"): _ALWAYS,
     ("source", "limits", "depth"): _ALWAYS,
 }
-NOT_BUILT_AUTH: Final = ("oauth2_client_credentials",)
 SHARED_ORIGIN_LIMITS: Final = False
 """True when pipelines that share an origin share its rate limit and its connections."""
 
@@ -215,10 +214,6 @@ def _not_built(merged: Merged) -> Iterator[Problem]:
                 yield Problem("not_built", merged.place(("pipelines", name, *key)), found, allowed, "take it out")
         if isinstance(_below(pipeline, ("schema",)), dict):
             yield Problem("not_built", merged.place(("pipelines", name, "schema")), "a schema registry is not built in this version", "name a file")
-        kind = _below(pipeline, ("source", "auth", "type"))
-        if kind in NOT_BUILT_AUTH:
-            place = merged.place(("pipelines", name, "source", "auth", "type"))
-            yield Problem("not_built", place, f"auth {kind} is not built in this version", "allowed are basic, bearer, api_key")
         if isinstance(origin := _below(pipeline, ("source", "origin")), str):
             users.setdefault(origin, []).append(name)
     for origin, names in users.items():

@@ -294,13 +294,6 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     ),
     "less than required": (pipeline("require_completeness: proven"), "pipeline", 4, "pipelines.items", ("assumed", "proven")),
     # what is not built
-    "OAuth2": (
-        source("auth: {type: oauth2_client_credentials, token_url: 'https://a/t', client_id: a, client_secret: b}"),
-        "not_built",
-        5,
-        "pipelines.items.source.auth.type",
-        ("not built in this version", "bearer"),
-    ),
     "conditional": (source("conditional: true"), "not_built", 5, "pipelines.items.source.conditional", ("not built in this version",)),
     "a token as mark": (
         source("incremental: {from: {body: delta}, param: since}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 Secret = Callable[[], str]
@@ -20,8 +20,8 @@ class Auth(Protocol):
     async def params(self) -> dict[str, str]:
         """Query parameters to send with each request."""
 
-    def renew(self) -> bool:
-        """The server refused the credentials: True when other ones can be had by asking again."""
+    def renew(self, sent: Mapping[str, str]) -> bool:
+        """The server refused these headers: True when other ones are there, or can be had by asking again."""
 
 
 class StaticAuth:
@@ -36,7 +36,7 @@ class StaticAuth:
     async def params(self) -> dict[str, str]:
         return self._params()
 
-    def renew(self) -> bool:
+    def renew(self, sent: Mapping[str, str]) -> bool:
         return False
 
 

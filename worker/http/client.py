@@ -12,7 +12,7 @@ import re
 import ssl
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -47,14 +47,19 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer. `headers` ignores case; `body` is bytes, or a map of a spooled file; `digest` hashes the decoded body."""
+    """A complete answer.
+
+    `headers` ignores case; `body` is bytes, or a map of a spooled file; `digest` hashes the decoded body;
+    `credentials` are the headers of the Auth that went with the request.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Any
     url: str
     digest: bytes
-    wire_bytes: int = field(default=0)
+    wire_bytes: int = 0
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class TlsError(PermanentError):
@@ -129,15 +134,16 @@ class HttpClient:
         method, body = request.method, request.body
         try:
             for _ in range(MAX_HOPS + 1):
-                headers, sent = dict(request.headers), url
+                headers, sent, credentials = dict(request.headers), url, dict[str, str]()
                 if auth is not None and url.origin() == self._origin:
-                    headers |= await auth.headers()
+                    credentials = await auth.headers()
+                    headers |= credentials
                     if params := await auth.params():
                         sent = _with_query(url, params)
                 _check_headers(headers)
                 answer = await self._exchange(method, sent, headers, body)
                 if isinstance(answer, Response):
-                    return Response(answer.status, answer.headers, answer.body, str(url), answer.digest, answer.wire_bytes)
+                    return replace(answer, url=str(url), credentials=credentials)
                 url = self._checked(url.join(answer), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(f"{method} was redirected to {_shown(url)}", remedy="configure the final URL")

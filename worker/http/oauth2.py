@@ -1,0 +1,186 @@
+"""OAuth 2 client credentials (RFC 6749, 4.4): a token from a token endpoint, asked for once by all who need it.
+
+A token is renewed before it expires, while the old one is still used by the others; when the endpoint is down, the old one serves
+until it expires. Messages never carry the secret or a token, even when the endpoint repeats them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
+
+import msgspec
+
+from worker.core.errors import AuthError, BadBody, PermanentError, TransientError, WorkerError
+from worker.core.model import Request
+from worker.core.ports import Clock
+from worker.core.retry_after import parse_retry_after
+from worker.http.auth import Secret
+from worker.http.client import Response
+
+TRY_AGAIN_S: Final = 10.0
+"""After a failed renewal of a token that is still valid."""
+RENEWALS_APART_S: Final = 30.0
+"""A new token that is refused within this time after a refusal is not renewed again: other tokens would not help."""
+LONGEST_RETRY_AFTER_S: Final = 600.0
+LONGEST_S: Final = 10 * 365 * 86_400.0
+SAID_CHARS: Final = 200
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
+_TRANSIENT: Final = frozenset({408, 425, 429})
+_REFUSED: Final = frozenset({400, 401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """The value of the Authorization header, and until when (monotonic seconds) it is fresh and valid."""
+
+    header: str
+    refresh_at: float
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"<token refresh_at={self.refresh_at:.0f} expires_at={self.expires_at:.0f}>"
+
+
+class ClientCredentials:
+    """An Auth (see worker/http/auth.py) whose header changes.
+
+    Args:
+        fetch: sends a request to the token endpoint: `HttpClient.fetch` of a client of its origin.
+        refresh_before_s: renew a token so long before it expires, but not before half of its life.
+        client_auth: `basic`, or `body` for endpoints that want the secret as a form field.
+    """
+
+    secret_params: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        fetch: Callable[[Request], Awaitable[Response]],
+        clock: Clock,
+        *,
+        token_url: str,
+        client_id: Secret,
+        client_secret: Secret,
+        scope: str = "",
+        refresh_before_s: float = 60.0,
+        client_auth: str = "basic",
+    ) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._token_url, self._client_id, self._client_secret, self._scope = token_url, client_id, client_secret, scope
+        self._refresh_before_s, self._client_auth = refresh_before_s, client_auth
+        self._asking = asyncio.Lock()
+        self._failures = 0
+        self._failure: WorkerError | None = None  # the last one, until a token comes
+        self._token: _Token | None = None
+        self._renewed_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<ClientCredentials {self._where()} {self._token}>"
+
+    async def headers(self) -> dict[str, str]:
+        """Raises AuthError when the endpoint refuses us, TransientError when it may answer later, PermanentError for answers that are none."""
+        return {"Authorization": (await self._current()).header}
+
+    async def params(self) -> dict[str, str]:
+        return {}
+
+    def renew(self, sent: Mapping[str, str]) -> bool:
+        now, token = self._clock.monotonic(), self._token
+        if token is None or sent.get("Authorization") != token.header:
+            return True  # another one is there, or is being asked for
+        if self._renewed_at is not None and now - self._renewed_at < RENEWALS_APART_S:
+            return False
+        self._token, self._renewed_at = None, now
+        return True
+
+    async def _current(self) -> _Token:
+        now, token, failures = self._clock.monotonic(), self._token, self._failures
+        if token is not None and (now < token.refresh_at or (now < token.expires_at and self._asking.locked())):
+            return token
+        async with self._asking:
+            now, token = self._clock.monotonic(), self._token
+            if token is not None and now < token.refresh_at:
+                return token
+            if self._failures != failures and self._failure is not None:
+                raise copy(self._failure) from self._failure  # who waited for an answer has it: not one request each
+            try:
+                fresh = await self._ask(now)
+            except WorkerError as error:
+                if token is None or now >= token.expires_at:
+                    self._token, self._failure, self._failures = None, error, self._failures + 1
+                    raise
+                fresh = replace(token, refresh_at=min(now + TRY_AGAIN_S, token.expires_at))
+            self._token, self._failure = fresh, None
+            return fresh
+
+    async def _ask(self, now: float) -> _Token:
+        client_id, secret = self._client_id(), self._client_secret()
+        form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
+        if self._client_auth == "basic":
+            headers["Authorization"] = f"Basic {basic}"
+        else:
+            form |= {"client_id": client_id, "client_secret": secret}
+        response = await self._fetch(Request("POST", self._token_url, (), tuple(headers.items()), urlencode(form).encode()))
+        document = _document(response)
+        said = _said(document, (secret, quote_plus(secret), basic))
+        self._check_status(response, said)
+        if not isinstance(document, dict):
+            raise BadBody("the token endpoint sent no JSON object", where=self._where())
+        value, kind = document.get("access_token"), document.get("token_type", "Bearer")
+        if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+            raise AuthError(f"the token endpoint sent no access_token{said}", where=self._where(), remedy="check source.auth")
+        if not isinstance(kind, str) or kind.lower() != "bearer":
+            raise PermanentError("the token endpoint sent a token that is no bearer token", where=self._where(), remedy="ask for bearer tokens")
+        life_s = _seconds(document.get("expires_in"))
+        return _Token(f"Bearer {value}", now + life_s - min(self._refresh_before_s, life_s / 2), now + life_s)
+
+    def _check_status(self, response: Response, said: str) -> None:
+        status, where = response.status, self._where()
+        if 200 <= status < 300:
+            return
+        message = f"the token endpoint answered {status}{said}"
+        if status in _REFUSED:
+            raise AuthError(message, where=where, remedy="check client_id, client_secret, scope and client_auth in source.auth")
+        if status >= 500 or status in _TRANSIENT:
+            after = response.headers.get("Retry-After")
+            wait_s = None if after is None else parse_retry_after(after, date=response.headers.get("Date"), max_s=LONGEST_RETRY_AFTER_S)
+            raise TransientError(message, retry_after_s=wait_s, where=where)
+        raise PermanentError(message, where=where, remedy="check source.auth.token_url")
+
+    def _where(self) -> str:
+        return self._token_url.partition("?")[0]
+
+
+def _document(response: Response) -> Any:
+    try:
+        return msgspec.json.decode(bytes(response.body))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _said(document: Any, secrets: tuple[str, ...]) -> str:
+    """`error` and `error_description` of an answer, without secrets that the endpoint repeats."""
+    found = [document.get(name) for name in ("error", "error_description")] if isinstance(document, dict) else []
+    text = ": ".join(each for each in found if isinstance(each, str))
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return f", saying {text[:SAID_CHARS]!r}" if text else ""
+
+
+def _seconds(expires_in: Any) -> float:
+    """A lifetime as endpoints write it; one that says nothing holds until it is refused."""
+    if isinstance(expires_in, str) and re.fullmatch(r"\d{1,10}", expires_in, re.ASCII):
+        expires_in = int(expires_in)
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
+        return LONGEST_S
+    return float(max(1.0, min(expires_in, LONGEST_S)))
