@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint types imports build lock clean
+.PHONY: help run test chaos bench lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ test: $(STAMP) ## all tests but the long ones
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
+
+bench: $(STAMP) ## CPU time a record, interleaved with a careful script
+	$(BIN)/python tests/benchmarks/bench.py
 
 lint: $(STAMP) ## style
 	$(BIN)/python -m ruff check worker tests

@@ -16,11 +16,11 @@ try:
 except ImportError:
     from backports import zstd  # type: ignore[no-redef,unused-ignore]
 
-from worker.core.errors import Exit, WorkerError
+from worker.core.errors import ConfigError, Exit, WorkerError
 
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
-CODECS: Final = ("null", "deflate", "zstandard")
+CODECS: Final = ("null", "deflate", "snappy", "zstandard")
 BLOCK_LIMIT: Final = 64 * 1024 * 1024
 HEADER_LIMIT: Final = 16 * 1024 * 1024
 ROWS_LIMIT: Final = 10_000_000
@@ -87,7 +87,18 @@ def _compress(data: bytes, codec: str) -> bytes:
     if codec == "deflate":
         deflate = zlib.compressobj(wbits=-15)
         return deflate.compress(data) + deflate.flush()
+    if codec == "snappy":
+        return bytes(_snappy().compress_raw(data)) + zlib.crc32(data).to_bytes(4)
     return bytes(_zstd_compressor().compress(data, zstd.ZstdCompressor.FLUSH_FRAME))
+
+
+def _snappy() -> Any:
+    """The snappy codec of an extra. Raises ConfigError when it is not installed."""
+    try:
+        import cramjam
+    except ImportError as error:
+        raise ConfigError("the codec snappy needs the package cramjam", remedy="install worker[snappy], or choose zstandard") from error
+    return cramjam.snappy
 
 
 _local: Final = threading.local()
@@ -128,10 +139,18 @@ class ContainerReader:
                 raise self._corrupt("the sync marker behind the block is wrong")
             yield rows, data
 
+    def _unsnapped(self, data: bytes) -> bytes:
+        plain = bytes(_snappy().decompress_raw(data[:-4]))
+        if zlib.crc32(plain) != int.from_bytes(data[-4:]):
+            raise self._corrupt("the checksum of the block is wrong")
+        return plain
+
     def _inflate(self, data: bytes) -> bytes:
         try:
             if self.codec == "null":
                 return data
+            if self.codec == "snappy":
+                return self._unsnapped(data)
             if self.codec == "deflate":
                 inflate = zlib.decompressobj(wbits=-15)
                 out, done = inflate.decompress(data, BLOCK_LIMIT + 1), inflate.eof and not inflate.unused_data
