@@ -80,6 +80,8 @@ class Pipeline:
         self.totals = Totals()
         self.pool: FetchPool | None = None
         self.fenced: list[str] = []
+        self._progress_at = clock.monotonic()
+        self._waiting: Callable[[], bool] = lambda: False
         self._log, self._clock, self._emit = log, clock, emit
         self._writer: Writer | None = None
 
@@ -137,6 +139,7 @@ class Pipeline:
             emit=self._emit,
         )
         self._say_if_complete(claims)
+        self._waiting = lambda: bool(pages.used_bytes or shaped.used_bytes)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(self.pool, pages, stop), name=f"{self.name}.read")
             group.create_task(self._process(pages, shaped, hurry), name=f"{self.name}.process")
@@ -159,7 +162,12 @@ class Pipeline:
                 await shaped.put(part, part.weight, reserved_bytes=reserved)
                 await asyncio.sleep(0)
             await pages.release(weight)
+            self._progress_at = self._clock.monotonic()
         await shaped.close()
+
+    def stalled_s(self) -> float:
+        """How long data has been waiting without any page having been finished; 0 while nothing waits."""
+        return self._clock.monotonic() - self._progress_at if self._waiting() else 0.0
 
     def _say_if_complete(self, claims: Mapping[str, Claim]) -> None:
         if claims and all(claim.cursor.complete for claim in claims.values()):

@@ -306,3 +306,21 @@ def _misprinted(merged: Merged) -> Iterator[Problem]:
                 for at, each in items:
                     if isinstance(each, int | float) and (text := merged.written(at)) is not None:
                         yield Problem("not_allowed", merged.place(at), f"{text} would be sent as {each}", remedy="write it in quotes")
+
+
+# -- the service manager ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """What systemd tells its service: where to notify, and how often it wants to hear from it (0: never)."""
+
+    notify_socket: str = ""
+    watchdog_s: float = 0.0
+
+
+def service_manager(environ: Mapping[str, str] = os.environ) -> ServiceManager:
+    """Read from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID (sd_watchdog_enabled(3))."""
+    mine = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    microseconds = environ.get("WATCHDOG_USEC", "0")
+    return ServiceManager(environ.get("NOTIFY_SOCKET", ""), int(microseconds) / 1e6 if mine and microseconds.isdigit() else 0.0)

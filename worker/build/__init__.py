@@ -19,7 +19,8 @@ from worker.core.events import Emit, PipelineStarted, RunEnded, RunStarted
 from worker.pipeline import worst
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
-from worker.settings import PipelineSettings, Settings
+from worker.runtime.notify import Notifier, feed_watchdog
+from worker.settings import PipelineSettings, Settings, service_manager
 from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
 from worker.telemetry.admin import admin_server
@@ -124,7 +125,14 @@ async def run_async(settings: Settings, *, once: bool, for_s: float | None = Non
         timers = [asyncio.create_task(_hurry_after(stop, hurry, settings.shutdown.deadline), name="shutdown.deadline")]
         if for_s is not None:
             timers.append(asyncio.create_task(_stop_after(stop, for_s), name="run.for"))
+        manager = service_manager()
+        notifier = Notifier(manager.notify_socket)
+        if manager.watchdog_s:
+            feeding = feed_watchdog(notifier, manager.watchdog_s, lambda: max((each.stalled_s() for each in pipelines), default=0.0))
+            timers.append(asyncio.create_task(feeding, name="watchdog"))
+        timers.append(asyncio.create_task(_say_stopping(stop, notifier), name="notify.stopping"))
         emit(RunStarted(tuple(chosen), __version__))
+        notifier.ready(f"{len(pipelines)} pipelines")
         for each in parts.values():
             emit(PipelineStarted(each.name, each.delivery, each.completeness))
         outcomes = await supervisor.run(stop, hurry)
@@ -172,6 +180,11 @@ async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float
     await stop.wait()
     await asyncio.sleep(seconds)
     hurry.set()
+
+
+async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:
+    await stop.wait()
+    notifier.stopping()
 
 
 async def _stop_after(stop: asyncio.Event, seconds: float) -> None:
