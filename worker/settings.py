@@ -194,9 +194,6 @@ _ALWAYS: Final = object()
 NOT_BUILT: Final[Mapping[Path_, Any]] = {
     # key of a pipeline -> the only value that may be given; a key is taken out here when the runtime obeys it
     ("source", "conditional"): False,
-    ("source", "incremental", "from"): _ALWAYS,
-    ("source", "incremental", "first"): _ALWAYS,
-    ("source", "incremental", "newest_bound"): _ALWAYS,
     ("source", "limits", "depth"): _ALWAYS,
 }
 SHARED_ORIGIN_LIMITS: Final = False

@@ -295,13 +295,6 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "less than required": (pipeline("require_completeness: proven"), "pipeline", 4, "pipelines.items", ("assumed", "proven")),
     # what is not built
     "conditional": (source("conditional: true"), "not_built", 5, "pipelines.items.source.conditional", ("not built in this version",)),
-    "a token as mark": (
-        source("incremental: {from: {body: delta}, param: since}"),
-        "not_built",
-        5,
-        "pipelines.items.source.incremental.from",
-        ("not built in this version",),
-    ),
     "a registry": (
         RIGHT.replace("item.avsc", "{registry: 'https://r', subject: s}"),
         "not_built",

@@ -87,15 +87,18 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
     if source.stop.when is not None:
         body_paths.append(source.stop.when.path)
     body_paths += (rule.when.path for rule in source.on_body)
+    if source.incremental is not None and source.incremental.from_ is not None and source.incremental.from_.body is not None:
+        body_paths.append(source.incremental.from_.body)
+    fielded = source.incremental is not None and bool(source.incremental.field)
     return JsonSpec(
         records=source.records,
         missing_is_empty=source.records_missing == "empty",
         body_paths=tuple(dict.fromkeys(body_paths)),
         record=RecordSpec(
             last_paths=style.last_paths,
-            value_path=source.incremental.field if source.incremental else None,
-            key_paths=source.key if source.incremental is not None or total is not None else (),
-            identify=source.incremental is not None,
+            value_path=source.incremental.field if source.incremental is not None and fielded else None,
+            key_paths=source.key if fielded or total is not None else (),
+            identify=fielded,
             record_bytes=source.limits.record,
         ),
     )

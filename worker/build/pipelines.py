@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -31,7 +32,7 @@ from worker.settings import Settings
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sources.dead_letters import REPLAY_PLAN, REPLAYED, DeadLetters
-from worker.sources.http import HttpSource, stop_when, stripper
+from worker.sources.http import HttpSource, stop_when, stripper, token_reader
 from worker.sources.pagination.common import as_count
 from worker.state.sqlite import SqliteCommitLog
 
@@ -153,7 +154,15 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
     if incremental is not None:
         form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
         form.parser()
-        mark = IncrementalSpec(incremental.field, form, incremental.initial, incremental.overlap, incremental.order)
+        mark = IncrementalSpec(
+            incremental.field,
+            form,
+            incremental.initial,
+            incremental.overlap,
+            incremental.order,
+            token_reader(incremental.from_) if incremental.from_ is not None else None,
+            incremental.newest_bound,
+        )
     return PlanSpec(
         style=parts.style,
         stop=StopSpec(stop.empty_page, stop.short_page or None, stop.max_pages, stop_when(stop.when) if stop.when else (lambda facts: False)),
@@ -165,6 +174,7 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
         once=once,
         depth=source.concurrency,
         boundary_cap=source.boundary_cap,
+        wall=time.time,
         strip=stripper(secret_params(source)),
     )
 

@@ -29,13 +29,20 @@ DEFAULT_FORMAT: Final = MarkFormat()
 
 @dataclass(frozen=True, slots=True)
 class IncrementalSpec:
-    """How a source is read incrementally; `order` is ascending, descending or any."""
+    """How a source is read incrementally; `order` is ascending, descending or any.
+
+    Attributes:
+        token: reads the mark from a response instead of from records; it moves when a pass has ended.
+        newest_bound_s: no pass asks for a bound that is newer than so long ago.
+    """
 
     field: str
     format: MarkFormat = DEFAULT_FORMAT
     initial: Json = None
     overlap_s: float = 0.0
     order: str = "ascending"
+    token: Callable[[Facts, Mapping[str, str]], Json] | None = None
+    newest_bound_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class PlanSpec:
     once: bool = False
     depth: int = 1
     boundary_cap: int = 1_000_000
+    wall: Callable[[], float] = lambda: 0.0  # seconds since 1970, for newest_bound
     strip: Callable[[str], str] = lambda url: url  # takes credentials out of a URL that is going to be stored
 
 
@@ -75,6 +83,7 @@ class Fetch:
     speculative: bool
     first: bool
     generation: int
+    unmarked: bool = False  # the pass began without a mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,7 @@ class PartitionPlanner:
         self._cursor = claim.cursor
         self._boundary: set[BoundaryKey] = set(claim.boundary)
         self._tokens: set[bytes] = set(claim.tokens)
-        self._parse = spec.incremental.format.parser() if spec.incremental else None
+        self._parse = spec.incremental.format.parser() if spec.incremental is not None and spec.incremental.token is None else None
         self._generation = 0
         self._flying: dict[bytes, Fetch] = {}
         self._buffer: dict[bytes, tuple[Fetch, Reply]] = {}
@@ -184,7 +193,7 @@ class PartitionPlanner:
 
     def _launch(self, position: Json, place: dict[str, Any], *, speculative: bool) -> Fetch:
         first = place["pages"] == 0 and not speculative
-        fetch = Fetch(position, self._style.address(position), place["since"], speculative, first, self._generation)
+        fetch = Fetch(position, self._style.address(position), place["since"], speculative, first, self._generation, place.get("unmarked", False))
         self._flying[_key(position)] = fetch
         return fetch
 
@@ -192,7 +201,7 @@ class PartitionPlanner:
         """Where the head of the pass in progress stands, as the cursor keeps it."""
         if self._cursor.position is not None:
             return dict(self._cursor.position)
-        return {"since": self._since(), "at": self._style.first(), "pages": 0, "fresh": False}
+        return {"since": self._since(), "at": self._style.first(), "pages": 0, "fresh": False, "unmarked": self._cursor.mark is None}
 
     def _since(self) -> Json:
         """The lower bound of a new pass as the source wants it; it stays the same for the whole pass."""
@@ -201,13 +210,18 @@ class PartitionPlanner:
             return None
         if self._cursor.mark is None:
             return incremental.initial
+        if incremental.token is not None:
+            return self._cursor.mark
         return incremental.format.text(self._below(self._cursor.mark))
 
     def _below(self, mark: Comparable) -> Comparable:
         incremental = self._spec.incremental
         if isinstance(mark, str) or incremental is None or not incremental.format.is_instant:
             return mark
-        return mark - round(incremental.overlap_s * 1_000_000)
+        bound = mark - round(incremental.overlap_s * 1_000_000)
+        if incremental.newest_bound_s is not None:
+            bound = min(bound, round((self._spec.wall() - incremental.newest_bound_s) * 1_000_000))
+        return bound
 
     # -- what an answer means -------------------------------------------------------------------------------------
 
@@ -223,8 +237,7 @@ class PartitionPlanner:
 
         Only ascending sources have a mark that is true in the middle of a pass; once a pass, or it would go in circles.
         """
-        incremental = self._spec.incremental
-        if incremental is None or incremental.order != "ascending" or self._fell_back or self._cursor.position is None:
+        if not self._moves_with_commits or self._fell_back or self._cursor.position is None:
             return False
         self._fell_back = True
         self._cursor = self._cursor.evolve(position=None, snapshot_mark=None, received=0, total=None)
@@ -283,10 +296,16 @@ class PartitionPlanner:
             raise TotalMismatch(f"the pass ended with {received} of {total} records", where=self.partition, remedy="check pagination and stop rules")
         if ended.startswith("max_pages") and not self._moves_with_commits:
             raise PermanentError(f"more than stop.max_pages = {self._spec.stop.max_pages} pages in a pass", remedy="raise stop.max_pages")
-        snapshot = known.highest if known.highest is not None else self._cursor.snapshot_mark
+        snapshot = (
+            self._token_mark(facts, reply, ended=bool(ended))
+            if self._keeps_token
+            else known.highest
+            if known.highest is not None
+            else self._cursor.snapshot_mark
+        )
         cursor = self._cursor.evolve(received=received, total=total, snapshot_mark=snapshot)
         if self._moves_with_commits or ended:
-            cursor = cursor.evolve(mark=_highest(cursor.mark, snapshot))
+            cursor = cursor.evolve(mark=snapshot if self._keeps_token else _highest(cursor.mark, snapshot))
         pass_end = None
         if ended:
             pass_end = PassEnd(cursor.pass_no, received, ended, self._completeness(total, received))
@@ -295,7 +314,9 @@ class PartitionPlanner:
             position = following.position
             if isinstance(position, dict) and "url" in position:
                 position = {**position, "url": self._spec.strip(position["url"])}
-            cursor = cursor.evolve(position={"since": place["since"], "at": position, "pages": place["pages"] + 1, "fresh": fresh})
+            cursor = cursor.evolve(
+                position={"since": place["since"], "at": position, "pages": place["pages"] + 1, "fresh": fresh, "unmarked": place.get("unmarked", False)}
+            )
         progress = self._remember(cursor, known.keys | new_keys, token, bool(pass_end))
         rejects = [*decoded.rejects, *known.rejects]
         kept, indices = _without(decoded, known.dropped)
@@ -310,7 +331,23 @@ class PartitionPlanner:
 
     @property
     def _moves_with_commits(self) -> bool:
-        return self._spec.incremental is not None and self._spec.incremental.order == "ascending"
+        return self._parse is not None and self._spec.incremental is not None and self._spec.incremental.order == "ascending"
+
+    @property
+    def _keeps_token(self) -> bool:
+        return self._spec.incremental is not None and self._spec.incremental.token is not None
+
+    def _token_mark(self, facts: Facts, reply: Reply, *, ended: bool) -> str | None:
+        """The last token that the responses of the pass named. Without one, the next pass would read everything again."""
+        incremental = self._spec.incremental
+        assert incremental is not None and incremental.token is not None
+        said = incremental.token(facts, reply.headers)
+        found = self._cursor.snapshot_mark if said is MISSING or said in (None, "", False) else str(said)
+        if ended and found is None:
+            raise PermanentError(
+                "the pass ended without a token for the next one", where=self.partition, remedy="check incremental.from: it names what the last page carries"
+            )
+        return None if found is None else str(found)
 
     def _total(self, facts: Facts, reply: Reply) -> tuple[int | None, str]:
         said = self._spec.total(facts, reply.headers)
@@ -361,7 +398,7 @@ class PartitionPlanner:
     def _known(self, decoded: Decoded) -> _Known:
         """Sorts the received records of the page into new, duplicate and without a usable incremental value."""
         incremental = self._spec.incremental
-        known = _Known(fresh=decoded.facts.count > 0 and incremental is None)
+        known = _Known(fresh=decoded.facts.count > 0 and self._parse is None)
         if incremental is None or self._parse is None:
             return known
         ascending = incremental.order == "ascending"

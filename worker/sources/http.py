@@ -24,7 +24,7 @@ from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
 from worker.runtime.guard import Guard
 from worker.runtime.slices import in_slices
-from worker.sources.http_config import HttpConfig
+from worker.sources.http_config import HttpConfig, ResponseToken
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
@@ -97,6 +97,8 @@ class HttpSource:
         headers = {name: fill(value) for name, value in config.headers.items()}
         params = {name: fill(_text(value)) for name, value in config.params.items()}
         body = _filled(config.body, fill) if config.body is not None else None
+        if fetch.unmarked and config.incremental is not None:
+            params |= {name: fill(_text(value)) for name, value in config.incremental.first.items()}
         if (incremental := config.incremental) is not None and fetch.since is not None:
             target = incremental.target
             if target is not None:
@@ -255,6 +257,14 @@ def stop_when(when: Any) -> Callable[[Facts], bool]:
     """`stop.when` as the planner wants it."""
     holds = _condition(when)
     return lambda facts: holds(lambda path: facts.body.get(path, MISSING))
+
+
+def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], Any]:
+    """`incremental.from` as the planner wants it."""
+    if source.header is not None:
+        name = source.header
+        return lambda facts, headers: headers.get(name)
+    return lambda facts, headers: facts.body.get(source.body or "", MISSING)
 
 
 def stripper(names: tuple[str, ...]) -> Callable[[str], str]:

@@ -1,0 +1,111 @@
+"""Incremental sources over several passes, against servers that work like real ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import kit
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from worker.build import run_async
+from worker.settings import load_settings
+
+
+@asynccontextmanager
+async def served(answer: Callable[[dict[str, str]], Any]) -> AsyncIterator[tuple[str, list[dict[str, str]]]]:
+    """(url, queries as they came)."""
+    seen: list[dict[str, str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(dict(request.query))
+        found = answer(seen[-1])
+        return found if isinstance(found, web.Response) else web.json_response(found)
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        yield str(server.make_url("/v1/items")), seen
+    finally:
+        await server.close()
+
+
+async def run(config: Path) -> Any:
+    result = await run_async(load_settings([config]), once=True)
+    return result
+
+
+async def test_a_token_of_the_response_is_kept_across_passes(tmp_path: Path) -> None:
+    """Delta links: pages by skip tokens, and on the last one the token for the next pass."""
+    changes = [kit.item(number, second=number) for number in range(10)]
+
+    def answer(query: dict[str, str]) -> Any:
+        start = int(query.get("skip") or query.get("delta") or 0)
+        part = changes[start : start + 4]
+        if start + 4 < len(changes):
+            return {"items": part, "skip": str(start + 4)}
+        return {"items": part, "delta": str(len(changes))}
+
+    async with served(answer) as (url, seen):
+        source = {
+            "pagination": {"type": "cursor", "from": {"body": "skip"}, "to": {"param": "skip"}},
+            "incremental": {"from": {"body": "delta"}, "to": {"param": "delta"}, "first": {"full": "true"}},
+            "schedule": {"every": "1h"},
+        }
+        config = kit.write_config(tmp_path, url, source=source)
+        assert (await run(config)).exit_code == 0
+        assert kit.lake_ids(tmp_path) == list(range(10))
+        changes.extend(kit.item(number, second=number) for number in range(10, 13))
+        for _ in range(2):
+            assert (await run(config)).exit_code == 0
+    assert kit.lake_ids(tmp_path) == list(range(13))
+    assert seen == [{"full": "true"}, {"full": "true", "skip": "4"}, {"full": "true", "skip": "8"}, {"delta": "10"}, {"delta": "13"}]
+
+
+async def test_a_pass_without_the_promised_token_is_an_error_and_not_a_full_read_again(tmp_path: Path) -> None:
+    async with served(lambda query: {"items": [kit.item(1, second=1)]}) as (url, _):
+        source = {"incremental": {"from": {"header": "X-Delta"}, "to": {"header": "X-Since"}}, "schedule": {"every": "1h"}}
+        config = kit.write_config(tmp_path, url, source=source)
+        result = await run(config)
+    assert result.exit_code == 1
+    assert "without a token" in result.pipelines[0].error
+    assert kit.lake_ids(tmp_path) == []
+
+
+async def test_the_bound_is_never_newer_than_the_source_is_settled(tmp_path: Path) -> None:
+    """A record of the far future moves the mark; the next bound is asked for a minute before now all the same."""
+    records = [kit.item(1, second=1), {**kit.item(2, second=2), "updated_at": "2999-01-01T00:00:00Z"}]
+
+    def answer(query: dict[str, str]) -> Any:
+        return {"items": [record for record in records if record["updated_at"] >= query.get("since", "")]}
+
+    async with served(answer) as (url, seen):
+        source = {"key": ["id"], "incremental": {"field": "updated_at", "param": "since", "newest_bound": "60s"}, "schedule": {"every": "1h"}}
+        config = kit.write_config(tmp_path, url, source=source)
+        for _ in range(3):
+            assert (await run(config)).exit_code == 0
+    assert "since" not in seen[0]
+    assert all(query["since"].startswith("20") for query in seen[1:])
+    assert kit.lake_ids(tmp_path) == [1, 2]
+
+
+async def test_values_below_the_mark_within_the_overlap_are_no_violation_of_the_order(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number * 10) for number in range(20)]
+
+    def answer(query: dict[str, str]) -> Any:
+        return {"items": [record for record in records if record["updated_at"] >= query.get("since", "")]}
+
+    async with served(answer) as (url, seen):
+        source = {"key": ["id"], "incremental": {"field": "updated_at", "param": "since", "overlap": "60s"}, "schedule": {"every": "1h"}}
+        config = kit.write_config(tmp_path, url, source=source)
+        assert (await run(config)).exit_code == 0
+        records.insert(18, {**kit.item(99, second=175)})  # late, but within the overlap
+        for _ in range(2):
+            assert (await run(config)).exit_code == 0
+    assert seen[1]["since"] == "2024-01-01T00:02:10Z"
+    assert kit.lake_ids(tmp_path) == [*range(20), 99]
