@@ -196,12 +196,9 @@ NOT_BUILT: Final[Mapping[Path_, Any]] = {
     ("source", "conditional"): False,
     ("source", "limits", "depth"): _ALWAYS,
 }
-SHARED_ORIGIN_LIMITS: Final = False
-"""True when pipelines that share an origin share its rate limit and its connections."""
 
 
 def _not_built(merged: Merged) -> Iterator[Problem]:
-    users: dict[str, list[str]] = {}
     for name, pipeline in _pipelines(merged):
         for key, fine in NOT_BUILT.items():
             value = _below(pipeline, key)
@@ -211,13 +208,21 @@ def _not_built(merged: Merged) -> Iterator[Problem]:
                 yield Problem("not_built", merged.place(("pipelines", name, *key)), found, allowed, "take it out")
         if isinstance(_below(pipeline, ("schema",)), dict):
             yield Problem("not_built", merged.place(("pipelines", name, "schema")), "a schema registry is not built in this version", "name a file")
-        if isinstance(origin := _below(pipeline, ("source", "origin")), str):
-            users.setdefault(origin, []).append(name)
-    for origin, names in users.items():
-        for limit in ("rate_limit", "concurrency"):
-            if not SHARED_ORIGIN_LIMITS and len(names) > 1 and _below(merged.values, ("origins", origin, limit)) is not _ALWAYS:
-                found = f"{limit} of an origin that pipelines share ({', '.join(names)}) is not built in this version: each would use it up alone"
-                yield Problem("not_built", merged.place(("origins", origin, limit)), found, remedy=f"set {limit} in each source, as its part of the whole")
+
+
+def _conflicting(merged: Merged) -> Iterator[Problem]:
+    """Pipelines that share an origin and a credential share its gate: they cannot have several rate limits."""
+    first: dict[str, tuple[str, Any]] = {}
+    for name, pipeline in _pipelines(merged):
+        url, limit = _below(pipeline, ("source", "url")), _below(pipeline, ("source", "rate_limit"))
+        if not isinstance(url, str):
+            continue
+        key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
+        other, before = first.setdefault(key, (name, limit))
+        if before != limit:
+            place = merged.place(("pipelines", name, "source", "url" if limit is _ALWAYS else "rate_limit"))
+            found = f"pipelines {other} and {name} read from one origin with one credential, but have two rate limits"
+            yield Problem("conflict", place, found, remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin")
 
 
 def _below(values: Any, path: Path_) -> Any:
@@ -280,7 +285,7 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
     found, wrong = problems_of(Settings, merged)
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}  # null stands there now: nothing more to say of it
     wrong = [problem for problem in wrong if problem.place not in unread]
-    every = in_order([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged)], paths)
+    every = in_order([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged), *_conflicting(merged)], paths)
     return Inspection(merged, found if isinstance(found, Settings) and not every else None, every)
 
 

@@ -82,7 +82,9 @@ class Supervisor:
         while True:
             self._state[pipeline.name] = "running"
             try:
-                await pipeline.attempt(stop, hurry)
+                # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task half cancelled, and a later timeout in it
+                # would end as a cancellation
+                await asyncio.create_task(pipeline.attempt(stop, hurry), name=f"{pipeline.name}.attempt")
             except Exception as error:  # the one place that decides what follows any failure
                 verdict = self._verdict(pipeline, error, history)
                 if isinstance(verdict, WorkerError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import kit
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from ruamel.yaml import YAML
 
 from worker.build import run_async
 from worker.settings import load_settings
@@ -36,8 +38,7 @@ async def served(answer: Callable[[dict[str, str]], Any]) -> AsyncIterator[tuple
 
 
 async def run(config: Path) -> Any:
-    result = await run_async(load_settings([config]), once=True)
-    return result
+    return await run_async(load_settings([config]), once=True)
 
 
 async def test_a_token_of_the_response_is_kept_across_passes(tmp_path: Path) -> None:
@@ -109,3 +110,42 @@ async def test_values_below_the_mark_within_the_overlap_are_no_violation_of_the_
             assert (await run(config)).exit_code == 0
     assert seen[1]["since"] == "2024-01-01T00:02:10Z"
     assert kit.lake_ids(tmp_path) == [*range(20), 99]
+
+
+async def test_pipelines_of_one_origin_share_its_rate_limit_and_its_slots(tmp_path: Path) -> None:
+    """Two pipelines of ten pages each; ten requests at once are in the bucket, the others wait for theirs."""
+    flying = most = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        await asyncio.sleep(0.01)
+        flying -= 1
+        page = int(request.query["page"])
+        return web.json_response({"items": [kit.item(page, second=page)] if page < 10 else []})
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    source = {"pagination": {"type": "page", "param": "page"}, "concurrency": 4}
+    config = kit.write_config(tmp_path, "http://unused", source=source)
+    document = YAML(typ="safe").load(config)
+    document["origins"] = {"partner": {"url": str(server.make_url("/")).rstrip("/"), "rate_limit": {"requests": 10, "per": "1s"}, "concurrency": 2}}
+    pipeline = document["pipelines"].pop("items")
+    pipeline["source"] = {key: value for key, value in pipeline["source"].items() if key not in ("url", "concurrency")} | {
+        "origin": "partner",
+        "path": "/v1/items",
+    }
+    for name in ("one", "two"):
+        document["pipelines"][name] = pipeline | {"sink": {"path": str(tmp_path / name)}}
+    with config.open("w") as file:
+        YAML(typ="safe").dump(document, file)
+    started = asyncio.get_running_loop().time()
+    result = await run(config)
+    await server.close()
+    assert result.exit_code == 0, result
+    assert [each.records for each in result.pipelines] == [9, 9]
+    assert asyncio.get_running_loop().time() - started > 0.8, "20 requests at 10 a second"
+    assert most <= 2

@@ -191,10 +191,17 @@ def test_a_wrong_value_of_an_origin_is_said_at_the_origin_and_once(check: Check)
     assert {str(each.place) for each in check(text)} == {"a.yaml:3: origins.example.auth.tokn", "a.yaml:3: origins.example.auth.token"}
 
 
-def test_limits_of_an_origin_that_pipelines_share_are_refused_while_each_would_use_them_alone(check: Check) -> None:
-    text = SHARED.replace("auth:", "rate_limit: {requests: 3}, auth:") + SHARED.partition("pipelines:\n")[2].replace("items:", "more:")
+def test_pipelines_of_one_origin_and_credential_cannot_have_two_rate_limits(check: Check) -> None:
+    text = RIGHT + RIGHT.partition("pipelines:\n")[2].replace("items:", "more:").replace("source:", "source:\n      rate_limit: {requests: 3}")
     [problem] = check(text)
-    assert (problem.code, str(problem.place)) == ("not_built", "a.yaml:3: origins.example.rate_limit") and "items, more" in problem.found
+    assert problem.code == "conflict" and "items and more" in problem.found and problem.place.key == "pipelines.more.source.rate_limit"
+
+
+def test_the_limits_of_an_origin_are_shared(load: Load) -> None:
+    text = SHARED.replace("auth:", "rate_limit: {requests: 3}, concurrency: 2, auth:") + SHARED.partition("pipelines:\n")[2].replace("items:", "more:")
+    settings = load(text)
+    assert {each.source.concurrency for each in settings.pipelines.values()} == {2}
+    assert all(each.source.rate_limit is not None and each.source.rate_limit.requests == 3 for each in settings.pipelines.values())
 
 
 # -- environment --------------------------------------------------------------------------------------------------

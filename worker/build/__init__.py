@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker import __version__
+from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import http_pipeline, open_log, output_roots, replay_pipeline
 from worker.build.secrets import check_secrets
@@ -117,7 +118,8 @@ async def run_async(settings: Settings, *, once: bool, for_s: float | None = Non
         if replay:
             pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
         else:
-            pipelines = [await http_pipeline(stack, settings, each, once=once, clock=clock, emit=emit) for each in parts.values()]
+            origins = Origins(clock, emit)
+            pipelines = [await http_pipeline(stack, settings, each, origins, once=once, clock=clock, emit=emit) for each in parts.values()]
         supervisor = Supervisor(pipelines, clock, emit, once=once)
         listen = settings.admin.listen
         await stack.enter_async_context(admin_server(listen, metrics, lambda: _status(supervisor), lambda: _ready(supervisor)))

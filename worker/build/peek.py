@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from worker.build.origins import Origins
 from worker.build.parts import Parts, steps_of
 from worker.build.pipelines import http_source, plan_spec
 from worker.core.errors import ConfigError, Deferred
@@ -67,7 +68,7 @@ async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 
     planner = PartitionPlanner(plan_spec(parts, once=True), Claim(partition, 0, 0, Cursor()))
     with tempfile.TemporaryDirectory() as spool:
         async with AsyncExitStack() as stack:
-            source = await http_source(stack, parts, spool=Path(spool), clock=clock, emit=lambda event: None)
+            source = await http_source(stack, parts, Origins(clock, lambda event: None), spool=Path(spool), clock=clock, emit=lambda event: None)
             while found.pages < pages and len(found.lines) < records and isinstance(todo := planner.next(clock.monotonic()), Fetch):
                 if todo.speculative:
                     planner.drop(todo)

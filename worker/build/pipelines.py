@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from worker import __version__
+from worker.build.origins import Origins, origin_of
 from worker.build.parts import Parts
 from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
-from worker.core.breaker import Breaker, BreakerSpec
 from worker.core.events import Emit
-from worker.core.gate import Gate
 from worker.core.mark import MarkFormat
 from worker.core.model import Facts
 from worker.core.planner import IncrementalSpec, PlanSpec, StopSpec
@@ -27,7 +25,6 @@ from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Attempt
-from worker.runtime.guard import Guard, RetrySpec
 from worker.settings import Settings
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
@@ -39,26 +36,14 @@ from worker.state.sqlite import SqliteCommitLog
 STATE_FILE: Final = "state.db"
 
 
-async def http_source(stack: AsyncExitStack, parts: Parts, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:
+async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:
     """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
     source = parts.config.source
     for values in parts.partitions.values():
         check_secrets(source, values)
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(source.url))
-    breaker = source.breaker
-    retry = source.retry
-    guard = Guard(
-        RetrySpec(retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after),
-        Breaker(BreakerSpec(breaker.failure_rate, breaker.min_calls, breaker.window, breaker.open_for, breaker.permits)),
-        Gate(source.rate_limit.requests, source.rate_limit.per) if source.rate_limit else Gate(),
-        clock,
-        emit,
-        target=origin,
-        retries=source.may_repeat,
-    )
     client = await stack.enter_async_context(
         HttpClient(
-            origin,
+            origin_of(source.url),
             user_agent=f"worker/{__version__}",
             timeouts=Timeouts(source.timeout.connect, source.timeout.read, source.timeout.total),
             limits=BodyLimits(source.limits.wire, source.limits.body, source.limits.ratio),
@@ -76,15 +61,16 @@ async def http_source(stack: AsyncExitStack, parts: Parts, *, spool: Path, clock
         client=client,
         auth=await open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
-        guard=guard,
+        guard=origins.guard(source),
+        slots=origins.slots(source),
         clock=clock,
         emit=emit,
     )
 
 
-async def http_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, once: bool, clock: Clock, emit: Emit) -> Pipeline:
+async def http_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, origins: Origins, *, once: bool, clock: Clock, emit: Emit) -> Pipeline:
     """A pipeline that polls its source."""
-    attempt = await http_source(stack, parts, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
+    attempt = await http_source(stack, parts, origins, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
     spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once), once=once)
     return Pipeline(spec, opened_log(stack, settings), clock, emit)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -59,12 +60,14 @@ class HttpSource:
         auth: Callable[[Mapping[str, str]], Auth | None],
         pages: Pages,
         guard: Guard,
+        slots: AbstractAsyncContextManager[Any],
         clock: Clock,
         emit: Emit,
     ) -> None:
         self._config, self._pipeline, self._partitions = config, pipeline, partitions
         self._client, self._pages, self._guard, self._clock, self._emit = client, pages, guard, clock, emit
         self._auth = {name: auth(values) for name, values in partitions.items()}
+        self._slots = slots
         self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
         self.unknown: dict[str, Unknown] = {}
         self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
@@ -125,7 +128,8 @@ class HttpSource:
         started = self._clock.monotonic()
         status, size, outcome = 0, 0, "ok"
         try:
-            response = await self._client.fetch(request, self._auth[partition])
+            async with self._slots:
+                response = await self._client.fetch(request, self._auth[partition])
             status, size = response.status, len(response.body)
             return await self._understand(partition, fetch, response)
         except WorkerError as error:
