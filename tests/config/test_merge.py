@@ -192,7 +192,7 @@ def test_a_wrong_value_of_an_origin_is_said_at_the_origin_and_once(check: Check)
 
 
 def test_pipelines_of_one_origin_and_credential_cannot_have_two_rate_limits(check: Check) -> None:
-    text = RIGHT + RIGHT.partition("pipelines:\n")[2].replace("items:", "more:").replace("source:", "source:\n      rate_limit: {requests: 3}")
+    text = RIGHT + RIGHT.partition("pipelines:\n")[2].replace("items:", "more:").replace("{url:", "{rate_limit: {requests: 3}, url:")
     [problem] = check(text)
     assert problem.code == "conflict" and "items and more" in problem.found and problem.place.key == "pipelines.more.source.rate_limit"
 
