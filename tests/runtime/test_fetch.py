@@ -154,3 +154,23 @@ async def test_a_bug_in_an_attempt_is_not_swallowed() -> None:
 
     with pytest.raises(BaseExceptionGroup):
         await pool(planners(["p"]), attempt, Channel(1_000)).run(asyncio.Event())
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(depth: int) -> None:
+    """Else the workers would spin on a closed gate, and keep the loop from the request that opens it."""
+    clock = SystemClock()
+    opens, early = clock.monotonic() + 0.05, 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal early
+        if clock.monotonic() < opens:
+            early += 1
+            raise Deferred(opens, "the gate is closed")
+        return page(fetch)
+
+    channel: Channel[Page] = Channel(1 << 30)
+    served = pool(planners(["a", "b"], depth=depth), attempt, channel)
+    await served.run(asyncio.Event())
+    assert sorted(served.done) == ["a", "b"]
+    assert early <= 2 * depth

@@ -80,6 +80,7 @@ class FetchPool:
         self._changed = asyncio.Condition()
         self._estimate = FIRST_ESTIMATE_BYTES
         self._failing_since: dict[str, float] = {}
+        self._held: dict[str, float] = {}  # partition -> not before this time, wherever it is queued already
         self.parked: dict[str, Parked] = {}
         self.done: dict[str, str] = {}
 
@@ -138,6 +139,9 @@ class FetchPool:
 
     async def _step(self, planner: PartitionPlanner) -> None:
         now = self._clock.monotonic()
+        if (until := self._held.pop(planner.partition, now)) > now:
+            await self._back(planner, until)
+            return
         todo = planner.next(now)
         if todo is None:
             return  # in flight elsewhere; whoever carries it puts it back
@@ -196,7 +200,8 @@ class FetchPool:
         if self._once and not fetch.speculative and now - since > self._patience_s:
             await self._park(planner, TransientError(f"kept waiting for {now - since:.0f} s: {deferred.message}", where=planner.partition))
             return
-        await self._back(planner, max(deferred.until, now + 0.001))
+        self._held[planner.partition] = until = max(deferred.until, now + 0.001)
+        await self._back(planner, until)
 
     async def _failed(self, planner: PartitionPlanner, fetch: Fetch, error: WorkerError) -> None:
         if fetch.speculative:
