@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.core.errors import ConfigError
+
 if TYPE_CHECKING:
     from worker.build import RunResult
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], as_json: bool) -> int:
     """Run the pipelines of CONFIG files."""
     from worker.build import run
+    from worker.cli.check import examine
+    from worker.config.problems import ConfigProblems
     from worker.config.types import duration_seconds
     from worker.settings import load_settings
 
@@ -28,7 +32,13 @@ def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[
         for_s = None if for_ is None else duration_seconds(for_)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from error
-    result = run(load_settings(config), once=once, for_s=for_s, only=only)
+    try:
+        result = run(load_settings(config), once=once, for_s=for_s, only=only)
+    except ConfigError:
+        problems, _ = examine(config)  # all of them, with their places
+        if problems:
+            raise ConfigProblems(problems) from None
+        raise
     print_summary(result, as_json=as_json)
     return result.exit_code
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
 
 @click.group("state")
 def command() -> None:
-    """Show or reset how far pipelines have come."""
+    """Show, set or reset how far pipelines have come."""
+
+
+def _known(settings: Settings, pipeline: str) -> None:
+    if pipeline not in settings.pipelines:
+        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
 
 
 @command.command("show")
@@ -44,6 +53,39 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
             click.echo(f"  {part['partition']}: {at} (epoch {part['epoch']}, commit {part['seq']})")
 
 
+@command.command("set")
+@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--pipeline", required=True, help="The pipeline.")
+@click.option("--partition", default="default", show_default=True, help="The partition.")
+@click.option("--mark", required=True, help="The value that the next pass starts at, as records carry it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str, yes: bool) -> None:
+    """Say how far a partition of an incremental pipeline has come. Records from an earlier mark on are read, and written, again."""
+    from worker.build import open_log
+    from worker.core.mark import MarkFormat
+    from worker.settings import load_settings
+    from worker.state.lock import lock_state
+
+    settings = load_settings(config)
+    _known(settings, pipeline)
+    incremental = settings.pipelines[pipeline].source.incremental
+    if incremental is None:
+        raise ConfigError(f"pipeline {pipeline} is not incremental: it has no mark", remedy="`worker state reset` reads it again from the start")
+    try:
+        value = mark if incremental.from_ is not None else MarkFormat(incremental.format.record, zone=incremental.format.zone).parser()(mark)[0]
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{mark!r} is no mark of this pipeline", remedy=f"write it like the records do: {incremental.format.record}") from error
+    if not yes:
+        click.confirm(f"Set the mark of pipeline {pipeline}, partition {partition} to {mark}?", abort=True)
+    with lock_state(settings.state.path.absolute()):
+        log = open_log(settings, read_only=False)
+        try:
+            log.set_mark(pipeline, partition, value)
+        finally:
+            log.close()
+    click.echo(f"pipeline {pipeline}, partition {partition} goes on at {mark} with the next run")
+
+
 @command.command("reset")
 @click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--pipeline", required=True, help="The pipeline to reset.")
@@ -57,8 +99,7 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
+    _known(settings, pipeline)
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
     if not yes:
         click.confirm(f"Reset {what}? Everything is read again, published files stay", abort=True)

@@ -248,9 +248,7 @@ class SqliteCommitLog:
             for table in ("boundary", "tokens"):
                 db.execute(f"DELETE FROM {table} WHERE {where}", at)
             if partition is not None:
-                changed = db.execute(f"UPDATE partitions SET cursor = ?, epoch = epoch + 1 WHERE {where}", (Cursor().to_json(), *at)).rowcount
-                if not changed:
-                    raise ConfigError(f"pipeline {pipeline!r} has no partition {partition!r}", remedy="`worker state show` lists them")
+                self._put_back(db, pipeline, partition, Cursor())
                 return
             row = db.execute("SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)).fetchone()
             known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
@@ -259,6 +257,21 @@ class SqliteCommitLog:
                 db.execute(f"DELETE FROM {table} WHERE {where}", at)
             db.execute("DELETE FROM pipelines WHERE name = ?", at)
             db.execute("INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)", (pipeline, secrets.token_hex(8), accepted))
+
+    def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
+        """Says how far a partition has come, as an operator; the pass in progress and the boundary keys are forgotten. Raises ConfigError."""
+        with self._transaction() as db:
+            for table in ("boundary", "tokens"):
+                db.execute(f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?", (pipeline, partition))
+            self._put_back(db, pipeline, partition, Cursor(mark=mark))
+
+    def _put_back(self, db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cursor) -> None:
+        """A cursor that no commit made: seq 0. The epoch fences whoever owns the partition."""
+        changed = db.execute(
+            "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1 WHERE pipeline = ? AND partition = ?", (cursor.to_json(), pipeline, partition)
+        ).rowcount
+        if not changed:
+            raise ConfigError(f"pipeline {pipeline!r} has no partition {partition!r}", remedy="`worker state show` lists them; it is there after the first run")
 
 
 def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str]) -> None:

@@ -1,0 +1,78 @@
+"""`state` and `status`: what an operator does on the second day."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import kit
+
+from worker.testing.replica import Replica, Shape
+
+SOURCE = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
+    "key": ["id"],
+    "incremental": {"field": "updated_at", "param": "since"},
+}
+
+
+async def worker(*arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    out, errors = await process.communicate()
+    return process.returncode or 0, out.decode(), errors.decode()
+
+
+async def test_a_mark_that_is_set_is_where_the_next_pass_starts(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(50)]
+    async with Replica(records, Shape(style="cursor", cap=20, since="since")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        assert (await worker("run", str(config), "--once"))[0] == 0
+        code, out, _ = await worker("state", "set", str(config), "--pipeline", "items", "--mark", "2024-01-01T00:00:40Z", "--yes")
+        assert code == 0 and "goes on at" in out
+        assert (await worker("verify", str(config)))[0] == 0
+        assert (await worker("run", str(config), "--once"))[0] == 0
+        assert (await worker("verify", str(config)))[0] == 0
+    assert kit.lake_ids(tmp_path) == sorted([*range(50), *range(40, 50)]), "asked for, so written again"
+
+
+async def test_a_mark_that_is_none_is_refused(tmp_path: Path) -> None:
+    config = kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE)
+    code, _, errors = await worker("state", "set", str(config), "--pipeline", "items", "--mark", "soon", "--yes")
+    assert code == 78 and "rfc3339" in errors
+    code, _, errors = await worker("state", "set", str(config), "--pipeline", "other", "--mark", "1", "--yes")
+    assert code == 78 and "there are items" in errors
+
+
+async def test_a_partition_that_is_reset_is_read_again_and_verify_agrees(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with Replica(records, Shape(style="cursor", cap=20, since="since")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        assert (await worker("run", str(config), "--once"))[0] == 0
+        assert (await worker("state", "reset", str(config), "--pipeline", "items", "--partition", "default", "--yes"))[0] == 0
+        assert (await worker("verify", str(config)))[0] == 0
+        assert (await worker("run", str(config), "--once"))[0] == 0
+        assert (await worker("verify", str(config)))[0] == 0
+    assert kit.lake_ids(tmp_path) == sorted([*range(30)] * 2)
+
+
+async def test_status_asks_a_running_worker(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with Replica([kit.item(1, second=1)], Shape(style="cursor", since="since")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source={**SOURCE, "schedule": {"every": "1h"}})
+        config.write_text(config.read_text().replace("listen: null", f"listen: 127.0.0.1:{port}"))
+        code, _, errors = await worker("status", str(config))
+        assert code == 69 and "nobody answers" in errors
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config))
+        while (answer := await worker("status", str(config), "--json"))[0] == 69:
+            assert process.returncode is None
+        assert answer[0] == 0
+        assert json.loads(answer[1])["pipelines"]["items"]["state"] == "running"
+        assert "items: running" in (await worker("status", str(config)))[1]
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
