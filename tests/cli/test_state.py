@@ -76,3 +76,21 @@ async def test_status_asks_a_running_worker(tmp_path: Path) -> None:
         assert "items: running" in (await worker("status", str(config)))[1]
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+async def test_a_backfill_reads_a_range_once_more_and_never_moves_the_live_mark(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(60)]
+    async with Replica(records, Shape(style="cursor", cap=7, since="since")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        assert (await worker("run", str(config), "--once"))[0] == 0
+        marks = ("--from", "2024-01-01T00:00:20Z", "--to", "2024-01-01T00:00:30Z")
+        for _ in range(2):  # the second time there is nothing new in the range
+            code, _, errors = await worker("run", str(config), *marks)
+            assert code == 0, errors
+        assert kit.lake_ids(tmp_path) == sorted([*range(60), *range(20, 30)])
+        records.extend(kit.item(number, second=number) for number in range(60, 70))
+        assert (await worker("run", str(config), "--once"))[0] == 0
+        assert (await worker("verify", str(config)))[0] == 0
+    assert kit.lake_ids(tmp_path) == sorted([*range(70), *range(20, 30)])
+    assert (await worker("run", str(config), "--to", "2024-01-01T00:00:30Z"))[0] == 64
+    assert (await worker("run", str(config), "--from", "soon"))[0] == 78

@@ -13,7 +13,7 @@ from typing import Any
 from worker import __version__
 from worker.build.origins import Origins
 from worker.build.parts import Parts
-from worker.build.pipelines import http_pipeline, open_log, output_roots, replay_pipeline
+from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
 from worker.build.secrets import check_secrets
 from worker.core.errors import ConfigError, Exit
 from worker.core.events import Emit, PipelineStarted, RunEnded, RunStarted
@@ -29,7 +29,7 @@ from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import make_logger
 from worker.telemetry.metrics import Metrics
 
-__all__ = ["PipelineResult", "RunResult", "describe", "open_log", "output_roots", "replay_async", "run", "run_async"]
+__all__ = ["Backfill", "PipelineResult", "RunResult", "describe", "open_log", "output_roots", "replay_async", "run", "run_async"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,20 @@ class RunResult:
 # -- commands -----------------------------------------------------------------------------------------------------
 
 
-def run(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = ()) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """A range of marks to read again; `until` None: to the end."""
+
+    since: str
+    until: str | None = None
+
+
+def run(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), backfill: Backfill | None = None) -> RunResult:
     """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
     gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
     gc.set_threshold(20_000, 20, 50)  # records are freed by reference counting; with the default the collector took 4 % of the time
-    return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only))
+    return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill))
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -104,8 +112,10 @@ async def replay_async(settings: Settings, pipeline: str) -> RunResult:
     return await run_async(settings, once=True, only=(pipeline,), replay=True)
 
 
-async def run_async(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), replay: bool = False) -> RunResult:
-    """`run` on a loop that runs already. `replay`: dead letters instead of sources."""
+async def run_async(
+    settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), replay: bool = False, backfill: Backfill | None = None
+) -> RunResult:
+    """`run` on a loop that runs already. `replay`: dead letters instead of sources. `backfill`: a range, which runs once."""
     started = time.monotonic()
     clock = SystemClock()
     metrics = Metrics()
@@ -117,6 +127,11 @@ async def run_async(settings: Settings, *, once: bool, for_s: float | None = Non
         stack.enter_context(lock_state(settings.state.path.absolute()))
         if replay:
             pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
+        elif backfill is not None:
+            origins, once = Origins(clock, emit), True
+            pipelines = [
+                await backfill_pipeline(stack, settings, each, origins, backfill.since, backfill.until, clock=clock, emit=emit) for each in parts.values()
+            ]
         else:
             origins = Origins(clock, emit)
             pipelines = [await http_pipeline(stack, settings, each, origins, once=once, clock=clock, emit=emit) for each in parts.values()]

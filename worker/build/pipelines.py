@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from worker import __version__
 from worker.build.origins import Origins, origin_of
 from worker.build.parts import Parts
 from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
+from worker.core.errors import ConfigError
 from worker.core.events import Emit
 from worker.core.mark import MarkFormat
 from worker.core.model import Facts
@@ -73,6 +75,34 @@ async def http_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts,
     attempt = await http_source(stack, parts, origins, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
     spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once), once=once)
     return Pipeline(spec, opened_log(stack, settings), clock, emit)
+
+
+async def backfill_pipeline(
+    stack: AsyncExitStack, settings: Settings, parts: Parts, origins: Origins, since: str, until: str | None, *, clock: Clock, emit: Emit
+) -> Pipeline:
+    """A pipeline that reads a range of marks again, with cursors of its own: the live ones do not move. The same range again goes on where it ended.
+
+    Raises ConfigError for a source that is not incremental by a field, and for marks that are none.
+    """
+    incremental = parts.config.source.incremental
+    if incremental is None or not incremental.field:
+        raise ConfigError(f"pipeline {parts.name} is not incremental by a field: it has no range to read", remedy="take --from and --to off")
+    form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
+    begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
+    label = f"@backfill {since}..{until or ''}"
+    parts = replace(parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()})
+    plan = plan_spec(parts, once=True)
+    assert plan.incremental is not None
+    plan = replace(plan, every_s=None, incremental=replace(plan.incremental, initial=form.text(begin), until=end))
+    attempt = await http_source(stack, parts, origins, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
+    return Pipeline(_spec(settings, parts, attempt, tuple(parts.partitions), plan, once=True), opened_log(stack, settings), clock, emit)
+
+
+def _mark(form: MarkFormat, text: str, option: str) -> int | str:
+    try:
+        return form.parser()(text)[0]
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{option} {text!r} is no mark of this pipeline", remedy=f"write it like the records do: {form.record}") from error
 
 
 def replay_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit) -> Pipeline:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="Finish the pass in progress, else make one; then exit.")
 @click.option("--for", "for_", metavar="DURATION", help="Drain and exit after this time, like 10m.")
 @click.option("--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated.")
+@click.option("--from", "since", metavar="MARK", help="Read a range again, from this value of the incremental field on; the live mark does not move.")
+@click.option("--to", "until", metavar="MARK", help="End of the range, exclusive; default: the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], as_json: bool) -> int:
+def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
     """Run the pipelines of CONFIG files."""
-    from worker.build import run
+    from worker.build import Backfill, run
     from worker.cli.check import examine
     from worker.config.problems import ConfigProblems
     from worker.config.types import duration_seconds
@@ -32,8 +34,10 @@ def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[
         for_s = None if for_ is None else duration_seconds(for_)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from error
+    if since is None and until is not None:
+        raise click.UsageError("--to needs --from")
     try:
-        result = run(load_settings(config), once=once, for_s=for_s, only=only)
+        result = run(load_settings(config), once=once, for_s=for_s, only=only, backfill=None if since is None else Backfill(since, until))
     except ConfigError:
         problems, _ = examine(config)  # all of them, with their places
         if problems:

@@ -34,6 +34,7 @@ class IncrementalSpec:
     Attributes:
         token: reads the mark from a response instead of from records; it moves when a pass has ended.
         newest_bound_s: no pass asks for a bound that is newer than so long ago.
+        until: records from this value on are left out, and end the pass of an ascending source (a backfill).
     """
 
     field: str
@@ -43,6 +44,7 @@ class IncrementalSpec:
     order: str = "ascending"
     token: Callable[[Facts, Mapping[str, str]], Json] | None = None
     newest_bound_s: float | None = None
+    until: Comparable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +285,16 @@ class PartitionPlanner:
         distinct, new_keys = self._distinct(facts)
         received = self._cursor.received + distinct
         following = self._style.after(place["at"], facts, reply.headers)
-        ended = self._ended(following, reply, facts, place, received, total)
-        token = None if ended else self._guarded(following, facts)
         known = self._known(decoded)
+        ended = self._ended(following, reply, facts, place, received, total)
+        if known.beyond and self._moves_with_commits:
+            ended = ended or "the end of what was asked for"
+        token = None if ended else self._guarded(following, facts)
         fresh = place["fresh"] or known.fresh
         if total is not None and received > total and not drift:
             drift = f"{received} records received, the source said {total}"
         self._drifted = self._drifted or bool(drift)
-        if ended and isinstance(following, Next) and not fresh and received and self._spec.incremental is not None:
+        if ended and isinstance(following, Next) and not fresh and received and not known.beyond and self._spec.incremental is not None:
             raise CursorStuck(where=self.partition, remedy="the bound of the pass does not move: check incremental.field and its format")
         if ended and total is not None and received < total:
             raise TotalMismatch(f"the pass ended with {received} of {total} records", where=self.partition, remedy="check pagination and stop rules")
@@ -323,7 +327,7 @@ class PartitionPlanner:
         if facts.count:
             self._stride = facts.count
         self._ahead_allowed = True
-        ledger = Ledger(received=facts.count, deduplicated=known.duplicates, dead_lettered=len(rejects))
+        ledger = Ledger(received=facts.count, filtered=known.beyond, deduplicated=known.duplicates, dead_lettered=len(rejects))
         return Accepted(Decoded(kept, indices, rejects, facts, decoded.raw), place["at"], self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
 
     def _cursor_pass(self, pass_end: PassEnd | None) -> int:
@@ -413,6 +417,11 @@ class PartitionPlanner:
                     known.dropped.add(index)
                     known.rejects.append(_unusable(incremental, index, value, decoded))
                 continue
+            if incremental.until is not None and comparable >= incremental.until:  # type: ignore[operator]  # one value type a source
+                if index not in rejected:
+                    known.dropped.add(index)
+                    known.beyond += 1
+                continue
             if residue:
                 key = blake2b(key + residue.to_bytes(2), digest_size=16).digest()
             if ascending and highest is not None and comparable < highest:  # type: ignore[operator]  # one value type a source
@@ -495,6 +504,7 @@ class _Known:
     repeated: set[int] = field(default_factory=set)
     rejects: list[Reject] = field(default_factory=list)
     duplicates: int = 0
+    beyond: int = 0
     highest: Comparable | None = None
 
 
