@@ -19,8 +19,7 @@ from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import InvalidRecord, Plan, Steps
 
-BATCH: Final = 256  # raw records decoded together
-LEAST_BATCH: Final = 16
+YIELD_REJECTS: Final = 64  # the event loop may breathe after so many: a reject costs a hundred times a record
 SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
 SAMPLED_RECORDS: Final = 20
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
@@ -98,6 +97,7 @@ class RecordDecoder:
 
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
+        self._record_decoder = msgspec.json.Decoder(plan.record_type)
         self._typed_decoder = msgspec.json.Decoder(list[plan.record_type])  # type: ignore[name-defined]
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
         self._getters = {path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))}
@@ -140,51 +140,34 @@ class RecordDecoder:
                 yield
 
     def add_raws(self, batch: Batch, raws: Sequence[Any], *, sized: bool = False) -> Steps[None]:
-        """Adds records some of which may not have their types. Batches shrink where records are bad and grow where they are not.
+        """Adds records one by one, so that a bad one costs itself only (0.25 us a record more than the page in one call).
 
         `sized`: the page is so large that a record may be over its limit.
         """
-        start, size, since_yield = 0, BATCH, 0
-        while start < len(raws):
-            part = raws[start : start + size]
-            if sized and (long := self._first_long(part)) is not None:
-                if long == 0:
-                    self._refuse_long(batch, bytes(part[0]))
-                    start += 1
+        decode, limit = self._record_decoder.decode, self._spec.record_bytes
+        run: list[Any] = []
+        start = 0
+        for place, raw in enumerate(raws):
+            long = sized and memoryview(raw).nbytes > limit
+            try:
+                if not long:
+                    run.append(decode(raw))
                     continue
-                part = part[:long]
-            good, records, bad = self._prefix(part)
-            if good:
-                yield from self.add_typed(batch, records, part[:good])
-            if bad:
-                self._reject(batch, bytes(part[good]))
-                good += 1
-                size = max(size // 2, LEAST_BATCH)
+            except (msgspec.ValidationError, UnicodeDecodeError):
+                pass
+            yield from self.add_typed(batch, run, raws[start:place])
+            run, start = [], place + 1
+            if long:
+                self._refuse_long(batch, bytes(raw))
             else:
-                size = min(size * 2, BATCH)
-            start += good
-            since_yield += good
-            if since_yield >= BATCH:
-                since_yield = 0
+                self._reject(batch, bytes(raw))
+            if len(batch.rejects) % YIELD_REJECTS == 0:
                 yield
-
-    def _first_long(self, raws: Sequence[Any]) -> int | None:
-        limit = self._spec.record_bytes
-        return next((place for place, raw in enumerate(raws) if memoryview(raw).nbytes > limit), None)
+        yield from self.add_typed(batch, run, raws[start:])
 
     def _refuse_long(self, batch: Batch, raw: bytes) -> None:
         error = FieldError("$", f"a record of {len(raw)} bytes", f"at most {self._spec.record_bytes} (source.limits.record)")
         self.refuse(batch, raw, "record_too_large", (error,))
-
-    def _prefix(self, part: Sequence[Any]) -> tuple[int, list[Any], bool]:
-        """How many records from the start have their types, these, and whether the next one is known to be bad."""
-        try:
-            return len(part), self._typed_decoder.decode(b"[" + b",".join(part) + b"]"), False
-        except msgspec.ValidationError as error:
-            good = _index(error, len(part))
-            return good, self._typed_decoder.decode(b"[" + b",".join(part[:good]) + b"]") if good else [], True
-        except UnicodeDecodeError:  # it says no place: halve
-            return (0, [], True) if len(part) == 1 else self._prefix(part[: len(part) // 2])
 
     def add_document(self, batch: Batch, item: Any) -> None:
         """Adds a record that was decoded without types; slow."""
@@ -260,13 +243,6 @@ class RecordDecoder:
             batch.keys.append(blake2b(raw, digest_size=16).digest())
         if spec.last_paths:
             batch.last = {path: readers[path](document) for path in spec.last_paths}
-
-
-def _index(error: msgspec.ValidationError, count: int) -> int:
-    """Place of the first bad record: msgspec ends its message with a path like `$[17].field`."""
-    _, found, rest = str(error).rpartition("`$[")
-    digits, closed, _ = rest.partition("]")
-    return min(int(digits), count - 1) if found and closed and digits.isdigit() else 0
 
 
 def _identities(getters: Sequence[Callable[[Any], Any]], records: Sequence[Any]) -> Iterator[bytes]:
