@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, o
 from worker.build.secrets import check_secrets
 from worker.core.errors import ConfigError, Exit
 from worker.core.events import Emit, PipelineStarted, RunEnded, RunStarted
-from worker.pipeline import worst
+from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
 from worker.runtime.notify import Notifier, feed_watchdog
@@ -60,6 +60,19 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pipeline is: what it has committed in this run."""
+
+    name: str
+    records: int
+    rejects: int
+    files: int
+
+
+Watch = Callable[[Sequence[Progress]], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Backfill:
     """A range of marks to read again; `until` None: to the end."""
 
@@ -67,12 +80,14 @@ class Backfill:
     until: str | None = None
 
 
-def run(settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), backfill: Backfill | None = None) -> RunResult:
+def run(
+    settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), backfill: Backfill | None = None, watch: Watch | None = None
+) -> RunResult:
     """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
     gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
     gc.set_threshold(20_000, 20, 50)  # records are freed by reference counting; with the default the collector took 4 % of the time
-    return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill))
+    return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill, watch=watch))
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -113,9 +128,22 @@ async def replay_async(settings: Settings, pipeline: str) -> RunResult:
 
 
 async def run_async(
-    settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), replay: bool = False, backfill: Backfill | None = None
+    settings: Settings,
+    *,
+    once: bool,
+    for_s: float | None = None,
+    only: Sequence[str] = (),
+    replay: bool = False,
+    backfill: Backfill | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
-    """`run` on a loop that runs already. `replay`: dead letters instead of sources. `backfill`: a range, which runs once."""
+    """`run` on a loop that runs already.
+
+    Args:
+        replay: dead letters instead of sources.
+        backfill: a range, which runs once.
+        watch: told twice a second how far the pipelines are.
+    """
     started = time.monotonic()
     clock = SystemClock()
     metrics = Metrics()
@@ -142,6 +170,8 @@ async def run_async(
         timers = [asyncio.create_task(_hurry_after(stop, hurry, settings.shutdown.deadline), name="shutdown.deadline")]
         if for_s is not None:
             timers.append(asyncio.create_task(_stop_after(stop, for_s), name="run.for"))
+        if watch is not None:
+            timers.append(asyncio.create_task(_tell(watch, pipelines), name="progress"))
         manager = service_manager()
         notifier = Notifier(manager.notify_socket)
         if manager.watchdog_s:
@@ -197,6 +227,12 @@ async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float
     await stop.wait()
     await asyncio.sleep(seconds)
     hurry.set()
+
+
+async def _tell(watch: Watch, pipelines: Sequence[Pipeline]) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        watch([Progress(each.name, each.totals.ledger.sent, each.totals.ledger.dead_lettered, each.totals.files) for each in pipelines])
 
 
 async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ import click
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from worker.build import RunResult
+    from worker.build import Progress, RunResult, Watch
 
 
 @click.command("run")
@@ -37,14 +39,38 @@ def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[
     if since is None and until is not None:
         raise click.UsageError("--to needs --from")
     try:
-        result = run(load_settings(config), once=once, for_s=for_s, only=only, backfill=None if since is None else Backfill(since, until))
+        result = run(
+            load_settings(config),
+            once=once,
+            for_s=for_s,
+            only=only,
+            backfill=None if since is None else Backfill(since, until),
+            watch=progress_line() if once and not as_json else None,
+        )
     except ConfigError:
         problems, _ = examine(config)  # all of them, with their places
         if problems:
             raise ConfigProblems(problems) from None
         raise
+    if once and sys.stderr.isatty():
+        click.echo(err=True)
     print_summary(result, as_json=as_json)
     return result.exit_code
+
+
+def progress_line() -> Watch | None:
+    """Keeps one line of a terminal up to date; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(pipelines: Sequence[Progress]) -> None:
+        text = "; ".join(
+            f"{each.name}: {each.records:,} records, {each.files} files" + (f", {each.rejects} rejects" if each.rejects else "") for each in pipelines
+        )
+        sys.stderr.write(f"\r\x1b[2K{text[:200]}")
+        sys.stderr.flush()
+
+    return show
 
 
 def print_summary(result: RunResult, *, as_json: bool) -> None:

@@ -1,0 +1,42 @@
+"""`run` on a terminal, and its summary."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import kit
+
+from worker.testing.replica import Replica, Shape
+
+SOURCE = {"pagination": {"type": "offset", "param": "offset"}, "concurrency": 1, "rate_limit": {"requests": 3, "per": "1s"}}
+
+
+async def test_a_terminal_shows_progress_and_the_summary_says_what_landed_where(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number, bad=number == 3) for number in range(60)]
+    terminal, end = os.openpty()
+    async with Replica(records, Shape(style="offset", cap=12)) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 12}})
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config), "--once", stdout=asyncio.subprocess.PIPE, stderr=end)
+        out, _ = await process.communicate()
+    os.close(end)
+    shown = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert process.returncode == 0
+    assert "items: " in shown and "records" in shown and "\r" in shown
+    assert "items: 59 records in" in out.decode() and "1 rejects" in out.decode()
+    assert str(tmp_path / "lake") in out.decode()
+
+
+async def test_json_is_all_there_is_for_machines(tmp_path: Path) -> None:
+    async with Replica([kit.item(1, second=1)], Shape(style="offset")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source={"pagination": {"type": "offset", "param": "offset"}})
+        command = (sys.executable, "-m", "worker", "run", str(config), "--once", "--json")
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        out, errors = await process.communicate()
+    assert errors == b""
+    found = json.loads(out)
+    assert (found["exit_code"], found["pipelines"][0]["records"]) == (0, 1)
