@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench lint types imports build lock clean
+.PHONY: help run test chaos bench bench-peers lint types imports build lock clean
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
@@ -34,6 +34,10 @@ chaos: $(STAMP) ## kill the process at every step of the commit protocol
 
 bench: $(STAMP) ## CPU time a record, interleaved with a careful script
 	$(BIN)/python tests/benchmarks/bench.py
+
+bench-peers: $(STAMP) ## the same pages with dlt and Airbyte's CDK, in an environment of their own
+	@test -d .venv-peers || { $(PYTHON) -m venv .venv-peers && .venv-peers/bin/python -m pip install -q "dlt[parquet]" airbyte-cdk; }
+	$(BIN)/python tests/benchmarks/bench.py --records 100000 --rounds 2 --rows bare --peers .venv-peers/bin/python
 
 lint: $(STAMP) ## style
 	$(BIN)/python -m ruff check worker tests

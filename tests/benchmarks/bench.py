@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from worker.schema.container import ContainerReader
 
 HERE = Path(__file__).parent
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # an installed program is compiled
 PEAK = "import atexit,sys;atexit.register(lambda: sys.stderr.write(next(l for l in open('/proc/self/status') if l.startswith('VmHWM'))));"
 WORKER = PEAK + "sys.argv=['worker',*sys.argv[1:]];from worker.cli import main;main()"
 CAREFUL = PEAK + f"import runpy;sys.argv=['careful',*sys.argv[1:]];runpy.run_path({str(HERE / 'careful.py')!r})"
@@ -43,6 +44,12 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
+PEERS = {  # what counts their records afterwards
+    "dlt": "import sys,glob,pyarrow.parquet as p;print(sum(p.ParquetFile(f).metadata.num_rows for f in glob.glob(sys.argv[1]+'/out/bench/flights/*.parquet')))",
+    "airbyte": "import sys;print(sum(b'\"type\":\"RECORD\"' in line for line in open(sys.argv[1]+'/out','rb')))",
+}
+
+
 class Run(dict[str, float]):
     """cpu_us, wall_s, peak_mib, records."""
 
@@ -51,7 +58,7 @@ def measure(code: str, arguments: list[str], count: int, output: Path) -> Run:
     """One process from start to end."""
     with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=errors)
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=errors, env=ENVIRONMENT)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -62,6 +69,20 @@ def measure(code: str, arguments: list[str], count: int, output: Path) -> Run:
     peak = next(int(line.split()[1]) for line in said.splitlines() if line.startswith("VmHWM"))
     cpu = usage.ru_utime + usage.ru_stime
     return Run(cpu_us=cpu / count * 1e6, wall_s=wall, peak_mib=peak / 1024, records=rows_in(output))
+
+
+def measure_peer(name: str, python: str, url: str, directory: Path, count: int) -> Run:
+    """One run of a peer; it writes below `directory`."""
+    started = time.perf_counter()
+    with (directory / "out" if name == "airbyte" else directory / "log").open("wb") as out:
+        process = subprocess.Popen([python, str(HERE / "peers" / f"{name}_peer.py"), url, str(directory)], stdout=out, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{name}: exit {process.returncode}")
+    found = subprocess.run([python, "-c", PEERS[name], str(directory)], capture_output=True, text=True, check=True).stdout
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(cpu_us=cpu / count * 1e6, wall_s=time.perf_counter() - started, peak_mib=usage.ru_maxrss / 1024, records=int(found))
 
 
 def rows_in(output: Path) -> int:
@@ -101,6 +122,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--peers", metavar="PYTHON", help="also run dlt and Airbyte's CDK with this interpreter")
     options = parser.parse_args()
     chosen = options.rows.split(",")
     with tempfile.TemporaryDirectory(prefix="bench") as name:
@@ -114,16 +136,17 @@ def main() -> None:
             while not port_file.exists() or not port_file.read_text():
                 time.sleep(0.05)
             url = f"http://127.0.0.1:{port_file.read_text()}"
-            found = rounds(top, url, chosen, options.rounds, options.records)
+            subprocess.run([sys.executable, "-c", "import worker.cli.run, worker.build"], env=ENVIRONMENT, check=True)
+            found = rounds(top, url, chosen, options.rounds, options.records, options.peers)
         finally:
             server.terminate()
             server.wait()
     show(found, options.records)
 
 
-def rounds(top: Path, url: str, chosen: list[str], count: int, records: int) -> dict[str, list[Run]]:
+def rounds(top: Path, url: str, chosen: list[str], count: int, records: int, peers: str | None) -> dict[str, list[Run]]:
     """Every row and the careful script, in turn, `count` times."""
-    found: dict[str, list[Run]] = {name: [] for name in ("careful", *chosen)}
+    found: dict[str, list[Run]] = {name: [] for name in ("careful", *chosen, *(PEERS if peers else ()))}
     for _ in range(count):
         with tempfile.TemporaryDirectory(dir=top) as name:
             directory = Path(name)
@@ -135,6 +158,9 @@ def rounds(top: Path, url: str, chosen: list[str], count: int, records: int) -> 
                 directory = Path(name)
                 path = config(directory, f"{url}/{ROWS[row]['pages']}", ROWS[row])
                 found[row].append(measure(WORKER, ["run", str(path), "--once"], records, directory / "lake"))
+        for peer in PEERS if peers else ():
+            with tempfile.TemporaryDirectory(dir=top) as name:
+                found[peer].append(measure_peer(peer, peers or "", f"{url}/flights", Path(name), records))
     return found
 
 
