@@ -282,6 +282,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("MASK_KEY",),
     ),
     "an output under a file": (sink("").replace("lake, ", "item.avsc/lake"), "path", 7, "pipelines.items.sink.path", ("no directory",)),
+    "an output that nobody can write": (sink("").replace("lake, ", "/proc/nobody/lake"), "path", 7, "pipelines.items.sink.path", ("cannot be written",)),
     "state under a file": (RIGHT.replace("path: state", "path: item.avsc/state"), "path", 2, "state.path", ("commit log", "no directory")),
     "no certificate": (source("tls: {ca_file: ca.pem}"), "path", 5, "pipelines.items.source.tls.ca_file", ("ca.pem", "No such file")),
     "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 4, "pipelines.items", ("ctiy", "did you mean 'city'?")),

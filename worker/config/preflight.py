@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -145,7 +146,7 @@ def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterat
 
 
 def _refuses(directory: Path) -> str:
-    """Why no file can be written there: tried with a file that never gets a name."""
+    """Why no file can be written there: tried with a file that never gets a name, or where there is no such thing with a directory."""
     if not os.access(directory, os.W_OK | os.X_OK):
         return f"no permission to write {directory}"
     try:
@@ -153,4 +154,8 @@ def _refuses(directory: Path) -> str:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             return f"{directory}: {error.strerror}"
+        try:
+            os.rmdir(tempfile.mkdtemp(dir=directory))
+        except OSError as refused:
+            return f"{directory}: {refused.strerror}"
     return ""
