@@ -20,6 +20,7 @@ from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
 from worker.core.planner import Fetch, Reply
 from worker.core.ports import Clock, Pages
+from worker.core.redact import credentials_in, redact
 from worker.core.retry_after import parse_retry_after
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
@@ -131,12 +132,20 @@ class HttpSource:
             async with self._slots:
                 response = await self._client.fetch(request, self._auth[partition])
             status, size = response.status, len(response.body)
-            return await self._understand(partition, fetch, response)
+            try:
+                return await self._understand(partition, fetch, response)
+            except WorkerError as error:  # it quotes the body, and servers say back what they were sent
+                error.message = redact(error.message, await self._secrets(partition, response))
+                raise
         except WorkerError as error:
             outcome = error.code
             raise
         finally:
             self._emit(RequestEnded(self._pipeline, partition, status, outcome, self._clock.monotonic() - started, size))
+
+    async def _secrets(self, partition: str, response: Response) -> set[str]:
+        auth = self._auth[partition]
+        return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
     async def _understand(self, partition: str, fetch: Fetch, response: Response) -> Reply:
         """The page that a response carries, or the error that it is."""

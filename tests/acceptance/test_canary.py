@@ -1,0 +1,88 @@
+"""A canary secret never leaves: not in logs, errors, metrics, dead letters, status, summaries or the state."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+import urllib.parse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import kit
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+CANARY = "c4n4ry-t0p-s3cret/+="
+
+AUTH: dict[str, dict[str, Any]] = {
+    "bearer": {"type": "bearer", "token": {"env": "CANARY"}},
+    "basic": {"type": "basic", "username": "me", "password": {"env": "CANARY"}},
+    "api_key in a header": {"type": "api_key", "name": "X-Api-Key", "value": {"env": "CANARY"}},
+    "api_key in the query": {"type": "api_key", "name": "key", "in": "query", "value": {"env": "CANARY"}},
+    "api_key in a cookie": {"type": "api_key", "name": "session", "in": "cookie", "value": {"env": "CANARY"}},
+}
+
+
+@asynccontextmanager
+async def echoing() -> AsyncIterator[str]:
+    """Says back all that was sent, in errors and in pages, and leads on with links that carry the query."""
+    count = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal count
+        count += 1
+        said = {"headers": dict(request.headers), "query": dict(request.query), "raw": str(request.url)}
+        if request.query.get("page") == "3":
+            return web.json_response(said, status=403)
+        if count % 3 == 0:
+            return web.json_response(said, status=500)
+        if count % 5 == 0:
+            return web.Response(text=json.dumps(said)[:-5], content_type="application/json")
+        page = int(request.query.get("page", 1))
+        following = str(request.url.update_query(page=page + 1))
+        return web.json_response({"items": [kit.item(page, second=page, bad=page == 2)], "next": following})
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        yield str(server.make_url("/v1/items"))
+    finally:
+        await server.close()
+
+
+@pytest.mark.parametrize("kind", AUTH)
+async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
+    async with echoing() as url:
+        config = kit.write_config(
+            tmp_path,
+            url,
+            source={"auth": AUTH[kind], "pagination": {"type": "next_url", "path": "next"}, "schedule": {"every": "1h"}},
+            transforms=[{"mask": {"fields": ["region"], "method": "hash", "key": {"env": "CANARY"}}}],
+        )
+        config.write_text(config.read_text().replace("level: error", "level: debug").replace("listen: null", "listen: 127.0.0.1:0"))
+        environment = {"CANARY": CANARY, "PATH": "/usr/bin:/bin"}
+        seen: list[bytes] = []
+        for arguments in (
+            ("run", str(config), "--once"),
+            ("state", "show", str(config), "--json"),
+            ("dlq", "list", str(config)),
+            ("check", str(config), "--connect"),
+            ("read", str(config), "items"),
+        ):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "worker", *arguments, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            seen += await process.communicate()
+    seen += [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != config]
+    forms = [CANARY, base64.b64encode(f"me:{CANARY}".encode()).decode(), urllib.parse.quote(CANARY, safe="")]
+    for text in seen:
+        for form in forms:
+            assert form.encode() not in text, text[max(text.find(form.encode()) - 200, 0) :][:400]
+    assert any(b"403" in text for text in seen), "the failure itself is told"
