@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -36,5 +37,5 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 def _forms(char: str) -> str:
     """A pattern of the ways in which a character is written."""
     percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-    ways = {re.escape(char), re.escape("\\" + char), rf"\\u{ord(char):04x}" if ord(char) < 0x10000 else re.escape(char)}
+    ways = {re.escape(char), re.escape("\\" + char), re.escape(json.dumps(char)[1:-1]), rf"\\u{ord(char):04x}"}
     return f"(?:{'|'.join(sorted(ways))}|(?i:{re.escape(percent)}))"
