@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from worker.core.ports import InvalidRecord
 from worker.schema import SchemaError, compile_plan, parse_schema
 from worker.schema.canonical import crc64
-from worker.schema.container import ContainerReader, CorruptContainer, file_header, frame_block, read_records
+from worker.schema.container import ContainerReader, file_header, frame_block, read_records
+from worker.schema.errors import CorruptContainer
 from worker.schema.values import Branch
 
 SCALARS: dict[str, Any] = {

@@ -22,7 +22,7 @@ def command(files: tuple[Path, ...]) -> None:
     try:
         for path in files:
             with path.open("rb") as file:
-                for record in read_records(file, str(path)):
+                for record in read_records(file, str(path), text=True):
                     sys.stdout.buffer.write(orjson.dumps(record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
         sys.stdout.buffer.flush()
     except BrokenPipeError:

@@ -15,7 +15,8 @@ from worker.core.digest import chained
 from worker.core.errors import WorkerError
 from worker.core.model import Ledger, StagedFile
 from worker.runtime import fs
-from worker.schema.container import ContainerReader, CorruptContainer
+from worker.schema.container import ContainerReader
+from worker.schema.errors import CorruptContainer
 
 
 class ReadableLog(Protocol):

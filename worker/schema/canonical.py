@@ -1,7 +1,8 @@
-"""Parsing canonical form and its CRC-64-AVRO fingerprint (Avro specification, "Schema Fingerprints")."""
+"""Parsing canonical form and its fingerprints (Avro specification, "Parsing Canonical Form for Schemas", "Schema Fingerprints")."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Final
 
@@ -66,5 +67,15 @@ def crc64(data: bytes) -> int:
 
 
 def fingerprint(schema: Schema) -> str:
-    """16 hex digits."""
+    """CRC-64-AVRO, 16 hex digits."""
     return f"{crc64(canonical_form(schema).encode()):016x}"
+
+
+def fingerprints(schema: Schema) -> dict[str, str]:
+    """Hex digits of every fingerprint that the specification names."""
+    form = canonical_form(schema).encode()
+    return {
+        "CRC-64-AVRO": f"{crc64(form):016x}",
+        "MD5": hashlib.md5(form, usedforsecurity=False).hexdigest(),
+        "SHA-256": hashlib.sha256(form).hexdigest(),
+    }

@@ -17,15 +17,15 @@ from operator import attrgetter
 from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
+from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES, default_datum
+from worker.schema.logical import EXACT, MAX_PRECISION, MAX_SCALE, read_duration
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
+from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck
 from worker.schema.values import Branch, Check, QuickCheck, found
 
 MAX_DEPTH: Final = 64
 CACHED_TIMES: Final = 10_000
-_RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_FLOAT_MAX: Final = 3.4028234663852886e38
-_DOUBLE_MAX: Final = 1.7976931348623157e308
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?")
 _TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?")
@@ -34,8 +34,8 @@ _TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?")
 class Checks:
     """Makes the checks of a schema under a policy; one a type, so recursive types work."""
 
-    def __init__(self, schema: Schema, policy: Policy) -> None:
-        self._schema, self._policy = schema, policy
+    def __init__(self, schema: Schema, policy: Policy, types: Types) -> None:
+        self._schema, self._policy, self._types = schema, policy, types
         self._named: dict[str, Check] = {}
 
     def check(self, kind: Type) -> Check:
@@ -59,7 +59,7 @@ class Checks:
             case "int" | "long":
                 return _integer(kind.kind)
             case "float" | "double":
-                return _floating(_FLOAT_MAX if kind.kind == "float" else _DOUBLE_MAX, kind.kind)
+                return _floating(FLOAT_MAX if kind.kind == "float" else DOUBLE_MAX, kind.kind)
             case "string":
                 return _only(lambda value: isinstance(value, str), "text")
             case "bytes" | "fixed":
@@ -123,8 +123,9 @@ class Checks:
         """What an absent field becomes: its default, null where that is allowed, or an error."""
         nullable = any(branch.kind == "null" for branch in each.type.branches) or each.type.kind == "null"
         if each.default is not NO_DEFAULT:
-            default_checks = Checks(self._schema, Policy(self._policy.unknown_fields, "fill", "latin1"))  # defaults are latin-1, always
-            default = default_checks.check(each.type)(each.default, "$", [])
+            default = default_datum(each.type, each.default, self._schema)
+            if isinstance(default, list | dict | Branch):  # a record owns its values: transforms may change them
+                return lambda path, errors: default_datum(each.type, each.default, self._schema)
             return lambda path, errors: default
         if nullable and self._policy.missing_fields == "fill":
             index = next((number for number, branch in enumerate(each.type.branches) if branch.kind == "null"), 0)
@@ -135,7 +136,7 @@ class Checks:
     def _union(self, kind: Type) -> Check:
         branches = [self._schema.resolve(branch) for branch in kind.branches]
         checks = [self.check(branch) for branch in kind.branches]
-        return UnionCheck(branches, checks, self._schema, self._policy) if is_wide(kind) else self._narrow(branches, checks)
+        return UnionCheck(branches, checks, self._schema, self._policy, self._types) if is_wide(kind) else self._narrow(branches, checks)
 
     def _narrow(self, branches: list[Type], checks: list[Check]) -> Check:
         """null and one other branch, or one branch alone: the value itself is the datum."""
@@ -164,7 +165,7 @@ def _only(fits: Callable[[Any], bool], allowed: str) -> Check:
 
 
 def _integer(kind: str) -> Check:
-    low, high = _RANGES[kind]
+    low, high = RANGES[kind]
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         if type(value) is int and low <= value <= high:
@@ -202,8 +203,12 @@ def _binary(kind: Type, bytes_as: str) -> Check:
 def _logical(kind: Type, policy: Policy) -> Check:
     if kind.logical == "decimal":
         return _decimal(kind)
+    if kind.logical == "big-decimal":
+        return _big_decimal
     if kind.logical == "uuid":
         return _uuid
+    if kind.logical == "duration":
+        return _duration
     read, allowed = _TIMES[kind.logical or ""]
     return TimeCheck(_integer(kind.kind), read, allowed)
 
@@ -258,7 +263,10 @@ def _instant(per_second: int, *, zoned: bool) -> Callable[[str], int]:
         zone = "+00:00" if match[4] is None or match[4] in "Zz" else match[4]
         moment = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}") - _EPOCH
         nanos = int((match[3] or "").ljust(9, "0") or 0)
-        return (moment.days * 86_400 + moment.seconds) * per_second + nanos * per_second // 1_000_000_000
+        ticks = (moment.days * 86_400 + moment.seconds) * per_second + nanos * per_second // 1_000_000_000
+        if not -(2**63) <= ticks < 2**63:  # years beyond 1677 to 2262 in nanoseconds
+            raise OverflowError(text)
+        return ticks
 
     return read
 
@@ -289,8 +297,10 @@ _TIMES: Final[dict[str, tuple[Callable[[str], int], str]]] = {
     "time-micros": (_clock(1_000_000), "an ISO time, or microseconds"),
     "timestamp-millis": (_instant(1_000, zoned=True), _ZONED),
     "timestamp-micros": (_instant(1_000_000, zoned=True), _ZONED),
+    "timestamp-nanos": (_instant(1_000_000_000, zoned=True), f"{_ZONED}, from 1677-09-21 to 2262-04-11"),
     "local-timestamp-millis": (_instant(1_000, zoned=False), _LOCAL),
     "local-timestamp-micros": (_instant(1_000_000, zoned=False), _LOCAL),
+    "local-timestamp-nanos": (_instant(1_000_000_000, zoned=False), f"{_LOCAL}, from 1677-09-21 to 2262-04-11"),
 }
 
 
@@ -301,19 +311,21 @@ def _uuid(value: Any, path: str, errors: list[FieldError]) -> Any:
         return _bad(value, path, errors, "a uuid")
 
 
+def _duration(value: Any, path: str, errors: list[FieldError]) -> Any:
+    try:
+        return read_duration(value)
+    except (TypeError, ValueError):
+        return _bad(value, path, errors, "an ISO 8601 duration, like P1M2DT3.004S")
+
+
 def _decimal(kind: Type) -> Check:
     allowed = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
-        try:
-            number = (
-                Decimal(repr(value) if isinstance(value, float) else value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-            )
-        except (InvalidOperation, ValueError):
-            number = None
-        if number is None or not number.is_finite() or abs(number.adjusted()) > kind.precision + kind.scale:
+        number = _number(value)
+        if number is None or abs(number.adjusted()) > kind.precision + kind.scale:
             return _bad(value, path, errors, allowed)
-        _, digits, exponent = number.normalize().as_tuple()
+        _, digits, exponent = number.normalize(EXACT).as_tuple()
         assert isinstance(exponent, int)
         whole = len(digits) + exponent
         if -exponent > kind.scale or (number and max(whole, 0) + kind.scale > kind.precision):
@@ -321,3 +333,24 @@ def _decimal(kind: Type) -> Check:
         return number
 
     return check
+
+
+def _big_decimal(value: Any, path: str, errors: list[FieldError]) -> Any:
+    number = _number(value)
+    if number is not None:
+        _, digits, exponent = number.as_tuple()
+        assert isinstance(exponent, int)
+        if len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE:
+            return number
+    return _bad(value, path, errors, f"a decimal of at most {MAX_PRECISION} digits")
+
+
+def _number(value: Any) -> Decimal | None:
+    """The finite number that a JSON number or text says, exactly; None for anything else."""
+    if type(value) not in (str, int, float) or (isinstance(value, str) and len(value) > 3 * MAX_PRECISION):
+        return None
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except (InvalidOperation, ValueError):
+        return None
+    return number if number.is_finite() else None

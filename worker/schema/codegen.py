@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
-from worker.schema.container import varint
+from worker.schema.binary import varint
+from worker.schema.logical import writer
 from worker.schema.model import Field, Schema, Type, is_wide
 
 SMALL: Final = 8_192  # one or two bytes; larger ones are as quick to make as to find
@@ -63,29 +63,16 @@ def _binary(value: bytes) -> bytes:
     return varint(len(value)) + value
 
 
-def _unscaled(value: Decimal, scale: int) -> int:
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    number = int("".join(map(str, digits)))
-    shift = exponent + scale
-    number = number * int(10 ** max(shift, 0)) // int(10 ** max(-shift, 0))
-    return -number if sign else number
-
-
-def _decimal(kind: Type) -> Callable[[Decimal], bytes]:
-    def encode(value: Decimal) -> bytes:
-        number = _unscaled(value, kind.scale)
-        size = kind.size or ((number if number >= 0 else ~number).bit_length() + 8) // 8
-        data = number.to_bytes(size, "big", signed=True)
-        return data if kind.kind == "fixed" else _binary(data)
-
-    return encode
+def _bytes_writer(kind: Type) -> Callable[[Any], bytes] | None:
+    """Datum -> bytes with their length, of a `bytes` or `fixed` whose datum is something else."""
+    write = writer(kind)
+    if write is None or kind.kind == "fixed":
+        return write
+    return lambda value: _binary(write(value))
 
 
 def _nullable(kind: Type, prefix: bytes, null: bytes) -> Any:
     """A table value or None -> bytes of a union of null and one type, where one look-up does."""
-    if kind.logical == "decimal":
-        return None
     if kind.kind in ("int", "long"):
         return _Varints(prefix, null) if kind.logical is None else _Remembered(lambda value: prefix + varint(value), null)
     if kind.kind == "string":
@@ -152,11 +139,15 @@ class EncoderSource:
         """Expressions for the fields of a record; see `RowEncoder`."""
         return [self._value(each.type, code, struct_like) for each, code, struct_like in fields]
 
+    def value(self, kind: Type, value: str) -> str:
+        """An expression for the bytes of a plain datum."""
+        return self._value(kind, value, False)
+
     def _value(self, kind: Type, value: str, struct_like: bool) -> str:
         """An expression for the bytes of `value`. `struct_like`: records are Structs, else dicts."""
         kind = self._schema.resolve(kind)
-        if kind.logical == "decimal":
-            return f"{self._source.bind(_decimal(kind))}({value})"
+        if kind.kind in ("bytes", "fixed") and (write := _bytes_writer(kind)) is not None:
+            return f"{self._source.bind(write)}({value})"
         match kind.kind:
             case "null":
                 return "b''"
@@ -234,3 +225,10 @@ def compile_encoder(schema: Schema, typed_fields: Sequence[bool]) -> Callable[[S
     return compile_function(
         "encode", f"def encode(records):\n    out = []\n    add = out.extend\n    for r in records:\n{body}    return b''.join(out)\n", source
     )
+
+
+def compile_datum_encoder(schema: Schema) -> Callable[[Any], bytes]:
+    """The encoder of one datum of any root type: records are dicts under their Avro names, values of wide unions `Branch`es."""
+    source, encoder = Source(), EncoderSource(schema)
+    encoder.begin(source)
+    return compile_function("encode", f"def encode(x):\n    return {encoder.value(schema.root, 'x')}\n", source)

@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import json
-import threading
-import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple, NoReturn
 
-import fastavro
-
-try:
-    from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-except ImportError:
-    from backports import zstd  # type: ignore[no-redef,unused-ignore]
-
-from worker.core.errors import ConfigError, Exit, WorkerError
+from worker.schema import codecs
+from worker.schema.binary import varint
+from worker.schema.codecs import CODECS
+from worker.schema.errors import CorruptContainer, CorruptDatum, SchemaError
+from worker.schema.limits import Limits
+from worker.schema.model import Schema
+from worker.schema.parse import parse_schema
+from worker.schema.reading import DatumReader
 
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
-CODECS: Final = ("null", "deflate", "snappy", "zstandard")
-BLOCK_LIMIT: Final = 64 * 1024 * 1024
-HEADER_LIMIT: Final = 16 * 1024 * 1024
-ROWS_LIMIT: Final = 10_000_000
-ZSTD_LEVEL: Final = 3
+COPY_BYTES: Final = 1024 * 1024
 
 
-class CorruptContainer(WorkerError):
-    """The file is no intact Avro container."""
-
-    exit = Exit.DATA
-    code = "corrupt_container"
-
-
-_LOW: Final = 1 << 14
-_MASK: Final = _LOW - 1
-
-
-def _short(value: int) -> bytes:
-    return bytes((value,)) if value < 0x80 else bytes(((value & 0x7F) | 0x80, value >> 7))
-
-
-# Two 7-bit groups at a time: as the last ones, and as ones that others follow.
-_LAST: Final = [_short(value) for value in range(_LOW)]
-_MORE: Final = [bytes(((value & 0x7F) | 0x80, (value >> 7) | 0x80)) for value in range(_LOW)]
-
-
-def varint(value: int) -> bytes:
-    """Zig-zag variable-length encoding of a long."""
-    value = (value << 1) ^ (value >> 63)
-    if value < _LOW:
-        return _LAST[value]
-    if value < 1 << 28:
-        return _MORE[value & _MASK] + _LAST[value >> 14]
-    if value < 1 << 42:
-        return _MORE[value & _MASK] + _MORE[(value >> 14) & _MASK] + _LAST[value >> 28]
-    return _MORE[value & _MASK] + _MORE[(value >> 14) & _MASK] + _MORE[(value >> 28) & _MASK] + varint_unsigned(value >> 42)
-
-
-def varint_unsigned(value: int) -> bytes:
-    """The same without zig-zag, of what is not negative."""
-    return _LAST[value] if value < _LOW else _MORE[value & _MASK] + varint_unsigned(value >> 14)
-
-
-def _sized(data: bytes) -> bytes:
-    return varint(len(data)) + data
+# -- writing ------------------------------------------------------------------------------------------------------
 
 
 def file_header(schema_json: str, codec: str, metadata: Mapping[str, bytes], sync: bytes) -> bytes:
@@ -77,91 +31,68 @@ def file_header(schema_json: str, codec: str, metadata: Mapping[str, bytes], syn
 
 def frame_block(rows: int, data: bytes, codec: str, sync: bytes) -> bytes:
     """One block: count, size, compressed datums, sync marker."""
-    packed = _compress(data, codec)
+    packed = codecs.compress(data, codec)
     return b"".join((varint(rows), varint(len(packed)), packed, sync))
 
 
-def _compress(data: bytes, codec: str) -> bytes:
-    if codec == "null":
-        return data
-    if codec == "deflate":
-        deflate = zlib.compressobj(wbits=-15)
-        return deflate.compress(data) + deflate.flush()
-    if codec == "snappy":
-        return bytes(_snappy().compress_raw(data)) + zlib.crc32(data).to_bytes(4)
-    return bytes(_zstd_compressor().compress(data, zstd.ZstdCompressor.FLUSH_FRAME))
+def _sized(data: bytes) -> bytes:
+    return varint(len(data)) + data
 
 
-def _snappy() -> Any:
-    """The snappy codec of an extra. Raises ConfigError when it is not installed."""
-    try:
-        import cramjam
-    except ImportError as error:
-        raise ConfigError("the codec snappy needs the package cramjam", remedy="install worker[snappy], or choose zstandard") from error
-    return cramjam.snappy
-
-
-_local: Final = threading.local()
-
-
-def _zstd_compressor() -> Any:
-    """One a thread: making a context costs more than compressing a small block."""
-    found = getattr(_local, "zstd", None)
-    if found is None:
-        found = _local.zstd = zstd.ZstdCompressor(level=ZSTD_LEVEL)
-    return found
+# -- reading ------------------------------------------------------------------------------------------------------
 
 
 class ContainerReader:
-    """Reads a container block by block. Raises CorruptContainer with the offset and the block number."""
+    """Reads a container block by block. Raises CorruptContainer with the offset and the block number.
 
-    def __init__(self, file: IO[bytes], name: str = "") -> None:
-        self._file, self._name, self._block = file, name, 0
+    Attributes:
+        metadata: of the header.       codec, schema_json: what it says there.
+        good: bytes from the start of the file to the end of the last block that was read whole (at first, of the header).
+    """
+
+    def __init__(self, file: IO[bytes], name: str = "", limits: Limits | None = None) -> None:
+        self._file, self._name, self._limits = file, name, limits or Limits()
+        self._block = 0
+        self._at = self.good = 0  # position: files that cannot tell theirs are read too
         if self._take(4) != MAGIC:
-            raise self._corrupt("does not begin like an Avro container")
+            self._refuse("it does not begin like an Avro container")
         self.metadata = self._metadata()
         self._sync = self._take(SYNC_BYTES)
+        self.good = self._at
         self.codec = self.metadata.get("avro.codec", b"null").decode("ascii", "replace")
         if self.codec not in CODECS:
-            raise self._corrupt(f"codec {self.codec!r} is not known; {', '.join(CODECS)} are")
+            self._refuse(f"codec {self.codec[:40]!r} is not known; {', '.join(CODECS)} are")
         self.schema_json = self.metadata.get("avro.schema", b"").decode("utf-8", "replace")
+
+    @property
+    def block(self) -> int:
+        """Number of the last block, from 1."""
+        return self._block
+
+    def schema(self) -> Schema:
+        """The writer's schema."""
+        try:
+            return parse_schema(self.schema_json, strict=False)
+        except SchemaError as error:
+            raise CorruptContainer(f"the schema in its header is none: {error.message}", where=self._name) from error
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """(rows, inflated datums) of each block."""
         while (first := self._file.read(1)) != b"":
+            self._at += 1
             self._block += 1
-            rows = self._long(first)
-            size = self._long()
-            if not 0 <= rows <= ROWS_LIMIT or not 0 <= size <= BLOCK_LIMIT:
-                raise self._corrupt(f"a block of {rows} records and {size} bytes")
-            data = self._inflate(self._take(size))
+            rows, size = self._long(first), self._long()
+            if not 0 <= rows <= self._limits.rows or not 0 <= size <= self._limits.block:
+                self._refuse(f"a block of {rows} records and {size} bytes, at most {self._limits.rows} and {self._limits.block} are allowed")
+            packed = self._take(size)
             if self._take(SYNC_BYTES) != self._sync:
-                raise self._corrupt("the sync marker behind the block is wrong")
+                self._refuse("the sync marker behind the block is wrong")
+            try:
+                data = codecs.inflate(packed, self.codec, self._limits.inflated)
+            except codecs.NotInflated as error:
+                self._refuse(f"the block is damaged: {error}")
             yield rows, data
-
-    def _unsnapped(self, data: bytes) -> bytes:
-        plain = bytes(_snappy().decompress_raw(data[:-4]))
-        if zlib.crc32(plain) != int.from_bytes(data[-4:]):
-            raise self._corrupt("the checksum of the block is wrong")
-        return plain
-
-    def _inflate(self, data: bytes) -> bytes:
-        try:
-            if self.codec == "null":
-                return data
-            if self.codec == "snappy":
-                return self._unsnapped(data)
-            if self.codec == "deflate":
-                inflate = zlib.decompressobj(wbits=-15)
-                out, done = inflate.decompress(data, BLOCK_LIMIT + 1), inflate.eof and not inflate.unused_data
-            else:
-                frame = zstd.ZstdDecompressor()
-                out, done = frame.decompress(data, BLOCK_LIMIT + 1), frame.eof and not frame.unused_data
-        except (zlib.error, zstd.ZstdError) as error:
-            raise self._corrupt(f"the block does not inflate: {error}") from error
-        if len(out) > BLOCK_LIMIT or not done:
-            raise self._corrupt(f"the block is cut, padded, or inflates to more than {BLOCK_LIMIT} bytes")
-        return bytes(out)
+            self.good = self._at
 
     def _metadata(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
@@ -176,14 +107,15 @@ class ContainerReader:
 
     def _text(self) -> bytes:
         size = self._long()
-        if not 0 <= size <= HEADER_LIMIT:
-            raise self._corrupt(f"a header value of {size} bytes")
+        if size < 0 or self._at + size > self._limits.header:
+            self._refuse(f"a header value of {size} bytes, the header may have {self._limits.header}")
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
         data = self._file.read(size)
+        self._at += len(data)
         if len(data) != size:
-            raise self._corrupt("the file ends too early")
+            self._refuse("the file ends too early")
         return data
 
     def _long(self, first: bytes = b"") -> int:
@@ -195,24 +127,89 @@ class ContainerReader:
                 break
             shift += 7
             if shift > 63:
-                raise self._corrupt("an integer of more than 10 bytes")
+                self._refuse("a whole number of more than 10 bytes")
             byte = self._take(1)
+        if value >> 64:
+            self._refuse("a whole number of more than 64 bits")
         return (value >> 1) ^ -(value & 1)
 
-    def _corrupt(self, message: str) -> CorruptContainer:
-        return CorruptContainer(f"{message} (near byte {self._file.tell()}, block {self._block})", where=self._name)
+    def _refuse(self, message: str) -> NoReturn:
+        at = f"block {self._block}, which begins at byte {self.good}" if self._block else f"header, byte {self._at}"
+        raise CorruptContainer(f"{message} ({at})", where=self._name, block=self._block, offset=self.good if self._block else self._at)
 
 
-def read_records(file: IO[bytes], name: str = "") -> Iterator[Any]:
-    """The records of a container as plain values. Raises CorruptContainer after the good blocks before the damage."""
-    reader = ContainerReader(file, name)
-    schema = fastavro.parse_schema(json.loads(reader.schema_json))
-    for rows, data in reader.blocks():
-        stream = io.BytesIO(data)
+class Records:
+    """The records of a container.
+
+    Args:
+        reader: read them as this schema; the writer's when omitted.
+        options: of DatumReader.
+    """
+
+    def __init__(self, file: IO[bytes], name: str = "", reader: Schema | None = None, limits: Limits | None = None, **options: Any) -> None:
+        self._name, self._limits = name, limits or Limits()
+        self.container = ContainerReader(file, name, self._limits)
+        self._datums = DatumReader(self.container.schema(), reader, limits=self._limits, **options)
+
+    def blocks(self) -> Iterator[tuple[int, Iterator[list[Any]]]]:
+        """(rows, slices of records) of each block; exhaust the slices. They raise CorruptContainer after the good records before the damage."""
+        left = [0, 0, self._limits.empty]
+        for rows, data in self.container.blocks():
+            yield rows, self._slices(data, rows, left)
+
+    def _slices(self, data: bytes, rows: int, left: list[int]) -> Iterator[list[Any]]:
         try:
-            for _ in range(rows):
-                yield fastavro.schemaless_reader(stream, schema, None)
-        except (EOFError, IndexError, ValueError, UnicodeDecodeError, OverflowError) as error:
-            raise CorruptContainer(f"a record does not decode: {type(error).__name__}", where=name) from error
-        if stream.tell() != len(data):
-            raise CorruptContainer(f"a block of {rows} records has {len(data) - stream.tell()} bytes left", where=name)
+            yield from self._datums.all(data, rows, left)
+        except CorruptDatum as error:
+            found = self.container
+            at = f"record {error.record} of block {found.block}, which begins at byte {found.good}"
+            raise CorruptContainer(
+                f"{at}, is damaged: {error.path}, byte {error.offset} of its datums: {error.reason}",
+                where=self._name,
+                block=found.block,
+                offset=found.good,
+                record=error.record,
+                path=error.path,
+            ) from error
+
+
+def read_records(file: IO[bytes], name: str = "", reader: Schema | None = None, **options: Any) -> Iterator[Any]:
+    """The records of a container as plain values (see `Records`, `DatumReader`). Raises CorruptContainer after the good ones before the damage."""
+    for _, slices in Records(file, name, reader, **options).blocks():
+        for records in slices:
+            yield from records
+
+
+# -- salvage ------------------------------------------------------------------------------------------------------
+
+
+class Salvaged(NamedTuple):
+    """What was saved: blocks and records, bytes of the source up to there, and what stopped it (None: nothing was wrong)."""
+
+    blocks: int
+    records: int
+    good_bytes: int
+    damage: CorruptContainer | None
+
+
+def salvage(file: IO[bytes], target: IO[bytes], name: str = "", limits: Limits | None = None) -> Salvaged:
+    """Copies the header and every block before the first damaged one, as they stand. `file` is read twice, so it must be seekable.
+
+    Raises CorruptContainer when the header is damaged: then nothing can be read.
+    """
+    start = file.tell()
+    source, blocks, records = Records(file, name, limits=limits), 0, 0
+    damage = None
+    try:
+        for rows, slices in source.blocks():
+            for _ in slices:
+                pass
+            blocks, records = blocks + 1, records + rows
+    except CorruptContainer as error:
+        damage = error
+    file.seek(start)
+    left = source.container.good
+    while left and (piece := file.read(min(left, COPY_BYTES))):
+        target.write(piece)
+        left -= len(piece)
+    return Salvaged(blocks, records, source.container.good, damage)

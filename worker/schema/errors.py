@@ -1,8 +1,8 @@
-"""A schema that is none."""
+"""What can be wrong: a schema that is none, and Avro data that breaks its schema or its file format."""
 
 from __future__ import annotations
 
-from worker.core.errors import ConfigError
+from worker.core.errors import ConfigError, Exit, WorkerError
 
 
 class SchemaError(ConfigError):
@@ -14,6 +14,47 @@ class SchemaError(ConfigError):
 
     code = "schema"
 
-    def __init__(self, path: str, message: str, *, remedy: str = "") -> None:
-        super().__init__(f"{path}: {message}", remedy=remedy)
+    def __init__(self, path: str, message: str, *, remedy: str = "", where: str = "") -> None:
+        super().__init__(f"{path}: {message}", remedy=remedy, where=where)
         self.path = path
+
+
+class CorruptData(WorkerError):
+    """Bytes that are no Avro data of their schema. The one family for everything that data can do to a reader."""
+
+    exit = Exit.DATA
+    code = "corrupt_data"
+
+
+class CorruptDatum(CorruptData):
+    """A datum that breaks its schema or a limit.
+
+    Attributes:
+        path: where in the datum, like `$.items[3].name`.
+        offset: bytes from the start of the data to the place.
+        reason: what was found and what is allowed.
+        record: number of the datum among those that were asked for, from 0.
+    """
+
+    code = "corrupt_datum"
+
+    def __init__(self, path: str, offset: int, reason: str, *, record: int = 0, where: str = "") -> None:
+        super().__init__(f"{path} at byte {offset}: {reason}", where=where)
+        self.path, self.offset, self.reason, self.record = path, offset, reason, record
+
+
+class CorruptContainer(CorruptData):
+    """The file is no intact Avro container.
+
+    Attributes:
+        block: number of the block, from 1; 0 is the header.
+        offset: bytes from the start of the file to the block (or to the damage in the header).
+        record: number of the record in its block, from 0; None when the block itself is damaged.
+        path: where in that record.
+    """
+
+    code = "corrupt_container"
+
+    def __init__(self, message: str, *, where: str = "", block: int = 0, offset: int = 0, record: int | None = None, path: str = "") -> None:
+        super().__init__(message, where=where)
+        self.block, self.offset, self.record, self.path = block, offset, record, path

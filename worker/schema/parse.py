@@ -6,43 +6,46 @@ fastavro and others accept duplicate fields, `["int", "int"]`, bad names and def
 from __future__ import annotations
 
 import json
-import math
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
+from worker.schema.defaults import check_defaults, json_type
 from worker.schema.errors import SchemaError
+from worker.schema.logical import logical_type
 from worker.schema.model import NO_DEFAULT, PRIMITIVES, Field, Schema, Type
 
 MAX_DEPTH: Final = 64
+MAX_LEVELS: Final = 100  # through references to named types
 MAX_BYTES: Final = 1024 * 1024
+MAX_NAMED: Final = 10_000
+MAX_BRANCHES: Final = 1_000
+MAX_FIXED: Final = 2**31 - 1
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LIMITS: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_LOGICAL: Final = {
-    "date": ("int",),
-    "time-millis": ("int",),
-    "time-micros": ("long",),
-    "timestamp-millis": ("long",),
-    "timestamp-micros": ("long",),
-    "local-timestamp-millis": ("long",),
-    "local-timestamp-micros": ("long",),
-    "uuid": ("string",),
-    "decimal": ("bytes", "fixed"),
-}
+_NAME_RULE: Final = "letters, digits and _ are allowed, not a digit first"
 
 
-def parse_schema(text: str | bytes) -> Schema:
-    """Parses and checks a schema. Raises SchemaError."""
+def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
+    """Parses and checks a schema. Raises SchemaError.
+
+    Args:
+        strict: check defaults and the spelling of names. Not for the schema in a file, which only says how its data was written:
+            the specification lets newer readers repair such schemas with aliases.
+    """
     if len(text) > MAX_BYTES:
         raise SchemaError("$", f"{len(text)} bytes, at most {MAX_BYTES} are allowed")
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        source = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        source.encode()
     except (ValueError, RecursionError) as error:
-        raise SchemaError("$", f"no JSON document: {error}") from error
-    parser = _Parser()
+        raise SchemaError("$", f"no JSON document: {str(error)[:200]}") from error
+    parser = _Parser(strict)
     root = parser.type(document, "$", "", 0)
-    parser.check_defaults()
-    source = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    return Schema(parser.resolve(root), parser.named, source, document)
+    schema = Schema(parser.named[root.name] if root.kind == "ref" else root, parser.named, source, document)
+    if strict:
+        check_defaults(parser.defaults, schema)  # they may refer to types that are complete only now
+    return schema
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,14 +55,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class _Parser:
-    def __init__(self) -> None:
-        self.named: dict[str, Type] = {}
-        self._declared: set[str] = set()
-        self._defaults: list[tuple[Type, Any, str]] = []
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
 
-    def resolve(self, kind: Type) -> Type:
-        return self.named[kind.name] if kind.kind == "ref" else kind
+
+class _Parser:
+    def __init__(self, strict: bool) -> None:
+        self._name_ok: Callable[[str], Any] = _NAME.fullmatch if strict else len
+        self.named: dict[str, Type] = {}
+        self.defaults: list[tuple[Type, Any, str]] = []
+        self._declared: set[str] = set()
+        self._levels: dict[str, int] = {}
 
     def type(self, node: Any, path: str, namespace: str, depth: int) -> Type:
         if depth > MAX_DEPTH:
@@ -69,7 +75,7 @@ class _Parser:
         if isinstance(node, list):
             return self._union(node, path, namespace, depth)
         if not isinstance(node, dict):
-            raise SchemaError(path, f"found {_json_type(node)}, a type name, object or array is allowed")
+            raise SchemaError(path, f"found {json_type(node)}, a type name, object or array is allowed")
         kind = node.get("type")
         if isinstance(kind, dict | list):  # redundant wrapper {"type": {...}}
             return self.type(kind, f"{path}.type", namespace, depth + 1)
@@ -80,170 +86,174 @@ class _Parser:
         if kind == "map":
             return Type("map", items=self.type(_needed(node, "values", path), f"{path}.values", namespace, depth + 1))
         if not isinstance(kind, str):
-            raise SchemaError(path, "an object without a type name in 'type'")
+            wrong = "no 'type'" if "type" not in node else f"{json_type(kind)} as 'type'"
+            raise SchemaError(path, f"an object with {wrong}, a type name, object or array is allowed there")
         found = self._reference(kind, f"{path}.type", namespace)
-        return self._with_logical(found, node) if found.kind in PRIMITIVES else found
+        return logical_type(found, node, path) if found.kind in PRIMITIVES else found
 
     def _reference(self, name: str, path: str, namespace: str) -> Type:
         if name in PRIMITIVES:
             return Type(name)
         full = name if "." in name or not namespace else f"{namespace}.{name}"
-        for candidate in (full, name):
+        for candidate in (full, name):  # a name without namespace is found from inside one, as in Apache's libraries
             if candidate in self._declared:
                 return Type("ref", candidate)
-        known = ", ".join(sorted(self._declared)) or "none"
-        raise SchemaError(path, f"unknown type {name!r}; primitives are {', '.join(PRIMITIVES)}, named types so far: {known}")
+        shown = sorted(self._declared)
+        known = ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "") or "none"
+        raise SchemaError(path, f"unknown type {name[:100]!r}; primitives are {', '.join(PRIMITIVES)}, named types so far: {known}")
 
     def _union(self, node: list[Any], path: str, namespace: str, depth: int) -> Type:
-        branches = tuple(self.type(branch, f"{path}[{number}]", namespace, depth + 1) for number, branch in enumerate(node))
+        if len(node) > MAX_BRANCHES:
+            raise SchemaError(path, f"a union of {len(node)} branches, at most {MAX_BRANCHES} are allowed")
+        branches = []
         seen: set[str] = set()
-        for number, branch in enumerate(branches):
+        for number, each in enumerate(node):
+            branch = self.type(each, f"{path}[{number}]", namespace, depth + 1)
             if branch.kind == "union":
                 raise SchemaError(f"{path}[{number}]", "a union directly inside a union")
             label = branch.name or branch.kind
             if label in seen:
-                raise SchemaError(f"{path}[{number}]", f"{label} stands twice in the union")
+                raise SchemaError(f"{path}[{number}]", f"{label} stands twice in the union; only named types of different names may repeat a kind")
             seen.add(label)
-        return Type("union", branches=branches)
+            branches.append(branch)
+        return Type("union", branches=tuple(branches))
 
     def _named(self, kind: str, node: dict[str, Any], path: str, namespace: str, depth: int) -> Type:
-        name = _needed(node, "name", path)
-        inner = node.get("namespace", namespace)
-        if not isinstance(name, str) or not isinstance(inner, str):
-            raise SchemaError(path, "name and namespace are text")
-        full = name if "." in name or not inner else f"{inner}.{name}"
-        for part in full.split("."):
-            if not _NAME.fullmatch(part):
-                raise SchemaError(f"{path}.name", f"{full!r} is no name: letters, digits and _ are allowed, not a digit first")
-        if full in self._declared or full in PRIMITIVES:
+        full = self._full_name(node, path, namespace)
+        if full in self._declared:
             raise SchemaError(f"{path}.name", f"{full!r} is defined already")
+        if len(self._declared) >= MAX_NAMED:
+            raise SchemaError(path, f"more than {MAX_NAMED} named types")
         self._declared.add(full)
         namespace = full.rpartition(".")[0]
+        aliases = _aliases(node, path, namespace)
         if kind == "enum":
-            found = self._enum(full, node, path)
+            found = self._enum(full, node, path, aliases)
         elif kind == "fixed":
-            size = node.get("size")
-            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-                raise SchemaError(f"{path}.size", "a whole number of bytes is needed")
-            found = self._with_logical(Type("fixed", full, size=size), node)
+            found = logical_type(Type("fixed", full, size=_size(node, path), aliases=aliases), node, path)
         else:
-            found = Type("record", full, fields=self._fields(node, path, namespace, depth))
+            found = Type("record", full, fields=self._fields(node, path, namespace, depth), aliases=aliases)
         self.named[full] = found
+        self._levels[full] = 1 + max((self._level(each.type) for each in found.fields), default=0)
+        if self._levels[full] > MAX_LEVELS:
+            raise SchemaError(path, f"types refer to types more than {MAX_LEVELS} levels deep")
         return Type("ref", full)
 
-    def _enum(self, name: str, node: dict[str, Any], path: str) -> Type:
-        symbols = node.get("symbols")
-        if not isinstance(symbols, list) or not all(isinstance(symbol, str) and _NAME.fullmatch(symbol) for symbol in symbols):
-            raise SchemaError(f"{path}.symbols", "a list of names is needed")
+    def _level(self, kind: Type) -> int:
+        """How deep values of a type nest; what holds itself counts once."""
+        if kind.kind == "ref":
+            return self._levels.get(kind.name, 0)
+        parts = [*kind.branches, *([kind.items] if kind.items is not None else [])]
+        return 1 + max((self._level(part) for part in parts), default=0)
+
+    def _full_name(self, node: dict[str, Any], path: str, namespace: str) -> str:
+        name = _needed(node, "name", path)
+        inner = node.get("namespace", namespace)
+        if not isinstance(name, str):
+            raise SchemaError(f"{path}.name", f"found {json_type(name)}, text is allowed")
+        if not isinstance(inner, str):
+            raise SchemaError(f"{path}.namespace", f"found {json_type(inner)}, text is allowed")
+        full = _in_namespace(name, inner)
+        if not all(self._name_ok(part) for part in full.split(".")):
+            raise SchemaError(f"{path}.name", f"{full[:100]!r} is no name: {_NAME_RULE}; a namespace is such names with dots between")
+        if full.rpartition(".")[2] in PRIMITIVES:
+            raise SchemaError(f"{path}.name", f"{full[:100]!r}: the names of primitive types cannot be defined")
+        return full
+
+    def _enum(self, name: str, node: dict[str, Any], path: str, aliases: tuple[str, ...]) -> Type:
+        if "symbols" not in node:
+            raise SchemaError(path, "'symbols' is missing")
+        symbols = _names(node, "symbols", path)
+        for number, symbol in enumerate(symbols):
+            if not self._name_ok(symbol):
+                raise SchemaError(f"{path}.symbols[{number}]", f"{symbol[:100]!r} is no name: {_NAME_RULE}")
         if len(set(symbols)) != len(symbols):
-            raise SchemaError(f"{path}.symbols", "a symbol stands twice")
+            twice = next(symbol for symbol in symbols if symbols.count(symbol) > 1)
+            raise SchemaError(f"{path}.symbols", f"{twice!r} stands twice")
         default = node.get("default")
-        if default is not None and default not in symbols:
-            raise SchemaError(f"{path}.default", f"{default!r} is none of the symbols {', '.join(symbols)}")
-        return Type("enum", name, symbols=tuple(symbols), default_symbol=default)
+        if "default" in node and (not isinstance(default, str) or default not in symbols):
+            shown = repr(default[:100]) if isinstance(default, str) else json_type(default)
+            raise SchemaError(f"{path}.default", f"{shown} is none of the symbols {', '.join(symbols[:20])}")
+        return Type("enum", name, symbols=symbols, default_symbol=default, aliases=aliases)
 
     def _fields(self, node: dict[str, Any], path: str, namespace: str, depth: int) -> tuple[Field, ...]:
         nodes = node.get("fields")
         if not isinstance(nodes, list):
-            raise SchemaError(f"{path}.fields", "a list of fields is needed")
+            raise SchemaError(f"{path}.fields", f"found {_shown(node, 'fields')}, a list of fields is needed")
         fields: list[Field] = []
         names: set[str] = set()
         json_names: set[str] = set()
         for number, each in enumerate(nodes):
             at = f"{path}.fields[{number}]"
             if not isinstance(each, dict):
-                raise SchemaError(at, "a field is an object")
-            name = _needed(each, "name", at)
-            if not isinstance(name, str) or not _NAME.fullmatch(name):
-                raise SchemaError(f"{at}.name", f"{name!r} is no name", remedy='give it a legal name and keep the other one as "json_name"')
-            json_name = each.get("json_name", name)
-            if name in names or json_name in json_names:
-                raise SchemaError(f"{at}.name", f"field {name!r} stands twice")
-            names.add(name)
-            json_names.add(json_name)
-            kind = self.type(_needed(each, "type", at), f"{at}.type", namespace, depth + 1)
-            if "default" in each:
-                self._defaults.append((kind, each["default"], f"{at}.default"))
-            fields.append(Field(name, kind, json_name, each.get("default", NO_DEFAULT)))
+                raise SchemaError(at, f"found {json_type(each)}, a field is an object")
+            field = self._field(each, at, namespace, depth)
+            if field.name in names or field.json_name in json_names:
+                raise SchemaError(f"{at}.name", f"field {field.name!r} stands twice")
+            names.add(field.name)
+            json_names.add(field.json_name)
+            fields.append(field)
+        _check_field_aliases(fields, path)
         return tuple(fields)
 
-    def _with_logical(self, kind: Type, node: dict[str, Any]) -> Type:
-        """The type with its logical type; an unknown or unfit one is ignored, as the specification says."""
-        logical = node.get("logicalType")
-        if not isinstance(logical, str) or kind.kind not in _LOGICAL.get(logical, ()):
-            return kind
-        precision, scale = node.get("precision", 0), node.get("scale", 0)
-        if logical == "decimal":
-            whole = isinstance(precision, int) and isinstance(scale, int) and precision > 0 and 0 <= scale <= precision
-            if not whole or (kind.kind == "fixed" and precision > math.floor(math.log10(2) * (8 * kind.size - 1))):
-                return kind
-        return Type(kind.kind, kind.name, size=kind.size, logical=logical, precision=precision, scale=scale)
+    def _field(self, node: dict[str, Any], path: str, namespace: str, depth: int) -> Field:
+        name = _needed(node, "name", path)
+        if not isinstance(name, str) or not self._name_ok(name):
+            shown = repr(name[:100]) if isinstance(name, str) else json_type(name)
+            raise SchemaError(f"{path}.name", f"{shown} is no name: {_NAME_RULE}", remedy='give it a legal name and keep the other one as "json_name"')
+        json_name = node.get("json_name", name)
+        if not isinstance(json_name, str):
+            raise SchemaError(f"{path}.json_name", f"found {json_type(json_name)}, text is allowed")
+        order = node.get("order", "ascending")
+        if order not in ("ascending", "descending", "ignore"):
+            raise SchemaError(f"{path}.order", f"found {_shown(node, 'order')}, ascending, descending or ignore is allowed")
+        aliases = _names(node, "aliases", path)  # any text: they may repair names that were never legal
+        kind = self.type(_needed(node, "type", path), f"{path}.type", namespace, depth + 1)
+        if "default" in node:
+            self.defaults.append((kind, node["default"], f"{path}.default"))
+        return Field(name, kind, json_name, node.get("default", NO_DEFAULT), aliases)
 
-    def check_defaults(self) -> None:
-        """Defaults may refer to types that are complete only at the end."""
-        for kind, value, path in self._defaults:
-            self._default(kind, value, path)
 
-    def _default(self, kind: Type, value: Any, path: str) -> None:
-        kind = self.resolve(kind)
-        if kind.kind == "union":
-            if not kind.branches:
-                raise SchemaError(path, "an empty union has no default")
-            errors = []
-            for branch in kind.branches:  # specification 1.12: the default may be of any branch
-                try:
-                    self._default(branch, value, path)
-                    return
-                except SchemaError as error:
-                    errors.append(error)
-            raise errors[0]
-        if not self._fits(kind, value):
-            raise SchemaError(path, f"{_json_type(value)} is no default for {kind.kind}")
-        if kind.kind == "array" and kind.items:
-            for number, item in enumerate(value):
-                self._default(kind.items, item, f"{path}[{number}]")
-        if kind.kind == "map" and kind.items:
-            for key, item in value.items():
-                self._default(kind.items, item, f"{path}.{key}")
-        if kind.kind == "record":
-            for each in kind.fields:
-                if each.name in value:
-                    self._default(each.type, value[each.name], f"{path}.{each.name}")
-                elif each.default is NO_DEFAULT:
-                    raise SchemaError(path, f"the default lacks field {each.name!r}")
+def _in_namespace(name: str, namespace: str) -> str:
+    return name if "." in name or not namespace else f"{namespace}.{name}"
 
-    def _fits(self, kind: Type, value: Any) -> bool:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        match kind.kind:
-            case "null":
-                return value is None
-            case "boolean":
-                return isinstance(value, bool)
-            case "int" | "long":
-                low, high = _LIMITS[kind.kind]
-                return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-            case "float" | "double":
-                return number and math.isfinite(value)
-            case "string":
-                return isinstance(value, str)
-            case "bytes":
-                return isinstance(value, str) and all(ord(char) < 256 for char in value)
-            case "fixed":
-                return isinstance(value, str) and len(value) == kind.size and all(ord(char) < 256 for char in value)
-            case "enum":
-                return value in kind.symbols
-            case "array":
-                return isinstance(value, list)
-            case _:
-                return isinstance(value, dict)
+
+def _aliases(node: dict[str, Any], path: str, namespace: str) -> tuple[str, ...]:
+    """Full names: an alias without a dot is relative to the namespace of the type that has it. Any text may be one."""
+    return tuple(_in_namespace(alias, namespace) for alias in _names(node, "aliases", path))
+
+
+def _check_field_aliases(fields: list[Field], path: str) -> None:
+    """Aliases are names, so one cannot stand for two fields."""
+    owners = {each.name: number for number, each in enumerate(fields)}
+    for number, each in enumerate(fields):
+        for alias in each.aliases:
+            if (owner := owners.setdefault(alias, number)) != number:
+                raise SchemaError(f"{path}.fields[{number}].aliases", f"{alias[:100]!r} is a name or alias of field {fields[owner].name!r} too")
+
+
+def _names(node: dict[str, Any], key: str, path: str) -> tuple[str, ...]:
+    found = node.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise SchemaError(f"{path}.{key}", f"found {_shown(node, key)}, a list of names is allowed")
+    return tuple(found)
+
+
+def _size(node: dict[str, Any], path: str) -> int:
+    size = node.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_FIXED:
+        raise SchemaError(f"{path}.size", f"found {_shown(node, 'size')}, a whole number of bytes from 0 to {MAX_FIXED} is needed")
+    return size
+
+
+def _shown(node: dict[str, Any], key: str) -> str:
+    if key not in node:
+        return "nothing"
+    value = node[key]
+    return json_type(value) if isinstance(value, list | dict) else json.dumps(value)[:100]
 
 
 def _needed(node: dict[str, Any], key: str, path: str) -> Any:
     if key not in node:
         raise SchemaError(path, f"{key!r} is missing")
     return node[key]
-
-
-def _json_type(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "text", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
-    return names[type(value)]

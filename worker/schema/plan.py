@@ -15,7 +15,7 @@ from worker.schema.checks import Checks
 from worker.schema.codegen import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Policy, Schema, is_wide
-from worker.schema.typed import record_struct, typed
+from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck
 
 
@@ -44,8 +44,9 @@ class CompiledPlan:
 
     def __init__(self, schema: Schema, policy: Policy, extra: Collection[str]) -> None:
         root = schema.root
-        checks = Checks(schema, policy)
-        types = [typed(each.type, schema, policy, frozenset({root.name})) for each in root.fields]
+        all_types = Types(schema, policy)
+        checks = Checks(schema, policy, all_types)
+        types = [all_types.field(each) for each in root.fields]
         known = {each.json_name for each in root.fields}
         self._extra = sorted(set(extra) - known)
         self._strict = policy.unknown_fields == "reject"
@@ -161,4 +162,7 @@ def compile_plan(
     """Compiles a schema whose root is a record. `extra`: JSON names outside the schema to keep for facts. Raises SchemaError."""
     if schema.root.kind != "record":
         raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
-    return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as), extra)
+    try:
+        return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as), extra)
+    except RecursionError as error:
+        raise SchemaError("$", "types refer to each other too deeply") from error

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type
+from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, recursive_names
 
 _SCALARS: Final[dict[str, Any]] = {
     "null": None,
@@ -24,29 +24,51 @@ _SCALARS: Final[dict[str, Any]] = {
 }
 
 
-def typed(kind: Type, schema: Schema, policy: Policy, within: frozenset[str] = frozenset()) -> Any | None:
-    """The msgspec type that says all of `kind`, or None when there is no such type."""
-    kind = schema.resolve(kind)
-    if kind.logical is not None:
-        return None
-    if kind.kind in _SCALARS and kind.kind != "null":
-        return _SCALARS[kind.kind]
-    if kind.kind == "enum":
-        return Literal[kind.symbols] if kind.symbols else None
-    if kind.kind in ("array", "map") and kind.items is not None:
-        inner = typed(kind.items, schema, policy, within)
-        if inner is None:
+class Types:
+    """The msgspec types of a schema under a policy; a record is made once, however often it is named."""
+
+    def __init__(self, schema: Schema, policy: Policy) -> None:
+        self._schema, self._policy = schema, policy
+        self._recursive = recursive_names(schema)
+        self._records: dict[str, Any | None] = {}
+
+    def of(self, kind: Type) -> Any | None:
+        """The type that says all of `kind`, or None when there is no such type."""
+        kind = self._schema.resolve(kind)
+        if kind.logical is not None:
             return None
-        return list[inner] if kind.kind == "array" else dict[str, inner]  # type: ignore[valid-type]
-    if kind.kind == "union":
-        rest = [branch for branch in kind.branches if branch.kind != "null"]
-        inner = typed(rest[0], schema, policy, within) if len(rest) == 1 else None
-        return None if inner is None else (inner | None if len(rest) < len(kind.branches) else inner)
-    if kind.kind == "record" and kind.name not in within:
-        inner_types = [typed(each.type, schema, policy, within | {kind.name}) for each in kind.fields]
-        if all(inner is not None for inner in inner_types):
-            return record_struct(kind, inner_types, policy)
-    return None
+        if kind.kind in _SCALARS and kind.kind != "null":
+            return _SCALARS[kind.kind]
+        if kind.kind == "enum":
+            return Literal[kind.symbols] if kind.symbols else None
+        if kind.kind in ("array", "map") and kind.items is not None:
+            inner = self.of(kind.items)
+            if inner is None:
+                return None
+            return list[inner] if kind.kind == "array" else dict[str, inner]  # type: ignore[valid-type]
+        if kind.kind == "union":
+            rest = [branch for branch in kind.branches if branch.kind != "null"]
+            inner = self.of(rest[0]) if len(rest) == 1 else None
+            return None if inner is None else (inner | None if len(rest) < len(kind.branches) else inner)
+        if kind.kind == "record" and kind.name not in self._recursive:
+            if kind.name not in self._records:
+                self._records[kind.name] = self._record(kind)
+            return self._records[kind.name]
+        return None
+
+    def field(self, each: Field) -> Any | None:
+        """The type of a field. None also where its default holds records under Avro names that JSON calls otherwise."""
+        return None if isinstance(each.default, list | dict) and self._renamed(each.type) else self.of(each.type)
+
+    def _renamed(self, kind: Type) -> bool:
+        kind = self._schema.resolve(kind)
+        if kind.kind == "record":
+            return kind.name in self._recursive or any(each.json_name != each.name or self._renamed(each.type) for each in kind.fields)
+        return any(self._renamed(branch) for branch in kind.branches) or (kind.items is not None and self._renamed(kind.items))
+
+    def _record(self, kind: Type) -> Any | None:
+        inner_types = [self.field(each) for each in kind.fields]
+        return None if any(inner is None for inner in inner_types) else record_struct(kind, inner_types, self._policy)
 
 
 def record_struct(kind: Type, types: list[Any], policy: Policy, extra: Collection[str] = ()) -> Any:

@@ -11,7 +11,7 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.schema.model import NO_DEFAULT, Policy, Schema, Type
-from worker.schema.typed import record_struct, typed
+from worker.schema.typed import Types, record_struct
 from worker.schema.values import Branch, Check, QuickCheck, found
 
 REMEMBERED: Final = 1_000
@@ -39,10 +39,10 @@ class _Record:
 class UnionCheck(QuickCheck):
     """The check of a union with several branches besides null; datums are `Branch`es."""
 
-    def __init__(self, branches: Sequence[Type], checks: Sequence[Check], schema: Schema, policy: Policy) -> None:
+    def __init__(self, branches: Sequence[Type], checks: Sequence[Check], schema: Schema, policy: Policy, types: Types) -> None:
         self._branches, self._checks = branches, checks
         self._allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
-        self._records = [_record(number, branch, schema, policy) for number, branch in enumerate(branches) if branch.kind == "record"]
+        self._records = [_record(number, branch, schema, policy, types) for number, branch in enumerate(branches) if branch.kind == "record"]
         self._map = next((number for number, branch in enumerate(branches) if branch.kind == "map"), None)
         self._known: dict[tuple[str, ...], _Choice] = {}
 
@@ -115,13 +115,13 @@ def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
     return [number for kind in order for number, branch in enumerate(branches) if branch.kind == kind]
 
 
-def _record(number: int, branch: Type, schema: Schema, policy: Policy) -> _Record:
+def _record(number: int, branch: Type, schema: Schema, policy: Policy, known: Types) -> _Record:
     required = frozenset(
         each.json_name
         for each in branch.fields
         if each.default is NO_DEFAULT and not (policy.missing_fields == "fill" and any(inner.kind == "null" for inner in (each.type, *each.type.branches)))
     )
-    types = [typed(each.type, schema, policy, frozenset({branch.name})) for each in branch.fields]
+    types = [known.field(each) for each in branch.fields]
     struct = (
         record_struct(branch, types, policy)
         if all(inner is not None and _as_received(each.type, schema) for inner, each in zip(types, branch.fields, strict=True))
