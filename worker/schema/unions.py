@@ -105,9 +105,9 @@ def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
     elif isinstance(value, bool):
         order = ("boolean",)
     elif isinstance(value, int):
-        order = ("int", "long", "float", "double")
+        order = ("int", "long", "float", "double", "bytes", "fixed")  # the last two for decimals
     elif isinstance(value, float):
-        order = ("double", "float")
+        order = ("double", "float", "bytes", "fixed")
     elif isinstance(value, str):
         order = ("enum", "int", "long", *(("string",) if any(branch.kind == "string" for branch in branches) else ("bytes", "fixed")))
     else:
