@@ -136,3 +136,10 @@ def test_values_are_promoted_and_defaults_filled() -> None:
     fastavro.schemaless_writer(file, writer.document, {"a": 5, "gone": "x"})
     found = DatumReader(writer, reader).one(file.getvalue())
     assert found == {"b": None, "a": 5.0} and isinstance(found["a"], float)
+
+
+def test_a_long_in_a_union_behind_float_stays_a_long() -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": ["float", "long"]}]}
+    file = written(schema, [{"x": ("long", 2**60 + 1)}])
+    found = [row["x"] for row in read_records(io.BytesIO(file))]
+    assert found == [2**60 + 1] and isinstance(found[0], int)

@@ -1,7 +1,9 @@
 """Which reader type a writer type is read as (specification, "Schema Resolution").
 
-Where the specification leaves a choice: a named type prefers the branch of its full name (or of its alias) before one that shares only
-its last name, and two logical types that give the same number different meanings do not match. Everything else is "the first that matches".
+Of the branches of a union the specification takes "the first that matches". Taken literally, a long read with its own schema
+`["float", "long"]` would become a float. So, like Apache's Java library, a branch of the same type comes before one that it is promoted to,
+and one of the same full name (or alias) before one that shares only its last name. Two logical types that give the same number
+different meanings do not match; there the specification is silent.
 """
 
 from __future__ import annotations
@@ -44,12 +46,11 @@ class Pair:
     def branch(self, written: Type, read: Type) -> int | None:
         """The number of the branch of union `read` that a written type, no union, is read as."""
         fits = [number for number, each in enumerate(read.branches) if self._matches(written, self.reader.resolve(each))]
-        if written.name and len(fits) > 1:
-            for number in fits:
-                each = self.reader.resolve(read.branches[number])
-                if each.name == written.name or written.name in each.aliases:
-                    return number
-        return fits[0] if fits else None
+        return min(fits, key=lambda number: self._distance(written, self.reader.resolve(read.branches[number])), default=None)
+
+    def _distance(self, written: Type, read: Type) -> int:
+        """How far a branch that matches is from the written type; of equal ones the first is taken."""
+        return 0 if written.kind == read.kind and (written.name == read.name or written.name in read.aliases) else 1
 
     def _matches(self, written: Type, read: Type) -> bool:
         if self.mismatch(written, read) is not None:
