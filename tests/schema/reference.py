@@ -422,7 +422,7 @@ def encode(schema: Schema, node: Any, datum: Any) -> bytes:
 def long_at(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        if at >= len(data) or shift > 63:
+        if not 0 <= at < len(data) or shift > 63:
             raise Bad("long")
         value += (data[at] % 128) << shift
         shift += 7
@@ -484,12 +484,20 @@ class Decoder:
         if written["type"] != read["type"]:
             if (written["type"], read["type"]) not in PROMOTED:
                 return False
-        elif ("full" in written and written["full"].split(".")[-1] != read["full"].split(".")[-1] and written["full"] not in read["aliases"]) or written.get("size") != read.get("size"):
+        elif ("full" in written and written["full"].split(".")[-1] != read["full"].split(".")[-1] and written["full"] not in read["aliases"]) or written.get(
+            "size"
+        ) != read.get("size"):
             return False
         a, b = logical(written), logical(read)
         if a and b and (a, *scales(written, a)) != (b, *scales(read, b)):
             return False
         return written["type"] not in ("array", "map") or self.matches(written["items"], read["items"])
+
+    def same(self, written: Any, read: Any) -> bool:
+        """No promotion, and no name that matches only in its last part."""
+        if written["type"] != read["type"]:
+            return False
+        return "full" not in written or written["full"] == read["full"] or written["full"] in read["aliases"]
 
     def read(self, written: Any, read: Any) -> Any:
         written, read = self.writer.at(written), self.reader.at(read)
@@ -500,15 +508,7 @@ class Decoder:
             return self.read(written["branches"][number], read)
         if read["type"] == "union":
             fits = [number for number, branch in enumerate(read["branches"]) if self.matches(written, branch)]
-            exact = [
-                number
-                for number in fits
-                if "full" in written
-                and (
-                    written["full"] == self.reader.at(read["branches"][number])["full"]
-                    or written["full"] in self.reader.at(read["branches"][number])["aliases"]
-                )
-            ]
+            exact = [number for number in fits if self.same(written, self.reader.at(read["branches"][number]))]
             if not fits:
                 raise Bad("no branch")
             number = (exact or fits)[0]
