@@ -1,6 +1,4 @@
-"""`make bench`: CPU time a record of whole processes, interleaved with a careful script, counts read from the files.
-
-"""
+"""`make bench`: CPU time a record of whole processes, interleaved with a careful script, counts read from the files."""
 
 from __future__ import annotations
 
@@ -108,7 +106,13 @@ def config(directory: Path, url: str, row: dict[str, Any]) -> Path:
         "sink": {"path": str(directory / "lake"), **row.get("sink", {})},
         **{key: row[key] for key in ("transforms", "output_schema") if key in row},
     }
-    document = {"version": 1, "state": {"path": str(directory / "state")}, "admin": {"listen": None}, "logging": {"level": "error"}, "pipelines": {"flights": pipeline}}
+    document = {
+        "version": 1,
+        "state": {"path": str(directory / "state")},
+        "admin": {"listen": None},
+        "logging": {"level": "error"},
+        "pipelines": {"flights": pipeline},
+    }
     for name, schema in (("flight", data.flight_schema()), ("union", data.union_schema()), ("delay", data.delay_schema())):
         (directory / f"{name}.avsc").write_text(json.dumps(schema))
     path = directory / "bench.yaml"

@@ -148,7 +148,9 @@ class _Parser:
 
     def _full_name(self, node: dict[str, Any], path: str, namespace: str) -> str:
         name = _needed(node, "name", path)
-        inner = node.get("namespace", namespace)
+        inner = node.get("namespace")
+        if inner is None:  # null too, which Apache's Python library writes
+            inner = namespace
         if not isinstance(name, str):
             raise SchemaError(f"{path}.name", f"found {json_type(name)}, text is allowed")
         if not isinstance(inner, str):

@@ -212,7 +212,7 @@ class _Code(Pair):
             self._line(f"{word} {raw} == {number * 2}:")
             self._indent += 1
             label = self.writer.resolve(branch).name or branch.kind
-            self._value(branch, read, target, path if len(numbered) == 1 or not is_wide(written) else f"{path}|{label}")
+            self._value(branch, read, target, path if len(numbered) == 1 else f"{path}|{label}")
             self._indent -= 1
             word = "elif"
         if numbered:

@@ -15,5 +15,7 @@ source = rest_api_source(
         "resources": [{"name": "flights", "endpoint": {"path": name, "params": {"limit": 1000}, "data_selector": "data.items"}}],
     }
 )
-pipeline = dlt.pipeline("bench", destination=dlt.destinations.filesystem(bucket_url=f"file://{target}/out"), dataset_name="bench", pipelines_dir=f"{target}/state")
+pipeline = dlt.pipeline(
+    "bench", destination=dlt.destinations.filesystem(bucket_url=f"file://{target}/out"), dataset_name="bench", pipelines_dir=f"{target}/state"
+)
 pipeline.run(source, loader_file_format="parquet")
