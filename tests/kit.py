@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def write_config(directory: Path, url: str, *, source: dict[str, Any] | None = N
     with path.open("w") as file:
         YAML(typ="safe").dump(config, file)
     return path
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def published(directory: Path) -> list[Path]:

@@ -13,6 +13,7 @@ attempt starts from the commit log again. A restart after SIGKILL is the same co
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from worker.core.errors import Exit, Fenced, WorkerError
-from worker.core.events import CommitPublished, Emit, ManyFiles, NothingToDo
+from worker.core.events import CommitPublished, Emit, ManyFiles, NothingToDo, RecordsDiscarded
 from worker.core.flow import Flow, Shaped
+from worker.core.meter import Backlog, Reading, StageTimes
 from worker.core.model import Chunk, Claim, Ledger, PartitionEnd, Progress
 from worker.core.planner import PartitionPlanner, PlanSpec
 from worker.core.ports import Clock, CommitLog, Sink
@@ -80,8 +82,14 @@ class Pipeline:
         self.totals = Totals()
         self.pool: FetchPool | None = None
         self.fenced: list[str] = []
+        self.times = {
+            "read": StageTimes(clock.monotonic, spec.concurrency),
+            "process": StageTimes(clock.monotonic),
+            "write": StageTimes(clock.monotonic),
+        }
         self._progress_at = clock.monotonic()
-        self._waiting: Callable[[], bool] = lambda: False
+        self._backlog = Backlog()
+        self._queues: dict[str, Channel[Any]] = {}
         self._log, self._clock, self._emit = log, clock, emit
         self._writer: Writer | None = None
 
@@ -98,14 +106,14 @@ class Pipeline:
             io = IoThread(executor)
             owned = [name for name in self.spec.partitions if name not in self.fenced]
             committer, claims, sinks = await io(self._open, owned)
-            self._writer = writer = Writer(self.spec, committer, claims, sinks, io, self._clock, self._emit, self.totals)
+            self._writer = writer = Writer(self.spec, committer, claims, sinks, io, self._clock, self._emit, self.totals, self._backlog, self.times["write"])
             try:
                 await self._run(claims, writer, stop, hurry)
             except BaseException as error:
-                self.totals.discarded += writer.staged_records
                 self._note_fence(error)
                 raise
             finally:
+                self._discard()
                 await io(committer.close)
 
     def _open(self, owned: Sequence[str]) -> tuple[Committer, dict[str, Claim], tuple[Sink, Sink]]:
@@ -116,6 +124,13 @@ class Pipeline:
         committer.recover()
         claims = self._log.claim(self.name, owned)
         return committer, claims, sinks
+
+    def _discard(self) -> None:
+        """What was received and not committed is read again by the next attempt."""
+        if self._backlog.records:
+            self.totals.discarded += self._backlog.records
+            self._emit(RecordsDiscarded(self.name, self._backlog.records))
+        self._backlog, self._queues = Backlog(), {}
 
     def _note_fence(self, error: BaseException) -> None:
         for cause in leaves(error):
@@ -137,9 +152,11 @@ class Pipeline:
             patience_s=spec.patience_s,
             clock=self._clock,
             emit=self._emit,
+            times=self.times["read"],
+            backlog=self._backlog,
         )
         self._say_if_complete(claims)
-        self._waiting = lambda: bool(pages.used_bytes or shaped.used_bytes)
+        self._queues = {"pages": pages, "shaped": shaped}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(self.pool, pages, stop), name=f"{self.name}.read")
             group.create_task(self._process(pages, shaped, hurry), name=f"{self.name}.process")
@@ -151,23 +168,44 @@ class Pipeline:
         await pages.close(worst(failures))
 
     async def _process(self, pages: Channel[Page], shaped: Channel[Shaped], hurry: asyncio.Event) -> None:
-        while not hurry.is_set():
-            try:
-                page, weight = await pages.get()
-            except Closed as closed:
-                await shaped.close(closed.error)
-                return
-            for part in self.spec.flow.shape(page.partition, page.accepted):
-                reserved = await shaped.reserve(part.weight)
-                await shaped.put(part, part.weight, reserved_bytes=reserved)
-                await asyncio.sleep(0)
-            await pages.release(weight)
-            self._progress_at = self._clock.monotonic()
-        await shaped.close()
+        times = self.times["process"]
+        with times.working():
+            while not hurry.is_set():
+                try:
+                    with times.idle():
+                        page, weight = await pages.get()
+                except Closed as closed:
+                    await shaped.close(closed.error)
+                    return
+                for part in self.spec.flow.shape(page.partition, page.accepted):
+                    with times.blocked():
+                        reserved = await shaped.reserve(part.weight)
+                    await shaped.put(part, part.weight, reserved_bytes=reserved)
+                    await asyncio.sleep(0)
+                await pages.release(weight)
+                self._progress_at = self._clock.monotonic()
+            await shaped.close()
 
     def stalled_s(self) -> float:
         """How long data has been waiting without any page having been finished; 0 while nothing waits."""
-        return self._clock.monotonic() - self._progress_at if self._waiting() else 0.0
+        waiting = any(queue.used_bytes for queue in self._queues.values())
+        return self._clock.monotonic() - self._progress_at if waiting else 0.0
+
+    def reading(self, state: str) -> Reading:
+        """What there is to see of the pipeline now; `state` is what its supervisor says."""
+        pool, clock = self.pool, self._clock
+        return Reading(
+            self.name,
+            state,
+            {stage: times.seconds() for stage, times in self.times.items()},
+            self._backlog.records,
+            self._backlog.oldest_s(clock.monotonic()),
+            {name: (queue.used_bytes, queue.bound_bytes) for name, queue in self._queues.items()},
+            len(self.spec.partitions),
+            0 if pool is None else len(pool.done),
+            0 if pool is None else len(pool.parked),
+            None if self._writer is None else self._writer.lag_s(clock.time()),
+        )
 
     def _say_if_complete(self, claims: Mapping[str, Claim]) -> None:
         if claims and all(claim.cursor.complete for claim in claims.values()):
@@ -188,8 +226,11 @@ class Writer:
         clock: Clock,
         emit: Emit,
         totals: Totals,
+        backlog: Backlog,
+        times: StageTimes,
     ) -> None:
         self._spec, self._committer, self._io, self._clock, self._emit, self._totals = spec, committer, io, clock, emit, totals
+        self._backlog, self._times = backlog, times
         self._records, self._dead_letters = sinks
         self._guards = {name: (claim.epoch, claim.seq) for name, claim in claims.items()}
         self._cursors = {name: claim.cursor for name, claim in claims.items()}
@@ -197,28 +238,33 @@ class Writer:
         self._quality = QualityWatch(spec.max_reject_ratio, spec.reject_window)
         self._progress: dict[str, Progress] = {}
         self._ledger = Ledger()
-        self._oldest: float | None = None
+        self._rejected: Counter[str] = Counter()
         self._mid_page = False
 
-    @property
-    def staged_records(self) -> int:
-        return self._ledger.received
+    def lag_s(self, wall: float) -> float | None:
+        """How far the mark of the slowest partition is behind `wall` (seconds since 1970); None where marks are no instants."""
+        incremental = self._spec.plan.incremental
+        marks = [cursor.mark for cursor in self._cursors.values()] if incremental is not None and incremental.format.is_instant else []
+        instants = [mark for mark in marks if isinstance(mark, int)]
+        return wall - min(instants) / 1e6 if instants else None
 
     async def write(self, shaped: Channel[Shaped]) -> None:
         """Until the channel is closed; then commits what is staged and raises the error it was closed with."""
-        while True:
-            try:
-                part, weight = await shaped.get(self._patience())
-            except TimeoutError:
-                await self._commit("age")
-                continue
-            except Closed as closed:
-                await self._finish(closed.error)
-                return
-            await self._stage(part)
-            await shaped.release(weight)
-            if not self._mid_page and (trigger := self._due()):
-                await self._commit(trigger)
+        with self._times.working():
+            while True:
+                try:
+                    with self._times.idle():
+                        part, weight = await shaped.get(self._patience())
+                except TimeoutError:
+                    await self._commit("age")
+                    continue
+                except Closed as closed:
+                    await self._finish(closed.error)
+                    return
+                await self._stage(part)
+                await shaped.release(weight)
+                if not self._mid_page and (trigger := self._due()):
+                    await self._commit(trigger)
 
     def _due(self) -> str:
         """What triggers a commit at this position, or the empty string."""
@@ -238,17 +284,17 @@ class Writer:
         return max(deadline - self._clock.monotonic(), 0.0)
 
     async def _stage(self, part: Shaped) -> None:
-        now = self._clock.monotonic()
-        self._oldest = now if self._oldest is None else self._oldest
         self._quality.add(part.ledger.sent + part.ledger.dead_lettered, part.ledger.dead_lettered)
         if part.chunks or part.rejects:
             await self._io(self._put, part)
         self._ledger += part.ledger
+        self._rejected.update(reject.code for reject in part.rejects)
         self._mid_page = part.progress is None
         if part.progress is not None:
+            self._backlog.staged()
             earlier = self._progress.get(part.partition)
             self._progress[part.partition] = part.progress if earlier is None else earlier.then(part.progress)
-        self._roll.add(part.ledger.sent + part.ledger.dead_lettered, now)
+        self._roll.add(part.ledger.sent + part.ledger.dead_lettered, self._clock.monotonic())
 
     def _put(self, part: Shaped) -> None:
         for chunk in part.chunks:
@@ -282,11 +328,13 @@ class Writer:
                 self._cursors[name] = step.cursor
             size = sum(file.size_bytes for file in commit.files)
             self._count(commit.ledger, len(commit.files), size)
-            lag_s = now - (self._oldest if self._oldest is not None else now)
-            self._emit(CommitPublished(self._spec.name, commit.seq, len(commit.files), commit.ledger, size, now - started, lag_s, trigger))
+            latency_s = self._backlog.oldest_s(now)
+            rejected = dict(self._rejected)
+            self._emit(CommitPublished(self._spec.name, commit.seq, len(commit.files), commit.ledger, size, now - started, latency_s, trigger, rejected))
             if len(commit.files) > MANY_FILES:
                 self._emit(ManyFiles(self._spec.name, commit.seq, len(commit.files)))
-        self._progress, self._ledger, self._oldest = {}, Ledger(), None
+        self._progress, self._ledger, self._rejected = {}, Ledger(), Counter()
+        self._backlog.durable()
         self._roll.reset()
 
     def _count(self, ledger: Ledger, files: int, size: int) -> None:

@@ -7,6 +7,7 @@ import base64
 import json
 import sys
 import urllib.parse
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,6 +58,30 @@ async def echoing() -> AsyncIterator[str]:
         await server.close()
 
 
+async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
+    """What a daemon says that fails on its third page: on its pages, through `worker status`, and in its log."""
+    base = "http://" + config.read_text().split("listen: ")[1].split()[0].strip("}")
+    await (
+        await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "state", "reset", str(config), "--pipeline", "items", "--yes", env=environment)
+    ).wait()
+
+    def asked(path: str) -> bytes:
+        try:
+            with urllib.request.urlopen(base + path, timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            return b"{}"
+
+    pipe = asyncio.subprocess.PIPE
+    daemon = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config), env=environment, stdout=pipe, stderr=pipe)
+    while not json.loads(status := await asyncio.to_thread(asked, "/status")).get("pipelines", {}).get("items", {}).get("parked"):
+        assert daemon.returncode is None
+    told = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "status", str(config), env=environment, stdout=pipe, stderr=pipe)
+    seen = [status, await asyncio.to_thread(asked, "/metrics"), *await told.communicate()]
+    daemon.terminate()
+    return [*seen, *await daemon.communicate()]
+
+
 @pytest.mark.parametrize("kind", AUTH)
 async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
     async with echoing() as url:
@@ -66,7 +91,7 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
             source={"auth": AUTH[kind], "pagination": {"type": "next_url", "path": "next"}, "schedule": {"every": "1h"}},
             transforms=[{"mask": {"fields": ["region"], "method": "hash", "key": {"env": "CANARY"}}}],
         )
-        config.write_text(config.read_text().replace("level: error", "level: debug").replace("listen: null", "listen: 127.0.0.1:0"))
+        config.write_text(config.read_text().replace("level: error", "level: debug").replace("listen: null", f"listen: 127.0.0.1:{kit.free_port()}"))
         environment = {"CANARY": CANARY, "PATH": "/usr/bin:/bin"}
         seen: list[bytes] = []
         for arguments in (
@@ -80,6 +105,7 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
                 sys.executable, "-m", "worker", *arguments, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
             )
             seen += await process.communicate()
+        seen += await of_a_daemon(config, environment)
     seen += [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != config]
     forms = [CANARY, base64.b64encode(f"me:{CANARY}".encode()).decode(), urllib.parse.quote(CANARY, safe="")]
     for text in seen:

@@ -9,6 +9,7 @@ import pytest
 
 from worker.core.errors import Deferred, PermanentError
 from worker.core.events import Event, PartitionParked
+from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Cursor, Decoded, Facts
 from worker.core.planner import Fetch, PartitionPlanner, PlanSpec, Reply
 from worker.runtime.channel import Channel
@@ -33,6 +34,7 @@ def page(fetch: Fetch, pages: int = PAGES, size_bytes: int = 10) -> Reply:
 def pool(served: list[PartitionPlanner], attempt: Any, channel: Channel[Page], events: list[Event] | None = None, **options: Any) -> FetchPool:
     emit = (events if events is not None else []).append
     settings = {"pipeline": "p", "concurrency": 4, "once": True, "patience_s": 60.0, "clock": SystemClock(), "emit": emit} | options
+    settings |= {"times": StageTimes(settings["clock"].monotonic, settings["concurrency"]), "backlog": Backlog()}
     return FetchPool(served, attempt, channel, **settings)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,15 +13,14 @@ from pathlib import Path
 
 import kit
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from worker.testing.replica import Replica, Shape
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 async def test_promtool_accepts_the_metrics_of_a_running_worker(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = kit.free_port()
     source = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}, "schedule": {"every": "1h"}}
     records = [kit.item(number, second=number, bad=number == 7) for number in range(100)]
     async with Replica(records, Shape(style="cursor", cap=10)) as replica:
@@ -36,10 +35,26 @@ async def test_promtool_accepts_the_metrics_of_a_running_worker(tmp_path: Path) 
             except OSError:
                 return ""
 
-        while 'worker_records_total{outcome="sent",pipeline="items"} 99.0' not in (page := await asyncio.to_thread(scrape)):
+        while 'worker_records_sent_total{pipeline="items"} 99.0' not in (page := await asyncio.to_thread(scrape)):
             assert process.returncode is None
+        status = json.loads(await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5).read()))
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     found = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True)
     assert (found.returncode, found.stderr + found.stdout) == (0, "")
-    assert 'worker_records_total{outcome="dead_lettered",pipeline="items"} 1.0' in page
+    assert 'worker_records_dead_lettered_total{pipeline="items",reason="invalid"} 1.0' in page
+    assert_the_ledger_holds(page)
+    items = status["pipelines"]["items"]
+    assert (items["state"], items["records"], items["rejects"], items["in_flight"], items["parked"]) == ("running", 99, 1, 0, {})
+    assert items["source"] == {"breaker": "closed", "breaker_opens_in_s": 0.0, "gate_opens_in_s": 0.0, "unknown_fields": {}}
+    assert all(set(times) == {"busy", "blocked", "idle"} for times in items["stages"].values())
+
+
+def assert_the_ledger_holds(page: str) -> None:
+    """received + expanded = sent + discarded + dead-lettered + in flight."""
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(page):
+        if family.name.startswith("worker_records_"):
+            sums[family.name.removeprefix("worker_records_")] = sum(sample.value for sample in family.samples)
+    assert sums["received"] == 100
+    assert sums["received"] + sums["expanded"] == sums["sent"] + sums["discarded"] + sums["dead_lettered"] + sums["in_flight"]

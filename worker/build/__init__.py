@@ -15,8 +15,9 @@ from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
 from worker.build.secrets import check_secrets
+from worker.build.status import Status
 from worker.core.errors import ConfigError, Exit
-from worker.core.events import Emit, PipelineStarted, RunEnded, RunStarted
+from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
@@ -26,7 +27,7 @@ from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
 from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
-from worker.telemetry.logs import make_logger
+from worker.telemetry.logs import open_logger
 from worker.telemetry.metrics import Metrics
 
 __all__ = ["Backfill", "PipelineResult", "RunResult", "describe", "open_log", "output_roots", "replay_async", "run", "run_async"]
@@ -147,11 +148,13 @@ async def run_async(
     started = time.monotonic()
     clock = SystemClock()
     metrics = Metrics()
-    emit: Emit = Telemetry(make_logger(settings.logging.level, settings.logging.format), metrics)
     chosen = _chosen(settings, only)
     parts = {name: Parts.of(name, config) for name, config in chosen.items()}
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
+        logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format))
+        emit = Telemetry(logger, metrics, clock)
+        stack.callback(emit.close)
         stack.enter_context(lock_state(settings.state.path.absolute()))
         if replay:
             pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
@@ -164,8 +167,9 @@ async def run_async(
             origins = Origins(clock, emit)
             pipelines = [await http_pipeline(stack, settings, each, origins, once=once, clock=clock, emit=emit) for each in parts.values()]
         supervisor = Supervisor(pipelines, clock, emit, once=once)
-        listen = settings.admin.listen
-        await stack.enter_async_context(admin_server(listen, metrics, lambda: _status(supervisor), lambda: _ready(supervisor)))
+        status = Status(supervisor, emit)
+        metrics.watch(status.readings)
+        await stack.enter_async_context(admin_server(settings.admin.listen, metrics, status.document, status.ready))
         stack.enter_context(stop_on_signals(stop))
         timers = [asyncio.create_task(_hurry_after(stop, hurry, settings.shutdown.deadline), name="shutdown.deadline")]
         if for_s is not None:
@@ -243,27 +247,3 @@ async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:
 async def _stop_after(stop: asyncio.Event, seconds: float) -> None:
     await asyncio.sleep(seconds)
     stop.set()
-
-
-def _ready(supervisor: Supervisor) -> bool:
-    return all(state in ("running", "complete") for state in supervisor.states().values())
-
-
-def _status(supervisor: Supervisor) -> dict[str, Any]:
-    states = supervisor.states()
-    found: dict[str, Any] = {"version": __version__, "pipelines": {}}
-    for pipeline in supervisor.pipelines:
-        pool, totals = pipeline.pool, pipeline.totals
-        parked = {} if pool is None else {name: {"code": each.error.code, "reason": str(each.error)} for name, each in pool.parked.items()}
-        found["pipelines"][pipeline.name] = {
-            "state": states[pipeline.name],
-            "partitions": len(pipeline.spec.partitions),
-            "done": 0 if pool is None else len(pool.done),
-            "parked": parked,
-            "fenced": pipeline.fenced,
-            "records": totals.ledger.sent,
-            "rejects": totals.ledger.dead_lettered,
-            "files": totals.files,
-            "commits": totals.commits,
-        }
-    return found

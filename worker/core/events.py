@@ -6,7 +6,7 @@ The event name in logs is derived from the class: `PageAccepted` is `page.accept
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,9 +15,14 @@ from worker.core.model import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Base of all events; `level` is the log level."""
+    """Base of all events.
+
+    `level` is the log level. `same_by` names the attributes that make two events the same: when they come in numbers, a few are
+    logged and the others counted. Empty: each is logged.
+    """
 
     level: ClassVar[str] = "info"
+    same_by: ClassVar[tuple[str, ...]] = ()
 
 
 Emit = Callable[[Event], None]
@@ -65,10 +70,12 @@ class RequestEnded(Event):
 @dataclass(frozen=True, slots=True)
 class RequestRetried(Event):
     level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline", "code")
     pipeline: str
     partition: str
     attempt: int
     wait_s: float
+    code: str
     reason: str
 
 
@@ -96,6 +103,7 @@ class PassEnded(Event):
 @dataclass(frozen=True, slots=True)
 class DriftSeen(Event):
     level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline",)
     pipeline: str
     partition: str
     detail: str
@@ -104,6 +112,7 @@ class DriftSeen(Event):
 @dataclass(frozen=True, slots=True)
 class PartitionParked(Event):
     level: ClassVar[str] = "error"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline", "code")
     pipeline: str
     partition: str
     code: str
@@ -114,6 +123,7 @@ class PartitionParked(Event):
 @dataclass(frozen=True, slots=True)
 class BreakerChanged(Event):
     level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("target",)
     target: str
     state: str
     until_s: float
@@ -121,6 +131,8 @@ class BreakerChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class CommitPublished(Event):
+    """Files and cursors are true together. `lag_s`: age of the oldest record in it; `rejected`: code -> dead letters."""
+
     pipeline: str
     seq: int
     files: int
@@ -129,11 +141,21 @@ class CommitPublished(Event):
     seconds: float
     lag_s: float
     trigger: str
+    rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsDiscarded(Event):
+    """An attempt ended with records that were received and not committed. They are read again."""
+
+    pipeline: str
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed(Event):
     level: ClassVar[str] = "error"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline", "code")
     pipeline: str
     code: str
     reason: str
@@ -151,6 +173,7 @@ class ManyFiles(Event):
     """A commit holds so many files that readers will suffer; partition_by or age is too fine."""
 
     level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline",)
     pipeline: str
     seq: int
     files: int
@@ -165,3 +188,14 @@ class FieldUnknown(Event):
     pipeline: str
     field: str
     kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Event):
+    """Events that were not logged one by one, because there were too many of them."""
+
+    level: ClassVar[str] = "warning"
+    repeated: str
+    key: str
+    times: int
+    window_s: float

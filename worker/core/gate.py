@@ -45,6 +45,10 @@ class Gate:
             self._probe_sent = now
         return None
 
+    def closed_for(self, now: float) -> float:
+        """Seconds until a pause that the origin asked for is over; 0 when there is none."""
+        return max(self._closed_until - now, 0.0)
+
     def pause(self, now: float, seconds: float | None, *, sent_at: float, longest_s: float = 60.0) -> float:
         """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when.
 

@@ -39,6 +39,10 @@ class Channel(Generic[T]):
     def used_bytes(self) -> int:
         return self._used
 
+    @property
+    def bound_bytes(self) -> int:
+        return self._bound
+
     def has_room(self, size_bytes: int) -> bool:
         return self._used == 0 or self._used + size_bytes <= self._bound
 

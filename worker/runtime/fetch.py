@@ -16,6 +16,7 @@ from typing import Protocol
 
 from worker.core.errors import CursorInvalid, Deferred, TransientError, WorkerError
 from worker.core.events import DriftSeen, Emit, PageAccepted, PartitionParked, PassEnded
+from worker.core.meter import Backlog, StageTimes
 from worker.core.planner import Accepted, Done, Fetch, PartitionPlanner, Reply, Wait
 from worker.core.ports import Clock
 from worker.runtime.channel import Channel
@@ -67,8 +68,10 @@ class FetchPool:
         patience_s: float,
         clock: Clock,
         emit: Emit,
+        times: StageTimes,
+        backlog: Backlog,
     ) -> None:
-        self._attempt, self._channel = attempt, channel
+        self._attempt, self._channel, self._times, self._backlog = attempt, channel, times, backlog
         self._pipeline, self._concurrency, self._once, self._patience_s = pipeline, concurrency, once, patience_s
         self._clock, self._emit = clock, emit
         self._planners = list(planners)
@@ -96,13 +99,14 @@ class FetchPool:
             watch.cancel()
 
     async def _serve(self) -> None:
-        while (planner := await self._take()) is not None:
-            try:
-                await self._step(planner)
-            finally:
-                async with self._changed:
-                    self._busy -= 1
-                    self._changed.notify_all()
+        with self._times.working():
+            while (planner := await self._take()) is not None:
+                try:
+                    await self._step(planner)
+                finally:
+                    async with self._changed:
+                        self._busy -= 1
+                        self._changed.notify_all()
 
     async def _take(self) -> PartitionPlanner | None:
         """The partition that is due, waiting for it; None when there will never be one again."""
@@ -119,10 +123,11 @@ class FetchPool:
                         return planner
                 elif self._busy == 0:
                     return None
-                try:
-                    await asyncio.wait_for(self._changed.wait(), wait_s)
-                except TimeoutError:
-                    continue
+                with self._times.idle():
+                    try:
+                        await asyncio.wait_for(self._changed.wait(), wait_s)
+                    except TimeoutError:
+                        continue
 
     async def _back(self, planner: PartitionPlanner, due: float) -> None:
         """Queues the partition, unless it is: it may be in flight several times, but waits in one place."""
@@ -162,7 +167,8 @@ class FetchPool:
     async def _reserve(self, planner: PartitionPlanner, fetch: Fetch) -> int:
         """Backpressure acts here, before the request."""
         try:
-            return await self._channel.reserve(self._estimate, force=planner.speculating and not fetch.speculative)
+            with self._times.blocked():
+                return await self._channel.reserve(self._estimate, force=planner.speculating and not fetch.speculative)
         except BaseException:
             planner.drop(fetch)
             raise
@@ -189,6 +195,7 @@ class FetchPool:
             weight = page.decoded.facts.size_bytes * DECODED_FACTOR
             self._estimate = max(weight, (self._estimate * 7 + weight) // 8)
             self._report(planner.partition, page)
+            self._backlog.received(self._clock.monotonic(), page.ledger.received)
             await self._channel.put(Page(planner.partition, page), weight, reserved_bytes=reserved)
             reserved = 0
         await self._back(planner, self._clock.monotonic())

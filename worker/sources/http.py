@@ -78,7 +78,8 @@ class HttpSource:
         request = self.request(partition, fetch)
 
         def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
-            self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, str(error)))
+            code = error.code if isinstance(error, WorkerError) else "unknown"
+            self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, code, str(error)))
 
         try:
             return await self._guard.call(lambda: self._attempt(partition, fetch, request), speculative=fetch.speculative, on_retry=retried)
@@ -174,6 +175,16 @@ class HttpSource:
         elif (stop := self._stops(response)) and not fetch.first:
             return Reply(None, response.headers, stop=stop)
         return self._obey(action, partition, fetch, response)
+
+    def status(self) -> dict[str, Any]:
+        """What holds requests back now, and what of the records the schema lacks."""
+        now, breaker = self._clock.monotonic(), self._guard.breaker
+        return {
+            "breaker": breaker.state,
+            "breaker_opens_in_s": round(max(breaker.open_until - now, 0.0), 3) if breaker.state == "open" else 0.0,
+            "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
+            "unknown_fields": {name: {"records": seen.count, "types": list(seen.kinds)} for name, seen in self.unknown.items()},
+        }
 
     def _note_unknown(self, facts: Facts) -> None:
         """Adds up what the schema lacks; a field is announced when it is first seen."""

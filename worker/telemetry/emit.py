@@ -1,13 +1,20 @@
-"""Events -> log lines and metrics."""
+"""Events -> log lines, metrics, and what went wrong last."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
-from typing import Any
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
-from worker.core.events import Event
+from worker.core.events import Event, Repeated
+from worker.core.ports import Clock
+from worker.telemetry.logs import redact_urls
 from worker.telemetry.metrics import Metrics
+from worker.telemetry.repeats import WINDOW_S, Key, Repeats
+
+KEPT_TROUBLES: Final = 500
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def event_name(event: type[Event]) -> str:
@@ -15,12 +22,60 @@ def event_name(event: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", ".", event.__name__).lower()
 
 
+@dataclass(slots=True)
+class Trouble:
+    """A warning or an error and how often it came, for /status. `at`: seconds since 1970 of the last time."""
+
+    event: str
+    detail: dict[str, Any]
+    at: float
+    times: int = 0
+
+
 class Telemetry:
     """The Emit callable that components are given."""
 
-    def __init__(self, logger: Any, metrics: Metrics) -> None:
-        self._logger, self._metrics = logger, metrics
+    def __init__(self, logger: Any, metrics: Metrics, clock: Clock) -> None:
+        self._logger, self._metrics, self._clock = logger, metrics, clock
+        self._repeats = Repeats()
+        self._troubles: OrderedDict[Key, Trouble] = OrderedDict()
 
     def __call__(self, event: Event) -> None:
         self._metrics(event)
-        getattr(self._logger, event.level)(event_name(type(event)), **asdict(event))
+        if _LEVELS[event.level] >= _LEVELS["warning"]:
+            self._keep(event)
+        now = self._clock.monotonic()
+        self._say_repeated(now)
+        if not event.same_by or self._repeats.admit(_sameness(event), now):
+            self._log(event)
+
+    def close(self) -> None:
+        """Says what was held back."""
+        self._say_repeated(float("inf"))
+
+    def troubles(self, pipeline: str) -> list[dict[str, Any]]:
+        """The last kinds of warnings and errors of a pipeline, the newest last."""
+        found = [each for each in self._troubles.values() if each.detail.get("pipeline", pipeline) == pipeline]
+        return [{"event": each.event, "at": each.at, "times": each.times, **each.detail} for each in found]
+
+    def _keep(self, event: Event) -> None:
+        name = event_name(type(event))
+        key = _sameness(event)
+        trouble = self._troubles.pop(key, None) or Trouble(name, {}, 0.0)
+        trouble.at, trouble.times = self._clock.time(), trouble.times + 1
+        trouble.detail = {field: redact_urls(value) if isinstance(value, str) else value for field, value in asdict(event).items()}
+        self._troubles[key] = trouble
+        if len(self._troubles) > KEPT_TROUBLES:
+            self._troubles.popitem(last=False)
+
+    def _say_repeated(self, now: float) -> None:
+        for key, times in self._repeats.ended(now):
+            self._log(Repeated(key[0], " ".join(map(str, key[1:])), times, WINDOW_S))
+
+    def _log(self, event: Event) -> None:
+        if self._logger.is_enabled_for(_LEVELS[event.level]):
+            getattr(self._logger, event.level)(event_name(type(event)), **asdict(event))
+
+
+def _sameness(event: Event) -> Key:
+    return (event_name(type(event)), *(getattr(event, name) for name in event.same_by or asdict(event)))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 import structlog
+
+from worker.telemetry.writer import LineWriter
 
 REDACTED: Final = "***"
 _SECRET_KEY: Final = re.compile(r"(token|secret|password|passwd|authorization|api[_-]?key|cookie|credential)", re.IGNORECASE)
@@ -21,19 +25,55 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
         if _SECRET_KEY.search(key):
             event[key] = REDACTED
         elif isinstance(value, str):
-            event[key] = _URL_SECRET.sub(REDACTED, value)
+            event[key] = redact_urls(value)
     return event
 
 
-def make_logger(level: str, style: str | None) -> Any:
-    """A bound logger. `style` is json, console, or None for console on a terminal."""
+def redact_urls(text: str) -> str:
+    """Text without the credentials of the URLs in it."""
+    return _URL_SECRET.sub(REDACTED, text)
+
+
+@contextmanager
+def open_logger(level: str, style: str | None) -> Iterator[Any]:
+    """A logger, written out when the context ends. `style` is json, console, or None for console on a terminal."""
     console = style == "console" or (style is None and sys.stderr.isatty())
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), redact]
     if console:
-        renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
+        renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     else:
         renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str))
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+    writer = LineWriter(sys.stderr, _dropped_text if console else _dropped_json)
     wrapper = structlog.make_filtering_bound_logger(level)
-    return structlog.wrap_logger(factory(), processors=[*shared, renderer], wrapper_class=wrapper, cache_logger_on_first_use=True)
+    try:
+        yield structlog.wrap_logger(_Lines(writer), processors=[*shared, renderer], wrapper_class=wrapper, cache_logger_on_first_use=True)
+    finally:
+        writer.close()
+
+
+class _Lines:
+    """What structlog calls with a rendered line, by the name of its level."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    def debug(self, line: str | bytes) -> None:
+        self._writer.put(_encoded(line), debug=True)
+
+    def info(self, line: str | bytes) -> None:
+        self._writer.put(_encoded(line))
+
+    warning = error = critical = info
+
+
+def _encoded(line: str | bytes) -> bytes:
+    return (line if isinstance(line, bytes) else line.encode("utf-8", "replace")) + b"\n"
+
+
+def _dropped_json(lines: int) -> bytes:
+    line = {"event": "log.dropped", "level": "warning", "lines": lines, "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
+    return orjson.dumps(line) + b"\n"
+
+
+def _dropped_text(lines: int) -> bytes:
+    return f"{lines} log lines were dropped: nobody read them in time\n".encode()

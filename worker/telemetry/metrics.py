@@ -1,17 +1,39 @@
-"""Prometheus metrics from events: one handler an event class, in a table. Labels come only from the config."""
+"""Prometheus metrics: counted from events (one handler an event class, in a table), and read from the pipelines when somebody asks.
+
+Labels come only from the config and from codes of the program, never from data. docs/specs/telemetry.md says what each one means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from worker import __version__
 from worker.core import events
 from worker.core.events import Event
+from worker.core.meter import STATES, Reading
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LATENCY: Final = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+_RECORDS: Final = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+_BREAKER: Final = {"closed": 0, "half_open": 1, "open": 2}
+PIPELINE_STATES: Final = ("starting", "running", "paused", "complete", "failed")
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
 
 
 class Metrics:
@@ -19,34 +41,56 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
         one: dict[str, Any] = {"registry": self.registry, "namespace": "worker"}
-        self._records = Counter("records", "Records by what became of them (the ledger of committed files).", ["pipeline", "outcome"], **one)
-        self._pages = Counter("pages_accepted", "Pages accepted.", ["pipeline"], **one)
-        self._page_bytes = Counter("page_bytes", "Bytes of accepted pages, decoded.", ["pipeline"], **one)
-        self._requests = Counter("requests", "Attempts by outcome.", ["pipeline", "outcome"], **one)
-        self._request_seconds = Histogram("request_duration_seconds", "Duration of an attempt.", ["pipeline"], buckets=_SECONDS, **one)
-        self._retries = Counter("request_retries", "Attempts that were repeated.", ["pipeline"], **one)
-        self._commits = Counter("commits", "Published commits by trigger.", ["pipeline", "trigger"], **one)
-        self._commit_seconds = Histogram("commit_duration_seconds", "Duration of a commit.", ["pipeline"], buckets=_SECONDS, **one)
-        self._files = Counter("files_published", "Published files, dead letters too.", ["pipeline"], **one)
-        self._file_bytes = Counter("file_bytes", "Bytes of published files.", ["pipeline"], **one)
-        self._lag = Gauge("commit_lag_seconds", "Age of the oldest record of the last commit when it became durable.", ["pipeline"], **one)
-        self._seq = Gauge("commit_seq", "Number of the last commit.", ["pipeline"], **one)
-        self._drift = Counter("drift", "Times the source contradicted itself within a pass.", ["pipeline"], **one)
-        self._parked = Counter("partitions_parked", "Times a partition was parked.", ["pipeline", "code"], **one)
-        self._attempts = Counter("attempts_failed", "Attempts that ended with an error.", ["pipeline", "code"], **one)
-        self._breaker = Gauge("breaker_open", "1 while the breaker of the target is not closed.", ["target"], **one)
-        self._loop_lag = Gauge("loop_lag_seconds", "How late the event loop was in the last second, at worst.", **one)
+        pipeline = ["pipeline"]
+        self._received = Counter("records_received", "Records of accepted pages.", pipeline, **one)
+        self._received_bytes = Counter("received_bytes", "Bytes of accepted pages, decompressed.", pipeline, **one)
+        self._pages = Counter("pages_accepted", "Accepted pages.", pipeline, **one)
+        self._expanded = Counter("records_expanded", "Records that python transforms made of others.", pipeline, **one)
+        self._sent = Counter("records_sent", "Records in committed files.", pipeline, **one)
+        self._sent_bytes = Counter("sent_bytes", "Bytes of committed files.", pipeline, **one)
+        self._discarded = Counter(
+            "records_discarded",
+            "Records that were left out: filtered, deduplicated, or redone (received and not committed, so received again).",
+            ["pipeline", "reason"],
+            **one,
+        )
+        self._dead_lettered = Counter("records_dead_lettered", "Rejects in committed dead letters.", ["pipeline", "reason"], **one)
+        self._request_seconds = Histogram(
+            "http_client_request_duration_seconds", "Duration of an attempt of a request.", ["pipeline", "code_class"], buckets=_SECONDS, **one
+        )
+        self._retries = Counter("http_client_retries", "Attempts that were repeated.", ["pipeline", "reason"], **one)
+        self._errors = Counter("errors", "Errors by the stage that met them and their code.", ["pipeline", "stage", "code"], **one)
+        self._batches = Counter("batch_created", "Commits by what triggered them.", ["pipeline", "trigger"], **one)
+        self._batch_records = Histogram("batch_records", "Records received a commit.", pipeline, buckets=_RECORDS, **one)
+        self._flush_seconds = Histogram("flush_duration_seconds", "Duration of a commit: seal, sync, commit, publish.", pipeline, buckets=_SECONDS, **one)
+        self._latency = Histogram(
+            "end_to_end_latency_seconds", "Age of the oldest record of a commit when it became durable.", pipeline, buckets=_LATENCY, **one
+        )
+        self._files = Counter("files_published", "Published files, dead letters too.", pipeline, **one)
+        self._seq = Gauge("commit_seq", "Number of the last commit.", pipeline, **one)
+        self._success = Gauge("last_success_timestamp_seconds", "When the last commit or the last pass without news ended.", pipeline, **one)
+        self._drift = Counter("drift", "Times the source contradicted itself within a pass.", pipeline, **one)
+        self._unknown = Counter("fields_unknown", "Fields that the schema lacks, each counted once a run.", pipeline, **one)
+        self._breaker = Gauge("circuit_breaker_state", "0 closed, 1 half-open, 2 open.", ["target"], **one)
+        self._breaker_changes = Counter("circuit_breaker_transitions", "Changes of the breaker's state.", ["target", "to"], **one)
+        self._loop_lag = Histogram("event_loop_lag_seconds", "How late the event loop was, at worst in a second.", buckets=_SECONDS, **one)
         Gauge("build_info", "Version of the program.", ["version"], **one).labels(__version__).set(1)
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             events.RequestEnded: self._request,
-            events.RequestRetried: lambda e: self._retries.labels(e.pipeline).inc(),
+            events.RequestRetried: self._retried,
             events.PageAccepted: self._page,
+            events.PassEnded: lambda e: self._success.labels(e.pipeline).set_to_current_time(),
             events.CommitPublished: self._commit,
+            events.RecordsDiscarded: lambda e: self._discarded.labels(e.pipeline, "redone").inc(e.records),
             events.DriftSeen: lambda e: self._drift.labels(e.pipeline).inc(),
-            events.PartitionParked: lambda e: self._parked.labels(e.pipeline, e.code).inc(),
-            events.AttemptFailed: lambda e: self._attempts.labels(e.pipeline, e.code).inc(),
-            events.BreakerChanged: lambda e: self._breaker.labels(e.target).set(e.state != "closed"),
+            events.FieldUnknown: lambda e: self._unknown.labels(e.pipeline).inc(),
+            events.PartitionParked: lambda e: self._errors.labels(e.pipeline, "read", e.code).inc(),
+            events.AttemptFailed: lambda e: self._errors.labels(e.pipeline, "attempt", e.code).inc(),
+            events.BreakerChanged: self._breaker_changed,
         }
 
     def __call__(self, event: Event) -> None:
@@ -54,28 +98,90 @@ class Metrics:
         if handler := self._handlers.get(type(event)):
             handler(event)
 
+    def watch(self, readings: Callable[[], Sequence[Reading]]) -> None:
+        """Shows what the pipelines say of themselves, too. Every pipeline has its counters from now on, at 0 until something happens."""
+        for each in readings():
+            for counter in (self._received, self._received_bytes, self._pages, self._expanded, self._sent, self._sent_bytes, self._files):
+                counter.labels(each.pipeline)
+            for reason in ("filtered", "deduplicated", "redone"):
+                self._discarded.labels(each.pipeline, reason)
+        self.registry.register(_Live(readings))
+
     def loop_lag(self, seconds: float) -> None:
-        self._loop_lag.set(seconds)
+        self._loop_lag.observe(seconds)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
 
     def _request(self, event: events.RequestEnded) -> None:
-        self._requests.labels(event.pipeline, event.outcome).inc()
-        self._request_seconds.labels(event.pipeline).observe(event.seconds)
+        self._request_seconds.labels(event.pipeline, f"{event.status // 100}xx" if event.status else "none").observe(event.seconds)
+
+    def _retried(self, event: events.RequestRetried) -> None:
+        self._retries.labels(event.pipeline, event.code).inc()
+        self._errors.labels(event.pipeline, "read", event.code).inc()
 
     def _page(self, event: events.PageAccepted) -> None:
         self._pages.labels(event.pipeline).inc()
-        self._page_bytes.labels(event.pipeline).inc(event.size_bytes)
+        self._received.labels(event.pipeline).inc(event.records)
+        self._received_bytes.labels(event.pipeline).inc(event.size_bytes)
 
     def _commit(self, event: events.CommitPublished) -> None:
-        ledger = event.ledger
-        for outcome in ("received", "sent", "filtered", "deduplicated", "dead_lettered", "expanded"):
-            self._records.labels(event.pipeline, outcome).inc(getattr(ledger, outcome))
-        self._commits.labels(event.pipeline, event.trigger).inc()
-        self._commit_seconds.labels(event.pipeline).observe(event.seconds)
-        self._files.labels(event.pipeline).inc(event.files)
-        self._file_bytes.labels(event.pipeline).inc(event.size_bytes)
-        self._lag.labels(event.pipeline).set(event.lag_s)
-        self._seq.labels(event.pipeline).set(event.seq)
+        name, ledger = event.pipeline, event.ledger
+        self._sent.labels(name).inc(ledger.sent)
+        self._expanded.labels(name).inc(ledger.expanded)
+        self._discarded.labels(name, "filtered").inc(ledger.filtered)
+        self._discarded.labels(name, "deduplicated").inc(ledger.deduplicated)
+        for code, count in event.rejected.items():
+            self._dead_lettered.labels(name, code).inc(count)
+        self._batches.labels(name, event.trigger).inc()
+        self._batch_records.labels(name).observe(ledger.received)
+        self._flush_seconds.labels(name).observe(event.seconds)
+        self._latency.labels(name).observe(event.lag_s)
+        self._files.labels(name).inc(event.files)
+        self._sent_bytes.labels(name).inc(event.size_bytes)
+        self._seq.labels(name).set(event.seq)
+        self._success.labels(name).set_to_current_time()
+
+    def _breaker_changed(self, event: events.BreakerChanged) -> None:
+        self._breaker.labels(event.target).set(_BREAKER[event.state])
+        self._breaker_changes.labels(event.target, event.state).inc()
+
+
+class _Live(Collector):
+    """Metrics that are read from the pipelines at each scrape."""
+
+    def __init__(self, readings: Callable[[], Sequence[Reading]]) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterable[Metric]:
+        gauges = {
+            name: GaugeMetricFamily(f"worker_{name}", text, labels=["pipeline"])
+            for name, text in (
+                ("records_in_flight", "Records that are received and not durable."),
+                ("oldest_undurable_seconds", "Age of the oldest record that is received and not durable; 0 when all are."),
+                ("source_lag_seconds", "How far the mark of the slowest partition is behind now; only for marks in time."),
+            )
+        }
+        partitions = GaugeMetricFamily("worker_partitions", "Partitions: all, done (nothing more to read), parked (failing).", labels=["pipeline", "state"])
+        queue_bytes = GaugeMetricFamily("worker_queue_bytes", "Bytes in a bounded queue.", labels=["pipeline", "queue"])
+        queue_bound = GaugeMetricFamily("worker_queue_capacity_bytes", "Bytes that fit into the queue.", labels=["pipeline", "queue"])
+        state = GaugeMetricFamily("worker_pipeline_state", "1 for the state the pipeline is in.", labels=["pipeline", "state"])
+        stages = {name: CounterMetricFamily(f"worker_stage_{name}_seconds", f"Seconds the stage was {name}.", labels=["pipeline", "stage"]) for name in STATES}
+        for each in self._readings():
+            name = each.pipeline
+            gauges["records_in_flight"].add_metric([name], each.in_flight)
+            gauges["oldest_undurable_seconds"].add_metric([name], each.oldest_s)
+            if each.lag_s is not None:
+                gauges["source_lag_seconds"].add_metric([name], each.lag_s)
+            for label, count in (("all", each.partitions), ("done", each.done), ("parked", each.parked)):
+                partitions.add_metric([name, label], count)
+            for queue, (used, bound) in each.queues.items():
+                queue_bytes.add_metric([name, queue], used)
+                queue_bound.add_metric([name, queue], bound)
+            for label in PIPELINE_STATES:
+                state.add_metric([name, label], label == each.state)
+            for stage, times in each.stages.items():
+                for spent, seconds in times.items():
+                    stages[spent].add_metric([name, stage], seconds)
+        yield from (*gauges.values(), partitions, queue_bytes, queue_bound, state, *stages.values())

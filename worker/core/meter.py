@@ -1,0 +1,113 @@
+"""What a pipeline knows of itself while it runs: where its time goes and what is not durable yet. Pure; read by `telemetry/` when somebody asks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+STATES = ("busy", "blocked", "idle")
+
+
+class StageTimes:
+    """Seconds that a stage was busy, blocked (waiting for room behind it) and idle (waiting for something to do).
+
+    A stage of several workers counts each for its share, so that the three always add up to the time since it was made.
+    What is busy most of the time is the bottleneck; what is before it is blocked, what is behind it idle.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], workers: int = 1) -> None:
+        self._monotonic, self._workers = monotonic, workers
+        self._since = monotonic()
+        self._count = {"busy": 0, "blocked": 0, "idle": workers}
+        self._seconds = dict.fromkeys(STATES, 0.0)
+
+    def seconds(self) -> dict[str, float]:
+        """State -> seconds until now."""
+        self._settle()
+        return dict(self._seconds)
+
+    def working(self) -> AbstractContextManager[None]:
+        """While a worker of the stage runs; before and after it counts as idle."""
+        return self._during("idle", "busy")
+
+    def idle(self) -> AbstractContextManager[None]:
+        """While a running worker waits for something to do."""
+        return self._during("busy", "idle")
+
+    def blocked(self) -> AbstractContextManager[None]:
+        """While a running worker waits for room behind it."""
+        return self._during("busy", "blocked")
+
+    @contextmanager
+    def _during(self, before: str, state: str) -> Iterator[None]:
+        self._move(before, state)
+        try:
+            yield
+        finally:
+            self._move(state, before)
+
+    def _move(self, before: str, after: str) -> None:
+        self._settle()
+        self._count[before] -= 1
+        self._count[after] += 1
+
+    def _settle(self) -> None:
+        now = self._monotonic()
+        passed = (now - self._since) / self._workers
+        self._since = now
+        for state, workers in self._count.items():
+            self._seconds[state] += passed * workers
+
+
+class Backlog:
+    """Pages of one attempt that are received and not durable. They become durable in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._pages: deque[tuple[float, int]] = deque()
+        self._staged = 0
+        self.records = 0
+
+    def received(self, now: float, records: int) -> None:
+        """A page was accepted."""
+        self._pages.append((now, records))
+        self.records += records
+
+    def staged(self) -> None:
+        """One more page is wholly in open files: the next commit makes it durable."""
+        self._staged += 1
+
+    def durable(self) -> None:
+        """What is staged was committed."""
+        for _ in range(self._staged):
+            self.records -= self._pages.popleft()[1]
+        self._staged = 0
+
+    def oldest_s(self, now: float) -> float:
+        """Age of the oldest page that is not durable; 0 when all are."""
+        return now - self._pages[0][0] if self._pages else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A pipeline at this moment.
+
+    Attributes:
+        stages: stage (read, process, write) -> state (busy, blocked, idle) -> seconds so far.
+        in_flight: records that are received and not durable.
+        oldest_s: age of the oldest of them.
+        queues: queue (pages, shaped) -> (bytes used, bytes that fit).
+        lag_s: how far the mark of the slowest partition is behind now; None for sources without marks in time.
+    """
+
+    pipeline: str
+    state: str
+    stages: Mapping[str, Mapping[str, float]]
+    in_flight: int
+    oldest_s: float
+    queues: Mapping[str, tuple[int, int]]
+    partitions: int
+    done: int
+    parked: int
+    lag_s: float | None
