@@ -85,7 +85,6 @@ def run(
     settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), backfill: Backfill | None = None, watch: Watch | None = None
 ) -> RunResult:
     """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
-    gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
     gc.set_threshold(20_000, 20, 50)  # records are freed by reference counting; with the default the collector took 4 % of the time
     return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill, watch=watch))
