@@ -285,7 +285,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "an output that nobody can write": (sink("").replace("lake, ", "/proc/nobody/lake"), "path", 7, "pipelines.items.sink.path", ("cannot be written",)),
     "state under a file": (RIGHT.replace("path: state", "path: item.avsc/state"), "path", 2, "state.path", ("commit log", "no directory")),
     "no certificate": (source("tls: {ca_file: ca.pem}"), "path", 5, "pipelines.items.source.tls.ca_file", ("ca.pem", "No such file")),
-    "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 4, "pipelines.items", ("ctiy", "did you mean 'city'?")),
+    "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 7, "pipelines.items.sink.partition_by", ("ctiy", "did you mean 'city'?")),
     "an unknown field in an expression": (
         pipeline("transforms: [{drop: [city]}, {filter: 'city is null'}]"),
         "pipeline",
@@ -293,7 +293,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.transforms[1].filter",
         ("city",),
     ),
-    "less than required": (pipeline("require_completeness: proven"), "pipeline", 4, "pipelines.items", ("assumed", "proven")),
+    "less than required": (pipeline("require_completeness: proven"), "pipeline", 8, "pipelines.items.require_completeness", ("assumed", "proven")),
     # what is not built
     "conditional": (source("conditional: true"), "not_built", 5, "pipelines.items.source.conditional", ("not built in this version",)),
     "a registry": (
@@ -308,6 +308,15 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
 
 # a mapping is no path either; not built either; not there either
 TWICE_WRONG = {"a registry", "conditional ascending", "a key without certificate"}
+
+
+def test_all_that_does_not_compile_is_said_at_once(check: Check) -> None:
+    text = sink("partition_by: 'c={ctiy}'") + (
+        "    transforms: [{filter: 'idd > 1'}, {mask: {fields: [citty]}}, {set: {new: 'nix + 1'}}, {filter: 'new > 1'}]\n    require_completeness: proven\n"
+    )
+    keys = [each.place.key.removeprefix("pipelines.items.") for each in check(text)]
+    # nothing of the last filter: it may be right once `new` is
+    assert keys == ["sink.partition_by", "transforms[0].filter", "transforms[1].mask", "transforms[2].set", "require_completeness"]
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from worker.build.secrets import reading
 from worker.core import delivery
+from worker.core.collect import Collector
 from worker.core.errors import ConfigError
 from worker.core.flow import Flow
 from worker.core.ports import Pages, Pagination
-from worker.core.routes import route_parts
+from worker.core.routes import Part, route_parts
 from worker.formats.json import JsonPages, JsonSpec
 from worker.formats.ndjson import NdjsonPages
 from worker.formats.records import RecordSpec
@@ -55,15 +56,22 @@ class Parts:
         spec = replace(spec, record=replace(spec.record, json_names=frozenset(each.json_name for each in plan.schema.root.fields)))
         output = plan.schema if config.output_schema is None else _schema(config.output_schema)
         sink = config.sink
-        route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+        route: tuple[Part, ...] = ()
+        found = Collector()
+        with found.part("sink.partition_by"):
+            route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
         encoder = EncoderSource(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
-        shape = compile_steps(plan, steps_of(config), output, encoder, route, fill=config.validation.missing_fields == "fill")
+        with found.part("transforms"):
+            shape = compile_steps(plan, steps_of(config), output, encoder, route, fill=config.validation.missing_fields == "fill")
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
         complete = delivery.completeness(source.pagination.type, order, total=source.pagination.total is not None, stable=source.stable)
         delivers = delivery.delivery()
-        delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
-        delivery.require("completeness", config.require_completeness, complete, delivery.COMPLETENESS)
+        with found.part("require_delivery"):
+            delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
+        with found.part("require_completeness"):
+            delivery.require("completeness", config.require_completeness, complete, delivery.COMPLETENESS)
+        found.check()
         pages = JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
         return cls(name, config, style, plan, output, pages, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete)
 

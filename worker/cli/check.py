@@ -102,16 +102,17 @@ def _compiled(inspection: Inspection, settings: Settings, name: str, promises: l
     """Compiles one pipeline; what it says of a key below the pipeline is given the place of that key."""
     from worker.build import describe
     from worker.config.problems import Problem
+    from worker.core.collect import ConfigErrors
 
     try:
         promises += describe(settings.model_copy(update={"pipelines": {name: settings.pipelines[name]}}))
     except ConfigError as error:
-        text = str(error).removeprefix(f"pipeline {name}: ")
-        key, _, rest = text.partition(": ")
-        path: Path_ = ("pipelines", name)
-        if _KEY.fullmatch(key) and rest:
-            path, text = (*path, *_parts(key)), rest
-        yield Problem("pipeline", inspection.merged.place(path), text)
+        for each in error.errors if isinstance(error, ConfigErrors) else (error,):
+            path: Path_ = ("pipelines", name)
+            if _KEY.fullmatch(each.where):
+                yield Problem("pipeline", inspection.merged.place((*path, *_parts(each.where))), each.message, remedy=each.remedy)
+            else:
+                yield Problem("pipeline", inspection.merged.place(path), f"{each.where}: {each.message}" if each.where else each.message, remedy=each.remedy)
 
 
 def _parts(key: str) -> Path_:

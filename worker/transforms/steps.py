@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from worker.core.errors import ConfigError
+from worker.core.collect import Collector
 from worker.core.routes import Part
 from worker.registry import TRANSFORMS, component
 from worker.schema.model import Schema
 from worker.transforms.program import Plan, Program, RowEncoder, Shaper
+
+_MAKES_NO_FIELDS: Final = ("filter", "mask", "drop", "select")
 
 
 def compile_steps(
@@ -21,13 +23,18 @@ def compile_steps(
     *,
     fill: bool = True,
 ) -> Shaper:
-    """The function of a pipeline: (verb, its config) in order, then `encoder` over the fields of `output`. Raises ConfigError with the step."""
-    program = Program(plan, output)
+    """The function of a pipeline: (verb, its config) in order, then `encoder` over the fields of `output`.
+
+    Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made fields nothing more is said:
+    steps that use them would look wrong too.
+    """
+    program, found = Program(plan, output), Collector()
     for number, (verb, config) in enumerate(steps):
         program.step = f"transforms[{number}].{verb}"
-        try:
+        before = len(found.errors)
+        with found.part(program.step):
             component(TRANSFORMS, "transform", verb).apply(program, config)
-        except ConfigError as error:
-            error.where = error.where or program.step
-            raise
+        if len(found.errors) > before and verb not in _MAKES_NO_FIELDS:
+            break
+    found.check()
     return program.finish(encoder, route, fill=fill)
