@@ -122,6 +122,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "a negative duration": (sink("roll: {age: -5s}"), "not_allowed", 7, "pipelines.items.sink.roll.age", ("duration",)),
     "a decimal size": (sink("roll: {bytes: 128MB}"), "not_allowed", 7, "pipelines.items.sink.roll.bytes", ("MiB", "'128MB'")),
     "a size of nothing": (pipeline("channel_bytes: 0"), "not_allowed", 8, "pipelines.items.channel_bytes", ("more than 0",)),
+    "a broken path of a style": (
+        source("pagination: {type: cursor, from: {body: 'm..n'}, to: {param: c}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.pagination.from.body",
+        ("no JMESPath", "m..n"),
+    ),
     "a broken path": (source('records: "data..items"'), "not_allowed", 5, "pipelines.items.source.records", ("no JMESPath", "data..items")),
     "a broken path in a rule": (
         source("stop: {when: {path: 'a[', exists: true}}"),

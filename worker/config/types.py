@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from worker.core.errors import ConfigError
+from worker.core.jsonpath import compile_path
 
 DURATION_PATTERN: Final = r"^\d{1,12}(\.\d{1,9})?(ms|s|m|h|d)$"
 SIZE_PATTERN: Final = r"^\d{1,15}(B|KiB|MiB|GiB)?$"
@@ -44,6 +45,15 @@ def size_bytes(value: Any) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
+def _jmespath(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            compile_path(value)
+        except ConfigError as error:
+            raise ValueError(f"{error.message}; {error.remedy}") from error
+    return value
+
+
 _DURATION_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "description": "a duration: 500ms, 30s, 5m, 1h, 7d"})
 _SIZE_SCHEMA: Final = WithJsonSchema(
     {"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 0}], "description": "a size: 64KiB"}
@@ -58,6 +68,9 @@ Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0), _SIZE_SCHEMA]
 """Text like `64KiB` -> bytes."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+JmesPath = Annotated[str, BeforeValidator(_jmespath)]
+"""A path into a body or a record that compiles."""
 
 # YAML has types, so `true` is no number and "5" is none either: what looks like a mistake is one.
 Whole = Annotated[int, Field(strict=True)]

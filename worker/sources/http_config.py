@@ -10,14 +10,13 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from worker.config.models import Chosen
 from worker.config.problems import did_you_mean, listed
-from worker.config.types import Duration, Flag, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, Wrong, written
+from worker.config.types import Duration, Flag, JmesPath, Model, Number, PositiveDuration, Secret, SecretRef, Size, Whole, Wrong, written
 from worker.core.errors import ConfigError
-from worker.core.jsonpath import compile_path
 from worker.core.mark import MarkFormat
 from worker.registry import PAGINATION, component
 
@@ -30,15 +29,6 @@ MAX_PARTITIONS: Final = 100_000
 _PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")  # where a mark may go
 _PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-
-def _jmespath(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            compile_path(value)
-        except ConfigError as error:
-            raise ValueError(f"{error.message}; {error.remedy}") from error
-    return value
 
 
 def _header_name(value: str) -> str:
@@ -72,7 +62,6 @@ def _dotted(value: str) -> str:
     return value
 
 
-JmesPath = Annotated[str, BeforeValidator(_jmespath)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Url = Annotated[str, Field(pattern=URL_PATTERN), AfterValidator(_url)]

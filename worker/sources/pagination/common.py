@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from worker.config.types import JmesPath
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address
@@ -35,7 +36,7 @@ class _OneOf(StyleModel):
 class Locator(_OneOf):
     """Where a response says something."""
 
-    body: str | None = Field(None, description="JMESPath into the body")
+    body: JmesPath | None = Field(None, description="JMESPath into the body")
     header: str | None = Field(None, description="name of a response header")
 
     @property
@@ -52,9 +53,9 @@ class Locator(_OneOf):
 class TokenLocator(_OneOf):
     """Where a response says which page is next."""
 
-    body: str | None = Field(None, description="JMESPath into the body")
+    body: JmesPath | None = Field(None, description="JMESPath into the body")
     header: str | None = Field(None, description="name of a response header")
-    last_record: str | None = Field(None, description="JMESPath into the last record of the page")
+    last_record: JmesPath | None = Field(None, description="JMESPath into the last record of the page")
 
     def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
         if self.last_record is not None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from worker.config.types import JmesPath
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address, End, Next
 from worker.sources.pagination.common import Locator, StyleModel, is_end, resolve
@@ -16,7 +17,7 @@ class Config(StyleModel):
     """Follow a URL that the response names."""
 
     type: Literal["next_url"]
-    path: str | None = Field(None, description="JMESPath of the URL in the body")
+    path: JmesPath | None = Field(None, description="JMESPath of the URL in the body")
     header: str | None = Field(None, description="response header that holds the URL")
     total: Locator | None = Field(None, description="where the source says how many records it has")
 
@@ -33,7 +34,7 @@ class NextUrl:
     last_paths = ()
     numbered = False
 
-    def __init__(self, path: str | None, header: str | None) -> None:
+    def __init__(self, path: JmesPath | None, header: str | None) -> None:
         self._path, self._header = path, header
         self.body_paths = (path,) if path is not None else ()
 
