@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos conformance bench bench-peers lint types imports build lock clean
+.PHONY: help run test chaos conformance docs bench bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ chaos: $(STAMP) ## kill the process at every step of the commit protocol
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py
+
+docs: $(STAMP) ## write the generated pages of docs/
+	$(BIN)/python tests/docs/reference.py
+	$(BIN)/python tests/telemetry/spec.py
 
 bench: $(STAMP) ## CPU time a record, interleaved with a careful script
 	$(BIN)/python tests/benchmarks/bench.py

@@ -10,12 +10,20 @@ from worker.config.types import Model, Secret
 
 
 class MaskConfig(Model):
+    """Take out what identifies people."""
+
+    """Take out what identifies people."""
+
     fields: tuple[str, ...] = Field(min_length=1, description="text fields to mask")
     method: Literal["hash", "redact", "last4"] = Field("hash", description="HMAC-SHA256 in hex, `***`, or all but the last four characters")
     key: Secret | None = Field(None, description="key of the hash")
 
 
 class PythonConfig(Model):
+    """A function of yours."""
+
+    """A function of yours."""
+
     function: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:function, fn(record: dict) -> dict | None | list[dict]")
     values: Literal["plain", "native"] = Field("plain", description="native: dates and times are datetime objects")
 
