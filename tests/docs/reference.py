@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
+import worker
 from worker.cli import cli
 from worker.config.json_schema import config_schema
-from worker.core.errors import Exit
+from worker.core.errors import Exit, WorkerError
 from worker.registry import PAGINATION, component
 from worker.settings import NOT_BUILT
 
@@ -183,7 +186,71 @@ def _command(command: click.Command, name: str) -> list[str]:
         return found
 
 
-PAGES = {"config.md": config_page, "cli.md": cli_page}
+# -- errors -------------------------------------------------------------------------------------------------------
+
+ERRORS_HEAD = """# Errors
+
+Generated from the code by `make docs`. Every error that the program prints has a stable code in brackets, where it is, what was found and what to do:
+
+```
+error [config]
+  where:  worker.yaml:9: pipelines.orders.sink.partition_by
+  what:   ...
+  remedy: ...
+```
+
+The same codes are in log lines (`code`), metrics (`code`, `reason`), `/status` and dead letters.
+
+## Errors of pipelines and commands
+
+| code | exit | meaning |
+|---|---|---|
+"""
+
+REJECT_HEAD = """
+## Codes of rejects
+
+What dead letters carry in `code`; `stage` says where: decode, validate, transform, output, route.
+
+| code | meaning |
+|---|---|
+"""
+
+REJECTS = {
+    "invalid": "fields that are not what the schema says; `errors` names every one",
+    "no_json": "the record is no JSON value, or holds what JSON cannot",
+    "record_too_large": "more bytes than `source.limits.record`",
+    "bad_body": "a whole body, with `on_body_error: dead_letter`",
+    "division_by_zero": "in an expression",
+    "overflow": "a result beyond 64 bits, in an expression",
+    "conversion": "text that is no number or date, in an expression",
+    "output": "a computed value that the output schema does not allow",
+    "python_error": "the function of a `python` step raised",
+    "python_result": "what it returned is no record of the output schema",
+    "route_value": "a value that cannot name a directory: over 200 bytes, a time out of range",
+}
+
+
+def errors_page() -> str:
+    for module in pkgutil.walk_packages(worker.__path__, "worker."):
+        if module.name.startswith(("worker.core", "worker.schema", "worker.http", "worker.supervisor", "worker.config", "worker.state", "worker.sinks")):
+            import_module(module.name)
+    classes = {error.code: error for error in reversed(list(_below(WorkerError))) if error.code not in ("error", "corrupt_data", "deferred")}
+    rows = [
+        f"| `{code}` | {int(error.exit)} | {_cell(' '.join(re.split(r'(?:Args|Attributes):', error.__doc__ or '')[0].split()))} |"
+        for code, error in sorted(classes.items(), key=lambda item: (int(item[1].exit), item[0]))
+    ]
+    rejects = [f"| `{code}` | {meaning} |" for code, meaning in REJECTS.items()]
+    return ERRORS_HEAD + "\n".join(rows) + "\n" + REJECT_HEAD + "\n".join(rejects) + "\n"
+
+
+def _below(error: type[WorkerError]) -> Iterator[type[WorkerError]]:
+    for each in error.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+PAGES = {"config.md": config_page, "cli.md": cli_page, "errors.md": errors_page}
 
 if __name__ == "__main__":
     DOCS.mkdir(parents=True, exist_ok=True)

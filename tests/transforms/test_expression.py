@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import fastavro
@@ -50,10 +51,25 @@ NOW_US = 1_700_000_000_123_456
 
 def outcome(expression: str, record: dict[str, Any], kind: Any) -> Any:
     """The value that `set` gives a field of type `kind`; the code of the reject when it rejects."""
+    return outcome_with(PLAN, expression, record, kind)
+
+
+def outcome_of(expression: str, record: dict[str, Any], kinds: dict[str, Any]) -> Any:
+    """The same for a record of other fields; the kind of the result is the one that fits."""
+    plan = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in kinds.items()]})))
+    for kind in ("long", "double", "boolean", "string"):
+        try:
+            return outcome_with(plan, expression, record, ["null", kind])
+        except ConfigError:
+            continue
+    raise AssertionError(expression)
+
+
+def outcome_with(plan: Any, expression: str, record: dict[str, Any], kind: Any, before: Sequence[tuple[str, Any]] = ()) -> Any:
     output = parse_schema(json.dumps({"type": "record", "name": "O", "fields": [{"name": "out", "type": kind}]}))
-    shape = compile_steps(PLAN, [("set", {"out": expression}), ("select", ["out"])], output, EncoderSource(output))
-    typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[PLAN.record_type])
-    assert not PLAN.finish(typed)
+    shape = compile_steps(plan, [*before, ("set", {"out": expression}), ("select", ["out"])], output, EncoderSource(output))
+    typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[plan.record_type])
+    assert not plan.finish(typed)
     found = shape(typed, NOW_US)
     if found.unshaped:
         return found.unshaped[0].code

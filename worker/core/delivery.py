@@ -12,7 +12,7 @@ from worker.core.errors import ConfigError
 DELIVERY: Final = ("at_most_once", "at_least_once", "exactly_once")  # weakest first
 COMPLETENESS: Final = ("unknown", "assumed", "proven")
 
-# pagination style -> completeness without a total, unless the source is declared stable
+# pagination style -> completeness without a total, unless the source is declared stable; a style that is not here promises nothing
 _BY_STYLE: Final = {
     # style:       (no incremental, ascending, descending or any)
     "none": ("assumed", "assumed", "assumed"),
@@ -33,7 +33,7 @@ def completeness(style: str, order: str | None, *, total: bool, stable: bool) ->
     """The best that a pass of this source can show. `order` is None without incremental."""
     if total:
         return "proven"
-    plain, ascending, other = _BY_STYLE[style]
+    plain, ascending, other = _BY_STYLE.get(style, ("unknown", "unknown", "unknown"))
     found = plain if order is None else ascending if order == "ascending" else other
     return "assumed" if stable and found == "unknown" else found
 
