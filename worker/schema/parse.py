@@ -22,6 +22,8 @@ MAX_NAMED: Final = 10_000
 MAX_BRANCHES: Final = 1_000
 MAX_FIXED: Final = 2**31 - 1
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+UNREADABLE_KEY: Final = re.compile(r'["\\\x00-\x1f]')
+"""Characters of JSON keys that the typed decoder cannot look for."""
 _NAME_RULE: Final = "letters, digits and _ are allowed, not a digit first"
 
 
@@ -206,6 +208,8 @@ class _Parser:
         json_name = node.get("json_name", name)
         if not isinstance(json_name, str):
             raise SchemaError(f"{path}.json_name", f"found {json_type(json_name)}, text is allowed")
+        if (bad := UNREADABLE_KEY.search(json_name)) is not None:
+            raise SchemaError(f"{path}.json_name", f"found the character {bad[0]!r}, which the names of fields that are read cannot have")
         order = node.get("order", "ascending")
         if order not in ("ascending", "descending", "ignore"):
             raise SchemaError(f"{path}.order", f"found {_shown(node, 'order')}, ascending, descending or ignore is allowed")

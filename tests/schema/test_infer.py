@@ -1,0 +1,128 @@
+"""Schemas that are proposed for records accept these records."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.schema import SchemaError, compile_plan, parse_schema
+from worker.schema.infer import ENUM_RECORDS, MAP_KEYS, Inference
+
+TEXTS = st.one_of(
+    st.text(max_size=10),
+    st.sampled_from(["A", "B", "open", "2024-05-06", "2024-05-06T07:08:09Z", "2024-05-06T07:08:09.123456+02:00", "2024-05-06 07:08:09", "07:08:09.5", ""]),
+    st.uuids().map(str),
+    st.datetimes().map(lambda at: at.isoformat()),
+    st.dates().map(str),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)),
+    max_leaves=10,
+)
+RECORDS = st.lists(st.dictionaries(st.one_of(st.sampled_from("abc"), st.text(max_size=6)), VALUES, max_size=6), min_size=1, max_size=8)
+
+
+def proposed(records: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
+    inference = Inference()
+    for record in records:
+        inference.observe(record)
+    return inference.proposal(**options)
+
+
+def accepts(document: dict[str, Any], records: list[dict[str, Any]]) -> None:
+    plan = compile_plan(parse_schema(json.dumps(document)))
+    for record in records:
+        plan.encode([plan.one(json.dumps(record).encode())])
+
+
+@given(RECORDS)
+def test_a_proposal_accepts_what_it_was_made_from(records: list[dict[str, Any]]) -> None:
+    accepts(proposed(records), records)
+
+
+@given(RECORDS, st.randoms(use_true_random=False))
+def test_the_order_of_the_records_does_not_matter(records: list[dict[str, Any]], shuffle: random.Random) -> None:
+    others = list(records)
+    shuffle.shuffle(others)
+    assert proposed(others) == proposed(records)
+
+
+def kind_of(values: list[Any]) -> Any:
+    """The type that is proposed for a field with these values."""
+    document = proposed([{"x": value} for value in values])
+    accepts(document, [{"x": value} for value in values])
+    return document["fields"][0]["type"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], "long"),
+        ([1, 2.5], "double"),
+        ([1, 2**64], "double"),
+        ([True], "boolean"),
+        ([None], ["null", "string"]),
+        ([1, None], ["null", "long"]),
+        ([1, "a"], ["long", "string"]),
+        (["2024-05-06", "2024-05-07"], {"type": "int", "logicalType": "date"}),
+        (["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.12+02:00"], {"type": "long", "logicalType": "timestamp-millis"}),
+        (["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.123456Z"], {"type": "long", "logicalType": "timestamp-micros"}),
+        (["2024-05-06T07:08:09.123456789Z"], {"type": "long", "logicalType": "timestamp-nanos"}),
+        (["2024-05-06T07:08:09"], {"type": "long", "logicalType": "local-timestamp-millis"}),
+        (["2024-05-06T07:08:09", "2024-05-06T07:08:09Z"], "string"),
+        (["2024-05-06", "soon"], "string"),
+        (["07:08:09.5"], {"type": "int", "logicalType": "time-millis"}),
+        (["12.50", "3"], "string"),
+        (["b8a7f5f0-6d3c-4c9b-9a0e-0d7a2a8f4a11"], {"type": "string", "logicalType": "uuid"}),
+        ([[], [1]], {"type": "array", "items": "long"}),
+        ([[1, None]], {"type": "array", "items": ["null", "long"]}),
+        ([["a"], 5], ["long", {"type": "array", "items": "string"}]),
+    ],
+)
+def test_the_type_of_values(values: list[Any], kind: Any) -> None:
+    assert kind_of(values) == kind
+
+
+def test_symbols_that_repeat_are_an_enum() -> None:
+    states = ["open", "closed", "late"] * ENUM_RECORDS
+    assert kind_of(states) == {"type": "enum", "name": "RecordX", "symbols": ["closed", "late", "open"]}
+    assert kind_of(states[:20]) == "string"
+    assert kind_of([*states, "not a symbol"]) == "string"
+    assert proposed([{"x": state} for state in states], enums=False)["fields"][0]["type"] == "string"
+
+
+def test_keys_that_are_data_make_a_map() -> None:
+    kind = kind_of([{f"2024-05-{number:02}": number} for number in range(1, MAP_KEYS + 5)])
+    assert kind == {"type": "map", "values": "long"}
+    wide = {f"column_{number}": number for number in range(MAP_KEYS + 5)}
+    assert kind_of([wide, wide])["type"] == "record"
+
+
+def test_names_that_avro_forbids_keep_theirs_in_json() -> None:
+    records = [{"@odata.etag": "x", "a.b": 1, "a-b": 2, "9": 3, "": 4, "größe": 5}]
+    document = proposed(records, name="order line", namespace="shop")
+    accepts(document, records)
+    assert (document["name"], document["namespace"]) == ("OrderLine", "shop")
+    assert {each.get("json_name", each["name"]) for each in document["fields"]} == set(records[0])
+
+
+def test_what_is_absent_somewhere_is_nullable() -> None:
+    document = proposed([{"a": 1, "b": 1}, {"a": 2}])
+    a, b = document["fields"]
+    assert (a["type"], b["type"], b["default"]) == ("long", ["null", "long"], None)
+    assert b["doc"] == "1 seen, absent 1 times"
+
+
+def test_keys_that_cannot_be_read_are_left_out_and_refused_by_name() -> None:
+    records = [{'a"b': 1, "c\\d": 2, "e\n": 3, "f": 4}]
+    document = proposed(records)
+    accepts(document, records)
+    assert ([each["name"] for each in document["fields"]], "left out" in document["doc"]) == (["f"], True)
+    with pytest.raises(SchemaError, match="json_name"):
+        parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "json_name": 'a"b', "type": "int"}]}))
