@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES, default_datum
-from worker.schema.logical import EXACT, MAX_PRECISION, MAX_SCALE, read_duration
+from worker.schema.logical import MAX_PRECISION, fits, read_duration
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
 from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck
@@ -201,10 +201,8 @@ def _binary(kind: Type, bytes_as: str) -> Check:
 
 
 def _logical(kind: Type, policy: Policy) -> Check:
-    if kind.logical == "decimal":
+    if kind.logical in ("decimal", "big-decimal"):
         return _decimal(kind)
-    if kind.logical == "big-decimal":
-        return _big_decimal
     if kind.logical == "uuid":
         return _uuid
     if kind.logical == "duration":
@@ -319,30 +317,14 @@ def _duration(value: Any, path: str, errors: list[FieldError]) -> Any:
 
 
 def _decimal(kind: Type) -> Check:
-    allowed = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+    precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+    allowed = precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits"
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         number = _number(value)
-        if number is None or abs(number.adjusted()) > kind.precision + kind.scale:
-            return _bad(value, path, errors, allowed)
-        _, digits, exponent = number.normalize(EXACT).as_tuple()
-        assert isinstance(exponent, int)
-        whole = len(digits) + exponent
-        if -exponent > kind.scale or (number and max(whole, 0) + kind.scale > kind.precision):
-            return _bad(value, path, errors, allowed)
-        return number
+        return number if number is not None and fits(kind, number) else _bad(value, path, errors, allowed)
 
     return check
-
-
-def _big_decimal(value: Any, path: str, errors: list[FieldError]) -> Any:
-    number = _number(value)
-    if number is not None:
-        _, digits, exponent = number.as_tuple()
-        assert isinstance(exponent, int)
-        if len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE:
-            return number
-    return _bad(value, path, errors, f"a decimal of at most {MAX_PRECISION} digits")
 
 
 def _number(value: Any) -> Decimal | None:
