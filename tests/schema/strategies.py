@@ -172,9 +172,12 @@ WIDER = {"int": ["long", "float", "double"], "long": ["float", "double"], "float
 
 
 @st.composite
-def evolved(draw: Draw, node: Any) -> Any:
-    """A reader's version of a schema document: mostly readable, sometimes not. Names stay what they are, so that references hold."""
-    return draw(_evolve(json.loads(json.dumps(node)), Names()))
+def evolved(draw: Draw, node: Any, names: Names | None = None) -> Any:
+    """A reader's version of a schema document: mostly readable, sometimes not. Names stay what they are, so that references hold.
+
+    `names`: of the versions before, for a third one.
+    """
+    return draw(_evolve(json.loads(json.dumps(node)), names or Names()))
 
 
 @st.composite
@@ -197,7 +200,8 @@ def _evolve(draw: Draw, node: Any, names: Names) -> Any:
         return draw(_evolve_record(node, names))
     if node["type"] == "enum" and chance < 5:
         symbols = draw(st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=4, unique=True))
-        return {**node, "symbols": symbols, **({"default": symbols[0]} if draw(st.booleans()) else {})}
+        rest = {key: part for key, part in node.items() if key != "default"}
+        return {**rest, "symbols": symbols, **({"default": symbols[0]} if draw(st.booleans()) else {})}
     if node["type"] == "array":
         return {**node, "items": draw(_evolve(node["items"], names))}
     if node["type"] == "map":

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES, default_datum
-from worker.schema.logical import EXACT, MAX_PRECISION, MAX_SCALE, read_duration
+from worker.schema.logical import MAX_PRECISION, fits, read_duration
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
+from worker.schema.sizes import recursive_names
 from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck
 from worker.schema.values import Branch, Check, QuickCheck, found
@@ -37,6 +38,8 @@ class Checks:
     def __init__(self, schema: Schema, policy: Policy, types: Types) -> None:
         self._schema, self._policy, self._types = schema, policy, types
         self._named: dict[str, Check] = {}
+        self._recursive = recursive_names(schema)
+        self._depth = 0  # records around a value that can hold themselves, besides the root
 
     def check(self, kind: Type) -> Check:
         """The check of a type."""
@@ -44,9 +47,20 @@ class Checks:
             name = kind.name
             if name not in self._named:
                 self._named[name] = lambda value, path, errors: self._named[name](value, path, errors)  # while it is being made
-                self._named[name] = self._make(self._schema.named[name])
+                made = self._make(self._schema.named[name])
+                self._named[name] = self._nested(made) if name in self._recursive else made
             return self._named[name]
         return self._make(kind)
+
+    def _nested(self, inner: Check) -> Check:
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            self._depth += 1
+            try:
+                return inner(value, path, errors) if self._depth < MAX_DEPTH else _bad(value, path, errors, f"at most {MAX_DEPTH} levels")
+            finally:
+                self._depth -= 1
+
+        return check
 
     def _make(self, kind: Type) -> Check:
         if kind.logical is not None:
@@ -106,8 +120,6 @@ class Checks:
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             if not isinstance(value, dict):
                 return _bad(value, path, errors, "object")
-            if path.count(".") + path.count("[") > MAX_DEPTH:
-                return _bad(value, path, errors, f"at most {MAX_DEPTH} levels")
             if reject_unknown and (unknown := value.keys() - names):
                 errors.append(FieldError(path, f"unknown fields {', '.join(sorted(unknown)[:5])}", "the fields of the schema"))
             datum = {}
@@ -201,10 +213,8 @@ def _binary(kind: Type, bytes_as: str) -> Check:
 
 
 def _logical(kind: Type, policy: Policy) -> Check:
-    if kind.logical == "decimal":
+    if kind.logical in ("decimal", "big-decimal"):
         return _decimal(kind)
-    if kind.logical == "big-decimal":
-        return _big_decimal
     if kind.logical == "uuid":
         return _uuid
     if kind.logical == "duration":
@@ -319,30 +329,14 @@ def _duration(value: Any, path: str, errors: list[FieldError]) -> Any:
 
 
 def _decimal(kind: Type) -> Check:
-    allowed = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+    precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+    allowed = precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits"
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         number = _number(value)
-        if number is None or abs(number.adjusted()) > kind.precision + kind.scale:
-            return _bad(value, path, errors, allowed)
-        _, digits, exponent = number.normalize(EXACT).as_tuple()
-        assert isinstance(exponent, int)
-        whole = len(digits) + exponent
-        if -exponent > kind.scale or (number and max(whole, 0) + kind.scale > kind.precision):
-            return _bad(value, path, errors, allowed)
-        return number
+        return number if number is not None and fits(kind, number) else _bad(value, path, errors, allowed)
 
     return check
-
-
-def _big_decimal(value: Any, path: str, errors: list[FieldError]) -> Any:
-    number = _number(value)
-    if number is not None:
-        _, digits, exponent = number.as_tuple()
-        assert isinstance(exponent, int)
-        if len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE:
-            return number
-    return _bad(value, path, errors, f"a decimal of at most {MAX_PRECISION} digits")
 
 
 def _number(value: Any) -> Decimal | None:

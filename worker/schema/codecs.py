@@ -119,8 +119,12 @@ def _compress_zstandard(data: bytes) -> bytes:
     return bytes(found.compress(data, zstd.ZstdCompressor.FLUSH_FRAME))
 
 
-def _same(data: bytes, limit: int = 0) -> bytes:
+def _same(data: bytes) -> bytes:
     return data
+
+
+def _inflate_null(data: bytes, limit: int) -> bytes:
+    return _whole(data, limit, True, b"")
 
 
 _COMPRESS: Final[dict[str, Callable[[bytes], bytes]]] = {
@@ -132,7 +136,7 @@ _COMPRESS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "xz": lzma.compress,
 }
 _INFLATE: Final[dict[str, Callable[[bytes, int], bytes]]] = {
-    "null": _same,
+    "null": _inflate_null,
     "deflate": _inflate_deflate,
     "snappy": _inflate_snappy,
     "zstandard": _streamed(lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})),

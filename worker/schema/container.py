@@ -149,7 +149,12 @@ class Records:
     def __init__(self, file: IO[bytes], name: str = "", reader: Schema | None = None, limits: Limits | None = None, **options: Any) -> None:
         self._name, self._limits = name, limits or Limits()
         self.container = ContainerReader(file, name, self._limits)
-        self._datums = DatumReader(self.container.schema(), reader, limits=self._limits, **options)
+        try:
+            self._datums = DatumReader(self.container.schema(), reader, limits=self._limits, **options)
+        except SchemaError as error:
+            if reader is not None:
+                raise
+            raise CorruptContainer(f"the schema in its header cannot be used: {error.message}", where=name) from error
 
     def blocks(self) -> Iterator[tuple[int, Iterator[list[Any]]]]:
         """(rows, slices of records) of each block; exhaust the slices. They raise CorruptContainer after the good records before the damage."""

@@ -14,8 +14,8 @@ class Limits:
         block: a block of a container, as it stands in the file.      inflated: the same, decompressed.
         rows: records of a block.
         datum: one datum.
-        items: items and entries of all arrays and maps of one datum.
-        empty: records and items that take no bytes at all, of a whole file: a few bytes can ask for any number of them.
+        items: items and entries of all arrays and maps of one datum; records in them, and values without bytes, count too (see sizes.py).
+        empty: values in records and items that take no bytes at all, of a whole file: a few bytes can ask for any number of them.
         depth: how often records may nest in records, where types are recursive.
     """
 

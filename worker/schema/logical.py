@@ -89,6 +89,19 @@ def writer(kind: Type) -> Callable[[Any], bytes] | None:
     return None
 
 
+def fits(kind: Type, value: Decimal) -> bool:
+    """A finite value is one of a decimal type, or of big-decimal, exactly."""
+    if kind.logical == "big-decimal":
+        _, digits, exponent = value.as_tuple()
+        assert isinstance(exponent, int)
+        return len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE
+    if abs(value.adjusted()) > kind.precision + kind.scale:  # before anything that grows with the exponent
+        return False
+    _, digits, exponent = value.normalize(EXACT).as_tuple()
+    assert isinstance(exponent, int)
+    return -exponent <= kind.scale and (not value or max(len(digits) + exponent, 0) + kind.scale <= kind.precision)
+
+
 def unscaled(value: Decimal, scale: int) -> int:
     """The whole number that stands for the value."""
     return int(value.scaleb(scale, EXACT))

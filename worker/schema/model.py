@@ -73,63 +73,6 @@ def is_wide(kind: Type) -> bool:
     return kind.kind == "union" and sum(branch.kind != "null" for branch in kind.branches) > 1
 
 
-def min_size(kind: Type, schema: Schema, known: dict[str, int] | None = None) -> int:
-    """The fewest bytes that a datum of the type takes, or less: a record inside itself counts as none."""
-    known = {} if known is None else known
-    kind = schema.resolve(kind)
-    match kind.kind:
-        case "null":
-            return 0
-        case "float":
-            return 4
-        case "double":
-            return 8
-        case "fixed":
-            return kind.size
-        case "union":
-            return 1 + min((min_size(branch, schema, known) for branch in kind.branches), default=0)
-        case "record":
-            if kind.name not in known:
-                known[kind.name] = 0  # while it is being counted
-                known[kind.name] = sum(min_size(each.type, schema, known) for each in kind.fields)
-            return known[kind.name]
-        case _:
-            return 1
-
-
-def recursive_names(schema: Schema) -> frozenset[str]:
-    """The records that can hold themselves."""
-    inside = {name: _records_in(kind, schema) for name, kind in schema.named.items() if kind.kind == "record"}
-    found = set()
-    for start in inside:
-        seen: set[str] = set()
-        todo = list(inside[start])
-        while todo:
-            name = todo.pop()
-            if name not in seen:
-                seen.add(name)
-                todo.extend(inside[name])
-        if start in seen:
-            found.add(start)
-    return frozenset(found)
-
-
-def _records_in(kind: Type, schema: Schema) -> set[str]:
-    """Names of the records that stand directly in a record, through arrays, maps and unions."""
-    found: set[str] = set()
-    todo = [each.type for each in kind.fields]
-    while todo:
-        part = todo.pop()
-        if part.kind == "ref":
-            if schema.named[part.name].kind == "record":
-                found.add(part.name)
-        else:
-            todo.extend(part.branches)
-            if part.items is not None:
-                todo.append(part.items)
-    return found
-
-
 class Policy(NamedTuple):
     """The `validation` settings."""
 

@@ -38,7 +38,7 @@ def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
         raise SchemaError("$", f"{len(text)} bytes, at most {MAX_BYTES} are allowed")
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        source = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        source = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)  # 1e999 was read as infinity
         source.encode()
     except (ValueError, RecursionError) as error:
         raise SchemaError("$", f"no JSON document: {str(error)[:200]}") from error

@@ -18,13 +18,15 @@ from worker.schema.errors import CorruptDatum, SchemaError
 from worker.schema.limits import Limits
 from worker.schema.logical import reader as bytes_reader
 from worker.schema.logical import text_of
-from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_wide, min_size, recursive_names
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_wide
 from worker.schema.primitives import END, LONG, Broken, Remembered, Symbols, Unresolved, read_int, read_long, read_size, read_unsigned
 from worker.schema.resolve import Pair, fields_of
+from worker.schema.sizes import Sizes
 from worker.schema.values import Branch
 from worker.schema.walk import cause_text, explain
 
 SLICE_BYTES: Final = 1024 * 1024
+SLICE_VALUES: Final = 100_000  # by their weight; see sizes.py
 BROKEN: Final = (Broken, Unresolved, LookupError, ValueError, ArithmeticError, struct.error, RecursionError)
 """Everything that generated code can raise on bad data: indices past the end, unknown symbols, bad UTF-8, what is no decimal."""
 
@@ -55,10 +57,11 @@ class DatumReader:
             never = [] if reader is None else [each for each in problems(writer, reader) if not each.some]
             if never:
                 raise SchemaError(never[0].path, f"{never[0].message}: data of the writer's schema cannot be read as the reader's")
-            self._read = _Code(writer, self.reader, self.limits, text, branches).compile()
+            sizes = Sizes(writer)
+            self._read = _Code(writer, self.reader, sizes, self.limits, text, branches).compile()
+            self.smallest, self._weight = sizes.smallest(writer.root), sizes.item(writer.root)
         except RecursionError as error:
             raise SchemaError("$", "types refer to each other too deeply") from error
-        self.smallest = min_size(writer.root, writer)
 
     def one(self, data: bytes, start: int = 0) -> Any:
         """The datum that `data` is from `start` on, to its end. Raises CorruptDatum."""
@@ -72,7 +75,7 @@ class DatumReader:
     def several(self, data: bytes, start: int, rows: int, left: list[int]) -> tuple[list[Any], int, CorruptDatum | None]:
         """Up to `rows` datums from `start` on, fewer when they are large: they, where the next begins, and what stopped it.
 
-        `left[2]` is how many records and items without bytes may still come; it is counted down.
+        `left[2]` is how many values may still come in records and items without bytes; it is counted down.
         """
         out: list[Any] = []
         empty = left[2]
@@ -86,7 +89,7 @@ class DatumReader:
         """Exactly `rows` datums that fill `data`, in slices. Raises CorruptDatum after the good ones."""
         at = done = 0
         if self.smallest == 0:
-            left[2] -= rows
+            left[2] -= rows * self._weight
         if rows * self.smallest > len(data) or left[2] < 0:
             raise CorruptDatum("$", 0, f"{rows} records in {len(data)} bytes, each has at least {self.smallest}")
         while done < rows:
@@ -117,10 +120,9 @@ class DatumReader:
 class _Code(Pair):
     """The generated source of one pair."""
 
-    def __init__(self, writer: Schema, reader: Schema, limits: Limits, text: bool, branches: bool) -> None:
+    def __init__(self, writer: Schema, reader: Schema, sizes: Sizes, limits: Limits, text: bool, branches: bool) -> None:
         super().__init__(writer, reader)
-        self._limits, self._text, self._branches = limits, text, branches
-        self._recursive = recursive_names(writer)
+        self._sizes, self._limits, self._text, self._branches = sizes, limits, text, branches
         self._known: dict[tuple[str, ...], str] = {}
         self._lines: list[str] = []
         self._indent = self._loops = self._locals = self._functions = 0
@@ -135,17 +137,19 @@ class _Code(Pair):
         self._indent = 3
         target = self._local()
         written, read = self.writer.root, self.reader.root
-        if written.kind == read.kind == "record" and written.name not in self._recursive and self.mismatch(written, read) is None:
+        if written.kind == read.kind == "record" and written.name not in self._sizes.recursive and self.mismatch(written, read) is None:
             self._record(written, read, target, "$")  # in place: a call a record is worth saving
         else:
             self._value(written, read, target, "$")
-        items, depth = self._limits.items, self._limits.depth
+        items, depth = self._limits.items - self._sizes.weight(written), self._limits.depth
+        if items < 0:
+            self._lines = ["            raise END\n"]
         text = (
             "def read(d, p, e, rows, c, out):\n    add = out.append\n    first = s = p\n    spent = 0\n    try:\n"
             f"        for _ in range(rows):\n            s = p\n            c[0] = {items}\n            c[1] = {depth}\n"
             + "".join(self._lines)
-            + f"            if p > e or p - s > {self._limits.datum}: raise END\n            add({target})\n            spent += {items} - c[0]\n"
-            f"            if p - first > {SLICE_BYTES} or spent > {items}: break\n"
+            + f"            if p > e or p - s > {self._limits.datum}: raise END\n            add({target})\n            spent += {self._limits.items} - c[0]\n"
+            f"            if p - first > {SLICE_BYTES} or spent > {SLICE_VALUES}: break\n"
             "    except BAD as x:\n        raise Stop(s) from x\n    return p\n"
         )
         return compile_function("read", text, self._source)
@@ -232,10 +236,7 @@ class _Code(Pair):
             self._line(f"{target} = B({number}, {target})")
 
     def _record(self, written: Type, read: Type, target: str, path: str) -> None:
-        recursive = written.name in self._recursive
-        if recursive:
-            self._line("c[1] -= 1")
-            self._line("if c[1] < 0: raise END")
+        recursive = self._nest(written)
         sources = fields_of(written, read)
         values: dict[str, str] = {}
         for each in written.fields:
@@ -254,6 +255,15 @@ class _Code(Pair):
             self._line("c[1] += 1")
         self._line(f"{target} = {{{', '.join(f'{each.name!r}: {values[each.name]}' for each in read.fields)}}}")
 
+    def _nest(self, kind: Type) -> bool:
+        """Counts a record that can hold itself; whether it is one."""
+        if kind.name not in self._sizes.recursive:
+            return False
+        self._line("c[1] -= 1")
+        self._line(f"c[0] -= {self._sizes.own_weight(kind)}")
+        self._line("if c[1] < 0 or c[0] < 0: raise END")
+        return True
+
     def _default(self, field: Field) -> str:
         """Source of the default of a field: read from its encoding, so that it looks like every other value."""
         schema = Schema(self.reader.resolve(field.type), self.reader.named, "")
@@ -269,7 +279,7 @@ class _Code(Pair):
         count, end, key = self._local(), self._local(), self._local()
         is_map = written.kind == "map"
         self._line(f"{target} = {'{}' if is_map else '[]'}")
-        self._begin_blocks(count, end, empty=not is_map and min_size(written.items, self.writer) == 0)
+        self._begin_blocks(count, end, written)
         item = self._local()
         if is_map:
             self._text_at(key)
@@ -277,7 +287,9 @@ class _Code(Pair):
         self._line(f"{target}[{key}] = {item}" if is_map else f"{target}.append({item})")
         self._end_blocks(end)
 
-    def _begin_blocks(self, count: str, end: str, *, empty: bool) -> None:
+    def _begin_blocks(self, count: str, end: str, kind: Type) -> None:
+        assert kind.items is not None
+        weight = self._sizes.item(kind.items)
         self._loops += 1
         self._line("while True:")
         self._indent += 1
@@ -288,10 +300,10 @@ class _Code(Pair):
         self._line(f"    {end}, p = N(d, p)")
         self._line(f"    {end} += p")
         self._line(f"    {count} = -{count}")
-        self._line(f"c[0] -= {count}")
+        self._line(f"c[0] -= {count}{f' * {weight}' if weight > 1 else ''}")
         self._line("if c[0] < 0: raise END")
-        if empty:
-            self._line(f"c[2] -= {count}")
+        if kind.kind == "array" and self._sizes.smallest(kind.items) == 0:
+            self._line(f"c[2] -= {count} * {weight}")
             self._line("if c[2] < 0: raise END")
         self._line(f"for _ in range({count}):")
         self._indent += 1
@@ -427,19 +439,17 @@ class _Code(Pair):
 
     def _skip_record(self, kind: Type, target: str) -> None:
         self._line(f"{target} = None")
-        if kind.name in self._recursive:
-            self._line("c[1] -= 1")
-            self._line("if c[1] < 0: raise END")
+        recursive = self._nest(kind)
         for each in kind.fields:
             self._skip(each.type)
-        if kind.name in self._recursive:
+        if recursive:
             self._line("c[1] += 1")
 
     def _skip_blocks(self, kind: Type, target: str) -> None:
         assert kind.items is not None
         self._line(f"{target} = None")
         end = self._local()
-        self._begin_blocks(self._local(), end, empty=kind.kind == "array" and min_size(kind.items, self.writer) == 0)
+        self._begin_blocks(self._local(), end, kind)
         if kind.kind == "map":
             self._end_of(self._local())
             self._line("p = q")

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, recursive_names
+from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type
+from worker.schema.sizes import recursive_names
 
 _SCALARS: Final[dict[str, Any]] = {
     "null": None,
@@ -31,6 +32,7 @@ class Types:
         self._schema, self._policy = schema, policy
         self._recursive = recursive_names(schema)
         self._records: dict[str, Any | None] = {}
+        self._renamed_records: dict[str, bool] = {}
 
     def of(self, kind: Type) -> Any | None:
         """The type that says all of `kind`, or None when there is no such type."""
@@ -63,7 +65,10 @@ class Types:
     def _renamed(self, kind: Type) -> bool:
         kind = self._schema.resolve(kind)
         if kind.kind == "record":
-            return kind.name in self._recursive or any(each.json_name != each.name or self._renamed(each.type) for each in kind.fields)
+            if kind.name not in self._renamed_records:
+                renamed = kind.name in self._recursive or any(each.json_name != each.name or self._renamed(each.type) for each in kind.fields)
+                self._renamed_records[kind.name] = renamed
+            return self._renamed_records[kind.name]
         return any(self._renamed(branch) for branch in kind.branches) or (kind.items is not None and self._renamed(kind.items))
 
     def _record(self, kind: Type) -> Any | None:

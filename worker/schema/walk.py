@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 from worker.schema.errors import CorruptDatum
 from worker.schema.limits import Limits
 from worker.schema.logical import reader
-from worker.schema.model import Schema, Type, recursive_names
+from worker.schema.model import Schema, Type
+from worker.schema.sizes import Sizes
 
 LONGEST: Final = {"int": (5, 2**32), "long": (10, 2**64)}
 
@@ -30,9 +31,10 @@ class _Walk:
         self._data, self._at, self._schema = data, start, schema
         self._items, self._depth, self._empty = budget
         self._path: list[str] = ["$"]
-        self._recursive = recursive_names(schema)
+        self._sizes = Sizes(schema)
 
     def run(self) -> int:
+        self._weigh(0, self._sizes.weight(self._schema.root), "a datum of up to {} values that take no bytes")
         try:
             self._value(self._schema.root)
         except RecursionError:
@@ -99,9 +101,7 @@ class _Walk:
                 end = self._at + size
                 if size < 0 or end > len(self._data):
                     self._refuse(at, f"a block of {size} bytes, {len(self._data) - self._at} are left")
-            self._items -= count
-            if self._items < 0:
-                self._refuse(at, f"a block of {count} items, more than the datum may still have")
+            self._weigh(at, count * self._sizes.item(kind.items), f"a block of {count} items, {{}} with all that takes no bytes")
             begin = self._at
             for _ in range(count):
                 item_at = self._at
@@ -110,13 +110,18 @@ class _Walk:
                 self._path.pop()
                 index += 1
                 if self._at == item_at:
-                    self._nothing(at)
+                    self._nothing(at, self._sizes.item(kind.items))
             if end is not None and self._at != end:
                 self._refuse(at, f"a block that says {end - begin} bytes and has {self._at - begin}")
 
-    def _nothing(self, at: int) -> None:
+    def _weigh(self, at: int, weight: int, what: str) -> None:
+        self._items -= weight
+        if self._items < 0:
+            self._refuse(at, f"{what.format(weight)}, more than the datum may still have")
+
+    def _nothing(self, at: int, weight: int) -> None:
         """Counts an item without bytes."""
-        self._empty -= 1
+        self._empty -= weight
         if self._empty < 0:
             self._refuse(at, "too many items that take no bytes")
 
@@ -128,10 +133,12 @@ class _Walk:
             self._refuse(at, f"a key that is not UTF-8 ({error.reason})")
 
     def _record(self, kind: Type) -> None:
-        nested = kind.name in self._recursive
+        nested = kind.name in self._sizes.recursive
         self._depth -= nested
         if self._depth < 0:
             self._refuse(self._at, "records nested deeper than allowed")
+        if nested:
+            self._weigh(self._at, self._sizes.own_weight(kind), "a record of up to {} values that take no bytes")
         for each in kind.fields:
             self._path.append(f".{each.name}")
             self._value(each.type)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from worker.schema.codegen import Source
+from worker.schema.logical import duration_text
 from worker.schema.model import Field, Schema, Type, is_wide
 from worker.schema.values import Branch
 from worker.transforms import values
@@ -26,6 +27,7 @@ class JsonRows:
     def __init__(self, schema: Schema, bytes_as: str = "latin1") -> None:
         self._schema, self._bytes_as = schema, bytes_as
         self._source = Source()
+        self._records: dict[str, dict[str, Callable[[Any], Any]]] = {}
 
     def begin(self, source: Source) -> None:
         self._source = source
@@ -54,6 +56,8 @@ class JsonRows:
             return _remembered(lambda value: values.time_text(value, what.ticks))
         if what.name == "decimal":
             return str
+        if found.logical == "duration":
+            return duration_text
         if what.name == "bytes":
             return _latin1 if self._bytes_as == "latin1" else _base64
         if found.kind in ("record", "array", "map"):
@@ -61,19 +65,20 @@ class JsonRows:
         return None
 
     def _nested(self, kind: Type) -> Callable[[Any], Any]:
-        plain, deep = converter(kind, self._schema, native=False), self._deep(kind, frozenset())
+        plain, deep = converter(kind, self._schema, native=False), self._deep(kind)
         return lambda value: deep(plain(value))
 
-    def _deep(self, kind: Type, within: frozenset[str]) -> Callable[[Any], Any]:
+    def _deep(self, kind: Type) -> Callable[[Any], Any]:
         """JSON of plain nested values."""
         kind = inner(kind, self._schema)
         if kind.kind == "record":
-            if kind.name in within:
-                return lambda value: None if value is None else self._deep(kind, frozenset())(value)
-            parts = {each.name: self._deep(each.type, within | {kind.name}) for each in kind.fields}
+            parts = self._records.get(kind.name)
+            if parts is None:
+                parts = self._records[kind.name] = {}  # filled below: types that hold themselves find it
+                parts.update((each.name, self._deep(each.type)) for each in kind.fields)
             return lambda value: None if value is None else {name: part(value[name]) for name, part in parts.items()}
         if kind.kind in ("array", "map") and kind.items is not None:
-            item = self._deep(kind.items, within)
+            item = self._deep(kind.items)
             if kind.kind == "array":
                 return lambda value: None if value is None else [item(each) for each in value]
             return lambda value: None if value is None else {key: item(each) for key, each in value.items()}

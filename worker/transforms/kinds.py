@@ -71,20 +71,36 @@ def kind_of(kind: Type, schema: Schema) -> Kind:
         return _PRIMITIVE[kind.kind] if kind.kind in _PRIMITIVE and kind.logical is None else STR if kind.logical else Kind(kind.kind)
     if kind.logical in ("date", "decimal"):
         return Kind(kind.logical)
+    if kind.logical == "big-decimal":
+        return Kind("decimal")
+    if kind.logical == "duration":
+        return BYTES
     family, _, unit = kind.logical.rpartition("-")
     return Kind("time" if family == "time" else "timestamp", _TICKS[unit], family.startswith("local")) if unit in _TICKS else Kind(kind.kind)
 
 
-def signature(kind: Type, schema: Schema, seen: frozenset[str] = frozenset()) -> str:
-    """Equal for types with equal values and equal encoding (logical types included)."""
-    kind = schema.resolve(kind)
-    if kind.name in seen:
-        return f"<{kind.name}>"
-    if kind.name:
-        seen |= {kind.name}
-    parts = [kind.kind, kind.logical or "", f"{kind.precision},{kind.scale},{kind.size}", ",".join(kind.symbols)]
-    if kind.items is not None:
-        parts.append(signature(kind.items, schema, seen))
-    parts += [signature(branch, schema, seen) for branch in kind.branches]
-    parts += [f"{each.name}:{signature(each.type, schema, seen)}" for each in kind.fields]
-    return f"({' '.join(parts)})"
+def same_values(kind: Type, schema: Schema, other: Type, other_schema: Schema, assumed: set[tuple[str, str]] | None = None) -> bool:
+    """Two types have equal values and equal encoding, logical types included. Names of types do not matter.
+
+    Each pair of records is compared once, however often it is met: `assumed` are those that were.
+    """
+    assumed = set() if assumed is None else assumed
+    kind, other = schema.resolve(kind), other_schema.resolve(other)
+    if _own(kind) != _own(other):
+        return False
+    if kind.kind == "record":
+        if (kind.name, other.name) in assumed:
+            return True
+        assumed.add((kind.name, other.name))
+    pairs = zip(_parts(kind), _parts(other), strict=True)
+    return all(same_values(each, schema, another, other_schema, assumed) for each, another in pairs)
+
+
+def _own(kind: Type) -> tuple[object, ...]:
+    """What a type says itself, without its inner types."""
+    names = tuple(each.name for each in kind.fields)
+    return kind.kind, kind.logical, kind.precision, kind.scale, kind.size, kind.symbols, names, len(kind.branches)
+
+
+def _parts(kind: Type) -> list[Type]:
+    return [*([kind.items] if kind.items is not None else []), *kind.branches, *(each.type for each in kind.fields)]

@@ -11,6 +11,7 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
+from worker.schema.logical import MAX_PRECISION, fits
 from worker.schema.model import Schema, Type, is_wide
 from worker.schema.values import Branch, found
 from worker.transforms import values
@@ -93,12 +94,15 @@ def _to_native(kind: Kind) -> Callable[[Any], Any] | None:
     return None
 
 
-def checker(kind: Type, schema: Schema) -> Check:
-    """A check of a value that a transform made: returns it as a value between stages; raises InvalidRecord."""
+def checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]] | None = None) -> Check:
+    """A check of a value that a transform made: returns it as a value between stages; raises InvalidRecord.
+
+    `known`: the checks of the fields of records, each made once, however often and however deep a record is named.
+    """
+    known = {} if known is None else known
     if is_wide(kind):
-        return _union(kind, schema)
-    target = inner(kind, schema)
-    check = _checker(target, schema)
+        return _union(kind, schema, known)
+    check = _checker(inner(kind, schema), schema, known)
     may_be_null = nullable(kind)
 
     def checked(value: Any, path: str) -> Any:
@@ -109,31 +113,24 @@ def checker(kind: Type, schema: Schema) -> Check:
     return checked
 
 
-def _checker(kind: Type, schema: Schema) -> Check:
+def _checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Check:
     if kind.kind == "null":
         return lambda value, path: _refuse(value, path, "null")
     if kind.kind == "record":
-        fields = {each.name: checker(each.type, schema) for each in kind.fields} if not _recursive(kind, schema) else None
+        if kind.name not in known:
+            known[kind.name] = {}  # filled below: records that hold themselves find it
+            known[kind.name].update((each.name, checker(each.type, schema, known)) for each in kind.fields)
+        fields = known[kind.name]
 
         def record(value: Any, path: str) -> Any:
             if not isinstance(value, dict):
                 _refuse(value, path, "a dict")
-            inners = fields or {each.name: checker(each.type, schema) for each in kind.fields}
-            return {name: check(value.get(name), f"{path}.{name}") for name, check in inners.items()}
+            return {name: check(value.get(name), f"{path}.{name}") for name, check in fields.items()}
 
         return record
     if kind.kind in ("array", "map") and kind.items is not None:
-        return _container(kind, checker(kind.items, schema))
+        return _container(kind, checker(kind.items, schema, known))
     return scalar(kind, schema)
-
-
-def _recursive(kind: Type, schema: Schema, seen: frozenset[str] = frozenset()) -> bool:
-    kind = schema.resolve(kind)
-    if kind.name and kind.name in seen:
-        return True
-    seen = seen | {kind.name} if kind.kind == "record" else seen
-    parts = [each.type for each in kind.fields] + list(kind.branches) + ([kind.items] if kind.items is not None else [])
-    return any(_recursive(part, schema, seen) for part in parts)
 
 
 def _container(kind: Type, item: Check) -> Check:
@@ -194,10 +191,10 @@ def kind_checker(kind: Kind, *, nullable: bool) -> Check:
 
 
 def _decimal(value: Decimal, kind: Type, path: str) -> Decimal:
-    _, digits, exponent = value.normalize().as_tuple() if value.is_finite() else (0, (), "n")
-    if isinstance(exponent, int) and -exponent <= kind.scale and max(len(digits) + exponent, 0) + kind.scale <= kind.precision:
+    if value.is_finite() and fits(kind, value):
         return value
-    raise _refusal(value, path, f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point")
+    precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+    raise _refusal(value, path, precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits")
 
 
 def _unicode(value: str, path: str) -> None:
@@ -219,9 +216,9 @@ def _from_native(value: Any, kind: Kind) -> Any:
     return value
 
 
-def _union(kind: Type, schema: Schema) -> Check:
+def _union(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Check:
     branches = [schema.resolve(branch) for branch in kind.branches]
-    checks = [_checker(branch, schema) if branch.kind != "null" else None for branch in branches]
+    checks = [_checker(branch, schema, known) if branch.kind != "null" else None for branch in branches]
 
     def check(value: Any, path: str) -> Any:
         for number, (branch, inner_check) in enumerate(zip(branches, checks, strict=True)):

@@ -76,7 +76,7 @@ def _fits(term: Term, kind: str, target: str, logical: str | None) -> bool:
         return True
     if target == "float":
         return found in ("int", "float")
-    if logical == "uuid" or logical == "decimal" or kind in ("fixed", "array", "map", "record"):
+    if logical in ("uuid", "decimal", "big-decimal") or kind in ("fixed", "array", "map", "record"):
         return False  # such fields pass through unchanged, or come from python
     return found == target
 

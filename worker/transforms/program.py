@@ -18,7 +18,7 @@ from worker.core.ports import InvalidRecord, Shaping, Unshaped
 from worker.core.routes import Part
 from worker.schema.codegen import Source, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type
-from worker.transforms.kinds import Kind, inner, kind_of, nullable, signature
+from worker.transforms.kinds import Kind, inner, kind_of, nullable, same_values
 from worker.transforms.outputs import convert
 from worker.transforms.terms import Term, lift
 
@@ -211,7 +211,7 @@ class Program:
         column = self.columns.get(field.name)
         if column is None:
             return self._absent(field, output, fill=fill), False
-        if column.type is not None and signature(column.type, self.schema) == signature(field.type, output):
+        if column.type is not None and same_values(column.type, self.schema, field.type, output):
             return column.code, column.struct_like
         return convert(self, field, self.column(field.name), output, column.made_by or f"output field {field.name}"), False
 

@@ -1,0 +1,108 @@
+"""Types as transforms see them: every logical type, and schemas that name the same records over and over."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from worker.core.ports import InvalidRecord
+from worker.schema import parse_schema
+from worker.schema.codegen import Source, compile_function
+from worker.schema.model import Schema
+from worker.schema.values import Branch
+from worker.transforms.json_rows import JsonRows
+from worker.transforms.kinds import same_values
+from worker.transforms.natives import checker, converter
+
+BIG = {"type": "bytes", "logicalType": "big-decimal"}
+EXACT = {"type": "bytes", "logicalType": "decimal", "precision": 40, "scale": 30}
+DURATION = {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"}
+
+
+def record(name: str, **fields: Any) -> Any:
+    return {"type": "record", "name": name, "fields": [{"name": each, "type": kind} for each, kind in fields.items()]}
+
+
+def parsed(node: Any) -> Schema:
+    return parse_schema(json.dumps(node))
+
+
+def checked(kind: Any, value: Any) -> Any:
+    schema = parsed(record("R", a=kind))
+    return checker(schema.root.fields[0].type, schema)(value, "$.a")
+
+
+def shared(levels: int, leaf: str = "int") -> Schema:
+    """Each level names the one below twice: 2**levels values."""
+    node: Any = record("R0", a=leaf, b=leaf)
+    for level in range(1, levels):
+        node = record(f"R{level}", a=node, b=f"R{level - 1}")
+    return parsed(node)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(BIG, Decimal("1.50")), (DURATION, bytes(12)), (EXACT, Decimal("0.5"))])
+def test_python_may_give_back_every_logical_type(kind: Any, value: Any) -> None:
+    assert checked(kind, value) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (BIG, Decimal("NaN")),
+        (BIG, Decimal("1e1001")),
+        (BIG, b"\2\1\0"),
+        (DURATION, bytes(11)),
+        (DURATION, 5),
+        (EXACT, Decimal("1." + "1" * 31)),  # 28 digits, the default context, would round it to one that fits
+        (EXACT, Decimal(10**10)),
+    ],
+)
+def test_python_may_give_back_no_other(kind: Any, value: Any) -> None:
+    with pytest.raises(InvalidRecord):
+        checked(kind, value)
+
+
+def test_rows_of_json_have_text_for_big_decimals_and_durations() -> None:
+    schema = parsed(record("R", a=BIG, b=DURATION, c=["null", BIG, "string"], d={"type": "array", "items": "D"}))
+    rows, source = JsonRows(schema), Source()
+    rows.begin(source)
+    parts = rows.row([(field, f"r[{field.name!r}]", False) for field in schema.root.fields])
+    row = compile_function("row", f"def row(r):\n    return {parts[0]}\n", source)
+    span = (1).to_bytes(4, "little") + (2).to_bytes(4, "little") + (1500).to_bytes(4, "little")
+    found = orjson.loads(row({"a": Decimal("1.50"), "b": span, "c": Branch(1, Decimal(3)), "d": [span]}))
+    assert found == {"a": "1.50", "b": "P1M2DT1.500S", "c": "3", "d": ["P1M2DT1.500S"]}
+
+
+def test_records_that_are_named_over_and_over_cost_no_more_than_once() -> None:
+    schema = shared(60)
+    assert same_values(schema.root, schema, shared(60).root, shared(60))
+    assert not same_values(schema.root, schema, shared(60, "long").root, shared(60, "long"))
+    check = checker(schema.root, schema)
+    with pytest.raises(InvalidRecord):
+        check({"a": 1}, "$")
+    converter(schema.root, schema, native=False)
+    top = parsed(record("Top", f=schema.document))
+    rows = JsonRows(top)
+    rows.begin(Source())
+    assert len(rows.row([(top.root.fields[0], "r", False)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        (record("A", x="int"), record("B", x="int"), True),
+        (record("A", x="int"), record("A", y="int"), False),
+        (record("A", x="int"), record("A", x="long"), False),
+        (record("A", next=["null", "A"]), record("B", next=["null", record("C", next=["null", "B"])]), True),
+        (record("A", next=["null", "A"]), record("B", next=["null", record("C", next=["null", "int"])]), False),
+        (record("A", x=record("I", y="int"), z="I"), record("A", x=record("I", y="int"), z=record("J", y="int")), True),
+        (EXACT, {**EXACT, "scale": 29}, False),
+    ],
+)
+def test_types_are_the_same_when_their_values_and_bytes_are(left: Any, right: Any, same: bool) -> None:
+    one, other = parsed(left), parsed(right)
+    assert same_values(one.root, one, other.root, other) is same
