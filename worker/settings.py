@@ -13,6 +13,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
 from worker.config.problems import ConfigProblems, Path_, Problem, in_order
@@ -23,6 +24,9 @@ from worker.sources.http_config import HttpConfig, OriginConfig
 
 CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
 """Format -> codecs; the first is the default."""
+
+
+Compatibility = Literal["none", "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive"]
 
 
 class StateConfig(Model):
@@ -51,12 +55,6 @@ class ShutdownConfig(Model):
     """How a run ends after a signal."""
 
     deadline: Duration = written("30s", description="how long a drain may take")
-
-
-class DecodeConfig(Model):
-    """How pages are read."""
-
-    type: Literal["json", "ndjson"] = Field("json", description="format of a page")
 
 
 class ValidationConfig(Model):
@@ -88,6 +86,7 @@ class FilesConfig(Model):
     ] = Field("zstandard", description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip")
     partition_by: str | None = Field(None, min_length=1, description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}")
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
+    register_: RegisterConfig | None = Field(None, alias="register", description="subject of a schema registry that gets the schema of the files at the start")
     max_open_files: Whole = Field(64, ge=1, description="open files at once")
     max_files_per_commit: Whole = Field(10_000, ge=1, description="files of one commit; as many are committed at the next position")
 
@@ -121,10 +120,13 @@ class PipelineSettings(Model):
     enabled: Flag = Field(True, description="false: is not run")
     source: HttpConfig = Field(description="where records come from")
     decode: DecodeConfig = Field(default_factory=DecodeConfig, description="how pages are read")
-    schema_: Path = Field(alias="schema", description="Avro schema, relative to the config file")
+    schema_: SchemaRef = Field(alias="schema", description="Avro schema: a file, relative to the config file, or a subject in a registry")
     validation: ValidationConfig = Field(default_factory=ValidationConfig, description="what to do about differences")
     transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
-    output_schema: Path | None = Field(None, description="Avro schema of the files, when transforms change the shape; relative to the config file")
+    output_schema: SchemaRef | None = Field(None, description="Avro schema of the files, when transforms change the shape; a file or a subject like schema")
+    schema_compatibility: Compatibility = Field(
+        "backward", description="what a changed schema of the files must be to the ones committed before; none: anything goes"
+    )
     sink: FilesConfig = Field(description="where records go")
     dead_letters: DeadLettersConfig = Field(default_factory=DeadLettersConfig, description="where rejects go")
     channel_bytes: Size = written("8MiB", description="memory between two stages; it fills when the next one is slower")
@@ -138,8 +140,20 @@ class PipelineSettings(Model):
             wrong.add(("dead_letters", "path"), "dead letters and records cannot share a directory")
         if self.decode.type == "ndjson" and self.source.records is not None:
             wrong.add(("source", "records"), "records has no meaning with decode.type ndjson: each line is one")
+        if self.decode.type == "avro":
+            self._check_avro(wrong)
+        if self.decode.encoding == "avro" and self.validation.bytes != "latin1":
+            wrong.add(("validation", "bytes"), f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there", "encoding")
         wrong.check()
         return self
+
+    def _check_avro(self, wrong: Wrong) -> None:
+        if self.source.records is not None:
+            wrong.add(("source", "records"), "records has no meaning with decode.type avro: each datum is one")
+        for key, allowed in (("unknown_fields", "drop"), ("missing_fields", "fill")):
+            if getattr(self.validation, key) != allowed:
+                why = "Avro schema resolution says what becomes of fields that one of the schemas lacks"
+                wrong.add(("validation", key), f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}")
 
     def meaning(self) -> dict[str, str]:
         """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.
@@ -206,8 +220,6 @@ def _not_built(merged: Merged) -> Iterator[Problem]:
                 allowed = "" if fine is _ALWAYS else f"only {str(fine).lower()} is allowed"
                 found = f"{'.'.join(map(str, key))} is not built in this version"
                 yield Problem("not_built", merged.place(("pipelines", name, *key)), found, allowed, "take it out")
-        if isinstance(_below(pipeline, ("schema",)), dict):
-            yield Problem("not_built", merged.place(("pipelines", name, "schema")), "a schema registry is not built in this version", "name a file")
 
 
 def _conflicting(merged: Merged) -> Iterator[Problem]:

@@ -51,23 +51,36 @@ def preflight_state(merged: Merged, directory: Path) -> list[Problem]:
 
 def _schemas(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
     for key in SCHEMAS:
-        if isinstance(file := pipeline.get(key), str):
-            place = merged.place((*path, key))
-            try:
-                with open(file, "rb") as opened:
-                    text = opened.read(MAX_BYTES + 1)
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else "no file name"
-                yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
-                continue
-            try:
-                parse_schema(text)
-            except SchemaError as error:
-                line = _LINE.search(error.message) if error.path == "$" else None
-                what = error.message.removeprefix(f"{error.path}: ")
-                yield Problem("schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=error.remedy or f"it is the {key} of {place.key}")
-            except ConfigError as error:
-                yield Problem("schema", Place(file), error.message, remedy=error.remedy)
+        yield from _schema(merged, (*path, key), pipeline.get(key))
+    decode = pipeline.get("decode")
+    written = decode.get("writer_schema") if isinstance(decode, dict) else None
+    if isinstance(written, list):
+        for number, file in enumerate(written):
+            yield from _schema(merged, (*path, "decode", "writer_schema", number), file)
+    else:
+        yield from _schema(merged, (*path, "decode", "writer_schema"), written)
+
+
+def _schema(merged: Merged, path: Path_, file: Any) -> Iterator[Problem]:
+    if not isinstance(file, str):
+        return
+    place = merged.place(path)
+    try:
+        with open(file, "rb") as opened:
+            text = opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file name"
+        yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
+        return
+    try:
+        parse_schema(text)
+    except SchemaError as error:
+        line = _LINE.search(error.message) if error.path == "$" else None
+        what = error.message.removeprefix(f"{error.path}: ")
+        remedy = error.remedy or f"it is the {path[2] if len(path) == 3 else 'writer_schema'} of {place.key}"
+        yield Problem("schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=remedy)
+    except ConfigError as error:
+        yield Problem("schema", Place(file), error.message, remedy=error.remedy)
 
 
 # -- secrets ------------------------------------------------------------------------------------------------------
@@ -90,15 +103,29 @@ def _secrets(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterat
 
 
 def _references(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Any]]:
-    source, transforms = pipeline.get("source"), pipeline.get("transforms")
-    auth = source.get("auth") if isinstance(source, dict) else None
-    for key, value in (auth if isinstance(auth, dict) else {}).items():
-        if isinstance(value, dict):
-            yield (*path, "source", "auth", key), value
+    transforms = pipeline.get("transforms")
+    for place, values in _peers(path, pipeline):
+        auth = values.get("auth")
+        for key, value in (auth if isinstance(auth, dict) else {}).items():
+            if isinstance(value, dict):
+                yield (*place, "auth", key), value
     for number, step in enumerate(transforms if isinstance(transforms, list) else ()):
         mask = step.get("mask") if isinstance(step, dict) else None
         if isinstance(mask, dict) and isinstance(mask.get("key"), dict):
             yield (*path, "transforms", number, "mask", "key"), mask["key"]
+
+
+def _peers(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Mapping[str, Any]]]:
+    """What a pipeline talks to: each may have `auth` and `tls`."""
+    decode, sink = pipeline.get("decode"), pipeline.get("sink")
+    found = {
+        ("source",): pipeline.get("source"),
+        ("schema",): pipeline.get("schema"),
+        ("output_schema",): pipeline.get("output_schema"),
+        ("decode", "registry"): decode.get("registry") if isinstance(decode, dict) else None,
+        ("sink", "register"): sink.get("register") if isinstance(sink, dict) else None,
+    }
+    yield from (((*path, *keys), values) for keys, values in found.items() if isinstance(values, dict))
 
 
 def _combinations(partitions: Any) -> list[dict[str, str]]:
@@ -120,16 +147,16 @@ def _directories(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> It
 
 
 def _certificates(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
-    source = pipeline.get("source")
-    tls = source.get("tls") if isinstance(source, dict) else None
-    for key, file in (tls if isinstance(tls, dict) else {}).items():
-        if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
-            try:
-                with open(file, "rb"):
-                    pass
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else "no file name"
-                yield Problem("path", merged.place((*path, "source", "tls", key)), f"{file} cannot be read: {why}", remedy="check the path")
+    for place, values in _peers(path, pipeline):
+        tls = values.get("tls")
+        for key, file in (tls if isinstance(tls, dict) else {}).items():
+            if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
+                try:
+                    with open(file, "rb"):
+                        pass
+                except (OSError, ValueError) as error:
+                    why = error.strerror if isinstance(error, OSError) else "no file name"
+                    yield Problem("path", merged.place((*place, "tls", key)), f"{file} cannot be read: {why}", remedy="check the path")
 
 
 def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterator[Problem]:
