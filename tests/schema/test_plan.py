@@ -76,6 +76,25 @@ def one_field(kind: Any, **options: Any) -> Any:
     return compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "type": kind, **options}]})))
 
 
+EDGES = [sign * ((1 << bits) + near) for bits in (0, *range(6, 63)) for near in (-1, 0, 1) for sign in (1, -1)] + [2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize(
+    "kind", ["long", ["null", "long"], ["long", "null"], ["long"], {"type": "array", "items": ["null", "long"]}, {"type": "map", "values": "long"}]
+)
+def test_whole_numbers_of_every_length_are_fastavros(kind: Any) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}
+    wrap = {"array": lambda value: [value, 0], "map": lambda value: {"k": value}}.get(kind["type"] if isinstance(kind, dict) else "", lambda value: value)
+    records = [{"a": wrap(value)} for value in (*EDGES, *([None] if "null" in json.dumps(kind) and isinstance(kind, list) else []))]
+    plan = one_field(kind)
+    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+    expected = io.BytesIO()
+    for record in records:
+        fastavro.schemaless_writer(expected, fastavro.parse_schema(schema), record)
+    assert plan.finish(page) == []
+    assert plan.encode(page) == expected.getvalue()
+
+
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 
