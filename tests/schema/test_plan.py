@@ -95,6 +95,24 @@ def test_whole_numbers_of_every_length_are_fastavros(kind: Any) -> None:
     assert plan.encode(page) == expected.getvalue()
 
 
+@pytest.mark.parametrize("kind", ["string", ["null", "string"], {"type": "array", "items": "string"}, {"type": "map", "values": ["string", "null"]}])
+def test_texts_are_fastavros_whether_they_repeat_or_not(kind: Any) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}
+    shape = kind["type"] if isinstance(kind, dict) else ""
+    wrap = {"array": lambda text: [text, "x"], "map": lambda text: {"k": text, text: "x"}}.get(shape, lambda text: text)
+    long = ["", "ü" * 40, "é" * 4_095, "é" * 4_096 + "x", "y" * 70_000]
+    plan, parsed = one_field(kind), fastavro.parse_schema(schema)
+    for page in range(8):
+        texts = [f"{page}-{number}" for number in range(1_000)] if page < 6 else ["same"] * 1_000
+        records = [{"a": wrap(text)} for text in (*texts, *long)]
+        expected = io.BytesIO()
+        for record in records:
+            fastavro.schemaless_writer(expected, parsed, record)
+        typed = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+        assert plan.finish(typed) == []
+        assert plan.encode(typed) == expected.getvalue()
+
+
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 
