@@ -306,3 +306,15 @@ def compile_datum_encoder(schema: Schema) -> Callable[[Any], bytes]:
     source, encoder = Source(), EncoderSource(schema)
     encoder.begin(source)
     return compile_function("encode", f"def encode(x):\n    return {encoder.value(schema.root, 'x')}\n", source)
+
+
+@cache
+def compile_lookup(attribute: str) -> Callable[[Sequence[Any], Callable[[Any], Any]], list[int]]:
+    """A function that replaces the attribute of each record by what a `get` knows of it; returns the places of those it knows nothing of."""
+    text = (
+        "def lookup(records, get):\n    left = []\n    for i, r in enumerate(records):\n        try: x = get(r.{0})\n"
+        "        except wrong: x = None\n        if x is None: left.append(i)\n        else: r.{0} = x\n    return left\n"
+    )
+    source = Source()
+    source.names["wrong"] = TypeError  # a list or an object cannot be looked up
+    return compile_function("lookup", text.format(attribute), source)
