@@ -270,12 +270,13 @@ class EncoderSource:
             source = f"def {name}(r):\n    return b''.join(({_listed(parts)}))\n"
         elif kind.items is not None:
             keys = [self._text("k", b"")] if kind.kind == "map" else []
-            item = _listed([*keys, *self._flat(kind.items, "x", struct_like)])
-            each = "x in xs" if kind.kind == "array" else "k, x in xs.items()"
-            source = (
-                f"def {name}(xs):\n    if not xs: return b'\\0'\n    out = [V[len(xs)]]\n    add = out.extend\n"
-                f"    for {each}: add(({item}))\n    out.append(b'\\0')\n    return b''.join(out)\n"
-            )
+            parts = [*keys, *self._flat(kind.items, "x", struct_like)]
+            each = "k, x in xs.items()" if keys else "x in xs"
+            if len(parts) == 1:
+                items = f"    out = [{parts[0]} for {each}]\n"
+            else:
+                items = f"    out = []\n    add = out.extend\n    for {each}: add(({_listed(parts)}))\n"
+            source = f"def {name}(xs):\n    if not xs: return b'\\0'\n{items}    return V[len(xs)] + b''.join(out) + b'\\0'\n"
         else:
             cases = "".join(
                 f"    if i == {number}:\n        return {varint(number)!r} + {self._value(branch, 'x', struct_like)}\n"
