@@ -20,8 +20,9 @@ SMALL: Final = len(SHORT)
 MEDIUM: Final = SMALL * len(LAST)  # from SMALL to here there are three or four
 CACHED_VALUES: Final = 20_000
 CACHED_BYTES: Final = 72
-TRIAL_ROWS: Final = 4_000
-REST_ROWS: Final = 100_000
+WINDOW_ROWS: Final = 4_000
+WARM_WINDOWS: Final = 4  # until then a table is still being filled
+REST_ROWS: Final = 200_000
 WORTH: Final = 4  # rows for each text that was new
 
 
@@ -60,12 +61,12 @@ class _Remembered(dict[Any, bytes]):
 class _Texts(dict[str, bytes]):
     """text -> bytes behind `prefix`. Finding costs half of making, but making and remembering three times as much: where texts are new, `on` is off."""
 
-    __slots__ = ("_misses", "_prefix", "_rows", "_until", "on")
+    __slots__ = ("_misses", "_prefix", "_rows", "_windows", "on")
 
     def __init__(self, prefix: bytes = b"") -> None:
         super().__init__()
         self._prefix = prefix
-        self._rows = self._misses = self._until = 0
+        self._rows = self._misses = self._windows = 0
         self.on = True
 
     def __missing__(self, value: str) -> bytes:
@@ -81,15 +82,14 @@ class _Texts(dict[str, bytes]):
     def weigh(self, rows: int) -> None:
         """Before `rows` records: decides whether it pays to look them up."""
         self._rows += rows
-        if self._rows < self._until:
+        if self._rows < (WINDOW_ROWS if self.on else REST_ROWS):
             return
+        self._windows += 1
         if not self.on:
-            self.on, self._until = True, TRIAL_ROWS
-        else:
-            self.on = self._misses * WORTH <= self._rows
-            self._until = TRIAL_ROWS if self.on else REST_ROWS
-            if not self.on:
-                self.clear()
+            self.on, self._windows = True, 0
+        elif self._misses * WORTH > self._rows and self._windows > WARM_WINDOWS:
+            self.on = False
+            self.clear()
         self._rows = self._misses = 0
 
 
