@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos conformance docs bench bench-peers lint types imports build lock clean
+.PHONY: help run test chaos conformance docs bench bench-schema bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ docs: $(STAMP) ## write the generated pages of docs/
 
 bench: $(STAMP) ## CPU time a record, interleaved with a careful script
 	$(BIN)/python tests/benchmarks/bench.py
+
+bench-schema: $(STAMP) ## the Avro engine alone against the usual libraries
+	$(BIN)/python tests/benchmarks/schema_bench.py
 
 bench-peers: $(STAMP) ## the same pages with dlt and Airbyte's CDK, in an environment of their own
 	@test -d .venv-peers || { $(PYTHON) -m venv .venv-peers && .venv-peers/bin/python -m pip install -q "dlt[parquet]" airbyte-cdk; }

@@ -76,6 +76,43 @@ def one_field(kind: Any, **options: Any) -> Any:
     return compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "type": kind, **options}]})))
 
 
+EDGES = [sign * ((1 << bits) + near) for bits in (0, *range(6, 63)) for near in (-1, 0, 1) for sign in (1, -1)] + [2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize(
+    "kind", ["long", ["null", "long"], ["long", "null"], ["long"], {"type": "array", "items": ["null", "long"]}, {"type": "map", "values": "long"}]
+)
+def test_whole_numbers_of_every_length_are_fastavros(kind: Any) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}
+    wrap = {"array": lambda value: [value, 0], "map": lambda value: {"k": value}}.get(kind["type"] if isinstance(kind, dict) else "", lambda value: value)
+    records = [{"a": wrap(value)} for value in (*EDGES, *([None] if "null" in json.dumps(kind) and isinstance(kind, list) else []))]
+    plan = one_field(kind)
+    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+    expected = io.BytesIO()
+    for record in records:
+        fastavro.schemaless_writer(expected, fastavro.parse_schema(schema), record)
+    assert plan.finish(page) == []
+    assert plan.encode(page) == expected.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["string", ["null", "string"], {"type": "array", "items": "string"}, {"type": "map", "values": ["string", "null"]}])
+def test_texts_are_fastavros_whether_they_repeat_or_not(kind: Any) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}
+    shape = kind["type"] if isinstance(kind, dict) else ""
+    wrap = {"array": lambda text: [text, "x"], "map": lambda text: {"k": text, text: "x"}}.get(shape, lambda text: text)
+    long = ["", "ü" * 40, "é" * 4_095, "é" * 4_096 + "x", "y" * 70_000]
+    plan, parsed = one_field(kind), fastavro.parse_schema(schema)
+    for page in range(24):
+        texts = [f"{page}-{number}" for number in range(1_000)] if page < 22 else ["same"] * 1_000
+        records = [{"a": wrap(text)} for text in (*texts, *long)]
+        expected = io.BytesIO()
+        for record in records:
+            fastavro.schemaless_writer(expected, parsed, record)
+        typed = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+        assert plan.finish(typed) == []
+        assert plan.encode(typed) == expected.getvalue()
+
+
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 

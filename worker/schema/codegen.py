@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
-from worker.schema.binary import varint
+from worker.schema.binary import FOLLOWED, LAST, varint
 from worker.schema.logical import writer
 from worker.schema.model import Field, Schema, Type, is_wide
 
-SMALL: Final = 8_192  # one or two bytes; larger ones are as quick to make as to find
+SHORT: Final = LAST[::2]  # long -> bytes, of those from 0 on that have one or two; a list finds them twice as fast as a dict
+SMALL: Final = len(SHORT)
+MEDIUM: Final = SMALL * len(LAST)  # from SMALL to here there are three or four
 CACHED_VALUES: Final = 20_000
 CACHED_BYTES: Final = 72
+WINDOW_ROWS: Final = 4_000
+WARM_WINDOWS: Final = 4  # until then a table is still being filled
+REST_ROWS: Final = 200_000
+WORTH: Final = 4  # rows for each text that was new
 
 
-class _Varints(dict[int | None, bytes]):
-    """long -> bytes behind `prefix` (the branch of a union); small ones are remembered. `null`: what None is."""
+class _Varints(dict[int, bytes]):
+    """long -> bytes behind `prefix` (the branch of a union); those near 0 are remembered."""
 
-    def __init__(self, prefix: bytes = b"", null: bytes | None = None) -> None:
-        super().__init__({} if null is None else {None: null})
+    def __init__(self, prefix: bytes = b"") -> None:
+        super().__init__()
         self._prefix = prefix
 
     def __missing__(self, value: int) -> bytes:
@@ -51,12 +58,45 @@ class _Remembered(dict[Any, bytes]):
         return encoded
 
 
-def _text(prefix: bytes = b"") -> Callable[[str], bytes]:
-    def encode(value: str) -> bytes:
-        data = value.encode()
-        return prefix + varint(len(data)) + data
+class _Texts(dict[str, bytes]):
+    """text -> bytes behind `prefix`. Finding costs half of making, but making and remembering three times as much: where texts are new, `on` is off."""
 
-    return encode
+    __slots__ = ("_misses", "_prefix", "_rows", "_windows", "on")
+
+    def __init__(self, prefix: bytes = b"") -> None:
+        super().__init__()
+        self._prefix = prefix
+        self._rows = self._misses = self._windows = 0
+        self.on = True
+
+    def __missing__(self, value: str) -> bytes:
+        data = value.encode()
+        encoded = self._prefix + varint(len(data)) + data
+        self._misses += 1
+        if len(encoded) <= CACHED_BYTES:
+            if len(self) >= CACHED_VALUES:
+                self.clear()
+            self[value] = encoded
+        return encoded
+
+    def weigh(self, rows: int) -> None:
+        """Before `rows` records: decides whether it pays to look them up."""
+        self._rows += rows
+        if self._rows < (WINDOW_ROWS if self.on else REST_ROWS):
+            return
+        self._windows += 1
+        if not self.on:
+            self.on, self._windows = True, 0
+        elif self._misses * WORTH > self._rows and self._windows > WARM_WINDOWS:
+            self.on = False
+            self.clear()
+        self._rows = self._misses = 0
+
+
+@cache
+def _short(prefix: bytes) -> list[bytes]:
+    """SHORT behind the branch of a union."""
+    return [prefix + encoded for encoded in SHORT]
 
 
 def _binary(value: bytes) -> bytes:
@@ -74,20 +114,22 @@ def _bytes_writer(kind: Type) -> Callable[[Any], bytes] | None:
 def _nullable(kind: Type, prefix: bytes, null: bytes) -> Any:
     """A table value or None -> bytes of a union of null and one type, where one look-up does."""
     if kind.kind in ("int", "long"):
-        return _Varints(prefix, null) if kind.logical is None else _Remembered(lambda value: prefix + varint(value), null)
-    if kind.kind == "string":
-        return _Remembered(_text(prefix), null)
+        return _Remembered(lambda value: prefix + varint(value), null)
     if kind.kind == "enum":
         return {None: null, **{symbol: prefix + varint(number) for number, symbol in enumerate(kind.symbols)}}
     return None
 
 
 class Source:
-    """Names and functions that generated code sees. What it binds is reachable by the name it returns, and by no other."""
+    """Names and functions that generated code sees. What it binds is reachable by the name it returns, and by no other.
+
+    `opening` is a statement that a function over `records` begins with.
+    """
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self.functions: list[str] = []
+        self.opening = ""
 
     def bind(self, value: Any) -> str:
         """A fresh name for a value."""
@@ -119,25 +161,29 @@ class EncoderSource:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._known: dict[tuple[str, bool], str] = {}
+        self._texts: list[_Texts] = []
         self._source = Source()
 
     def begin(self, source: Source) -> None:
         """Puts what encoders need into `source`."""
         source.names.update(
             V=_Varints(),
-            S=_Remembered(_text()),
             L=_Remembered(varint),
+            I=SHORT,
+            M=FOLLOWED[::2],
+            E=LAST,
             B=_binary,
             PF=struct.Struct("<f").pack,
             PD=struct.Struct("<d").pack,
             PBD=struct.Struct("<bd").pack,
             T=(b"\0", b"\1"),
         )
-        self._source, self._known = source, {}
+        self._source, self._known, self._texts = source, {}, []
+        source.opening = f"for t in {source.bind(self._texts)}: t.weigh(len(records))"
 
     def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
-        """Expressions for the fields of a record; see `RowEncoder`."""
-        return [self._value(each.type, code, struct_like) for each, code, struct_like in fields]
+        """Expressions for the fields of a record, those of typed records in it one by one; see `RowEncoder`."""
+        return [part for each, code, struct_like in fields for part in self._flat(each.type, code, struct_like)]
 
     def value(self, kind: Type, value: str) -> str:
         """An expression for the bytes of a plain datum."""
@@ -153,14 +199,17 @@ class EncoderSource:
                 return "b''"
             case "boolean":
                 return f"T[{value}]"
+            case "int" | "long" if kind.logical is not None:
+                return f"L[{value}]"  # times repeat, however large
             case "int" | "long":
-                return f"{'V' if kind.logical is None else 'L'}[{value}]"  # times repeat, however large
+                medium = f"M[v & {SMALL - 1}] + E[v >> {SMALL.bit_length() - 1}] if 0 < v < {MEDIUM}"
+                return f"(I[v] if 0 <= (v := {value}) < {SMALL} else {medium} else V[v])"
             case "float":
                 return f"PF({value})"
             case "double":
                 return f"PD({value})"
             case "string":
-                return f"S[{value}]"
+                return self._text(value, b"")
             case "bytes":
                 return f"B({value})"
             case "fixed":
@@ -171,6 +220,21 @@ class EncoderSource:
                 return self._union(kind, value, struct_like)
             case _:
                 return f"{self._function(kind, struct_like)}({value})"
+
+    def _flat(self, kind: Type, code: str, struct_like: bool) -> list[str]:
+        """Expressions for the parts of a value: a record that is a Struct is no function of its own (one level of it, so that source stays short)."""
+        kind = self._schema.resolve(kind)
+        if kind.kind != "record" or not struct_like:
+            return [self._value(kind, code, struct_like)]
+        return [self._value(each.type, f"{code}.f{number}", True) for number, each in enumerate(kind.fields)]
+
+    def _text(self, value: str, prefix: bytes) -> str:
+        """An expression for a string."""
+        table = _Texts(prefix)
+        self._texts.append(table)
+        name, short = self._source.bind(table), self._source.bind(_short(prefix))
+        made = f"({short}[n] if (n := len(d := {value}.encode())) < {SMALL} else {prefix!r} + V[n]) + d"
+        return f"({name}[{value}] if {name}.on else {made})"
 
     def _union(self, kind: Type, value: str, struct_like: bool) -> str:
         if is_wide(kind):
@@ -183,6 +247,12 @@ class EncoderSource:
         if not null:
             return f"{varint(number)!r} + {self._value(branch, value, struct_like)}"
         inner = self._schema.resolve(branch)
+        if inner.kind in ("int", "long") and inner.logical is None:
+            table = self._source.bind(_Varints(varint(number)))
+            short = self._source.bind(_short(varint(number)))
+            return f"({varint(null[0])!r} if (v := {value}) is None else {short}[v] if 0 <= v < {SMALL} else {table}[v])"
+        if inner.kind == "string":
+            return f"({varint(null[0])!r} if (v := {value}) is None else {self._text('v', varint(number))})"
         if (table := _nullable(inner, varint(number), varint(null[0]))) is not None:
             return f"{self._source.bind(table)}[{value}]"
         some = f"PBD({number * 2}, v)" if inner.kind == "double" else f"{varint(number)!r} + {self._value(branch, 'v', struct_like)}"
@@ -197,15 +267,16 @@ class EncoderSource:
         if kind.kind == "record":
             access = [f"r.f{number}" if struct_like else f"r[{each.name!r}]" for number, each in enumerate(kind.fields)]
             parts = [self._value(each.type, at, struct_like) for each, at in zip(kind.fields, access, strict=True)]
-            source = f"def {name}(r):\n    return b''.join(({' '.join(part + ',' for part in parts)}))\n"
-        elif kind.kind == "array":
-            assert kind.items is not None
-            item = self._value(kind.items, "x", struct_like)
-            source = f"def {name}(xs):\n    return V[len(xs)] + b''.join([{item} for x in xs]) + b'\\0' if xs else b'\\0'\n"
-        elif kind.kind == "map":
-            assert kind.items is not None
-            item = self._value(kind.items, "x", struct_like)
-            source = f"def {name}(xs):\n    return V[len(xs)] + b''.join([S[k] + {item} for k, x in xs.items()]) + b'\\0' if xs else b'\\0'\n"
+            source = f"def {name}(r):\n    return b''.join(({_listed(parts)}))\n"
+        elif kind.items is not None:
+            keys = [self._text("k", b"")] if kind.kind == "map" else []
+            parts = [*keys, *self._flat(kind.items, "x", struct_like)]
+            each = "k, x in xs.items()" if keys else "x in xs"
+            if len(parts) == 1:
+                items = f"    out = [{parts[0]} for {each}]\n"
+            else:
+                items = f"    out = []\n    add = out.extend\n    for {each}: add(({_listed(parts)}))\n"
+            source = f"def {name}(xs):\n    if not xs: return b'\\0'\n{items}    return V[len(xs)] + b''.join(out) + b'\\0'\n"
         else:
             cases = "".join(
                 f"    if i == {number}:\n        return {varint(number)!r} + {self._value(branch, 'x', struct_like)}\n"
@@ -216,15 +287,19 @@ class EncoderSource:
         return name
 
 
+def _listed(parts: Sequence[str]) -> str:
+    """Source of a tuple of the parts, without its brackets."""
+    return " ".join(f"{part}," for part in parts)
+
+
 def compile_encoder(schema: Schema, typed_fields: Sequence[bool]) -> Callable[[Sequence[Any]], bytes]:
     """The encoder of records of the root type. `typed_fields[i]`: field i decodes to its msgspec type."""
     source, encoder = Source(), EncoderSource(schema)
     encoder.begin(source)
     row = encoder.row([(each, f"r.f{number}", typed_fields[number]) for number, each in enumerate(schema.root.fields)])
-    body = f"        add(({' '.join(part + ',' for part in row)}))\n" if row else "        pass\n"
-    return compile_function(
-        "encode", f"def encode(records):\n    out = []\n    add = out.extend\n    for r in records:\n{body}    return b''.join(out)\n", source
-    )
+    body = f"add(({_listed(row)}))" if row else "pass"
+    text = f"def encode(records):\n    {source.opening}\n    out = []\n    add = out.extend\n    for r in records:\n        {body}\n    return b''.join(out)\n"
+    return compile_function("encode", text, source)
 
 
 def compile_datum_encoder(schema: Schema) -> Callable[[Any], bytes]:
@@ -232,3 +307,15 @@ def compile_datum_encoder(schema: Schema) -> Callable[[Any], bytes]:
     source, encoder = Source(), EncoderSource(schema)
     encoder.begin(source)
     return compile_function("encode", f"def encode(x):\n    return {encoder.value(schema.root, 'x')}\n", source)
+
+
+@cache
+def compile_lookup(attribute: str) -> Callable[[Sequence[Any], Callable[[Any], Any]], list[int]]:
+    """A function that replaces the attribute of each record by what a `get` knows of it; returns the places of those it knows nothing of."""
+    text = (
+        "def lookup(records, get):\n    left = []\n    for i, r in enumerate(records):\n        try: x = get(r.{0})\n"
+        "        except wrong: x = None\n        if x is None: left.append(i)\n        else: r.{0} = x\n    return left\n"
+    )
+    source = Source()
+    source.names["wrong"] = TypeError  # a list or an object cannot be looked up
+    return compile_function("lookup", text.format(attribute), source)

@@ -14,7 +14,7 @@ from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
 from worker.schema.codegen import compile_encoder
 from worker.schema.errors import SchemaError
-from worker.schema.model import Policy, Schema, is_wide
+from worker.schema.model import Field, Policy, Schema, is_wide
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck
 
@@ -37,6 +37,7 @@ class _Checked:
     path: str
     check: Callable[[Any, str, list[FieldError]], Any]
     fill: Callable[[str, list[FieldError]], Any]
+    quick: QuickCheck | None
 
 
 class CompiledPlan:
@@ -53,11 +54,7 @@ class CompiledPlan:
         self._type = record_struct(root, types, policy, self._extra)
         self._decoder = msgspec.json.Decoder(self._type)
         self._whole = checks.check(root)
-        self._checked = [
-            _Checked(f"f{number}", f"$.{each.json_name}", checks.check(each.type), checks.filler(each))
-            for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
-            if inner is None
-        ]
+        self._checked = [_checked(f"f{number}", each, checks) for number, (each, inner) in enumerate(zip(root.fields, types, strict=True)) if inner is None]
         self._by_json_name = {each.json_name: f"f{number}" for number, each in enumerate(root.fields)} | {
             name: f"x{number}" for number, name in enumerate(self._extra)
         }
@@ -78,7 +75,7 @@ class CompiledPlan:
         for each in self._checked:
             attribute, path, check, fill = each.attribute, each.path, each.check, each.fill
             errors: list[FieldError] = []
-            for index in check.quick(records, attribute) if isinstance(check, QuickCheck) else range(len(records)):
+            for index in range(len(records)) if each.quick is None else each.quick.quick(records, attribute):
                 record = records[index]
                 value = getattr(record, attribute)
                 datum = fill(path, errors) if value is msgspec.UNSET else check(value, path, errors)
@@ -127,6 +124,11 @@ class CompiledPlan:
         if rest:
             return get
         return lambda record: MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
+
+
+def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
+    check = checks.check(each.type)
+    return _Checked(attribute, f"$.{each.json_name}", check, checks.filler(each), check if isinstance(check, QuickCheck) else None)
 
 
 def _member(value: Any, key: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -26,7 +25,7 @@ def dead_letter_line(reject: Reject, *, pipeline: str, partition: str, seq: int,
         "index": reject.index,
         "stage": reject.stage,
         "code": reject.code,
-        "errors": [asdict(error) for error in reject.errors],
+        "errors": reject.errors,
         **raw,
         "schema_fingerprint": fingerprint,
     }

@@ -184,6 +184,8 @@ class Program:
 
     def _text(self, *, hoist: bool) -> str:
         head = "def shape(records, groups, wrong, received):\n    filtered = expanded = 0\n"
+        if self.source.opening:
+            head += f"{_INDENT}{self.source.opening}\n"
         if hoist and not self.expands:
             head += "    add = groups['']\n"
         reject = self.bind(_REJECTED)
