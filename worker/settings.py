@@ -13,6 +13,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.config.decode import DecodeConfig
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
 from worker.config.problems import ConfigProblems, Path_, Problem, in_order
@@ -51,12 +52,6 @@ class ShutdownConfig(Model):
     """How a run ends after a signal."""
 
     deadline: Duration = written("30s", description="how long a drain may take")
-
-
-class DecodeConfig(Model):
-    """How pages are read."""
-
-    type: Literal["json", "ndjson"] = Field("json", description="format of a page")
 
 
 class ValidationConfig(Model):
@@ -138,8 +133,18 @@ class PipelineSettings(Model):
             wrong.add(("dead_letters", "path"), "dead letters and records cannot share a directory")
         if self.decode.type == "ndjson" and self.source.records is not None:
             wrong.add(("source", "records"), "records has no meaning with decode.type ndjson: each line is one")
+        if self.decode.type == "avro":
+            self._check_avro(wrong)
         wrong.check()
         return self
+
+    def _check_avro(self, wrong: Wrong) -> None:
+        if self.source.records is not None:
+            wrong.add(("source", "records"), "records has no meaning with decode.type avro: each datum is one")
+        for key, allowed in (("unknown_fields", "drop"), ("missing_fields", "fill")):
+            if getattr(self.validation, key) != allowed:
+                why = "Avro schema resolution says what becomes of fields that one of the schemas lacks"
+                wrong.add(("validation", key), f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}")
 
     def meaning(self) -> dict[str, str]:
         """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
+from worker.build.avro import WriterSchemas, avro_pages
+from worker.build.schemas import schema_file
 from worker.build.secrets import reading
 from worker.core import delivery
 from worker.core.collect import Collector
-from worker.core.errors import ConfigError
 from worker.core.flow import Flow
 from worker.core.ports import Pages, Pagination
 from worker.core.routes import Part, route_parts
@@ -18,7 +18,7 @@ from worker.formats.json import JsonPages, JsonSpec
 from worker.formats.ndjson import NdjsonPages
 from worker.formats.records import RecordSpec
 from worker.registry import PAGINATION, component
-from worker.schema import CompiledPlan, Schema, compile_plan, parse_schema
+from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
 from worker.schema.codegen import EncoderSource
 from worker.schema.plan import field_infos
@@ -41,6 +41,7 @@ class Parts:
     plan: CompiledPlan
     output: Schema
     pages: Pages
+    writers: WriterSchemas
     flow: Flow
     partitions: dict[str, dict[str, str]]
     delivery: str
@@ -54,7 +55,7 @@ class Parts:
         spec = _json_spec(source, style)
         plan = _plan(config, spec.record)
         spec = replace(spec, record=replace(spec.record, json_names=frozenset(each.json_name for each in plan.schema.root.fields)))
-        output = plan.schema if config.output_schema is None else _schema(config.output_schema)
+        output = plan.schema if config.output_schema is None else schema_file(config.output_schema)
         sink = config.sink
         route: tuple[Part, ...] = ()
         found = Collector()
@@ -71,9 +72,13 @@ class Parts:
             delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
         with found.part("require_completeness"):
             delivery.require("completeness", config.require_completeness, complete, delivery.COMPLETENESS)
+        writers = WriterSchemas()
+        with found.part("decode"):
+            pages = _pages(config, spec, plan, writers)
         found.check()
-        pages = JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
-        return cls(name, config, style, plan, output, pages, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete)
+        return cls(
+            name, config, style, plan, output, pages, writers, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete
+        )
 
 
 def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:
@@ -112,22 +117,16 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
     )
 
 
-def _schema(path: Path) -> Schema:
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"schema {path} cannot be read: {error.strerror}", remedy="the path is relative to the config file") from error
-    try:
-        return parse_schema(text)
-    except ConfigError as error:
-        error.where = f"{path}: {error.where}" if error.where else str(path)
-        raise
+def _pages(config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas) -> Pages:
+    if config.decode.type == "avro":
+        return avro_pages(config, spec, plan, writers)
+    return JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
 
 
 def _plan(config: PipelineSettings, spec: RecordSpec) -> CompiledPlan:
     rules = config.validation
     return compile_plan(
-        _schema(config.schema_), unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names()
+        schema_file(config.schema_), unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names()
     )
 
 

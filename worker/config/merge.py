@@ -125,7 +125,16 @@ def _placed(pipeline: Any, document: Document) -> Any:
     if not isinstance(pipeline, dict):
         return pipeline
     directory = Path(document.file).parent
-    return {key: str(directory / value) if key in SCHEMAS and isinstance(value, str) and value else value for key, value in pipeline.items()}
+
+    def file(value: Any) -> Any:
+        return str(directory / value) if isinstance(value, str) and value else value
+
+    placed = {key: file(value) if key in SCHEMAS else value for key, value in pipeline.items()}
+    decode = placed.get("decode")
+    if isinstance(decode, dict) and "writer_schema" in decode:
+        written = decode["writer_schema"]
+        placed["decode"] = {**decode, "writer_schema": [file(each) for each in written] if isinstance(written, list) else file(written)}
+    return placed
 
 
 # -- defaults -----------------------------------------------------------------------------------------------------

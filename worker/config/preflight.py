@@ -51,23 +51,36 @@ def preflight_state(merged: Merged, directory: Path) -> list[Problem]:
 
 def _schemas(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
     for key in SCHEMAS:
-        if isinstance(file := pipeline.get(key), str):
-            place = merged.place((*path, key))
-            try:
-                with open(file, "rb") as opened:
-                    text = opened.read(MAX_BYTES + 1)
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else "no file name"
-                yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
-                continue
-            try:
-                parse_schema(text)
-            except SchemaError as error:
-                line = _LINE.search(error.message) if error.path == "$" else None
-                what = error.message.removeprefix(f"{error.path}: ")
-                yield Problem("schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=error.remedy or f"it is the {key} of {place.key}")
-            except ConfigError as error:
-                yield Problem("schema", Place(file), error.message, remedy=error.remedy)
+        yield from _schema(merged, (*path, key), pipeline.get(key))
+    decode = pipeline.get("decode")
+    written = decode.get("writer_schema") if isinstance(decode, dict) else None
+    if isinstance(written, list):
+        for number, file in enumerate(written):
+            yield from _schema(merged, (*path, "decode", "writer_schema", number), file)
+    else:
+        yield from _schema(merged, (*path, "decode", "writer_schema"), written)
+
+
+def _schema(merged: Merged, path: Path_, file: Any) -> Iterator[Problem]:
+    if not isinstance(file, str):
+        return
+    place = merged.place(path)
+    try:
+        with open(file, "rb") as opened:
+            text = opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file name"
+        yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
+        return
+    try:
+        parse_schema(text)
+    except SchemaError as error:
+        line = _LINE.search(error.message) if error.path == "$" else None
+        what = error.message.removeprefix(f"{error.path}: ")
+        remedy = error.remedy or f"it is the {path[2] if len(path) == 3 else 'writer_schema'} of {place.key}"
+        yield Problem("schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=remedy)
+    except ConfigError as error:
+        yield Problem("schema", Place(file), error.message, remedy=error.remedy)
 
 
 # -- secrets ------------------------------------------------------------------------------------------------------

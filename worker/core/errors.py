@@ -6,7 +6,9 @@ Anything that is not one of them is a bug: the attempt ends and the supervisor d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 
 class Exit(IntEnum):
@@ -76,10 +78,11 @@ class RateLimited(TransientError):
 
 
 class BadBody(TransientError):
-    """A body that is no valid document of its format; `body` is what came, where it is known."""
+    """A body that is no valid document of its format; `body` and `headers` are what came, where they are known."""
 
     code = "bad_body"
     body: bytes | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Deferred(WorkerError):
@@ -136,6 +139,20 @@ class RecordsMissing(PermanentError):
 
     exit = Exit.DATA
     code = "records_missing"
+
+
+class SchemaMismatch(PermanentError):
+    """The data was written with a schema that cannot be read as the pipeline's, or that nobody knows."""
+
+    exit = Exit.DATA
+    code = "schema_mismatch"
+
+
+class RegistryUnavailable(PermanentError):
+    """The schema registry does not answer: partitions that need an unknown schema pause; nothing of them is lost."""
+
+    exit = Exit.UNAVAILABLE
+    code = "registry_unavailable"
 
 
 class TotalMismatch(PermanentError):

@@ -32,6 +32,14 @@ class Invalid:
     errors: tuple[FieldError, ...]
 
 
+class SchemaNeeded(Exception):
+    """A page has datums of a writer whose schema is not there yet: get it by this id, then decode the page again (raised by Pages.decode)."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(schema_id)
+        self.schema_id = schema_id
+
+
 class InvalidRecord(Exception):
     """One record is not what the schema says (raised by Plan.one, caught by the decoder: it becomes a Reject)."""
 
@@ -44,7 +52,7 @@ class Pages(Protocol):
     """Decodes the pages of one pipeline. Pure, called in order on the event loop."""
 
     def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
-        """One page. Raises BadBody for what is no document, RecordsMissing where the records are not."""
+        """One page. Raises BadBody for what is no document, RecordsMissing where the records are not, SchemaMismatch, SchemaNeeded."""
 
 
 class Plan(Protocol):

@@ -1,11 +1,43 @@
-"""Avro object container files, framed by ourselves: header, then blocks of concatenated datums."""
+"""Avro bodies: object containers, or messages one behind the other; and files, framed by ourselves.
+
+container      an object container file; its header has the writer's schema
+single_object  messages of two marker bytes, the fingerprint of the writer's schema, a datum
+confluent      messages of a zero byte, the id of the writer's schema in a registry (four bytes, big-endian), a datum
+raw            datums of one configured writer's schema
+
+A datum says itself where it ends, so messages need no separator. It follows that nothing can be read behind a damaged datum: a body with
+damage anywhere is a bad body, and none of its records is kept, since the same page is asked for again. A datum that is whole but has no
+value in the schema of the pipeline (an unknown symbol, say) is one reject: the next one begins where it ends.
+"""
 
 from __future__ import annotations
 
+import io
+import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any, Final
 
-from worker.schema.container import SYNC_BYTES, file_header, frame_block
+from worker.core.errors import BadBody, SchemaMismatch
+from worker.core.json_split import SLICE_RECORDS
+from worker.core.model import Decoded, FieldError, Unknown
+from worker.core.ports import Steps
+from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
+from worker.schema.errors import CorruptData, CorruptDatum, SchemaError
+from worker.schema.limits import Limits
+from worker.schema.model import Schema
+from worker.schema.plan import CompiledPlan
+from worker.schema.plan_reader import Part, PlanReader
+from worker.schema.single import HEADER_BYTES, MARKER
+
+KNOWN_WRITERS: Final = 100
+"""Compiled readers that are kept; a server may write with ever new schemas."""
+RATIO_FLOOR_BYTES: Final = 16 * 1024 * 1024
+"""Blocks may always inflate to this much: small files of zeros compress well."""
+CONFLUENT_BYTES: Final = 5
 
 
 class AvroEncoder:
@@ -26,3 +58,204 @@ class AvroEncoder:
 
     def footer(self) -> bytes:
         return b""
+
+
+# -- pages --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AvroSpec:
+    """What a body is.
+
+    Attributes:
+        framing: container, single_object, confluent or raw.
+        record: what to learn from records.
+        bytes_as: how bytes are written in the JSON of dead letters.
+        body_bytes: what all blocks of a container may inflate to.
+        ratio: and how many times the size of the container that may be.
+    """
+
+    framing: str
+    record: RecordSpec
+    bytes_as: str = "latin1"
+    body_bytes: int = 128 * 1024 * 1024
+    ratio: float = 200.0
+
+
+class AvroPages:
+    """Decodes pages of one pipeline (the `Pages` port).
+
+    Args:
+        raw: the writer's schema of raw datums.
+        single: the writer's schema of a fingerprint (16 hex digits), None when nobody knows it.
+        confluent: the writer's schema of an id. Raises SchemaNeeded when it has to be fetched first.
+    """
+
+    def __init__(
+        self,
+        spec: AvroSpec,
+        plan: CompiledPlan,
+        *,
+        raw: Schema | None = None,
+        single: Callable[[str], Schema | None] = lambda fingerprint: None,
+        confluent: Callable[[int], Schema] | None = None,
+    ) -> None:
+        self._spec, self._plan, self._raw, self._single, self._confluent = spec, plan, raw, single, confluent
+        self._records = RecordDecoder(spec.record, plan)
+        self._limits = Limits(block=spec.body_bytes, inflated=spec.body_bytes)
+        self._readers: dict[Any, PlanReader] = {}
+
+    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+        """See Pages. Raises BadBody for what is no Avro, SchemaMismatch where the writer's schema cannot be read as the pipeline's."""
+        batch, unknown = Batch(), dict[str, Unknown]()
+        try:
+            yield from (self._container if self._spec.framing == "container" else self._messages)(batch, unknown, body)
+        except CorruptData as error:
+            raise BadBody(f"the body is no intact Avro {self._spec.framing}: {error}") from error
+        decoded = batch.decoded({}, unknown)
+        facts = decoded.facts
+        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
+        return decoded
+
+    def _container(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[None]:
+        container = ContainerReader(_file(body), limits=self._limits)
+        reader = self._reader(container.schema_json, container.schema)
+        left, inflated, total = [0, 0, self._limits.empty], 0, 0
+        most = min(self._spec.body_bytes, max(int(len(body) * self._spec.ratio), RATIO_FLOOR_BYTES))
+        for rows, data in container.blocks():
+            inflated, total = inflated + len(data), total + rows
+            if inflated > most or total > self._limits.rows:
+                raise CorruptDatum(
+                    "$", 0, f"{total} records in {inflated} bytes up to block {container.block}; at most {self._limits.rows} in {most} are allowed"
+                )
+            yield
+            yield from self._block(batch, reader, data, rows, left)
+        _note_dropped(unknown, reader, total)
+
+    def _block(self, batch: Batch, reader: PlanReader, data: bytes, rows: int, left: list[int]) -> Steps[None]:
+        """The datums of a block: exactly `rows`, which fill it."""
+        at = done = 0
+        if reader.smallest == 0:
+            left[2] -= rows * reader.weight
+        if rows * reader.smallest > len(data) or left[2] < 0:
+            raise CorruptDatum("$", 0, f"a block of {rows} records in {len(data)} bytes, each has at least {reader.smallest}")
+        while done < rows:
+            part = reader.part(data, at, min(rows - done, SLICE_RECORDS), left)
+            if part.records:
+                batch.source(partial(reader.raws, data, at, len(part.records)))
+            self._add(batch, part)
+            done += len(part.records) + (part.unreadable is not None)
+            at = part.end
+            yield
+        if at != len(data):
+            raise CorruptDatum("$", at, f"{len(data) - at} bytes behind the last of {rows} records")
+
+    def _messages(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[None]:
+        """Messages one behind the other; an empty body is an empty page."""
+        data = bytes(body)
+        at, left = 0, [0, 0, self._limits.empty]
+        run = _Run(data)
+        while at < len(data):
+            start, reader = self._begin(data, at)
+            part = reader.part(data, start, 1, left)
+            if part.end == at:
+                raise CorruptDatum("$", at, "a datum without bytes: nobody can say how many there are")
+            if part.unreadable is not None or len(run.places) >= SLICE_RECORDS:
+                self._flush(batch, run)
+                run = _Run(data)
+                yield
+            if part.unreadable is None:
+                run.records += part.records
+                run.places.append((reader, start))
+            else:
+                self._add(batch, part)
+            _note_dropped(unknown, reader, 1)
+            at = part.end
+        self._flush(batch, run)
+
+    def _begin(self, data: bytes, at: int) -> tuple[int, PlanReader]:
+        """Where the datum of the message at `at` begins, and what reads it."""
+        framing = self._spec.framing
+        if framing == "raw":
+            assert self._raw is not None
+            return at, self._reader("", lambda: self._raw)
+        if framing == "single_object":
+            if data[at : at + 2] != MARKER or len(data) - at < HEADER_BYTES:
+                raise CorruptDatum(
+                    "$", at, f"{data[at : at + 2].hex()} and {max(len(data) - at - 2, 0)} bytes more; a single object begins with c301 and 8 bytes"
+                )
+            key = f"{int.from_bytes(data[at + 2 : at + HEADER_BYTES], 'little'):016x}"
+            return at + HEADER_BYTES, self._reader(key, lambda: self._single(key))
+        if data[at] != 0 or len(data) - at < CONFLUENT_BYTES:
+            raise CorruptDatum("$", at, f"byte {data[at]} and {len(data) - at - 1} bytes more; a message begins with 0 and the four bytes of a schema id")
+        number = int.from_bytes(data[at + 1 : at + CONFLUENT_BYTES], "big")
+        assert self._confluent is not None
+        load = self._confluent
+        return at + CONFLUENT_BYTES, self._reader(number, lambda: load(number))
+
+    def _reader(self, key: Any, schema: Callable[[], Schema | None]) -> PlanReader:
+        if (known := self._readers.get(key)) is not None:
+            return known
+        writer = schema()
+        if writer is None:
+            raise SchemaMismatch(
+                f"no schema has the fingerprint {key}", remedy="add it to decode.writer_schema; the partition waits until then, nothing is lost"
+            )
+        try:
+            reader = PlanReader(writer, self._plan, limits=self._limits, record_bytes=self._spec.record.record_bytes, bytes_as=self._spec.bytes_as)
+        except SchemaError as error:
+            raise SchemaMismatch(
+                f"the data was written with a schema that cannot be read as the pipeline's: {error.message.removeprefix('$: ')}",
+                remedy="change `schema` so that it can; the partition waits until then, nothing is lost",
+            ) from error
+        if len(self._readers) >= KNOWN_WRITERS:
+            self._readers.clear()
+        self._readers[key] = reader
+        return reader
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def _flush(self, batch: Batch, run: _Run) -> None:
+        if run.records:
+            batch.source(run.raws)
+            self._add(batch, Part(run.records, 0))
+
+    def _add(self, batch: Batch, part: Part) -> None:
+        if part.records:
+            base, records = batch.count, part.records
+            self._records.note(batch, records, [self._plan.encode([each]) for each in records] if self._records.needs_raw else None)
+            batch.records += records
+            batch.indices += range(base, batch.count)
+        if (bad := part.unreadable) is not None:
+            limit = self._spec.record.record_bytes
+            if bad.size_bytes > limit:
+                error, code = FieldError("$", f"a record of {bad.size_bytes} bytes", f"at most {limit} (source.limits.record)"), "record_too_large"
+            else:
+                error, code = FieldError(bad.path, bad.reason, "a value of the schema"), "invalid"
+            self._records.refuse(batch, bad.raw, code, (error,))
+
+
+class _Run:
+    """Messages without a reject between them."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.records: list[Any] = []
+        self.places: list[tuple[PlanReader, int]] = []
+
+    def raws(self) -> Sequence[bytes]:
+        return [reader.raws(self._data, at, 1)[0] for reader, at in self.places]
+
+
+def _note_dropped(unknown: dict[str, Unknown], reader: PlanReader, count: int) -> None:
+    for name, kind in reader.dropped.items():
+        before = unknown.get(name)
+        unknown[name] = Unknown(count + (before.count if before else 0), (kind,))
+
+
+def _file(body: Any) -> IO[bytes]:
+    """A body as something to read from; the map of a spooled one is not copied."""
+    if isinstance(body, mmap.mmap):
+        body.seek(0)
+        return body  # type: ignore[return-value]
+    return io.BytesIO(body)

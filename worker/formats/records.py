@@ -126,7 +126,7 @@ class RecordDecoder:
         for start in range(0, len(records), SLICE_RECORDS):
             part = records[start : start + SLICE_RECORDS]
             base = batch.count
-            self._note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
+            self.note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
             invalid = self._plan.finish(part)
             if invalid:
                 batch.rejects += (Reject(base + bad.index, "validate", bad.code, bad.errors, batch.raw(base + bad.index)) for bad in invalid)
@@ -219,7 +219,8 @@ class RecordDecoder:
 
     # -- facts ----------------------------------------------------------------------------------------------------
 
-    def _note(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None) -> None:
+    def note(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None) -> None:
+        """Takes the facts of records that are added next. `raws`: their bytes, where records are identified by them."""
         spec = self._spec
         batch.count += len(records)
         if spec.value_path is not None:

@@ -7,6 +7,7 @@ The generated code only knows that something is wrong; then `walk.explain` finds
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -27,6 +28,7 @@ from worker.schema.walk import cause_text, explain
 
 SLICE_BYTES: Final = 1024 * 1024
 SLICE_VALUES: Final = 100_000  # by their weight; see sizes.py
+UUID_CHARACTERS: Final = 36
 BROKEN: Final = (Broken, Unresolved, LookupError, ValueError, ArithmeticError, struct.error, RecursionError)
 """Everything that generated code can raise on bad data: indices past the end, unknown symbols, bad UTF-8, what is no decimal."""
 
@@ -47,19 +49,22 @@ class DatumReader:
     Args:
         text: times and durations as text that people read.
         branches: values of unions with several branches besides null as `Branch`, so that they can be encoded again.
+        strict: what JSON records may not have is refused here too: NaN and infinities, texts that are no uuid where one belongs.
 
     Raises SchemaError when no datum of `writer` can be read as `reader`.
     """
 
-    def __init__(self, writer: Schema, reader: Schema | None = None, *, limits: Limits | None = None, text: bool = False, branches: bool = False) -> None:
+    def __init__(
+        self, writer: Schema, reader: Schema | None = None, *, limits: Limits | None = None, text: bool = False, branches: bool = False, strict: bool = False
+    ) -> None:
         self.writer, self.reader, self.limits = writer, reader or writer, limits or Limits()
         try:
             never = [] if reader is None else [each for each in problems(writer, reader) if not each.some]
             if never:
                 raise SchemaError(never[0].path, f"{never[0].message}: data of the writer's schema cannot be read as the reader's")
             sizes = Sizes(writer)
-            self._read = _Code(writer, self.reader, sizes, self.limits, text, branches).compile()
-            self.smallest, self._weight = sizes.smallest(writer.root), sizes.item(writer.root)
+            self._read = _Code(writer, self.reader, sizes, self.limits, text, branches, strict).compile()
+            self.smallest, self.weight = sizes.smallest(writer.root), sizes.item(writer.root)
         except RecursionError as error:
             raise SchemaError("$", "types refer to each other too deeply") from error
 
@@ -89,7 +94,7 @@ class DatumReader:
         """Exactly `rows` datums that fill `data`, in slices. Raises CorruptDatum after the good ones."""
         at = done = 0
         if self.smallest == 0:
-            left[2] -= rows * self._weight
+            left[2] -= rows * self.weight
         if rows * self.smallest > len(data) or left[2] < 0:
             raise CorruptDatum("$", 0, f"{rows} records in {len(data)} bytes, each has at least {self.smallest}")
         while done < rows:
@@ -120,9 +125,9 @@ class DatumReader:
 class _Code(Pair):
     """The generated source of one pair."""
 
-    def __init__(self, writer: Schema, reader: Schema, sizes: Sizes, limits: Limits, text: bool, branches: bool) -> None:
+    def __init__(self, writer: Schema, reader: Schema, sizes: Sizes, limits: Limits, text: bool, branches: bool, strict: bool) -> None:
         super().__init__(writer, reader)
-        self._sizes, self._limits, self._text, self._branches = sizes, limits, text, branches
+        self._sizes, self._limits, self._text, self._branches, self._strict = sizes, limits, text, branches, strict
         self._known: dict[tuple[str, ...], str] = {}
         self._lines: list[str] = []
         self._indent = self._loops = self._locals = self._functions = 0
@@ -339,6 +344,16 @@ class _Code(Pair):
                 self._enum(written, read, target, path)
         if (convert := self._conversion(written, read)) is not None:
             self._line(f"{target} = {self._source.bind(convert)}({target})")
+        if self._strict:
+            self._strictly(read, target, path)
+
+    def _strictly(self, read: Type, target: str, path: str) -> None:
+        """What a value must be that JSON could bring as well."""
+        if read.kind in ("float", "double"):
+            problem = self._source.bind(partial(Unresolved, path, "NaN or an infinity, a finite number is needed"))
+            self._line(f"if {target} - {target} != 0.0: raise {problem}()")
+        elif read.kind == "string" and read.logical == "uuid":
+            self._line(f"{target} = {self._source.bind(partial(_uuid, path))}({target})")
 
     def _number(self, target: str, long: str) -> None:
         second = self._local()
@@ -456,6 +471,15 @@ class _Code(Pair):
         self._line("pass")
         self._skip(kind.items)
         self._end_blocks(end)
+
+
+def _uuid(path: str, text: str) -> str:
+    try:
+        if len(text) == UUID_CHARACTERS:
+            return str(uuid.UUID(text))
+    except ValueError:
+        pass
+    raise Unresolved(path, "text that is no uuid")
 
 
 def _to_float(value: int) -> float:

@@ -86,7 +86,7 @@ class HttpSource:
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
                 raise
-            return Reply(_as_reject(error, error.body))
+            return Reply(_as_reject(error, error.body), error.headers)  # which may say where the next page is
 
     # -- the request ----------------------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class HttpSource:
                     raise
             except BadBody as error:
                 bad = BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition)
-                bad.body = bytes(response.body)
+                bad.body, bad.headers = bytes(response.body), response.headers
                 raise bad from error
             else:
                 facts = decoded.facts

@@ -1,0 +1,275 @@
+"""Pages of Avro: records, rejects and facts as of JSON pages, and one outcome for everything that is damaged."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import Any
+
+import pytest
+from avro_kit import container, datum
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from schema import strategies
+
+from worker.core.errors import BadBody, SchemaMismatch, WorkerError
+from worker.core.model import Decoded
+from worker.core.ports import InvalidRecord, SchemaNeeded
+from worker.formats import avro
+from worker.formats.avro import AvroPages, AvroSpec
+from worker.formats.records import RecordSpec
+from worker.schema import CompiledPlan, Schema, compile_plan, parse_schema
+from worker.schema.container import file_header, frame_block
+from worker.schema.single import header
+
+COLOURS = {"type": "enum", "name": "Colour", "symbols": ["red", "green"]}
+READER = {
+    "type": "record",
+    "name": "Item",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "colour", "type": COLOURS},
+        {"name": "weight", "type": ["null", "double"]},
+        {"name": "label", "type": ["null", "string"], "aliases": ["title"], "json_name": "item-label"},
+        {"name": "parts", "type": {"type": "array", "items": {"type": "record", "name": "Part", "fields": [{"name": "code", "type": "bytes"}]}}},
+        {"name": "any", "type": ["null", "long", "string"], "default": None},
+    ],
+}
+WRITER = {
+    "type": "record",
+    "name": "Item",
+    "fields": [
+        {"name": "extra", "type": "string"},
+        {"name": "id", "type": "int"},
+        {"name": "colour", "type": {**COLOURS, "symbols": ["green", "blue", "red"]}},
+        {"name": "weight", "type": ["null", "double"]},
+        {"name": "title", "type": ["null", "string"]},
+        {"name": "parts", "type": {"type": "array", "items": {"type": "record", "name": "Part", "fields": [{"name": "code", "type": "bytes"}]}}},
+    ],
+}
+
+
+def plan_of(document: Any) -> CompiledPlan:
+    return compile_plan(parse_schema(json.dumps(document)))
+
+
+def schema_of(document: Any) -> Schema:
+    return parse_schema(json.dumps(document))
+
+
+def item(number: int, **more: Any) -> dict[str, Any]:
+    return {"extra": "x", "id": number, "colour": "red", "weight": 0.5, "title": f"t{number}", "parts": [{"code": b"\xff"}], **more}
+
+
+def pages(framing: str, plan: CompiledPlan, record: RecordSpec | None = None, **options: Any) -> AvroPages:
+    return AvroPages(AvroSpec(framing, record or RecordSpec()), plan, **options)
+
+
+def decoded(pages: AvroPages, body: bytes) -> Decoded:
+    steps = pages.decode(body, digest=b"d", url="u", received_us=5)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            found: Decoded = stop.value
+            return found
+
+
+def values(plan: CompiledPlan, found: Decoded) -> list[Any]:
+    """Records as JSON, through the same encoder that a file would get."""
+    return [json.loads(found.raw(place)) for place in (found.indices if found.indices is not None else range(len(found.records)))]
+
+
+def test_a_container_is_read_as_the_schema_of_the_pipeline() -> None:
+    plan = plan_of(READER)
+    found = decoded(pages("container", plan), container(WRITER, [item(number) for number in range(5_000)]))
+    assert found.facts.count == 5_000
+    assert found.rejects == []
+    assert values(plan, found)[7] == {"id": 7, "colour": "red", "weight": 0.5, "item-label": "t7", "parts": [{"code": "\xff"}], "any": None}
+    assert [plan.one(found.raw(place)) for place in (0, 4_999)] == [found.records[0], found.records[4_999]]
+    assert found.facts.unknown["extra"].count == 5_000
+    assert found.facts.unknown["extra"].kinds == ("string",)
+    assert (found.facts.digest, found.facts.url, found.facts.received_us) == (b"d", "u", 5)
+
+
+def test_a_record_without_a_value_in_the_schema_is_one_reject_and_the_rest_stays() -> None:
+    records = [item(number, colour="blue" if number % 10 == 3 else "red", weight=math.nan if number == 4 else 1.0) for number in range(100)]
+    spec = RecordSpec(value_path="id", key_paths=("id",), identify=True)
+    found = decoded(pages("container", plan_of(READER), spec), container(WRITER, records))
+    bad = [4, *range(3, 100, 10)]
+    assert found.indices == [number for number in range(100) if number not in bad]
+    assert sorted(each.index for each in found.rejects) == sorted(bad)
+    assert found.facts.values == list(range(100))
+    assert len(set(found.facts.keys)) == 100
+    [nan] = [each for each in found.rejects if each.index == 4]
+    assert nan.errors[0].path == "$.weight|double"
+    assert "NaN" in nan.errors[0].found
+    blue = found.rejects[0]
+    assert blue.errors[0].path == "$.colour"
+    # what the dead letter keeps has the names that the schema of the pipeline reads, also those it would drop
+    document = json.loads(blue.raw)
+    assert document["item-label"] == "t3"
+    assert document["colour"] == "blue"
+    assert "title" not in document
+
+
+def test_a_reject_of_a_dead_letter_is_read_again_once_the_schema_has_the_symbol() -> None:
+    wider = json.loads(json.dumps(READER).replace('"green"', '"green", "blue"'))
+    found = decoded(pages("container", plan_of(READER)), container(WRITER, [item(1, colour="blue")]))
+    expected = decoded(pages("container", plan_of(wider)), container(WRITER, [item(1, colour="blue")]))
+    assert plan_of(wider).encode([plan_of(wider).one(found.rejects[0].raw)]) == plan_of(wider).encode(expected.records)
+
+
+def test_nan_in_a_dead_letter_is_never_read_back_as_null() -> None:
+    found = decoded(pages("container", plan_of(READER)), container(WRITER, [item(1, weight=math.inf)]))
+    assert json.loads(found.rejects[0].raw)["weight"] == "inf"
+
+
+def test_a_record_over_the_limit_is_a_reject() -> None:
+    spec = RecordSpec(record_bytes=1_000)
+    found = decoded(pages("container", plan_of(READER), spec), container(WRITER, [item(0), item(1, title="x" * 2_000), item(2)]))
+    assert [(each.index, each.code) for each in found.rejects] == [(1, "record_too_large")]
+    assert len(found.records) == 2
+
+
+@pytest.mark.parametrize("framing", ["raw", "single_object", "confluent"])
+def test_messages_stand_one_behind_the_other(framing: str) -> None:
+    plan, other = plan_of(READER), {**WRITER, "fields": [*WRITER["fields"], {"name": "more", "type": "int"}]}  # type: ignore[misc]
+    schemas = {"raw": [WRITER], "single_object": [WRITER, other], "confluent": [WRITER, other]}[framing]
+    body, count = b"", 3_000
+    for number in range(count):
+        writer = schemas[number % len(schemas)]
+        begin = {"raw": b"", "single_object": header(schema_of(writer)), "confluent": b"\0" + (7 + number % len(schemas)).to_bytes(4, "big")}[framing]
+        body += begin + datum(writer, item(number, more=1, colour="blue" if number == 5 else "red"))
+    known = {header(schema_of(each))[2:]: schema_of(each) for each in schemas}
+    found = decoded(
+        pages(
+            framing,
+            plan,
+            RecordSpec(last_paths=("id",), value_path="id", identify=True),
+            raw=schema_of(WRITER),
+            single=lambda key: known.get(int(key, 16).to_bytes(8, "little")),
+            confluent=lambda number: schema_of(schemas[number - 7]),
+        ),
+        body,
+    )
+    assert found.facts.values == list(range(count))
+    assert found.facts.last == {"id": count - 1}
+    assert len(set(found.facts.keys)) == count
+    assert [each.index for each in found.rejects] == [5]
+    assert json.loads(found.raw(2_999))["id"] == 2_999
+    assert decoded(pages(framing, plan, raw=schema_of(WRITER)), b"").facts.count == 0
+
+
+def test_the_identity_of_a_record_does_not_depend_on_who_wrote_it() -> None:
+    spec = RecordSpec(identify=True, value_path="id")
+    narrow = {**WRITER, "fields": WRITER["fields"][1:]}  # type: ignore[index]
+    wide = decoded(pages("container", plan_of(READER), spec), container(WRITER, [item(1)]))
+    assert decoded(pages("container", plan_of(READER), spec), container(narrow, [item(1)])).facts.keys == wide.facts.keys
+
+
+def test_a_schema_that_is_not_there_yet_is_asked_for() -> None:
+    def get(number: int) -> Schema:
+        raise SchemaNeeded(number)
+
+    with pytest.raises(SchemaNeeded) as needed:
+        decoded(pages("confluent", plan_of(READER), confluent=get), b"\0\0\0\1\2" + datum(WRITER, item(1)))
+    assert needed.value.schema_id == 258
+
+
+def test_an_unknown_fingerprint_and_an_unreadable_schema_keep_the_page_waiting() -> None:
+    with pytest.raises(SchemaMismatch, match="no schema has the fingerprint"):
+        decoded(pages("single_object", plan_of(READER)), b"\xc3\x01" + bytes(8) + datum(WRITER, item(1)))
+    with pytest.raises(SchemaMismatch, match=r"\$\.id: .*\$\.colour: the writer has no such field"):
+        decoded(pages("container", plan_of(READER)), container({"type": "record", "name": "Item", "fields": [{"name": "id", "type": "string"}]}, [{"id": "x"}]))
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ("container", b""),
+        ("container", b"[]"),
+        ("container", container(WRITER, [item(1)])[:-1]),
+        ("container", container(WRITER, [item(1)])[:60]),
+        ("raw", datum(WRITER, item(1))[:-1]),
+        ("raw", datum(WRITER, item(1)) + b"\xff"),
+        ("single_object", b"\xc3\x01\0"),
+        ("single_object", b"{}"),
+        ("confluent", b"\0\0\0"),
+        ("confluent", b"\1\0\0\0\1"),
+    ],
+)
+def test_damage_is_a_bad_body(framing: str, body: bytes) -> None:
+    with pytest.raises(BadBody, match="is no intact Avro"):
+        decoded(pages(framing, plan_of(READER), raw=schema_of(WRITER), confluent=lambda number: schema_of(WRITER)), body)
+
+
+def test_good_records_before_the_damage_are_not_kept() -> None:
+    body = bytearray(container(WRITER, [item(number) for number in range(200)], "null"))
+    body[-40] ^= 0xFF
+    body[-10] ^= 0xFF
+    with pytest.raises(BadBody):
+        decoded(pages("container", plan_of(READER)), bytes(body))
+
+
+def test_datums_without_bytes_cannot_be_counted() -> None:
+    empty = {"type": "record", "name": "Item", "fields": []}
+    reader = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long", "default": 1}]}
+    with pytest.raises(BadBody, match="without bytes"):
+        found = pages("raw", plan_of(reader), raw=schema_of({"type": "record", "name": "Item", "fields": [{"name": "n", "type": "null"}]}))
+        decoded(found, b"\0")
+    body = file_header(json.dumps(empty), "null", {}, bytes(16)) + frame_block(1_000, b"", "null", bytes(16))
+    assert decoded(pages("container", plan_of(reader)), body).facts.count == 1_000
+    flood = file_header(json.dumps(empty), "null", {}, bytes(16)) + frame_block(9_000_000, b"", "null", bytes(16))
+    with pytest.raises(BadBody, match="9000000 records in 0 bytes"):
+        decoded(pages("container", plan_of(reader)), flood)
+
+
+def test_a_bomb_is_refused_by_its_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avro, "RATIO_FLOOR_BYTES", 1_000)
+    one = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long"}]}
+    packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    size = len(packed.compress(bytes(1_000_000)) + packed.flush())
+    body = file_header(json.dumps(one), "deflate", {}, bytes(16)) + frame_block(1_000_000, bytes(1_000_000), "deflate", bytes(16))
+    assert size < 2_000
+    with pytest.raises(BadBody, match="are allowed"):
+        decoded(pages("container", plan_of(one)), body)
+
+
+def test_a_type_that_holds_itself_is_refused_beyond_its_depth() -> None:
+    node = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+    plan = plan_of(node)
+    assert len(decoded(pages("raw", plan, raw=plan.schema), b"\2" * 10 + b"\0").records) == 1
+    with pytest.raises(BadBody, match="nested"):
+        decoded(pages("raw", plan, raw=plan.schema), b"\2" * 100_000 + b"\0")
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_records_of_any_schema_are_the_records_that_json_gives(data: st.DataObject) -> None:
+    document, objects = data.draw(strategies.schemas())
+    try:
+        plan = plan_of(document)
+        records = [plan.one(json.dumps(data.draw(objects)).encode()) for _ in range(3)]
+    except (WorkerError, InvalidRecord):
+        reject()
+    encoded = plan.encode(records)
+    body = file_header(plan.schema_json, "null", {}, bytes(16)) + frame_block(3, encoded, "null", bytes(16))
+    found = decoded(pages("container", plan), body)
+    assert found.rejects == []
+    assert plan.encode(found.records) == encoded
+    assert found.records == records
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(["null", "deflate", "zstandard"]), st.data())
+def test_whatever_is_damaged_the_outcome_is_a_page_or_a_named_error(codec: str, data: st.DataObject) -> None:
+    body = bytearray(container(WRITER, [item(number) for number in range(20)], codec))
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = decoded(pages("container", plan_of(READER)), bytes(body[: data.draw(st.integers(0, len(body))) or len(body)]))
+    except (BadBody, SchemaMismatch):
+        return
+    assert len(found.records) + len(found.rejects) == found.facts.count

@@ -1,0 +1,84 @@
+"""The settings of decoding: formats of a page, writer's schemas, and schema registries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+
+from worker.config.types import Model, Whole, Wrong
+from worker.sources.http_config import BasicAuth, BearerAuth, TlsConfig, Url
+
+RegistryAuth = Annotated[BasicAuth | BearerAuth, Field(discriminator="type")]
+
+
+class RegistryConfig(Model):
+    """A schema registry with the REST interface of Confluent's."""
+
+    url: Url = Field(description="base URL of the registry")
+    auth: RegistryAuth | None = Field(None, description="credentials: basic or bearer")
+    tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
+
+
+class SubjectConfig(Model):
+    """A schema in a registry instead of a file."""
+
+    registry: Url = Field(description="base URL of the registry")
+    subject: str = Field(min_length=1, description="subject in the registry")
+    version: Annotated[Whole, Field(ge=1)] | Literal["latest"] = Field(
+        "latest", description="version of the subject, or latest: the newest at the start of a run"
+    )
+    auth: RegistryAuth | None = Field(None, description="credentials: basic or bearer")
+    tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
+
+    @property
+    def server(self) -> RegistryConfig:
+        """The registry."""
+        return RegistryConfig(url=self.registry, auth=self.auth, tls=self.tls)
+
+
+def _kind_of_schema(value: Any) -> str:
+    return "registry" if isinstance(value, dict | SubjectConfig) else "file"
+
+
+SchemaRef = Annotated[Annotated[Path, Tag("file")] | Annotated[SubjectConfig, Tag("registry")], Discriminator(_kind_of_schema)]
+"""An Avro schema: a file, or a subject in a registry."""
+
+Files = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str | Path) else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class DecodeConfig(Model):
+    """How pages are read."""
+
+    type: Literal["json", "ndjson", "avro"] = Field("json", description="format of a page")
+    framing: Literal["container", "single_object", "confluent", "raw"] = Field(
+        "container", description="of Avro: an object container, or messages one behind the other: single objects, Confluent's wire format, or datums alone"
+    )
+    writer_schema: Files = Field(
+        (), description="Avro schemas that datums were written with, relative to the config file: one for raw, any number for single_object"
+    )
+    registry: RegistryConfig | None = Field(None, description="where the schemas of Confluent's wire format are")
+
+    @model_validator(mode="after")
+    def _fitting(self) -> DecodeConfig:
+        wrong = Wrong()
+        given = self.model_fields_set
+        if self.type != "avro":
+            for key in sorted({"framing", "writer_schema", "registry"} & given):
+                wrong.add((key,), f"{key} has a meaning with decode.type avro only", "type")
+        else:
+            if self.framing == "raw" and len(self.writer_schema) != 1:
+                wrong.add(("framing",), f"raw datums need writer_schema, one file; {len(self.writer_schema)} are given", "writer_schema")
+            if self.framing in ("container", "confluent") and self.writer_schema:
+                wrong.add(("writer_schema",), f"the writer's schema of a {self.framing} body is not configured: the data names it", "framing")
+            if self.framing == "confluent" and self.registry is None:
+                wrong.add(("framing",), "Confluent's wire format names schemas by their ids in a registry: set decode.registry", "registry")
+            if self.framing != "confluent" and self.registry is not None:
+                wrong.add(("registry",), f"a registry has a meaning with framing confluent only, not with {self.framing}", "framing")
+        wrong.check()
+        return self
