@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.config.decode import DecodeConfig
+from worker.config.decode import DecodeConfig, SchemaRef
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
 from worker.config.problems import ConfigProblems, Path_, Problem, in_order
@@ -116,10 +116,10 @@ class PipelineSettings(Model):
     enabled: Flag = Field(True, description="false: is not run")
     source: HttpConfig = Field(description="where records come from")
     decode: DecodeConfig = Field(default_factory=DecodeConfig, description="how pages are read")
-    schema_: Path = Field(alias="schema", description="Avro schema, relative to the config file")
+    schema_: SchemaRef = Field(alias="schema", description="Avro schema: a file, relative to the config file, or a subject in a registry")
     validation: ValidationConfig = Field(default_factory=ValidationConfig, description="what to do about differences")
     transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
-    output_schema: Path | None = Field(None, description="Avro schema of the files, when transforms change the shape; relative to the config file")
+    output_schema: SchemaRef | None = Field(None, description="Avro schema of the files, when transforms change the shape; a file or a subject like schema")
     sink: FilesConfig = Field(description="where records go")
     dead_letters: DeadLettersConfig = Field(default_factory=DeadLettersConfig, description="where rejects go")
     channel_bytes: Size = written("8MiB", description="memory between two stages; it fills when the next one is slower")
@@ -211,8 +211,6 @@ def _not_built(merged: Merged) -> Iterator[Problem]:
                 allowed = "" if fine is _ALWAYS else f"only {str(fine).lower()} is allowed"
                 found = f"{'.'.join(map(str, key))} is not built in this version"
                 yield Problem("not_built", merged.place(("pipelines", name, *key)), found, allowed, "take it out")
-        if isinstance(_below(pipeline, ("schema",)), dict):
-            yield Problem("not_built", merged.place(("pipelines", name, "schema")), "a schema registry is not built in this version", "name a file")
 
 
 def _conflicting(merged: Merged) -> Iterator[Problem]:

@@ -303,18 +303,18 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "less than required": (pipeline("require_completeness: proven"), "pipeline", 8, "pipelines.items.require_completeness", ("assumed", "proven")),
     # what is not built
     "conditional": (source("conditional: true"), "not_built", 5, "pipelines.items.source.conditional", ("not built in this version",)),
-    "a registry": (
-        RIGHT.replace("item.avsc", "{registry: 'https://r', subject: s}"),
-        "not_built",
+    "a registry without subject": (
+        RIGHT.replace("item.avsc", "{registry: 'https://r'}"),
+        "missing_key",
         6,
-        "pipelines.items.schema",
-        ("registry", "not built in this version"),
+        "pipelines.items.schema.subject",
+        ("is missing", "subject in the registry"),
     ),
 }
 
 
-# a mapping is no path either; not built either; not there either
-TWICE_WRONG = {"a registry", "conditional ascending", "a key without certificate"}
+# not built either; not there either
+TWICE_WRONG = {"conditional ascending", "a key without certificate"}
 
 
 def test_all_that_does_not_compile_is_said_at_once(check: Check) -> None:

@@ -14,8 +14,10 @@ from worker import __version__
 from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
+from worker.build.schemas import Registries, subjects_of
 from worker.build.secrets import check_secrets
 from worker.build.status import Status
+from worker.config.decode import SubjectConfig
 from worker.core.errors import ConfigError, Exit
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.pipeline import Pipeline, worst
@@ -94,23 +96,36 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
     """What `check` prints of each pipeline. Raises ConfigError, or ConfigErrors for several; their places are below the pipeline."""
     found = []
     for name, config in settings.pipelines.items():
+        if subjects := subjects_of(config):
+            found.append(_described(name, config) | {"not_checked": f"{', '.join(_shown(each) for each in subjects)}: needs the registry, so --connect"})
+            continue
         parts = Parts.of(name, config)
         for values in parts.partitions.values():
             check_secrets(config.source, values)
         found.append(
-            {
-                "pipeline": name,
-                "enabled": config.enabled,
-                "source": config.source.url,
-                "pagination": config.source.pagination.type,
+            _described(name, config)
+            | {
                 "partitions": len(parts.partitions),
                 "schema_fingerprint": parts.plan.fingerprint,
                 "delivery": parts.delivery,
                 "completeness": parts.completeness,
-                "output": str(config.sink.path),
             }
         )
     return found
+
+
+def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
+    return {
+        "pipeline": name,
+        "enabled": config.enabled,
+        "source": config.source.url,
+        "pagination": config.source.pagination.type,
+        "output": str(config.sink.path),
+    }
+
+
+def _shown(ref: SubjectConfig) -> str:
+    return f"version {ref.version} of subject {ref.subject} at {ref.registry}"
 
 
 # -- running ------------------------------------------------------------------------------------------------------
@@ -142,23 +157,25 @@ async def run_async(
     clock = SystemClock()
     metrics = Metrics()
     chosen = _chosen(settings, only)
-    parts = {name: Parts.of(name, config) for name, config in chosen.items()}
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format))
         emit = Telemetry(logger, metrics, clock)
         stack.callback(emit.close)
+        origins = Origins(clock, emit)
+        registries = Registries(stack, settings, origins, clock, emit)
+        parts = {name: Parts.of(name, config, await registries.fetch(config)) for name, config in chosen.items()}
         stack.enter_context(lock_state(settings.state.path.absolute()))
         if replay:
             pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
         elif backfill is not None:
-            origins, once = Origins(clock, emit), True
+            once = True
             pipelines = [
-                await backfill_pipeline(stack, settings, each, origins, backfill.since, backfill.until, clock=clock, emit=emit) for each in parts.values()
+                await backfill_pipeline(stack, settings, each, origins, registries, backfill.since, backfill.until, clock=clock, emit=emit)
+                for each in parts.values()
             ]
         else:
-            origins = Origins(clock, emit)
-            pipelines = [await http_pipeline(stack, settings, each, origins, once=once, clock=clock, emit=emit) for each in parts.values()]
+            pipelines = [await http_pipeline(stack, settings, each, origins, registries, once=once, clock=clock, emit=emit) for each in parts.values()]
         supervisor = Supervisor(pipelines, clock, emit, once=once)
         status = Status(supervisor, emit)
         metrics.watch(status.readings)

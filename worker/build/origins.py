@@ -7,13 +7,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker.config.decode import RegistryConfig
 from worker.core.breaker import Breaker, BreakerSpec
 from worker.core.events import Emit
 from worker.core.gate import Gate
 from worker.core.ports import Clock
 from worker.core.retry_budget import RetryBudget
 from worker.runtime.guard import Guard, RetrySpec
-from worker.sources.http_config import HttpConfig
+from worker.sources.http_config import HttpConfig, RetryConfig
 
 
 def origin_of(url: str) -> str:
@@ -49,6 +50,19 @@ class Origins:
         )
         guard.budget = self._budgets.setdefault(origin, guard.budget)
         return guard
+
+    def registry_guard(self, server: RegistryConfig, retry: RetryConfig) -> Guard:
+        """The guard of a schema registry: a breaker of its own, also where the source has the same origin."""
+        origin = origin_of(server.url)
+        credential = "" if server.auth is None else server.auth.model_dump_json()
+        return Guard(
+            RetrySpec(retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after),
+            self._breakers.setdefault(f"registry {origin}", Breaker(BreakerSpec())),
+            self._gates.setdefault((f"registry {origin}", credential), Gate()),
+            self._clock,
+            self._emit,
+            target=origin,
+        )
 
     def slots(self, source: HttpConfig) -> AbstractAsyncContextManager[Any]:
         """What a request holds while it is made: one of the `concurrency` of a shared origin, or nothing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from worker.build.avro import WriterSchemas, avro_pages
-from worker.build.schemas import schema_file
+from worker.build.schemas import Fetched, schema_of
 from worker.build.secrets import reading
 from worker.core import delivery
 from worker.core.collect import Collector
@@ -48,14 +48,15 @@ class Parts:
     completeness: str
 
     @classmethod
-    def of(cls, name: str, config: PipelineSettings) -> Parts:
-        """Compiles a pipeline. Raises ConfigError."""
+    def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
+        """Compiles a pipeline. `fetched`: the schemas of it that are in registries. Raises ConfigError."""
+        fetched = fetched or {}
         source = config.source
         style = component(PAGINATION, "pagination type", source.pagination.type).build(source.pagination)
         spec = _json_spec(source, style)
-        plan = _plan(config, spec.record)
+        plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
         spec = replace(spec, record=replace(spec.record, json_names=frozenset(each.json_name for each in plan.schema.root.fields)))
-        output = plan.schema if config.output_schema is None else schema_file(config.output_schema)
+        output = plan.schema if config.output_schema is None else schema_of(config.output_schema, fetched)
         sink = config.sink
         route: tuple[Part, ...] = ()
         found = Collector()
@@ -123,11 +124,9 @@ def _pages(config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers
     return JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
 
 
-def _plan(config: PipelineSettings, spec: RecordSpec) -> CompiledPlan:
+def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> CompiledPlan:
     rules = config.validation
-    return compile_plan(
-        schema_file(config.schema_), unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names()
-    )
+    return compile_plan(schema, unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names())
 
 
 def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:

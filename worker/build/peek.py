@@ -12,6 +12,7 @@ from typing import Any
 from worker.build.origins import Origins
 from worker.build.parts import Parts, steps_of
 from worker.build.pipelines import http_source, plan_spec
+from worker.build.schemas import Registries
 from worker.core.errors import ConfigError, Deferred
 from worker.core.model import Claim, Cursor, FieldError
 from worker.core.planner import Accepted, Fetch, PartitionPlanner
@@ -58,17 +59,19 @@ async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 
     if pipeline not in settings.pipelines:
         raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
     config = settings.pipelines[pipeline]
-    parts = Parts.of(pipeline, config)
-    shape = compile_steps(
-        parts.plan, steps_of(config), parts.output, JsonRows(parts.output, config.validation.bytes), fill=config.validation.missing_fields == "fill"
-    )
     clock = SystemClock()
-    partition = next(iter(parts.partitions))
-    found = Peek(pipeline, partition)
-    planner = PartitionPlanner(plan_spec(parts, once=True), Claim(partition, 0, 0, Cursor()))
     with tempfile.TemporaryDirectory() as spool:
         async with AsyncExitStack() as stack:
-            source = await http_source(stack, parts, Origins(clock, lambda event: None), spool=Path(spool), clock=clock, emit=lambda event: None)
+            origins = Origins(clock, lambda event: None)
+            registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
+            parts = Parts.of(pipeline, config, await registries.fetch(config))
+            shape = compile_steps(
+                parts.plan, steps_of(config), parts.output, JsonRows(parts.output, config.validation.bytes), fill=config.validation.missing_fields == "fill"
+            )
+            partition = next(iter(parts.partitions))
+            found = Peek(pipeline, partition)
+            planner = PartitionPlanner(plan_spec(parts, once=True), Claim(partition, 0, 0, Cursor()))
+            source = await http_source(stack, parts, origins, registries, spool=Path(spool), clock=clock, emit=lambda event: None)
             while found.pages < pages and len(found.lines) < records and isinstance(todo := planner.next(clock.monotonic()), Fetch):
                 if todo.speculative:
                     planner.drop(todo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Final
 from worker import __version__
 from worker.build.origins import Origins, origin_of
 from worker.build.parts import Parts
+from worker.build.schemas import Registries
 from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
@@ -38,7 +39,7 @@ from worker.state.sqlite import SqliteCommitLog
 STATE_FILE: Final = "state.db"
 
 
-async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:
+async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, registries: Registries, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:
     """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
     source = parts.config.source
     for values in parts.partitions.values():
@@ -63,6 +64,7 @@ async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, *, 
         client=client,
         auth=await open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
+        learn=await _learner(parts, registries),
         guard=origins.guard(source),
         slots=origins.slots(source),
         clock=clock,
@@ -70,15 +72,38 @@ async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, *, 
     )
 
 
-async def http_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, origins: Origins, *, once: bool, clock: Clock, emit: Emit) -> Pipeline:
+async def _learner(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
+    """What gets the writer's schema of an id for the decoder."""
+    server = parts.config.decode.registry
+    client = None if server is None else await registries.client(server, parts.config.source)
+
+    async def learn(schema_id: int) -> None:
+        assert client is not None, "only Confluent's framing asks"
+        parts.writers.add(schema_id, await client.by_id(schema_id))
+
+    return learn
+
+
+async def http_pipeline(
+    stack: AsyncExitStack, settings: Settings, parts: Parts, origins: Origins, registries: Registries, *, once: bool, clock: Clock, emit: Emit
+) -> Pipeline:
     """A pipeline that polls its source."""
-    attempt = await http_source(stack, parts, origins, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
+    attempt = await http_source(stack, parts, origins, registries, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
     spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once), once=once)
     return Pipeline(spec, opened_log(stack, settings), clock, emit)
 
 
 async def backfill_pipeline(
-    stack: AsyncExitStack, settings: Settings, parts: Parts, origins: Origins, since: str, until: str | None, *, clock: Clock, emit: Emit
+    stack: AsyncExitStack,
+    settings: Settings,
+    parts: Parts,
+    origins: Origins,
+    registries: Registries,
+    since: str,
+    until: str | None,
+    *,
+    clock: Clock,
+    emit: Emit,
 ) -> Pipeline:
     """A pipeline that reads a range of marks again, with cursors of its own: the live ones do not move. The same range again goes on where it ended.
 
@@ -94,7 +119,7 @@ async def backfill_pipeline(
     plan = plan_spec(parts, once=True)
     assert plan.incremental is not None
     plan = replace(plan, every_s=None, incremental=replace(plan.incremental, initial=form.text(begin), until=end))
-    attempt = await http_source(stack, parts, origins, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
+    attempt = await http_source(stack, parts, origins, registries, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
     return Pipeline(_spec(settings, parts, attempt, tuple(parts.partitions), plan, once=True), opened_log(stack, settings), clock, emit)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from worker import __version__
+from worker.config.decode import RegistryConfig
 from worker.config.types import Secret, secret_value
 from worker.core.errors import ConfigError
 from worker.core.ports import Clock
@@ -98,6 +99,18 @@ def check_secrets(source: HttpConfig, values: Values) -> None:
             secret_value(getattr(source.auth, name), values)
 
 
+def registry_auth(server: RegistryConfig) -> Auth | None:
+    """The credentials for a registry."""
+    return _static_auth(server.auth, {})
+
+
+def check_registry(server: RegistryConfig) -> None:
+    """Raises ConfigError for a secret that is missing."""
+    for name in ("username", "password", "token"):
+        if server.auth is not None and hasattr(server.auth, name):
+            secret_value(getattr(server.auth, name), {})
+
+
 def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
     """The TLS settings; True: those of the system. Raises ConfigError."""
     if config.ca_file is None and config.cert_file is None:
@@ -107,5 +120,5 @@ def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
         if config.cert_file is not None:
             context.load_cert_chain(config.cert_file, config.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"source.tls: {error}", remedy="check the certificate files") from error
+        raise ConfigError(f"tls: {error}", remedy="check the certificate files") from error
     return context

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from worker.config.types import Model, Whole, Wrong
+from worker.config.types import Model, Wrong
 from worker.sources.http_config import BasicAuth, BearerAuth, TlsConfig, Url
 
 RegistryAuth = Annotated[BasicAuth | BearerAuth, Field(discriminator="type")]
@@ -21,14 +21,21 @@ class RegistryConfig(Model):
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
 
 
+def _version(value: Any) -> Any:
+    if value != "latest" and (type(value) is not int or value < 1):
+        raise ValueError("a version is a whole number from 1 on, or latest")
+    return value
+
+
+Version = Annotated[int | str, BeforeValidator(_version), WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "latest"}]})]
+
+
 class SubjectConfig(Model):
     """A schema in a registry instead of a file."""
 
     registry: Url = Field(description="base URL of the registry")
     subject: str = Field(min_length=1, description="subject in the registry")
-    version: Annotated[Whole, Field(ge=1)] | Literal["latest"] = Field(
-        "latest", description="version of the subject, or latest: the newest at the start of a run"
-    )
+    version: Version = Field("latest", description="version of the subject, or latest: the newest at the start of a run")
     auth: RegistryAuth | None = Field(None, description="credentials: basic or bearer")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
 
@@ -39,10 +46,10 @@ class SubjectConfig(Model):
 
 
 def _kind_of_schema(value: Any) -> str:
-    return "registry" if isinstance(value, dict | SubjectConfig) else "file"
+    return "in a registry" if isinstance(value, dict | SubjectConfig) else "a file"  # no keys: pydantic puts them into the place of an error
 
 
-SchemaRef = Annotated[Annotated[Path, Tag("file")] | Annotated[SubjectConfig, Tag("registry")], Discriminator(_kind_of_schema)]
+SchemaRef = Annotated[Annotated[Path, Tag("a file")] | Annotated[SubjectConfig, Tag("in a registry")], Discriminator(_kind_of_schema)]
 """An Avro schema: a file, or a subject in a registry."""
 
 Files = Annotated[

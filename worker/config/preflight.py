@@ -103,15 +103,28 @@ def _secrets(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterat
 
 
 def _references(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Any]]:
-    source, transforms = pipeline.get("source"), pipeline.get("transforms")
-    auth = source.get("auth") if isinstance(source, dict) else None
-    for key, value in (auth if isinstance(auth, dict) else {}).items():
-        if isinstance(value, dict):
-            yield (*path, "source", "auth", key), value
+    transforms = pipeline.get("transforms")
+    for place, values in _peers(path, pipeline):
+        auth = values.get("auth")
+        for key, value in (auth if isinstance(auth, dict) else {}).items():
+            if isinstance(value, dict):
+                yield (*place, "auth", key), value
     for number, step in enumerate(transforms if isinstance(transforms, list) else ()):
         mask = step.get("mask") if isinstance(step, dict) else None
         if isinstance(mask, dict) and isinstance(mask.get("key"), dict):
             yield (*path, "transforms", number, "mask", "key"), mask["key"]
+
+
+def _peers(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Mapping[str, Any]]]:
+    """What a pipeline talks to: each may have `auth` and `tls`."""
+    decode = pipeline.get("decode")
+    found = {
+        ("source",): pipeline.get("source"),
+        ("schema",): pipeline.get("schema"),
+        ("output_schema",): pipeline.get("output_schema"),
+        ("decode", "registry"): decode.get("registry") if isinstance(decode, dict) else None,
+    }
+    yield from (((*path, *keys), values) for keys, values in found.items() if isinstance(values, dict))
 
 
 def _combinations(partitions: Any) -> list[dict[str, str]]:
@@ -133,16 +146,16 @@ def _directories(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> It
 
 
 def _certificates(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
-    source = pipeline.get("source")
-    tls = source.get("tls") if isinstance(source, dict) else None
-    for key, file in (tls if isinstance(tls, dict) else {}).items():
-        if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
-            try:
-                with open(file, "rb"):
-                    pass
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else "no file name"
-                yield Problem("path", merged.place((*path, "source", "tls", key)), f"{file} cannot be read: {why}", remedy="check the path")
+    for place, values in _peers(path, pipeline):
+        tls = values.get("tls")
+        for key, file in (tls if isinstance(tls, dict) else {}).items():
+            if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
+                try:
+                    with open(file, "rb"):
+                        pass
+                except (OSError, ValueError) as error:
+                    why = error.strerror if isinstance(error, OSError) else "no file name"
+                    yield Problem("path", merged.place((*place, "tls", key)), f"{file} cannot be read: {why}", remedy="check the path")
 
 
 def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterator[Problem]:

@@ -199,3 +199,14 @@ class Repeated(Event):
     key: str
     times: int
     window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStale(Event):
+    """A registry did not answer, so the version of a subject that was the latest when it did is used."""
+
+    level: ClassVar[str] = "warning"
+    registry: str
+    subject: str
+    version: int
+    reason: str

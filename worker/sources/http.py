@@ -7,7 +7,7 @@ and hands a decoded page back. Retries, breaker and gate stand round it (runtime
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from typing import Any, Final
@@ -19,7 +19,7 @@ from worker.core.events import Emit, FieldUnknown, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
 from worker.core.planner import Fetch, Reply
-from worker.core.ports import Clock, Pages
+from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.core.redact import credentials_in, redact
 from worker.core.retry_after import parse_retry_after
 from worker.http.auth import Auth
@@ -31,6 +31,7 @@ from worker.sources.http_config import HttpConfig, ResponseToken
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_UNKNOWN: Final = 200
+MAX_WRITERS: Final = 200
 
 # What a status means unless `on_status` says otherwise. 2xx carry a page.
 _BY_STATUS: Final = {
@@ -49,7 +50,10 @@ _BY_STATUS: Final = {
 
 
 class HttpSource:
-    """One pipeline's source. `partitions` maps a partition's name to the values it stands for."""
+    """One pipeline's source.
+
+    `partitions` maps a partition's name to the values it stands for; `learn` gets the decoder the schema of a writer by its id.
+    """
 
     def __init__(
         self,
@@ -60,13 +64,14 @@ class HttpSource:
         client: HttpClient,
         auth: Callable[[Mapping[str, str]], Auth | None],
         pages: Pages,
+        learn: Callable[[int], Awaitable[None]],
         guard: Guard,
         slots: AbstractAsyncContextManager[Any],
         clock: Clock,
         emit: Emit,
     ) -> None:
         self._config, self._pipeline, self._partitions = config, pipeline, partitions
-        self._client, self._pages, self._guard, self._clock, self._emit = client, pages, guard, clock, emit
+        self._client, self._pages, self._learn, self._guard, self._clock, self._emit = client, pages, learn, guard, clock, emit
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._slots = slots
         self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
@@ -153,9 +158,7 @@ class HttpSource:
         action = self._action(response)
         if action == "page":
             try:
-                decoded = await in_slices(
-                    self._pages.decode(response.body, digest=response.digest, url=response.url, received_us=int(self._clock.time() * 1e6))
-                )
+                decoded = await self._decoded(response)
             except RecordsMissing as missing:
                 document = _document(response)
                 action = next((do for holds, do in self._rules if holds(lambda path: reader(path)(document))), "")
@@ -185,6 +188,16 @@ class HttpSource:
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
             "unknown_fields": {name: {"records": seen.count, "types": list(seen.kinds)} for name, seen in self.unknown.items()},
         }
+
+    async def _decoded(self, response: Response) -> Decoded:
+        """The page. Where schemas of its writers are missing they are learned first: an outage of their registry is none of the source."""
+        received_us = int(self._clock.time() * 1e6)
+        for _ in range(MAX_WRITERS):
+            try:
+                return await in_slices(self._pages.decode(response.body, digest=response.digest, url=response.url, received_us=received_us))
+            except SchemaNeeded as needed:
+                await self._learn(needed.schema_id)
+        raise BadBody(f"more than {MAX_WRITERS} schemas of writers in one body")
 
     def _note_unknown(self, facts: Facts) -> None:
         """Adds up what the schema lacks; a field is announced when it is first seen."""

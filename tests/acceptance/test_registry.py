@@ -1,0 +1,175 @@
+"""A schema registry in whole runs: schemas from it, writers that it names, and its outages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import kit
+import pytest
+from avro_kit import PAGES, avro_server, datum, row
+from click.testing import CliRunner
+from registry_stub import Stub, registry
+
+from worker.build import RunResult, run_async
+from worker.cli import cli
+from worker.cli.check import examine
+from worker.core.errors import RegistryUnavailable, SchemaMismatch
+from worker.settings import load_settings
+from worker.testing.replica import Replica, Shape
+
+QUICK = {"base": "1ms", "cap": "2ms", "max_attempts": 2}
+
+
+async def run(config: Path) -> RunResult:
+    return await run_async(load_settings([config]), once=True)
+
+
+def message(number: int, schema: Any, record: Any) -> bytes:
+    return b"\0" + number.to_bytes(4, "big") + datum(schema, record)
+
+
+def confluent(directory: Path, url: str, stub: Stub, **more: Any) -> Path:
+    decode = {"type": "avro", "framing": "confluent", "registry": {"url": stub.url}}
+    return kit.write_config(directory, url, source={**PAGES, "retry": QUICK}, decode=decode, **more)
+
+
+async def test_messages_of_several_writers_are_read_by_their_ids(tmp_path: Path) -> None:
+    wider = {**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "more", "type": "int"}]}
+    async with registry() as stub:
+        old, new = stub.add("items", kit.SCHEMA), stub.add("items", wider)
+        bodies = [b"".join(message(new if n % 2 else old, wider if n % 2 else kit.SCHEMA, row(page * 50 + n, more=1)) for n in range(50)) for page in range(4)]
+        async with avro_server(bodies) as url:
+            result = await run(confluent(tmp_path, url, stub))
+        assert result.exit_code == 0, result
+        assert sorted(stub.asked) == [f"GET /sr/schemas/ids/{old}", f"GET /sr/schemas/ids/{new}"]
+    assert kit.lake_ids(tmp_path) == list(range(200))
+
+
+async def test_an_outage_pauses_what_needs_an_unknown_id_and_loses_nothing(tmp_path: Path) -> None:
+    async with registry() as stub:
+        old = stub.add("items", kit.SCHEMA)
+        bodies = [message(old, kit.SCHEMA, row(number)) for number in range(6)]
+        async with avro_server(bodies) as url:
+            config = confluent(tmp_path, url, stub)
+            (await run(confluent(tmp_path, url, stub)))
+            new = stub.add("items", {**kit.SCHEMA, "doc": "newer"})
+            stub.down = True
+            bodies += [message(old, kit.SCHEMA, row(6)), message(new, kit.SCHEMA, row(7)), message(old, kit.SCHEMA, row(8))]
+            kit.write_config(tmp_path / "second" if (tmp_path / "second").mkdir() is None else tmp_path, url)
+            config = confluent(tmp_path / "second", url, stub)
+            result = await run(config)
+            # nothing is known to this state yet, so nothing was read: the first page waits for its schema
+            assert (result.exit_code, kit.lake_ids(tmp_path / "second") if (tmp_path / "second" / "lake").exists() else []) == (69, [])
+            assert "the schema registry does not answer" in result.pipelines[0].error
+            stub.down = False
+            assert (await run(config)).exit_code == 0
+    assert kit.lake_ids(tmp_path / "second") == list(range(9))
+
+
+async def test_a_cached_id_goes_on_through_an_outage_in_mid_run_and_after_a_restart(tmp_path: Path) -> None:
+    async with registry() as stub:
+        old = stub.add("items", kit.SCHEMA)
+        bodies = [message(old, kit.SCHEMA, row(number)) for number in range(5)]
+
+        class Bodies(list[bytes]):
+            def __getitem__(self, place: Any) -> Any:
+                stub.down = stub.down or place == 1  # after the first page
+                return super().__getitem__(place)
+
+        async with avro_server(Bodies(bodies)) as url:
+            assert (await run(confluent(tmp_path, url, stub))).exit_code == 0
+            assert kit.lake_ids(tmp_path) == list(range(5))
+            # a pipeline of its own over the same state, while the registry is still down: what was seen is on disk
+            source = {**PAGES, "retry": QUICK}
+            decode = {"type": "avro", "framing": "confluent", "registry": {"url": stub.url}}
+            config = kit.write_config(tmp_path, url, source=source, decode=decode, sink={"path": str(tmp_path / "lake" / "again")})
+            text = config.read_text().replace("items:\n", "again:\n", 1)
+            config.write_text(text)
+            assert (await run(config)).exit_code == 0
+    assert kit.lake_ids(tmp_path) == sorted([*range(5), *range(5)])
+    assert len([each for each in stub.asked if "ids" in each]) == 1
+
+
+async def test_an_unknown_id_is_no_dead_letter(tmp_path: Path) -> None:
+    async with registry() as stub:
+        known = stub.add("items", kit.SCHEMA)
+        bodies = [message(known, kit.SCHEMA, row(0)), message(77, kit.SCHEMA, row(1))]
+        async with avro_server(bodies) as url:
+            config = confluent(tmp_path, url, stub, dead_letters={"path": str(tmp_path / "dead")})
+            result = await run(config)
+            assert result.exit_code == 65
+            assert "the registry has no schemas/ids/77" in result.pipelines[0].error
+            assert kit.lake_ids(tmp_path) == [0]
+            assert not list((tmp_path / "dead").glob("*.ndjson"))
+            while stub.add("later", kit.SCHEMA) < 77:
+                pass
+            assert (await run(config)).exit_code == 0
+    assert kit.lake_ids(tmp_path) == [0, 1]
+
+
+def from_subject(directory: Path, url: str, stub: Stub, **ref: Any) -> Path:
+    schema = {"registry": stub.url, "subject": "items-value", **ref}
+    return kit.write_config(directory, url, source={"retry": QUICK, "pagination": {"type": "none"}}, schema=schema)
+
+
+async def test_the_schema_of_a_pipeline_may_be_a_subject(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    token = tmp_path / "token"
+    token.write_text("t0k\n")
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.authorization = "Bearer t0k"
+        stub.add("items-value", kit.SCHEMA)
+        config = from_subject(tmp_path, replica.url, stub, auth={"type": "bearer", "token": {"file": str(token)}})
+        assert (await run(config)).exit_code == 0
+        assert kit.lake_ids(tmp_path) == list(range(30))
+        stub.down = True
+        assert (await run(config)).exit_code == 0  # the latest that was seen
+        assert b"t0k" not in b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+
+
+async def test_without_a_registry_and_without_a_cache_nothing_starts(tmp_path: Path) -> None:
+    async with registry() as stub, Replica([], Shape(style="none")) as replica:
+        stub.down = True
+        with pytest.raises(RegistryUnavailable, match="does not answer"):
+            await run(from_subject(tmp_path, replica.url, stub))
+        stub.down = False
+        with pytest.raises(SchemaMismatch, match="the registry has no subjects/items-value/versions/latest"):
+            await run(from_subject(tmp_path, replica.url, stub))
+        assert replica.requests == []
+
+
+def test_check_needs_no_registry_and_says_what_it_could_not_look_at(tmp_path: Path) -> None:
+    stub = Stub(url="http://127.0.0.1:9/sr")
+    found = CliRunner().invoke(cli, ["check", str(from_subject(tmp_path, "http://127.0.0.1:9/x", stub)), "--json"])
+    assert found.exit_code == 0, found.output
+    [promise] = json.loads(found.output)
+    assert promise["not_checked"] == "version latest of subject items-value at http://127.0.0.1:9/sr: needs the registry, so --connect"
+
+
+async def test_check_with_connect_reads_with_the_schema_of_the_subject(tmp_path: Path) -> None:
+    from worker.build.peek import peek
+
+    async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        seen = await peek(load_settings([from_subject(tmp_path, replica.url, stub)]), "items", records=1)
+    assert json.loads(seen.lines[0])["id"] == 1
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        ({"version": 0}, "version"),
+        ({"version": "newest"}, "version"),
+        ({"subject": ""}, "subject"),
+        ({"auth": {"type": "bearer", "token": {"env": "NO_SUCH"}}}, "NO_SUCH"),
+    ],
+)
+def test_a_wrong_reference_is_refused(tmp_path: Path, ref: dict[str, Any], said: str) -> None:
+    config = from_subject(tmp_path, "http://127.0.0.1:9/x", Stub(url="http://127.0.0.1:9/sr"), **ref)
+    problems, _ = examine([config])
+    [problem] = problems
+    assert "schema" in problem.place.key
+    assert said in f"{problem}"
