@@ -42,6 +42,7 @@ class PipelineSpec:
     """What a pipeline is, wired by build.py.
 
     `sinks` makes (records, dead letters) sinks for a lineage and the next seq; `dead_letter` makes the line of a reject.
+    `gate` is given the schemas of committed files, the newest at the end, and raises IncompatibleSchema when the output schema may not follow them.
     """
 
     name: str
@@ -53,6 +54,8 @@ class PipelineSpec:
     sinks: Callable[[str, int], tuple[Sink, Sink]]
     dead_letter: Callable[..., bytes]
     schema_fingerprint: str
+    output_schema: str
+    gate: Callable[[Sequence[str]], None]
     roll: RollSpec
     channel_bytes: int
     concurrency: int
@@ -117,11 +120,12 @@ class Pipeline:
                 await io(committer.close)
 
     def _open(self, owned: Sequence[str]) -> tuple[Committer, dict[str, Claim], tuple[Sink, Sink]]:
-        """Everything an attempt starts with, in the IO thread: state, recovery, claims."""
+        """Everything an attempt starts with, in the IO thread: state, recovery, the gate of schemas, claims."""
         state = self._log.load(self.name, self.spec.fingerprint)
         sinks = self.spec.sinks(state.lineage, state.seq + 1)
-        committer = Committer(self._log, sinks, state)
+        committer = Committer(self._log, sinks, state, self.spec.output_schema)
         committer.recover()
+        self.spec.gate(state.schemas)
         claims = self._log.claim(self.name, owned)
         return committer, claims, sinks
 

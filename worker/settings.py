@@ -26,6 +26,9 @@ CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": (
 """Format -> codecs; the first is the default."""
 
 
+Compatibility = Literal["none", "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive"]
+
+
 class StateConfig(Model):
     """The commit log."""
 
@@ -120,6 +123,9 @@ class PipelineSettings(Model):
     validation: ValidationConfig = Field(default_factory=ValidationConfig, description="what to do about differences")
     transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
     output_schema: SchemaRef | None = Field(None, description="Avro schema of the files, when transforms change the shape; a file or a subject like schema")
+    schema_compatibility: Compatibility = Field(
+        "backward", description="what a changed schema of the files must be to the ones committed before; none: anything goes"
+    )
     sink: FilesConfig = Field(description="where records go")
     dead_letters: DeadLettersConfig = Field(default_factory=DeadLettersConfig, description="where rejects go")
     channel_bytes: Size = written("8MiB", description="memory between two stages; it fills when the next one is slower")

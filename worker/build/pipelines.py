@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from worker import __version__
+from worker.build.gate import schema_gate
 from worker.build.origins import Origins, origin_of
 from worker.build.parts import Parts
 from worker.build.schemas import Registries
@@ -171,6 +172,8 @@ def _spec(settings: Settings, parts: Parts, attempt: Attempt, partitions: tuple[
         sinks=sinks_of(settings, parts),
         dead_letter=dead_letter_line,
         schema_fingerprint=parts.plan.fingerprint,
+        output_schema=parts.output.source,
+        gate=schema_gate(parts.output, config.schema_compatibility),
         roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,

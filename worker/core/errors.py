@@ -148,6 +148,13 @@ class SchemaMismatch(PermanentError):
     code = "schema_mismatch"
 
 
+class IncompatibleSchema(WorkerError):
+    """The schema of the files changed in a way that their readers do not survive."""
+
+    exit = Exit.DATA
+    code = "incompatible_schema"
+
+
 class RegistryUnavailable(PermanentError):
     """The schema registry does not answer: partitions that need an unknown schema pause; nothing of them is lost."""
 

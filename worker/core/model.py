@@ -276,6 +276,7 @@ class Commit:
     files: tuple[StagedFile, ...]
     ends: tuple[PartitionEnd, ...]
     ledger: Ledger
+    schema: str = ""  # what the files of records hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PipelineState:
-    """A pipeline as the commit log knows it: `seq` of its last commit (0 = none), older lineages whose files may stay."""
+    """A pipeline as the commit log knows it: `seq` of its last commit (0 = none), older lineages whose files may stay.
+
+    `schemas` are those of its committed files, the one that was used last at the end.
+    """
 
     pipeline: str
     lineage: str
@@ -300,3 +304,4 @@ class PipelineState:
     fingerprint: Mapping[str, str]
     unpublished: tuple[Commit, ...] = ()
     accepted_lineages: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()

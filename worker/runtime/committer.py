@@ -26,10 +26,10 @@ from worker.runtime import fs
 
 
 class Committer:
-    """Commits of one pipeline in one attempt. The first sink's area also holds the commit records."""
+    """Commits of one pipeline in one attempt. The first sink's area also holds the commit records; `schema` is that of the records."""
 
-    def __init__(self, log: CommitLog, sinks: Sequence[Sink], state: PipelineState) -> None:
-        self._log, self._sinks, self._state = log, sinks, state
+    def __init__(self, log: CommitLog, sinks: Sequence[Sink], state: PipelineState, schema: str = "") -> None:
+        self._log, self._sinks, self._state, self._schema = log, sinks, state, schema
         self._records = sinks[0].root / sinks[0].area / "commits"
         self.next_seq = state.seq + 1
 
@@ -62,7 +62,7 @@ class Committer:
         state = self._state
         files = tuple(file for sink in self._sinks for file in sink.seal())
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        commit = Commit(state.pipeline, state.lineage, self.next_seq, secrets.token_hex(16), at, files, tuple(ends), ledger)
+        commit = Commit(state.pipeline, state.lineage, self.next_seq, secrets.token_hex(16), at, files, tuple(ends), ledger, self._schema)
         self._stage_record(commit)
         self._log.commit(commit)
         self.next_seq += 1

@@ -22,7 +22,7 @@ from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError,
 from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
 from worker.runtime import fs
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "lustre"})
 
 _TABLES: Final = """
@@ -48,6 +48,13 @@ CREATE TABLE tokens (
     pipeline TEXT NOT NULL, partition TEXT NOT NULL, token BLOB NOT NULL,
     PRIMARY KEY (pipeline, partition, token)) STRICT, WITHOUT ROWID;
 """
+_SCHEMAS: Final = """
+CREATE TABLE schemas (
+    pipeline TEXT NOT NULL, fingerprint TEXT NOT NULL, last_seq INTEGER NOT NULL, schema TEXT NOT NULL,
+    PRIMARY KEY (pipeline, fingerprint)) STRICT, WITHOUT ROWID;
+"""
+"""Since format 2: the schema of committed files of records, as it was when the last of them was committed."""
+
 _FILE_COLUMNS: Final = "kind, root, staging, final, size_bytes, sha256, rows, fingerprint"
 
 
@@ -83,8 +90,9 @@ class SqliteCommitLog:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > FORMAT:
             raise StateError(f"{self.path} has state format {version}, this program knows {FORMAT}", remedy="run the version that wrote it, or newer")
-        if version == 0 and not self._read_only:
-            db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+        if version < FORMAT and not self._read_only:
+            missing = f"{_TABLES if version == 0 else ''} {_SCHEMAS}"
+            db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def close(self) -> None:
         self._db.close()
@@ -121,7 +129,8 @@ class SqliteCommitLog:
                 self._commit(db, pipeline, number)
                 for (number,) in db.execute("SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq", (pipeline,)).fetchall()
             )
-        return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline))
+            schemas = tuple(text for (text,) in db.execute("SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", (pipeline,)))
+        return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline), schemas)
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
         """See CommitLog."""
@@ -184,6 +193,8 @@ class SqliteCommitLog:
                 for number, f in enumerate(commit.files, 1)
             ),
         )
+        for written in sorted({file.fingerprint for file in commit.files if file.kind == "records"}):
+            db.execute("INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)", (commit.pipeline, written, commit.seq, commit.schema))
         db.execute("UPDATE pipelines SET seq = ?, digest = ? WHERE name = ?", (commit.seq, digest, commit.pipeline))
 
     def _committed(self, commit_id: str) -> bool:
@@ -253,7 +264,7 @@ class SqliteCommitLog:
             row = db.execute("SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)).fetchone()
             known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
             accepted = msgspec.json.encode(sorted({*known, *found_lineages})).decode()
-            for table in ("partitions", "commits", "files"):
+            for table in ("partitions", "commits", "files", "schemas"):
                 db.execute(f"DELETE FROM {table} WHERE {where}", at)
             db.execute("DELETE FROM pipelines WHERE name = ?", at)
             db.execute("INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)", (pipeline, secrets.token_hex(8), accepted))

@@ -1,0 +1,34 @@
+"""The gate at the start of a pipeline: may files of this schema follow the files that were committed?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from worker.core.errors import IncompatibleSchema
+from worker.schema import Schema, parse_schema
+from worker.schema.compat import Incompatibility, check
+
+_MEANING = {"backward": "the new schema cannot read the committed files", "forward": "readers with the old schema cannot read the new files"}
+
+
+def schema_gate(output: Schema, level: str) -> Callable[[Sequence[str]], None]:
+    """A function of the schemas of committed files, the newest at the end; it raises IncompatibleSchema with every reason."""
+
+    def gate(committed: Sequence[str]) -> None:
+        if not committed or level == "none" or set(committed) == {output.source}:
+            return
+        found = check(output, [parse_schema(text, strict=False) for text in committed], level.upper())
+        if found:
+            raise IncompatibleSchema(
+                f"the schema of the files is not {level.replace('_', ' ')} compatible: {'; '.join(_reason(each, len(committed)) for each in found)}",
+                where="output_schema",
+                remedy="change it so that it is, write to another sink.path after `worker state reset`, or set schema_compatibility: none for one run",
+            )
+
+    return gate
+
+
+def _reason(each: Incompatibility, count: int) -> str:
+    older = count - 1 - each.version
+    behind = f" of {older} versions before" if older else ""
+    return f"{_MEANING[each.direction]}{behind}: {each.problem}"
