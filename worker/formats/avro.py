@@ -109,15 +109,16 @@ class AvroPages:
         """See Pages. Raises BadBody for what is no Avro, SchemaMismatch where the writer's schema cannot be read as the pipeline's."""
         batch, unknown = Batch(), dict[str, Unknown]()
         try:
-            yield from (self._container if self._spec.framing == "container" else self._messages)(batch, unknown, body)
+            size = yield from (self._container if self._spec.framing == "container" else self._messages)(batch, unknown, body)
         except CorruptData as error:
             raise BadBody(f"the body is no intact Avro {self._spec.framing}: {error}") from error
         decoded = batch.decoded({}, unknown)
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
+        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, size, url, received_us
         return decoded
 
-    def _container(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[None]:
+    def _container(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[int]:
+        """Adds the records of a container; returns its size without compression: channels weigh pages by it."""
         container = ContainerReader(_file(body), limits=self._limits)
         reader = self._reader(container.schema_json, container.schema)
         left, inflated, total = [0, 0, self._limits.empty], 0, 0
@@ -131,6 +132,7 @@ class AvroPages:
             yield
             yield from self._block(batch, reader, data, rows, left)
         _note_dropped(unknown, reader, total)
+        return max(inflated, len(body))
 
     def _block(self, batch: Batch, reader: PlanReader, data: bytes, rows: int, left: list[int]) -> Steps[None]:
         """The datums of a block: exactly `rows`, which fill it."""
@@ -150,7 +152,7 @@ class AvroPages:
         if at != len(data):
             raise CorruptDatum("$", at, f"{len(data) - at} bytes behind the last of {rows} records")
 
-    def _messages(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[None]:
+    def _messages(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[int]:
         """Messages one behind the other; an empty body is an empty page."""
         data = bytes(body)
         at, left = 0, [0, 0, self._limits.empty]
@@ -172,6 +174,7 @@ class AvroPages:
             _note_dropped(unknown, reader, 1)
             at = part.end
         self._flush(batch, run)
+        return len(data)
 
     def _begin(self, data: bytes, at: int) -> tuple[int, PlanReader]:
         """Where the datum of the message at `at` begins, and what reads it."""
