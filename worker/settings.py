@@ -141,6 +141,8 @@ class PipelineSettings(Model):
             wrong.add(("source", "records"), "records has no meaning with decode.type ndjson: each line is one")
         if self.decode.type == "avro":
             self._check_avro(wrong)
+        if self.decode.encoding == "avro" and self.validation.bytes != "latin1":
+            wrong.add(("validation", "bytes"), f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there", "encoding")
         wrong.check()
         return self
 

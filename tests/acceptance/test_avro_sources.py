@@ -125,10 +125,25 @@ async def test_a_schema_that_cannot_be_read_parks_the_partition_with_every_reaso
     assert kit.lake_ids(tmp_path) == [1]
 
 
+@pytest.mark.parametrize("kind", ["json", "ndjson"])
+async def test_the_json_encoding_of_avro_with_a_reject(tmp_path: Path, kind: str) -> None:
+    nullable = {**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "note", "type": ["null", "string"]}]}
+    records = [row(n, note={"string": "x"} if n % 2 else None) for n in range(6)] + [row(6, note="untagged")]
+    body = json.dumps(records).encode() if kind == "json" else b"\n".join(json.dumps(each).encode() for each in records)
+    async with avro_server([body]) as url:
+        config = kit.write_config(tmp_path, url, source=PAGES, decode={"type": kind, "encoding": "avro"})
+        (tmp_path / "item.avsc").write_text(json.dumps(nullable))
+        assert (await run(config)).exit_code == 0
+    assert [each["note"] for each in lake(tmp_path)] == [None, "x", None, "x", None, "x"]
+    assert kit.dead_ids(tmp_path) == [6]
+
+
 @pytest.mark.parametrize(
     ("decode", "more", "said"),
     [
         ({"type": "json", "framing": "raw"}, {}, "framing has a meaning with decode.type avro only"),
+        ({"type": "avro", "encoding": "avro"}, {}, "encoding has a meaning with decode.type json and ndjson only"),
+        ({"type": "json", "encoding": "avro"}, {"validation": {"bytes": "base64"}}, "they are latin1 there"),
         ({"type": "avro", "framing": "raw"}, {}, "raw datums need writer_schema"),
         ({"type": "avro", "writer_schema": "item.avsc"}, {}, "is not configured: the data names it"),
         ({"type": "avro", "framing": "confluent"}, {}, "set decode.registry"),

@@ -22,7 +22,7 @@ SCHEMA = {
 
 
 def test_there_are_blocks() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 @pytest.mark.parametrize("text", BLOCKS)

@@ -126,7 +126,14 @@ def _pages(config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers
 
 def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> CompiledPlan:
     rules = config.validation
-    return compile_plan(schema, unknown_fields=rules.unknown_fields, missing_fields=rules.missing_fields, bytes_as=rules.bytes, extra=spec.extra_names())
+    return compile_plan(
+        schema,
+        unknown_fields=rules.unknown_fields,
+        missing_fields=rules.missing_fields,
+        bytes_as=rules.bytes,
+        tagged=config.decode.encoding == "avro",
+        extra=spec.extra_names(),
+    )
 
 
 def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:

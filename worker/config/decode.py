@@ -63,6 +63,9 @@ class DecodeConfig(Model):
     """How pages are read."""
 
     type: Literal["json", "ndjson", "avro"] = Field("json", description="format of a page")
+    encoding: Literal["plain", "avro"] = Field(
+        "plain", description="of JSON and NDJSON: plain, or avro: the JSON encoding of the Avro specification, where values of unions say their branch"
+    )
     framing: Literal["container", "single_object", "confluent", "raw"] = Field(
         "container", description="of Avro: an object container, or messages one behind the other: single objects, Confluent's wire format, or datums alone"
     )
@@ -79,6 +82,8 @@ class DecodeConfig(Model):
             for key in sorted({"framing", "writer_schema", "registry"} & given):
                 wrong.add((key,), f"{key} has a meaning with decode.type avro only", "type")
         else:
+            if "encoding" in given:
+                wrong.add(("encoding",), "encoding has a meaning with decode.type json and ndjson only", "type")
             if self.framing == "raw" and len(self.writer_schema) != 1:
                 wrong.add(("framing",), f"raw datums need writer_schema, one file; {len(self.writer_schema)} are given", "writer_schema")
             if self.framing in ("container", "confluent") and self.writer_schema:

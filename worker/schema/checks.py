@@ -11,6 +11,7 @@ import binascii
 import re
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
@@ -18,11 +19,11 @@ from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES, default_datum
-from worker.schema.logical import MAX_PRECISION, fits, read_duration
+from worker.schema.logical import MAX_PRECISION, fits, from_raw, read_duration
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
 from worker.schema.sizes import recursive_names
 from worker.schema.typed import Types
-from worker.schema.unions import UnionCheck
+from worker.schema.unions import UnionCheck, tagged_union
 from worker.schema.values import Branch, Check, QuickCheck, found
 
 MAX_DEPTH: Final = 64
@@ -148,6 +149,8 @@ class Checks:
     def _union(self, kind: Type) -> Check:
         branches = [self._schema.resolve(branch) for branch in kind.branches]
         checks = [self.check(branch) for branch in kind.branches]
+        if self._policy.tagged:
+            return tagged_union(branches, checks, wide=is_wide(kind))
         return UnionCheck(branches, checks, self._schema, self._policy, self._types) if is_wide(kind) else self._narrow(branches, checks)
 
     def _narrow(self, branches: list[Type], checks: list[Check]) -> Check:
@@ -213,6 +216,8 @@ def _binary(kind: Type, bytes_as: str) -> Check:
 
 
 def _logical(kind: Type, policy: Policy) -> Check:
+    if policy.tagged and kind.kind in ("bytes", "fixed"):
+        return _encoded(kind)
     if kind.logical in ("decimal", "big-decimal"):
         return _decimal(kind)
     if kind.logical == "uuid":
@@ -221,6 +226,23 @@ def _logical(kind: Type, policy: Policy) -> Check:
         return _duration
     read, allowed = _TIMES[kind.logical or ""]
     return TimeCheck(_integer(kind.kind), read, allowed)
+
+
+def _encoded(kind: Type) -> Check:
+    """A logical type as the JSON encoding of Avro has it: the bytes that stand for it."""
+    binary, read = _binary(replace(kind, logical=None), "latin1"), from_raw
+
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        before = len(errors)
+        raw = binary(value, path, errors)
+        if len(errors) > before:
+            return None
+        try:
+            return read(kind, raw)
+        except ValueError:
+            return _bad(value, path, errors, f"the bytes of a {kind.logical} as text of code points below 256")
+
+    return check
 
 
 class TimeCheck(QuickCheck):

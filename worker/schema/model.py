@@ -79,3 +79,4 @@ class Policy(NamedTuple):
     unknown_fields: str = "drop"  # drop | reject
     missing_fields: str = "fill"  # fill | reject
     bytes_as: str = "latin1"  # latin1 | base64
+    tagged: bool = False  # the JSON encoding of Avro: values of unions say their branch, bytes are latin-1 whatever they mean

@@ -157,12 +157,13 @@ def compile_plan(
     unknown_fields: str = "drop",
     missing_fields: str = "fill",
     bytes_as: str = "latin1",
+    tagged: bool = False,
     extra: Collection[str] = (),
 ) -> CompiledPlan:
-    """Compiles a schema whose root is a record. `extra`: JSON names outside the schema to keep for facts. Raises SchemaError."""
+    """Compiles a schema whose root is a record. `extra`: JSON names outside the schema to keep for facts; `tagged`: see Policy. Raises SchemaError."""
     if schema.root.kind != "record":
         raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
     try:
-        return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as), extra)
+        return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as, tagged), extra)
     except RecursionError as error:
         raise SchemaError("$", "types refer to each other too deeply") from error

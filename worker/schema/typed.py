@@ -49,6 +49,8 @@ class Types:
                 return None
             return list[inner] if kind.kind == "array" else dict[str, inner]  # type: ignore[valid-type]
         if kind.kind == "union":
+            if self._policy.tagged:
+                return None
             rest = [branch for branch in kind.branches if branch.kind != "null"]
             inner = self.of(rest[0]) if len(rest) == 1 else None
             return None if inner is None else (inner | None if len(rest) < len(kind.branches) else inner)

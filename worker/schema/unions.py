@@ -98,6 +98,25 @@ class UnionCheck(QuickCheck):
         return choice
 
 
+def tagged_union(branches: Sequence[Type], checks: Sequence[Check], *, wide: bool) -> Check:
+    """The check of a union in the JSON encoding of Avro: null, or an object whose one key is the name of the branch."""
+    numbers = {branch.name or branch.kind: number for number, branch in enumerate(branches)}
+    allowed = " or ".join("null" if name == "null" else f'{{"{name}": ...}}' for name in numbers) or "nothing"
+    null = numbers.pop("null", None)
+
+    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+        if value is None and null is not None:
+            return Branch(null, None) if wide else None
+        name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
+        if name not in numbers:
+            errors.append(FieldError(path, f"an object with {len(value)} keys" if isinstance(value, dict) else found(value), allowed))
+            return None
+        datum = checks[numbers[name]](value[name], f"{path}.{name}", errors)
+        return Branch(numbers[name], datum) if wide else datum
+
+    return check
+
+
 def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
     """Branch numbers by JSON type, in the order in which they are tried."""
     if value is None:
