@@ -21,6 +21,7 @@ class Stub:
         subjects: subject -> its versions, each (id, schema text, references, type).
         asked: method and path of every request.
         down: answers 503.   authorization: what is demanded.   answer: body for every request, instead of what is right.
+        refuses: why a new version is not compatible.
     """
 
     url: str = ""
@@ -29,7 +30,7 @@ class Stub:
     down: bool = False
     authorization: str = ""
     answer: bytes | None = None
-    compatible: bool = True
+    refuses: list[str] = field(default_factory=list)
 
     def add(self, subject: str, schema: Any, *, references: list[dict[str, Any]] | None = None, kind: str = "AVRO") -> int:
         """Registers a version; its id."""
@@ -45,8 +46,21 @@ class Stub:
             return web.json_response({"error_code": 401}, status=401)
         if self.answer is not None:
             return web.Response(body=self.answer)
+        if request.method == "POST":
+            return self.post(request.rel_url.raw_path, json.loads(await request.read()))
         found = self.find([unquote(part) for part in request.rel_url.raw_path.removeprefix("/sr/").split("/")])
         return web.json_response({"error_code": 40403}, status=404) if found is None else web.json_response(found)
+
+    def post(self, path: str, body: dict[str, Any]) -> web.Response:
+        match [unquote(part) for part in path.removeprefix("/sr/").split("/")]:
+            case ["compatibility", "subjects", subject, "versions", "latest"]:
+                if subject not in self.subjects:
+                    return web.json_response({"error_code": 40401}, status=404)
+                return web.json_response({"is_compatible": not self.refuses, "messages": self.refuses})
+            case ["subjects", subject, "versions"]:
+                known = [each for each in self.subjects.get(subject, []) if each[1] == body["schema"]]
+                return web.json_response({"id": known[0][0] if known else self.add(subject, body["schema"])})
+        return web.json_response({}, status=404)
 
     def find(self, parts: list[str]) -> dict[str, Any] | None:
         match parts:

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.config.decode import DecodeConfig, SchemaRef
+from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
 from worker.config.problems import ConfigProblems, Path_, Problem, in_order
@@ -86,6 +86,7 @@ class FilesConfig(Model):
     ] = Field("zstandard", description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip")
     partition_by: str | None = Field(None, min_length=1, description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}")
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
+    register_: RegisterConfig | None = Field(None, alias="register", description="subject of a schema registry that gets the schema of the files at the start")
     max_open_files: Whole = Field(64, ge=1, description="open files at once")
     max_files_per_commit: Whole = Field(10_000, ge=1, description="files of one commit; as many are committed at the next position")
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import kit
 import pytest
 from avro_kit import PAGES, avro_server, datum, row
@@ -15,7 +16,7 @@ from registry_stub import Stub, registry
 from worker.build import RunResult, run_async
 from worker.cli import cli
 from worker.cli.check import examine
-from worker.core.errors import RegistryUnavailable, SchemaMismatch
+from worker.core.errors import IncompatibleSchema, RegistryUnavailable, SchemaMismatch
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
@@ -138,6 +139,30 @@ async def test_without_a_registry_and_without_a_cache_nothing_starts(tmp_path: P
         with pytest.raises(SchemaMismatch, match="the registry has no subjects/items-value/versions/latest"):
             await run(from_subject(tmp_path, replica.url, stub))
         assert replica.requests == []
+
+
+async def test_the_schema_of_the_files_is_registered_once_after_the_registry_found_it_compatible(tmp_path: Path) -> None:
+    async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        ref = {"registry": stub.url, "subject": "lake items"}
+        config = kit.write_config(tmp_path, replica.url, source={"retry": QUICK, "pagination": {"type": "none"}}, sink={"register": ref})
+        assert (await run(config)).exit_code == 0
+        [(_, text, _, _)] = stub.subjects["lake items"]
+        with kit.published(tmp_path)[0].open("rb") as file:
+            assert json.loads(text) == json.loads(fastavro.reader(file).metadata["avro.schema"])
+        assert stub.asked == ["POST /sr/compatibility/subjects/lake%20items/versions/latest", "POST /sr/subjects/lake%20items/versions"]
+        stub.down = True
+        assert (await run(config)).exit_code == 0  # it is registered: nobody needs to be asked
+        stub.down, stub.refuses = False, ["reader type: INT"]
+        (tmp_path / "item.avsc").write_text(json.dumps({**kit.SCHEMA, "doc": "changed"}))
+        with pytest.raises(IncompatibleSchema, match="for subject lake items: reader type: INT") as refused:
+            await run(config)
+        assert refused.value.exit == 65
+        asked, stub.refuses = len(stub.asked), []
+        (tmp_path / "item.avsc").write_text(json.dumps({**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "must", "type": "int"}]}))
+        with pytest.raises(IncompatibleSchema, match="cannot read the committed files"):
+            await run(config)
+        assert len(stub.asked) == asked  # what may not follow the committed files is not registered
+    assert len(stub.subjects["lake items"]) == 1
 
 
 def test_check_needs_no_registry_and_says_what_it_could_not_look_at(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SCHEMA = {
 
 
 def test_there_are_blocks() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
 @pytest.mark.parametrize("text", BLOCKS)
@@ -39,7 +39,7 @@ def test_a_config_of_the_page_is_one(text: str, tmp_path: Path, monkeypatch: pyt
     problems, promises = examine([tmp_path / "worker.yaml"])
     assert not problems, problems
     assert promises
-    assert ("not_checked" in promises[0]) == ("subject:" in text)
+    assert ("not_checked" in promises[0]) == ("version: latest" in text)
 
 
 def test_every_framing_is_in_the_table() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker import __version__
+from worker.build.gate import register_output
 from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
@@ -166,6 +167,8 @@ async def run_async(
         registries = Registries(stack, settings, origins, clock, emit)
         parts = {name: Parts.of(name, config, await registries.fetch(config)) for name, config in chosen.items()}
         stack.enter_context(lock_state(settings.state.path.absolute()))
+        for each in parts.values():
+            await register_output(settings, each, registries)
         if replay:
             pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
         elif backfill is not None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from worker.build.parts import Parts
+from worker.build.schemas import Registries
 from worker.core.errors import IncompatibleSchema
 from worker.schema import Schema, parse_schema
 from worker.schema.compat import Incompatibility, check
+from worker.settings import Settings
+from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 
 _MEANING = {"backward": "the new schema cannot read the committed files", "forward": "readers with the old schema cannot read the new files"}
 
@@ -26,6 +30,19 @@ def schema_gate(output: Schema, level: str) -> Callable[[Sequence[str]], None]:
             )
 
     return gate
+
+
+async def register_output(settings: Settings, parts: Parts, registries: Registries) -> None:
+    """Registers the schema of the files of a pipeline where its config says so, unless the gate is closed to it. Raises IncompatibleSchema."""
+    if parts.config.sink.register_ is None:
+        return
+    log = SqliteCommitLog(settings.state.path.absolute() / STATE_FILE)
+    try:
+        committed = log.schemas(parts.name)
+    finally:
+        log.close()
+    schema_gate(parts.output, parts.config.schema_compatibility)(committed)
+    await registries.register(parts.config, parts.output)
 
 
 def _reason(each: Incompatibility, count: int) -> str:

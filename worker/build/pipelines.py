@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from worker import __version__
 from worker.build.gate import schema_gate
@@ -35,9 +34,7 @@ from worker.sinks.files import FilesSink, SinkLimits
 from worker.sources.dead_letters import REPLAY_PLAN, REPLAYED, DeadLetters
 from worker.sources.http import HttpSource, stop_when, stripper, token_reader
 from worker.sources.pagination.common import as_count
-from worker.state.sqlite import SqliteCommitLog
-
-STATE_FILE: Final = "state.db"
+from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 
 
 async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, registries: Registries, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:

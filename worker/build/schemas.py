@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from worker import __version__
 from worker.build.origins import Origins, origin_of
@@ -16,11 +17,13 @@ from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
-from worker.http.registry import Registered, RegistryClient
+from worker.http.registry import RegistryClient
 from worker.schema import Schema, parse_schema
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
+
+T = TypeVar("T")
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 CONNECTIONS: Final = 4
@@ -103,19 +106,25 @@ class Registries:
         found = {}
         for ref in subjects_of(config):
             client = await self.client(ref.server, config.source)
-            registered = await self._patiently(client, ref, config.source.retry.deadline)
+            registered = await self._patiently(partial(client.by_subject, ref.subject, ref.version), config)
             if registered.stale:
                 self._emit(SchemaStale(ref.registry, ref.subject, registered.version, registered.stale))
             found[key_of(ref)] = _strict(registered.schema, f"version {registered.version} of subject {ref.subject} at {ref.registry}")
         return found
 
-    async def _patiently(self, client: RegistryClient, ref: SubjectConfig, longest_s: float) -> Registered:
+    async def register(self, config: PipelineSettings, output: Schema) -> None:
+        """Registers the schema of the files where the config says so. Raises what RegistryClient.register raises."""
+        if (subject := config.sink.register_) is not None:
+            client = await self.client(subject.server, config.source)
+            await self._patiently(lambda: client.register(subject.subject, output), config)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], config: PipelineSettings) -> T:
         """Waits where the registry asks for it, or is being left alone by its breaker."""
-        deadline = self._clock.monotonic() + longest_s
+        deadline = self._clock.monotonic() + config.source.retry.deadline
         while True:
             try:
-                return await client.by_subject(ref.subject, ref.version)
+                return await ask()
             except Deferred as deferred:
                 if deferred.until >= deadline:
-                    raise RegistryUnavailable(f"the schema registry keeps us waiting: {deferred.message}", where=ref.registry) from deferred
+                    raise RegistryUnavailable(f"the schema registry keeps us waiting: {deferred.message}") from deferred
                 await self._clock.sleep(max(deferred.until - self._clock.monotonic(), 0.001))

@@ -30,12 +30,11 @@ def _version(value: Any) -> Any:
 Version = Annotated[int | str, BeforeValidator(_version), WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "latest"}]})]
 
 
-class SubjectConfig(Model):
-    """A schema in a registry instead of a file."""
+class RegisterConfig(Model):
+    """A subject that gets the schema of the files as its next version."""
 
     registry: Url = Field(description="base URL of the registry")
     subject: str = Field(min_length=1, description="subject in the registry")
-    version: Version = Field("latest", description="version of the subject, or latest: the newest at the start of a run")
     auth: RegistryAuth | None = Field(None, description="credentials: basic or bearer")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
 
@@ -43,6 +42,12 @@ class SubjectConfig(Model):
     def server(self) -> RegistryConfig:
         """The registry."""
         return RegistryConfig(url=self.registry, auth=self.auth, tls=self.tls)
+
+
+class SubjectConfig(RegisterConfig):
+    """A schema in a registry instead of a file."""
+
+    version: Version = Field("latest", description="version of the subject, or latest: the newest at the start of a run")
 
 
 def _kind_of_schema(value: Any) -> str:

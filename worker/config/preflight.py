@@ -117,12 +117,13 @@ def _references(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path
 
 def _peers(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Mapping[str, Any]]]:
     """What a pipeline talks to: each may have `auth` and `tls`."""
-    decode = pipeline.get("decode")
+    decode, sink = pipeline.get("decode"), pipeline.get("sink")
     found = {
         ("source",): pipeline.get("source"),
         ("schema",): pipeline.get("schema"),
         ("output_schema",): pipeline.get("output_schema"),
         ("decode", "registry"): decode.get("registry") if isinstance(decode, dict) else None,
+        ("sink", "register"): sink.get("register") if isinstance(sink, dict) else None,
     }
     yield from (((*path, *keys), values) for keys, values in found.items() if isinstance(values, dict))
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from worker.core.errors import AuthError, ConfigError, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
+from worker.core.errors import AuthError, ConfigError, IncompatibleSchema, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.retry_after import parse_retry_after
@@ -92,6 +93,31 @@ class RegistryClient:
         await self._keep(_version_name(subject, number), schema.source)
         await self._keep(name, str(number))
         return Registered(schema, number)
+
+    async def register(self, subject: str, schema: Schema) -> int:
+        """The id of a schema as a version of a subject; it is registered unless it is one already.
+
+        Raises IncompatibleSchema with what the registry says, and what `by_id` raises. Once it is registered the registry is not asked again.
+        """
+        kept = f"register/{quote(subject, safe='')}/{sha256(schema.source.encode()).hexdigest()}"
+        if (known := await self._stored(kept)) is not None and known.isdecimal():
+            return int(known)
+        body, name = msgspec.json.encode({"schema": schema.source}), f"subjects/{quote(subject, safe='')}/versions"
+        try:
+            answer = await self._guarded(self._post(f"compatibility/{name}/latest?verbose=true", body))
+        except _NotFoundError:
+            answer = {"is_compatible": True}  # it would be the first version
+        if answer.get("is_compatible") is not True:
+            said = "; ".join(map(str, answer.get("messages") or ("it gives no reason",)))[:2000]
+            raise IncompatibleSchema(f"the registry refuses the schema of the files for subject {subject}: {said}", where=self._base)
+        number = (await self._guarded(self._post(name, body))).get("id")
+        if not isinstance(number, int):
+            raise PermanentError(f"{name} says no id", where=self._base, remedy="is this a schema registry?")
+        await self._keep(kept, str(number))
+        return number
+
+    def _post(self, name: str, body: bytes) -> Request:
+        return Request("POST", f"{self._base}/{name}", headers=(("Accept", CONTENT_TYPE), ("Content-Type", CONTENT_TYPE)), body=body)
 
     # -- what never changes ---------------------------------------------------------------------------------------
 
@@ -197,6 +223,8 @@ class RegistryClient:
             raise _NotFoundError(f"the registry has no {name}", where=where, remedy="register it, or correct its name")
         if status in (401, 403):
             raise AuthError(f"the registry refuses the credentials ({status})", where=where, remedy="check auth of the registry")
+        if status == 409:
+            raise IncompatibleSchema(f"the registry refuses the schema for {name}", where=where)
         if status == 429:
             said = response.headers.get("Retry-After")
             wait_s = None if said is None else parse_retry_after(said, date=response.headers.get("Date"), max_s=600.0)

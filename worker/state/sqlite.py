@@ -23,6 +23,7 @@ from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, Pipel
 from worker.runtime import fs
 
 FORMAT: Final = 2
+STATE_FILE: Final = "state.db"
 NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "lustre"})
 
 _TABLES: Final = """
@@ -129,8 +130,7 @@ class SqliteCommitLog:
                 self._commit(db, pipeline, number)
                 for (number,) in db.execute("SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq", (pipeline,)).fetchall()
             )
-            schemas = tuple(text for (text,) in db.execute("SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", (pipeline,)))
-        return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline), schemas)
+        return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline), self.schemas(pipeline))
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
         """See CommitLog."""
@@ -243,6 +243,10 @@ class SqliteCommitLog:
         """Older lineages whose files may stay in the output root."""
         rows = self._rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
         return tuple(msgspec.json.decode(rows[0]["accepted"])) if rows else ()
+
+    def schemas(self, pipeline: str) -> tuple[str, ...]:
+        """Schemas of committed files of records, the one that was used last at the end."""
+        return tuple(row["schema"] for row in self._rows("SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline))
 
     def _commit(self, db: sqlite3.Connection, pipeline: str, seq: int) -> Commit:
         lineage, commit_id, at, ledger = db.execute("SELECT lineage, id, at, ledger FROM commits WHERE pipeline = ? AND seq = ?", (pipeline, seq)).fetchone()
