@@ -260,6 +260,7 @@ def test_records_of_any_schema_are_the_records_that_json_gives(data: st.DataObje
     assert found.rejects == []
     assert plan.encode(found.records) == encoded
     assert found.records == records
+    assert plan.encode([plan.one(found.raw(place)) for place in range(3)]) == encoded  # a dead letter is replayed as what it was
 
 
 @settings(max_examples=150)
