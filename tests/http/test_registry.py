@@ -182,6 +182,14 @@ async def test_credentials_are_sent_and_their_refusal_has_its_name(tmp_path: Pat
                 await found.by_id(number)
 
 
+@pytest.mark.parametrize("references", [5, {"a": 1}, "text", [5], [{"name": "x"}], [{"name": "x", "subject": "s", "version": "latest"}]])
+async def test_references_that_are_none_are_refused(tmp_path: Path, references: Any) -> None:
+    async with registry() as stub, client(stub, tmp_path) as found:
+        stub.add("items", ITEM, references=references)
+        with pytest.raises(SchemaMismatch, match=r"references that are no list|a reference without"):
+            await found.by_subject("items", 1)
+
+
 def test_a_referenced_type_keeps_its_namespace() -> None:
     plain = {"type": "record", "name": "Plain", "fields": []}
     root = {"type": "record", "name": "Root", "namespace": "n", "fields": [{"name": "p", "type": "Plain"}, {"name": "q", "type": "Plain"}]}

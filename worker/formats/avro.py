@@ -138,7 +138,7 @@ class AvroPages:
         """The datums of a block: exactly `rows`, which fill it."""
         at = done = 0
         if reader.smallest == 0:
-            left[2] -= rows
+            left[2] -= rows * reader.weight
         if rows * reader.smallest > len(data) or left[2] < 0:
             raise CorruptDatum("$", 0, f"a block of {rows} records in {len(data)} bytes, each has at least {reader.smallest}")
         while done < rows:

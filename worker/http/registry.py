@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from worker.core.errors import AuthError, ConfigError, IncompatibleSchema, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
+from worker.core.errors import AuthError, IncompatibleSchema, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.retry_after import parse_retry_after
@@ -24,6 +24,7 @@ from worker.http.auth import Auth
 from worker.http.client import Response
 from worker.runtime.guard import Guard
 from worker.schema import Schema, parse_schema
+from worker.schema.errors import SchemaError
 from worker.schema.references import inlined
 
 T = TypeVar("T")
@@ -143,7 +144,7 @@ class RegistryClient:
         if (kept := await self._stored(name)) is not None:
             try:
                 return parse_schema(kept, strict=False)
-            except ConfigError:
+            except SchemaError:
                 pass  # another version of this program kept it: ask again
         schema = await self._assembled(await self._ask(name), name)
         await self._keep(name, schema.source)
@@ -165,14 +166,17 @@ class RegistryClient:
             document = await self._document(answer, name, references, (name,))
             text = msgspec.json.encode(inlined(document, references)) if references else answer["schema"]
             return parse_schema(text, strict=False)
-        except ConfigError as error:  # not ours: what the registry keeps
+        except SchemaError as error:  # not ours: what the registry keeps
             raise SchemaMismatch(f"{name} is no Avro schema: {error.message}", where=self._base, remedy="correct it in the registry") from error
 
     async def _document(self, answer: Mapping[str, Any], name: str, found: dict[str, Any], path: tuple[str, ...]) -> Any:
         kind = answer.get("schemaType", "AVRO")
         if kind != "AVRO" or not isinstance(answer.get("schema"), str):
             raise SchemaMismatch(f"{name} is {str(kind)[:40]}, an Avro schema is needed", where=self._base, remedy="name another subject")
-        for each in answer.get("references") or ():
+        references = answer.get("references") or ()
+        if not isinstance(references, list | tuple):
+            raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
+        for each in references:
             try:
                 type_name, target = str(each["name"]), _version_name(str(each["subject"]), int(each["version"]))
             except (TypeError, KeyError, ValueError) as error:

@@ -60,7 +60,7 @@ class PlanReader:
         except SchemaError as error:
             reasons = [str(each) for each in problems(writer, plan.schema)] or [error.message]
             raise SchemaError("$", "; ".join(reasons)) from error
-        self.smallest = self._read.smallest
+        self.smallest, self.weight = self._read.smallest, self._read.weight
         self._type = list[plan.record_type]  # type: ignore[name-defined]
         self._names = [
             (each.json_name, each.name, _renamer(each.type, plan.schema) if typed else None)

@@ -64,7 +64,7 @@ class DatumReader:
                 raise SchemaError(never[0].path, f"{never[0].message}: data of the writer's schema cannot be read as the reader's")
             sizes = Sizes(writer)
             self._read = _Code(writer, self.reader, sizes, self.limits, text, branches, strict).compile()
-            self.smallest, self._weight = sizes.smallest(writer.root), sizes.item(writer.root)
+            self.smallest, self.weight = sizes.smallest(writer.root), sizes.item(writer.root)
         except RecursionError as error:
             raise SchemaError("$", "types refer to each other too deeply") from error
 
@@ -94,7 +94,7 @@ class DatumReader:
         """Exactly `rows` datums that fill `data`, in slices. Raises CorruptDatum after the good ones."""
         at = done = 0
         if self.smallest == 0:
-            left[2] -= rows * self._weight
+            left[2] -= rows * self.weight
         if rows * self.smallest > len(data) or left[2] < 0:
             raise CorruptDatum("$", 0, f"{rows} records in {len(data)} bytes, each has at least {self.smallest}")
         while done < rows:
