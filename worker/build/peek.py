@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,10 @@ from worker.build.schemas import Registries
 from worker.core.errors import ConfigError, Deferred
 from worker.core.model import Claim, Cursor, FieldError
 from worker.core.planner import Accepted, Fetch, PartitionPlanner
+from worker.core.ports import Clock
 from worker.runtime.clock import SystemClock
-from worker.settings import Settings
+from worker.settings import PipelineSettings, Settings
+from worker.sources.http import HttpSource
 from worker.transforms.json_rows import JsonRows
 from worker.transforms.steps import compile_steps
 
@@ -56,35 +59,86 @@ class Peek:
 
 async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 1_000) -> Peek:
     """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises."""
+    config = _config(settings, pipeline)
+    async with AsyncExitStack() as stack:
+        parts, pages_of = await _opened(stack, settings, pipeline, config)
+        shape = compile_steps(
+            parts.plan, steps_of(config), parts.output, JsonRows(parts.output, config.validation.bytes), fill=config.validation.missing_fields == "fill"
+        )
+        found = Peek(pipeline, next(iter(parts.partitions)))
+        async for page in pages_of:
+            _look(found, page, shape)
+            if found.pages >= pages or len(found.lines) >= records:
+                break
+    return found
+
+
+@dataclass(slots=True)
+class Sample:
+    """Records as they are received, and the names that the schema of the pipeline has for their fields."""
+
+    records: list[bytes] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
+    pages: int = 0
+
+
+async def sample(settings: Settings, pipeline: str, *, pages: int, schema: bool = True) -> Sample:
+    """The records of the first pages of the first partition, whatever the transforms make of them. Raises what the source raises.
+
+    Args:
+        schema: False: the pipeline's own schema is not looked at; there need be none yet.
+    """
+    config = _config(settings, pipeline)
+    async with AsyncExitStack() as stack:
+        plain: dict[str, Any] = {"output_schema": None, "transforms": (), "sink": config.sink.model_copy(update={"partition_by": None})}
+        if not schema:
+            anything = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "anything.avsc"
+            anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
+            plain |= {"schema_": anything, "validation": type(config.validation)()}
+        parts, pages_of = await _opened(stack, settings, pipeline, config.model_copy(update=plain))
+        found = Sample(known=frozenset(each.json_name for each in parts.plan.schema.root.fields))
+        async for page in pages_of:
+            found.records += map(page.decoded.raw, range(page.decoded.facts.count))
+            found.pages += 1
+            if found.pages >= pages:
+                break
+    return found
+
+
+def _config(settings: Settings, pipeline: str) -> PipelineSettings:
     if pipeline not in settings.pipelines:
         raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
-    config = settings.pipelines[pipeline]
+    return settings.pipelines[pipeline]
+
+
+async def _opened(stack: AsyncExitStack, settings: Settings, pipeline: str, config: PipelineSettings) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
+    """The parts of a pipeline, and the pages of its first partition from its start to the end of the pass; open until the stack closes."""
     clock = SystemClock()
-    with tempfile.TemporaryDirectory() as spool:
-        async with AsyncExitStack() as stack:
-            origins = Origins(clock, lambda event: None)
-            registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
-            parts = Parts.of(pipeline, config, await registries.fetch(config))
-            shape = compile_steps(
-                parts.plan, steps_of(config), parts.output, JsonRows(parts.output, config.validation.bytes), fill=config.validation.missing_fields == "fill"
-            )
-            partition = next(iter(parts.partitions))
-            found = Peek(pipeline, partition)
-            planner = PartitionPlanner(plan_spec(parts, once=True), Claim(partition, 0, 0, Cursor()))
-            source = await http_source(stack, parts, origins, registries, spool=Path(spool), clock=clock, emit=lambda event: None)
-            while found.pages < pages and len(found.lines) < records and isinstance(todo := planner.next(clock.monotonic()), Fetch):
-                if todo.speculative:
-                    planner.drop(todo)
-                    continue
-                try:
-                    reply = await source(partition, todo)
-                except Deferred as deferred:
-                    planner.drop(todo)
-                    await asyncio.sleep(max(deferred.until - clock.monotonic(), 0.0))
-                    continue
-                for accepted in planner.accept(todo, reply, clock.monotonic()):
-                    _look(found, accepted, shape)
-    return found
+    origins = Origins(clock, lambda event: None)
+    registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
+    parts = Parts.of(pipeline, config, await registries.fetch(config))
+    spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    source = await http_source(stack, parts, origins, registries, spool=spool, clock=clock, emit=lambda event: None)
+    pages = _pages(parts, source, clock)
+    stack.push_async_callback(pages.aclose)
+    return parts, pages
+
+
+async def _pages(parts: Parts, source: HttpSource, clock: Clock) -> AsyncGenerator[Accepted, None]:
+    partition = next(iter(parts.partitions))
+    planner = PartitionPlanner(plan_spec(parts, once=True), Claim(partition, 0, 0, Cursor()))
+    while isinstance(todo := planner.next(clock.monotonic()), Fetch):
+        if todo.speculative:
+            planner.drop(todo)
+            continue
+        try:
+            reply = await source(partition, todo)
+        except Deferred as deferred:
+            planner.drop(todo)
+            await asyncio.sleep(max(deferred.until - clock.monotonic(), 0.0))
+            continue
+        for accepted in planner.accept(todo, reply, clock.monotonic()):
+            yield accepted
 
 
 def _look(found: Peek, accepted: Accepted, shape: Any) -> None:

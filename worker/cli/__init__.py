@@ -16,7 +16,7 @@ _COMMANDS: Final = {
     "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
     "check": ("worker.cli.check", "Check a config and say what it promises."),
     "read": ("worker.cli.read", "Print the first records of a pipeline; write nothing."),
-    "schema": ("worker.cli.schema", "Print the JSON Schema of the config."),
+    "schema": ("worker.cli.schema", "Compare, show and propose Avro schemas; the schema of the config."),
     "verify": ("worker.cli.verify", "Compare published files with the commit log."),
     "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),
     "state": ("worker.cli.state", "Show, set or reset how far pipelines have come."),

@@ -96,6 +96,56 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
         click.echo(f"{name}: {value}")
 
 
+@command.command("infer")
+@click.argument("source", metavar="SOURCE")
+@click.argument("pipeline", required=False)
+@click.option("--pages", default=10, show_default=True, type=click.IntRange(1), help="Pages to read of a URL or a pipeline.")
+@click.option("--records", "path", metavar="PATH", help="JMESPath of the records in a file or in what a URL sends.")
+@click.option("--name", default="Record", show_default=True, help="Name of the record.")
+@click.option("--namespace", default="", help="Namespace of its types.")
+@click.option("--enums/--no-enums", default=True, help="Whether text that repeats may be an enum.")
+@click.option("--output", "-o", type=_FILE, help="File to write; default: print it.")
+def infer(source: str, pipeline: str | None, pages: int, path: str | None, name: str, namespace: str, enums: bool, output: Path | None) -> None:
+    """Propose a schema for records: of a URL, of a file (JSON, NDJSON), or of a PIPELINE of the config SOURCE, which needs no schema yet.
+
+    It accepts every record that was read. Review it: types are careful guesses, and each field says how often it was seen.
+    """
+    from worker.cli.sampling import infer_from
+
+    text = infer_from(source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums)
+    if output is None:
+        click.echo(text)
+    else:
+        output.write_text(text + "\n")
+        click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
+
+
+@command.command("drift")
+@click.argument("config", type=_FILE)
+@click.argument("pipelines", nargs=-1)
+@click.option("--pages", default=10, show_default=True, type=click.IntRange(1), help="Pages to read.")
+@click.option("--examples", is_flag=True, help="Print a value of each field. Values may be personal data.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def drift(config: Path, pipelines: tuple[str, ...], pages: int, examples: bool, as_json: bool) -> None:
+    """Print the fields that records have and their schema lacks, with a type that would fit, and how many records have them.
+
+    Reads the first pages of each pipeline; writes nothing. A running worker says the same in /status.
+    """
+    import orjson
+
+    from worker.cli.sampling import drift_of
+
+    found = drift_of(config, pipelines, pages=pages, examples=examples)
+    if as_json:
+        click.echo(orjson.dumps(found))
+        return
+    for each in found:
+        click.echo(f"{each['pipeline']}: {len(each['fields'])} fields of {each['records']} records that the schema lacks")
+        for field in each["fields"]:
+            shown = orjson.dumps(field["type"]).decode()
+            click.echo(f"  {field['name']}: {shown}, in {field['records']} records" + (f", like {orjson.dumps(field['example']).decode()}" if examples else ""))
+
+
 def load(path: Path) -> Schema:
     """The schema in a file, which may be an Avro file. Raises ConfigError with the file, and the place in it."""
     from worker.schema import CorruptData, parse_schema
