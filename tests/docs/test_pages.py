@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from docs import reference
 from worker.cli import cli
 from worker.core import delivery
 from worker.registry import PAGINATION
+from worker.schema import Limits
 from worker.transforms.functions import FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +76,17 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
     orders = (None, "ascending", "descending")
     expected = [[f"`{style}`", *(delivery.completeness(style, order, total=False, stable=False) for order in orders), "proven"] for style in PAGINATION]
     assert table("delivery.md", "completeness") == expected
+
+
+def test_the_limits_of_the_page_are_those_of_the_code() -> None:
+    assert table("reference/avro.md", "limits") == [[f"`{name}`", str(value)] for name, value in asdict(Limits()).items()]
+
+
+def test_python_blocks_run() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "reference" / "avro.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "avro.md", "exec"), {})
 
 
 def test_every_function_is_in_the_page() -> None:
