@@ -274,3 +274,26 @@ def test_whatever_is_damaged_the_outcome_is_a_page_or_a_named_error(codec: str, 
     except (BadBody, SchemaMismatch):
         return
     assert len(found.records) + len(found.rejects) == found.facts.count
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(["raw", "single_object", "confluent"]), st.data())
+def test_whatever_is_damaged_in_messages_the_outcome_is_a_page_or_a_named_error(framing: str, data: st.DataObject) -> None:
+    writer = schema_of(WRITER)
+    begin = {"raw": b"", "single_object": header(writer), "confluent": b"\0\0\0\0\1"}[framing]
+    body = bytearray(b"".join(begin + datum(WRITER, item(number)) for number in range(20)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    known = f"{int.from_bytes(header(writer)[2:], 'little'):016x}"
+
+    def confluent(number: int) -> Schema:
+        if number != 1:
+            raise SchemaNeeded(number)
+        return writer
+
+    found = pages(framing, plan_of(READER), raw=writer, single=lambda key: writer if key == known else None, confluent=confluent)
+    try:
+        page = decoded(found, bytes(body))
+    except (BadBody, SchemaMismatch, SchemaNeeded):
+        return
+    assert len(page.records) + len(page.rejects) == page.facts.count
