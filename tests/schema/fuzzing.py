@@ -383,6 +383,9 @@ SINGLE_DATUMS: Final[tuple[Any, ...]] = (7, {"n": 1, "s": None, "m": {}, "e": []
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {each.__name__: each for each in (container, datum, resolve, schema, shape, page, single, codec)}
 
 
+LIST_SHAPE: Final = bytes((1, 10, 1, 0, 0, 9, 0))  # a record R1 of one field, ["null", "R1"]
+
+
 # -- where to begin -------------------------------------------------------------------------------------------------------
 
 
@@ -399,9 +402,16 @@ def seeds(target: str) -> Iterator[bytes]:
             shape = bytes((3, number, number, 1, number + 5, 2, 0, 7, number, 1, 10, 2, 0, 3))
             tails = (bytes(20), b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, "d": [1.5, {"a": true}]}]')
             yield shape + (shape if target == "resolve" else b"") + tails[target == "page"]
+        for depth in (15, 16, 17, 63, 64, 65, 5_000):
+            if target == "page":
+                yield LIST_SHAPE + bytes((0, 0, 0, 1)) + b"[" + b'{"a":' * depth + b"null" + b"}" * depth + b"]"
+            else:
+                yield LIST_SHAPE * (1 + (target == "resolve")) + b"\x02" * depth + b"\0"
     elif target == "schema":
         for document in (*SINGLES, Drawn(Take(bytes(range(5, 250, 7)))).root(), {**ROW, "namespace": "x.y", "aliases": ["Old"], "doc": "d"}):
             yield json.dumps(document).encode()
+        for deep in (b"[", b'{"type":', b'{"type":"array","items":', b'{"type":"record","name":"R","fields":[{"name":"a","type":'):
+            yield deep * 5_000
     elif target == "shape":
         yield from (bytes((6, 3, 0, 1, number, 1, 0, 8, 2, 1, 5, 5, 4, 6, 2, 1, 0, 16, 0, 0, number)) for number in range(9))
     elif target == "single":

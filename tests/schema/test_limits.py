@@ -285,6 +285,11 @@ def test_a_large_schema_costs_in_proportion_to_its_size(name: str) -> None:
 def test_a_union_of_nothing_has_no_values() -> None:
     with pytest.raises(CorruptDatum):
         read([], b"\0")
+    plan = compile_plan(parsed(record("R", [])))
+    assert plan.fields["f0"].type == "union"
+    for raw in (b"{}", b'{"f0": null}', b'{"f0": 1}'):
+        with pytest.raises(InvalidRecord):
+            plan.one(raw)
 
 
 def test_a_number_that_json_cannot_say_again_is_refused() -> None:
