@@ -18,7 +18,10 @@ import msgspec
 from schema import reference
 from schema.damage import SYNC
 
-from worker.core.ports import InvalidRecord
+from worker.core.errors import BadBody, SchemaMismatch
+from worker.core.ports import InvalidRecord, SchemaNeeded
+from worker.formats.avro import AvroPages, AvroSpec
+from worker.formats.records import RecordSpec
 from worker.schema import CorruptContainer, CorruptDatum, DatumReader, Limits, Schema, SchemaError, codecs, compile_plan, parse_schema
 from worker.schema.canonical import canonical_form, fingerprint
 from worker.schema.codecs import CODECS
@@ -356,6 +359,36 @@ def single(data: bytes) -> None:
         pass
 
 
+def avro_body(data: bytes) -> None:
+    """Bodies of an Avro source in each framing, Confluent's too. Every record that is taken is JSON that the plan reads back as the same bytes."""
+    take = Take(data)
+    framing = take.of(("container", "single_object", "confluent", "raw"))
+    plan = compile_plan(_parsed(READER))
+    written = {fingerprint(_parsed(document)): _parsed(document) for document in SINGLES}
+    spec = AvroSpec(framing, RecordSpec(), body_bytes=INFLATED)
+    pages = AvroPages(spec, plan, raw=_parsed(ROW), single=written.get, confluent=_by_id)
+    body = take.rest()
+    steps = pages.decode(body, digest=b"")
+    try:
+        while True:
+            next(steps)
+    except StopIteration as stop:
+        found = stop.value
+    except (BadBody, SchemaMismatch, SchemaNeeded):
+        return
+    places = found.indices if found.indices is not None else range(len(found.records))
+    for record, place in zip(found.records, places, strict=True):
+        assert plan.encode([plan.one(bytes(found.raw(place)))]) == plan.encode([record])
+    for reject in found.rejects:
+        assert reject.errors
+
+
+def _by_id(number: int) -> Schema:
+    if number >= len(SINGLES):
+        raise SchemaNeeded(number)
+    return _parsed(SINGLES[number])
+
+
 def codec(data: bytes) -> None:
     """A compressed block of each codec: inflated within the limit, or refused; and the bytes as a plain block come back."""
     take = Take(data)
@@ -378,9 +411,21 @@ ROW: Final = {
         {"name": "e", "type": {"type": "array", "items": "null"}},
     ],
 }
+READER: Final = {
+    "type": "record",
+    "name": "Row",
+    "fields": [
+        {"name": "n", "type": "double"},
+        {"name": "s", "type": ["null", "string"], "json_name": "text-s"},
+        {"name": "added", "type": ["null", "int", "string"], "default": None},
+        {"name": "m", "type": {"type": "map", "values": {"type": "array", "items": ["null", "double", "Row"]}}},
+    ],
+}
 SINGLES: Final[tuple[Any, ...]] = ("long", ROW, {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"})
 SINGLE_DATUMS: Final[tuple[Any, ...]] = (7, {"n": 1, "s": None, "m": {}, "e": []}, bytes(12))
-TARGETS: Final[dict[str, Callable[[bytes], None]]] = {each.__name__: each for each in (container, datum, resolve, schema, shape, page, single, codec)}
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    each.__name__: each for each in (container, datum, resolve, schema, shape, page, single, avro_body, codec)
+}
 
 
 LIST_SHAPE: Final = bytes((1, 10, 1, 0, 0, 9, 0))  # a record R1 of one field, ["null", "R1"]
@@ -414,6 +459,11 @@ def seeds(target: str) -> Iterator[bytes]:
             yield deep * 5_000
     elif target == "shape":
         yield from (bytes((6, 3, 0, 1, number, 1, 0, 8, 2, 1, 5, 5, 4, 6, 2, 1, 0, 16, 0, 0, number)) for number in range(9))
+    elif target == "avro_body":
+        yield b"\0" + file_header(json.dumps(ROW), "deflate", {}, SYNC) + frame_block(3, row * 3, "deflate", SYNC)
+        yield b"\1" + compile_single_encoder(_parsed(ROW))(SINGLE_DATUMS[1]) * 2
+        yield b"\2" + (b"\0\0\0\0\1" + row) * 2
+        yield b"\3" + row * 3
     elif target == "single":
         for number, (document, value) in enumerate(zip(SINGLES, SINGLE_DATUMS, strict=True)):
             made = compile_single_encoder(_parsed(document))(value)

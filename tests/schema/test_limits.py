@@ -184,6 +184,16 @@ def test_the_digits_of_a_decimal() -> None:
         read({"type": "bytes", "logicalType": "big-decimal"}, long_bytes(4) + b"\2\1\xff\x7f")
 
 
+def test_damage_behind_a_million_nulls_is_found_at_once() -> None:
+    reader = DatumReader(parsed(record("R", {"type": "array", "items": "null"}, "boolean")))
+    begin = process_time()
+    for _ in range(20):
+        with pytest.raises(CorruptDatum) as refused:
+            reader.one(long_bytes(900_000) + b"\0\7")
+    assert (refused.value.path, refused.value.offset) == ("$.f1", 4)
+    assert process_time() - begin < SECONDS
+
+
 @pytest.mark.parametrize("data", [b"\xff" * 10 + b"\0", b"\x80" * 10 + b"\1", b"\xff" * 9 + b"\2"])
 @pytest.mark.parametrize("kind", ["long", "string", ["null", "int"], {"type": "array", "items": "null"}, {"type": "map", "values": "int"}])
 def test_whole_numbers_that_do_not_end(kind: Any, data: bytes) -> None:
