@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos conformance docs bench bench-schema bench-peers lint types imports build lock clean
+.PHONY: help run test chaos conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,11 @@ chaos: $(STAMP) ## kill the process at every step of the commit protocol
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py
+
+SECONDS := 60
+fuzz: $(STAMP) ## coverage-guided fuzzing of the Avro engine, SECONDS=60 a target
+	@test -d .fuzz || $(PYTHON) -m pip install -q --target .fuzz --only-binary :all: "atheris>=3.0"
+	PYTHONPATH=.fuzz $(BIN)/python tests/schema/fuzz.py --seconds $(SECONDS)
 
 docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python tests/docs/reference.py
@@ -65,4 +70,4 @@ lock: $(STAMP) ## write requirements.lock from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
 
 clean: ## take the environment and caches away
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .fuzz dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -10,8 +10,10 @@ import sys
 import textwrap
 import zlib
 from pathlib import Path
+from time import process_time
 from typing import Any
 
+import msgspec
 import pytest
 from schema.damage import SYNC
 from schema.reference import long_bytes
@@ -19,6 +21,7 @@ from schema.reference import long_bytes
 from worker.core.ports import InvalidRecord
 from worker.schema import CorruptContainer, CorruptDatum, DatumReader, Limits, SchemaError, codecs, compile_plan, parse_schema
 from worker.schema.codecs import CODECS
+from worker.schema.compat import problems
 from worker.schema.container import MAGIC, Records, file_header, frame_block, read_records
 from worker.schema.logical import MAX_PRECISION
 from worker.schema.parse import MAX_BRANCHES, MAX_BYTES, MAX_DEPTH, MAX_LEVELS, MAX_NAMED
@@ -156,6 +159,19 @@ def test_what_was_written_at_the_greatest_depth_can_be_read_back() -> None:
     assert deepest == 63
 
 
+def test_many_arrays_between_records_are_too_deep_for_a_page_too() -> None:
+    levels = 60
+    plan = compile_plan(parsed(record("Q", ["null", arrays(levels, "Q")])))
+    text = "null"
+    for _ in range(14):
+        text = f'{{"f0": {"[" * levels}{text}{"]" * levels}}}'
+    page = msgspec.json.decode(f"[{text}]".encode(), type=list[plan.record_type])  # type: ignore[name-defined]
+    (wrong,) = plan.finish(page)
+    assert wrong.errors[-1].allowed == "fewer levels"
+    with pytest.raises(InvalidRecord):
+        plan.one(text.encode())
+
+
 def test_the_digits_of_a_decimal() -> None:
     decimal = {"type": "bytes", "logicalType": "decimal", "precision": MAX_PRECISION}
     parsed(decimal)
@@ -166,6 +182,16 @@ def test_the_digits_of_a_decimal() -> None:
         read(decimal, long_bytes(size) + b"\x7f" * size)
     with pytest.raises(CorruptDatum, match="big-decimal"):
         read({"type": "bytes", "logicalType": "big-decimal"}, long_bytes(4) + b"\2\1\xff\x7f")
+
+
+def test_damage_behind_a_million_nulls_is_found_at_once() -> None:
+    reader = DatumReader(parsed(record("R", {"type": "array", "items": "null"}, "boolean")))
+    begin = process_time()
+    for _ in range(20):
+        with pytest.raises(CorruptDatum) as refused:
+            reader.one(long_bytes(900_000) + b"\0\7")
+    assert (refused.value.path, refused.value.offset) == ("$.f1", 4)
+    assert process_time() - begin < SECONDS
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 10 + b"\0", b"\x80" * 10 + b"\1", b"\xff" * 9 + b"\2"])
@@ -185,8 +211,7 @@ def test_item_blocks_of_impossible_sizes(size: int) -> None:
 # -- schemas --------------------------------------------------------------------------------------------------------------
 
 
-def nested(levels: int) -> Any:
-    node: Any = "int"
+def arrays(levels: int, node: Any) -> Any:
     for _ in range(levels):
         node = {"type": "array", "items": node}
     return node
@@ -200,7 +225,7 @@ def chain(levels: int) -> Any:
 @pytest.mark.parametrize(
     ("fits", "too_much"),
     [
-        (nested(MAX_DEPTH), nested(MAX_DEPTH + 1)),
+        (arrays(MAX_DEPTH, "int"), arrays(MAX_DEPTH + 1, "int")),
         (chain(MAX_LEVELS - 2), chain(MAX_LEVELS + 1)),
         ([{"type": "fixed", "name": f"F{number}", "size": 1} for number in range(MAX_BRANCHES)],) * 2,
     ],
@@ -225,9 +250,56 @@ def test_the_size_and_the_names_of_a_schema() -> None:
         parsed({"type": "record", "name": "R", "fields": names})
 
 
+MANY_FIELDS = 20_000
+MANY_SYMBOLS = 80_000
+COSTLY = {
+    "fields read as themselves": lambda: problems(*[parsed(record("R", *["int"] * MANY_FIELDS))] * 2),
+    "fields read by their aliases": lambda: problems(
+        parsed(record("R", *["int"] * (MANY_FIELDS // 2))),
+        parsed({"type": "record", "name": "R", "fields": [{"name": f"g{n}", "type": "int", "aliases": [f"f{n}"]} for n in range(MANY_FIELDS // 2)]}),
+    ),
+    "symbols read as themselves": lambda: DatumReader(*[parsed(enum(MANY_SYMBOLS))] * 2),
+    "symbols that another enum lacks": lambda: problems(parsed(enum(MANY_SYMBOLS)), parsed(enum(1))),
+    "a symbol that stands twice": lambda: expect_error(lambda: parsed({**enum(0), "symbols": [f"S{n}" for n in range(MANY_SYMBOLS)] + ["Z", "Z"]})),
+    "arrays of one large record": lambda: DatumReader(parsed(record("T", record("B", *["int"] * 3_000), *[{"type": "array", "items": "B"}] * 3_000))),
+    "records that name many others": lambda: recursive_names(parsed(crowd(20, 40))),
+    "a default of records that are named over and over": lambda: compile_plan(
+        parsed({**record("T"), "fields": [{"name": "a", "type": {"type": "array", "items": shared(40)}, "default": []}]})
+    ),
+}
+
+
+def enum(symbols: int) -> Any:
+    return {"type": "enum", "name": "E", "symbols": [f"S{number}" for number in range(symbols)]}
+
+
+def crowd(levels: int, width: int) -> Any:
+    """Levels of records, each of which names all of the level below."""
+    rows = [[f"R{level}_{number}" for number in range(width)] for level in range(levels)]
+    return record("T", *[record(name, rows[level - 1] if level else "int") for level, names in enumerate(rows) for name in names])
+
+
+def expect_error(parse: Any) -> None:
+    with pytest.raises(SchemaError, match="twice"):
+        parse()
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_large_schema_costs_in_proportion_to_its_size(name: str) -> None:
+    """What was quadratic, or worse, took a minute and more of these."""
+    begin = process_time()
+    COSTLY[name]()
+    assert process_time() - begin < SECONDS
+
+
 def test_a_union_of_nothing_has_no_values() -> None:
     with pytest.raises(CorruptDatum):
         read([], b"\0")
+    plan = compile_plan(parsed(record("R", [])))
+    assert plan.fields["f0"].type == "union"
+    for raw in (b"{}", b'{"f0": null}', b'{"f0": 1}'):
+        with pytest.raises(InvalidRecord):
+            plan.one(raw)
 
 
 def test_a_number_that_json_cannot_say_again_is_refused() -> None:
@@ -264,7 +336,7 @@ HOSTILE = {
     "a bomb of each codec": "[expect(bomb(codec)) for codec in CODECS]",
     "a header of a tebibyte": "rows(MAGIC + long_bytes(1) + long_bytes(2**40))",
     "a block of a tebibyte": "rows(file_of('null') + long_bytes(1) + long_bytes(2**40))",
-    "nested arrays of empty arrays": "read(nested(60), long_bytes(10**6) + b'\\0' * 10**6)",
+    "nested arrays of empty arrays": "read(arrays(60, 'int'), long_bytes(10**6) + b'\\0' * 10**6)",
 }
 
 

@@ -58,6 +58,8 @@ class Checks:
             self._depth += 1
             try:
                 return inner(value, path, errors) if self._depth < MAX_DEPTH else _bad(value, path, errors, f"at most {MAX_DEPTH} levels")
+            except RecursionError:  # many arrays between the records
+                return _bad(value, path, errors, "fewer levels")
             finally:
                 self._depth -= 1
 

@@ -119,7 +119,8 @@ class _Walk(Pair):
                 self._add(f"{path}.{each.name}", "missing_default", "the writer has no such field, and the reader's has no default", some)
 
     def _enums(self, written: Type, read: Type, path: str) -> None:
-        missing = [symbol for symbol in written.symbols if symbol not in read.symbols]
+        known = frozenset(read.symbols)
+        missing = [symbol for symbol in written.symbols if symbol not in known]
         if missing and read.default_symbol is None:
             shown = ", ".join(missing[:10])
             self._add(path, "missing_enum_symbols", f"the reader's enum lacks {shown} and has no default", len(missing) < len(written.symbols))

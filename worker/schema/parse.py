@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -172,7 +173,7 @@ class _Parser:
             if not self._name_ok(symbol):
                 raise SchemaError(f"{path}.symbols[{number}]", f"{symbol[:100]!r} is no name: {_NAME_RULE}")
         if len(set(symbols)) != len(symbols):
-            twice = next(symbol for symbol in symbols if symbols.count(symbol) > 1)
+            twice = Counter(symbols).most_common(1)[0][0]
             raise SchemaError(f"{path}.symbols", f"{twice!r} stands twice")
         default = node.get("default")
         if "default" in node and (not isinstance(default, str) or default not in symbols):

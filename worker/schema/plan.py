@@ -148,7 +148,7 @@ def field_infos(schema: Schema) -> dict[str, FieldInfo]:
 def _info(schema: Schema, name: str, kind: Any) -> FieldInfo:
     nullable = any(branch.kind == "null" for branch in kind.branches)
     if kind.kind == "union" and not is_wide(kind):
-        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0])
+        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0] if kind.branches else kind)
     kind = schema.resolve(kind)
     return FieldInfo(name, kind.kind, kind.logical, nullable)
 

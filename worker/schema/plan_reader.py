@@ -62,8 +62,9 @@ class PlanReader:
             raise SchemaError("$", "; ".join(reasons)) from error
         self.smallest, self.weight = self._read.smallest, self._read.weight
         self._type = list[plan.record_type]  # type: ignore[name-defined]
+        renamers: dict[str, Rename | None] = {}
         self._names = [
-            (each.json_name, each.name, _renamer(each.type, plan.schema) if typed else None)
+            (each.json_name, each.name, _renamer(each.type, plan.schema, renamers) if typed else None)
             for each, typed in zip(plan.schema.root.fields, plan.typed_fields, strict=True)
         ]
         self._renamed = any(json_name != name or rename is not None for json_name, name, rename in self._names)
@@ -119,21 +120,30 @@ class PlanReader:
 Rename = Callable[[Any], Any]
 
 
-def _renamer(kind: Type, schema: Schema) -> Rename | None:
-    """Puts records in a value under their JSON names; None where they have them. For types that msgspec can say: they are not recursive."""
+def _renamer(kind: Type, schema: Schema, known: dict[str, Rename | None]) -> Rename | None:
+    """Puts records in a value under their JSON names; None where they have them. For types that msgspec can say: they are not recursive.
+
+    `known`: those of records, each made once, however often it is named.
+    """
     kind = schema.resolve(kind)
     if kind.kind == "record":
-        parts = [(each.json_name, each.name, _renamer(each.type, schema)) for each in kind.fields]
-        if all(json_name == name and rename is None for json_name, name, rename in parts):
-            return None
-        return lambda value: {json_name: rename(value[name]) if rename else value[name] for json_name, name, rename in parts}
+        if kind.name not in known:
+            known[kind.name] = _record_renamer(kind, schema, known)
+        return known[kind.name]
     if kind.kind == "union":
-        inner = next((each for branch in kind.branches if (each := _renamer(branch, schema)) is not None), None)
+        inner = next((each for branch in kind.branches if (each := _renamer(branch, schema, known)) is not None), None)
         return None if inner is None else lambda value: None if value is None else inner(value)
-    item = None if kind.items is None else _renamer(kind.items, schema)
+    item = None if kind.items is None else _renamer(kind.items, schema, known)
     if item is None:
         return None
     return (lambda value: [item(each) for each in value]) if kind.kind == "array" else lambda value: {key: item(each) for key, each in value.items()}
+
+
+def _record_renamer(kind: Type, schema: Schema, known: dict[str, Rename | None]) -> Rename | None:
+    parts = [(each.json_name, each.name, _renamer(each.type, schema, known)) for each in kind.fields]
+    if all(json_name == name and rename is None for json_name, name, rename in parts):
+        return None
+    return lambda value: {json_name: rename(value[name]) if rename else value[name] for json_name, name, rename in parts}
 
 
 def _json_names(writer: Schema, reader: Schema) -> dict[str, dict[str, str]]:

@@ -390,9 +390,9 @@ class _Code(Pair):
         self._line("if q > e: raise END")
 
     def _enum(self, written: Type, read: Type, target: str, path: str) -> None:
-        table = Symbols(path, read.symbols)
+        table, symbols = Symbols(path, read.symbols), frozenset(read.symbols)
         for number, symbol in enumerate(written.symbols):
-            known = symbol if symbol in read.symbols else read.default_symbol
+            known = symbol if symbol in symbols else read.default_symbol
             if known is not None:
                 table[number * 2] = known
             else:

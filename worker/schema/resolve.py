@@ -63,11 +63,11 @@ class Pair:
 
 def fields_of(written: Type, read: Type) -> dict[str, Field]:
     """Writer's field name -> the reader's field that takes its values: of the same name, else with it as an alias."""
-    found = {each.name: each for each in read.fields if any(other.name == each.name for other in written.fields)}
-    taken = {each.name for each in found.values()}
+    names = {each.name for each in written.fields}
+    found = {each.name: each for each in read.fields if each.name in names}
     for each in read.fields:
-        if each.name not in taken:
-            alias = next((alias for alias in each.aliases if alias not in found and any(other.name == alias for other in written.fields)), None)
+        if each.name not in names:
+            alias = next((alias for alias in each.aliases if alias in names and alias not in found), None)
             if alias is not None:
                 found[alias] = each
     return found

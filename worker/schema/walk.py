@@ -103,14 +103,14 @@ class _Walk:
                     self._refuse(at, f"a block of {size} bytes, {len(self._data) - self._at} are left")
             self._weigh(at, count * self._sizes.item(kind.items), f"a block of {count} items, {{}} with all that takes no bytes")
             begin = self._at
+            if kind.kind == "array" and self._sizes.smallest(kind.items) == 0:
+                self._nothing(at, count * self._sizes.item(kind.items))
+                index, count = index + count - 1, 1  # they are all alike
             for _ in range(count):
-                item_at = self._at
                 self._path.append(f"[{index}]" if kind.kind == "array" else f".{self._key()}")
                 self._value(kind.items)
                 self._path.pop()
                 index += 1
-                if self._at == item_at:
-                    self._nothing(at, self._sizes.item(kind.items))
             if end is not None and self._at != end:
                 self._refuse(at, f"a block that says {end - begin} bytes and has {self._at - begin}")
 
@@ -120,7 +120,7 @@ class _Walk:
             self._refuse(at, f"{what.format(weight)}, more than the datum may still have")
 
     def _nothing(self, at: int, weight: int) -> None:
-        """Counts an item without bytes."""
+        """Counts items without bytes."""
         self._empty -= weight
         if self._empty < 0:
             self._refuse(at, "too many items that take no bytes")

@@ -60,7 +60,7 @@ def nullable(kind: Type) -> bool:
 def inner(kind: Type, schema: Schema) -> Type:
     """The type that is left of `kind` or null; unions of more stay what they are."""
     if kind.kind == "union" and not is_wide(kind):
-        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0])
+        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0] if kind.branches else kind)
     return schema.resolve(kind)
 
 

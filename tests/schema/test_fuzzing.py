@@ -1,0 +1,69 @@
+"""Replays what fuzzing found (corpus/) and a few random inputs; `make fuzz` looks for more.
+
+Inputs run in child processes: what kills the process, takes too long or takes too much memory is a failure, not the end of the tests.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from schema.fuzzing import TARGETS, replay, seeds
+
+CORPUS = Path(__file__).parent / "corpus"
+CORPUS_BYTES = 300 * 1024
+MEMORY = 1024 * 1024 * 1024  # address space, Python and its modules included
+STACKS = {"a small stack": 512 * 1024, "the usual stack": 8 * 1024 * 1024}
+
+
+def _limit(stack: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_STACK, (stack, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_corpus_breaks_nothing(target: str, stack: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "schema.fuzzing", target, str(CORPUS / target)],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: _limit(STACKS[stack]),
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr[-3_000:]
+    assert int(done.stdout.split()[-1]) >= len(list(seeds(target)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_random_bytes_break_nothing(target: str) -> None:
+    @settings(max_examples=60)
+    @given(st.sampled_from(sorted(seeds(target))) | st.just(b""), st.binary(max_size=80), st.integers(0, 200))
+    def run(seed: bytes, data: bytes, at: int) -> None:
+        TARGETS[target](seed[:at] + data + seed[at + len(data) :])
+
+    run()
+
+
+def test_the_corpus_is_small_and_no_input_stands_twice() -> None:
+    files = [path for path in CORPUS.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in files} == set(TARGETS)
+    assert sum(path.stat().st_size for path in files) <= CORPUS_BYTES
+    assert len({(path.parent.name, path.read_bytes()) for path in files}) == len(files)
+
+
+def test_a_replay_says_which_input_broke(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"x")
+
+    def breaks(data: bytes) -> None:
+        raise KeyError(data)
+
+    with pytest.raises(AssertionError, match="bad: KeyError"):
+        replay(breaks, tmp_path, [])
