@@ -22,7 +22,7 @@ from transforms.test_expression import outcome_of
 from docs import reference
 from worker.cli import cli
 from worker.core import delivery
-from worker.registry import PAGINATION
+from worker.registry import PAGINATION, component
 from worker.schema import Limits
 from worker.transforms.functions import FUNCTIONS
 
@@ -74,7 +74,14 @@ def test_all_pages_are_in_the_index() -> None:
 
 def test_the_completeness_table_is_that_of_the_code() -> None:
     orders = (None, "ascending", "descending")
-    expected = [[f"`{style}`", *(delivery.completeness(style, order, total=False, stable=False) for order in orders), "proven"] for style in PAGINATION]
+    expected = [
+        [
+            f"`{style}`",
+            *(delivery.completeness(component(PAGINATION, "pagination type", style).Config.completeness, order, total=False, stable=False) for order in orders),
+            "proven",
+        ]
+        for style in PAGINATION
+    ]
     assert table("delivery.md", "completeness") == expected
 
 

@@ -67,7 +67,7 @@ class Parts:
             shape = compile_steps(plan, steps_of(config), output, encoder, route, fill=config.validation.missing_fields == "fill")
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
-        complete = delivery.completeness(source.pagination.type, order, total=source.pagination.total is not None, stable=source.stable)
+        complete = delivery.completeness(source.pagination.completeness, order, total=source.pagination.total is not None, stable=source.stable)
         delivers = delivery.delivery()
         with found.part("require_delivery"):
             delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)

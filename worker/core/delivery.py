@@ -5,6 +5,7 @@ Delivery says how often a *received* record is in committed files. Completeness 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from worker.core.errors import ConfigError
@@ -12,16 +13,19 @@ from worker.core.errors import ConfigError
 DELIVERY: Final = ("at_most_once", "at_least_once", "exactly_once")  # weakest first
 COMPLETENESS: Final = ("unknown", "assumed", "proven")
 
-# pagination style -> completeness without a total, unless the source is declared stable; a style that is not here promises nothing
-_BY_STYLE: Final = {
-    # style:       (no incremental, ascending, descending or any)
-    "none": ("assumed", "assumed", "assumed"),
-    "link_header": ("unknown", "assumed", "unknown"),
-    "next_url": ("unknown", "assumed", "unknown"),
-    "cursor": ("unknown", "assumed", "unknown"),
-    "page": ("unknown", "unknown", "unknown"),
-    "offset": ("unknown", "unknown", "unknown"),
-}
+
+@dataclass(frozen=True, slots=True)
+class ByOrder:
+    """Completeness without a total: of a plain pass, of an ascending incremental one, of one in another order. A pagination style names one."""
+
+    plain: str
+    ascending: str
+    other: str
+
+
+SINGLE_PAGE: Final = ByOrder("assumed", "assumed", "assumed")
+TOKENS: Final = ByOrder("unknown", "assumed", "unknown")
+UNPROMISED: Final = ByOrder("unknown", "unknown", "unknown")
 
 
 def delivery() -> str:
@@ -29,12 +33,11 @@ def delivery() -> str:
     return "exactly_once"
 
 
-def completeness(style: str, order: str | None, *, total: bool, stable: bool) -> str:
+def completeness(style: ByOrder, order: str | None, *, total: bool, stable: bool) -> str:
     """The best that a pass of this source can show. `order` is None without incremental."""
     if total:
         return "proven"
-    plain, ascending, other = _BY_STYLE.get(style, ("unknown", "unknown", "unknown"))
-    found = plain if order is None else ascending if order == "ascending" else other
+    found = style.plain if order is None else style.ascending if order == "ascending" else style.other
     return "assumed" if stable and found == "unknown" else found
 
 

@@ -461,7 +461,7 @@ class HttpConfig(Model):
         self._check_marks(wrong)
         self._check_placeholders(wrong)
         self._check_conditional(wrong)
-        if self.on_body_error == "dead_letter" and (why := self._needs_bodies()):
+        if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             wrong.add(("on_body_error",), f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park", "pagination")
         wrong.check()
         return self
@@ -475,7 +475,7 @@ class HttpConfig(Model):
                     wrong.add(path, "{mark} needs incremental", "incremental")
         elif incremental.target is not None and placed:
             wrong.add(("incremental", "to" if incremental.param is None else "param"), "the mark is carried twice: here, and by {mark}")
-        elif incremental.target is None and not placed and self.pagination.type != "window":
+        elif incremental.target is None and not placed:
             wrong.add(("incremental", "param"), "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body", *_PLACES)
 
     def _check_placeholders(self, wrong: Wrong) -> None:
@@ -487,22 +487,11 @@ class HttpConfig(Model):
                     wrong.add(path, f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}", "partitions")
 
     def _check_conditional(self, wrong: Wrong) -> None:
-        single = self.pagination.type == "none"
+        single = self.pagination.single
         descending = self.incremental is not None and self.incremental.order == "descending"
         if self.conditional and not single and not descending:
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
             wrong.add(("conditional",), f"conditional needs one request a pass, or incremental.order: descending; {why}", "pagination", "incremental")
-
-    def _needs_bodies(self) -> str:
-        """Why the next position needs the body; empty when it does not."""
-        pagination = self.pagination
-        if pagination.type == "offset":
-            return "offsets step by the records received"
-        if pagination.type == "next_url" and pagination.header is None:
-            return "pagination reads the next URL from it"
-        if pagination.type == "cursor" and pagination.from_.header is None:
-            return "pagination reads the token from it"
-        return ""
 
     def _texts(self) -> Iterator[tuple[Path_, str]]:
         """Every text that may hold placeholders, with its path."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from worker.config.types import JmesPath
+from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address
@@ -48,6 +49,22 @@ class Locator(_OneOf):
         if self.body is not None:
             return facts.body.get(self.body, MISSING)
         return headers.get(self.header or "", MISSING)
+
+
+class StyleConfig(StyleModel):
+    """Base of a style's `Config`: what the rest of the worker must know of a style, whatever it is called."""
+
+    completeness: ClassVar[ByOrder] = UNPROMISED
+    """What a pass shows without a total; a style that says nothing promises nothing."""
+    single: ClassVar[bool] = False
+    """One request a pass: conditional requests are safe."""
+
+    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @property
+    def needs_body(self) -> str:
+        """Why the next position needs a readable body, empty when it does not: `on_body_error: dead_letter` is refused then."""
+        return "pagination reads the next position from it"
 
 
 class TokenLocator(_OneOf):

@@ -7,19 +7,25 @@ from typing import Literal
 
 from pydantic import Field
 
+from worker.core.delivery import TOKENS
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import Locator, StyleModel, Target, TokenLocator, is_end
+from worker.sources.pagination.common import StyleConfig, Target, TokenLocator, is_end
 
 
-class Config(StyleModel):
+class Config(StyleConfig):
     """Carry a token from page to page."""
+
+    completeness = TOKENS
 
     type: Literal["cursor"]
     from_: TokenLocator = Field(alias="from", description="where the token of the next page is")
     to: Target = Field(description="where the request carries it")
     repeat: Literal["fail", "allow"] = Field("fail", description="allow: the same token every time (scroll ids); bodies are compared instead")
-    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @property
+    def needs_body(self) -> str:
+        return "" if self.from_.header is not None else "pagination reads the token from it"
 
 
 class Token:

@@ -8,20 +8,26 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from worker.core.delivery import TOKENS
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import Locator, StyleModel, resolve
+from worker.sources.pagination.common import StyleConfig, resolve
 
 _LINK: Final = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~*]+(?:\s*=\s*(?:"[^"]*"|[^",;\s]*))?)*)\s*(?:,|$)')
 _REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^",;\s]*))', re.IGNORECASE)
 
 
-class Config(StyleModel):
+class Config(StyleConfig):
     """Follow the Link header."""
+
+    completeness = TOKENS
 
     type: Literal["link_header"]
     rel: str = Field("next", description="relation to follow")
-    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @property
+    def needs_body(self) -> str:
+        return ""
 
 
 class LinkHeader:

@@ -8,24 +8,30 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from worker.config.types import JmesPath
+from worker.core.delivery import TOKENS
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import Locator, StyleModel, is_end, resolve
+from worker.sources.pagination.common import StyleConfig, is_end, resolve
 
 
-class Config(StyleModel):
+class Config(StyleConfig):
     """Follow a URL that the response names."""
+
+    completeness = TOKENS
 
     type: Literal["next_url"]
     path: JmesPath | None = Field(None, description="JMESPath of the URL in the body")
     header: str | None = Field(None, description="response header that holds the URL")
-    total: Locator | None = Field(None, description="where the source says how many records it has")
 
     @model_validator(mode="after")
     def _one_place(self) -> Config:
         if (self.path is None) == (self.header is None):
             raise ValueError("exactly one of path, header is needed")
         return self
+
+    @property
+    def needs_body(self) -> str:
+        return "" if self.header is not None else "pagination reads the next URL from it"
 
 
 class NextUrl:

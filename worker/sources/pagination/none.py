@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
-
+from worker.core.delivery import SINGLE_PAGE
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End
-from worker.sources.pagination.common import Locator, StyleModel
+from worker.sources.pagination.common import StyleConfig
 
 
-class Config(StyleModel):
+class Config(StyleConfig):
     """No pagination: one request a pass."""
 
+    completeness = SINGLE_PAGE
+    single = True
+
     type: Literal["none"]
-    total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @property
+    def needs_body(self) -> str:
+        return ""
 
 
 class Single:

@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, Next
-from worker.sources.pagination.common import Locator, StyleModel, Target
+from worker.sources.pagination.common import StyleConfig, Target
 
 
-class Config(StyleModel):
+class Config(StyleConfig):
     """Ask for the records from a number on."""
 
     type: Literal["offset"]
@@ -25,7 +25,6 @@ class Config(StyleModel):
     start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
     limit_param: str | None = Field(None, description="query parameter of the page size")
     limit: int | None = Field(None, gt=0, description="records a page to ask for; the source may send fewer")
-    total: Locator | None = Field(None, description="where the source says how many records it has")
 
     @model_validator(mode="after")
     def _one_target(self) -> Config:
@@ -34,6 +33,10 @@ class Config(StyleModel):
         if (self.limit_param is None) != (self.limit is None):
             raise ValueError("limit_param and limit go together")
         return self
+
+    @property
+    def needs_body(self) -> str:
+        return "offsets step by the records received"
 
 
 class Offset:

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import Locator, StyleModel, Target, as_count
+from worker.sources.pagination.common import Locator, StyleConfig, Target, as_count
 
 
-class Config(StyleModel):
+class Config(StyleConfig):
     """Ask for page 1, 2, 3 ..."""
 
     type: Literal["page"]
@@ -22,7 +22,6 @@ class Config(StyleModel):
     size_param: str | None = Field(None, description="query parameter of the page size")
     size: int | None = Field(None, gt=0, description="records a page to ask for; the source may send fewer")
     total_pages: Locator | None = Field(None, description="where the source says how many pages there are")
-    total: Locator | None = Field(None, description="where the source says how many records it has")
 
     @model_validator(mode="after")
     def _one_target(self) -> Config:
@@ -31,6 +30,10 @@ class Config(StyleModel):
         if (self.size_param is None) != (self.size is None):
             raise ValueError("size_param and size go together")
         return self
+
+    @property
+    def needs_body(self) -> str:
+        return ""
 
 
 class Numbered:
