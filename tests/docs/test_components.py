@@ -42,6 +42,11 @@ def test_a_component_has_a_page_and_an_example_that_uses_it(kind: str, name: str
             assert config[kind]["type"] == name
 
 
+@pytest.mark.parametrize(("kind", "name"), COMPONENTS)
+def test_a_component_is_in_the_index(kind: str, name: str) -> None:
+    assert f"(reference/components/{kind}-{name}.md)" in (DOCS / "index.md").read_text()
+
+
 def test_no_page_and_no_example_is_of_a_component_that_is_gone() -> None:
     named = {f"{kind}-{name}" for kind, name in COMPONENTS}
     assert {path.stem for path in (DOCS / "reference" / "components").glob("*.md")} == named
@@ -58,8 +63,8 @@ def test_an_example_is_right(path: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _whole_configs() -> list[tuple[str, str]]:
-    """(page, YAML block) of every config outside README (tests/docs/test_readme.py) and the pages of components."""
-    pages = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "components"]
+    """(page, YAML block) of every whole config; examples of components are files, and avro-sources.md has a test of its own."""
+    pages = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "components" and page.name != "avro-sources.md"]
     found = [(page.name, block) for page in pages for block in re.findall(r"^```yaml[^\n]*\n(.*?)^```", page.read_text(), re.S | re.M)]
     return [(page, block) for page, block in found if block.startswith("version:")]
 
