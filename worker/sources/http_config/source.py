@@ -1,0 +1,155 @@
+"""The polled HTTP source itself (DESIGN 8 and 8.1), and the rules between its keys."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from worker.config.problems import did_you_mean, listed
+from worker.config.types import Flag, JmesPath, Model, SecretRef, Whole, Wrong
+from worker.registry import PAGINATION
+from worker.sources.http_config.credentials import AuthConfig, RateLimit
+from worker.sources.http_config.guards import BreakerConfig, LimitsConfig, RetryConfig, TimeoutConfig, TlsConfig
+from worker.sources.http_config.incremental import Incremental
+from worker.sources.http_config.rules import Action, OnBody, Schedule, Stop
+from worker.sources.http_config.style import Style
+from worker.sources.http_config.texts import URL_PATTERN, HeaderName, HeaderValue, Scalar, Url, checked_url
+
+Path_ = tuple[str | int, ...]
+
+MARK: Final = "{mark}"
+MAX_PARTITIONS: Final = 100_000
+_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")  # where a mark may go
+_PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
+
+
+class HttpConfig(Model):
+    """A source that is polled page by page."""
+
+    type: Literal["http"] = Field("http", description="kind of source")
+    url: Annotated[str, AfterValidator(checked_url)] = Field(
+        "", pattern=URL_PATTERN, validate_default=False, description="URL of the first page, without what changes: https://host/path"
+    )
+    origin: str | None = Field(None, description="instead of url: one of the origins, with path")
+    path: str | None = Field(None, pattern=r"^/", description="begins with /; is added to the url of the origin")
+    method: Literal["GET", "POST"] = Field("GET", description="POST needs `idempotent: true` to be retried")
+    idempotent: Flag | None = Field(None, description="a request may be sent twice; default: true for GET")
+    params: dict[str, Scalar] = Field({}, description="query parameters")
+    headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
+    body: Any = Field(None, description="JSON body of a POST")
+    auth: AuthConfig | None = Field(None, description="credentials")
+    schedule: Schedule | None = Field(None, description="when passes start; without one the source is read once")
+    records: JmesPath | None = Field(None, description="path of the records; omitted: the root array; '@': the root object is one record")
+    records_missing: Literal["fail", "empty"] = Field("fail", description="what a page without that path is")
+    key: tuple[JmesPath, ...] = Field((), description="identity of a record")
+    pagination: Annotated[Any, Style(PAGINATION, "pagination type")] = Field({"type": "none"}, description="how pages follow each other")
+    stop: Stop = Field(default_factory=Stop, description="what else ends a pass")
+    incremental: Incremental | None = Field(None, description="read only what is new")
+    partitions: dict[str, tuple[str | Whole, ...]] = Field({}, description="values that are read independently; several names make all combinations")
+    conditional: Flag = Field(False, description="ask with ETag and Last-Modified, so that an unchanged source costs nothing")
+    stable: Flag = Field(False, description="declare that records keep their place while pages are read")
+    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
+    rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field({}, description="what a status means")
+    on_body: tuple[OnBody, ...] = Field((), description="what a body means; the first rule that holds counts")
+    on_body_error: Literal["park", "dead_letter"] = Field("park", description="what becomes of a body that is no valid document after all retries")
+    allowed_origins: tuple[Url, ...] = Field((), description="origins that next links may lead to besides the url's")
+    boundary_cap: Whole = Field(1_000_000, gt=0, description="boundary keys that are kept at most")
+    retry: RetryConfig = Field(default_factory=RetryConfig, description="retries")
+    breaker: BreakerConfig = Field(default_factory=BreakerConfig, description="circuit breaker")
+    timeout: TimeoutConfig = Field(default_factory=TimeoutConfig, description="timeouts")
+    limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
+    tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
+
+    @property
+    def may_repeat(self) -> bool:
+        """A request may be sent again after a failure."""
+        return self.method == "GET" if self.idempotent is None else self.idempotent
+
+    @field_validator("partitions")
+    @classmethod
+    def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
+        wrong = Wrong()
+        for name, values in value.items():
+            if not re.fullmatch(r"\w[\w-]*", name):
+                wrong.add((name,), "a partition name has letters, digits, _ and - only")
+            elif not values:
+                wrong.add((name,), f"{name} has no values, at least one is needed")
+            elif len(set(map(str, values))) != len(values):
+                wrong.add((name,), f"{name} has a value twice, partitions are distinct")
+        if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
+            wrong.add((), f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines")
+        wrong.check()
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HttpConfig:
+        wrong = Wrong()
+        if not self.url:
+            wrong.add(("url",), "url is missing: give url, or origin with path", "origin")
+        if (self.origin is None) != (self.path is None):
+            wrong.add(("path",), "origin and path go together", "origin")
+        if self.body is not None and self.method == "GET":
+            wrong.add(("body",), "a body needs method: POST", "method")
+        self._check_marks(wrong)
+        self._check_placeholders(wrong)
+        self._check_conditional(wrong)
+        if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
+            wrong.add(("on_body_error",), f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park", "pagination")
+        wrong.check()
+        return self
+
+    def _check_marks(self, wrong: Wrong) -> None:
+        incremental = self.incremental
+        placed = any(MARK in text for _, text in self._texts())
+        if incremental is None:
+            for path, text in self._texts():
+                if MARK in text:
+                    wrong.add(path, "{mark} needs incremental", "incremental")
+        elif incremental.target is not None and placed:
+            wrong.add(("incremental", "to" if incremental.param is None else "param"), "the mark is carried twice: here, and by {mark}")
+        elif incremental.target is None and not placed:
+            wrong.add(("incremental", "param"), "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body", *_PLACES)
+
+    def _check_placeholders(self, wrong: Wrong) -> None:
+        for path, text in (*self._texts(), *self._secret_texts()):
+            for name in _PARTITION.findall(text):
+                if name not in self.partitions:
+                    hint = did_you_mean(name, self.partitions)
+                    there = listed(self.partitions) if self.partitions else "there are no partitions"
+                    wrong.add(path, f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}", "partitions")
+
+    def _check_conditional(self, wrong: Wrong) -> None:
+        single = self.pagination.single
+        descending = self.incremental is not None and self.incremental.order == "descending"
+        if self.conditional and not single and not descending:
+            why = "page 1 of an ascending list never changes, so 304 would hide what is new"
+            wrong.add(("conditional",), f"conditional needs one request a pass, or incremental.order: descending; {why}", "pagination", "incremental")
+
+    def _texts(self) -> Iterator[tuple[Path_, str]]:
+        """Every text that may hold placeholders, with its path."""
+        yield ("url",), self.url
+        yield from _texts_in(self.params, ("params",))
+        yield from _texts_in(self.headers, ("headers",))
+        yield from _texts_in(self.body, ("body",))
+
+    def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
+        for name in type(self.auth).model_fields if self.auth is not None else ():
+            if isinstance(secret := getattr(self.auth, name), SecretRef):
+                for text in secret.texts:
+                    yield ("auth", name), text
+
+
+def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts_in(inner, (*path, key))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _texts_in(inner, (*path, number))
