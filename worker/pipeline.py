@@ -25,7 +25,8 @@ from worker.core.events import CommitPublished, Emit, ManyFiles, NothingToDo, Re
 from worker.core.flow import Flow, Shaped
 from worker.core.meter import Backlog, Reading, StageTimes
 from worker.core.model import Chunk, Claim, Ledger, PartitionEnd, Progress
-from worker.core.planner import PartitionPlanner, PlanSpec
+from worker.core.plan import PlanSpec
+from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock, CommitLog, Sink
 from worker.core.quality import QualityWatch
 from worker.core.roll import RollSpec, RollState

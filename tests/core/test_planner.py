@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from worker.core.errors import CursorStuck, OrderViolation, PaginationLoop, PermanentError, TotalMismatch
 from worker.core.mark import MarkFormat
 from worker.core.model import Claim, Cursor, Decoded, Facts, Progress
-from worker.core.planner import Accepted, Done, Fetch, IncrementalSpec, PartitionPlanner, PlanSpec, Reply, StopSpec, Wait
+from worker.core.plan import Accepted, Done, Fetch, IncrementalSpec, PlanSpec, Reply, StopSpec, Wait
+from worker.core.planner import PartitionPlanner
 from worker.sources.pagination import cursor, offset, page
 
 Record = dict[str, Any]

@@ -13,7 +13,8 @@ import pytest
 from worker.core.flow import Flow
 from worker.core.mark import MarkFormat
 from worker.core.model import Claim, Cursor, Ledger
-from worker.core.planner import Done, Fetch, IncrementalSpec, PartitionPlanner, PlanSpec, Reply
+from worker.core.plan import Done, Fetch, IncrementalSpec, PlanSpec, Reply
+from worker.core.planner import PartitionPlanner
 from worker.core.routes import route_parts
 from worker.formats.json import JsonPages, JsonSpec
 from worker.formats.records import RecordSpec

@@ -11,7 +11,8 @@ from worker.core.errors import Deferred, PermanentError
 from worker.core.events import Event, PartitionParked
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Cursor, Decoded, Facts
-from worker.core.planner import Fetch, PartitionPlanner, PlanSpec, Reply
+from worker.core.plan import Fetch, PlanSpec, Reply
+from worker.core.planner import PartitionPlanner
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
 from worker.runtime.fetch import FetchPool, Page

@@ -16,7 +16,8 @@ from worker.build.pipelines import http_source, plan_spec
 from worker.build.schemas import Registries
 from worker.core.errors import ConfigError, Deferred
 from worker.core.model import Claim, Cursor, FieldError
-from worker.core.planner import Accepted, Fetch, PartitionPlanner
+from worker.core.plan import Accepted, Fetch
+from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock
 from worker.runtime.clock import SystemClock
 from worker.settings import PipelineSettings, Settings

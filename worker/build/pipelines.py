@@ -19,7 +19,7 @@ from worker.core.errors import ConfigError
 from worker.core.events import Emit
 from worker.core.mark import MarkFormat
 from worker.core.model import Facts
-from worker.core.planner import IncrementalSpec, PlanSpec, StopSpec
+from worker.core.plan import IncrementalSpec, PlanSpec, StopSpec
 from worker.core.ports import Clock
 from worker.core.roll import RollSpec
 from worker.formats.avro import AvroEncoder

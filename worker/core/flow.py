@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from worker.core.json_split import SLICE_RECORDS
 from worker.core.model import Chunk, Decoded, Ledger, Progress, Reject
-from worker.core.planner import Accepted
+from worker.core.plan import Accepted
 from worker.core.ports import Shape, Unshaped
 
 OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many routes it is most of it

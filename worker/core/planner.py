@@ -12,120 +12,17 @@ Rule 3: nothing here has happened until the `Accepted` it returned is committed;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from worker.core.errors import BoundaryFull, CursorStuck, OrderViolation, PaginationLoop, PermanentError, TotalMismatch
-from worker.core.mark import Comparable, MarkFormat
-from worker.core.model import MISSING, BoundaryKey, Claim, Cursor, Decoded, Facts, FieldError, Json, Ledger, Progress, Reject
-from worker.core.ports import Address, End, Next, Pagination
-
-DEFAULT_FORMAT: Final = MarkFormat()
-
-
-@dataclass(frozen=True, slots=True)
-class IncrementalSpec:
-    """How a source is read incrementally; `order` is ascending, descending or any.
-
-    Attributes:
-        token: reads the mark from a response instead of from records; it moves when a pass has ended.
-        newest_bound_s: no pass asks for a bound that is newer than so long ago.
-        until: records from this value on are left out, and end the pass of an ascending source (a backfill).
-    """
-
-    field: str
-    format: MarkFormat = DEFAULT_FORMAT
-    initial: Json = None
-    overlap_s: float = 0.0
-    order: str = "ascending"
-    token: Callable[[Facts, Mapping[str, str]], Json] | None = None
-    newest_bound_s: float | None = None
-    until: Comparable | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StopSpec:
-    """Rules that end a pass, besides the style's own end."""
-
-    empty_page: bool = True
-    short_page: int | None = None  # a page of fewer records than this
-    max_pages: int = 100_000
-    when: Callable[[Facts], bool] = lambda facts: False
-
-
-@dataclass(frozen=True, slots=True)
-class PlanSpec:
-    """What the planner of each partition of a source has in common."""
-
-    style: Pagination
-    stop: StopSpec = StopSpec()
-    incremental: IncrementalSpec | None = None
-    total: Callable[[Facts, Mapping[str, str]], int | None] = lambda facts, headers: None
-    counts_distinct: bool = False  # a total and a key are configured: the total is compared with distinct records
-    every_s: float | None = None
-    jitter: Callable[[], float] = lambda: 0.0
-    once: bool = False
-    depth: int = 1
-    boundary_cap: int = 1_000_000
-    wall: Callable[[], float] = lambda: 0.0  # seconds since 1970, for newest_bound
-    strip: Callable[[str], str] = lambda url: url  # takes credentials out of a URL that is going to be stored
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """A page to ask for: where, and from which bound of the pass."""
-
-    position: Json
-    address: Address
-    since: Json
-    speculative: bool
-    first: bool
-    generation: int
-    unmarked: bool = False  # the pass began without a mark
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that was understood. `decoded` is None for an answer without a document (204, 304, `empty`)."""
-
-    decoded: Decoded | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    stop: str = ""  # a status stop rule applies
-
-
-@dataclass(frozen=True, slots=True)
-class PassEnd:
-    number: int
-    received: int
-    reason: str
-    completeness: str
-
-
-@dataclass(slots=True)
-class Accepted:
-    """A page taken in order: what to shape, and what changes when it is committed."""
-
-    decoded: Decoded
-    position: Json
-    group: int
-    progress: Progress
-    ledger: Ledger
-    pass_end: PassEnd | None = None
-    drift: str = ""
+from worker.core.errors import BoundaryFull, CursorStuck, PaginationLoop, PermanentError, TotalMismatch
+from worker.core.known import later, sort_records, without
+from worker.core.mark import Comparable
+from worker.core.model import MISSING, BoundaryKey, Claim, Cursor, Decoded, Facts, Json, Ledger, Progress
+from worker.core.plan import Accepted, Done, Fetch, PassEnd, PlanSpec, Reply, Wait
+from worker.core.ports import End, Next
 
 
 class PartitionPlanner:
@@ -285,7 +182,7 @@ class PartitionPlanner:
         distinct, new_keys = self._distinct(facts)
         received = self._cursor.received + distinct
         following = self._style.after(place["at"], facts, reply.headers)
-        known = self._known(decoded)
+        known = sort_records(decoded, self._spec.incremental, self._parse, self._boundary, self._cursor.snapshot_mark, where=self.partition)
         ended = self._ended(following, reply, facts, place, received, total)
         if known.beyond and self._moves_with_commits:
             ended = ended or "the end of what was asked for"
@@ -309,7 +206,7 @@ class PartitionPlanner:
         )
         cursor = self._cursor.evolve(received=received, total=total, snapshot_mark=snapshot)
         if self._moves_with_commits or ended:
-            cursor = cursor.evolve(mark=snapshot if self._keeps_token else _highest(cursor.mark, snapshot))
+            cursor = cursor.evolve(mark=snapshot if self._keeps_token else later(cursor.mark, snapshot))
         pass_end = None
         if ended:
             pass_end = PassEnd(cursor.pass_no, received, ended, self._completeness(total, received))
@@ -323,7 +220,7 @@ class PartitionPlanner:
             )
         progress = self._remember(cursor, known.keys | new_keys, token, bool(pass_end))
         rejects = [*decoded.rejects, *known.rejects]
-        kept, indices = _without(decoded, known.dropped)
+        kept, indices = without(decoded, known.dropped)
         if facts.count:
             self._stride = facts.count
         self._ahead_allowed = True
@@ -399,54 +296,6 @@ class PartitionPlanner:
             )
         return remembered
 
-    def _known(self, decoded: Decoded) -> _Known:
-        """Sorts the received records of the page into new, duplicate and without a usable incremental value."""
-        incremental = self._spec.incremental
-        known = _Known(fresh=decoded.facts.count > 0 and self._parse is None)
-        if incremental is None or self._parse is None:
-            return known
-        ascending = incremental.order == "ascending"
-        highest = self._cursor.snapshot_mark
-        rejected = {reject.index for reject in decoded.rejects}
-        boundary, parse, facts = self._boundary, self._parse, decoded.facts
-        for index, (value, key) in enumerate(zip(facts.values, facts.keys, strict=True)):
-            try:
-                comparable, residue = parse(value)
-            except (ValueError, TypeError, OverflowError):
-                if index not in rejected:
-                    known.dropped.add(index)
-                    known.rejects.append(_unusable(incremental, index, value, decoded))
-                continue
-            if incremental.until is not None and comparable >= incremental.until:  # type: ignore[operator]  # one value type a source
-                if index not in rejected:
-                    known.dropped.add(index)
-                    known.beyond += 1
-                continue
-            if residue:
-                key = blake2b(key + residue.to_bytes(2), digest_size=16).digest()
-            if ascending and highest is not None and comparable < highest:  # type: ignore[operator]  # one value type a source
-                raise OrderViolation(
-                    f"record {index} has {incremental.field} = {value!r}, below its predecessor",
-                    where=self.partition,
-                    remedy="sort the source by it, or set source.incremental.order: any",
-                )
-            highest = _highest(highest, comparable)
-            pair = (comparable, key)
-            if pair in boundary or pair in known.keys:
-                if index not in rejected:
-                    known.dropped.add(index)
-                    known.duplicates += 1
-                else:
-                    known.repeated.add(index)
-            else:
-                known.keys.add(pair)
-                known.fresh = True
-        known.highest = highest
-        if known.repeated:  # a reject seen again is a duplicate too, not a second dead letter
-            known.duplicates += len(known.repeated)
-            decoded.rejects[:] = [reject for reject in decoded.rejects if reject.index not in known.repeated]
-        return known
-
     def _closed(self, cursor: Cursor) -> Cursor:
         """The cursor behind a finished pass."""
         self._passes += 1
@@ -496,41 +345,9 @@ class PartitionPlanner:
         return "proven" if total is not None and total == received else ""
 
 
-@dataclass(slots=True)
-class _Known:
-    fresh: bool
-    keys: set[BoundaryKey] = field(default_factory=set)
-    dropped: set[int] = field(default_factory=set)
-    repeated: set[int] = field(default_factory=set)
-    rejects: list[Reject] = field(default_factory=list)
-    duplicates: int = 0
-    beyond: int = 0
-    highest: Comparable | None = None
-
-
 def _key(position: Json) -> bytes:
     return msgspec.json.encode(position)
 
 
 def _digest(value: Json) -> bytes:
     return blake2b(msgspec.json.encode(value), digest_size=16).digest()
-
-
-def _highest(one: Comparable | None, other: Comparable | None) -> Comparable | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
-
-
-def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Decoded) -> Reject:
-    found = "absent" if value is MISSING else "null" if value is None else type(value).__name__
-    error = FieldError(f"$.{incremental.field}", found, f"a value of format {incremental.format.record}")
-    return Reject(index, "decode", "incremental_value", (error,), decoded.raw(index))
-
-
-def _without(decoded: Decoded, dropped: set[int]) -> tuple[list[Any], list[int] | None]:
-    if not dropped:
-        return decoded.records, decoded.indices
-    indices = decoded.indices if decoded.indices is not None else range(len(decoded.records))
-    kept = [(record, index) for record, index in zip(decoded.records, indices, strict=True) if index not in dropped]
-    return [record for record, _ in kept], [index for _, index in kept]

@@ -17,7 +17,8 @@ from typing import Protocol
 from worker.core.errors import CursorInvalid, Deferred, TransientError, WorkerError
 from worker.core.events import DriftSeen, Emit, PageAccepted, PartitionParked, PassEnded
 from worker.core.meter import Backlog, StageTimes
-from worker.core.planner import Accepted, Done, Fetch, PartitionPlanner, Reply, Wait
+from worker.core.plan import Accepted, Done, Fetch, Reply, Wait
+from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock
 from worker.runtime.channel import Channel
 

@@ -17,7 +17,7 @@ import msgspec
 
 from worker.core.mark import MarkFormat
 from worker.core.model import StagedFile
-from worker.core.planner import Fetch, IncrementalSpec, PlanSpec, Reply
+from worker.core.plan import Fetch, IncrementalSpec, PlanSpec, Reply
 from worker.core.ports import Plan
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.runtime.slices import in_slices

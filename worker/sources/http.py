@@ -18,7 +18,7 @@ from worker.core.errors import AuthError, BadBody, CursorInvalid, Deferred, Perm
 from worker.core.events import Emit, FieldUnknown, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
-from worker.core.planner import Fetch, Reply
+from worker.core.plan import Fetch, Reply
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.core.redact import credentials_in, redact
 from worker.core.retry_after import parse_retry_after
