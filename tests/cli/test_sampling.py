@@ -90,3 +90,20 @@ async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> N
         {"name": "score", "type": "double", "records": 40},
     ]
     assert 'score: "double", in 20 records, like 9.5' in text
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ('[{"id": 1}]', ["--namespace", "1 bad"], "is no name"),
+        ('[{"id": 1}]', ["--output", "none/x.avsc"], "cannot be written"),
+        ('{"id": 1', [], "is no JSON"),
+    ],
+)
+def test_a_proposal_that_cannot_be_made_is_an_error_of_the_user(
+    content: str, options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seen.json").write_text(content)
+    with pytest.raises(ConfigError, match=said):
+        call("infer", "seen.json", *options)

@@ -15,13 +15,14 @@ from worker.build.peek import sample
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.schema.infer import Inference
+from worker.schema.parse import parse_schema
 from worker.settings import load_settings
 
 FILE_BYTES = 256 * 1024 * 1024
 
 
 def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | None, name: str, namespace: str, enums: bool) -> str:
-    """The proposal as JSON text. Raises ConfigError when there are no records to look at."""
+    """The proposal as JSON text. Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them."""
     if pipeline is not None:
         settings = load_settings([Path(source)])
         records = asyncio.run(sample(settings, pipeline, pages=pages, schema=False)).records
@@ -34,7 +35,9 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
         inference.observe(record)
     if not inference.records:
         raise ConfigError(f"{source} has no records to look at", remedy="name the place of the records with --records PATH, like data.items")
-    return json.dumps(inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False)
+    text = json.dumps(inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False)
+    parse_schema(text)  # a namespace that is none, or records beyond the limits of a schema: said, not printed
+    return text
 
 
 def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bool) -> list[dict[str, Any]]:
@@ -95,8 +98,11 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
         raise ConfigError(f"{file} is an Avro file: it has its schema", remedy=f"worker schema show {file}")
     try:
         document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        yield from text.splitlines()
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        lines = text.splitlines()
+        if next(_objects(lines), None) is None:
+            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy="name a JSON or NDJSON file") from error
+        yield from lines
         return
     found = compile_path(path).search(document) if path else document
     for each in found if isinstance(found, list) else [found]:

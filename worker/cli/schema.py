@@ -116,7 +116,10 @@ def infer(source: str, pipeline: str | None, pages: int, path: str | None, name:
     if output is None:
         click.echo(text)
     else:
-        output.write_text(text + "\n")
+        try:
+            output.write_text(text + "\n")
+        except OSError as error:
+            raise ConfigError(f"{output} cannot be written: {error.strerror}", remedy="name a file in a directory that exists") from error
         click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
 
 
