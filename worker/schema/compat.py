@@ -9,7 +9,7 @@ from worker.schema.errors import SchemaError
 from worker.schema.model import NO_DEFAULT, Schema, Type
 from worker.schema.resolve import Pair, fields_of
 
-MAX_PROBLEMS: Final = 100
+MAX_PROBLEMS: Final = 10_000
 LEVELS: Final = ("NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE")
 
 
@@ -69,6 +69,7 @@ class _Walk(Pair):
     def __init__(self, writer: Schema, reader: Schema) -> None:
         super().__init__(writer, reader)
         self.found: list[Problem] = []
+        self._said: set[Problem] = set()
         self._seen: dict[tuple[str, str], bool] = {}
 
     def types(self, written: Type, read: Type, path: str, some: bool) -> None:
@@ -127,5 +128,6 @@ class _Walk(Pair):
 
     def _add(self, path: str, code: str, message: str, some: bool) -> None:
         problem = Problem(path, code, message, some)
-        if problem not in self.found:
+        if problem not in self._said:
+            self._said.add(problem)
             self.found.append(problem)
