@@ -245,7 +245,7 @@ async def test_fields_that_the_schema_lacks_are_announced_once(tmp_path: Path, c
         await run(config)
     said = [line for line in capfd.readouterr().err.splitlines() if "new_field" in line]
     assert len(said) == 1
-    assert "list" in said[0]
+    assert "array" in said[0]
 
 
 async def test_snappy_files_open_in_fastavro(tmp_path: Path) -> None:

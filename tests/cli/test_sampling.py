@@ -86,10 +86,10 @@ async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> N
         text = await asyncio.to_thread(call, "drift", str(config), "items", "--pages", "1", "--examples")
     assert (found["pipeline"], found["records"]) == ("items", 40)
     assert found["fields"] == [
-        {"name": "new.flag", "type": ["null", "boolean"], "records": 20},
-        {"name": "score", "type": "double", "records": 40},
+        {"name": "new.flag", "type": ["null", "boolean"], "seen": 20},
+        {"name": "score", "type": "double", "seen": 40},
     ]
-    assert 'score: "double", in 20 records, like 9.5' in text
+    assert 'score: "double", 20 times, like 9.5' in text
 
 
 @pytest.mark.parametrize(

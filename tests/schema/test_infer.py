@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.schema import SchemaError, compile_plan, parse_schema
-from worker.schema.infer import ENUM_RECORDS, MAP_KEYS, Inference
+from worker.schema.infer import ENUM_RECORDS, MAP_KEYS, Inference, Surplus
 
 TEXTS = st.one_of(
     st.text(max_size=10),
@@ -126,3 +126,27 @@ def test_keys_that_cannot_be_read_are_left_out_and_refused_by_name() -> None:
     assert ([each["name"] for each in document["fields"]], "left out" in document["doc"]) == (["f"], True)
     with pytest.raises(SchemaError, match="json_name"):
         parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "json_name": 'a"b', "type": "int"}]}))
+
+
+def test_what_the_schema_lacks_is_found_at_any_depth() -> None:
+    line = {"type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"}]}
+    address = {"type": "record", "name": "Address", "fields": [{"name": "city", "type": "string"}]}
+    fields = [("id", "long"), ("lines", {"type": "array", "items": line}), ("home", ["null", address]), ("by", {"type": "map", "values": "Address"})]
+    schema = parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in fields]}))
+    surplus = Surplus(schema)
+    for number in range(3):
+        surplus.observe(
+            {
+                "id": number,
+                "lines": [{"sku": "a", "note": None}, {"sku": "b", "note": "x"}],
+                "home": {"city": "c", "zip": "1"} if number else None,
+                "by": {"x": {"city": "d", "geo": [1.5]}},
+                "extra": number,
+            }
+        )
+    assert surplus.found() == [
+        ("by{}.geo", {"type": "array", "items": "double"}, 3, [1.5]),
+        ("extra", "long", 3, 2),
+        ("home.zip", ["null", "string"], 2, "1"),
+        ("lines[].note", ["null", "string"], 6, "x"),
+    ]

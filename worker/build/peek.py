@@ -20,6 +20,7 @@ from worker.core.plan import Accepted, Fetch
 from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock
 from worker.runtime.clock import SystemClock
+from worker.schema import Schema
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.json_rows import JsonRows
@@ -76,10 +77,10 @@ async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 
 
 @dataclass(slots=True)
 class Sample:
-    """Records as they are received, and the names that the schema of the pipeline has for their fields."""
+    """Records as they are received, and the schema that the pipeline has for them."""
 
     records: list[bytes] = field(default_factory=list)
-    known: frozenset[str] = frozenset()
+    schema: Schema | None = None
     pages: int = 0
 
 
@@ -97,7 +98,7 @@ async def sample(settings: Settings, pipeline: str, *, pages: int, schema: bool 
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
             plain |= {"schema_": anything, "validation": type(config.validation)()}
         parts, pages_of = await _opened(stack, settings, pipeline, config.model_copy(update=plain))
-        found = Sample(known=frozenset(each.json_name for each in parts.plan.schema.root.fields))
+        found = Sample(schema=parts.plan.schema)
         async for page in pages_of:
             found.records += map(page.decoded.raw, range(page.decoded.facts.count))
             found.pages += 1

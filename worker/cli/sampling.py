@@ -14,7 +14,7 @@ import msgspec
 from worker.build.peek import sample
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
-from worker.schema.infer import Inference
+from worker.schema.infer import Inference, Surplus
 from worker.schema.parse import parse_schema
 from worker.settings import load_settings
 
@@ -46,21 +46,11 @@ def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bo
     found = []
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
         seen = asyncio.run(sample(settings, name, pages=pages))
-        inference = Inference()
-        values: dict[str, Any] = {}
+        assert seen.schema is not None
+        surplus = Surplus(seen.schema)
         for record in _objects(seen.records):
-            unknown = {key: value for key, value in record.items() if key not in seen.known}
-            inference.observe(unknown)
-            values |= unknown
-        fields = [
-            {
-                "name": (key := each.get("json_name", each["name"])),
-                "type": each["type"],
-                "records": inference.seen.fields[key].count,
-                **({"example": values[key]} if examples else {}),
-            }
-            for each in inference.proposal()["fields"]
-        ]
+            surplus.observe(record)
+        fields = [{"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})} for place, kind, count, example in surplus.found()]
         found.append({"pipeline": name, "records": len(seen.records), "fields": fields})
     return found
 

@@ -22,6 +22,7 @@ from worker.core.ports import InvalidRecord, Plan, Steps
 YIELD_REJECTS: Final = 64  # the event loop may breathe after so many: a reject costs a hundred times a record
 SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
 SAMPLED_RECORDS: Final = 20
+_KINDS: Final = {dict: "object", list: "array", str: "text", bool: "boolean", int: "whole number", float: "number", type(None): "null"}
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -198,7 +199,7 @@ class RecordDecoder:
                 continue
             for name in document.keys() - self._spec.json_names if isinstance(document, dict) else ():
                 found.setdefault(name, []).append(document[name])
-        return {name: Unknown(len(values), tuple(sorted({type(value).__name__ for value in values}))) for name, values in found.items()}
+        return {name: Unknown(len(values), tuple(sorted({_KINDS[type(value)] for value in values}))) for name, values in found.items()}
 
     def _reject(self, batch: Batch, raw: bytes) -> None:
         try:

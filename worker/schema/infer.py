@@ -15,12 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.ports import InvalidRecord
+from worker.schema.model import Schema, Type
 from worker.schema.parse import UNREADABLE_KEY, parse_schema
 from worker.schema.plan import compile_plan
 
 ENUM_RECORDS: Final = 50  # texts at a place before they may be an enum
 ENUM_REPEATS: Final = 10  # and how often each symbol comes on average
 ENUM_SYMBOLS: Final = 30
+MOST_PLACES: Final = 1_000
 MAP_KEYS: Final = 20  # different keys before an object may be a map
 MAP_RARE: Final = 0.2  # share of the objects that a usual key of a map is in
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -156,6 +158,50 @@ class Inference:
         """The schema, as its JSON document."""
         document = _Proposal(enums).record(self.seen, name)
         return {**document, "namespace": namespace} if namespace else document
+
+
+class Surplus:
+    """What records have and their schema lacks, nested places too: `address.zip`, `lines[].note`, `labels{}.x`."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.records = 0
+        self.fields: dict[str, Seen] = {}
+        self.examples: dict[str, Any] = {}
+
+    def observe(self, record: Any) -> None:
+        """One record, as decoded JSON."""
+        self.records += 1
+        self._look(self._schema.root, record, "")
+
+    def found(self) -> list[tuple[str, Any, int, Any]]:
+        """(place, type that would fit, how many values, one of them), by place."""
+        return [(path, self._kind(path, seen), seen.count, self.examples[path]) for path, seen in sorted(self.fields.items())]
+
+    def _kind(self, path: str, seen: Seen) -> Any:
+        kind = _Proposal(enums=True).kind(seen, _capital(path))
+        return _nullable(kind) if seen.nulls or seen.count < self.records else kind
+
+    def _look(self, kind: Type, value: Any, path: str) -> None:
+        kind = self._schema.resolve(kind)
+        if kind.kind == "union":
+            shape = "record" if isinstance(value, dict) else "array"
+            for branch in map(self._schema.resolve, kind.branches):
+                if branch.kind == shape or (branch.kind == "map" and shape == "record"):
+                    self._look(branch, value, path)
+                    break
+        elif kind.kind == "record" and isinstance(value, dict):
+            known = {each.json_name: each.type for each in kind.fields}
+            for key, inner in value.items():
+                if key in known:
+                    self._look(known[key], inner, f"{path}{key}.")
+                elif len(self.fields) < MOST_PLACES or path + key in self.fields:
+                    self.fields.setdefault(path + key, Seen()).add(inner)
+                    self.examples[path + key] = inner
+        elif kind.items is not None and isinstance(value, list if kind.kind == "array" else dict):
+            mark = "[]" if kind.kind == "array" else "{}"
+            for each in value if isinstance(value, list) else value.values():
+                self._look(kind.items, each, f"{path.removesuffix('.')}{mark}.")
 
 
 class _Proposal:
