@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.core.errors import DurabilityLost, Exit, Fenced, SinkUnavailable, WorkerError
-from worker.core.events import AttemptFailed, Emit, PipelineEnded
+from worker.core.events import AttemptFailed, Emit, PipelineEnded, PipelineFailed
 from worker.core.ports import Clock
 from worker.core.quality import TooManyRejects
 from worker.pipeline import Pipeline, leaves, worst
@@ -89,7 +89,7 @@ class Supervisor:
                 verdict = self._verdict(pipeline, error, history)
                 if isinstance(verdict, WorkerError):
                     self._state[pipeline.name] = "failed"
-                    self._emit(PipelineEnded(pipeline.name, str(verdict)))
+                    self._emit(PipelineFailed(pipeline.name, verdict.code, str(verdict)))
                     return Outcome(pipeline, verdict)
                 self._state[pipeline.name] = "paused"
                 if await self._pause(stop, verdict):

@@ -38,12 +38,18 @@ async def test_promtool_accepts_the_metrics_of_a_running_worker(tmp_path: Path) 
         while 'worker_records_sent_total{pipeline="items"} 99.0' not in (page := await asyncio.to_thread(scrape)):
             assert process.returncode is None
         status = json.loads(await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5).read()))
+        asking = [sys.executable, "-m", "worker", "status", str(config)]
+        told = await asyncio.to_thread(lambda: subprocess.run(asking, capture_output=True, text=True, timeout=60))
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     found = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True)
     assert (found.returncode, found.stderr + found.stdout) == (0, "")
     assert 'worker_records_dead_lettered_total{pipeline="items",reason="invalid"} 1.0' in page
     assert_the_ledger_holds(page)
+    assert told.returncode == 0
+    assert told.stdout.splitlines()[0] == "items: running"
+    assert "99 records, 1 rejects" in told.stdout
+    assert told.stdout.endswith("ready\n")
     items = status["pipelines"]["items"]
     assert (items["state"], items["records"], items["rejects"], items["in_flight"], items["parked"]) == ("running", 99, 1, 0, {})
     assert items["source"] == {"breaker": "closed", "breaker_opens_in_s": 0.0, "gate_opens_in_s": 0.0, "unknown_fields": {}}

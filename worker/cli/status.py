@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,32 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
         click.echo(orjson.dumps(status))
     else:
         for name, each in status["pipelines"].items():
-            facts = ", ".join(f"{key} {value}" for key, value in each.items() if isinstance(value, int | float | str) and key != "state")
-            click.echo(f"{name}: {each['state']}; {facts}")
-            for partition, parked in each.get("parked", {}).items():
-                click.echo(f"  parked: {partition}: {parked['reason']}")
+            click.echo("\n".join(lines(name, each)))
         click.echo("ready" if ready else "not ready")
     return int(Exit.OK if ready else Exit.FAILED)
+
+
+def lines(name: str, now: dict[str, Any]) -> list[str]:
+    """A pipeline for people: how it is, what it did, what holds it back, what went wrong last."""
+    source = now.get("source", {})
+    held = [f"breaker {source['breaker']}"] if source.get("breaker", "closed") != "closed" else []
+    held += [f"the source asked for a pause of {source['gate_opens_in_s']:.0f} s more"] if source.get("gate_opens_in_s") else []
+    held += [f"{now['parked_count']} of {now['partitions']} partitions parked"] if now["parked_count"] else []
+    found = [f"{name}: {now['state']}" + (f", {'; '.join(held)}" if held else "")]
+    waiting = f"{now['in_flight']} not durable, the oldest for {now['oldest_undurable_s']:.1f} s" if now["in_flight"] else "nothing waits"
+    found.append(f"  {now['records']} records, {now['rejects']} rejects, {now['files']} files in {now['commits']} commits; {waiting}")
+    if now["lag_s"] is not None:
+        found.append(f"  the mark is {now['lag_s']:.0f} s behind now")
+    busy = {stage: times["busy"] for stage, times in now["stages"].items()}
+    if sum(busy.values()) > 1:
+        found.append("  seconds busy: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in busy.items()))
+    found += [f"  parked: {partition}: {each['reason']}" for partition, each in now["parked"].items()]
+    if unknown := source.get("unknown_fields"):
+        found.append(f"  fields that the schema lacks: {', '.join(sorted(unknown)[:10])}")
+    for each in now["troubles"]:
+        what = each.get("reason") or each.get("detail") or each.get("field") or ""
+        found.append(f"  {datetime.fromtimestamp(each['at'], UTC):%Y-%m-%d %H:%M:%SZ} {each['event']} {each['times']} times: {what}")
+    return found
 
 
 def _ready(url: str) -> bool:

@@ -55,6 +55,16 @@ class PipelineEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineFailed(Event):
+    """It ended with an error that waiting does not mend; the others go on."""
+
+    level: ClassVar[str] = "error"
+    pipeline: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestEnded(Event):
     """One attempt of one request. `outcome` is `ok` or an error code."""
 

@@ -89,6 +89,7 @@ class Metrics:
             events.DriftSeen: lambda e: self._drift.labels(e.pipeline).inc(),
             events.FieldUnknown: lambda e: self._unknown.labels(e.pipeline).inc(),
             events.PartitionParked: lambda e: self._errors.labels(e.pipeline, "read", e.code).inc(),
+            events.PipelineFailed: lambda e: self._errors.labels(e.pipeline, "pipeline", e.code).inc(),
             events.AttemptFailed: lambda e: self._errors.labels(e.pipeline, "attempt", e.code).inc(),
             events.BreakerChanged: self._breaker_changed,
         }
