@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -141,11 +142,14 @@ def main() -> None:
                 time.sleep(0.05)
             url = f"http://127.0.0.1:{port_file.read_text()}"
             subprocess.run([sys.executable, "-c", "import worker.cli.run, worker.build"], env=ENVIRONMENT, check=True)
+            starts = start_up(top)
             found = rounds(top, url, chosen, options.rounds, options.records, options.peers)
         finally:
             server.terminate()
             server.wait()
     show(found, options.records)
+    wall, cpu = (statistics.median(column) for column in zip(*starts, strict=True))
+    print(f"start to first request: {wall:.2f} s, {cpu:.2f} s of CPU (medians of {len(starts)})")
 
 
 def rounds(top: Path, url: str, chosen: list[str], count: int, records: int, peers: str | None) -> dict[str, list[Run]]:
@@ -165,6 +169,26 @@ def rounds(top: Path, url: str, chosen: list[str], count: int, records: int, pee
         for peer in PEERS if peers else ():
             with tempfile.TemporaryDirectory(dir=top) as name:
                 found[peer].append(measure_peer(peer, peers or "", f"{url}/flights", Path(name), records))
+    return found
+
+
+def start_up(top: Path, times: int = 7) -> list[tuple[float, float]]:
+    """(wall, CPU) seconds from the start of a process to its first request."""
+    found = []
+    body = b'{"data": {"items": []}, "meta": {}}'
+    for _ in range(times):
+        with tempfile.TemporaryDirectory(dir=top) as name, socket.create_server(("127.0.0.1", 0)) as server:
+            path = config(Path(name), f"http://127.0.0.1:{server.getsockname()[1]}/", {})
+            started = time.perf_counter()
+            process = subprocess.Popen([sys.executable, "-m", "worker", "run", str(path), "--once"], stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                wall = time.perf_counter() - started
+                ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+                found.append((wall, (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                process.wait()
     return found
 
 
