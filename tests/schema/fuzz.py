@@ -1,12 +1,13 @@
 """Coverage-guided fuzzing of the Avro engine: `make fuzz`. Each target runs in a process of its own, with little memory and time an input.
 
 What breaks a property is left in `var/fuzz/<target>/` as crash-*, timeout-* or oom-*; `--keep` puts the inputs that reach the most
-code, in the fewest bytes, into corpus/, which `make test` replays.
+code, in the fewest bytes, into corpus/, which `make test` replays: one input a line, in base64.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import shutil
 import subprocess
 import sys
@@ -42,13 +43,12 @@ def _again(target: str) -> Path:
 
 def fuzz(target: str, seconds: int) -> int:
     """Fuzzes one target for a while. Returns libFuzzer's exit code."""
-    from schema.fuzzing import seeds
+    from schema.fuzzing import kept_inputs, seeds
 
     work, found = WORK / target / "corpus", WORK / target
     work.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(seeds(target)):
+    for number, data in enumerate([*seeds(target), *kept_inputs(CORPUS / f"{target}.txt")]):
         (work / f"seed-{number}").write_bytes(data)
-    (CORPUS / target).mkdir(parents=True, exist_ok=True)
     return _run(
         target,
         f"-max_total_time={seconds}",
@@ -58,22 +58,23 @@ def fuzz(target: str, seconds: int) -> int:
         f"-artifact_prefix={found}/",
         "-print_final_stats=1",
         str(work),
-        str(CORPUS / target),
     )
 
 
 def keep(target: str) -> None:
     """The smallest inputs that together reach all code that the found ones reach, up to KEPT_BYTES."""
+    from schema.fuzzing import kept_inputs
+
     merged = WORK / target / "merged"
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir(parents=True)
     _run(target, "-merge=1", f"-timeout={SECONDS_AN_INPUT}", str(merged), str(WORK / target / "corpus"))
-    kept, room = CORPUS / target, KEPT_BYTES
-    kept.mkdir(parents=True, exist_ok=True)
+    lines, room = {base64.b64encode(data).decode() for data in kept_inputs(CORPUS / f"{target}.txt")}, KEPT_BYTES
     for each in sorted(merged.iterdir(), key=lambda path: path.stat().st_size):
         room -= each.stat().st_size
         if room > 0:
-            shutil.copy(each, kept / each.name[:16])
+            lines.add(base64.b64encode(each.read_bytes()).decode())
+    (CORPUS / f"{target}.txt").write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda text: (len(text), text))))
 
 
 def _run(target: str, *arguments: str) -> int:

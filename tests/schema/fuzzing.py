@@ -6,6 +6,7 @@ the reference interpreter. Time and memory are bounded by whoever calls it.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
@@ -477,9 +478,14 @@ def seeds(target: str) -> Iterator[bytes]:
 # -- doing it again -------------------------------------------------------------------------------------------------------
 
 
-def replay(target: Callable[[bytes], None], folder: Path, more: Iterable[bytes]) -> int:
-    """Runs a target over the files of a folder and more inputs; returns how many. AssertionError with the name of what broke."""
-    inputs = [(path.name, path.read_bytes()) for path in sorted(folder.glob("*"))] + [(f"seed {number}", data) for number, data in enumerate(more)]
+def kept_inputs(file: Path) -> list[bytes]:
+    """The inputs of a corpus file: one a line, in base64."""
+    return [base64.b64decode(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def replay(target: Callable[[bytes], None], file: Path, more: Iterable[bytes]) -> int:
+    """Runs a target over the inputs of a corpus file and more; returns how many. AssertionError with the line of what broke."""
+    inputs = [(f"line {number}", data) for number, data in enumerate(kept_inputs(file), 1)] + [(f"seed {number}", data) for number, data in enumerate(more)]
     for name, data in inputs:
         begin = process_time()
         try:
