@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli import STUCK_S
 from worker.core.errors import ConfigError
+from worker.runtime.streams import output, say
 
 if TYPE_CHECKING:
     from worker.build import Progress, RunResult, Watch
@@ -53,7 +55,9 @@ def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[
             raise ConfigProblems(problems) from None
         raise
     if once and sys.stderr.isatty():
-        click.echo(err=True)
+        say("\n")
+    if not once and (stdout := output()) is not None:
+        stdout.patience_s = STUCK_S  # nobody may be there to read what a daemon says at its end
     print_summary(result, as_json=as_json)
     return result.exit_code
 
@@ -67,8 +71,7 @@ def progress_line() -> Watch | None:
         text = "; ".join(
             f"{each.name}: {each.records:,} records, {each.files} files" + (f", {each.rejects} rejects" if each.rejects else "") for each in pipelines
         )
-        sys.stderr.write(f"\r\x1b[2K{text[:200]}")
-        sys.stderr.flush()
+        say(f"\r\x1b[2K{text[:200]}")
 
     return show
 
