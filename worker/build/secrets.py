@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from worker import __version__
 from worker.config.decode import RegistryConfig
+from worker.config.files import open_file
 from worker.config.types import Secret, secret_value
 from worker.core.errors import ConfigError
 from worker.core.ports import Clock
@@ -116,6 +117,10 @@ def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
     if config.ca_file is None and config.cert_file is None:
         return True
     try:
+        for path in (config.ca_file, config.cert_file, config.key_file):
+            if path is not None:
+                with open_file(path):
+                    pass
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
             context.load_cert_chain(config.cert_file, config.key_file)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from worker.config.files import read_file
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 
@@ -150,8 +151,7 @@ class SecretRef(Model):
 
 def _read(path: Path, remedy: str) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(SECRET_BYTES + 1)
+        data = read_file(path, SECRET_BYTES)
         text = data.decode().rstrip("\r\n")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
