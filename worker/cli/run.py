@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
     """Run the pipelines of CONFIG files."""
     from worker.build import Backfill, run
-    from worker.cli.check import examine
+    from worker.cli.check import examine, locate
     from worker.config.problems import ConfigProblems
     from worker.config.types import duration_seconds
     from worker.settings import load_settings
@@ -49,10 +49,11 @@ def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[
             backfill=None if since is None else Backfill(since, until),
             watch=progress_line() if once and not as_json else None,
         )
-    except ConfigError:
+    except ConfigError as error:
         problems, _ = examine(config)  # all of them, with their places
         if problems:
             raise ConfigProblems(problems) from None
+        locate(error, config)
         raise
     if once and sys.stderr.isatty():
         say("\n")

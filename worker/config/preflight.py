@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from worker.config.files import open_file, read_file
 from worker.config.merge import SCHEMAS, Merged
 from worker.config.problems import Path_, Place, Problem
-from worker.config.types import Secret, SecretRef
+from worker.config.types import Secret, SecretRef, credential, secret_value
 from worker.core.errors import ConfigError
 from worker.schema.errors import SchemaError
 from worker.schema.parse import MAX_BYTES, parse_schema
@@ -97,7 +97,7 @@ def _secrets(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterat
         assert isinstance(secret, SecretRef)
         for values in _combinations(partitions) if "{partition." in "".join(secret.texts) else [{}]:
             try:
-                secret.resolve(os.environ, values)
+                (credential if "auth" in at else secret_value)(secret, values)
             except ConfigError as error:
                 yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
 

@@ -26,6 +26,7 @@ SECRET_BYTES: Final = 64 * 1024
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)?", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _BYTES: Final = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -110,7 +111,7 @@ class Wrong:
 class SecretRef(Model):
     """A reference to a secret, resolved when it is used; never text in the config."""
 
-    env: str | None = Field(None, min_length=1, description="name of an environment variable")
+    env: str | None = Field(None, min_length=1, description="name of an environment variable; line ends behind its value are dropped")
     file: Path | None = Field(None, description="file that holds it, relative to the working directory; line ends behind it are dropped")
     credential: str | None = Field(None, min_length=1, description="name of a file in $CREDENTIALS_DIRECTORY (systemd), or else in /run/secrets")
 
@@ -137,10 +138,11 @@ class SecretRef(Model):
 
         if self.env is not None:
             name = fill(self.env)
-            if not environ.get(name):
+            secret = environ.get(name, "").rstrip("\r\n")
+            if not secret:
                 state = "empty" if name in environ else "not set"
                 raise ConfigError(f"the secret {{env: {name}}} is {state}", remedy=f"set the environment variable {name}")
-            return environ[name]
+            return secret
         if self.file is not None:
             return _read(Path(fill(str(self.file))), "check that the file is there and readable")
         directory = environ.get("CREDENTIALS_DIRECTORY")
@@ -167,6 +169,17 @@ def _kind_of_secret(value: Any) -> str:
 
 Secret = Annotated[Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")], Discriminator(_kind_of_secret)]
 """A literal, or where the secret is."""
+
+
+def credential(secret: str | SecretRef, values: Mapping[str, str]) -> str:
+    """A secret that goes into a request. Raises ConfigError where a header cannot carry it."""
+    text = secret_value(secret, values)
+    if _CONTROL.search(text):
+        shown = "a secret" if isinstance(secret, str) else f"the secret in {secret.texts[0]}"
+        raise ConfigError(
+            f"{shown} has control characters or line ends within it", remedy="it is one line of text; look for a second line, a tab, or a binary file"
+        )
+    return text
 
 
 def secret_value(secret: str | SecretRef, values: Mapping[str, str]) -> str:
