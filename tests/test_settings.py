@@ -238,6 +238,10 @@ MARK = {"field": "at", "param": "since"}
         ("incremental", {"incremental": MARK}, {"incremental": {**MARK, "order": "any"}}),
         ("partitions", {"partitions": {"p": ["a"]}}, {"partitions": {"q": ["a"]}}),
         ("records", {"records": "a"}, {"records": "b"}),
+        ("key", {}, {"key": ["id"]}),
+        ("method", {}, {"method": "POST", "idempotent": True}),
+        ("headers", {"headers": {"X-Tenant": "a"}}, {"headers": {"X-Tenant": "b"}}),
+        ("headers", {}, {"headers": {"Accept-Language": "de"}}),
         ("body", {"method": "POST", "body": {"q": 1}}, {"method": "POST", "body": {"q": 2}}),
     ],
 )
@@ -252,13 +256,12 @@ def test_a_key_that_gives_the_cursor_its_meaning_changes_its_fingerprint_only(ke
         {"schedule": {"every": "5s"}},
         {"concurrency": 9},
         {"auth": {"type": "bearer", "token": "x"}},
-        {"headers": {"A": "b"}},
+        {"headers": {"Accept": "application/json", "User-Agent": "me", "X-Api-Key": "k", "x-request-id": "1"}},
         {"retry": {"cap": "1s"}},
         {"rate_limit": {"requests": 1}},
         {"timeout": {"read": "1s"}},
         {"on_status": {404: "empty"}},
         {"stop": {"max_pages": 5}},
-        {"key": ["id"]},
         {"idempotent": True},
         {"limits": {"body": "1MiB"}},
         {"pagination": {"type": "none"}},
@@ -272,6 +275,10 @@ def test_a_default_that_is_written_out_means_the_same() -> None:
     one = pipeline(incremental=MARK, pagination=CURSOR)
     two = pipeline(incremental={**MARK, "overlap": "0s", "order": "ascending", "format": {"record": "rfc3339"}}, pagination={**CURSOR, "repeat": "fail"})
     assert one.meaning() == two.meaning()
+
+
+def test_case_and_order_of_headers_mean_nothing() -> None:
+    assert pipeline(headers={"X-A": "1", "X-B": "2"}).meaning() == pipeline(headers={"x-b": "2", "x-a": "1"}).meaning()
 
 
 def test_another_value_of_a_partition_changes_nothing_for_the_others() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,12 @@ CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": (
 
 
 Compatibility = Literal["none", "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive"]
+
+_HARMLESS_HEADER: Final = re.compile(
+    r"^(accept|accept-encoding|user-agent|from|referer)$|authorization|cookie|token|secret|password|credential|api-?key|request-id|correlation|trace",
+    re.IGNORECASE,
+)
+"""Request headers that do not say what is read: forms of the answer, credentials (they are rotated), names of the asker and of the request."""
 
 
 class StateConfig(Model):
@@ -168,6 +175,9 @@ class PipelineSettings(Model):
             "incremental": source.incremental.model_dump(mode="json", by_alias=True, exclude_defaults=True) if source.incremental else None,
             "partitions": sorted(source.partitions),
             "records": source.records,
+            "key": source.key,
+            "method": source.method,
+            "headers": {name.lower(): value for name, value in source.headers.items() if not _HARMLESS_HEADER.search(name)},
         }
         if source.body is not None:
             keys["body"] = source.body

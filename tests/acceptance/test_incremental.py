@@ -149,3 +149,15 @@ async def test_pipelines_of_one_origin_share_its_rate_limit_and_its_slots(tmp_pa
     assert [each.records for each in result.pipelines] == [9, 9]
     assert asyncio.get_running_loop().time() - started > 0.8, "20 requests at 10 a second"
     assert most <= 2
+
+
+async def test_another_key_would_bring_records_at_the_mark_twice_so_it_is_refused(tmp_path: Path) -> None:
+    changes = [kit.item(number, second=number) for number in range(10)]
+    async with served(lambda query: {"items": [each for each in changes if each["updated_at"] >= query.get("since", "")]}) as (url, _):
+        source = {"incremental": {"field": "updated_at", "param": "since"}, "schedule": {"every": "1h"}}
+        assert (await run(kit.write_config(tmp_path, url, source={**source, "key": ["id"]}))).exit_code == 0
+        changed = await run(kit.write_config(tmp_path, url, source={**source, "key": ["id", "tenant"]}))
+        assert changed.exit_code == 78
+        assert "source.key changed" in changed.pipelines[0].error
+        assert (await run(kit.write_config(tmp_path, url, source={**source, "key": ["id"]}))).exit_code == 0
+    assert kit.lake_ids(tmp_path) == list(range(10))

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import kit
+import pytest
 
 from worker.testing.replica import Replica, Shape
 
 
-async def test_sigterm_commits_what_is_staged_and_exits_0(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+async def test_a_signal_commits_what_is_staged_and_exits_0(tmp_path: Path, number: signal.Signals) -> None:
     records = [kit.item(number, second=number // 3) for number in range(20_000)]
     source = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
     async with Replica(records, Shape(style="cursor", cap=50)) as replica:
@@ -21,7 +23,9 @@ async def test_sigterm_commits_what_is_staged_and_exits_0(tmp_path: Path) -> Non
         process = await asyncio.create_subprocess_exec(*command)
         while len(replica.requests) < 60:
             await asyncio.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
+        if number == signal.SIGHUP:
+            process.send_signal(number)  # a terminal that closes may send it twice
         assert await process.wait() == 0
         got = kit.lake_ids(tmp_path)
         assert 0 < len(got) < 20_000
@@ -29,3 +33,18 @@ async def test_sigterm_commits_what_is_staged_and_exits_0(tmp_path: Path) -> Non
         process = await asyncio.create_subprocess_exec(*command, "--once")
         assert await process.wait() == 0
     assert kit.lake_ids(tmp_path) == list(range(20_000))
+
+
+async def test_nohup_is_respected(tmp_path: Path) -> None:
+    async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source={"schedule": {"every": "50ms"}})
+        process = await asyncio.create_subprocess_exec("nohup", sys.executable, "-m", "worker", "run", str(config))
+        while not replica.requests:
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        seen = len(replica.requests)
+        while len(replica.requests) < seen + 10:
+            assert process.returncode is None
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0

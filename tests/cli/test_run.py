@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -29,6 +30,17 @@ async def test_a_terminal_shows_progress_and_the_summary_says_what_landed_where(
     assert "items: " in shown and "records" in shown and "\r" in shown
     assert "items: 59 records in" in out.decode() and "1 rejects" in out.decode()
     assert str(tmp_path / "lake") in out.decode()
+
+
+async def test_a_port_that_is_in_use_is_named_with_the_place_of_its_key(tmp_path: Path) -> None:
+    config = kit.write_config(tmp_path, "http://127.0.0.1:9/v1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config.write_text(config.read_text().replace("listen: null", f"listen: 127.0.0.1:{taken.getsockname()[1]}"))
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config), stderr=asyncio.subprocess.PIPE)
+        _, errors = await process.communicate()
+    assert process.returncode == 78
+    line = next(number for number, text in enumerate(config.read_text().splitlines(), 1) if "listen:" in text)
+    assert f"{config}:{line}: admin.listen" in errors.decode()
 
 
 async def test_json_is_all_there_is_for_machines(tmp_path: Path) -> None:

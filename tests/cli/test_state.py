@@ -59,6 +59,16 @@ async def test_a_partition_that_is_reset_is_read_again_and_verify_agrees(tmp_pat
     assert kit.lake_ids(tmp_path) == sorted([*range(30)] * 2)
 
 
+async def test_an_unknown_partition_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    async with Replica([kit.item(1, second=1)], Shape(style="cursor", since="since")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        assert (await worker("run", str(config), "--once"))[0] == 0
+    for command in (("reset",), ("set", "--mark", "2024-01-01T00:00:00Z")):
+        code, out, errors = await worker("state", *command, str(config), "--pipeline", "items", "--partition", "zz")
+        assert (code, out) == (78, "")
+        assert "no partition 'zz'" in errors and "there are default" in errors
+
+
 async def test_status_asks_a_running_worker(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

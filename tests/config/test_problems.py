@@ -397,6 +397,16 @@ def test_a_problem_of_a_schema_has_the_file_and_the_path_inside(schema: str, lin
     assert piece in str(problem)
 
 
+def test_a_secret_that_no_header_can_carry_is_named_at_its_key_and_not_shown(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWO_LINES", "hunter2\nhunter3\n")
+    [problem] = check(source("auth: {type: bearer, token: {env: TWO_LINES}}"))
+    assert (problem.code, problem.place.key) == ("secret", "pipelines.items.source.auth.token")
+    assert "TWO_LINES" in str(problem) and "control characters" in str(problem)
+    assert "hunter" not in str(problem)
+    monkeypatch.setenv("TWO_LINES", "hunter2\n")
+    assert not check(source("auth: {type: bearer, token: {env: TWO_LINES}}"))
+
+
 @pytest.mark.parametrize(
     "section", ["auth: {type: bearer, token: [hunter2]}", "auth: {type: hunter2}", "headers: {A: [hunter2]}", "auth: {type: basic, username: {nv: hunter2}}"]
 )

@@ -91,6 +91,12 @@ def test_a_secret_file_that_holds_none_is_refused_without_its_content(content: b
     assert "xxxx" not in str(raised.value) and raised.value.remedy
 
 
+def test_line_ends_behind_a_variable_are_dropped_as_those_of_files() -> None:
+    assert SecretRef(env="A").resolve({"A": "abc\r\n"}, {}) == "abc"
+    with pytest.raises(ConfigError, match="empty"):
+        SecretRef(env="A").resolve({"A": "\n"}, {})
+
+
 def test_an_empty_variable_is_no_secret() -> None:
     with pytest.raises(ConfigError, match="is empty"):
         SecretRef(env="A").resolve({"A": ""}, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,17 @@ def test_all_duplicate_keys_are_found_at_once(tmp_path: Path) -> None:
     assert [problem.place.key for problem in load_yaml(tmp_path / "a.yaml").problems] == ["a", "b.c"]
 
 
-def test_a_file_that_never_ends_is_not_read_to_its_end() -> None:
-    with pytest.raises(ConfigProblems, match="larger than 2 MiB"):
+def test_a_file_that_never_ends_is_refused() -> None:
+    with pytest.raises(ConfigProblems, match="a device, not a regular file"):
         load_yaml(Path("/dev/zero"))
+
+
+def test_a_large_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(ConfigProblems, match="larger than 2 MiB"):
+        load_yaml(path)
 
 
 def test_texts_of_variables_are_values() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,43 @@ def test_a_config_that_means_something_else_is_refused_with_the_keys(reopen: Cal
     with pytest.raises(ConfigError, match=r"source\.url changed") as caught:
         reopen().load("p", {**MEANING, "url": "other"})
     assert "state reset" in caught.value.remedy
+
+
+def test_before_anything_is_committed_a_config_may_mean_anything(reopen: Callable[[], Any]) -> None:
+    log = reopen()
+    log.load("p", MEANING)
+    commit_of = {**MEANING, "url": "right"}
+    log.claim("p", ["a"])
+    reopen().load("p", commit_of)
+    log = reopen()
+    log.load("p", MEANING)
+    commit(log, log.claim("p", ["a"]), 1, ("a", at(1)))
+    with pytest.raises(ConfigError, match=r"source\.url changed"):
+        reopen().load("p", commit_of)
+
+
+def test_entries_that_older_states_lack_count_as_unchanged_once(reopen: Callable[[], Any]) -> None:
+    log = reopen()
+    log.load("p", MEANING)
+    commit(log, log.claim("p", ["a"]), 1, ("a", at(1)))
+    newer = {**MEANING, "method": "1", "headers": "2"}
+    reopen().load("p", newer)
+    with pytest.raises(ConfigError, match=r"source\.headers changed"):
+        reopen().load("p", {**newer, "headers": "3"})
+
+
+def test_a_key_may_change_while_no_boundary_key_was_made_with_it(reopen: Callable[[], Any]) -> None:
+    log = reopen()
+    log.load("p", {**MEANING, "key": "1"})
+    claims = log.claim("p", ["a", "@dead_letters"])
+    commit_as = Commit("p", log.load("p", {**MEANING, "key": "2"}).lineage, 1, "id", "2024-01-01T00:00:00Z", (), (), Ledger())
+    steps = (("@dead_letters", at(1, boundary_added=((7, b"k" * 16),))), ("a", at(1)))
+    log.commit(replace(commit_as, ends=tuple(PartitionEnd(name, claims[name].epoch, 0, step) for name, step in steps)))
+    log.load("p", {**MEANING, "key": "3"})
+    ends = (PartitionEnd("a", claims["a"].epoch, 1, at(2, boundary_added=((7, b"k" * 16),))),)
+    log.commit(replace(commit_as, seq=2, id="id2", ends=ends))
+    with pytest.raises(ConfigError, match=r"source\.key changed"):
+        reopen().load("p", {**MEANING, "key": "4"})
 
 
 def test_a_state_of_a_newer_program_is_refused(reopen: Callable[[], Any], tmp_path: Path) -> None:

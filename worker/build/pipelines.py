@@ -18,7 +18,7 @@ from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
 from worker.core.mark import MarkFormat
-from worker.core.model import Facts
+from worker.core.model import REPLAYED, Facts
 from worker.core.plan import IncrementalSpec, PlanSpec, StopSpec
 from worker.core.ports import Clock
 from worker.core.roll import RollSpec
@@ -31,7 +31,7 @@ from worker.runtime.fetch import Attempt
 from worker.settings import Settings
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
-from worker.sources.dead_letters import REPLAY_PLAN, REPLAYED, DeadLetters
+from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource, stop_when, stripper, token_reader
 from worker.sources.pagination.common import as_count
 from worker.state.sqlite import STATE_FILE, SqliteCommitLog

@@ -12,6 +12,7 @@ from worker import __version__
 from worker.build.origins import Origins, origin_of
 from worker.build.secrets import check_registry, registry_auth, tls_of
 from worker.config.decode import RegistryConfig, SubjectConfig
+from worker.config.files import read_file
 from worker.core.errors import ConfigError, Deferred, RegistryUnavailable
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
@@ -19,6 +20,7 @@ from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.registry import RegistryClient
 from worker.schema import Schema, parse_schema
+from worker.schema.parse import MAX_BYTES
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
@@ -36,7 +38,7 @@ Fetched = Mapping[str, Schema]
 def schema_file(path: Path) -> Schema:
     """The schema in a file. Raises ConfigError with the name of the file."""
     try:
-        text = path.read_bytes()
+        text = read_file(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"schema {path} cannot be read: {error.strerror}", remedy="the path is relative to the config file") from error
     try:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from worker import __version__
 from worker.config.decode import RegistryConfig
-from worker.config.types import Secret, secret_value
+from worker.config.files import open_file
+from worker.config.types import Secret, credential, secret_value
 from worker.core.errors import ConfigError
 from worker.core.ports import Clock
 from worker.http import auth as http_auth
@@ -93,10 +94,10 @@ def secret_params(source: HttpConfig) -> tuple[str, ...]:
 
 
 def check_secrets(source: HttpConfig, values: Values) -> None:
-    """Raises ConfigError for a secret that is missing."""
+    """Raises ConfigError for a secret that is missing, or that no header can carry."""
     for name in ("username", "password", "token", "value", "client_id", "client_secret"):
         if source.auth is not None and hasattr(source.auth, name):
-            secret_value(getattr(source.auth, name), values)
+            credential(getattr(source.auth, name), values)
 
 
 def registry_auth(server: RegistryConfig) -> Auth | None:
@@ -105,10 +106,10 @@ def registry_auth(server: RegistryConfig) -> Auth | None:
 
 
 def check_registry(server: RegistryConfig) -> None:
-    """Raises ConfigError for a secret that is missing."""
+    """Raises ConfigError for a secret that is missing, or that no header can carry."""
     for name in ("username", "password", "token"):
         if server.auth is not None and hasattr(server.auth, name):
-            secret_value(getattr(server.auth, name), {})
+            credential(getattr(server.auth, name), {})
 
 
 def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
@@ -116,6 +117,10 @@ def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
     if config.ca_file is None and config.cert_file is None:
         return True
     try:
+        for path in (config.ca_file, config.cert_file, config.key_file):
+            if path is not None:
+                with open_file(path):
+                    pass
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
             context.load_cert_chain(config.cert_file, config.key_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -11,6 +12,10 @@ import click
 
 from worker import __version__
 from worker.core.errors import Exit, WorkerError
+from worker.runtime.streams import open_streams, say
+
+STUCK_S: Final = 2.0
+"""How long somebody who reads our errors may keep us waiting."""
 
 _COMMANDS: Final = {
     "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
@@ -56,19 +61,23 @@ def show(error: WorkerError) -> None:
     lines += [f"  {'what: ' if number == 0 else '      '}  {line}" for number, line in enumerate(error.message.splitlines())]
     if error.remedy:
         lines.append(f"  remedy: {error.remedy}")
-    click.echo("\n".join(lines), err=True)
+    say("\n".join(lines) + "\n", wait_s=STUCK_S)
 
 
 def main(args: list[str] | None = None) -> Any:
     """The console script: exceptions become exit codes here and nowhere else."""
     gc.set_threshold(200_000, 20, 50)  # importing makes many objects that stay: the collector took a tenth of the start
+    open_streams()
     try:
         code = cli.main(args, standalone_mode=False)
+        sys.stdout.flush()
     except click.UsageError as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        say(text.getvalue(), wait_s=STUCK_S)
         code = Exit.USAGE
     except click.Abort:
-        click.echo("aborted", err=True)
+        say("aborted\n", wait_s=STUCK_S)
         code = Exit.FAILED
     except WorkerError as error:
         show(error)
@@ -78,7 +87,7 @@ def main(args: list[str] | None = None) -> Any:
     except Exception as error:
         import traceback  # only for bugs
 
-        traceback.print_exc()
-        click.echo(f"error [bug]\n  what:   {type(error).__name__}: {error}\n  remedy: please report it with the lines above", err=True)
+        report = f"error [bug]\n  what:   {type(error).__name__}: {error}\n  remedy: please report it with the lines above\n"
+        say(traceback.format_exc() + report, wait_s=STUCK_S)
         code = Exit.BUG
     sys.exit(int(code or 0))

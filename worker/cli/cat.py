@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import click
+
+from worker.runtime.streams import output
 
 
 @click.command("cat")
@@ -19,14 +20,13 @@ def command(files: tuple[Path, ...]) -> None:
 
     from worker.schema.container import read_records
 
-    try:
-        for path in files:
-            with path.open("rb") as file:
-                for record in read_records(file, str(path), text=True):
-                    sys.stdout.buffer.write(orjson.dumps(record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has enough; nothing to complain about at exit
+    seen = output()
+    for path in files:
+        with path.open("rb") as file:
+            for record in read_records(file, str(path), text=True):
+                sys.stdout.buffer.write(orjson.dumps(record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+                if seen is not None and seen.reader_gone:
+                    return
 
 
 def _plain(value: Any) -> Any:

@@ -90,6 +90,15 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
     return in_order(problems, paths), promises
 
 
+def locate(error: ConfigError, paths: Sequence[Path]) -> None:
+    """Gives an error of a key, which only a run can find (a port that is in use), the place of the key."""
+    from worker.settings import inspect_settings
+
+    merged = inspect_settings(paths).merged
+    if _KEY.fullmatch(error.where) and (path := _parts(error.where))[0] in merged.values:
+        error.where = str(merged.place(path))
+
+
 def _state(inspection: Inspection) -> Path | None:
     if inspection.settings is not None:
         return inspection.settings.state.path

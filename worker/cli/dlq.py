@@ -140,7 +140,7 @@ def _replayed_to(log: SqliteCommitLog, pipeline: str) -> int:
     """Number of the last commit whose dead letters were replayed."""
     import msgspec
 
-    from worker.sources.dead_letters import REPLAYED
+    from worker.core.model import REPLAYED
 
     cursor = next((row["cursor"] for row in log.partitions(pipeline) if row["partition"] == REPLAYED), None)
     return 0 if cursor is None else msgspec.json.decode(cursor)["mark"] or 0

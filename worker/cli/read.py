@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from worker.cli import STUCK_S
+from worker.runtime.streams import say
+
 
 @click.command("read")
 @click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -22,7 +25,6 @@ def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
         click.echo(line)
     for reject in seen.rejects[:count]:
         errors = "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in reject.errors)
-        click.echo(f"reject: record {reject.index}, {reject.stage} {reject.code}: {errors}", err=True)
-    click.echo(
-        f"{seen.pages} pages of partition {seen.partition}: {seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects", err=True
-    )
+        say(f"reject: record {reject.index}, {reject.stage} {reject.code}: {errors}\n", wait_s=STUCK_S)
+    counts = f"{seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects"
+    say(f"{seen.pages} pages of partition {seen.partition}: {counts}\n", wait_s=STUCK_S)

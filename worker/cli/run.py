@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli import STUCK_S
 from worker.core.errors import ConfigError
+from worker.runtime.streams import output, say
 
 if TYPE_CHECKING:
     from worker.build import Progress, RunResult, Watch
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
     """Run the pipelines of CONFIG files."""
     from worker.build import Backfill, run
-    from worker.cli.check import examine
+    from worker.cli.check import examine, locate
     from worker.config.problems import ConfigProblems
     from worker.config.types import duration_seconds
     from worker.settings import load_settings
@@ -47,13 +49,16 @@ def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[
             backfill=None if since is None else Backfill(since, until),
             watch=progress_line() if once and not as_json else None,
         )
-    except ConfigError:
+    except ConfigError as error:
         problems, _ = examine(config)  # all of them, with their places
         if problems:
             raise ConfigProblems(problems) from None
+        locate(error, config)
         raise
     if once and sys.stderr.isatty():
-        click.echo(err=True)
+        say("\n")
+    if not once and (stdout := output()) is not None:
+        stdout.patience_s = STUCK_S  # nobody may be there to read what a daemon says at its end
     print_summary(result, as_json=as_json)
     return result.exit_code
 
@@ -67,8 +72,7 @@ def progress_line() -> Watch | None:
         text = "; ".join(
             f"{each.name}: {each.records:,} records, {each.files} files" + (f", {each.rejects} rejects" if each.rejects else "") for each in pipelines
         )
-        sys.stderr.write(f"\r\x1b[2K{text[:200]}")
-        sys.stderr.flush()
+        say(f"\r\x1b[2K{text[:200]}")
 
     return show
 

@@ -23,6 +23,19 @@ def _known(settings: Settings, pipeline: str) -> None:
         raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
 
 
+def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
+    from worker.build import open_log
+
+    log = open_log(settings, read_only=True)
+    try:
+        names = [str(each["partition"]) for each in log.partitions(pipeline)]
+    finally:
+        log.close()
+    if partition not in names:
+        some = f"there are {', '.join(names[:20])}{' and more' if len(names) > 20 else ''}" if names else "it is there after the first run"
+        raise ConfigError(f"pipeline {pipeline} has no partition {partition!r}", remedy=some)
+
+
 @command.command("show")
 @click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--pipeline", help="Only this one.")
@@ -75,6 +88,7 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
         value = mark if incremental.from_ is not None else MarkFormat(incremental.format.record, zone=incremental.format.zone).parser()(mark)[0]
     except (ValueError, TypeError, OverflowError) as error:
         raise ConfigError(f"{mark!r} is no mark of this pipeline", remedy=f"write it like the records do: {incremental.format.record}") from error
+    _known_partition(settings, pipeline, partition)
     if not yes:
         click.confirm(f"Set the mark of pipeline {pipeline}, partition {partition} to {mark}?", abort=True)
     with lock_state(settings.state.path.absolute()):
@@ -100,6 +114,8 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
 
     settings = load_settings(config)
     _known(settings, pipeline)
+    if partition is not None:
+        _known_partition(settings, pipeline, partition)
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
     if not yes:
         click.confirm(f"Reset {what}? Everything is read again, published files stay", abort=True)

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from worker.cli import STUCK_S
 from worker.core.errors import ConfigError, Exit
+from worker.runtime.streams import say
 
 
 @click.command("status")
@@ -33,7 +35,7 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
             status: dict[str, Any] = orjson.loads(answer.read())
         ready = _ready(f"{base}/healthz/ready")
     except (URLError, OSError, ValueError) as error:
-        click.echo(f"nobody answers at {base}: {getattr(error, 'reason', error)}", err=True)
+        say(f"nobody answers at {base}: {getattr(error, 'reason', error)}\n", wait_s=STUCK_S)
         return int(Exit.UNAVAILABLE)
     if as_json:
         click.echo(orjson.dumps(status))

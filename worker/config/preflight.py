@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from worker.config.files import open_file, read_file
 from worker.config.merge import SCHEMAS, Merged
 from worker.config.problems import Path_, Place, Problem
-from worker.config.types import Secret, SecretRef
+from worker.config.types import Secret, SecretRef, credential, secret_value
 from worker.core.errors import ConfigError
 from worker.schema.errors import SchemaError
 from worker.schema.parse import MAX_BYTES, parse_schema
@@ -66,8 +67,7 @@ def _schema(merged: Merged, path: Path_, file: Any) -> Iterator[Problem]:
         return
     place = merged.place(path)
     try:
-        with open(file, "rb") as opened:
-            text = opened.read(MAX_BYTES + 1)
+        text = read_file(file, MAX_BYTES)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no file name"
         yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
@@ -97,7 +97,7 @@ def _secrets(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterat
         assert isinstance(secret, SecretRef)
         for values in _combinations(partitions) if "{partition." in "".join(secret.texts) else [{}]:
             try:
-                secret.resolve(os.environ, values)
+                (credential if "auth" in at else secret_value)(secret, values)
             except ConfigError as error:
                 yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
 
@@ -152,7 +152,7 @@ def _certificates(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> I
         for key, file in (tls if isinstance(tls, dict) else {}).items():
             if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
                 try:
-                    with open(file, "rb"):
+                    with open_file(file):
                         pass
                 except (OSError, ValueError) as error:
                     why = error.strerror if isinstance(error, OSError) else "no file name"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from worker.config.files import read_file
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 
@@ -25,6 +26,7 @@ SECRET_BYTES: Final = 64 * 1024
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)?", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _BYTES: Final = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -109,7 +111,7 @@ class Wrong:
 class SecretRef(Model):
     """A reference to a secret, resolved when it is used; never text in the config."""
 
-    env: str | None = Field(None, min_length=1, description="name of an environment variable")
+    env: str | None = Field(None, min_length=1, description="name of an environment variable; line ends behind its value are dropped")
     file: Path | None = Field(None, description="file that holds it, relative to the working directory; line ends behind it are dropped")
     credential: str | None = Field(None, min_length=1, description="name of a file in $CREDENTIALS_DIRECTORY (systemd), or else in /run/secrets")
 
@@ -136,10 +138,11 @@ class SecretRef(Model):
 
         if self.env is not None:
             name = fill(self.env)
-            if not environ.get(name):
+            secret = environ.get(name, "").rstrip("\r\n")
+            if not secret:
                 state = "empty" if name in environ else "not set"
                 raise ConfigError(f"the secret {{env: {name}}} is {state}", remedy=f"set the environment variable {name}")
-            return environ[name]
+            return secret
         if self.file is not None:
             return _read(Path(fill(str(self.file))), "check that the file is there and readable")
         directory = environ.get("CREDENTIALS_DIRECTORY")
@@ -150,8 +153,7 @@ class SecretRef(Model):
 
 def _read(path: Path, remedy: str) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(SECRET_BYTES + 1)
+        data = read_file(path, SECRET_BYTES)
         text = data.decode().rstrip("\r\n")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
@@ -167,6 +169,17 @@ def _kind_of_secret(value: Any) -> str:
 
 Secret = Annotated[Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")], Discriminator(_kind_of_secret)]
 """A literal, or where the secret is."""
+
+
+def credential(secret: str | SecretRef, values: Mapping[str, str]) -> str:
+    """A secret that goes into a request. Raises ConfigError where a header cannot carry it."""
+    text = secret_value(secret, values)
+    if _CONTROL.search(text):
+        shown = "a secret" if isinstance(secret, str) else f"the secret in {secret.texts[0]}"
+        raise ConfigError(
+            f"{shown} has control characters or line ends within it", remedy="it is one line of text; look for a second line, a tab, or a binary file"
+        )
+    return text
 
 
 def secret_value(secret: str | SecretRef, values: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from worker.config.files import read_file
 from worker.config.problems import ConfigProblems, Path_, Place, Problem, shown
 
 MAX_NODES: Final = 100_000
@@ -100,8 +101,7 @@ def _yaml() -> YAML:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_file(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise _fatal(path, f"cannot be read: {why}", remedy="check the path; CONFIG is one or more YAML files") from error

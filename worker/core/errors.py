@@ -200,6 +200,13 @@ class StateError(WorkerError):
     code = "state"
 
 
+class OutputLost(WorkerError):
+    """Standard output cannot be written."""
+
+    exit = Exit.IO
+    code = "output_lost"
+
+
 class SinkUnavailable(TransientError):
     """The output cannot be written now (no space, read-only, no inodes): pause and redo from the commit log."""
 

@@ -14,6 +14,8 @@ Json = Any  # a JSON value: None, bool, int, float, str, list, dict
 
 CURSOR_VERSION: Final = 1
 CURSOR_LIMIT_BYTES: Final = 64 * 1024
+REPLAYED: Final = "@dead_letters"
+"""The partition that remembers which dead letters were replayed."""
 
 
 class _Missing:

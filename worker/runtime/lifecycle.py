@@ -1,33 +1,39 @@
-"""Signals: the first SIGTERM or SIGINT asks for a drain, the second ends the process at once."""
+"""Signals: the first SIGTERM, SIGINT or SIGHUP asks for a drain, a second SIGTERM or SIGINT ends the process at once."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from worker.runtime.streams import say
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Sets `stop` on the first signal. On the second the process exits with 143 or 130: staged work is redone from the commit log."""
+    """Sets `stop` on the first signal. On the second the process exits with 143 or 130: staged work is redone from the commit log.
+
+    A terminal that closes sends SIGHUP, often twice: it never cuts a drain short. Who ignores it at the start (`nohup`) goes on ignoring it.
+    """
     loop = asyncio.get_running_loop()
 
     def received(number: signal.Signals) -> None:
-        if stop.is_set():
-            print(f"worker: second {number.name}, exiting at once; uncommitted work will be redone", file=sys.stderr, flush=True)
+        if not stop.is_set():
+            stop.set()  # before anything is said: the drain does not depend on a log
+            say(f"worker: {number.name}, draining; a second one exits at once\n")
+        elif number != signal.SIGHUP:
+            say(f"worker: second {number.name}, exiting at once; uncommitted work will be redone\n")
             os._exit(128 + number)
-        print(f"worker: {number.name}, draining; a second one exits at once", file=sys.stderr, flush=True)
-        stop.set()
 
-    for number in _SIGNALS:
+    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP]
+    for number in handled:
         loop.add_signal_handler(number, received, number)
     try:
         yield
     finally:
-        for number in _SIGNALS:
+        for number in handled:
             loop.remove_signal_handler(number)

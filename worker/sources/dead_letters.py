@@ -23,9 +23,6 @@ from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.runtime.slices import in_slices
 from worker.sources.pagination import cursor
 
-REPLAYED: Final = "@dead_letters"
-"""The partition that remembers what was replayed."""
-
 _STYLE: Final = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "next"}, "to": {"param": "seq"}}))
 REPLAY_PLAN: Final = PlanSpec(style=_STYLE, once=True, incremental=IncrementalSpec("seq", MarkFormat("int")))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ import msgspec
 
 from worker.core.digest import chained, commit_document
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError, WorkerError
-from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
+from worker.core.model import REPLAYED, Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
 from worker.runtime import fs
 
 FORMAT: Final = 2
@@ -123,14 +123,22 @@ class SqliteCommitLog:
                 db.execute("INSERT INTO pipelines VALUES (?, ?, 0, '', '', '[]')", (pipeline, row[0]))
             lineage, seq, known = row
             if known:
-                _same_meaning(pipeline, msgspec.json.decode(known), fingerprint)
-            else:
-                db.execute("UPDATE pipelines SET fingerprint = ? WHERE name = ?", (msgspec.json.encode(dict(fingerprint)).decode(), pipeline))
+                _same_meaning(pipeline, msgspec.json.decode(known), fingerprint, self._binds(db, pipeline))
+            stored = msgspec.json.encode(dict(fingerprint)).decode()
+            if stored != known:
+                db.execute("UPDATE pipelines SET fingerprint = ? WHERE name = ?", (stored, pipeline))
             unpublished = tuple(
                 self._commit(db, pipeline, number)
                 for (number,) in db.execute("SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq", (pipeline,)).fetchall()
             )
         return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline), self.schemas(pipeline))
+
+    def _binds(self, db: sqlite3.Connection, pipeline: str) -> Callable[[str], bool]:
+        """Whether an entry of a fingerprint is what stored cursors rest on: none before there are some, `key` while there are boundary keys made with it."""
+        fresh = Cursor().to_json()
+        started = any(cursor != fresh for (cursor,) in db.execute("SELECT cursor FROM partitions WHERE pipeline = ?", (pipeline,)))
+        keys = db.execute("SELECT EXISTS (SELECT 1 FROM boundary WHERE pipeline = ? AND partition != ?)", (pipeline, REPLAYED)).fetchone()[0]
+        return lambda entry: started and (entry != "key" or bool(keys))
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
         """See CommitLog."""
@@ -289,8 +297,12 @@ class SqliteCommitLog:
             raise ConfigError(f"pipeline {pipeline!r} has no partition {partition!r}", remedy="`worker state show` lists them; it is there after the first run")
 
 
-def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str]) -> None:
-    changed = sorted(key for key in {*known, *now} if known.get(key) != now.get(key))
+_LATER: Final = ("key", "method", "headers")
+"""Entries that states of older versions lack: nobody knows what they were, so they count as unchanged."""
+
+
+def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str], binds: Callable[[str], bool]) -> None:
+    changed = sorted(key for key in {*known, *now} if known.get(key) != now.get(key) and binds(key) and (key in known or key not in _LATER))
     if changed:
         raise ConfigError(
             f"pipeline {pipeline!r}: source.{', source.'.join(changed)} changed since its cursors were stored; they would mean something else now",

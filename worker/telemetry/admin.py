@@ -50,7 +50,7 @@ async def admin_server(listen: str | None, metrics: Metrics, status: Callable[[]
             await site.start()
         except OSError as error:
             raise ConfigError(
-                f"admin.listen {listen} cannot be used: {error.strerror}", remedy="free the port, choose another one, or set admin.listen: null"
+                f"{listen} cannot be used: {error.strerror}", where="admin.listen", remedy="free the port, choose another one, or set admin.listen: null"
             ) from error
         address = runner.addresses[0]
         watch = asyncio.create_task(_watch_lag(metrics), name="admin.loop_lag")

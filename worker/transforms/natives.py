@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -164,7 +165,7 @@ def scalar(kind: Type, schema: Schema) -> Check:
         if limit is not None and not -limit <= value < limit:
             _refuse(value, path, f"{allowed} in range")
         if what.name == "float":
-            return values.finite(float(value))
+            return _finite(float(value), path)
         if (symbols and value not in symbols) or (kind.kind == "fixed" and isinstance(value, bytes) and len(value) != size):
             _refuse(value, path, allowed)
         if what.name == "decimal":
@@ -185,9 +186,18 @@ def kind_checker(kind: Kind, *, nullable: bool) -> Check:
         value = _from_native(value, kind)
         if not isinstance(value, _TYPES.get(kind.name, (int,))) or (isinstance(value, bool) and kind.name != "bool"):
             _refuse(value, path, str(kind))
+        if kind.name == "float":
+            return _finite(float(value), path)
         return values.in_64_bits(value) if kind.name == "int" else value
 
     return check
+
+
+def _finite(value: float, path: str) -> float:
+    if math.isfinite(value):
+        return value
+    what = "not a number (NaN)" if math.isnan(value) else "infinity"
+    raise InvalidRecord("python_result", (FieldError(path, what, "a finite number"),), stage="transform")
 
 
 def _decimal(value: Decimal, kind: Type, path: str) -> Decimal:

@@ -8,9 +8,11 @@ record whole, so that a replay of its dead letter brings all of them once.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
+from traceback import extract_tb
 from typing import Any
 
 from worker.core.errors import ConfigError
@@ -49,14 +51,50 @@ def load(path: str, where: str) -> Function:
     """The function at `module:name`."""
     module, _, name = path.partition(":")
     try:
-        function = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"{path!r} cannot be imported: {error}", where=where, remedy="write package.module:function; the package must be installed or on PYTHONPATH"
-        ) from error
+        found = import_module(module)
+    except (Exception, SystemExit) as error:  # the border to code that is not ours
+        missing = isinstance(error, ModuleNotFoundError) and error.name is not None and f"{module}.".startswith(f"{error.name}.")
+        remedy = (
+            "write package.module:function; the package must be installed or on PYTHONPATH"
+            if missing
+            else "mend the module; python -c 'import ...' shows it too"
+        )
+        raise ConfigError(f"{path!r} cannot be imported: {'' if missing else _place(error)}{_said(error)}", where=where, remedy=remedy) from error
+    function = getattr(found, name, None)
     if not callable(function):
-        raise ConfigError(f"{path!r} is no function", where=where, remedy="name a function that takes a dict")
+        what = "no function" if hasattr(found, name) else f"not there: {module} has no {name}"
+        raise ConfigError(f"{path!r} is {what}", where=where, remedy="name a function that takes a dict")
+    if unfit := _unfit(function):
+        raise ConfigError(f"{path!r} {unfit}", where=where, remedy="write it as fn(record: dict) -> dict | None | list[dict]")
     return function  # type: ignore[no-any-return]
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+
+
+def _place(error: BaseException) -> str:
+    """`file:line: ` where it went wrong, below the import machinery."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: "
+    frames = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    return "{}:{}: ".format(*frames[-1])
+
+
+def _unfit(function: Function) -> str:
+    """Why a call of it cannot give a record, as far as can be seen without one."""
+    for each in (function, getattr(function, "__call__", None)):  # noqa: B004  # an object may have an async __call__
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            return "is async; a transform is called, never awaited"
+        if inspect.isgeneratorfunction(each):
+            return "is a generator; a transform returns what becomes of the record"
+    try:
+        inspect.signature(function).bind({})
+    except TypeError:
+        return "cannot be called with one positional argument, the record"
+    except ValueError:  # what is written in C may have no signature
+        return ""
+    return ""
 
 
 def _caller(
@@ -66,7 +104,7 @@ def _caller(
         given = {name: into[name](value) if name in into else value for name, value in record.items()}
         try:
             back = function(given)
-        except Exception as error:  # the border to code that is not ours
+        except BaseException as error:  # the border to code that is not ours: its sys.exit() ends no pipeline
             raise _bad("python_error", f"{type(error).__name__} was raised", "a dict, None or a list of dicts") from error
         if back is None:
             return []

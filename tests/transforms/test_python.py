@@ -1,0 +1,89 @@
+"""`python:` steps: what is refused before anything runs, and what a function may do without ending more than its record."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from worker.core.errors import ConfigError
+from worker.core.ports import InvalidRecord
+from worker.schema import parse_schema
+from worker.transforms import python
+from worker.transforms.kinds import FLOAT
+from worker.transforms.natives import checker, kind_checker
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes a module and returns its name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(text: str) -> str:
+        name = f"mine_{next(NUMBERS)}"
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\ndef broken(:\n", r".py:2: SyntaxError"),
+        ("x = 1\n\n1 / 0\n", r".py:3: ZeroDivisionError"),
+        ("import sys\nsys.exit(3)\n", r".py:2: SystemExit"),
+        ("import nowhere_to_be_found\n", r".py:1: ModuleNotFoundError"),
+        ("f = 5\n", "is no function"),
+        ("", "has no f"),
+        ("async def f(record): ...\n", "is async"),
+        ("async def f(record):\n    yield record\n", "is async"),
+        ("def f(record):\n    yield record\n", "is a generator"),
+        ("class C:\n    async def __call__(self, record): ...\nf = C()\n", "is async"),
+        ("def f(): ...\n", "one positional argument"),
+        ("def f(record, other): ...\n", "one positional argument"),
+        ("def f(*, record): ...\n", "one positional argument"),
+    ],
+)
+def test_what_can_never_work_is_refused_with_its_place(module: Any, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        python.load(f"{module(text)}:f", "transforms[2].python")
+    assert caught.value.where == "transforms[2].python"
+    assert caught.value.remedy
+
+
+def test_a_module_that_is_not_there(module: Any) -> None:
+    for path in ("nowhere_to_be_found:f", "nowhere_to_be_found.inner:f"):
+        with pytest.raises(ConfigError, match="No module named") as caught:
+            python.load(path, "transforms[0].python")
+        assert "PYTHONPATH" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text", ["def f(record, more=1): ...\n", "def f(*all): ...\n", "f = dict\n", "class C:\n    def __call__(self, record): ...\nf = C()\n"]
+)
+def test_what_takes_one_argument_is_taken(module: Any, text: str) -> None:
+    assert callable(python.load(f"{module(text)}:f", "transforms[0].python"))
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit", "MemoryError", "ValueError('secret')"])
+def test_whatever_a_function_raises_rejects_its_record_only(module: Any, raised: str) -> None:
+    function = python.load(f"{module(f'def f(record):{chr(10)}    raise {raised}{chr(10)}')}:f", "transforms[0].python")
+    with pytest.raises(InvalidRecord) as caught:
+        python._caller(function, {}, {})({"id": 1})
+    assert caught.value.code == "python_error"
+    assert "secret" not in str(caught.value.errors)
+
+
+@pytest.mark.parametrize(("value", "said"), [(float("nan"), "not a number (NaN)"), (float("inf"), "infinity"), (float("-inf"), "infinity")])
+def test_numbers_that_are_none_are_named(value: float, said: str) -> None:
+    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": "double"}]}))
+    for check in (checker(schema.root.fields[0].type, schema), kind_checker(FLOAT, nullable=False)):
+        with pytest.raises(InvalidRecord) as caught:
+            check(value, "$.x")
+        assert [(each.path, each.found) for each in caught.value.errors] == [("$.x", said)]
