@@ -208,6 +208,20 @@ async def test_hostile_bodies_have_a_documented_outcome(body: bytes, code: int, 
     assert result.pipelines[0].records == len(ids)
 
 
+@pytest.mark.parametrize(("rule", "code"), [({}, 1), ({"on_status": {304: "empty"}}, 0)])
+async def test_a_304_that_nobody_asked_for_is_no_empty_page(rule: dict[str, Any], code: int, tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=304)
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    result = await run(kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=rule), code)
+    await server.close()
+    assert ("not modified" in result.pipelines[0].error) == bool(code)
+
+
 async def test_a_bad_body_may_be_a_dead_letter_where_the_next_page_does_not_need_it(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         number = int(request.query["page"])
@@ -255,3 +269,23 @@ async def test_snappy_files_open_in_fastavro(tmp_path: Path) -> None:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"codec": "snappy"})
         await run(config)
     assert [record["id"] for _, record in rows(tmp_path)] == list(range(300))
+
+
+async def test_a_next_link_asks_for_what_it_says(tmp_path: Path) -> None:
+    """Braces and quotes in it are data; a server that gets other ones answers for other records."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        number = len(asked)
+        following = f'/v1/items?filter={{"even":true}}&name=ü b&page={number}' if number < 3 else None
+        return web.json_response({"items": [kit.item(number, second=1)], "next": following})
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"pagination": {"type": "next_url", "path": "next"}})
+    await run(config)
+    await server.close()
+    assert asked[1:] == [f'/v1/items?filter={{"even":true}}&name=%C3%BC%20b&page={page}' for page in (1, 2)]

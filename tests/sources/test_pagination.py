@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from worker.core.errors import PermanentError
@@ -50,7 +52,7 @@ def test_link_header_without_next_is_the_end(header: str) -> None:
 def test_next_url_is_relative_absolute_or_templated() -> None:
     assert resolve(URL, "/v2/items?x=1") == "https://api.example.com/v2/items?x=1"
     assert resolve(URL, "https://api.example.com/items{?page,size}") == "https://api.example.com/items"
-    with pytest.raises(PermanentError, match="int"):
+    with pytest.raises(PermanentError, match="whole number"):
         resolve(URL, 7)
 
 
@@ -121,3 +123,36 @@ def test_pages_end_at_the_number_of_pages() -> None:
 def test_contradictory_configs_are_refused(model: Any, config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         model.model_validate(config)
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ('/x?filter={"even":true}&page=1', 'https://api.example.com/x?filter={"even":true}&page=1'),
+        ("/x?ids={a}&set={b,c}", "https://api.example.com/x?ids={a}&set={b,c}"),
+        ("/x{?q}", "https://api.example.com/x"),
+        ("/x{?q,limit:3,tags*}", "https://api.example.com/x"),
+        ("/x{?q}&page=1", "https://api.example.com/x?page=1"),
+        ("/x{?q}{&r}&page=1", "https://api.example.com/x?page=1"),
+        ("/x?a=1{&q}", "https://api.example.com/x?a=1"),
+        ("/x?a=1{&q,r}&page=1", "https://api.example.com/x?a=1&page=1"),
+        ("/x?a=1{?q}&page=1", "https://api.example.com/x?a=1&page=1"),
+        ("/x?q=a b&n=ü&t=%C3%BC%20+", "https://api.example.com/x?q=a%20b&n=%C3%BC&t=%C3%BC%20+"),
+        ("/ü/é?x=☃", "https://api.example.com/%C3%BC/%C3%A9?x=%E2%98%83"),
+        ("?c=a\nb\x7f", "https://api.example.com/v1/items?c=a%0Ab%7F"),
+        ("https://bücher.example/ü", "https://bücher.example/%C3%BC"),
+        (" /x?page=2\n", "https://api.example.com/x?page=2"),
+    ],
+)
+def test_a_link_is_taken_verbatim_but_for_templates_and_what_no_url_may_have(link: str, url: str) -> None:
+    assert resolve(URL, link) == url
+
+
+def test_a_link_that_is_no_text_is_refused() -> None:
+    with pytest.raises(PermanentError, match="no text"):
+        resolve(URL, "/x?c=\ud800")
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="{}#"), max_size=40))
+def test_ascii_of_a_query_is_never_changed(query: str) -> None:
+    assert resolve(URL, f"/x?a=1&{query}") == f"https://api.example.com/x?a=1&{query}"

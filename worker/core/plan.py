@@ -86,7 +86,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was understood. `decoded` is None for an answer without a document (204, 304, `empty`)."""
+    """An answer that was understood. `decoded` is None for an answer without a document (204, 205, `empty`)."""
 
     decoded: Decoded | None
     headers: Mapping[str, str] = field(default_factory=dict)

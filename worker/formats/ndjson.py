@@ -13,18 +13,20 @@ from worker.core.ports import Plan, Steps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 
 SLICE_BYTES: Final = 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 class NdjsonPages:
-    """Decodes bodies of one JSON record a line. A line that is no JSON is one reject; a body that is none at all is BadBody."""
+    """Decodes bodies of one JSON record a line. A line that is no JSON is one reject; a body that is none at all, or was cut, is BadBody."""
 
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._records = RecordDecoder(spec, plan)
 
     def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page, slice by slice. An empty body is an empty page."""
+        _refuse_cut(body)
         batch = Batch()
-        start = 0
+        start = len(_BOM) if body[: len(_BOM)] == _BOM else 0
         while start < len(body):
             end = _line_end(body, start + SLICE_BYTES)
             yield from self._slice(batch, bytes(body[start:end]))
@@ -54,6 +56,13 @@ class NdjsonPages:
             else:
                 self._records.refuse(batch, line, "no_json", (FieldError("$", "no JSON value", "one JSON value a line"),))
         yield
+
+
+def _refuse_cut(body: Any) -> None:
+    """A body that ends with the connection has no length: only its last line can tell that it was cut."""
+    last = bytes(body[max(body.rfind(b"\n"), body.rfind(b"\r")) + 1 :]).removeprefix(_BOM)
+    if last.strip() and not _is_json(last):
+        raise BadBody("the body was cut: its last line is neither JSON nor ended")
 
 
 def _is_json(line: bytes) -> bool:

@@ -37,7 +37,7 @@ MAX_WRITERS: Final = 200
 _BY_STATUS: Final = {
     204: "empty",
     205: "empty",
-    304: "empty",
+    304: "not_asked",  # no request says which version is known
     401: "refresh_auth",
     403: "forbidden",
     408: "retry",
@@ -247,6 +247,9 @@ class HttpSource:
             raise AuthError(said, where=where, remedy="check source.auth and the rights of its credentials")
         if action == "cursor_invalid" and fetch.position is not None:
             raise CursorInvalid(said, where=where, remedy="`worker state reset` starts the partition again")
+        if action == "not_asked":
+            remedy = "no request asks for changes only: take validators out of source.headers, or say what this status means with source.on_status"
+            raise PermanentError(f"the answer is not modified, which nobody asked: {said}", where=where, remedy=remedy)
         raise PermanentError(said, where=where, remedy="check url and params, or say what this status means with source.on_status")
 
     def _limited(self, response: Response) -> bool:

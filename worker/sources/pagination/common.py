@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,8 +14,13 @@ from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address
+from worker.schema.values import found
 
-_TEMPLATE_EXPRESSION: Final = re.compile(r"\{[^{}]*\}")
+# RFC 6570 expressions of a query, as HAL writes them; other braces are data.
+_NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
+_QUERY_EXPRESSIONS: Final = re.compile(rf"(?:\{{[?&]{_NAME}(?:,{_NAME})*\}})+(&?)", re.ASCII)
+_ORIGIN: Final = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/?#]*", re.ASCII)
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class StyleModel(BaseModel):
@@ -129,7 +134,20 @@ def as_count(value: Any, what: str) -> int | None:
 
 
 def resolve(url: str, link: Any) -> str:
-    """An absolute URL from a link: relative ones against the page's, RFC 6570 expressions expanded with nothing defined."""
+    """An absolute URL from a link: relative ones against the page's, query expressions of RFC 6570 expanded with nothing defined.
+
+    Spaces, control characters and what is not ASCII are percent-encoded; all else stays as it is.
+    """
     if not isinstance(link, str):
-        raise PermanentError(f"the next link is {type(link).__name__}, text is needed", remedy="use pagination type cursor for tokens")
-    return urljoin(url, _TEMPLATE_EXPRESSION.sub("", link))
+        raise PermanentError(f"the next link is {found(link)}, text is needed", remedy="use pagination type cursor for tokens")
+    link = _QUERY_EXPRESSIONS.sub(_without_expression, link.strip())
+    origin = match[0] if (match := _ORIGIN.match(link)) else ""  # the client knows how hosts are written
+    try:
+        return urljoin(url, origin + quote(link[len(origin) :], safe=_PRINTABLE))
+    except ValueError as error:  # lone surrogates, a host in broken brackets
+        raise PermanentError("the next link is no text of a URL", remedy="check where pagination reads it") from error
+
+
+def _without_expression(match: re.Match[str]) -> str:
+    """What joins a parameter behind the expressions to what stands before them."""
+    return match[1] and ("&" if "?" in match.string[: match.start()] else "?")
