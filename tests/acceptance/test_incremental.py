@@ -149,3 +149,23 @@ async def test_pipelines_of_one_origin_share_its_rate_limit_and_its_slots(tmp_pa
     assert [each.records for each in result.pipelines] == [9, 9]
     assert asyncio.get_running_loop().time() - started > 0.8, "20 requests at 10 a second"
     assert most <= 2
+
+
+async def test_the_next_page_may_be_in_the_second_line_of_the_link_header(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        number = int(request.query.get("page", "0"))
+        response = web.json_response({"items": [kit.item(number, second=number)]}, headers={"Link": '</v1/items>; rel="first"; title="; rel=prev";'})
+        if number < 3:
+            response.headers.add("Link", f"<?page={number + 1}>; rel='next';")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"pagination": {"type": "link_header"}})
+        assert (await run(config)).exit_code == 0
+    finally:
+        await server.close()
+    assert kit.lake_ids(tmp_path) == [0, 1, 2, 3]
