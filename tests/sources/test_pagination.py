@@ -153,6 +153,8 @@ def test_pages_end_at_the_number_of_pages() -> None:
     style = page.build(config)
     assert isinstance(style.after({"page": 2}, facts(), {"X-Total-Pages": "3"}), Next)
     assert isinstance(style.after({"page": 3}, facts(), {"X-Total-Pages": "3"}), End)
+    assert isinstance(style.after({"page": 1}, facts(), {"X-Total-Pages": "0"}), Next)  # there are records: the number is wrong
+    assert isinstance(style.after({"page": 1}, facts(0), {"X-Total-Pages": "0"}), End)
     with pytest.raises(PermanentError, match="no count"):
         style.after({"page": 3}, facts(), {"X-Total-Pages": "many"})
 
