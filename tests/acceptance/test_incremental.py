@@ -169,3 +169,20 @@ async def test_the_next_page_may_be_in_the_second_line_of_the_link_header(tmp_pa
     finally:
         await server.close()
     assert kit.lake_ids(tmp_path) == [0, 1, 2, 3]
+
+
+async def test_a_bound_in_whole_days_brings_no_duplicates(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number * 600) for number in range(20)]
+
+    def answer(query: dict[str, str]) -> Any:
+        return {"items": [record for record in records if record["updated_at"][:10] >= query.get("since", "")]}
+
+    async with served(answer) as (url, seen):
+        incremental = {"field": "updated_at", "param": "since", "format": {"record": "rfc3339", "param": "%Y-%m-%d"}}
+        config = kit.write_config(tmp_path, url, source={"key": ["id"], "incremental": incremental, "schedule": {"every": "1h"}})
+        assert (await run(config)).exit_code == 0
+        records.extend(kit.item(number, second=number * 600) for number in range(20, 40))
+        for _ in range(2):
+            assert (await run(config)).exit_code == 0
+    assert [query.get("since") for query in seen] == [None, "2024-01-01", "2024-01-01"]
+    assert kit.lake_ids(tmp_path) == list(range(40))

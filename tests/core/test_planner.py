@@ -141,6 +141,39 @@ def test_a_crash_at_any_page_loses_and_duplicates_nothing(data: list[int], cap: 
     assert sorted(ids(taken) + ids(rest) + ids(last)) == list(range(len(server.records)))
 
 
+HOUR = 3_600_000_000
+COARSE = {
+    "days": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d")),
+    "days of Berlin": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d", "Europe/Berlin")),
+    "seconds": IncrementalSpec("u", MarkFormat("epoch_us", "epoch_s")),
+    "overlap": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d"), overlap_s=5 * 3600.0),
+    "newest bound": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d"), newest_bound_s=3600.0),
+}
+
+
+@pytest.mark.parametrize("incremental", COARSE.values(), ids=COARSE)
+@pytest.mark.parametrize("order", ["ascending", "any"])
+@given(steps=st.lists(st.sampled_from([0, 1, 999_999, HOUR, 7 * HOUR]), min_size=1, max_size=25), cuts=st.lists(st.integers(0, 25), max_size=4))
+def test_a_bound_coarser_than_the_mark_brings_no_duplicates(incremental: IncrementalSpec, order: str, steps: list[int], cuts: list[int]) -> None:
+    """An honest server, which reads the bound as it is written; records come in between the passes."""
+    style = incremental.format
+
+    class Honest(Server):
+        def answer(self, fetch: Fetch) -> Reply:
+            bound = None if fetch.since is None else style.bound(fetch.since)
+            return super().answer(replace(fetch, since=bound))
+
+    stamps = [sum(steps[: number + 1]) + 400_000 * HOUR for number in range(len(steps))]
+    records = [{"id": number, "u": stamp} for number, stamp in enumerate(stamps)]
+    plan = spec(token_style(), incremental=replace(incremental, order=order), wall=lambda: (stamps[0] + stamps[-1]) / 2e6)
+    at, seen = claim(), []
+    for cut in [*sorted(cuts), len(records), len(records)]:
+        taken = run(PartitionPlanner(plan, at), Honest(records[:cut], 4))
+        at = resumed(at, taken)
+        seen += ids(taken)
+    assert seen == list(range(len(records)))
+
+
 @pytest.mark.parametrize("order", ["any", "descending"])
 @given(data=st.lists(st.integers(0, 9), max_size=25), more=st.lists(st.integers(0, 9), max_size=5), cap=st.integers(1, 6))
 def test_unordered_sources_move_the_mark_only_when_a_pass_is_complete(order: str, data: list[int], more: list[int], cap: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from worker.core.bound import bound_text, floor
 from worker.core.errors import BoundaryFull, CursorStuck, PaginationLoop, PermanentError, TotalMismatch
 from worker.core.known import later, sort_records, without
 from worker.core.mark import Comparable
@@ -110,16 +111,7 @@ class PartitionPlanner:
             return incremental.initial
         if incremental.token is not None:
             return self._cursor.mark
-        return incremental.format.text(self._below(self._cursor.mark))
-
-    def _below(self, mark: Comparable) -> Comparable:
-        incremental = self._spec.incremental
-        if isinstance(mark, str) or incremental is None or not incremental.format.is_instant:
-            return mark
-        bound = mark - round(incremental.overlap_s * 1_000_000)
-        if incremental.newest_bound_s is not None:
-            bound = min(bound, round((self._spec.wall() - incremental.newest_bound_s) * 1_000_000))
-        return bound
+        return bound_text(incremental, self._cursor.mark, self._spec.wall())
 
     # -- what an answer means -------------------------------------------------------------------------------------
 
@@ -307,11 +299,11 @@ class PartitionPlanner:
 
     def _remember(self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, pass_ended: bool) -> Progress:
         """Updates the memory for duplicates and loops, and returns the same change as a difference."""
-        floor = self._floor(cursor)
-        if floor is not None:
-            keys = {key for key in keys if key[0] >= floor}  # type: ignore[operator]  # one value type a source
+        least = self._floor(cursor)
+        if least is not None:
+            keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]  # one value type a source
             if self._boundary:
-                self._boundary = {key for key in self._boundary if key[0] >= floor}  # type: ignore[operator]
+                self._boundary = {key for key in self._boundary if key[0] >= least}  # type: ignore[operator]
         self._boundary |= keys
         if len(self._boundary) > self._spec.boundary_cap:
             raise BoundaryFull(
@@ -324,19 +316,17 @@ class PartitionPlanner:
         added = () if token is None or pass_ended else (token,)
         self._tokens.update(added)
         self._cursor = cursor
-        return Progress(cursor, tuple(sorted(keys)), floor, added, cleared)
+        return Progress(cursor, tuple(sorted(keys)), least, added, cleared)
 
     def _floor(self, cursor: Cursor) -> Comparable | None:
         """Below this value no record can come again as a duplicate, so its key may be forgotten."""
         incremental = self._spec.incremental
         if incremental is None:
             return cursor.pass_no if self._spec.counts_distinct else None
-        if incremental.order == "ascending" or cursor.position is None:
-            return None if cursor.mark is None else self._below(cursor.mark)
-        if self._style.numbered or cursor.snapshot_mark is None:
-            return None if cursor.mark is None else self._below(cursor.mark)
-        lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)
-        return self._below(lowest)
+        lowest = cursor.mark
+        if incremental.order != "ascending" and cursor.position is not None and not self._style.numbered and cursor.snapshot_mark is not None:
+            lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)
+        return None if lowest is None or incremental.token is not None else floor(incremental, lowest, self._spec.wall())
 
 
 def _completeness(total: int | None, received: int, *, drifted: bool) -> str:
