@@ -161,3 +161,40 @@ async def test_another_key_would_bring_records_at_the_mark_twice_so_it_is_refuse
         assert "source.key changed" in changed.pipelines[0].error
         assert (await run(kit.write_config(tmp_path, url, source={**source, "key": ["id"]}))).exit_code == 0
     assert kit.lake_ids(tmp_path) == list(range(10))
+
+
+async def test_the_next_page_may_be_in_the_second_line_of_the_link_header(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        number = int(request.query.get("page", "0"))
+        response = web.json_response({"items": [kit.item(number, second=number)]}, headers={"Link": '</v1/items>; rel="first"; title="; rel=prev";'})
+        if number < 3:
+            response.headers.add("Link", f"<?page={number + 1}>; rel='next';")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"pagination": {"type": "link_header"}})
+        assert (await run(config)).exit_code == 0
+    finally:
+        await server.close()
+    assert kit.lake_ids(tmp_path) == [0, 1, 2, 3]
+
+
+async def test_a_bound_in_whole_days_brings_no_duplicates(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number * 600) for number in range(20)]
+
+    def answer(query: dict[str, str]) -> Any:
+        return {"items": [record for record in records if record["updated_at"][:10] >= query.get("since", "")]}
+
+    async with served(answer) as (url, seen):
+        incremental = {"field": "updated_at", "param": "since", "format": {"record": "rfc3339", "param": "%Y-%m-%d"}}
+        config = kit.write_config(tmp_path, url, source={"key": ["id"], "incremental": incremental, "schedule": {"every": "1h"}})
+        assert (await run(config)).exit_code == 0
+        records.extend(kit.item(number, second=number * 600) for number in range(20, 40))
+        for _ in range(2):
+            assert (await run(config)).exit_code == 0
+    assert [query.get("since") for query in seen] == [None, "2024-01-01", "2024-01-01"]
+    assert kit.lake_ids(tmp_path) == list(range(40))

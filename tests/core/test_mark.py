@@ -60,6 +60,24 @@ def test_formats(style: MarkFormat, value: Any, text: str) -> None:
     assert style.text(style.parser()(value)[0]) == text
 
 
+@given(
+    st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),
+    st.sampled_from(["rfc3339", "epoch_s", "epoch_ms", "epoch_us", "%Y-%m-%d", "%Y-%m-%d %H:%M"]),
+    st.sampled_from(["UTC", "Europe/Berlin"]),
+)
+def test_a_bound_is_read_as_the_source_reads_it_and_is_never_above_the_mark(moment: datetime, param: str, zone: str) -> None:
+    style = MarkFormat("rfc3339", param, zone)
+    mark, _ = style.parser()(moment.isoformat())
+    bound = style.bound(style.text(mark))
+    assert isinstance(bound, int) and isinstance(mark, int)
+    assert mark - 26 * 3600 * 1_000_000 < bound <= mark
+    assert style.bound(style.text(bound)) == bound
+
+
+def test_a_bound_that_cannot_be_read_back_is_none() -> None:
+    assert MarkFormat("rfc3339", "%Y %Z", "Europe/Berlin").bound("2024 CET") is None
+
+
 @pytest.mark.parametrize("value", [True, None, [], "x"])
 def test_numbers_are_numbers(value: Any) -> None:
     with pytest.raises((ValueError, TypeError)):

@@ -35,6 +35,7 @@ class Server:
 
     def __init__(self, records: list[Record], cap: int, *, total: bool = False) -> None:
         self.records, self.cap, self.total = records, cap, total
+        self.said: int | None = None  # instead of the true total
 
     def answer(self, fetch: Fetch) -> Reply:
         since = fetch.since
@@ -48,7 +49,7 @@ class Server:
             start = position.get("token", 0)
         part = found[start : start + self.cap]
         more = start + self.cap < len(found)
-        body = {"next": start + self.cap if more else None, "total": len(found) if self.total else None}
+        body = {"next": start + self.cap if more else None, "total": (len(found) if self.said is None else self.said) if self.total else None}
         return Reply(decoded(part, body))
 
 
@@ -140,6 +141,39 @@ def test_a_crash_at_any_page_loses_and_duplicates_nothing(data: list[int], cap: 
     assert sorted(ids(taken) + ids(rest) + ids(last)) == list(range(len(server.records)))
 
 
+HOUR = 3_600_000_000
+COARSE = {
+    "days": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d")),
+    "days of Berlin": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d", "Europe/Berlin")),
+    "seconds": IncrementalSpec("u", MarkFormat("epoch_us", "epoch_s")),
+    "overlap": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d"), overlap_s=5 * 3600.0),
+    "newest bound": IncrementalSpec("u", MarkFormat("epoch_us", "%Y-%m-%d"), newest_bound_s=3600.0),
+}
+
+
+@pytest.mark.parametrize("incremental", COARSE.values(), ids=COARSE)
+@pytest.mark.parametrize("order", ["ascending", "any"])
+@given(steps=st.lists(st.sampled_from([0, 1, 999_999, HOUR, 7 * HOUR]), min_size=1, max_size=25), cuts=st.lists(st.integers(0, 25), max_size=4))
+def test_a_bound_coarser_than_the_mark_brings_no_duplicates(incremental: IncrementalSpec, order: str, steps: list[int], cuts: list[int]) -> None:
+    """An honest server, which reads the bound as it is written; records come in between the passes."""
+    style = incremental.format
+
+    class Honest(Server):
+        def answer(self, fetch: Fetch) -> Reply:
+            bound = None if fetch.since is None else style.bound(fetch.since)
+            return super().answer(replace(fetch, since=bound))
+
+    stamps = [sum(steps[: number + 1]) + 400_000 * HOUR for number in range(len(steps))]
+    records = [{"id": number, "u": stamp} for number, stamp in enumerate(stamps)]
+    plan = spec(token_style(), incremental=replace(incremental, order=order), wall=lambda: (stamps[0] + stamps[-1]) / 2e6)
+    at, seen = claim(), []
+    for cut in [*sorted(cuts), len(records), len(records)]:
+        taken = run(PartitionPlanner(plan, at), Honest(records[:cut], 4))
+        at = resumed(at, taken)
+        seen += ids(taken)
+    assert seen == list(range(len(records)))
+
+
 @pytest.mark.parametrize("order", ["any", "descending"])
 @given(data=st.lists(st.integers(0, 9), max_size=25), more=st.lists(st.integers(0, 9), max_size=5), cap=st.integers(1, 6))
 def test_unordered_sources_move_the_mark_only_when_a_pass_is_complete(order: str, data: list[int], more: list[int], cap: int) -> None:
@@ -218,6 +252,77 @@ def test_a_total_that_changes_is_drift_and_not_proven() -> None:
         taken += planner.accept(todo, Reply(decoded([{"id": number}], {"next": token, "total": total})), 0.0)
     assert "changed" in taken[-1].drift
     assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == "unknown"
+
+
+@pytest.mark.parametrize("style", [offset_style, page_style])
+@pytest.mark.parametrize("said", [0, 1, 15, 29])
+def test_a_total_that_was_passed_does_not_end_a_numbered_source(style: Any, said: int) -> None:
+    server = Server([{"id": number} for number in range(30)], 10, total=True)
+    server.said = said
+    planner = PartitionPlanner(spec(style(), depth=3), claim())
+    taken = run(planner, server)
+    assert ids(taken) == list(range(30))
+    assert taken[-1].pass_end is not None and (taken[-1].pass_end.reason, taken[-1].pass_end.completeness) == ("empty page", "unknown")
+    assert any("the source said" in accepted.drift for accepted in taken)
+
+
+def test_a_total_that_grows_with_the_source_ends_the_pass() -> None:
+    """A page behind the last one may be an error there."""
+    server = Server([{"id": number} for number in range(5)], 3, total=True)
+    planner = PartitionPlanner(spec(offset_style()), claim())
+    todo = planner.next(0.0)
+    assert isinstance(todo, Fetch)
+    taken = planner.accept(todo, server.answer(todo), 0.0)
+    server.records.append({"id": 5})
+    taken += run(planner, server)
+    assert ids(taken) == list(range(6)) and len(taken) == 2
+    assert taken[-1].pass_end is not None and (taken[-1].pass_end.reason, taken[-1].pass_end.completeness) == ("total reached", "unknown")
+
+
+def test_a_wrong_total_stays_wrong_after_a_crash() -> None:
+    server = Server([{"id": number} for number in range(9)], 3, total=True)
+    server.said, plan = 2, spec(offset_style())
+    planner = PartitionPlanner(plan, claim())
+    todo = planner.next(0.0)
+    assert isinstance(todo, Fetch)
+    taken = planner.accept(todo, server.answer(todo), 0.0)
+    server.said = 6  # what is received by then, and still too low
+    rest = run(PartitionPlanner(plan, resumed(claim(), taken)), server)
+    assert ids(taken + rest) == list(range(9))
+    assert rest[-1].pass_end is not None and rest[-1].pass_end.completeness == "unknown"
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+@pytest.mark.parametrize("total", [False, True])
+def test_a_pass_without_news_is_not_stuck(style: Any, total: bool) -> None:
+    plan = spec(style(), incremental=INCREMENTAL)
+    server = Server([{"id": number, "u": number} for number in range(6)], 2, total=total)
+    first = run(PartitionPlanner(plan, claim()), server)
+    again = run(PartitionPlanner(plan, resumed(claim(), first)), server)
+    assert ids(first) == list(range(6)) and ids(again) == []
+    assert again[-1].pass_end is not None
+
+
+@pytest.mark.parametrize("style", [token_style, offset_style])
+def test_passes_cut_by_max_pages_get_to_the_end_and_prove_nothing(style: Any) -> None:
+    plan = spec(style(), incremental=INCREMENTAL, stop=StopSpec(max_pages=2))
+    server = Server([{"id": number, "u": number} for number in range(20)], 3, total=True)
+    at, seen = claim(), []
+    for _ in range(5):
+        taken = run(PartitionPlanner(plan, at), server)
+        at = resumed(at, taken)
+        seen += ids(taken)
+        end = taken[-1].pass_end
+        assert end is not None and end.completeness == ("unknown" if end.reason == "max_pages 2" else "proven")
+    assert seen == list(range(20))
+
+
+@pytest.mark.parametrize("order", ["ascending", "any"])
+def test_a_range_that_was_cut_at_its_end_is_not_compared_with_the_total(order: str) -> None:
+    plan = spec(token_style(), incremental=replace(INCREMENTAL, initial="4", until=9, order=order))
+    taken = run(PartitionPlanner(plan, claim()), Server([{"id": number, "u": number} for number in range(20)], 3, total=True))
+    assert ids(taken) == [4, 5, 6, 7, 8]
+    assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == ("unknown" if order == "ascending" else "proven")
 
 
 def test_a_pass_of_known_records_that_ends_before_its_next_page_is_stuck() -> None:

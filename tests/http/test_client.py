@@ -95,6 +95,17 @@ async def test_a_plain_answer(tmp_path: Path) -> None:
     assert (answer.status, bytes(answer.body), answer.headers["x-total"]) == (200, b'{"agent": "worker/test"}', "5")
 
 
+async def test_lines_of_one_header_are_one_value(tmp_path: Path) -> None:
+    lines = [
+        *(b'Link: </x?page=1>; rel="first"', b'link: </x?page=3>; rel="next"', b"X-Total: 5", b"X-Total: 5"),
+        *(b"Date: Mon, 01 Jan 2024 00:00:00 GMT", b"date: Mon, 01 Jan 2024 00:00:01 GMT", b"Retry-After: 3", b"Retry-After: 4"),
+    ]
+    async with raw(HEAD + b"\r\n".join(lines) + b"\r\n\r\n[]") as origin:
+        headers = (await get(origin, tmp_path)).headers
+    assert headers["LINK"] == '</x?page=1>; rel="first", </x?page=3>; rel="next"'
+    assert (headers["x-total"], headers["Retry-After"], headers["Date"]) == ("5", "3", "Mon, 01 Jan 2024 00:00:00 GMT")
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 PACKED = gzip.compress(b'{"items": []}' * 50)
 

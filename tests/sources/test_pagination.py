@@ -35,6 +35,17 @@ def test_none_ends_at_once() -> None:
         ("<?page=2>; rel=next", "https://api.example.com/v1/items?page=2"),
         ('<https://api.example.com/a,b;c>; title="x, y"; rel="prev next"', "https://api.example.com/a,b;c"),
         ('<https://api.example.com/x>; REL="NEXT"', "https://api.example.com/x"),
+        ('</x?page=2>; rel="next";', "https://api.example.com/x?page=2"),
+        ('</x?page=2>; title="a; rel=prev"; rel="next"', "https://api.example.com/x?page=2"),
+        (r'</x?page=2>; title="say \"; rel=prev, <y>\""; rel="next"', "https://api.example.com/x?page=2"),
+        ("</x?page=2>; rel='next'", "https://api.example.com/x?page=2"),
+        ("</x?page=2>; rel='prev next'; title='a, b'", "https://api.example.com/x?page=2"),
+        ("</x?page=2>;rel=prev next", "https://api.example.com/x?page=2"),
+        ("</x?page=2>; rel=\"next\"; title*=UTF-8''a%20b", "https://api.example.com/x?page=2"),
+        ('</x?page=2>; rel="next"; rel="prev"', "https://api.example.com/x?page=2"),
+        ('</x>; rel="prev"; rel="next", </y>; rel="next"', "https://api.example.com/y"),
+        ('</x>; rel, , </y>; crossorigin; rel = "next" ,', "https://api.example.com/y"),
+        ('< /y >; results="true"; rel="next"', "https://api.example.com/y"),
     ],
 )
 def test_link_header_follows_next(header: str, url: str) -> None:
@@ -44,9 +55,47 @@ def test_link_header_follows_next(header: str, url: str) -> None:
     assert style.address(found.position) == Address(url=url)
 
 
-@pytest.mark.parametrize("header", ["", '<https://api.example.com/x>; rel="last"', "garbage"])
+@pytest.mark.parametrize("header", ["", " ", '<https://api.example.com/x>; rel="last"', '</x>; title="rel=next"', '</x>; rel="nextpage"', "</x>"])
 def test_link_header_without_next_is_the_end(header: str) -> None:
     assert isinstance(link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": header}), End)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "garbage",
+        '</x?page=2; rel="next"',
+        '</x>; rel="next',
+        '</y>; rel="prev" </x>; rel="next"',
+        '</x>; rel="next", y',
+        '</x>; rel="next"; =a',
+        '</y>; rel="prev" rel="next"',
+        '</y>; rel=prev </x>; rel="next"',
+        '</y>; title=a"b"; rel="next"',
+    ],
+)
+def test_a_link_header_that_is_half_understood_is_an_error_and_not_the_end(header: str) -> None:
+    with pytest.raises(PermanentError, match="Link header cannot be read"):
+        link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": header})
+
+
+def test_a_link_header_is_shown_without_what_may_be_secret() -> None:
+    with pytest.raises(PermanentError) as raised:
+        link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": "<https://me:word@h/x?token=abc&p=2>; rel=next; ?"})
+    assert "'<https://h/x?***>; rel=next; ?***'" in str(raised.value)
+
+
+LINK_TEXT = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=20)
+
+
+@given(title=LINK_TEXT, before=LINK_TEXT, page=st.integers(0, 99))
+def test_whatever_a_quoted_string_holds_the_next_link_is_found(title: str, before: str, page: int) -> None:
+    quoted = title.replace("\\", "\\\\").replace('"', '\\"')
+    target = before.replace("<", "").replace(">", "")
+    found = link_header.build(link_header.Config(type="link_header")).after(
+        None, facts(), {"Link": f'</{target}>; rel=first; title="{quoted}", </x?page={page}>; title="{quoted}"; rel="next"'}
+    )
+    assert isinstance(found, Next) and found.token == f"https://api.example.com/x?page={page}"
 
 
 def test_next_url_is_relative_absolute_or_templated() -> None:
@@ -104,6 +153,8 @@ def test_pages_end_at_the_number_of_pages() -> None:
     style = page.build(config)
     assert isinstance(style.after({"page": 2}, facts(), {"X-Total-Pages": "3"}), Next)
     assert isinstance(style.after({"page": 3}, facts(), {"X-Total-Pages": "3"}), End)
+    assert isinstance(style.after({"page": 1}, facts(), {"X-Total-Pages": "0"}), Next)  # there are records: the number is wrong
+    assert isinstance(style.after({"page": 1}, facts(0), {"X-Total-Pages": "0"}), End)
     with pytest.raises(PermanentError, match="no count"):
         style.after({"page": 3}, facts(), {"X-Total-Pages": "many"})
 

@@ -107,3 +107,10 @@ class MarkFormat:
         if style in _SCALES:
             return str(mark // _SCALES[style])
         return (EPOCH + timedelta(microseconds=mark)).astimezone(ZoneInfo(self.zone)).strftime(style)
+
+    def bound(self, text: Any) -> Comparable | None:
+        """What `text` says, read back; None when it cannot be read. It is below the mark by what rounding took off."""
+        try:
+            return MarkFormat(self.param or self.record, zone=self.zone).parser()(text)[0]
+        except (ValueError, TypeError, OverflowError):
+            return None

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from worker.core.bound import bound_text, floor
 from worker.core.errors import BoundaryFull, CursorStuck, PaginationLoop, PermanentError, TotalMismatch
 from worker.core.known import later, sort_records, without
 from worker.core.mark import Comparable
@@ -43,7 +44,6 @@ class PartitionPlanner:
         self._ahead_allowed = True
         self._fell_back = False
         self._clear_tokens = False
-        self._drifted = False
         self._due: float | None = None
         self._passes = 0
 
@@ -111,16 +111,7 @@ class PartitionPlanner:
             return incremental.initial
         if incremental.token is not None:
             return self._cursor.mark
-        return incremental.format.text(self._below(self._cursor.mark))
-
-    def _below(self, mark: Comparable) -> Comparable:
-        incremental = self._spec.incremental
-        if isinstance(mark, str) or incremental is None or not incremental.format.is_instant:
-            return mark
-        bound = mark - round(incremental.overlap_s * 1_000_000)
-        if incremental.newest_bound_s is not None:
-            bound = min(bound, round((self._spec.wall() - incremental.newest_bound_s) * 1_000_000))
-        return bound
+        return bound_text(incremental, self._cursor.mark, self._spec.wall())
 
     # -- what an answer means -------------------------------------------------------------------------------------
 
@@ -188,15 +179,18 @@ class PartitionPlanner:
             ended = ended or "the end of what was asked for"
         token = None if ended else self._guarded(following, facts)
         fresh = place["fresh"] or known.fresh
+        passed = place.get("passed", False) or (total is not None and received > total)  # then the total is wrong, and ends nothing any more
         if total is not None and received > total and not drift:
             drift = f"{received} records received, the source said {total}"
-        self._drifted = self._drifted or bool(drift)
-        if ended and isinstance(following, Next) and not fresh and received and not known.beyond and self._spec.incremental is not None:
-            raise CursorStuck(where=self.partition, remedy="the bound of the pass does not move: check incremental.field and its format")
-        if ended and total is not None and received < total:
-            raise TotalMismatch(f"the pass ended with {received} of {total} records", where=self.partition, remedy="check pagination and stop rules")
-        if ended.startswith("max_pages") and not self._moves_with_commits:
+        drifted = bool(drift) or place.get("drifted", False)
+        full = ended.startswith("max_pages")
+        if full and not self._moves_with_commits:
             raise PermanentError(f"more than stop.max_pages = {self._spec.stop.max_pages} pages in a pass", remedy="raise stop.max_pages")
+        if full and isinstance(following, Next) and not fresh and received:
+            raise CursorStuck(where=self.partition, remedy="the bound of the pass does not move: check incremental.field and its format")
+        cut = full or bool(known.beyond and self._moves_with_commits)  # the source has more, and nobody asked for it
+        if ended and not cut and total is not None and received < total:
+            raise TotalMismatch(f"the pass ended with {received} of {total} records", where=self.partition, remedy="check pagination and stop rules")
         snapshot = (
             self._token_mark(facts, reply, ended=bool(ended))
             if self._keeps_token
@@ -209,15 +203,13 @@ class PartitionPlanner:
             cursor = cursor.evolve(mark=snapshot if self._keeps_token else later(cursor.mark, snapshot))
         pass_end = None
         if ended:
-            pass_end = PassEnd(cursor.pass_no, received, ended, self._completeness(total, received))
+            pass_end = PassEnd(cursor.pass_no, received, ended, _completeness(total, received, drifted=drifted or cut))
             cursor = self._closed(cursor)
         elif isinstance(following, Next):
             position = following.position
             if isinstance(position, dict) and "url" in position:
                 position = {**position, "url": self._spec.strip(position["url"])}
-            cursor = cursor.evolve(
-                position={"since": place["since"], "at": position, "pages": place["pages"] + 1, "fresh": fresh, "unmarked": place.get("unmarked", False)}
-            )
+            cursor = cursor.evolve(position={**place, "at": position, "pages": place["pages"] + 1, "fresh": fresh, "drifted": drifted, "passed": passed})
         progress = self._remember(cursor, known.keys | new_keys, token, bool(pass_end))
         rejects = [*decoded.rejects, *known.rejects]
         kept, indices = without(decoded, known.dropped)
@@ -273,7 +265,7 @@ class PartitionPlanner:
         if reply.stop:
             return reply.stop
         more_to_come = total is not None and received < total
-        if self._style.numbered and total is not None and received >= total:
+        if self._style.numbered and received == total and not place.get("passed", False):
             return "total reached"
         if self._style.numbered and stop.empty_page and facts.count == 0 and not more_to_come:
             return "empty page"
@@ -300,7 +292,6 @@ class PartitionPlanner:
         """The cursor behind a finished pass."""
         self._passes += 1
         self._fell_back = False
-        self._drifted = False
         again = self._spec.incremental is not None or self._spec.every_s is not None
         if not again:
             return cursor.evolve(position=None, complete=True)
@@ -308,11 +299,11 @@ class PartitionPlanner:
 
     def _remember(self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, pass_ended: bool) -> Progress:
         """Updates the memory for duplicates and loops, and returns the same change as a difference."""
-        floor = self._floor(cursor)
-        if floor is not None:
-            keys = {key for key in keys if key[0] >= floor}  # type: ignore[operator]  # one value type a source
+        least = self._floor(cursor)
+        if least is not None:
+            keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]  # one value type a source
             if self._boundary:
-                self._boundary = {key for key in self._boundary if key[0] >= floor}  # type: ignore[operator]
+                self._boundary = {key for key in self._boundary if key[0] >= least}  # type: ignore[operator]
         self._boundary |= keys
         if len(self._boundary) > self._spec.boundary_cap:
             raise BoundaryFull(
@@ -325,24 +316,23 @@ class PartitionPlanner:
         added = () if token is None or pass_ended else (token,)
         self._tokens.update(added)
         self._cursor = cursor
-        return Progress(cursor, tuple(sorted(keys)), floor, added, cleared)
+        return Progress(cursor, tuple(sorted(keys)), least, added, cleared)
 
     def _floor(self, cursor: Cursor) -> Comparable | None:
         """Below this value no record can come again as a duplicate, so its key may be forgotten."""
         incremental = self._spec.incremental
         if incremental is None:
             return cursor.pass_no if self._spec.counts_distinct else None
-        if incremental.order == "ascending" or cursor.position is None:
-            return None if cursor.mark is None else self._below(cursor.mark)
-        if self._style.numbered or cursor.snapshot_mark is None:
-            return None if cursor.mark is None else self._below(cursor.mark)
-        lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)
-        return self._below(lowest)
+        lowest = cursor.mark
+        if incremental.order != "ascending" and cursor.position is not None and not self._style.numbered and cursor.snapshot_mark is not None:
+            lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)
+        return None if lowest is None or incremental.token is not None else floor(incremental, lowest, self._spec.wall())
 
-    def _completeness(self, total: int | None, received: int) -> str:
-        if self._drifted:
-            return "unknown"
-        return "proven" if total is not None and total == received else ""
+
+def _completeness(total: int | None, received: int, *, drifted: bool) -> str:
+    if drifted:
+        return "unknown"
+    return "proven" if total is not None and total == received else ""
 
 
 def _key(position: Json) -> bytes:

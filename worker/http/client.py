@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import aiofiles
 import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from worker.core.errors import PermanentError, TransientError, WorkerError
@@ -31,6 +32,7 @@ SPOOL_BYTES: Final = 8 * 1024 * 1024
 READ_BYTES: Final = 256 * 1024
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+ONE_VALUE: Final = frozenset({"content-encoding", "content-length", "content-type", "date", "etag", "last-modified", "retry-after"})
 _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -49,7 +51,7 @@ class Timeouts:
 class Response:
     """A complete answer.
 
-    `headers` ignores case; `body` is bytes, or a map of a spooled file; `digest` hashes the decoded body;
+    `headers` ignores case, and lines of one name are one value; `body` is bytes, or a map of a spooled file; `digest` hashes the decoded body;
     `credentials` are the headers of the Auth that went with the request.
     """
 
@@ -180,7 +182,7 @@ class HttpClient:
                     raise TransientError(f"the body trickles in at {decoder.wire_bytes / elapsed:.0f} bytes a second")
             decoder.finish()
             body = await spool.body()
-        return Response(answer.status, answer.headers, body, str(answer.url), digest.digest()[:16], decoder.wire_bytes)
+        return Response(answer.status, _joined(answer.headers), body, str(answer.url), digest.digest()[:16], decoder.wire_bytes)
 
 
 def _parsed(text: str) -> URL:
@@ -193,6 +195,14 @@ def _parsed(text: str) -> URL:
         return url
     except ValueError as error:
         raise PermanentError("the server sent a link that is no URL", remedy="only URLs of the configured origin are followed") from error
+
+
+def _joined(lines: CIMultiDictProxy[str]) -> Mapping[str, str]:
+    """Lines of one name as one value (RFC 9110, 5.3): the link to the next page may be in any of them. A line that comes twice counts once."""
+    names = dict.fromkeys(name.lower() for name in lines)
+    if len(names) == len(lines):
+        return lines
+    return CIMultiDict((name, lines[name] if name in ONE_VALUE else ", ".join(dict.fromkeys(lines.getall(name)))) for name in names)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

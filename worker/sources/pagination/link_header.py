@@ -1,20 +1,39 @@
-"""`link_header`: the next page is in the Link response header (RFC 8288)."""
+"""`link_header`: the next page is in the Link response header (RFC 8288).
+
+A header is read wholly or it is an error: one that is half understood looks like the last page, and loses the rest.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 from pydantic import Field
 
 from worker.core.delivery import TOKENS
+from worker.core.errors import PermanentError
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
 from worker.sources.pagination.common import StyleConfig, resolve
 
-_LINK: Final = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$&+\-.^`|~*]+(?:\s*=\s*(?:"[^"]*"|[^",;\s]*))?)*)\s*(?:,|$)')
-_REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^",;\s]*))', re.IGNORECASE)
+_GAP: Final = re.compile(r"[\s,]*")  # lists may have empty elements
+_TARGET: Final = re.compile(r"<([^<>]*)>\s*")
+_PARAM: Final = re.compile(
+    r"""
+    ;\s* (?:                                     # a semicolon with nothing behind it is common
+    (?P<name> [\w!\#$%&'*+.^`|~-]+ ) \s*
+    (?: = \s* (?:
+        " (?P<quoted> (?: [^"\\] | \\. )* ) "
+        | ' (?P<single> [^']* ) ' (?= \s* (?: [;,] | $ ))    # no quotes by the standard, but servers take them for some
+        | (?P<bare> [^\s",;<>] [^",;<>]* )?
+    ))? \s* )?
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_QUERY: Final = re.compile(r"\?[^>\s]*")  # may hold secrets
+_USER: Final = re.compile(r"(?<=//)[^/?#@>\s]*@")
+SHOWN_CHARS: Final = 300
 
 
 class Config(StyleConfig):
@@ -47,15 +66,47 @@ class LinkHeader:
         return Address() if position is None else Address(url=position["url"])
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
-        for link in _LINK.finditer(headers.get("Link", "")):
-            rel = _REL.search(link[2])
-            if rel and self._rel in (rel[1] or rel[2] or "").lower().split():
-                url = resolve(facts.url, link[1])
+        for target, relations in list(_links(headers.get("Link", ""))):  # all of them: what follows a next link must be legal too
+            if self._rel in relations:
+                url = resolve(facts.url, target)
                 return Next({"url": url}, token=url)
         return End(f"no link with rel {self._rel}")
 
     def ahead(self, position: Json, stride: int, pages: int) -> None:
         return None
+
+
+def _links(header: str) -> Iterator[tuple[str, list[str]]]:
+    """(target, relations in lower case) of every link of a header. Raises PermanentError for one that cannot be read to its end."""
+    at = _skip(_GAP, header, 0)
+    while at < len(header):
+        target = _TARGET.match(header, at)
+        if target is None:
+            raise _illegible(header, at)
+        at, relation = target.end(), None
+        while (param := _PARAM.match(header, at)) is not None:
+            at = param.end()
+            if relation is None and (param["name"] or "").lower() == "rel":  # only the first counts
+                relation = param["quoted"] or param["single"] or param["bare"] or ""
+        if at < len(header) and header[at] != ",":
+            raise _illegible(header, at)
+        at = _skip(_GAP, header, at)
+        yield target[1].strip(), re.sub(r"\\(.)", r"\1", relation or "").lower().split()
+
+
+def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
+
+
+def _illegible(header: str, at: int) -> PermanentError:
+    def shown(part: str) -> str:
+        return _USER.sub("", _QUERY.sub("?***", part))
+
+    return PermanentError(
+        f"the Link header cannot be read: {shown(header)[:SHOWN_CHARS]!r} has no link or parameter at character {at}",
+        remedy='a link looks like <URL>; rel="next"; where the body names the next page too, use pagination type next_url or cursor',
+    )
 
 
 def build(config: Config) -> LinkHeader:

@@ -59,7 +59,8 @@ class Numbered:
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         if self._total_pages is not None:
             pages = as_count(self._total_pages.read(facts, headers), "pagination.total_pages")
-            if pages is not None and position["page"] - self._start + 1 >= pages:
+            number = position["page"] - self._start + 1
+            if pages is not None and (number == pages or (number > pages and facts.count == 0)):  # a number that was passed is wrong
                 return End("last page")
         return Next({"page": position["page"] + 1})
 
