@@ -243,6 +243,12 @@ def test_fewer_records_than_the_total_is_loud() -> None:
         planner.accept(todo, Reply(decoded([{"id": 1}], {"next": None, "total": 3})), 0.0)
 
 
+@pytest.mark.parametrize(("total", "said"), [(True, "proven"), (False, "assumed")])
+def test_a_pass_says_what_it_proved_or_what_its_config_promises(total: bool, said: str) -> None:
+    taken = run(PartitionPlanner(spec(token_style(), completeness="assumed"), claim()), Server([{"id": number} for number in range(5)], 2, total=total))
+    assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == said
+
+
 def test_a_total_that_changes_is_drift_and_not_proven() -> None:
     planner = PartitionPlanner(spec(token_style()), claim())
     taken: list[Accepted] = []

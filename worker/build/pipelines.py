@@ -214,6 +214,7 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
         jitter=(lambda: random_source.uniform(0, schedule.jitter)) if schedule else (lambda: 0.0),
         once=once,
         depth=source.concurrency,
+        completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
         wall=time.time,
         strip=stripper(secret_params(source)),

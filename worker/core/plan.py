@@ -52,6 +52,7 @@ class PlanSpec:
     incremental: IncrementalSpec | None = None
     total: Callable[[Facts, Mapping[str, str]], int | None] = lambda facts, headers: None
     counts_distinct: bool = False  # a total and a key are configured: the total is compared with distinct records
+    completeness: str = "unknown"  # what a pass is where no total proves more
     every_s: float | None = None
     jitter: Callable[[], float] = lambda: 0.0
     once: bool = False

@@ -203,7 +203,7 @@ class PartitionPlanner:
             cursor = cursor.evolve(mark=snapshot if self._keeps_token else later(cursor.mark, snapshot))
         pass_end = None
         if ended:
-            pass_end = PassEnd(cursor.pass_no, received, ended, _completeness(total, received, drifted=drifted or cut))
+            pass_end = PassEnd(cursor.pass_no, received, ended, _completeness(total, received, self._spec.completeness, drifted=drifted or cut))
             cursor = self._closed(cursor)
         elif isinstance(following, Next):
             position = following.position
@@ -329,10 +329,11 @@ class PartitionPlanner:
         return None if lowest is None or incremental.token is not None else floor(incremental, lowest, self._spec.wall())
 
 
-def _completeness(total: int | None, received: int, *, drifted: bool) -> str:
+def _completeness(total: int | None, received: int, without_total: str, *, drifted: bool) -> str:
+    """What can be said of a pass; `without_total` is what its config promises where no total proves more."""
     if drifted:
         return "unknown"
-    return "proven" if total is not None and total == received else ""
+    return "proven" if total is not None and total == received else without_total
 
 
 def _key(position: Json) -> bytes:
