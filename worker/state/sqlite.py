@@ -77,14 +77,20 @@ class SqliteCommitLog:
     def _open(self) -> sqlite3.Connection:
         try:
             db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
+        try:
             db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             damage = db.execute("PRAGMA quick_check").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
             self._prepare(db)
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from error
+        except BaseException as error:
+            db.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _damaged(self.path, error) from error
+            raise
         return db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
