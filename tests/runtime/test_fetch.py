@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -149,6 +150,50 @@ async def test_stop_ends_requests_in_flight() -> None:
     stop.set()
     await asyncio.wait_for(task, 5)
     assert channel.used_bytes == 0
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_stop_ends_workers_that_were_woken_at_the_same_moment(turns: int) -> None:
+    """Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes when what it waits for is done: such a worker never ended."""
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        raise Deferred(SystemClock().monotonic() + 60, "closed")
+
+    served = pool(planners(["p"]), attempt, Channel(1 << 20), once=False)
+    stop = asyncio.Event()
+    running = asyncio.create_task(served.run(stop))
+    for _ in range(50):
+        await asyncio.sleep(0)  # all workers wait now
+    async with served._changed:
+        served._changed.notify_all()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    stop.set()
+    done, _ = await asyncio.wait([running], timeout=5)
+    running.cancel()
+    assert done
+
+
+async def test_stop_ends_a_worker_whose_request_swallows_the_cancellation() -> None:
+    started, stop = asyncio.Event(), asyncio.Event()
+    asked = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        asked += 1
+        started.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60 if asked == 1 else 0)
+        return page(fetch)
+
+    served = pool(planners(["p"]), attempt, Channel(1 << 20), concurrency=1)
+    running = asyncio.create_task(served.run(stop))
+    await started.wait()
+    stop.set()
+    done, _ = await asyncio.wait([running], timeout=5)
+    running.cancel()
+    assert done
+    assert asked == 1
 
 
 async def test_a_bug_in_an_attempt_is_not_swallowed() -> None:

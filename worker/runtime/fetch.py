@@ -94,14 +94,15 @@ class FetchPool:
     async def run(self, stop: asyncio.Event) -> None:
         """Returns when nothing is left to fetch or `stop` is set; requests in flight are given up then."""
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(self._serve(), name=f"{self._pipeline}.fetch.{number}") for number in range(self._concurrency)]
+            workers = [group.create_task(self._serve(stop), name=f"{self._pipeline}.fetch.{number}") for number in range(self._concurrency)]
             watch = group.create_task(_cancel_on(stop, workers), name=f"{self._pipeline}.fetch.stop")
             await asyncio.wait(workers)
             watch.cancel()
 
-    async def _serve(self) -> None:
+    async def _serve(self, stop: asyncio.Event) -> None:
         with self._times.working():
-            while (planner := await self._take()) is not None:
+            # `stop` is asked too: a cancellation that is lost in a request costs that request, not the drain
+            while not stop.is_set() and (planner := await self._take()) is not None:
                 try:
                     await self._step(planner)
                 finally:
@@ -126,7 +127,8 @@ class FetchPool:
                     return None
                 with self._times.idle():
                     try:
-                        await asyncio.wait_for(self._changed.wait(), wait_s)
+                        async with asyncio.timeout(wait_s):  # before Python 3.12 wait_for loses a cancellation that comes together with the wake-up
+                            await self._changed.wait()
                     except TimeoutError:
                         continue
 
