@@ -139,6 +139,13 @@ def outcome_with(plan: Any, expression: str, record: dict[str, Any], kind: Any, 
         ("null", "int", "output"),
         ("true", "boolean", True),
         ("i", "double", 7.0),
+        ("1 is null", "boolean", False),
+        ("null is null and 'a' is not null", "boolean", True),
+        ("null and null", ["null", "boolean"], None),
+        ("c and b and not b", ["null", "boolean"], False),
+        ("c or j == 1 or b", ["null", "boolean"], True),
+        ("coalesce(j, y, x) < 1", "boolean", True),
+        ("round(i * 1317624576693539401, -19) > 0", "boolean", "overflow"),
     ],
 )
 def test_values(expression: str, kind: Any, value: Any) -> None:
@@ -175,6 +182,10 @@ def test_values(expression: str, kind: Any, value: Any) -> None:
         ("i >", "does not parse"),
         ("", "does not parse"),
         ("i\0", "column 1: it "),
+        (r"s == '\d'", "invalid escape"),
+        (r"s == '\ud800'", "lone surrogate"),
+        ("at == '2024-05-06T07:08:09.1231Z'", "finer than the timestamp"),
+        ("0 < int(" * 19 + "1" + ") < 5" * 19, "more than 5000 terms"),
         ("(" * 300 + "i" + ")" * 300, "expression"),
         ("+".join(["i"] * 100), "nested more than"),
         ("i" * 5000, "at most 4096"),
@@ -201,6 +212,35 @@ def test_what_is_refused_says_why(expression: str, says: str) -> None:
         outcome(expression, RECORD, ["null", "boolean"])
     assert says in str(caught.value)
     assert caught.value.where.startswith("transforms[0].set")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        " or ".join(["c"] * 800),
+        " and ".join(["b"] * 500),
+        " < ".join(["j"] * 800),
+        "c and (" * 38 + "c" + ")" * 38,
+        "b or (" * 38 + "c" + ")" * 38,
+        "not " * 38 + "c",
+        "(" * 37 + "c" + " if c else b)" * 37,
+        "coalesce(" * 38 + "c" + ", b)" * 38,
+        "coalesce(c, " * 38 + "b" + ")" * 38,
+        "coalesce(" + ", ".join(["coalesce(" + ", ".join(["c"] * 20) + ")"] * 20) + ")",
+        "abs(" * 36 + "y" + ") " * 36 + "> 1",
+        "(" * 36 + "j" + " + y)" * 36 + " > 1",
+    ],
+    ids=lambda expression: expression[:20],
+)
+def test_long_and_deeply_nested_expressions_compile_at_once(expression: str) -> None:
+    assert outcome(expression, RECORD, ["null", "boolean"]) in (None, True, False)
+
+
+def test_a_field_that_python_has_a_word_for_can_be_renamed_first() -> None:
+    plan = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "from", "type": "string"}]})))
+    with pytest.raises(ConfigError, match="fields from are words of Python: rename"):
+        outcome_with(plan, "from == 'a'", {"from": "a"}, "boolean")
+    assert outcome_with(plan, "sender == 'a'", {"from": "a"}, "boolean", before=[("rename", {"from": "sender"})]) is True
 
 
 def test_a_type_that_never_fits_the_output_is_refused_at_load() -> None:

@@ -13,8 +13,8 @@ from worker.core.errors import ConfigError
 from worker.core.ports import InvalidRecord
 from worker.schema import parse_schema
 from worker.transforms import python
-from worker.transforms.kinds import FLOAT
-from worker.transforms.natives import checker, kind_checker
+from worker.transforms.kinds import FLOAT, STR
+from worker.transforms.natives import checker, converter, kind_checker
 
 NUMBERS = itertools.count()
 
@@ -87,3 +87,42 @@ def test_numbers_that_are_none_are_named(value: float, said: str) -> None:
         with pytest.raises(InvalidRecord) as caught:
             check(value, "$.x")
         assert [(each.path, each.found) for each in caught.value.errors] == [("$.x", said)]
+
+
+@pytest.mark.parametrize(
+    ("logical", "kind", "number", "allowed"),
+    [
+        ("date", "int", -(10**7), "years 1 to 9999"),
+        ("date", "int", 2**31 - 1, "years 1 to 9999"),
+        ("timestamp-millis", "long", 2**62, "years 1 to 9999"),
+        ("timestamp-nanos", "long", -(2**63), ""),
+        ("time-millis", "int", 86_400_000, "one day"),
+        ("time-micros", "long", -1, "one day"),
+    ],
+)
+def test_a_number_that_no_native_object_reaches_rejects_its_record_only(logical: str, kind: str, number: int, allowed: str) -> None:
+    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": kind, "logicalType": logical}}]}))
+    convert = converter(schema.root.fields[0].type, schema, native=True)
+    if not allowed:
+        assert convert(number).year == 1677
+        return
+    with pytest.raises(InvalidRecord) as caught:
+        convert(number)
+    assert allowed in caught.value.errors[0].allowed
+
+
+def test_what_holds_itself_or_is_nested_without_end_rejects_its_record_only(module: Any) -> None:
+    fields = [{"name": "n", "type": ["null", {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null", "N"]}]}]}]
+    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": fields}))
+    function = python.load(module('def f(record):\n    record["n"] = record\n    return record\n') + ":f", "transforms[0].python")
+    with pytest.raises(InvalidRecord) as caught:
+        python._caller(function, {}, {"n": checker(schema.root.fields[0].type, schema)})({"n": None})
+    assert caught.value.code == "python_result"
+
+
+def test_text_with_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
+    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "m", "type": {"type": "map", "values": "int"}}]}))
+    for check, value in ((checker(schema.root.fields[0].type, schema), {"\ud800": 1}), (kind_checker(STR, nullable=False), "\ud800")):
+        with pytest.raises(InvalidRecord) as caught:
+            check(value, "$.m")
+        assert caught.value.errors[0].allowed == "text without lone surrogates"

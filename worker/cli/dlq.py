@@ -54,7 +54,7 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
 @command.command("show")
 @_CONFIG
 @_PIPELINE
-@click.option("-n", "count", default=10, show_default=True, help="At most so many.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many.")
 @click.option("--code", help="Only those with this code.")
 @_JSON
 def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool) -> None:

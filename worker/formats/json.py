@@ -20,6 +20,7 @@ from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import Plan, Steps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.schema.values import found
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
@@ -132,14 +133,14 @@ class JsonPages:
 
     def _explain(self, document: Any) -> None:
         path = self._spec.records
-        found = type(document).__name__
+        shown = found(document)
         if isinstance(document, dict):
-            found = "an object with the keys " + ", ".join(map(repr, list(document)[:12]))
+            shown = "an object with the keys " + ", ".join(map(repr, list(document)[:12]))
             if path in document:
-                found += f"; for the key {path!r} itself write '\"{path}\"'"
+                shown += f"; for the key {path!r} itself write '\"{path}\"'"
         where = "the root" if path is None else f"records path {path!r}"
         raise RecordsMissing(
-            f"{where} holds no array of records; the page is {found}",
+            f"{where} holds no array of records; the page is {shown}",
             remedy="set source.records (or records: '@' for one object), name error bodies with on_body, or set records_missing: empty",
         )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import keyword
+import warnings
 from collections.abc import Callable
 from datetime import date
-from functools import reduce
 from typing import Any, Final
 
 from worker.core.errors import ConfigError
@@ -22,6 +23,7 @@ from worker.transforms.terms import Scope, Term, both, either, lift, negated
 
 MAX_CHARS: Final = 4_096
 MAX_DEPTH: Final = 40
+MAX_TERMS: Final = 5_000
 
 _COMPARE: Final[dict[type[ast.cmpop], str]] = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _ARITHMETIC: Final[dict[type[ast.operator], str]] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
@@ -34,11 +36,14 @@ def compile_expression(text: str, scope: Scope) -> Term:
     if len(text) > MAX_CHARS:
         raise ConfigError(f"an expression of {len(text)} characters, at most {MAX_CHARS} are allowed", remedy="use a python transform")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python only warns of (an unknown escape) reads otherwise than it was meant
+            tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
-        raise _error(
-            text, error.offset or 1, f"it does not parse: {error.msg}", "operators are those of Python: and or not == < + - * / in, is null"
-        ) from error
+        words = [name for name in scope.names() if keyword.iskeyword(name)]
+        hint = f"the fields {', '.join(words)} are words of Python: rename them in a step before. " if words else ""
+        remedy = f"{hint}operators are those of Python: and or not == < + - * / in, is null"
+        raise _error(text, error.offset or 1, f"it does not parse: {error.msg}", remedy) from error
     except (RecursionError, MemoryError, ValueError) as error:
         raise _error(text, 1, "it is nested too deeply or holds what no text may hold", "use a python transform") from error
     return _Compiler(text.strip(), scope).term(tree.body)
@@ -59,7 +64,7 @@ def _error(text: str, column: int, what: str, remedy: str) -> ConfigError:
 
 class _Compiler:
     def __init__(self, text: str, scope: Scope) -> None:
-        self._text, self._scope, self._depth = text, scope, 0
+        self._text, self._scope, self._depth, self._made = text, scope, 0, 0
 
     def _refuse(self, node: ast.AST, what: str, remedy: str) -> ConfigError:
         return _error(self._text, getattr(node, "col_offset", 0) + 1, what, remedy)
@@ -71,8 +76,11 @@ class _Compiler:
             what = f"{type(node).__name__} is not part of the expression language"
             raise self._refuse(node, what, "fields, constants, and or not, comparisons, arithmetic, in, is null, a if b else c, and the functions")
         self._depth += 1
+        self._made += 1  # an inner term of a chained comparison stands, and is made, twice
         if self._depth > MAX_DEPTH:
             raise self._refuse(node, f"it is nested more than {MAX_DEPTH} deep", "use a python transform")
+        if self._made > MAX_TERMS:
+            raise self._refuse(node, f"it has more than {MAX_TERMS} terms", "use a python transform")
         made = make(self, node)
         self._depth -= 1
         return made
@@ -111,6 +119,8 @@ class _Compiler:
             raise self._refuse(node, "a whole number beyond 64 bits", "use a smaller one")
         if isinstance(value, float) and abs(value) > values.DOUBLE_MAX:
             raise self._refuse(node, "a number beyond 64 bits", "use a smaller one")
+        if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
+            raise self._refuse(node, "text with a lone surrogate", "write the character itself")
         kind = NULL if value is None else BOOL if isinstance(value, bool) else INT if isinstance(value, int) else FLOAT if isinstance(value, float) else STR
         return Term(repr(value), kind, value is None, atom=True, constant=value)
 
@@ -118,7 +128,7 @@ class _Compiler:
 
     def _bool_op(self, node: ast.BoolOp) -> Term:
         join = both if isinstance(node.op, ast.And) else either
-        return reduce(lambda left, right: join(self._scope, left, right), [self._boolean(each) for each in node.values])
+        return join(self._scope, [self._boolean(each) for each in node.values])
 
     def _boolean(self, node: ast.AST) -> Term:
         term = self.term(node)
@@ -152,7 +162,7 @@ class _Compiler:
         for operator, right in zip(node.ops, node.comparators, strict=True):
             parts.append(self._pair(node, left, operator, right))
             left = right
-        return reduce(lambda a, b: both(self._scope, a, b), parts)
+        return both(self._scope, parts) if len(parts) > 1 else parts[0]
 
     def _pair(self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Term:
         if isinstance(operator, ast.Is | ast.IsNot):
@@ -171,6 +181,8 @@ class _Compiler:
         if self.term(right).kind != NULL:
             raise self._refuse(node, "`is` compares with null only", "write == or !=")
         term = self.term(left)
+        if term.is_constant:
+            return self._literal(node, (term.constant is None) is not negate)
         return Term(f"({term.code} is {'not ' if negate else ''}None)", BOOL)
 
     def _in(self, node: ast.Compare, left: ast.expr, right: ast.expr, *, negate: bool) -> Term:
@@ -212,7 +224,9 @@ class _Compiler:
                 ticks = values.clock_ticks(text, kind.ticks)
             else:
                 micros, _ = MarkFormat().parser()(text + "Z" if kind.local else text)
-                ticks = int(micros) * kind.ticks // MICROS
+                ticks, finer = divmod(int(micros) * kind.ticks, MICROS)
+                if finer:
+                    raise self._refuse(node, f"{text!r} is finer than the {kind}", f"write at most {len(str(kind.ticks)) - 1} digits behind the second")
         except (ValueError, TypeError):
             shape = {"date": "2024-12-31", "time": "23:59:59"}.get(kind.name, "2024-12-31T23:59:59" + ("" if kind.local else "Z"))
             raise self._refuse(node, f"{text!r} is no {kind}", f"write it like {shape!r}") from None

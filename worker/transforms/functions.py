@@ -58,16 +58,16 @@ def _text_method(method: str) -> Callable[[Call], Term | None]:
 
 def _coalesce(call: Call) -> Term:
     kind = call.common(call.terms)
-    *others, last = call.terms
-    code = call.convert(last, kind)
-    nullable = last.nullable
-    for term in reversed(others):
-        if not term.nullable:
-            code, nullable = call.convert(term, kind), False
-            continue
+    sources, nullable = [], True
+    for term in call.terms:
+        nullable = nullable and term.nullable
+        source = call.convert(term, kind)
+        if not nullable:
+            sources.append(source)
+            break
         name = call.scope.temp()
-        code = f"({name} if ({name} := {call.convert(term, kind)}) is not None else {code})"
-    return Term(code, kind, nullable)
+        sources.append(f"{name} if ({name} := {source}) is not None")
+    return Term(f"({' else '.join(sources)}{' else None' if nullable else ''})", kind, nullable)
 
 
 def _abs(call: Call) -> Term | None:
@@ -80,13 +80,13 @@ def _abs(call: Call) -> Term | None:
 def _round(call: Call) -> Term | None:
     if call.kind not in (INT, FLOAT):
         return None
+    check = call.scope.bind(values.in_64_bits if call.kind == INT or len(call.terms) == 1 else values.finite)
     if len(call.terms) == 1:
-        check = call.scope.bind(values.in_64_bits)
         return call.lift(INT, lambda x: f"{check}(round({x}))")
     digits = call.terms[1]
     if digits.kind != INT or not digits.is_constant or not -20 <= digits.constant <= 20:
         return None
-    return call.lift(call.kind, lambda x, n: f"round({x}, {n})")
+    return call.lift(call.kind, lambda x, n: f"{check}(round({x}, {n}))")
 
 
 def _int(call: Call) -> Term | None:

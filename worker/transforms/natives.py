@@ -87,12 +87,29 @@ def _to_native(kind: Kind) -> Callable[[Any], Any] | None:
     if kind.name == "timestamp":
         zone = None if kind.local else UTC
         epoch = _EPOCH.replace(tzinfo=zone)
-        return lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks)
+        return _reaching(lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks), "a time in the years 1 to 9999")
     if kind.name == "date":
-        return lambda value: date.fromordinal(value + values.EPOCH_DAY)
+        return _reaching(lambda value: date.fromordinal(value + values.EPOCH_DAY), "a date in the years 1 to 9999")
     if kind.name == "time":
-        return lambda value: (_EPOCH + timedelta(microseconds=value * _MICROS // kind.ticks)).time()
+        return _reaching(lambda value: _time(value * _MICROS // kind.ticks), "a time of one day")
     return None
+
+
+def _reaching(make: Callable[[Any], Any], allowed: str) -> Callable[[Any], Any]:
+    """Numbers may lie where no native object reaches."""
+
+    def convert(value: Any) -> Any:
+        try:
+            return make(value)
+        except (ValueError, OverflowError):
+            raise values.refuse("conversion", "$", value, allowed) from None
+
+    return convert
+
+
+def _time(micros: int) -> time:
+    seconds, fraction = divmod(micros, _MICROS)
+    return time(seconds // 3600, seconds // 60 % 60, seconds % 60, fraction)
 
 
 def checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]] | None = None) -> Check:
@@ -143,6 +160,8 @@ def _container(kind: Type, item: Check) -> Check:
     def mapping(value: Any, path: str) -> Any:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             _refuse(value, path, "a dict with text keys")
+        for key in value:
+            _unicode(key, path)
         return {key: item(each, f"{path}.{key[:40]}") for key, each in value.items()}
 
     return array if kind.kind == "array" else mapping
@@ -188,6 +207,8 @@ def kind_checker(kind: Kind, *, nullable: bool) -> Check:
             _refuse(value, path, str(kind))
         if kind.name == "float":
             return _finite(float(value), path)
+        if isinstance(value, str):
+            _unicode(value, path)
         return values.in_64_bits(value) if kind.name == "int" else value
 
     return check

@@ -119,7 +119,10 @@ def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> di
     unknown = record.keys() - checks.keys()
     if unknown:
         raise _bad("python_result", f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}", "the fields of the output schema")
-    return {name: check(record.get(name), f"$.{name}") for name, check in checks.items()}
+    try:
+        return {name: check(record.get(name), f"$.{name}") for name, check in checks.items()}
+    except RecursionError:
+        raise _bad("python_result", "a record that holds itself, or is nested too deeply", "a record of the output schema") from None
 
 
 def _bad(code: str, found: str, allowed: str) -> InvalidRecord:

@@ -89,24 +89,34 @@ def lift(scope: Scope, terms: list[Term], kind: Kind, code: Callable[..., str], 
     return Term(f"(None if {' or '.join(tests)} else {plain})", kind, True, truth=truth)
 
 
-def both(scope: Scope, left: Term, right: Term) -> Term:
-    """Three-valued `and`."""
-    truth = f"({left.condition} and {right.condition})"
-    if not left.nullable and not right.nullable:
+def both(scope: Scope, terms: list[Term]) -> Term:
+    """Three-valued `and`: false with the first that is false, else null with one that is null."""
+    truth = _joined("and", [term.condition for term in terms])
+    if not any(term.nullable for term in terms):
         return Term(truth, BOOL)
-    a, b = scope.temp(), scope.temp()
-    code = f"(False if ({a} := {left.code}) is False else {right.code} if {a} else False if ({b} := {right.code}) is False else None)"
+    names, values = _named(scope, terms)
+    code = f"(False if {' or '.join(f'{value} is False' for value in values)} else True if {' and '.join(names)} else None)"
     return Term(code, BOOL, True, truth=truth)
 
 
-def either(scope: Scope, left: Term, right: Term) -> Term:
-    """Three-valued `or`."""
-    truth = f"({left.condition} or {right.condition})"
-    if not left.nullable and not right.nullable:
+def either(scope: Scope, terms: list[Term]) -> Term:
+    """Three-valued `or`: true with the first that is true, else null with one that is null."""
+    truth = _joined("or", [term.condition for term in terms])
+    if not any(term.nullable for term in terms):
         return Term(truth, BOOL)
-    a, b = scope.temp(), scope.temp()
-    code = f"(True if ({a} := {left.code}) else {right.code} if {a} is False else True if ({b} := {right.code}) else None)"
+    names, values = _named(scope, terms)
+    code = f"(True if {' or '.join(values)} else False if {' and '.join(f'{name} is False' for name in names)} else None)"
     return Term(code, BOOL, True, truth=truth)
+
+
+def _joined(word: str, conditions: list[str]) -> str:
+    return f"({f' {word} '.join(conditions)})"
+
+
+def _named(scope: Scope, terms: list[Term]) -> tuple[list[str], list[str]]:
+    """Names for the values, and source that gives them: the source of a term stands once, or nested ones double at each level."""
+    names = [scope.temp() for _ in terms]
+    return names, [f"({name} := {term.code})" for name, term in zip(names, terms, strict=True)]
 
 
 def negated(scope: Scope, term: Term) -> Term:
