@@ -12,6 +12,7 @@ import pytest
 from avro_kit import PAGES, avro_server, datum, row
 from click.testing import CliRunner
 from registry_stub import Stub, registry
+from ruamel.yaml import YAML
 
 from worker.build import RunResult, run_async
 from worker.cli import cli
@@ -140,6 +141,38 @@ async def test_without_a_registry_and_without_a_cache_nothing_starts(tmp_path: P
         with pytest.raises(SchemaMismatch, match="the registry has no subjects/items-value/versions/latest"):
             await run(from_subject(tmp_path, replica.url, stub))
         assert replica.requests == []
+
+
+def beside(config: Path, directory: Path) -> Path:
+    """The config with a second pipeline, `plain`, which needs no registry."""
+    document = YAML(typ="safe").load(config)
+    items = document["pipelines"]["items"]
+    document["pipelines"]["plain"] = {**items, "schema": "item.avsc", "sink": {"path": str(directory / "plain" / "lake")}}
+    with config.open("w") as file:
+        YAML(typ="safe").dump(document, file)
+    return config
+
+
+async def test_an_outage_at_the_start_ends_only_the_pipeline_that_needs_the_registry(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.down = True
+        result = await run(beside(from_subject(tmp_path, replica.url, stub), tmp_path))
+    assert kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert result.exit_code == 69
+    assert {each.name: "does not answer" in each.error for each in result.pipelines} == {"plain": False, "items": True}
+
+
+async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.build.late.PAUSE_S", 0.01)
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        stub.failures = 5
+        result = await run_async(load_settings([beside(from_subject(tmp_path, replica.url, stub), tmp_path)]), once=False, for_s=1.5)
+    assert result.exit_code == 0, result
+    assert kit.lake_ids(tmp_path) == kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert len(stub.asked) > 5
 
 
 async def test_the_schema_of_the_files_is_registered_once_after_the_registry_found_it_compatible(tmp_path: Path) -> None:
