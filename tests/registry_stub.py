@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -85,10 +86,10 @@ def shown(each: tuple[int, str, list[dict[str, Any]], str]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def registry() -> AsyncIterator[Stub]:
+async def registry(tls: ssl.SSLContext | None = None) -> AsyncIterator[Stub]:
     stub = Stub()
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", stub.handle)
-    async with serving(app) as url:
+    async with serving(app, tls) as url:
         stub.url = f"{url}/sr"
         yield stub

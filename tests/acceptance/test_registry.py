@@ -13,11 +13,12 @@ from avro_kit import PAGES, avro_server, datum, row
 from click.testing import CliRunner
 from registry_stub import Stub, registry
 from ruamel.yaml import YAML
+from tls_kit import Authority, needs_openssl, server_context
 
 from worker.build import RunResult, run_async
 from worker.cli import cli
 from worker.cli.check import examine
-from worker.core.errors import IncompatibleSchema, RegistryUnavailable, SchemaMismatch
+from worker.core.errors import IncompatibleSchema, PermanentError, RegistryUnavailable, SchemaMismatch, WorkerError
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
@@ -232,3 +233,41 @@ def test_a_wrong_reference_is_refused(tmp_path: Path, ref: dict[str, Any], said:
     [problem] = problems
     assert "schema" in problem.place.key
     assert said in f"{problem}"
+
+
+@needs_openssl
+async def test_a_registry_with_tls_is_trusted_through_its_ca_only(tmp_path: Path) -> None:
+    ours, others = Authority(tmp_path), Authority(tmp_path, "others")
+    own = server_context(ours.certificate("registry", "IP:127.0.0.1"))
+    async with registry(own) as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        for tls in ({}, {"ca_file": str(others.cert)}):
+            with pytest.raises(PermanentError, match="certificate"):
+                await run(from_subject(tmp_path, replica.url, stub, tls=tls))
+        assert stub.asked == []
+        assert (await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))).exit_code == 0
+    assert kit.lake_ids(tmp_path) == [1]
+
+
+@needs_openssl
+async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    async with registry(server_context(ours.certificate("registry", "DNS:registry.example.com"))) as stub, Replica([], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        with pytest.raises(PermanentError, match="certificate"):
+            await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
+        assert stub.asked == []
+
+
+@needs_openssl
+async def test_a_registry_that_asks_for_a_certificate_of_the_client_gets_it(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    own, client = ours.certificate("registry", "IP:127.0.0.1"), ours.certificate("worker", "DNS:worker")
+    async with registry(server_context(own, clients=ours.cert)) as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        with pytest.raises(WorkerError):
+            await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
+        assert stub.asked == []
+        tls = {"ca_file": str(ours.cert), "cert_file": str(client.cert), "key_file": str(client.key)}
+        assert (await run(from_subject(tmp_path, replica.url, stub, tls=tls))).exit_code == 0
+    assert kit.lake_ids(tmp_path) == [1]
