@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ class Stub:
     Attributes:
         subjects: subject -> its versions, each (id, schema text, references, type).
         asked: method and path of every request.
-        down: answers 503.   authorization: what is demanded.   answer: body for every request, instead of what is right.
+        down: answers 503; `failures`: as often as that, then no more.   authorization: what is demanded.   answer: body for every request, instead of what is right.
         refuses: why a new version is not compatible.
     """
 
@@ -28,6 +29,7 @@ class Stub:
     subjects: dict[str, list[tuple[int, str, list[dict[str, Any]], str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     down: bool = False
+    failures: int = 0
     authorization: str = ""
     answer: bytes | None = None
     refuses: list[str] = field(default_factory=list)
@@ -40,7 +42,8 @@ class Stub:
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked.append(f"{request.method} {request.rel_url.raw_path}")
-        if self.down:
+        self.failures -= 1
+        if self.down or self.failures >= 0:
             return web.json_response({"error_code": 50001}, status=503)
         if self.authorization and request.headers.get("Authorization") != self.authorization:
             return web.json_response({"error_code": 401}, status=401)
@@ -83,10 +86,10 @@ def shown(each: tuple[int, str, list[dict[str, Any]], str]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def registry() -> AsyncIterator[Stub]:
+async def registry(tls: ssl.SSLContext | None = None) -> AsyncIterator[Stub]:
     stub = Stub()
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", stub.handle)
-    async with serving(app) as url:
+    async with serving(app, tls) as url:
         stub.url = f"{url}/sr"
         yield stub

@@ -61,17 +61,27 @@ class Supervisor:
 
     def __init__(self, pipelines: Sequence[Pipeline], clock: Clock, emit: Emit, *, once: bool, patience_s: float = 600.0) -> None:
         self.pipelines = tuple(pipelines)
+        self._tasks: list[asyncio.Task[Outcome]] = []
+        self._group: asyncio.TaskGroup | None = None
         self._clock, self._emit, self._once, self._patience_s = clock, emit, once, patience_s
         self._state: dict[str, str] = {pipeline.name: "starting" for pipeline in pipelines}
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> list[Outcome]:
         """Runs all pipelines to their end; a pipeline that fails leaves the others alone."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name) for pipeline in self.pipelines]
+            self._group = group
+            self._tasks += [group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name) for pipeline in self.pipelines]
             if not self._once and self.pipelines:
                 # a daemon whose pipelines are all complete stays up until it is told to stop
                 await stop.wait()
-        return [task.result() for task in tasks]
+        return [task.result() for task in self._tasks]
+
+    def add(self, pipeline: Pipeline, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+        """A pipeline that could not start with the others; only during `run`."""
+        assert self._group is not None
+        self.pipelines += (pipeline,)
+        self._state[pipeline.name] = "starting"
+        self._tasks.append(self._group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name))
 
     def states(self) -> dict[str, str]:
         """Pipeline -> starting, running, paused, complete, failed."""

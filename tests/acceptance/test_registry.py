@@ -12,11 +12,13 @@ import pytest
 from avro_kit import PAGES, avro_server, datum, row
 from click.testing import CliRunner
 from registry_stub import Stub, registry
+from ruamel.yaml import YAML
+from tls_kit import Authority, needs_openssl, server_context
 
 from worker.build import RunResult, run_async
 from worker.cli import cli
 from worker.cli.check import examine
-from worker.core.errors import IncompatibleSchema, RegistryUnavailable, SchemaMismatch
+from worker.core.errors import IncompatibleSchema, PermanentError, RegistryUnavailable, SchemaMismatch, WorkerError
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
@@ -142,6 +144,38 @@ async def test_without_a_registry_and_without_a_cache_nothing_starts(tmp_path: P
         assert replica.requests == []
 
 
+def beside(config: Path, directory: Path) -> Path:
+    """The config with a second pipeline, `plain`, which needs no registry."""
+    document = YAML(typ="safe").load(config)
+    items = document["pipelines"]["items"]
+    document["pipelines"]["plain"] = {**items, "schema": "item.avsc", "sink": {"path": str(directory / "plain" / "lake")}}
+    with config.open("w") as file:
+        YAML(typ="safe").dump(document, file)
+    return config
+
+
+async def test_an_outage_at_the_start_ends_only_the_pipeline_that_needs_the_registry(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.down = True
+        result = await run(beside(from_subject(tmp_path, replica.url, stub), tmp_path))
+    assert kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert result.exit_code == 69
+    assert {each.name: "does not answer" in each.error for each in result.pipelines} == {"plain": False, "items": True}
+
+
+async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.build.late.PAUSE_S", 0.01)
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        stub.failures = 5
+        result = await run_async(load_settings([beside(from_subject(tmp_path, replica.url, stub), tmp_path)]), once=False, for_s=1.5)
+    assert result.exit_code == 0, result
+    assert kit.lake_ids(tmp_path) == kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert len(stub.asked) > 5
+
+
 async def test_the_schema_of_the_files_is_registered_once_after_the_registry_found_it_compatible(tmp_path: Path) -> None:
     async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
         ref = {"registry": stub.url, "subject": "lake items"}
@@ -199,3 +233,41 @@ def test_a_wrong_reference_is_refused(tmp_path: Path, ref: dict[str, Any], said:
     [problem] = problems
     assert "schema" in problem.place.key
     assert said in f"{problem}"
+
+
+@needs_openssl
+async def test_a_registry_with_tls_is_trusted_through_its_ca_only(tmp_path: Path) -> None:
+    ours, others = Authority(tmp_path), Authority(tmp_path, "others")
+    own = server_context(ours.certificate("registry", "IP:127.0.0.1"))
+    async with registry(own) as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        for tls in ({}, {"ca_file": str(others.cert)}):
+            with pytest.raises(PermanentError, match="certificate"):
+                await run(from_subject(tmp_path, replica.url, stub, tls=tls))
+        assert stub.asked == []
+        assert (await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))).exit_code == 0
+    assert kit.lake_ids(tmp_path) == [1]
+
+
+@needs_openssl
+async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    async with registry(server_context(ours.certificate("registry", "DNS:registry.example.com"))) as stub, Replica([], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        with pytest.raises(PermanentError, match="certificate"):
+            await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
+        assert stub.asked == []
+
+
+@needs_openssl
+async def test_a_registry_that_asks_for_a_certificate_of_the_client_gets_it(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    own, client = ours.certificate("registry", "IP:127.0.0.1"), ours.certificate("worker", "DNS:worker")
+    async with registry(server_context(own, clients=ours.cert)) as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        stub.add("items-value", kit.SCHEMA)
+        with pytest.raises(WorkerError):
+            await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
+        assert stub.asked == []
+        tls = {"ca_file": str(ours.cert), "cert_file": str(client.cert), "key_file": str(client.key)}
+        assert (await run(from_subject(tmp_path, replica.url, stub, tls=tls))).exit_code == 0
+    assert kit.lake_ids(tmp_path) == [1]

@@ -110,6 +110,18 @@ async def test_what_was_seen_outlives_the_process_and_a_torn_file_is_none(tmp_pa
                 await found.by_id(number)
 
 
+async def test_an_open_breaker_gives_the_latest_version_that_was_seen_at_once(tmp_path: Path) -> None:
+    async with registry() as stub, client(stub, tmp_path, store=True) as found:
+        stub.add("items", ITEM)
+        await found.by_subject("items", "latest")
+        stub.down = True
+        for _ in range(8):
+            assert (await found.by_subject("items", "latest")).stale
+        asked = len(stub.asked)
+        assert "breaker" in (await found.by_subject("items", "latest")).stale
+        assert len(stub.asked) == asked
+
+
 async def test_references_are_put_in_place(tmp_path: Path) -> None:
     async with registry() as stub, client(stub, tmp_path) as found:
         stub.add("unit", {"type": "enum", "name": "a.b.Unit", "symbols": ["kg"]})

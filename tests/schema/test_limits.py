@@ -70,6 +70,17 @@ def test_headers_that_promise_too_much(metadata: bytes) -> None:
         rows(MAGIC + metadata)
 
 
+@pytest.mark.parametrize(("more", "read"), [(0, True), (1, False), (-1, False)])
+def test_a_block_of_metadata_has_the_size_that_it_says(more: int, read: bool) -> None:
+    entry = b"".join(long_bytes(len(part)) + part for part in (b"avro.schema", b'"null"'))
+    file = io.BytesIO(MAGIC + long_bytes(-1) + long_bytes(len(entry) + more) + entry + b"\0" + SYNC)
+    if read:
+        assert list(read_records(file)) == []
+    else:
+        with pytest.raises(CorruptContainer, match="a block of metadata that says"):
+            list(read_records(file))
+
+
 def test_the_compressed_block() -> None:
     file = file_of({"type": "fixed", "name": "F", "size": 1}, (100, bytes(100)))
     assert len(rows(file, block=100)) == 100

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from worker import __version__
 from worker.build.gate import register_output
+from worker.build.late import Latecomers
 from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
@@ -19,7 +21,7 @@ from worker.build.schemas import Registries, subjects_of
 from worker.build.secrets import check_secrets
 from worker.build.status import Status
 from worker.config.decode import SubjectConfig
-from worker.core.errors import ConfigError, Exit
+from worker.core.errors import ConfigError, Exit, WorkerError
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
@@ -165,14 +167,21 @@ async def run_async(
         stack.callback(emit.close)
         origins = Origins(clock, emit)
         registries = Registries(stack, settings, origins, clock, emit)
-        parts = {name: Parts.of(name, config, await registries.fetch(config)) for name, config in chosen.items()}
+        late, parts = Latecomers(clock, emit), dict[str, Parts]()
+
+        async def prepare(name: str) -> None:
+            parts[name] = Parts.of(name, chosen[name], await registries.fetch(chosen[name]))
+
+        await late.start(list(chosen), prepare)
         stack.enter_context(lock_state(settings.state.path.absolute()))
-        for each in parts.values():
-            await register_output(settings, each, registries)
+        await late.start(list(parts), lambda name: register_output(settings, parts[name], registries))
+        if chosen and len(late.errors) == len(chosen):
+            raise next(iter(late.errors.values()))
+        parts = {name: parts[name] for name in chosen if name not in late.errors}
+        once = once or backfill is not None
         if replay:
             pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
         elif backfill is not None:
-            once = True
             pipelines = [
                 await backfill_pipeline(stack, settings, each, origins, registries, backfill.since, backfill.until, clock=clock, emit=emit)
                 for each in parts.values()
@@ -180,7 +189,7 @@ async def run_async(
         else:
             pipelines = [await http_pipeline(stack, settings, each, origins, registries, once=once, clock=clock, emit=emit) for each in parts.values()]
         supervisor = Supervisor(pipelines, clock, emit, once=once)
-        status = Status(supervisor, emit)
+        status = Status(supervisor, emit, lambda: late.reasons)
         metrics.watch(status.readings)
         await stack.enter_async_context(admin_server(settings.admin.listen, metrics, status.document, status.ready))
         stack.enter_context(stop_on_signals(stop))
@@ -192,9 +201,24 @@ async def run_async(
         manager = service_manager()
         notifier = Notifier(manager.notify_socket)
         if manager.watchdog_s:
-            feeding = feed_watchdog(notifier, manager.watchdog_s, lambda: max((each.stalled_s() for each in pipelines), default=0.0))
+            feeding = feed_watchdog(notifier, manager.watchdog_s, lambda: max((each.stalled_s() for each in supervisor.pipelines), default=0.0))
             timers.append(asyncio.create_task(feeding, name="watchdog"))
         timers.append(asyncio.create_task(_say_stopping(stop, notifier), name="notify.stopping"))
+
+        async def start(name: str) -> Pipeline:
+            await prepare(name)
+            await register_output(settings, parts[name], registries)
+            pipeline = await http_pipeline(stack, settings, parts[name], origins, registries, once=False, clock=clock, emit=emit)
+            emit(PipelineStarted(name, parts[name].delivery, parts[name].completeness))
+            return pipeline
+
+        if once:
+            late.give_up()
+        else:
+            timers += [
+                asyncio.create_task(late.join(name, partial(start, name), partial(supervisor.add, stop=stop, hurry=hurry)), name=f"{name}.late")
+                for name in late.errors
+            ]
         emit(RunStarted(tuple(chosen), __version__))
         notifier.ready(f"{len(pipelines)} pipelines")
         for each in parts.values():
@@ -202,9 +226,10 @@ async def run_async(
         outcomes = await supervisor.run(stop, hurry)
         for timer in timers:
             timer.cancel()
-        code = exit_code(outcomes)
+        await asyncio.gather(*timers, return_exceptions=True)
+        code = exit_code(outcomes, list(late.errors.values()))
         emit(RunEnded(code, sum(outcome.pipeline.totals.discarded for outcome in outcomes), "signal" if stop.is_set() and for_s is None else "done"))
-    results = [_result(settings, outcome) for outcome in outcomes]
+    results = [_result(settings, outcome) for outcome in outcomes] + [_not_started(settings, *each) for each in late.reasons.items()]
     return RunResult(code, time.monotonic() - started, results)
 
 
@@ -215,9 +240,9 @@ def _chosen(settings: Settings, only: Sequence[str]) -> dict[str, PipelineSettin
     return {name: each for name, each in settings.pipelines.items() if (name in only if only else each.enabled)}
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
+def exit_code(outcomes: Sequence[Outcome], not_started: Sequence[WorkerError] = ()) -> int:
     """The code of a run: the first present of 70 74 77 69 65 1, else whatever ended a pipeline."""
-    decides = worst([outcome.error for outcome in outcomes if outcome.error is not None])
+    decides = worst([*(outcome.error for outcome in outcomes if outcome.error is not None), *not_started])
     return int(decides.exit) if decides is not None else int(Exit.OK)
 
 
@@ -238,6 +263,11 @@ def _result(settings: Settings, outcome: Outcome) -> PipelineResult:
         totals.note,
         "" if outcome.error is None else str(outcome.error),
     )
+
+
+def _not_started(settings: Settings, name: str, error: str) -> PipelineResult:
+    records, dead = output_roots(settings, name)
+    return PipelineResult(name, 0, 0, 0, 0, 0, 0, str(records), str(dead), error=error)
 
 
 async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -80,9 +81,14 @@ class Registries:
         self._state = settings.state.path.absolute()
         self._cache = cache
         self._clients: dict[str, RegistryClient] = {}
+        self._opening = asyncio.Lock()
 
     async def client(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         """The client of a registry; the first source that needs it says how often it is asked again. Raises ConfigError for a missing secret."""
+        async with self._opening:  # pipelines start side by side
+            return await self._opened(server, source)
+
+    async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         key = server.model_dump_json()
         if key not in self._clients:
             check_registry(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker import __version__
@@ -19,8 +20,8 @@ MOST_PARKED = 100
 class Status:
     """One a run."""
 
-    def __init__(self, supervisor: Supervisor, telemetry: Telemetry) -> None:
-        self._supervisor, self._telemetry = supervisor, telemetry
+    def __init__(self, supervisor: Supervisor, telemetry: Telemetry, waiting: Callable[[], Mapping[str, str]]) -> None:
+        self._supervisor, self._telemetry, self._waiting = supervisor, telemetry, waiting
 
     def ready(self) -> bool:
         """All pipelines are running or complete. Partners that are down are no reason to be unready."""
@@ -34,7 +35,9 @@ class Status:
     def document(self) -> dict[str, Any]:
         """The JSON of /status."""
         readings = zip(self._supervisor.pipelines, self.readings(), strict=True)
-        return {"version": __version__, "ready": self.ready(), "pipelines": {each.pipeline: self._pipeline(pipeline, each) for pipeline, each in readings}}
+        waiting = {name: {"state": "waiting", "reason": redact_urls(reason)} for name, reason in self._waiting().items()}
+        running = {each.pipeline: self._pipeline(pipeline, each) for pipeline, each in readings}
+        return {"version": __version__, "ready": self.ready(), "pipelines": waiting | running}
 
     def _pipeline(self, pipeline: Pipeline, now: Reading) -> dict[str, Any]:
         totals, parked = pipeline.totals, {} if pipeline.pool is None else pipeline.pool.parked

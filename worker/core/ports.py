@@ -25,11 +25,12 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """Record `index` of the given list is not what the schema says."""
+    """Record `index` of the given list is not what the schema says. `inexact`: a number in it may have lost digits, so `Plan.one` decides."""
 
     index: int
     code: str
     errors: tuple[FieldError, ...]
+    inexact: bool = False
 
 
 class SchemaNeeded(Exception):

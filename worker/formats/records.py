@@ -17,7 +17,7 @@ import msgspec
 from worker.core.json_split import SLICE_RECORDS
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
-from worker.core.ports import InvalidRecord, Plan, Steps
+from worker.core.ports import Invalid, InvalidRecord, Plan, Steps
 
 YIELD_REJECTS: Final = 64  # the event loop may breathe after so many: a reject costs a hundred times a record
 SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
@@ -128,7 +128,7 @@ class RecordDecoder:
             part = records[start : start + SLICE_RECORDS]
             base = batch.count
             self.note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
-            invalid = self._plan.finish(part)
+            invalid = self._finished(batch, base, part)
             if invalid:
                 batch.rejects += (Reject(base + bad.index, "validate", bad.code, bad.errors, batch.raw(base + bad.index)) for bad in invalid)
                 places = {bad.index for bad in invalid}
@@ -139,6 +139,19 @@ class RecordDecoder:
                 batch.indices += range(base, batch.count)
             if len(records) > SLICE_RECORDS:
                 yield
+
+    def _finished(self, batch: Batch, base: int, part: list[Any]) -> list[Invalid]:
+        """The invalid ones of typed records; those that lost digits of a number are decoded again from their text."""
+        invalid = []
+        for bad in self._plan.finish(part):
+            try:
+                if bad.inexact:
+                    part[bad.index] = self._plan.one(batch.raw(base + bad.index))
+                    continue
+            except InvalidRecord as error:
+                bad = Invalid(bad.index, error.code, error.errors)
+            invalid.append(bad)
+        return invalid
 
     def add_raws(self, batch: Batch, raws: Sequence[Any], *, sized: bool = False) -> Steps[None]:
         """Adds records one by one, so that a bad one costs itself only (0.25 us a record more than the page in one call).

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from worker.core.errors import AuthError, IncompatibleSchema, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
+from worker.core.errors import AuthError, Deferred, IncompatibleSchema, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.retry_after import parse_retry_after
@@ -77,13 +77,15 @@ class RegistryClient:
         return await self._once(f"schemas/ids/{schema_id}")
 
     async def by_subject(self, subject: str, version: Version) -> Registered:
-        """A version of a subject; raises like `by_id`. Without an answer the latest one is the one that was seen last, if any was."""
+        """A version of a subject; raises like `by_id`. Without an answer, and while its breaker is open, the latest one is the one that was seen last, if any."""
         name = _version_name(subject, version)
         if version != LATEST:
             return Registered(await self._once(name), int(version))
         try:
             answer = await self._ask(name)
-        except RegistryUnavailable as error:
+        except (RegistryUnavailable, Deferred) as error:
+            if isinstance(error.__cause__, RateLimited):
+                raise  # it answers: it wants us to wait
             if (last := await self._stored(name)) is None or not last.isdecimal():
                 raise
             return Registered(await self._once(_version_name(subject, int(last))), int(last), stale=str(error))

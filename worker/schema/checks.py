@@ -9,28 +9,29 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
 from worker.schema.codegen import compile_lookup
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES, default_datum
-from worker.schema.logical import MAX_PRECISION, fits, from_raw, read_duration
+from worker.schema.logical import EXACT, MAX_PRECISION, fits, from_raw, read_decimal, read_duration, read_uuid
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
 from worker.schema.sizes import recursive_names
 from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck, tagged_union
-from worker.schema.values import Branch, Check, QuickCheck, found
+from worker.schema.values import INEXACT, Branch, Check, QuickCheck, Written, found
 
 MAX_DEPTH: Final = 64
+FLOAT_DIGITS: Final = 15  # numbers of more digits may be rounded
 CACHED_TIMES: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?")
-_TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?")
+_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)?", re.ASCII)
+_TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class Checks:
@@ -194,7 +195,7 @@ def _integer(kind: str) -> Check:
 
 def _floating(limit: float, kind: str) -> Check:
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
-        if type(value) in (int, float) and -limit <= value <= limit:
+        if type(value) in (int, float, Written) and -limit <= value <= limit:
             return float(value)
         return _bad(value, path, errors, f"a number in the range of {kind}")
 
@@ -308,7 +309,7 @@ def _clock(per_second: int) -> Callable[[str], int]:
 
 
 def _day(text: str) -> int:
-    if len(text) != 10:
+    if _DATE.fullmatch(text) is None:  # Python reads weeks, too
         raise ValueError(text)
     return date.fromisoformat(text).toordinal() - 719_163
 
@@ -330,7 +331,7 @@ _TIMES: Final[dict[str, tuple[Callable[[str], int], str]]] = {
 
 def _uuid(value: Any, path: str, errors: list[FieldError]) -> Any:
     try:
-        return str(uuid.UUID(value)) if isinstance(value, str) and len(value) == 36 else _bad(value, path, errors, "a uuid")
+        return read_uuid(value) if isinstance(value, str) else _bad(value, path, errors, "a uuid")
     except ValueError:
         return _bad(value, path, errors, "a uuid")
 
@@ -348,17 +349,25 @@ def _decimal(kind: Type) -> Check:
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         number = _number(value)
+        if type(value) is float and number is not None and len(number.normalize(EXACT).as_tuple().digits) > FLOAT_DIGITS:
+            errors.append(FieldError(path, INEXACT, allowed))
+            return None
         return number if number is not None and fits(kind, number) else _bad(value, path, errors, allowed)
 
     return check
 
 
 def _number(value: Any) -> Decimal | None:
-    """The finite number that a JSON number or text says, exactly; None for anything else."""
-    if type(value) not in (str, int, float) or (isinstance(value, str) and len(value) > 3 * MAX_PRECISION):
-        return None
+    """The finite number that a JSON number or text says; None for anything else."""
     try:
-        number = Decimal(repr(value) if isinstance(value, float) else value)
-    except (InvalidOperation, ValueError):
+        if isinstance(value, str):
+            return read_decimal(value)
+        if isinstance(value, Written):
+            number = Decimal(repr(float(value)))
+            return number if len(number.normalize(EXACT).as_tuple().digits) <= FLOAT_DIGITS else read_decimal(value.text)
+        if type(value) not in (int, float):
+            return None
+        number = Decimal(repr(value))
+    except (ArithmeticError, ValueError):
         return None
     return number if number.is_finite() else None

@@ -99,6 +99,10 @@ class _Walk(Pair):
             self.types(written, read.branches[number], path, some)
             return
         branches = [self.reader.resolve(each) for each in read.branches]
+        alike = next((each for each in branches if written.items is not None and each.kind == written.kind), None)
+        if alike is not None:  # its only branch of that kind: what is wrong is inside
+            self.types(written, alike, path, some)
+            return
         label = written.name or written.kind
         near = next((wrong for each in branches if each.kind == written.kind and (wrong := self.mismatch(written, each)) is not None), None)
         because = f" ({near[1]})" if near is not None else ""

@@ -97,12 +97,13 @@ class ContainerReader:
     def _metadata(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         while (count := self._long()) != 0:
-            if count < 0:
-                self._long()  # byte size of the map block
-                count = -count
-            for _ in range(count):
+            size = self._long() if count < 0 else None
+            begin = self._at
+            for _ in range(abs(count)):
                 key = self._text()
                 found[key.decode("utf-8", "replace")] = self._text()
+            if size is not None and self._at - begin != size:
+                self._refuse(f"a block of metadata that says {size} bytes and has {self._at - begin}")
         return found
 
     def _text(self) -> bytes:

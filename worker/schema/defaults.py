@@ -19,7 +19,7 @@ MAX_NODES: Final = 10_000
 MAX_NODES_ALL: Final = 100_000
 MAX_LEVELS: Final = 64
 RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-FLOAT_MAX: Final = 3.4028234663852886e38
+FLOAT_MAX: Final = 3.4028235677973362e38  # the last double that rounds to the largest float: its usual text is 3.4028235e38
 DOUBLE_MAX: Final = 1.7976931348623157e308
 _FLOATS: Final = {"float": FLOAT_MAX, "double": DOUBLE_MAX}
 

@@ -59,6 +59,26 @@ def logical_type(kind: Type, node: dict[str, Any], path: str) -> Type:
     return Type(kind.kind, kind.name, size=kind.size, logical=logical, precision=precision, scale=scale, aliases=kind.aliases)
 
 
+# -- text of uuids and decimals ------------------------------------------------------------------------------------
+
+_UUID: Final = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DECIMAL: Final = re.compile("[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def read_uuid(text: str) -> str:
+    """A uuid in its usual form (RFC 9562), in small letters. Raises ValueError: Python's own reader takes spaces, signs and underscores for digits."""
+    if _UUID.fullmatch(text) is None:
+        raise ValueError("no uuid")
+    return text.lower()
+
+
+def read_decimal(text: str) -> Decimal:
+    """The finite number in a text. Raises ValueError for what only Python takes for one (`1_0`, spaces, other digits), ArithmeticError beyond all limits."""
+    if len(text) > 3 * MAX_PRECISION or _DECIMAL.fullmatch(text) is None:
+        raise ValueError("no decimal")
+    return Decimal(text)
+
+
 # -- bytes to datums and back -------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from worker.schema.codegen import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, is_wide
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import QuickCheck
+from worker.schema.values import INEXACT, QuickCheck, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class CompiledPlan:
         self._extra = sorted(set(extra) - known)
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
-        self._decoder = msgspec.json.Decoder(self._type)
+        self._decoder, self._untyped = msgspec.json.Decoder(self._type, float_hook=written), msgspec.json.Decoder(float_hook=written)
         self._whole = checks.check(root)
         self._checked = [_checked(f"f{number}", each, checks) for number, (each, inner) in enumerate(zip(root.fields, types, strict=True)) if inner is None]
         self._by_json_name = {each.json_name: f"f{number}" for number, each in enumerate(root.fields)} | {
@@ -86,7 +86,7 @@ class CompiledPlan:
                     setattr(record, attribute, datum)
         if self._strict and self._extra:
             self._refuse_extra(records, wrong)
-        return [Invalid(index, "invalid", tuple(errors)) for index, errors in sorted(wrong.items())]
+        return [_invalid(index, errors) for index, errors in sorted(wrong.items())]
 
     def _refuse_extra(self, records: list[Any], wrong: dict[int, list[FieldError]]) -> None:
         """Fields that are read for the mark or the key only are still unknown to the schema."""
@@ -97,7 +97,7 @@ class CompiledPlan:
 
     def one(self, raw: bytes) -> Any:
         try:
-            document = msgspec.json.decode(raw)
+            document = self._untyped.decode(raw)
             errors: list[FieldError] = []
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -124,6 +124,10 @@ class CompiledPlan:
         if rest:
             return get
         return lambda record: MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
+
+
+def _invalid(index: int, errors: list[FieldError]) -> Invalid:
+    return Invalid(index, "invalid", tuple(errors), any(each.found is INEXACT for each in errors))
 
 
 def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:

@@ -7,7 +7,6 @@ The generated code only knows that something is wrong; then `walk.explain` finds
 from __future__ import annotations
 
 import struct
-import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -17,8 +16,8 @@ from worker.schema.compat import problems
 from worker.schema.defaults import default_datum
 from worker.schema.errors import CorruptDatum, SchemaError
 from worker.schema.limits import Limits
+from worker.schema.logical import read_uuid, text_of
 from worker.schema.logical import reader as bytes_reader
-from worker.schema.logical import text_of
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_wide
 from worker.schema.primitives import END, LONG, Broken, Remembered, Symbols, Unresolved, read_int, read_long, read_size, read_unsigned
 from worker.schema.resolve import Pair, fields_of
@@ -28,7 +27,6 @@ from worker.schema.walk import cause_text, explain
 
 SLICE_BYTES: Final = 1024 * 1024
 SLICE_VALUES: Final = 100_000  # by their weight; see sizes.py
-UUID_CHARACTERS: Final = 36
 BROKEN: Final = (Broken, Unresolved, LookupError, ValueError, ArithmeticError, struct.error, RecursionError)
 """Everything that generated code can raise on bad data: indices past the end, unknown symbols, bad UTF-8, what is no decimal."""
 
@@ -475,11 +473,9 @@ class _Code(Pair):
 
 def _uuid(path: str, text: str) -> str:
     try:
-        if len(text) == UUID_CHARACTERS:
-            return str(uuid.UUID(text))
-    except ValueError:
-        pass
-    raise Unresolved(path, "text that is no uuid")
+        return read_uuid(text)
+    except ValueError as error:
+        raise Unresolved(path, "text that is no uuid") from error
 
 
 def _to_float(value: int) -> float:

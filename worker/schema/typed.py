@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from worker.schema.defaults import FLOAT_MAX
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type
 from worker.schema.sizes import recursive_names
 
@@ -19,7 +20,7 @@ _SCALARS: Final[dict[str, Any]] = {
     "boolean": bool,
     "int": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
     "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
-    "float": Annotated[float, msgspec.Meta(ge=-3.4028234663852886e38, le=3.4028234663852886e38)],
+    "float": Annotated[float, msgspec.Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)],
     "double": float,
     "string": str,
 }

@@ -12,7 +12,7 @@ import msgspec
 from worker.core.model import FieldError
 from worker.schema.model import NO_DEFAULT, Policy, Schema, Type
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import Branch, Check, QuickCheck, found
+from worker.schema.values import INEXACT, Branch, Check, QuickCheck, found
 
 REMEMBERED: Final = 1_000
 
@@ -71,12 +71,14 @@ class UnionCheck(QuickCheck):
                 errors.append(FieldError(path, choice.problem, "an object that has the required fields of exactly one branch"))
                 return None
             return Branch(choice.number, self._checks[choice.number](value, path, errors))
+        what = found(value)
         for number in _candidates(self._branches, value):
             trial: list[FieldError] = []
             datum = self._checks[number](value, path, trial)
             if not trial:
                 return Branch(number, datum)
-        errors.append(FieldError(path, found(value), self._allowed))
+            what = INEXACT if any(each.found is INEXACT for each in trial) else what
+        errors.append(FieldError(path, what, self._allowed))
         return None
 
     def _choose(self, keys: tuple[str, ...]) -> _Choice:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -28,6 +29,25 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 
     number: int
     value: Any
+
+
+class Written(float):
+    """A JSON number with its text: a decimal may need more digits than a float has."""
+
+    text: str
+
+
+def written(text: str) -> Written:
+    """What an untyped number with a point or an exponent decodes to (`float_hook`). Raises ValueError for one that no float holds."""
+    value = Written(text)
+    if not math.isfinite(value):
+        raise ValueError("Number out of range")
+    value.text = text
+    return value
+
+
+INEXACT: Final = "number of more digits than a float holds"
+"""What a check finds whose decision needs the text of a number."""
 
 
 def found(value: Any) -> str:

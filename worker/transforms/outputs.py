@@ -15,7 +15,7 @@ from worker.transforms.kinds import inner, kind_of, nullable
 from worker.transforms.terms import Term
 
 _RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_FLOAT_MAX: Final = 3.4028234663852886e38
+_FLOAT_MAX: Final = 3.4028235677973362e38  # the last double that rounds to the largest float
 
 
 class Writer(Protocol):

@@ -1,0 +1,58 @@
+"""Pipelines whose schema registry does not answer when a run starts: the others run, these join them once it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from worker.core.errors import RegistryUnavailable, WorkerError
+from worker.core.events import AttemptFailed, Emit, PipelineFailed
+from worker.core.ports import Clock
+from worker.pipeline import Pipeline
+
+PAUSE_S: Final = 30.0
+
+
+class Latecomers:
+    """What could not start. `reasons`: pipeline -> why, as long as it has not."""
+
+    def __init__(self, clock: Clock, emit: Emit) -> None:
+        self._clock, self._emit = clock, emit
+        self.errors: dict[str, WorkerError] = {}
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {name: str(error) for name, error in self.errors.items()}
+
+    def give_up(self) -> None:
+        """Says that they will not start: a run with `once` does not wait."""
+        for name, error in self.errors.items():
+            self._emit(PipelineFailed(name, error.code, str(error)))
+
+    async def start(self, names: Sequence[str], start: Callable[[str], Awaitable[None]]) -> None:
+        """Starts pipelines side by side and notes those whose registry does not answer. Raises the first other error."""
+        for name, result in zip(names, await asyncio.gather(*map(start, names), return_exceptions=True), strict=True):
+            if isinstance(result, RegistryUnavailable):
+                self.errors[name] = result
+            elif result is not None:
+                raise result
+
+    async def join(self, name: str, start: Callable[[], Awaitable[Pipeline]], add: Callable[[Pipeline], None]) -> None:
+        """Tries to start a pipeline until it works, or fails for another reason than its registry."""
+        while True:
+            error = self.errors[name]
+            self._emit(AttemptFailed(name, error.code, str(error), PAUSE_S))
+            await self._clock.sleep(PAUSE_S)
+            try:
+                pipeline = await start()
+            except RegistryUnavailable as again:
+                self.errors[name] = again
+            except WorkerError as other:
+                self.errors[name] = other
+                self._emit(PipelineFailed(name, other.code, str(other)))
+                return
+            else:
+                del self.errors[name]
+                add(pipeline)
+                return
