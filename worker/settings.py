@@ -218,7 +218,6 @@ _ALWAYS: Final = object()
 NOT_BUILT: Final[Mapping[Path_, Any]] = {
     # key of a pipeline -> the only value that may be given; a key is taken out here when the runtime obeys it
     ("source", "conditional"): False,
-    ("source", "limits", "depth"): _ALWAYS,
 }
 
 

@@ -220,6 +220,7 @@ REJECTS = {
     "invalid": "fields that are not what the schema says; `errors` names every one",
     "no_json": "the record is no JSON value, or holds what JSON cannot",
     "record_too_large": "more bytes than `source.limits.record`",
+    "nested_too_deep": "more levels than `source.limits.depth`, or than a parser can follow",
     "bad_body": "a whole body, with `on_body_error: dead_letter`",
     "division_by_zero": "in an expression",
     "overflow": "a result beyond 64 bits, in an expression",
