@@ -58,7 +58,9 @@ def linked(levels: int) -> bytes:
     return b'{"id":1,"next":' * (levels - 1) + b'{"id":1}' + b"}" * (levels - 1)
 
 
-@pytest.mark.parametrize("facts", [{}, {"identify": True}, {"identify": True, "value_path": "updated_at", "key_paths": ("id",)}], ids=["plain", "bytes", "keys"])
+@pytest.mark.parametrize(
+    "facts", [{}, {"identify": True}, {"identify": True, "value_path": "updated_at", "key_paths": ("id",)}], ids=["plain", "bytes", "keys"]
+)
 @given(deep=st.lists(st.booleans(), min_size=1, max_size=8))
 def test_a_record_that_no_parser_can_follow_costs_itself_only(facts: dict[str, Any], deep: list[bool]) -> None:
     records = [record(number, LEVELS if each else 0) for number, each in enumerate(deep)]

@@ -68,6 +68,7 @@ async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, reg
         slots=origins.slots(source),
         clock=clock,
         emit=emit,
+        meaning=parts.config.meaning(),
     )
 
 
