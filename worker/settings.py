@@ -211,25 +211,9 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-# -- what the language has and this version has not ---------------------------------------------------------------
+# -- rules between pipelines ----------------------------------------------------------------------------------------
 
-_ALWAYS: Final = object()
-
-NOT_BUILT: Final[Mapping[Path_, Any]] = {
-    # key of a pipeline -> the only value that may be given; a key is taken out here when the runtime obeys it
-    ("source", "conditional"): False,
-    ("source", "limits", "depth"): _ALWAYS,
-}
-
-
-def _not_built(merged: Merged) -> Iterator[Problem]:
-    for name, pipeline in _pipelines(merged):
-        for key, fine in NOT_BUILT.items():
-            value = _below(pipeline, key)
-            if value is not _ALWAYS and value is not fine:
-                allowed = "" if fine is _ALWAYS else f"only {str(fine).lower()} is allowed"
-                found = f"{'.'.join(map(str, key))} is not built in this version"
-                yield Problem("not_built", merged.place(("pipelines", name, *key)), found, allowed, "take it out")
+_ABSENT: Final = object()
 
 
 def _conflicting(merged: Merged) -> Iterator[Problem]:
@@ -242,15 +226,15 @@ def _conflicting(merged: Merged) -> Iterator[Problem]:
         key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
         other, before = first.setdefault(key, (name, limit))
         if before != limit:
-            place = merged.place(("pipelines", name, "source", "url" if limit is _ALWAYS else "rate_limit"))
+            place = merged.place(("pipelines", name, "source", "url" if limit is _ABSENT else "rate_limit"))
             found = f"pipelines {other} and {name} read from one origin with one credential, but have two rate limits"
             yield Problem("conflict", place, found, remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin")
 
 
 def _below(values: Any, path: Path_) -> Any:
-    """A raw value, _ALWAYS when it is not there."""
+    """A raw value, _ABSENT when it is not there."""
     for part in path:
-        values = values.get(part, _ALWAYS) if isinstance(values, dict) else _ALWAYS
+        values = values.get(part, _ABSENT) if isinstance(values, dict) else _ABSENT
     return values
 
 
@@ -307,7 +291,7 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
     found, wrong = problems_of(Settings, merged)
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}  # null stands there now: nothing more to say of it
     wrong = [problem for problem in wrong if problem.place not in unread]
-    every = in_order([*problems, *merged.problems, *wrong, *_misprinted(merged), *_not_built(merged), *_conflicting(merged)], paths)
+    every = in_order([*problems, *merged.problems, *wrong, *_misprinted(merged), *_conflicting(merged)], paths)
     return Inspection(merged, found if isinstance(found, Settings) and not every else None, every)
 
 

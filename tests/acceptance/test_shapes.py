@@ -181,7 +181,7 @@ def page(*items: bytes) -> bytes:
         (b'{"error": "x"}', 65, [], []),
         (page(GOOD, GOOD[:-1] + b', "x": NaN}'), 69, [], []),
         (page(GOOD, GOOD[:-1] + b', "x": "\\ud800"}'), 69, [], []),
-        (page(GOOD, GOOD[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), 69, [], []),
+        (page(GOOD, GOOD[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), 0, [1], ["nested_too_deep"]),
         (page(GOOD).replace(b'"tenant": "b"', b'"tenant": "\xff"'), 0, [], ["no_json"]),
         (page(GOOD, GOOD).decode().encode("utf-16"), 69, [], []),
         (page(GOOD, BIG), 0, [1], ["record_too_large"]),

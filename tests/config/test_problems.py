@@ -227,6 +227,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.partitions",
         ("1000000000 partitions", "100000"),
     ),
+    "conditional with a validator of its own": (
+        source("conditional: true, headers: {If-None-Match: x}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.headers.If-None-Match",
+        ("conditional sends",),
+    ),
     "conditional ascending": (
         source("conditional: true, pagination: {type: link_header}"),
         "not_allowed",
@@ -301,8 +308,6 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("city",),
     ),
     "less than required": (pipeline("require_completeness: proven"), "pipeline", 8, "pipelines.items.require_completeness", ("assumed", "proven")),
-    # what is not built
-    "conditional": (source("conditional: true"), "not_built", 5, "pipelines.items.source.conditional", ("not built in this version",)),
     "a registry without subject": (
         RIGHT.replace("item.avsc", "{registry: 'https://r'}"),
         "missing_key",
@@ -314,7 +319,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
 
 
 # not built either; not there either
-TWICE_WRONG = {"conditional ascending", "a key without certificate"}
+TWICE_WRONG = {"a key without certificate"}
 
 
 def test_all_that_does_not_compile_is_said_at_once(check: Check) -> None:
@@ -370,7 +375,6 @@ pipelines:
         (7, "pipelines.first.sink.path", "path"),
         (9, "pipelines.second.source.auth.token", "secret"),
         (9, "pipelines.second.source.body", "not_allowed"),
-        (9, "pipelines.second.source.conditional", "not_built"),
         (9, "pipelines.second.source.timeout.read", "not_allowed"),
         (16, "pipelines.third.transforms[0].filter", "pipeline"),
     ]

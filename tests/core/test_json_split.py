@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core import json_split
 from worker.core.errors import BadBody
 from worker.core.json_split import split_array
 from worker.runtime.slices import at_once
@@ -37,9 +36,7 @@ def test_slices_and_skeleton_are_the_document(records: list[Any], before: Any, a
 @given(records=st.lists(st.dictionaries(TEXT, JSON, max_size=3), min_size=1, max_size=30), rows=st.integers(1, 5))
 def test_slices_are_small(records: list[Any], rows: int) -> None:
     body = json.dumps(records).encode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_split, "SLICE_RECORDS", rows)
-        split = at_once(split_array(body, ()))
+    split = at_once(split_array(body, (), rows))
     assert split is not None
     parts = [json.loads(b"[" + body[start:end] + b"]") for start, end in split.slices]
     assert [record for part in parts for record in part] == records

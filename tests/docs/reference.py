@@ -16,7 +16,6 @@ from worker.cli import cli
 from worker.config.json_schema import config_schema
 from worker.core.errors import Exit, WorkerError
 from worker.registry import PAGINATION, component
-from worker.settings import NOT_BUILT
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 _SIZE, _DURATION = "a size: 64KiB", "a duration: 500ms, 30s, 5m, 1h, 7d"
@@ -65,9 +64,6 @@ MEANINGS = {
 def config_page() -> str:
     schema = config_schema()
     definitions = schema["$defs"]
-    for *path, key in NOT_BUILT:
-        owner = definitions[{"source": "HttpConfig", "limits": "LimitsConfig"}[path[-1]]]["properties"][key]
-        owner["description"] += "; not built in this version: `check` refuses it"
     lines = [CONFIG_HEAD, "## Top level", "", *_table(schema, definitions)]
     seen: set[str] = set()
     for title, name in _sections(schema, definitions, "", seen):
@@ -220,6 +216,7 @@ REJECTS = {
     "invalid": "fields that are not what the schema says; `errors` names every one",
     "no_json": "the record is no JSON value, or holds what JSON cannot",
     "record_too_large": "more bytes than `source.limits.record`",
+    "nested_too_deep": "more levels than `source.limits.depth`, or than a parser can follow",
     "bad_body": "a whole body, with `on_body_error: dead_letter`",
     "division_by_zero": "in an expression",
     "overflow": "a result beyond 64 bits, in an expression",

@@ -31,7 +31,7 @@ BODIES = [
     ("nan", page(GOOD, OTHER.replace('"value": 1', '"value": NaN')), BAD_BODY),
     ("lone_surrogate", page(GOOD, OTHER.replace('"b"', r'"\ud800"')), BAD_BODY),
     ("depth", b"[" * 100_000, BAD_BODY),
-    ("depth_in_a_record", page(GOOD, '{"x": ' + "[" * 5_000 + "]" * 5_000 + "}"), BAD_BODY),
+    ("depth_beside_the_records", page(GOOD)[:-1] + b', "x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", BAD_BODY),
     ("null", b"null", NO_RECORDS),
     ("number", b"42", NO_RECORDS),
     ("error_object", b'{"error": "x"}', NO_RECORDS),
@@ -44,6 +44,7 @@ RECORDS = [
     ("out_of_range", [OTHER.replace('"value": 1', '"value": 99999999999999999999')], ["invalid"]),
     ("beyond_floats", [OTHER.replace('"value": 1', '"value": 1e400')], ["no_json"]),
     ("no_records", ["null", "1", '"x"', "[]"], ["invalid"] * 4),
+    ("too_deep", ['{"x": ' + "[" * 5_000 + "]" * 5_000 + "}"], ["nested_too_deep"]),
     ("too_large", ['{"id": 5, "x": "' + "a" * 1_100_000 + '"}'], ["record_too_large"]),
 ]
 

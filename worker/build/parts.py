@@ -22,6 +22,7 @@ from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
 from worker.schema.codegen import EncoderSource
 from worker.schema.plan import field_infos
+from worker.schema.sizes import recursive_names
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
 from worker.transforms import mask, python
@@ -55,7 +56,8 @@ class Parts:
         style = component(PAGINATION, "pagination type", source.pagination.type).build(source.pagination)
         spec = _json_spec(source, style)
         plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
-        spec = replace(spec, record=replace(spec.record, json_names=frozenset(each.json_name for each in plan.schema.root.fields)))
+        names = frozenset(each.json_name for each in plan.schema.root.fields)
+        spec = replace(spec, record=replace(spec.record, json_names=names, depth=levels(source, plan)))
         output = plan.schema if config.output_schema is None else schema_of(config.output_schema, fetched)
         sink = config.sink
         route: tuple[Part, ...] = ()
@@ -80,6 +82,11 @@ class Parts:
         return cls(
             name, config, style, plan, output, pages, writers, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete
         )
+
+
+def levels(source: HttpConfig, plan: CompiledPlan) -> int:
+    """How deep a record may nest; 0 where its schema says that already. What the schema lacks is skipped, however deep."""
+    return source.limits.depth if recursive_names(plan.schema) else 0
 
 
 def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from worker import __version__
 from worker.build.gate import schema_gate
 from worker.build.origins import Origins, origin_of
-from worker.build.parts import Parts
+from worker.build.parts import Parts, levels
 from worker.build.schemas import Registries
 from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
 from worker.core.errors import ConfigError
@@ -24,6 +24,7 @@ from worker.core.ports import Clock
 from worker.core.roll import RollSpec
 from worker.formats.avro import AvroEncoder
 from worker.formats.ndjson import NdjsonEncoder
+from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.pipeline import Pipeline, PipelineSpec
@@ -67,6 +68,7 @@ async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, reg
         slots=origins.slots(source),
         clock=clock,
         emit=emit,
+        meaning=parts.config.meaning(),
     )
 
 
@@ -133,7 +135,8 @@ def replay_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, 
     log = opened_log(stack, settings)
     letters = open_log(settings, read_only=True)  # a connection of its own: it is read on the loop while the log is written elsewhere
     stack.callback(letters.close)
-    source = DeadLetters(parts.name, letters, parts.plan, record_bytes=parts.config.source.limits.record)
+    limits = RecordSpec(record_bytes=parts.config.source.limits.record, depth=levels(parts.config.source, parts.plan))
+    source = DeadLetters(parts.name, letters, parts.plan, limits)
     spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
     return Pipeline(spec, log, clock, emit)
 

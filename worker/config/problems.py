@@ -35,7 +35,7 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        code: stable: yaml, file, unknown_key, missing_key, wrong_type, not_allowed, conflict, environment, schema, secret, path, not_built, pipeline.
+        code: stable: yaml, file, unknown_key, missing_key, wrong_type, not_allowed, conflict, environment, schema, secret, path, pipeline.
         found: what is wrong, with the value found, unless it may be a secret.
         allowed: what would be right.   remedy: what to do.
     """

@@ -34,8 +34,11 @@ class Split:
     slices: tuple[tuple[int, int], ...]
 
 
-def split_array(body: bytes, keys: tuple[str, ...]) -> Steps[Split | None]:
-    """Finds the array under `keys` (the root for none); None when there is no array there. Raises BadBody when it never ends."""
+def split_array(body: bytes, keys: tuple[str, ...], most: int = SLICE_RECORDS) -> Steps[Split | None]:
+    """Finds the array under `keys` (the root for none); None when there is no array there. Raises BadBody when it never ends.
+
+    `most`: records a slice.
+    """
     start = yield from _array_start(body, keys)
     if start is None:
         return None
@@ -58,7 +61,7 @@ def split_array(body: bytes, keys: tuple[str, ...]) -> Steps[Split | None]:
         steps += 1
         if depth == 0 and (kind == 1 or byte in b"}]"):
             rows += 1
-            if rows >= SLICE_RECORDS or position - cut >= SLICE_BYTES:
+            if rows >= most or position - cut >= SLICE_BYTES:
                 slices.append((cut, position))
                 cut, rows = _after_comma(body, position), 0
         if steps % STEPS_PER_YIELD == 0:

@@ -73,6 +73,7 @@ class Fetch:
     first: bool
     generation: int
     unmarked: bool = False  # the pass began without a mark
+    validators: Json = None  # of the last complete pass, with the first page of a pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class Reply:
     decoded: Decoded | None
     headers: Mapping[str, str] = field(default_factory=dict)
     stop: str = ""  # a status stop rule applies
+    validators: Json = None  # what the source said of the version of this page
+    unchanged: bool = False  # the source is as the last complete pass saw it
 
 
 @dataclass(frozen=True, slots=True)

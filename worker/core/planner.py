@@ -92,7 +92,9 @@ class PartitionPlanner:
 
     def _launch(self, position: Json, place: dict[str, Any], *, speculative: bool) -> Fetch:
         first = place["pages"] == 0 and not speculative
-        fetch = Fetch(position, self._style.address(position), place["since"], speculative, first, self._generation, place.get("unmarked", False))
+        known = self._cursor.validators if first else None
+        unmarked = place.get("unmarked", False)
+        fetch = Fetch(position, self._style.address(position), place["since"], speculative, first, self._generation, unmarked, known)
         self._flying[_key(position)] = fetch
         return fetch
 
@@ -167,8 +169,11 @@ class PartitionPlanner:
 
     def _take(self, reply: Reply, now: float) -> Accepted:
         """Accepts the head page. Everything is checked before anything changes."""
+        if reply.unchanged:
+            return self._unchanged()
         decoded = reply.decoded or Decoded([], None, [], Facts(0))
         facts, place = decoded.facts, self._place()
+        at = place["at"]
         total, drift = self._total(facts, reply)
         distinct, new_keys = self._distinct(facts)
         received = self._cursor.received + distinct
@@ -202,14 +207,17 @@ class PartitionPlanner:
         if self._moves_with_commits or ended:
             cursor = cursor.evolve(mark=snapshot if self._keeps_token else later(cursor.mark, snapshot))
         pass_end = None
+        validators = reply.validators if place["pages"] == 0 else place.get("validators")
         if ended:
             pass_end = PassEnd(cursor.pass_no, received, ended, _completeness(total, received, self._spec.completeness, drifted=drifted or cut))
-            cursor = self._closed(cursor)
+            cursor = self._closed(cursor.evolve(validators=None if cut else validators))
         elif isinstance(following, Next):
             position = following.position
             if isinstance(position, dict) and "url" in position:
                 position = {**position, "url": self._spec.strip(position["url"])}
-            cursor = cursor.evolve(position={**place, "at": position, "pages": place["pages"] + 1, "fresh": fresh, "drifted": drifted, "passed": passed})
+            seen = {} if validators is None else {"validators": validators}
+            place = {**place, **seen, "at": position, "pages": place["pages"] + 1, "fresh": fresh, "drifted": drifted, "passed": passed}
+            cursor = cursor.evolve(position=place)
         progress = self._remember(cursor, known.keys | new_keys, token, bool(pass_end))
         rejects = [*decoded.rejects, *known.rejects]
         kept, indices = without(decoded, known.dropped)
@@ -217,7 +225,13 @@ class PartitionPlanner:
             self._stride = facts.count
         self._ahead_allowed = True
         ledger = Ledger(received=facts.count, filtered=known.beyond, deduplicated=known.duplicates, dead_lettered=len(rejects))
-        return Accepted(Decoded(kept, indices, rejects, facts, decoded.raw), place["at"], self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
+        return Accepted(Decoded(kept, indices, rejects, facts, decoded.raw), at, self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
+
+    def _unchanged(self) -> Accepted:
+        """An empty, complete pass: the source has nothing that the last complete one did not see."""
+        at, end = self._place()["at"], PassEnd(self._cursor.pass_no, 0, "not modified", self._spec.completeness)
+        progress = self._remember(self._closed(self._cursor), set(), None, True)
+        return Accepted(Decoded([], None, [], Facts(0)), at, end.number, progress, Ledger(), end)
 
     def _cursor_pass(self, pass_end: PassEnd | None) -> int:
         return pass_end.number if pass_end else self._cursor.pass_no

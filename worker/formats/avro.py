@@ -102,7 +102,9 @@ class AvroPages:
     ) -> None:
         self._spec, self._plan, self._raw, self._single, self._confluent = spec, plan, raw, single, confluent
         self._records = RecordDecoder(spec.record, plan)
-        self._limits = Limits(block=spec.body_bytes, inflated=spec.body_bytes)
+        most = Limits().depth
+        depth = min(spec.record.depth or most, most)
+        self._limits = Limits(block=spec.body_bytes, inflated=spec.body_bytes, depth=depth)
         self._readers: dict[Any, PlanReader] = {}
 
     def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:

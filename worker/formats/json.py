@@ -3,6 +3,7 @@
 typed   the usual way: one call decodes the page into an envelope of facts and typed records
 raw     records are cut out as bytes first: the page has bad records, or records are identified by their bytes
 long    pages over 2 MiB are cut into slices of whole records first, so that no decode holds the event loop for long
+deep    a parser cannot follow the page: it is cut record by record, so that what is too deep costs itself only
 untyped paths that are more than keys (JMESPath functions, filters), or one record as the root
 """
 
@@ -15,7 +16,7 @@ import msgspec
 
 from worker.core.envelope import Envelope, build_envelope
 from worker.core.errors import BadBody, RecordsMissing
-from worker.core.json_split import split_array
+from worker.core.json_split import SLICE_RECORDS, split_array
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import Plan, Steps
@@ -68,9 +69,7 @@ class JsonPages:
     def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing where the records are not."""
         try:
-            decoded = yield from self._decode(_without_bom(body))
-        except RecursionError as error:
-            raise BadBody("the JSON document is nested too deeply") from error
+            decoded = yield from self._followed(_without_bom(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if isinstance(error, msgspec.ValidationError):
                 raise
@@ -79,6 +78,36 @@ class JsonPages:
         facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
+
+    def _followed(self, body: Any) -> Steps[Decoded]:
+        """The page, or what is left of it without the records that no parser can follow."""
+        try:
+            return (yield from self._decode(body))
+        except RecursionError as error:
+            try:
+                if self._raw is not None and (decoded := (yield from self._deep(body, self._raw))) is not None:
+                    return decoded
+            except RecursionError:
+                pass
+            raise BadBody("the JSON document is nested too deeply, and not only in its records") from error
+
+    def _deep(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
+        split = yield from split_array(body, self._record_keys or (), most=1)
+        if split is None:
+            return None
+        try:
+            page = self._raw_decoder.decode(split.skeleton)
+        except msgspec.ValidationError:
+            return None
+        if envelope.records(page):
+            return None
+        raws = [bytes(body[start:end]).strip() for start, end in split.slices]
+        batch = Batch()
+        batch.source(lambda: raws)
+        for start in range(0, len(raws), SLICE_RECORDS):
+            yield
+            yield from self._records.add_raws(batch, raws[start : start + SLICE_RECORDS], sized=True)
+        return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
 
     def _decode(self, body: Any) -> Steps[Decoded]:
         if len(body) == 0:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.errors import BadBody
+from worker.core.json_depth import nesting
 from worker.core.model import Decoded, FieldError
 from worker.core.ports import Plan, Steps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
@@ -68,7 +69,9 @@ def _refuse_cut(body: Any) -> None:
 def _is_json(line: bytes) -> bool:
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
+    except RecursionError:
+        return nesting(line)[1] == 0  # as far as can be told: it is refused for its depth
+    except msgspec.DecodeError:
         return False
     return True
 

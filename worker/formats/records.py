@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from worker.core.json_depth import deeper, nesting
 from worker.core.json_split import SLICE_RECORDS
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
@@ -35,6 +36,7 @@ class RecordSpec:
         value_path: incremental field.   key_paths: identity of a record.
         identify: record identities are needed (by key_paths, else by the bytes of the record).
         record_bytes: a longer record is a reject.
+        depth: a record of more levels is a reject, looked at where the schema can hold so many; 0: it cannot.
         json_names: the fields of the schema, to see what it lacks; empty: nobody looks.
     """
 
@@ -43,6 +45,7 @@ class RecordSpec:
     key_paths: tuple[str, ...] = ()
     identify: bool = False
     record_bytes: int = DEFAULT_RECORD_BYTES
+    depth: int = 0
     json_names: frozenset[str] = frozenset()
 
     @property
@@ -103,7 +106,7 @@ class RecordDecoder:
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
         self._getters = {path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))}
         self._readers = {path: reader(path) for path in spec.paths}
-        self.needs_raw = spec.identify and not spec.key_paths
+        self.needs_raw = (spec.identify and not spec.key_paths) or bool(spec.depth)
         self._pages = 0
 
     def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
@@ -158,23 +161,26 @@ class RecordDecoder:
 
         `sized`: the page is so large that a record may be over its limit.
         """
-        decode, limit = self._record_decoder.decode, self._spec.record_bytes
+        decode, limit, depth = self._record_decoder.decode, self._spec.record_bytes, self._spec.depth
         run: list[Any] = []
         start = 0
         for place, raw in enumerate(raws):
-            long = sized and memoryview(raw).nbytes > limit
-            try:
-                if not long:
+            refuse = self._reject
+            if sized and memoryview(raw).nbytes > limit:
+                refuse = self._refuse_long
+            elif depth and deeper(bytes(raw), depth):
+                refuse = self._refuse_deep
+            else:
+                try:
                     run.append(decode(raw))
                     continue
-            except (msgspec.ValidationError, UnicodeDecodeError):
-                pass
+                except RecursionError:
+                    refuse = self._refuse_deep
+                except (msgspec.ValidationError, UnicodeDecodeError):
+                    pass
             yield from self.add_typed(batch, run, raws[start:place])
             run, start = [], place + 1
-            if long:
-                self._refuse_long(batch, bytes(raw))
-            else:
-                self._reject(batch, bytes(raw))
+            refuse(batch, bytes(raw))
             if len(batch.rejects) % YIELD_REJECTS == 0:
                 yield
         yield from self.add_typed(batch, run, raws[start:])
@@ -183,12 +189,19 @@ class RecordDecoder:
         error = FieldError("$", f"a record of {len(raw)} bytes", f"at most {self._spec.record_bytes} (source.limits.record)")
         self.refuse(batch, raw, "record_too_large", (error,))
 
+    def _refuse_deep(self, batch: Batch, raw: bytes) -> None:
+        allowed = f"at most {self._spec.depth} levels (source.limits.depth)" if self._spec.depth else "no more levels than a parser can follow"
+        self.refuse(batch, raw, "nested_too_deep", (FieldError("$", f"a record of {nesting(raw)[0]} levels", allowed),))
+
     def add_document(self, batch: Batch, item: Any) -> None:
         """Adds a record that was decoded without types; slow."""
         raw = msgspec.json.encode(item)
         batch.source(lambda: [raw])  # as good as received: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)
+            return
+        if self._spec.depth and deeper(raw, self._spec.depth):
+            self._refuse_deep(batch, raw)
             return
         try:
             record = self._plan.one(raw)

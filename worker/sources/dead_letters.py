@@ -54,9 +54,9 @@ def raw_of(letter: dict[str, Any]) -> bytes:
 class DeadLetters:
     """The `Attempt` of a replay."""
 
-    def __init__(self, pipeline: str, log: Letters, plan: Plan, *, record_bytes: int) -> None:
+    def __init__(self, pipeline: str, log: Letters, plan: Plan, limits: RecordSpec) -> None:
         self._pipeline, self._log = pipeline, log
-        self._records = RecordDecoder(RecordSpec(record_bytes=record_bytes), plan)
+        self._records = RecordDecoder(limits, plan)
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """The letters of the commit at the position, or of the first one from the mark on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from worker.core.plan import Fetch, Reply
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.core.redact import credentials_in, redact
 from worker.core.retry_after import parse_retry_after
+from worker.core.validators import Condition
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
 from worker.runtime.guard import Guard
@@ -32,12 +34,13 @@ SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_UNKNOWN: Final = 200
 MAX_WRITERS: Final = 200
+NOT_MODIFIED: Final = 304
 
 # What a status means unless `on_status` says otherwise. 2xx carry a page.
 _BY_STATUS: Final = {
     204: "empty",
     205: "empty",
-    304: "not_asked",  # no request says which version is known
+    NOT_MODIFIED: "not_asked",  # where the request did not say which version is known
     401: "refresh_auth",
     403: "forbidden",
     408: "retry",
@@ -52,7 +55,8 @@ _BY_STATUS: Final = {
 class HttpSource:
     """One pipeline's source.
 
-    `partitions` maps a partition's name to the values it stands for; `learn` gets the decoder the schema of a writer by its id.
+    `partitions` maps a partition's name to the values it stands for; `learn` gets the decoder the schema of a writer by its id;
+    `meaning` is what validators are bound to besides their request.
     """
 
     def __init__(
@@ -69,25 +73,29 @@ class HttpSource:
         slots: AbstractAsyncContextManager[Any],
         clock: Clock,
         emit: Emit,
+        meaning: Mapping[str, str] | None = None,
     ) -> None:
         self._config, self._pipeline, self._partitions = config, pipeline, partitions
         self._client, self._pages, self._learn, self._guard, self._clock, self._emit = client, pages, learn, guard, clock, emit
         self._auth = {name: auth(values) for name, values in partitions.items()}
-        self._slots = slots
+        self._slots, self._meaning = slots, meaning or {}
         self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
         self.unknown: dict[str, Unknown] = {}
         self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """One fetch with retries, breaker and gate round it. See runtime/fetch.py for what it raises."""
-        request = self.request(partition, fetch)
+        request, condition = self.request(partition, fetch), None
+        if self._config.conditional and fetch.first:
+            condition = Condition.of(request, self._meaning, fetch.validators)
+            request = replace(request, headers=(*request.headers, *condition.headers))
 
         def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
             code = error.code if isinstance(error, WorkerError) else "unknown"
             self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, code, str(error)))
 
         try:
-            return await self._guard.call(lambda: self._attempt(partition, fetch, request), speculative=fetch.speculative, on_retry=retried)
+            return await self._guard.call(lambda: self._attempt(partition, fetch, request, condition), speculative=fetch.speculative, on_retry=retried)
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
                 raise
@@ -131,7 +139,7 @@ class HttpSource:
 
     # -- the answer -----------------------------------------------------------------------------------------------
 
-    async def _attempt(self, partition: str, fetch: Fetch, request: Request) -> Reply:
+    async def _attempt(self, partition: str, fetch: Fetch, request: Request, condition: Condition | None) -> Reply:
         started = self._clock.monotonic()
         status, size, outcome = 0, 0, "ok"
         try:
@@ -139,7 +147,7 @@ class HttpSource:
                 response = await self._client.fetch(request, self._auth[partition])
             status, size = response.status, len(response.body)
             try:
-                return await self._understand(partition, fetch, response)
+                return await self._understand(partition, fetch, response, condition)
             except WorkerError as error:  # it quotes the body, and servers say back what they were sent
                 error.message = redact(error.message, await self._secrets(partition, response))
                 raise
@@ -153,8 +161,10 @@ class HttpSource:
         auth = self._auth[partition]
         return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
-    async def _understand(self, partition: str, fetch: Fetch, response: Response) -> Reply:
+    async def _understand(self, partition: str, fetch: Fetch, response: Response, condition: Condition | None) -> Reply:
         """The page that a response carries, or the error that it is."""
+        if response.status == NOT_MODIFIED and condition is not None and condition.headers:
+            return Reply(None, response.headers, unchanged=True)
         action = self._action(response)
         if action == "page":
             try:
@@ -174,7 +184,7 @@ class HttpSource:
                 self._note_unknown(facts)
                 action = next((do for holds, do in self._rules if holds(lambda path: facts.body.get(path, MISSING))), "")
                 if not action:
-                    return Reply(decoded, response.headers)
+                    return Reply(decoded, response.headers, validators=None if condition is None else condition.learned(response.headers))
         elif (stop := self._stops(response)) and not fetch.first:
             return Reply(None, response.headers, stop=stop)
         return self._obey(action, partition, fetch, response)
@@ -248,7 +258,7 @@ class HttpSource:
         if action == "cursor_invalid" and fetch.position is not None:
             raise CursorInvalid(said, where=where, remedy="`worker state reset` starts the partition again")
         if action == "not_asked":
-            remedy = "no request asks for changes only: take validators out of source.headers, or say what this status means with source.on_status"
+            remedy = "this request did not ask for changes only: use source.conditional, take validators out of source.headers, or say what it means with source.on_status"
             raise PermanentError(f"the answer is not modified, which nobody asked: {said}", where=where, remedy=remedy)
         raise PermanentError(said, where=where, remedy="check url and params, or say what this status means with source.on_status")
 

@@ -42,7 +42,7 @@ class LimitsConfig(Model):
     body: Size = written("128MiB", description="bytes inflated")
     ratio: Number = Field(200.0, gt=0, description="inflated to wire bytes")
     record: Size = written("1MiB", description="bytes of one record; a longer one is a reject")
-    depth: Whole = Field(64, ge=1, le=512, description="nesting of a record")
+    depth: Whole = Field(64, ge=1, le=512, description="levels of a record, where its schema can hold itself; a deeper one is a reject")
 
 
 class TlsConfig(Model):

@@ -130,6 +130,10 @@ class HttpConfig(Model):
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
             wrong.add(("conditional",), f"conditional needs one request a pass, or incremental.order: descending; {why}", "pagination", "incremental")
 
+        for name in self.headers if self.conditional else ():
+            if name.lower() in ("if-none-match", "if-modified-since"):
+                wrong.add(("headers", name), f"conditional sends {name} itself; take it out", "conditional")
+
     def _texts(self) -> Iterator[tuple[Path_, str]]:
         """Every text that may hold placeholders, with its path."""
         yield ("url",), self.url
