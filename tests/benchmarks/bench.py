@@ -124,7 +124,7 @@ def config(directory: Path, url: str, row: dict[str, Any]) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=int, default=500_000)
+    parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--peers", metavar="PYTHON", help="also run dlt and Airbyte's CDK with this interpreter")

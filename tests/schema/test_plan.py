@@ -113,6 +113,16 @@ def test_texts_are_fastavros_whether_they_repeat_or_not(kind: Any) -> None:
         assert plan.encode(typed) == expected.getvalue()
 
 
+@pytest.mark.parametrize("kind", [{"type": "array", "items": "double"}, {"type": "map", "values": ["null", "float"]}])
+def test_values_that_are_equal_but_not_the_same_keep_their_bytes(kind: Any) -> None:
+    plan = one_field(kind)
+    wrap = (lambda value: [value]) if kind["type"] == "array" else (lambda value: {"k": value})
+    records = [{"a": wrap(value)} for value in (0.0, -0.0)]
+    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+    assert plan.finish(page) == []
+    assert plan.encode(page[:1]) != plan.encode(page[1:])
+
+
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 

@@ -58,20 +58,18 @@ class _Remembered(dict[Any, bytes]):
         return encoded
 
 
-class _Texts(dict[str, bytes]):
-    """text -> bytes behind `prefix`. Finding costs half of making, but making and remembering three times as much: where texts are new, `on` is off."""
+class _Weighed(dict[Any, bytes]):
+    """value -> bytes, as long as it pays: finding costs half of making, but making and remembering three times as much. Where values are new, `on` is off."""
 
-    __slots__ = ("_misses", "_prefix", "_rows", "_windows", "on")
+    __slots__ = ("_misses", "_rows", "_windows", "on")
 
-    def __init__(self, prefix: bytes = b"") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._prefix = prefix
         self._rows = self._misses = self._windows = 0
         self.on = True
 
-    def __missing__(self, value: str) -> bytes:
-        data = value.encode()
-        encoded = self._prefix + varint(len(data)) + data
+    def keep(self, value: Any, encoded: bytes) -> bytes:
+        """Remembers what was made of a value that was not found; returns it."""
         self._misses += 1
         if len(encoded) <= CACHED_BYTES:
             if len(self) >= CACHED_VALUES:
@@ -91,6 +89,20 @@ class _Texts(dict[str, bytes]):
             self.on = False
             self.clear()
         self._rows = self._misses = 0
+
+
+class _Texts(_Weighed):
+    """text -> bytes behind `prefix`."""
+
+    __slots__ = ("_prefix",)
+
+    def __init__(self, prefix: bytes = b"") -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, value: str) -> bytes:
+        data = value.encode()
+        return self.keep(value, self._prefix + varint(len(data)) + data)
 
 
 @cache
@@ -150,7 +162,7 @@ def compile_function(name: str, text: str, source: Source) -> Callable[..., Any]
     return function
 
 
-_BUILTINS: Final = {each.__name__: each for each in (abs, enumerate, float, len, round, str)}
+_BUILTINS: Final = {each.__name__: each for each in (abs, enumerate, float, len, round, str, tuple)}
 
 
 class EncoderSource:
@@ -161,7 +173,7 @@ class EncoderSource:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._known: dict[tuple[str, bool], str] = {}
-        self._texts: list[_Texts] = []
+        self._weighed: list[_Weighed] = []
         self._source = Source()
 
     def begin(self, source: Source) -> None:
@@ -178,8 +190,8 @@ class EncoderSource:
             PBD=struct.Struct("<bd").pack,
             T=(b"\0", b"\1"),
         )
-        self._source, self._known, self._texts = source, {}, []
-        source.opening = f"for t in {source.bind(self._texts)}: t.weigh(len(records))"
+        self._source, self._known, self._weighed = source, {}, []
+        source.opening = f"for t in {source.bind(self._weighed)}: t.weigh(len(records))"
 
     def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
         """Expressions for the fields of a record, those of typed records in it one by one; see `RowEncoder`."""
@@ -218,8 +230,27 @@ class EncoderSource:
                 return f"{self._source.bind({symbol: varint(number) for number, symbol in enumerate(kind.symbols)})}[{value}]"
             case "union":
                 return self._union(kind, value, struct_like)
+            case "array" | "map":
+                return self._container(kind, value, struct_like)
             case _:
                 return f"{self._function(kind, struct_like)}({value})"
+
+    def _container(self, kind: Type, value: str, struct_like: bool) -> str:
+        """An expression for an array or a map. Short ones of texts and the like repeat (tags, labels), so that they are looked up whole."""
+        function = self._function(kind, struct_like)
+        if kind.items is None or not self._keeps(kind.items):
+            return f"{function}({value})"
+        table = _Weighed()
+        self._weighed.append(table)
+        name, items = self._source.bind(table), f"{value}.items()" if kind.kind == "map" else value
+        return f"({name}.get(c := tuple({items})) or {name}.keep(c, {function}({value})) if {name}.on else {function}({value}))"
+
+    def _keeps(self, kind: Type) -> bool:
+        """Equal values of the type have equal bytes, and can be keys of a table. Not so floats: 0.0 == -0.0."""
+        kind = self._schema.resolve(kind)
+        if kind.kind == "union":
+            return not is_wide(kind) and all(self._keeps(branch) for branch in kind.branches)
+        return kind.logical is None and kind.kind in ("null", "boolean", "int", "long", "string", "enum")
 
     def _flat(self, kind: Type, code: str, struct_like: bool) -> list[str]:
         """Expressions for the parts of a value: a record that is a Struct is no function of its own (one level of it, so that source stays short)."""
@@ -231,7 +262,7 @@ class EncoderSource:
     def _text(self, value: str, prefix: bytes) -> str:
         """An expression for a string."""
         table = _Texts(prefix)
-        self._texts.append(table)
+        self._weighed.append(table)
         name, short = self._source.bind(table), self._source.bind(_short(prefix))
         made = f"({short}[n] if (n := len(d := {value}.encode())) < {SMALL} else {prefix!r} + V[n]) + d"
         return f"({name}[{value}] if {name}.on else {made})"
