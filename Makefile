@@ -32,7 +32,7 @@ test: $(STAMP) ## all tests but the long ones
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
 
-deploy-test: $(STAMP) ## the image in a container as deployed (root; podman, buildah, crun, mmdebstrap)
+deploy-test: $(STAMP) ## the image in podman, the unit on a booted Debian; needs root
 	$(BIN)/python -m pytest -m deploy -s
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites

@@ -49,7 +49,7 @@ def root_tar(name: str, packages: Sequence[str]) -> Path:
     return tar
 
 
-def write_config(directory: Path, url: str, **pipeline: Any) -> Path:
+def write_config(directory: Path, url: str, *, auth: dict[str, Any] | None = None, **pipeline: Any) -> Path:
     """A config without a path of its own: state and output go where the deployment says."""
     directory.mkdir(exist_ok=True)
     (directory / "item.avsc").write_text(json.dumps(kit.SCHEMA))
@@ -60,6 +60,7 @@ def write_config(directory: Path, url: str, **pipeline: Any) -> Path:
         "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
         "incremental": {"field": "updated_at", "param": "since"},
         "schedule": {"every": "1h"},
+        **({"auth": auth} if auth else {}),
     }
     config = {
         "version": 1,
