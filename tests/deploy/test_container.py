@@ -111,6 +111,11 @@ async def test_the_container_is_as_restricted_as_the_options_say(site: Site) -> 
     }  # fmt: skip
 
 
+async def test_the_limit_of_memory_is_enforced(site: Site) -> None:
+    process = await site.start("-c", f"bytearray({2 * MEMORY})", options=("--entrypoint=python",))
+    assert await asyncio.wait_for(process.wait(), 60) == 137
+
+
 async def test_records_land_on_the_volume_once(site: Site) -> None:
     records = [kit.item(number, second=number, bad=number == 7) for number in range(95)]
     async with Replica(records, deploy_kit.SHAPE) as replica:
