@@ -83,7 +83,8 @@ class Site:
         """`podman run`: its exit code is the program's."""
         mounts = (f"--volume={self.volume}:/var/lib/worker", f"--volume={self.directory / 'etc'}:/etc/worker:ro")
         command = (*ALONE, *PODMAN, "run", "--pull=never", "--rm", "--name", self.name, "--network=host", *HARDENED, *mounts, *options, IMAGE, *arguments)
-        return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # where it runs, conmon leaves a file `oom`
+        return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.directory)
 
     async def run(self, *arguments: str, options: tuple[str, ...] = ()) -> str:
         """What a container said that must exit 0."""
