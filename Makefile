@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
+.PHONY: help run test chaos deploy-test conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,10 +27,13 @@ run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 	@$(BIN)/python -m worker demo
 
 test: $(STAMP) ## all tests but the long ones
-	$(BIN)/python -m pytest -m "not chaos"
+	$(BIN)/python -m pytest -m "not chaos and not deploy"
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
+
+deploy-test: $(STAMP) ## the image in podman, the unit on a booted Debian; needs root
+	$(BIN)/python -m pytest -m deploy -s
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import deploy_kit
 import kit
 import pytest
 from ruamel.yaml import YAML
@@ -102,6 +103,15 @@ def test_kustomize_renders_and_every_selector_is_set() -> None:
     assert documents["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == label
     assert documents["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == label
     assert documents["StatefulSet"]["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"].startswith("worker-config-")
+
+
+@pytest.mark.deploy
+@pytest.mark.parametrize("version", ["1.29", "1.33"])
+def test_clusters_know_every_key_of_the_manifests(version: str, tmp_path: Path) -> None:
+    deploy_kit.need("kubectl", "kubernetes-validate", root=False)
+    rendered = tmp_path / "all.yaml"
+    rendered.write_text(deploy_kit.run("kubectl", "kustomize", KUBERNETES))
+    deploy_kit.run("kubernetes-validate", "--strict", "--kubernetes-version", version, rendered)
 
 
 @pytest.mark.parametrize("abstract", [False, True])
