@@ -176,7 +176,7 @@ class RecordDecoder:
                     continue
                 except RecursionError:
                     refuse = self._refuse_deep
-                except (msgspec.ValidationError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError):
                     pass
             yield from self.add_typed(batch, run, raws[start:place])
             run, start = [], place + 1
