@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from worker.core.errors import PermanentError, RegistryUnavailable, WorkerError
+from worker.core.errors import IncompatibleSchema, PermanentError, RegistryUnavailable, WorkerError
 from worker.core.events import AttemptFailed, Emit, PipelineFailed
 from worker.core.ports import Clock
 from worker.pipeline import Pipeline
@@ -36,7 +36,7 @@ class Latecomers:
     async def start(self, names: Sequence[str], start: Callable[[str], Awaitable[None]]) -> None:
         """Starts pipelines side by side and notes those whose registry does not answer, or refuses them. Raises the first other error."""
         for name, result in zip(names, await asyncio.gather(*map(start, names), return_exceptions=True), strict=True):
-            if isinstance(result, PermanentError):
+            if isinstance(result, PermanentError | IncompatibleSchema):
                 self.errors[name] = result
             elif result is not None:
                 raise result
