@@ -84,3 +84,10 @@ def test_a_long_page_with_a_comma_too_many_is_a_bad_body(count: int) -> None:
     for place in (0, 2_000, count):
         with pytest.raises(BadBody):
             decode(page([*records[:place], b"", *records[place:]]), record_bytes=10_000)
+
+
+@pytest.mark.parametrize("bad", [*BAD, DEEP, b'{"id": 1, "name": "\xff"}'])
+def test_a_last_record_that_cannot_be_read_is_no_end_where_the_next_page_stands_in_it(bad: bytes) -> None:
+    assert decode(page([bad, record(2)]), last_paths=("id",)).facts.last == {"id": 2}
+    with pytest.raises(BadBody, match="the last record"):
+        decode(page([record(1), bad]), last_paths=("id",))
