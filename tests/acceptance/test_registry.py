@@ -164,6 +164,33 @@ async def test_an_outage_at_the_start_ends_only_the_pipeline_that_needs_the_regi
     assert {each.name: "does not answer" in each.error for each in result.pipelines} == {"plain": False, "items": True}
 
 
+@pytest.mark.parametrize(("authorization", "code", "said"), [("", 65, "has no subjects"), ("Bearer other", 77, "")], ids=["unknown subject", "401"])
+@pytest.mark.parametrize("once", [True, False])
+async def test_what_a_registry_refuses_at_the_start_ends_only_its_pipeline(authorization: str, code: int, said: str, once: bool, tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.authorization = authorization
+        settings = load_settings([beside(from_subject(tmp_path, replica.url, stub), tmp_path)])
+        result = await run_async(settings, once=once, for_s=None if once else 0.7)
+    assert kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert result.exit_code == code
+    errors = {each.name: each.error for each in result.pipelines}
+    assert not errors["plain"] and errors["items"] and said in errors["items"]
+
+
+async def test_an_incompatible_schema_ends_only_its_pipeline(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.add("lake", {**kit.SCHEMA, "doc": "older"})
+        stub.refuses = ["reader type: INT"]
+        ref = {"registry": stub.url, "subject": "lake"}
+        config = kit.write_config(tmp_path, replica.url, source={"retry": QUICK, "pagination": {"type": "none"}}, sink={"register": ref})
+        result = await run(beside(config, tmp_path))
+    assert kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert result.exit_code == 65
+    assert {each.name: "reader type: INT" in each.error for each in result.pipelines} == {"plain": False, "items": True}
+
+
 async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.build.late.PAUSE_S", 0.01)
     records = [kit.item(number, second=number) for number in range(30)]

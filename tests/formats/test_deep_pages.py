@@ -91,7 +91,7 @@ def test_what_the_schema_lacks_is_skipped_as_deep_as_a_parser_goes() -> None:
         page([record(1)], b"[" * LEVELS + b"]" * LEVELS),
         page([record(1)], b"[" * LEVELS),
         page([record(1), record(2, LEVELS)])[:-2],
-        page([record(1), b'{"id": nonsense}', record(2, LEVELS)]),
+        page([record(1), b'{"id" nonsense}', record(2, LEVELS)]),
         b'{"more": ' + page([record(1, LEVELS)]) + b"}",
     ],
     ids=["deep envelope", "cut in the envelope", "cut behind the records", "a record that is no JSON", "no records where they should be"],

@@ -23,6 +23,8 @@ STEPS_PER_YIELD: Final = 2_000
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _FLAT: Final = rb'\{[^{}\[\]"]*+(?:' + _STRING + rb'[^{}\[\]"]*+)*+\}'
 _TOKEN: Final = re.compile(rb"(?s)(" + _FLAT + rb")|(" + _STRING + rb")|([{}\[\],:])")
+_SCALAR: Final = re.compile(rb"(?s)" + _STRING + rb"|[-+.$\w]+")
+_COMMA: Final = ord(",")
 _NOT_SPACE: Final = re.compile(rb"[^ \t\r\n]")
 
 
@@ -58,23 +60,29 @@ def split_array(body: bytes, keys: tuple[str, ...], most: int = SLICE_RECORDS) -
             if depth == 0:
                 break
             depth -= 1
-        steps += 1
-        if depth == 0 and (kind == 1 or byte in b"}]"):
+        elif depth == 0 and kind == 3 and byte == _COMMA:
             rows += 1
             if rows >= most or position - cut >= SLICE_BYTES:
-                slices.append((cut, position))
-                cut, rows = _after_comma(body, position), 0
+                slices.append(_filled(body, cut, match.start()))
+                cut, rows = position, 0
+        steps += 1
         if steps % STEPS_PER_YIELD == 0:
             yield
     end = position - 1
-    if _NOT_SPACE.search(body, cut, end):
-        slices.append((cut, end))
+    if slices or _NOT_SPACE.search(body, cut, end):
+        slices.append(_filled(body, cut, end))
     return Split(bytes(body[:start]) + bytes(body[end:]), tuple(slices))
 
 
-def _after_comma(body: bytes, position: int) -> int:
-    match = _NOT_SPACE.search(body, position)
-    return match.end() if match and match.group() == b"," else position
+def outline(text: bytes) -> bytes:
+    """A value with empty texts and zeros as its scalars: JSON if its brackets, commas and colons are in place, whatever the scalars hold."""
+    return _SCALAR.sub(lambda match: b'""' if match.group()[:1] == b'"' else b"0", text)
+
+
+def _filled(body: bytes, start: int, end: int) -> tuple[int, int]:
+    if not _NOT_SPACE.search(body, start, end):
+        raise BadBody(f"a comma without a record at byte {start}")
+    return start, end
 
 
 def _array_start(body: bytes, keys: tuple[str, ...]) -> Steps[int | None]:

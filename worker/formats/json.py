@@ -3,7 +3,7 @@
 typed   the usual way: one call decodes the page into an envelope of facts and typed records
 raw     records are cut out as bytes first: the page has bad records, or records are identified by their bytes
 long    pages over 2 MiB are cut into slices of whole records first, so that no decode holds the event loop for long
-deep    a parser cannot follow the page: it is cut record by record, so that what is too deep costs itself only
+cut     a parser cannot take the page (too deep, a lone surrogate): it is cut record by record, so that a bad record costs itself only
 untyped paths that are more than keys (JMESPath functions, filters), or one record as the root
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 from worker.core.envelope import Envelope, build_envelope
 from worker.core.errors import BadBody, RecordsMissing
-from worker.core.json_split import SLICE_RECORDS, split_array
+from worker.core.json_split import SLICE_RECORDS, outline, split_array
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import Plan, Steps
@@ -26,6 +26,8 @@ from worker.schema.values import found
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
 DEFAULT_RECORDS: Final = RecordSpec()
+_SPACE: Final = b" \t\r\n"
+_SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -80,18 +82,26 @@ class JsonPages:
         return decoded
 
     def _followed(self, body: Any) -> Steps[Decoded]:
-        """The page, or what is left of it without the records that no parser can follow."""
+        """The page, or what is left of it without the records that no parser can take."""
         try:
             return (yield from self._decode(body))
-        except RecursionError as error:
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, RecursionError) as error:
+            decoded = None
             try:
-                if self._raw is not None and (decoded := (yield from self._deep(body, self._raw))) is not None:
-                    return decoded
-            except RecursionError:
-                pass
-            raise BadBody("the JSON document is nested too deeply, and not only in its records") from error
+                if self._raw is not None:
+                    decoded = yield from self._cut(body, self._raw)
+            except (msgspec.DecodeError, RecursionError):
+                pass  # the first error says more: its place is one in the page
+            if decoded is not None:
+                return decoded
+            if isinstance(error, RecursionError):
+                raise BadBody("the JSON document is nested too deeply, and not only in its records") from error
+            raise
 
-    def _deep(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
+    def _cut(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
+        """The page record by record; None when more than records is bad: what surrounds them must be JSON, and each must end where it seems to."""
         split = yield from split_array(body, self._record_keys or (), most=1)
         if split is None:
             return None
@@ -101,12 +111,15 @@ class JsonPages:
             return None
         if envelope.records(page):
             return None
-        raws = [bytes(body[start:end]).strip() for start, end in split.slices]
+        raws = [bytes(body[start:end]).strip(_SPACE) for start, end in split.slices]
         batch = Batch()
         batch.source(lambda: raws)
         for start in range(0, len(raws), SLICE_RECORDS):
             yield
-            yield from self._records.add_raws(batch, raws[start : start + SLICE_RECORDS], sized=True)
+            part = raws[start : start + SLICE_RECORDS]
+            if not all(map(_is_one_value, part)):
+                return None
+            yield from self._records.add_raws(batch, part, sized=True)
         return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
 
     def _decode(self, body: Any) -> Steps[Decoded]:
@@ -198,6 +211,24 @@ class JsonPages:
             if number % 200 == 199:
                 yield
         return batch.decoded({path: reader(path)(document) for path in self._spec.body_paths}, self._records.unknown(batch))
+
+
+def _is_one_value(raw: bytes) -> bool:
+    """JSON, or an object, array or text that is none for its scalars or its depth only: nothing of it is cut, nothing else is in it."""
+    try:
+        _SKIP.decode(raw)
+    except RecursionError:
+        return True
+    except msgspec.DecodeError:
+        if raw[:1] not in (b"{", b"[", b'"'):
+            return False
+        try:
+            _SKIP.decode(outline(raw))
+        except RecursionError:
+            return True
+        except msgspec.DecodeError:
+            return False
+    return True
 
 
 def _without_bom(body: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from worker.core.errors import BadBody
 from worker.core.json_depth import deeper, nesting
 from worker.core.json_split import SLICE_RECORDS
 from worker.core.jsonpath import plain_keys, reader
@@ -65,14 +66,19 @@ class RecordSpec:
 
 @dataclass(slots=True)
 class Batch:
-    """A page while it is being put together. `sources`: (place of the first record, its raw records when asked for)."""
+    """A page while it is being put together.
+
+    Attributes:
+        last: facts of the last record; None: they are needed, and nobody can read it.
+        sources: (place of the first record, its raw records when asked for).
+    """
 
     records: list[Any] = field(default_factory=list)
     indices: list[int] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
-    last: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] | None = field(default_factory=dict)
     count: int = 0
     sources: list[tuple[int, Callable[[], Sequence[Any]]]] = field(default_factory=list)
     _cut: tuple[int, Sequence[Any]] | None = None
@@ -90,7 +96,9 @@ class Batch:
         return bytes(self._cut[1][place - first])
 
     def decoded(self, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None) -> Decoded:
-        """The page, complete."""
+        """The page, complete. Raises BadBody where the facts of its last record are needed and cannot be read: that is not the end."""
+        if self.last is None:
+            raise BadBody("the last record cannot be read, and where the next page is stands in it")
         facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
         self._cut = None
         return Decoded(self.records, self.indices if self.rejects else None, self.rejects, facts, self.raw)
@@ -176,7 +184,7 @@ class RecordDecoder:
                     continue
                 except RecursionError:
                     refuse = self._refuse_deep
-                except (msgspec.ValidationError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError):
                     pass
             yield from self.add_typed(batch, run, raws[start:place])
             run, start = [], place + 1
@@ -241,8 +249,10 @@ class RecordDecoder:
         try:
             document = msgspec.json.decode(raw)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # nothing to be looked for
-            document = None
-        self._note_document(batch, document, raw)
+            self._note_document(batch, None, raw)
+            batch.last = None if self._spec.last_paths else {}
+        else:
+            self._note_document(batch, document, raw)
 
     # -- facts ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.core.errors import ConfigError
-from worker.transforms.kinds import INT, STR
+from worker.transforms.kinds import INT, STR, inner
 from worker.transforms.program import Program
 from worker.transforms.terms import lift
 
@@ -52,10 +52,22 @@ def apply(program: Program, config: Config) -> None:
     masked = _masked(program, config)
     for name in config.fields:
         term = program.column(name)
+        _refuse_enum(program, name, config.method)
         if term.kind != STR and not (term.kind == INT and config.method == "hash"):
             raise ConfigError(f"{name!r} is {term.kind}; {config.method} masks text", where=program.step, remedy="drop the field, or set it to str(...) first")
         text = lift(program, [term], STR, lambda x: f"str({x})") if term.kind == INT else term
         program.assign(name, lift(program, [text], STR, masked))
+
+
+def _refuse_enum(program: Program, name: str, method: str) -> None:
+    """What is masked is no symbol: every record would be a reject."""
+    field = next((field for field in program.output.root.fields if field.name == name), None)
+    if field is not None and (kind := inner(field.type, program.output)).kind == "enum":
+        raise ConfigError(
+            f"{name!r} is an enum in the output schema, and what {method} makes of it is none of its symbols ({', '.join(kind.symbols)})",
+            where=program.step,
+            remedy="drop the field, or make it a string with output_schema",
+        )
 
 
 def _masked(program: Program, config: Config) -> Callable[[str], str]:

@@ -5,7 +5,9 @@ Only fields whose value or type changed come here; what came in and goes out as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+import difflib
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from worker.core.errors import ConfigError
@@ -44,6 +46,8 @@ def convert(program: Writer, field: Field, term: Term, output: Schema, where: st
             where=where,
             remedy="convert it with int(), float(), str() or date(), or change the output schema",
         )
+    if kind.kind == "enum":
+        _refuse_constant(field, term, kind.symbols, where)
     path = f"$.{field.name}"
     code, lines = _checked(program, term, kind, target.ticks, path)
     if code != term.code or lines or term.nullable:
@@ -68,6 +72,22 @@ def convert(program: Writer, field: Field, term: Term, output: Schema, where: st
 
 
 _VALUE: Final = "\0"
+
+
+def _refuse_constant(field: Field, term: Term, symbols: Sequence[str], where: str) -> None:
+    """A field that is set to a text keeps that text as its source; if it is no symbol, every record would be a reject."""
+    try:
+        value = ast.literal_eval(term.code)
+    except (ValueError, SyntaxError):
+        return
+    if isinstance(value, str) and value not in symbols:
+        close = difflib.get_close_matches(value, symbols, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(
+            f"{field.name!r} is set to {value!r}, the output schema allows {', '.join(symbols)}",
+            where=where,
+            remedy=f"{hint}set it to one of the symbols, or change the output schema",
+        )
 
 
 def _fits(term: Term, kind: str, target: str, logical: str | None) -> bool:
