@@ -102,16 +102,11 @@ class JsonPages:
 
     def _cut(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
         """The page record by record; None when more than records is bad: what surrounds them must be JSON, and each must end where it seems to."""
-        split = yield from split_array(body, self._record_keys or (), most=1)
+        split = yield from self._split(body, envelope, most=1)
         if split is None:
             return None
-        try:
-            page = self._raw_decoder.decode(split.skeleton)
-        except msgspec.ValidationError:
-            return None
-        if envelope.records(page):
-            return None
-        raws = [bytes(body[start:end]).strip(_SPACE) for start, end in split.slices]
+        page, slices = split
+        raws = [bytes(body[start:end]).strip(_SPACE) for start, end in slices]
         batch = Batch()
         batch.source(lambda: raws)
         for start in range(0, len(raws), SLICE_RECORDS):
@@ -148,20 +143,27 @@ class JsonPages:
         return batch.decoded({path: get(page) for path, get in raw.facts.items()}, self._records.unknown(batch))
 
     def _long(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
-        split = yield from split_array(body, self._record_keys or ())
+        split = yield from self._split(body, envelope)
+        if split is None:
+            return None
+        page, slices = split
+        batch = Batch()
+        for start, end in slices:
+            yield
+            yield from self._records.add_slice(batch, body, start, end)
+        return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
+
+    def _split(self, body: Any, envelope: Envelope, most: int = SLICE_RECORDS) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
+        """(the page without its records, where slices of them are); None where only the plain decode can tell."""
+        split = yield from split_array(body, self._record_keys or (), most)
         if split is None:
             return None
         try:
             page = self._raw_decoder.decode(split.skeleton)
         except msgspec.ValidationError:
             return None
-        if envelope.records(page):
-            return None  # the path stands twice in the document: the last one counts, which the plain decode finds
-        batch = Batch()
-        for start, end in split.slices:
-            yield
-            yield from self._records.add_slice(batch, body, start, end)
-        return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
+        # records in what is left: the path stands twice in the document, and the last one counts
+        return None if envelope.records(page) else (page, split.slices)
 
     def _present(self, records: Any, body: Any) -> list[Any]:
         """The list of records; null is an empty page, an absent path is not."""
