@@ -349,12 +349,17 @@ def _decimal(kind: Type) -> Check:
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         number = _number(value)
-        if type(value) is float and number is not None and len(number.normalize(EXACT).as_tuple().digits) > FLOAT_DIGITS:
+        if type(value) is float and number is not None and _may_be_rounded(number):
             errors.append(FieldError(path, INEXACT, allowed))
             return None
         return number if number is not None and fits(kind, number) else _bad(value, path, errors, allowed)
 
     return check
+
+
+def _may_be_rounded(number: Decimal) -> bool:
+    """What a float shows has so many digits that its text may have had others."""
+    return len(number.normalize(EXACT).as_tuple().digits) > FLOAT_DIGITS
 
 
 def _number(value: Any) -> Decimal | None:
@@ -364,7 +369,7 @@ def _number(value: Any) -> Decimal | None:
             return read_decimal(value)
         if isinstance(value, Written):
             number = Decimal(repr(float(value)))
-            return number if len(number.normalize(EXACT).as_tuple().digits) <= FLOAT_DIGITS else read_decimal(value.text)
+            return read_decimal(value.text) if _may_be_rounded(number) else number
         if type(value) not in (int, float):
             return None
         number = Decimal(repr(value))
