@@ -193,7 +193,7 @@ def from_json(schema: Schema, node: Any, value: Any, bytes_as: str = "latin1", u
         if isinstance(value, bool):
             return ["boolean"]
         if isinstance(value, int):
-            return ["int", "long", "float", "double", "bytes", "fixed"]
+            return ["int", "long", "double", "float", "bytes", "fixed"]
         if isinstance(value, float):
             return ["double", "float", "bytes", "fixed"]
         if isinstance(value, str):

@@ -126,7 +126,7 @@ def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
     elif isinstance(value, bool):
         order = ("boolean",)
     elif isinstance(value, int):
-        order = ("int", "long", "float", "double", "bytes", "fixed")  # the last two for decimals
+        order = ("int", "long", "double", "float", "bytes", "fixed")  # the last two for decimals
     elif isinstance(value, float):
         order = ("double", "float", "bytes", "fixed")
     elif isinstance(value, str):
