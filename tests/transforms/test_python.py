@@ -120,6 +120,16 @@ def test_what_holds_itself_or_is_nested_without_end_rejects_its_record_only(modu
     assert caught.value.code == "python_result"
 
 
+@pytest.mark.parametrize("method", ["get", "keys"])
+def test_a_dict_whose_own_methods_raise_rejects_its_record_only(module: Any, method: str) -> None:
+    text = f"class Odd(dict):\n    def {method}(self, *given):\n        raise OSError('gone')\ndef f(record):\n    return Odd(record)\n"
+    function = python.load(module(text) + ":f", "transforms[0].python")
+    with pytest.raises(InvalidRecord) as caught:
+        python._caller(function, {}, {"n": kind_checker(STR, nullable=False)})({"n": "x"})
+    assert caught.value.code == "python_result"
+    assert caught.value.errors[0].found == "OSError was raised by the Odd that was returned"
+
+
 def test_text_with_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
     schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "m", "type": {"type": "map", "values": "int"}}]}))
     for check, value in ((checker(schema.root.fields[0].type, schema), {"\ud800": 1}), (kind_checker(STR, nullable=False), "\ud800")):
