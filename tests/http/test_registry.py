@@ -202,8 +202,9 @@ async def test_references_that_are_none_are_refused(tmp_path: Path, references: 
             await found.by_subject("items", 1)
 
 
-def test_a_referenced_type_keeps_its_namespace() -> None:
-    plain = {"type": "record", "name": "Plain", "fields": []}
+@pytest.mark.parametrize("none", [{}, {"namespace": None}, {"namespace": ""}])
+def test_a_referenced_type_keeps_its_namespace(none: dict[str, Any]) -> None:
+    plain = {"type": "record", "name": "Plain", **none, "fields": []}
     root = {"type": "record", "name": "Root", "namespace": "n", "fields": [{"name": "p", "type": "Plain"}, {"name": "q", "type": "Plain"}]}
     schema = parse_schema(json.dumps(inlined(root, {"Plain": plain})))
     assert set(schema.named) == {"n.Root", "Plain"}
