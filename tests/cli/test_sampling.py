@@ -69,6 +69,13 @@ def test_a_file(tmp_path: Path, text: bytes, options: tuple[str, ...]) -> None:
     assert accepted((tmp_path / "out.avsc").read_text(), [{"a": 1}, {"a": 2, "b": None}]) == {"a": "long", "b": ["null", "string"]}
 
 
+def test_what_the_proposal_does_not_know_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_text('[\n{"id": 1},\n{"id": 2},\n\n{"id": 3}\n')
+    result = CliRunner().invoke(cli, ["schema", "infer", str(tmp_path / "cut.json")])
+    assert result.exit_code == 0
+    assert "3 records are no JSON objects" in result.stderr
+
+
 def test_what_has_no_records_says_so(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with (tmp_path / "data.avro").open("wb") as file:
@@ -98,6 +105,7 @@ async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> N
         ('[{"id": 1}]', ["--namespace", "1 bad"], "is no name"),
         ('[{"id": 1}]', ["--output", "none/x.avsc"], "cannot be written"),
         ('{"id": 1', [], "is no JSON"),
+        ('{"d": {"id": 1}}\n{"d": {"id": 2}}\n', ["--records", "d"], "leave --records out"),
     ],
 )
 def test_a_proposal_that_cannot_be_made_is_an_error_of_the_user(

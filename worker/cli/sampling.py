@@ -21,8 +21,11 @@ from worker.settings import load_settings
 FILE_BYTES = 256 * 1024 * 1024
 
 
-def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | None, name: str, namespace: str, enums: bool) -> str:
-    """The proposal as JSON text. Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them."""
+def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | None, name: str, namespace: str, enums: bool) -> tuple[str, int]:
+    """The proposal as JSON text, and how many records are no JSON objects, so that it does not know them.
+
+    Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them.
+    """
     if pipeline is not None:
         settings = load_settings([Path(source)])
         records = asyncio.run(sample(settings, pipeline, pages=pages, schema=False)).records
@@ -37,7 +40,7 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
         raise ConfigError(f"{source} has no records to look at", remedy="name the place of the records with --records PATH, like data.items")
     text = json.dumps(inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False)
     parse_schema(text)  # a namespace that is none, or records beyond the limits of a schema: said, not printed
-    return text
+    return text, len(records) - inference.records
 
 
 def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bool) -> list[dict[str, Any]]:
@@ -89,9 +92,11 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        lines = text.splitlines()
+        lines = [line for line in text.splitlines() if line.strip()]
         if next(_objects(lines), None) is None:
             raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy="name a JSON or NDJSON file") from error
+        if path is not None:
+            raise ConfigError(f"{file} is no JSON document ({error}); each line of it is a record", remedy="leave --records out") from error
         yield from lines
         return
     found = compile_path(path).search(document) if path else document

@@ -112,7 +112,9 @@ def infer(source: str, pipeline: str | None, pages: int, path: str | None, name:
     """
     from worker.cli.sampling import infer_from
 
-    text = infer_from(source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums)
+    text, left_out = infer_from(source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums)
+    if left_out:
+        click.echo(f"{left_out} records are no JSON objects: the schema does not know them", err=True)
     if output is None:
         click.echo(text)
     else:
