@@ -1,9 +1,10 @@
 """`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what expressions cannot say.
 
 The record has the fields of this step, with the values between stages (times are whole numbers in the schema's unit);
-with `values: native` dates and times are datetime objects. What comes back is checked field by field: the fields are those of
-the output schema, besides those that came in. None drops the record, a list makes several of it; one bad item rejects the
-record whole, so that a replay of its dead letter brings all of them once.
+with `values: native` dates and times are datetime objects, besides those in nanoseconds, which a datetime would cut.
+What comes back is checked field by field: the fields are those of the output schema, besides those that came in. None drops
+the record, a list makes several of it; one bad item rejects the record whole, so that a replay of its dead letter brings all
+of them once.
 """
 
 from __future__ import annotations
