@@ -134,6 +134,13 @@ def test_a_record_of_a_union_is_what_the_schema_says_on_later_pages_too() -> Non
         assert repr([record.f0.value for record in page]) == "[{'x': 5.0, 'xs': [1.0]}, {'name': 'y'}]"
 
 
+@pytest.mark.parametrize(("kind", "value"), [("double", 0.0), ("float", 0.0), (["null", "double"], 0.0), ("long", 0)])
+def test_a_default_is_a_value_of_its_type(kind: Any, value: Any) -> None:
+    plan = one_field(kind, default=0)
+    assert repr(plan.one(b"{}").f0) == repr(value)
+    assert repr(msgspec.json.decode(b"{}", type=plan.record_type).f0) == repr(value)
+
+
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 
