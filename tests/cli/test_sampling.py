@@ -10,6 +10,7 @@ from typing import Any
 import fastavro
 import kit
 import pytest
+from avro_kit import PAGES, avro_server, container, row
 from click.testing import CliRunner
 
 from worker.cli import cli
@@ -97,6 +98,19 @@ async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> N
         {"name": "score", "type": "double", "seen": 40},
     ]
     assert 'score: "double", 20 times, like 9.5' in text
+
+
+async def test_of_avro_the_writers_say_what_the_schema_lacks_and_nothing_is_guessed(tmp_path: Path) -> None:
+    wider = {**kit.SCHEMA, "fields": [{"name": "more", "type": "string"}, *kit.SCHEMA["fields"]]}
+    bodies = [container(wider if page else kit.SCHEMA, [row(page * 5 + number, more="x") for number in range(5)]) for page in range(3)]
+    async with avro_server(bodies) as url:
+        config = kit.write_config(tmp_path, url, source=PAGES, decode={"type": "avro"})
+        [found] = json.loads(await asyncio.to_thread(call, "drift", str(config), "--json"))
+        text = await asyncio.to_thread(call, "drift", str(config), "--examples")
+        with pytest.raises(ConfigError, match="nothing to guess"):
+            await asyncio.to_thread(call, "infer", str(config), "items")
+    assert found == {"pipeline": "items", "records": 15, "fields": [{"name": "more", "type": "string", "seen": 10}]}
+    assert 'more: "string", 10 times' in text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import msgspec
 from worker.build.peek import sample
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
+from worker.core.model import Unknown
+from worker.schema import Schema
 from worker.schema.infer import Inference, Surplus
 from worker.schema.parse import parse_schema
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 FILE_BYTES = 256 * 1024 * 1024
 
@@ -28,6 +30,7 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
     """
     if pipeline is not None:
         settings = load_settings([Path(source)])
+        _refuse_avro(settings, pipeline)
         records = asyncio.run(sample(settings, pipeline, pages=pages, schema=False)).records
     elif source.startswith(("http://", "https://")):
         records = _of_url(source, path, pages)
@@ -50,12 +53,30 @@ def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bo
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
         seen = asyncio.run(sample(settings, name, pages=pages))
         assert seen.schema is not None
-        surplus = Surplus(seen.schema)
-        for record in _objects(seen.records):
-            surplus.observe(record)
-        fields = [{"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})} for place, kind, count, example in surplus.found()]
+        fields = _dropped(seen.dropped) if seen.dropped is not None else _surplus(seen.schema, seen.records, examples)
         found.append({"pipeline": name, "records": len(seen.records), "fields": fields})
     return found
+
+
+def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[dict[str, Any]]:
+    surplus = Surplus(schema)
+    for record in _objects(records):
+        surplus.observe(record)
+    return [{"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})} for place, kind, count, example in surplus.found()]
+
+
+def _dropped(fields: Mapping[str, Unknown]) -> list[dict[str, Any]]:
+    """Of Avro: the writers say the types; values are never read."""
+    return [{"name": name, "type": list(each.kinds) if len(each.kinds) > 1 else each.kinds[0], "seen": each.count} for name, each in sorted(fields.items())]
+
+
+def _refuse_avro(settings: Settings, pipeline: str) -> None:
+    config = settings.pipelines.get(pipeline)
+    if config is not None and config.decode.type == "avro":
+        raise ConfigError(
+            f"{pipeline} reads Avro: its data has a schema, there is nothing to guess",
+            remedy="take the writer's: `worker schema show FILE` of a body that was saved, or the subject in the registry",
+        )
 
 
 def _objects(records: Sequence[bytes]) -> Iterator[dict[str, Any]]:
