@@ -149,7 +149,9 @@ def drift(config: Path, pipelines: tuple[str, ...], pages: int, examples: bool, 
         click.echo(f"{each['pipeline']}: {len(each['fields'])} fields of {each['records']} records that the schema lacks")
         for field in each["fields"]:
             shown = orjson.dumps(field["type"]).decode()
-            click.echo(f"  {field['name']}: {shown}, {field['seen']} times" + (f", like {orjson.dumps(field['example']).decode()}" if "example" in field else ""))
+            click.echo(
+                f"  {field['name']}: {shown}, {field['seen']} times" + (f", like {orjson.dumps(field['example']).decode()}" if "example" in field else "")
+            )
 
 
 def load(path: Path) -> Schema:
