@@ -227,6 +227,19 @@ def test_without_a_window_that_is_over_nothing_is_asked_for() -> None:
     assert isinstance(scheduled.next(65.0), Fetch)
 
 
+def test_a_daemon_goes_on_from_pass_to_pass() -> None:
+    wall, server = Wall(BEGIN + 13), Server(records(list(range(40))))
+    planner = PartitionPlanner(plan("window", wall, once=False, every_s=60.0), claim())
+    taken = run(planner, server)
+    for now in (60.0, 120.0):
+        wall.now += 10
+        while isinstance(todo := planner.next(now), Fetch):
+            taken += planner.accept(todo, server.answer(todo), now)
+        assert todo == Wait(now + 60)
+    assert ids(taken) == list(range(30)) and planner.cursor.pass_no == 4
+    assert [start - BEGIN for start, _ in server.asked] == [0, 10, 20]
+
+
 def test_a_window_with_more_than_the_source_allows_is_halved_until_it_fits() -> None:
     server = Server(records([0, 0, 1, 2, 5, 7, 8, 9, 15]), limit=3)
     taken = run(PartitionPlanner(plan("window", Wall(BEGIN + 23)), claim()), server)
@@ -246,12 +259,24 @@ def test_a_refusal_behind_some_pages_of_a_window_doubles_none_of_them(style: str
                 return Reply(None, split="status 400: too deep")
             return super().answer(fetch)
 
-    server = Deep(records(list(range(30))), style, order=order)
+    server = Deep(records(list(range(30))), style, order=order, total=True)
     spec, at, seen = plan(style, Wall(BEGIN + 33), size=30, order="ascending" if order == "ascending" else "any"), claim(), []
     for cut in (1, 2, 3, 1000):
         taken = run(PartitionPlanner(spec, at), server, cut)
         at, seen = resumed(at, taken), seen + taken
     assert sorted(ids(seen)) == list(range(30))
+    assert seen[-1].pass_end is not None and seen[-1].pass_end.completeness == "proven", "halves are compared with totals of their own"
+
+
+def test_nothing_is_guessed_of_a_window_before_its_first_page() -> None:
+    """Its pages may be of another length than those of the window before."""
+    server = Server(records([*range(10), *range(10, 20)]), "offset", cap=4)
+    planner = PartitionPlanner(plan("offset", Wall(BEGIN + 33), depth=3), claim())
+    while planner.cursor.mark is None:
+        todo = planner.next(0.0)
+        assert isinstance(todo, Fetch)
+        planner.accept(todo, server.answer(todo), 0.0)
+    assert isinstance(planner.next(0.0), Fetch) and planner.next(0.0) is None
 
 
 def test_a_window_that_cannot_be_made_shorter_is_a_clear_error_and_what_came_before_stays() -> None:

@@ -116,7 +116,7 @@ class HttpConfig(Model):
             carried = "the mark is carried twice: here, and by the window, which begins at it; take it out"
             for path in (path for path, text in self._texts() if MARK in text):
                 wrong.add(path, carried, "pagination")
-            if incremental.target is not None:
+            if incremental.target is not None and incremental.from_ is None:
                 wrong.add(("incremental", "to" if incremental.param is None else "param"), carried, "pagination")
         elif incremental.target is not None and placed:
             wrong.add(("incremental", "to" if incremental.param is None else "param"), "the mark is carried twice: here, and by {mark}")

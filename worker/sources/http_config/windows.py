@@ -75,8 +75,8 @@ def _begins(form: MarkFormat, initial: str | int) -> bool:
     windows = Windows(MICROS, form)
     begin = windows.initial(initial)
     try:
-        return begin is not None and windows.floor(begin) <= begin
-    except (ValueError, OverflowError):  # beyond the years 1 to 9999
+        return begin is not None and windows.floor(begin) <= begin and bool(MarkFormat().text(begin))
+    except (ValueError, OverflowError):  # beyond the years 1 to 9999: seconds where milliseconds are meant
         return False
 
 

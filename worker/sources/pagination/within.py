@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -99,6 +99,16 @@ class WindowKeys(StyleModel):
 
 class Within(WindowKeys):
     """Pages inside a window."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_window(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("type", "window") != "window":
+            wrong = Wrong()
+            why = f"found type {str(value['type'])[:60]!r}, allowed are window: pages stand in it, and not in each other; their style stands beside within"
+            wrong.add((), why)  # the whole: keys of the other style are not wrong one by one
+            wrong.check()
+        return value
 
 
 class PagedConfig(StyleConfig):
