@@ -174,7 +174,7 @@ class PartitionPlanner:
         """
         if not (self._moves_with_commits or self._windows is not None) or self._fell_back or self._cursor.position is None:
             return False
-        self._fell_back, self._opening = True, None
+        self._fell_back = True
         self._cursor = self._cursor.evolve(position=None, snapshot_mark=None, received=0, total=None)
         self._tokens.clear()
         self._clear_tokens = True
