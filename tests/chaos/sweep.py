@@ -25,7 +25,7 @@ CONTEXT.set_forkserver_preload(["worker.build", "worker.settings", "worker.sinks
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 SHAPE = Shape(style="cursor", cap=5, since="since", filters=("tenant",))
-WINDOWED = replace(SHAPE, until="until", window_limit=12)
+WINDOWED = replace(SHAPE, until="until", window_limit=14)
 LAG_S = 2
 WITHIN = {
     "type": "window",

@@ -283,7 +283,7 @@ def test_a_window_that_cannot_be_made_shorter_is_a_clear_error_and_what_came_bef
     server = Server(records([1, 12, 12, 12]), limit=2)
     planner = PartitionPlanner(plan("window", Wall(BEGIN + 33), smallest=2), claim())
     taken: list[Accepted] = []
-    with pytest.raises(WindowRefused, match=rf"status 400: too many, for a window from {BEGIN + 12} to {BEGIN + 15}, which cannot be made shorter"):
+    with pytest.raises(WindowRefused, match=rf"status 400: too many, for a window from {BEGIN + 12} to {BEGIN + 14}, which cannot be made shorter"):
         while isinstance(todo := planner.next(0.0), Fetch):
             taken += planner.accept(todo, server.answer(todo), 0.0)
     assert ids(taken) == [0] and planner.cursor.mark == BEGIN + 12

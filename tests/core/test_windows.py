@@ -177,6 +177,11 @@ def test_the_smallest_window_is_not_halved() -> None:
     windows = Windows(DAY, FORMS["epoch_s"], smallest=MINUTE)
     assert windows.halved(Window(START, START + 2 * MINUTE, START + DAY)) == Window(START, START + MINUTE, START + DAY, (START + 2 * MINUTE,))
     assert windows.halved(Window(START, START + 2 * MINUTE - 1, START + DAY)) is None
+    week, found = Windows(7 * DAY, FORMS["rfc3339"]), Window(START, START + 7 * DAY, START + 7 * DAY)
+    while (half := week.halved(found)) is not None:
+        found = half
+        assert found.end % MICROS == 0, "not every source reads fractions"
+    assert found.end == START + MICROS, "to the very smallest"
     assert Windows(DAY, FORMS["days"], smallest=1).halved(Window(START, START + DAY, START + DAY)) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -219,7 +220,7 @@ def plan_spec(parts: Parts, *, once: bool, clock: Clock) -> PlanSpec:
         depth=source.concurrency,
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
-        wall=clock.time,
+        wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
         strip=stripper(secret_params(source)),
     )
 

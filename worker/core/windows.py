@@ -136,9 +136,10 @@ class Windows:
         return until
 
     def halved(self, window: Window) -> Window | None:
-        """The first half; the second one follows it. None for a window that is too short to be cut."""
-        middle = self.floor(window.start + (window.end - window.start) // 2)
-        if min(middle - window.start, window.end - middle) < max(self.smallest, 1):
+        """The first half, in whole `smallest`; the second one follows it. None for a window that is too short to be cut."""
+        half = (window.end - window.start) // 2
+        middle = self.floor(window.start + half - half % self.smallest)
+        if min(middle - window.start, window.end - middle) < self.smallest:
             return None
         return Window(window.start, middle, window.until, (*window.ends, window.end))
 
