@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
@@ -26,6 +26,8 @@ from worker.sources.http_config import HttpConfig, OriginConfig
 CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
 """Format -> codecs; the first is the default."""
 
+
+MAX_PORT: Final = 65_535
 
 Compatibility = Literal["none", "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive"]
 
@@ -49,6 +51,13 @@ class AdminConfig(Model):
     """The admin server."""
 
     listen: str | None = Field("127.0.0.1:9464", pattern=r"^.+:\d{1,5}$", description="host:port of /metrics, /healthz and /status; null: none")
+
+    @field_validator("listen")
+    @classmethod
+    def _port(cls, value: str | None) -> str | None:
+        if value is not None and int(value.rpartition(":")[2]) > MAX_PORT:
+            raise ValueError(f"a port is at most {MAX_PORT}")
+        return value
 
 
 class LoggingConfig(Model):

@@ -60,6 +60,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "binary": (RIGHT + "name: !!binary aGVsbG8=\n", "yaml", 8, "name", ("tag",)),
     "a list as key": (RIGHT + "? [a]\n: 1\n", "yaml", 8, "(root)", ("key is text",)),
     "not a number": (source("retry: {base: .nan}"), "yaml", 5, "pipelines.items.source.retry.base", ("finite",)),
+    "a port beyond all ports": (RIGHT.replace("{path: state}", "{path: state}\nadmin: {listen: '127.0.0.1:65536'}"), "not_allowed", 3, "admin.listen", ("65535",)),
     # keys
     "unknown key": (RIGHT + "stat: {}\n", "unknown_key", 8, "stat", ("'stat'", "did you mean 'state'?", "pipelines")),
     "unknown nested key": (source("shedule: {every: 5s}"), "unknown_key", 5, "pipelines.items.source.shedule", ("did you mean 'schedule'?",)),
@@ -299,6 +300,8 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "an output that nobody can write": (sink("").replace("lake, ", "/proc/nobody/lake"), "path", 7, "pipelines.items.sink.path", ("cannot be written",)),
     "state under a file": (RIGHT.replace("path: state", "path: item.avsc/state"), "path", 2, "state.path", ("commit log", "no directory")),
     "no certificate": (source("tls: {ca_file: ca.pem}"), "path", 5, "pipelines.items.source.tls.ca_file", ("ca.pem", "No such file")),
+    "a certificate that is none": (source("tls: {ca_file: item.avsc}"), "pipeline", 5, "pipelines.items.source.tls", ("certificates", "PEM")),
+    "an output that is no text": (RIGHT.replace("lake}", '"l\\uDCFFke"}'), "path", 7, "pipelines.items.sink.path", ("no UTF-8 text",)),
     "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 7, "pipelines.items.sink.partition_by", ("ctiy", "did you mean 'city'?")),
     "an unknown field in an expression": (
         pipeline("transforms: [{drop: [city]}, {filter: 'city is null'}]"),

@@ -18,7 +18,7 @@ from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
 from worker.build.schemas import Registries, subjects_of
-from worker.build.secrets import check_secrets
+from worker.build.secrets import check_secrets, tls_of
 from worker.build.status import Status
 from worker.config.decode import SubjectConfig
 from worker.core.errors import ConfigError, Exit, WorkerError
@@ -105,6 +105,7 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
         parts = Parts.of(name, config)
         for values in parts.partitions.values():
             check_secrets(config.source, values)
+        tls_of(config.source.tls, "source.tls")
         found.append(
             _described(name, config)
             | {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from worker.cli import CONFIGS
 from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -19,13 +20,12 @@ _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
 
 
 @click.command("check")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of promises, or of problems with exit code 78.")
 @click.option("--connect", is_flag=True, help="Also make one request for each pipeline and say what came back.")
 def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     """Check CONFIG files; nothing is written, and without --connect nothing fetched. Exit 78 with every problem and its place."""
-    import orjson
-
+    from worker.cli.json import print_json
     from worker.config.problems import ConfigProblems
 
     problems, promises = examine(config)
@@ -33,7 +33,7 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
         raise ConfigProblems(problems)
     code = _connect(config, promises) if connect and not problems else Exit.OK
     if as_json:
-        click.echo(orjson.dumps([problem.to_json() for problem in problems] if problems else promises))
+        print_json([problem.to_json() for problem in problems] if problems else promises)
         return int(Exit.CONFIG if problems else code)
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli import CONFIGS
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.state.sqlite import SqliteCommitLog
 
-_CONFIG = click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+_CONFIG = click.argument("config", nargs=-1, required=True, type=CONFIGS)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PIPELINE = click.option("--pipeline", required=True, metavar="NAME", help="The pipeline.")
 
@@ -44,7 +45,9 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
     finally:
         log.close()
     if as_json:
-        _print_json(rows)
+        from worker.cli.json import print_json
+
+        print_json(rows)
         return
     for row in rows:
         click.echo(f"{row['pipeline']}: {row['letters']} x {row['stage']} {row['code']} {row['field']}".rstrip())
@@ -65,7 +68,9 @@ def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, 
     finally:
         log.close()
     if as_json:
-        _print_json(found)
+        from worker.cli.json import print_json
+
+        print_json(found)
         return
     for letter in found:
         click.echo(
@@ -151,9 +156,3 @@ def _waiting(log: SqliteCommitLog, pipeline: str) -> Iterator[dict[str, Any]]:
 
     for seq in log.letter_commits(pipeline, _replayed_to(log, pipeline) + 1):
         yield from letters_of(log, pipeline, seq)
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    click.echo(orjson.dumps(value))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from worker.cli import STUCK_S
+from worker.cli import CONFIGS, STUCK_S
 from worker.runtime.streams import say
 
 
 @click.command("read")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.argument("pipeline")
 @click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print.")
 def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli import STUCK_S
+from worker.cli import CONFIGS, STUCK_S
 from worker.core.errors import ConfigError
 from worker.runtime.streams import output, say
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--once", is_flag=True, help="Finish the pass in progress, else make one; then exit.")
 @click.option("--for", "for_", metavar="DURATION", help="Drain and exit after this time, like 10m.")
 @click.option("--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated.")
@@ -80,9 +79,9 @@ def progress_line() -> Watch | None:
 def print_summary(result: RunResult, *, as_json: bool) -> None:
     """What a run did, to stdout."""
     if as_json:
-        import orjson
+        from worker.cli.json import print_json
 
-        click.echo(orjson.dumps(asdict(result)))
+        print_json(result)
         return
     for each in result.pipelines:
         click.echo(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli import CONFIGS
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
 
 
 @command.command("show")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", help="Only this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
@@ -67,7 +68,7 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
 
 
 @command.command("set")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", required=True, help="The pipeline.")
 @click.option("--partition", default="default", show_default=True, help="The partition.")
 @click.option("--mark", required=True, help="The value that the next pass starts at, as records carry it.")
@@ -101,7 +102,7 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
 
 
 @command.command("reset")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", required=True, help="The pipeline to reset.")
 @click.option("--partition", help="Only this partition: it is read again from the start.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from worker.cli import STUCK_S
+from worker.cli import CONFIGS, STUCK_S
 from worker.core.errors import ConfigError, Exit
 from worker.runtime.streams import say
 
 
 @click.command("status")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as /status gives it.")
 def command(config: tuple[Path, ...], as_json: bool) -> int:
     """Ask the worker that runs with CONFIG how its pipelines are. Exit 0 when it is ready, 1 when it is not, 69 when nobody answers."""
