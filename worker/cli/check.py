@@ -38,9 +38,15 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
         for key, value in each.items():
-            click.echo(f"  {key.replace('_', ' ')}: {value}")
+            click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
     click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
     return int(code)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else value
 
 
 def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
@@ -49,23 +55,26 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
 
     from worker.build.peek import peek
     from worker.core.errors import WorkerError
+    from worker.pipeline import worst
     from worker.settings import load_settings
 
-    settings, code = load_settings(paths), Exit.OK
+    settings, errors = load_settings(paths), list[WorkerError]()
     for promise in promises:
         if not promise["enabled"]:
             continue
         try:
             seen = asyncio.run(peek(settings, promise["pipeline"], records=1, pages=1))
         except WorkerError as error:
-            promise["connected"], code = str(error), error.exit
+            promise["connected"] = str(error)
+            errors.append(error)
             continue
         promise["connected"] = f"partition {seen.partition}: {seen.received} records, {len(seen.rejects)} of them rejects, {seen.filtered} filtered"
         promise["first_reject"] = (
             "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in seen.rejects[0].errors) if seen.rejects else None
         )
         promise["total"], promise["next_position"] = seen.total, seen.position
-    return code
+    decides = worst(errors)
+    return Exit.OK if decides is None else decides.exit
 
 
 def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, Any]]]:

@@ -11,6 +11,11 @@ from worker.cli import CONFIGS, STUCK_S
 from worker.runtime.streams import say
 
 
+def tell(text: str) -> None:
+    """What whoever waits should know, on stderr."""
+    say(f"{text}\n")
+
+
 @click.command("read")
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.argument("pipeline")
@@ -20,7 +25,7 @@ def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
     from worker.build.peek import peek
     from worker.settings import load_settings
 
-    seen = asyncio.run(peek(load_settings(config), pipeline, records=count))
+    seen = asyncio.run(peek(load_settings(config), pipeline, records=count, tell=tell))
     for line in seen.lines[:count]:
         click.echo(line)
     for reject in seen.rejects[:count]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from worker.build.peek import sample
+from worker.cli.read import tell
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.schema.infer import Inference, Surplus
@@ -25,7 +26,7 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
     """The proposal as JSON text. Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them."""
     if pipeline is not None:
         settings = load_settings([Path(source)])
-        records = asyncio.run(sample(settings, pipeline, pages=pages, schema=False)).records
+        records = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell, schema=False)).records
     elif source.startswith(("http://", "https://")):
         records = _of_url(source, path, pages)
     else:
@@ -45,7 +46,7 @@ def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bo
     settings = load_settings([config])
     found = []
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
-        seen = asyncio.run(sample(settings, name, pages=pages))
+        seen = asyncio.run(sample(settings, name, pages=pages, tell=tell))
         assert seen.schema is not None
         surplus = Surplus(seen.schema)
         for record in _objects(seen.records):
@@ -72,7 +73,7 @@ def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
         source = {"url": url, "concurrency": 1, **({"records": path} if path else {})}
         pipeline = {"source": source, "schema": "none.avsc", "sink": {"path": directory}}
         config.write_text(json.dumps({"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}))  # JSON is YAML
-        return asyncio.run(sample(load_settings([config]), "infer", pages=pages, schema=False)).records
+        return asyncio.run(sample(load_settings([config]), "infer", pages=pages, tell=tell, schema=False)).records
 
 
 def _of_file(file: Path, path: str | None) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ def checked_url(value: str) -> str:
     """The URL as it is; ValueError when nothing can be asked there."""
     try:
         parts = urlsplit(value)
-        usable = bool(parts.hostname) and parts.port != 0
+        usable = bool(parts.hostname) and not re.search(r"\s", parts.netloc) and parts.port != 0
     except ValueError as error:
         raise ValueError(f"no URL: {error}") from error
     if not usable:
