@@ -325,6 +325,14 @@ def _misprinted(merged: Merged) -> Iterator[Problem]:
                         yield Problem("not_allowed", merged.place(at), f"{text} would be sent as {each}", remedy="write it in quotes")
 
 
+# -- the terminal -------------------------------------------------------------------------------------------------
+
+
+def colors(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a terminal may get colors (no-color.org)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
 # -- the service manager ------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ def mortal() -> None:
 
 def worker(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "worker", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=mortal)  # noqa: PLW1509  # no threads
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=mortal)  # no threads
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

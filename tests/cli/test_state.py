@@ -39,6 +39,18 @@ async def test_a_mark_that_is_set_is_where_the_next_pass_starts(tmp_path: Path) 
     assert kit.lake_ids(tmp_path) == sorted([*range(50), *range(40, 50)]), "asked for, so written again"
 
 
+async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_does_not_know(tmp_path: Path) -> None:
+    async with Replica([kit.item(1, second=7)], Shape(style="cursor", since="since")) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        assert (await worker("run", str(config), "--once"))[0] == 0
+    assert "mark 2024-01-01T00:00:07Z" in (await worker("state", "show", str(config)))[1]
+    [pipeline] = json.loads((await worker("state", "show", str(config), "--json"))[1])
+    assert pipeline["partitions"][0]["mark"] == "2024-01-01T00:00:07Z"
+    code, out, errors = await worker("state", "show", str(config), "--pipeline", "other")
+    assert (code, out) == (78, "") and "there are items" in errors
+    assert (await worker("dlq", "show", str(config), "--pipeline", "items"))[1] == "no dead letters wait\n"
+
+
 async def test_a_mark_that_is_none_is_refused(tmp_path: Path) -> None:
     config = kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE)
     code, _, errors = await worker("state", "set", str(config), "--pipeline", "items", "--mark", "soon", "--yes")
@@ -103,4 +115,6 @@ async def test_a_backfill_reads_a_range_once_more_and_never_moves_the_live_mark(
         assert (await worker("verify", str(config)))[0] == 0
     assert kit.lake_ids(tmp_path) == sorted([*range(70), *range(20, 30)])
     assert (await worker("run", str(config), "--to", "2024-01-01T00:00:30Z"))[0] == 64
+    code, _, errors = await worker("run", str(config), "--from", "2024-01-01T00:00:30Z", "--to", "2024-01-01T00:00:20Z")
+    assert code == 78 and "nothing is between" in errors
     assert (await worker("run", str(config), "--from", "soon"))[0] == 78

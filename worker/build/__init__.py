@@ -27,7 +27,7 @@ from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
 from worker.runtime.notify import Notifier, feed_watchdog
-from worker.settings import PipelineSettings, Settings, service_manager
+from worker.settings import PipelineSettings, Settings, colors, service_manager
 from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
 from worker.telemetry.admin import admin_server
@@ -67,10 +67,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a pipeline is: what it has committed in this run."""
+    """How far a pipeline is: what it has committed in this run, and how many records wait for a commit."""
 
     name: str
     records: int
+    waiting: int
     rejects: int
     files: int
 
@@ -163,7 +164,7 @@ async def run_async(
     chosen = _chosen(settings, only)
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format))
+        logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format, colors=colors()))
         emit = Telemetry(logger, metrics, clock)
         stack.callback(emit.close)
         origins = Origins(clock, emit)
@@ -280,7 +281,7 @@ async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float
 async def _tell(watch: Watch, pipelines: Sequence[Pipeline]) -> None:
     while True:
         await asyncio.sleep(0.5)
-        watch([Progress(each.name, each.totals.ledger.sent, each.totals.ledger.dead_lettered, each.totals.files) for each in pipelines])
+        watch([Progress(each.name, each.totals.ledger.sent, each.reading("").in_flight, each.totals.ledger.dead_lettered, each.totals.files) for each in pipelines])
 
 
 async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:

@@ -112,9 +112,11 @@ async def backfill_pipeline(
     """
     incremental = parts.config.source.incremental
     if incremental is None or not incremental.field:
-        raise ConfigError(f"pipeline {parts.name} is not incremental by a field: it has no range to read", remedy="take --from and --to off")
+        raise ConfigError(f"pipeline {parts.name} is not incremental by a field: it has no range to read", remedy="take --from and --to off, or name others with --pipeline")
     form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
     begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
+    if end is not None and not begin < end:  # type: ignore[operator]  # both come from one parser
+        raise ConfigError(f"--from {since} is not before --to {until}: nothing is between them", remedy="--to is exclusive: name a later mark")
     label = f"@backfill {since}..{until or ''}"
     parts = replace(parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()})
     plan = plan_spec(parts, once=True)

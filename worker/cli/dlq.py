@@ -72,6 +72,8 @@ def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, 
 
         print_json(found)
         return
+    if not found:
+        click.echo("no dead letters wait" + (f" with code {code}" if code else ""))
     for letter in found:
         click.echo(
             f"commit {letter['seq']}, partition {letter['partition']}, record {letter['index']} of its page, {letter['time']}: {letter['stage']} {letter['code']}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="Finish the pass in progress, else make one; then exit.")
 @click.option("--for", "for_", metavar="DURATION", help="Drain and exit after this time, like 10m.")
 @click.option("--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated.")
-@click.option("--from", "since", metavar="MARK", help="Read a range again, from this value of the incremental field on; the live mark does not move.")
+@click.option("--from", "since", metavar="MARK", help="Read a range again, from this value of the incremental field on; the live mark does not move. The same range once more goes on where it ended.")
 @click.option("--to", "until", metavar="MARK", help="End of the range, exclusive; default: the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
@@ -69,7 +69,10 @@ def progress_line() -> Watch | None:
 
     def show(pipelines: Sequence[Progress]) -> None:
         text = "; ".join(
-            f"{each.name}: {each.records:,} records, {each.files} files" + (f", {each.rejects} rejects" if each.rejects else "") for each in pipelines
+            f"{each.name}: {each.records:,} records, {each.files} files"
+            + (f", {each.waiting:,} not yet in one" if each.waiting else "")
+            + (f", {each.rejects} rejects" if each.rejects else "")
+            for each in pipelines
         )
         say(f"\r\x1b[2K{text[:200]}")
 

@@ -79,12 +79,17 @@ class SqliteCommitLog:
         try:
             return self._opened(self.path)
         except sqlite3.DatabaseError as error:
-            if not self._read_only or _primary(error) not in _NO_FILES or (wal := self.path.with_name(f"{self.path.name}-wal")).exists() and wal.stat().st_size:
+            if not self._read_only or _primary(error) not in _NO_FILES or self._written():
                 raise _unopened(self.path, error) from error
-        try:  # a directory where SQLite may make no files beside the log, as a mounted copy is: nobody writes it, so none are needed
+        try:  # SQLite may make no files beside the log, as on a mounted copy: it needs none where nobody writes
             return self._opened(f"{self.path.as_uri()}?immutable=1", uri=True)
         except sqlite3.DatabaseError as error:
             raise _unopened(self.path, error) from error
+
+    def _written(self) -> bool:
+        """Whether commits stand beside the file: it is open for writing, or whoever wrote it was killed."""
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        return wal.exists() and wal.stat().st_size > 0
 
     def _opened(self, name: Path | str, *, uri: bool = False) -> sqlite3.Connection:
         db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0, uri=uri)
