@@ -73,6 +73,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.incremental.format.record",
         ("strptime",),
     ),
+    "a password in a URL": (RIGHT.replace("//api", "//me:hunter@api"), "not_allowed", 5, "pipelines.items.source.url", ("no credentials in a URL", "basic")),
     "a host with a space": (RIGHT.replace("api.example.com", "api .example.com"), "not_allowed", 5, "pipelines.items.source.url", ("host",)),
     "unknown nested key": (source("shedule: {every: 5s}"), "unknown_key", 5, "pipelines.items.source.shedule", ("did you mean 'schedule'?",)),
     "unknown key in a list": (

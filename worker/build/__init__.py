@@ -32,7 +32,7 @@ from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
 from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
-from worker.telemetry.logs import open_logger, redact_urls
+from worker.telemetry.logs import open_logger
 from worker.telemetry.metrics import Metrics
 
 __all__ = ["Backfill", "PipelineResult", "RunResult", "describe", "open_log", "output_roots", "replay_async", "run", "run_async"]
@@ -123,7 +123,7 @@ def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
     return {
         "pipeline": name,
         "enabled": config.enabled,
-        "source": redact_urls(config.source.url),
+        "source": config.source.url,
         "pagination": config.source.pagination.type,
         "output": str(config.sink.path),
     }
