@@ -17,10 +17,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
-from worker.config.problems import ConfigProblems, Path_, Problem, in_order
+from worker.config.problems import ConfigProblems, Path_, Problem, did_you_mean, in_order, listed
 from worker.config.steps import Step
 from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, Wrong, written
 from worker.config.yaml import Document, load_yaml
+from worker.core.errors import ConfigError
 from worker.sources.http_config import HttpConfig, OriginConfig
 
 CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
@@ -206,6 +207,14 @@ class Settings(BaseSettings):
     shutdown: ShutdownConfig = Field(default_factory=ShutdownConfig, description="how it ends")
     origins: dict[Name, OriginConfig] = Field({}, description="servers that several pipelines read from, by source.origin")
     pipelines: dict[Name, PipelineSettings] = Field(min_length=1, description="the pipelines")
+
+    def pipeline(self, name: str) -> PipelineSettings:
+        """A pipeline that a command names. Raises ConfigError for one that there is not."""
+        if name not in self.pipelines:
+            hint = did_you_mean(name, self.pipelines)
+            there = listed(self.pipelines).replace("allowed are", "there are", 1)
+            raise ConfigError(f"no pipeline is called {name}", remedy=f"{hint} {there}".lstrip())
+        return self.pipelines[name]
 
     @classmethod
     def settings_customise_sources(

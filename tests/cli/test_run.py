@@ -70,6 +70,14 @@ async def test_a_port_that_is_in_use_is_named_with_the_place_of_its_key(tmp_path
     assert f"{config}:{line}: admin.listen" in errors.decode()
 
 
+async def test_a_run_in_which_nothing_is_enabled_says_so(tmp_path: Path) -> None:
+    config = kit.write_config(tmp_path, "http://127.0.0.1:9/v1", enabled=False)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config), stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "no pipeline is enabled" in out.decode()
+
+
 async def test_json_is_all_there_is_for_machines(tmp_path: Path) -> None:
     async with Replica([kit.item(1, second=1)], Shape(style="offset")) as replica:
         config = kit.write_config(tmp_path, replica.url, source={"pagination": {"type": "offset", "param": "offset"}})

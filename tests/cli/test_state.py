@@ -51,6 +51,20 @@ async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_doe
     assert (await worker("dlq", "show", str(config), "--pipeline", "items"))[1] == "no dead letters wait\n"
 
 
+async def test_a_pipeline_that_there_is_not_is_named_by_every_command_before_it_looks_at_the_state(tmp_path: Path) -> None:
+    config = str(kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE))
+    commands = (
+        ("run", config, "--pipeline", "itmes"),
+        ("read", config, "itmes"),
+        ("schema", "drift", config, "itmes"),
+        ("state", "reset", config, "--pipeline", "itmes"),
+        *(("dlq", command, config, "--pipeline", "itmes") for command in ("list", "show", "replay", "purge")),
+    )
+    for command, (code, out, errors) in zip(commands, await asyncio.gather(*(worker(*command) for command in commands)), strict=True):
+        assert (code, out) == (78, ""), command
+        assert "no pipeline is called itmes" in errors and "did you mean 'items'? there are items" in errors, command
+
+
 async def test_a_mark_that_is_none_is_refused(tmp_path: Path) -> None:
     config = kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE)
     code, _, errors = await worker("state", "set", str(config), "--pipeline", "items", "--mark", "soon", "--yes")

@@ -21,7 +21,7 @@ from worker.build.schemas import Registries, subjects_of
 from worker.build.secrets import check_secrets, tls_of
 from worker.build.status import Status
 from worker.config.decode import SubjectConfig
-from worker.core.errors import ConfigError, Exit, WorkerError
+from worker.core.errors import Exit, WorkerError
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
@@ -236,9 +236,8 @@ async def run_async(
 
 
 def _chosen(settings: Settings, only: Sequence[str]) -> dict[str, PipelineSettings]:
-    unknown = sorted(set(only) - set(settings.pipelines))
-    if unknown:
-        raise ConfigError(f"no pipeline is called {', '.join(unknown)}", remedy=f"there are {', '.join(settings.pipelines)}")
+    for name in only:
+        settings.pipeline(name)
     return {name: each for name, each in settings.pipelines.items() if (name in only if only else each.enabled)}
 
 

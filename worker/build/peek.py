@@ -14,7 +14,7 @@ from worker.build.origins import Origins
 from worker.build.parts import Parts, steps_of
 from worker.build.pipelines import http_source, plan_spec
 from worker.build.schemas import Registries
-from worker.core.errors import ConfigError, Deferred, TransientError
+from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Cursor, FieldError
 from worker.core.plan import Accepted, Fetch
@@ -72,7 +72,7 @@ async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 
     Args:
         tell: hears of failures that are tried again; None: nothing is, the first one is raised.
     """
-    config = _config(settings, pipeline)
+    config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
         parts, pages_of = await _opened(stack, settings, pipeline, config, tell)
         shape = compile_steps(
@@ -101,7 +101,7 @@ async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, s
     Args:
         schema: False: the pipeline's own schema is not looked at; there need be none yet.
     """
-    config = _config(settings, pipeline)
+    config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
         plain: dict[str, Any] = {"output_schema": None, "transforms": (), "sink": config.sink.model_copy(update={"partition_by": None})}
         if not schema:
@@ -116,12 +116,6 @@ async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, s
             if found.pages >= pages:
                 break
     return found
-
-
-def _config(settings: Settings, pipeline: str) -> PipelineSettings:
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
-    return settings.pipelines[pipeline]
 
 
 async def _opened(

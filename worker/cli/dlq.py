@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli import CONFIGS
-from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -33,10 +32,10 @@ def command() -> None:
 @_JSON
 def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     """Count the dead letters that wait, by pipeline, stage, code and field."""
-    settings, log = _opened(config)
+    settings, log = _opened(config, pipeline)
     try:
         rows = []
-        for name in settings.pipelines if pipeline is None else [_known(settings, pipeline)]:
+        for name in settings.pipelines if pipeline is None else [pipeline]:
             counts: Counter[tuple[str, str, str]] = Counter()
             for letter in _waiting(log, name):
                 fields = {error["path"] for error in letter["errors"]} or {""}
@@ -62,9 +61,9 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
 @_JSON
 def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool) -> None:
     """Print dead letters that wait: where they came from, what is wrong, the record as it was received."""
-    settings, log = _opened(config)
+    _, log = _opened(config, pipeline)
     try:
-        found = [letter for letter in _waiting(log, _known(settings, pipeline)) if code in (None, letter["code"])][:count]
+        found = [letter for letter in _waiting(log, pipeline) if code in (None, letter["code"])][:count]
     finally:
         log.close()
     if as_json:
@@ -93,8 +92,7 @@ def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
     from worker.cli.run import print_summary
     from worker.settings import load_settings
 
-    settings = load_settings(config)
-    result = asyncio.run(replay_async(settings, _known(settings, pipeline)))
+    result = asyncio.run(replay_async(load_settings(config), pipeline))
     print_summary(result, as_json=as_json)
     return result.exit_code
 
@@ -108,9 +106,8 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
     """Delete files of dead letters that were replayed."""
     from worker.state.lock import lock_state
 
-    settings, log = _opened(config)
+    settings, log = _opened(config, pipeline)
     try:
-        _known(settings, pipeline)
         with lock_state(settings.state.path.absolute()):
             done = _replayed_to(log, pipeline)
             paths = [
@@ -129,18 +126,15 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
     click.echo(f"{len(paths)} files deleted")
 
 
-def _opened(config: tuple[Path, ...]) -> tuple[Settings, SqliteCommitLog]:
+def _opened(config: tuple[Path, ...], pipeline: str | None) -> tuple[Settings, SqliteCommitLog]:
+    """Settings and commit log. Raises ConfigError for a pipeline that there is not, StateError when there is no log yet."""
     from worker.build import open_log
     from worker.settings import load_settings
 
     settings = load_settings(config)
+    if pipeline is not None:
+        settings.pipeline(pipeline)
     return settings, open_log(settings, read_only=True)
-
-
-def _known(settings: Settings, pipeline: str) -> str:
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
-    return pipeline
 
 
 def _replayed_to(log: SqliteCommitLog, pipeline: str) -> int:

@@ -86,6 +86,8 @@ def print_summary(result: RunResult, *, as_json: bool) -> None:
 
         print_json(result)
         return
+    if not result.pipelines:
+        click.echo("no pipeline is enabled: nothing was done; set `enabled: true`, or name one with --pipeline")
     for each in result.pipelines:
         click.echo(
             f"{each.name}: {each.records} records in {each.files} files ({each.size_bytes} bytes), {each.rejects} rejects, "

@@ -20,11 +20,6 @@ def command() -> None:
     """Show, set or reset how far pipelines have come."""
 
 
-def _known(settings: Settings, pipeline: str) -> None:
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
-
-
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
     from worker.build import open_log
 
@@ -66,7 +61,7 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     try:
         rows = log.pipelines()
         if pipeline is not None and pipeline not in [each["name"] for each in rows]:
-            _known(settings, pipeline)  # one that is no more in the config may have state, one that is in it may have none yet
+            settings.pipeline(pipeline)  # one that is no more in the config may have state, one that is in it may have none yet
         rows = [each for each in rows if pipeline in (None, each["name"])]
         for each in rows:
             text = _mark_text(settings, each["name"])
@@ -99,8 +94,7 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
-    _known(settings, pipeline)
-    incremental = settings.pipelines[pipeline].source.incremental
+    incremental = settings.pipeline(pipeline).source.incremental
     if incremental is None:
         raise ConfigError(f"pipeline {pipeline} is not incremental: it has no mark", remedy="`worker state reset` reads it again from the start")
     try:
@@ -132,7 +126,7 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
-    _known(settings, pipeline)
+    settings.pipeline(pipeline)
     if partition is not None:
         _known_partition(settings, pipeline, partition)
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
