@@ -23,7 +23,9 @@ SEGMENT_BYTES: Final = 200
 CACHED_VALUES: Final = 10_000
 _DIRECTIVES: Final = re.compile(r"%[-_0^#:]?.?", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TICKS: Final = {"timestamp-millis": 1_000, "timestamp-micros": 1_000_000, "local-timestamp-millis": 1_000, "local-timestamp-micros": 1_000_000}
+_TICKS: Final = {
+    f"{zone}timestamp-{unit}": ticks for zone in ("", "local-") for unit, ticks in (("millis", 1_000), ("micros", 1_000_000), ("nanos", 1_000_000_000))
+}
 
 
 class Field(Protocol):
@@ -80,7 +82,7 @@ def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> C
         )
     if spec and field.logical in _TICKS:
         ticks = _TICKS[field.logical]
-        return lambda value: (_EPOCH + timedelta(microseconds=value * (1_000_000 // ticks))).strftime(spec)
+        return lambda value: (_EPOCH + timedelta(microseconds=value * 1_000_000 // ticks)).strftime(spec)
     if field.logical == "date":
         return lambda value: date.fromordinal(value + 719_163).strftime(spec or "%Y-%m-%d")
     if spec:
