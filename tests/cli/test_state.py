@@ -114,6 +114,20 @@ async def test_status_asks_a_running_worker(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
+async def test_status_knows_a_worker_from_whatever_else_answers(tmp_path: Path) -> None:
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+        writer.close()
+
+    async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
+        config = kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE)
+        config.write_text(config.read_text().replace("listen: null", f"listen: 127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        code, out, errors = await worker("status", str(config), "--json")
+    assert (code, out) == (69, "")
+    assert "is no worker" in errors
+
+
 async def test_a_backfill_reads_a_range_once_more_and_never_moves_the_live_mark(tmp_path: Path) -> None:
     records = [kit.item(number, second=number) for number in range(60)]
     async with Replica(records, Shape(style="cursor", cap=7, since="since")) as replica:

@@ -123,7 +123,7 @@ def tls_of(config: TlsConfig, where: str = "") -> ssl.SSLContext | bool:
                     pass
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
-            context.load_cert_chain(config.cert_file, config.key_file)
+            context.load_cert_chain(config.cert_file, config.key_file, password="")  # a key with one is refused: else OpenSSL asks the terminal
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the certificates cannot be used: {error}", where=where, remedy="they are PEM files, and a key belongs to its certificate") from error
+        raise ConfigError(f"the certificates cannot be used: {error}", where=where, remedy="they are PEM files, a key belongs to its certificate and has no password") from error
     return context
