@@ -51,6 +51,21 @@ async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_doe
     assert (await worker("dlq", "show", str(config), "--pipeline", "items"))[1] == "no dead letters wait\n"
 
 
+async def test_a_dead_letter_commands_no_terminal(tmp_path: Path) -> None:
+    body = b'{"items": [{"id": "\x1b[2J"}]}'
+
+    async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    async with await asyncio.start_server(source, "127.0.0.1", 0) as server:
+        config = str(kit.write_config(tmp_path, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"))
+        assert (await worker("run", config, "--once"))[0] == 0
+    _, out, _ = await worker("dlq", "show", config, "--pipeline", "items")
+    assert "\\x1b[2J" in out and "\x1b" not in out
+
+
 async def test_a_pipeline_that_there_is_not_is_named_by_every_command_before_it_looks_at_the_state(tmp_path: Path) -> None:
     config = str(kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE))
     commands = (

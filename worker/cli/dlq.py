@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.state.sqlite import SqliteCommitLog
 
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONFIG = click.argument("config", nargs=-1, required=True, type=CONFIGS)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PIPELINE = click.option("--pipeline", required=True, metavar="NAME", help="The pipeline.")
@@ -79,7 +81,7 @@ def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, 
         )
         for error in letter["errors"]:
             click.echo(f"  {error['path']}: found {error['found']}, allowed {error['allowed']}")
-        click.echo(f"  {letter.get('raw', letter.get('raw_base64'))}")
+        click.echo(f"  {_harmless(letter.get('raw', letter.get('raw_base64')))}")
 
 
 @command.command("replay")
@@ -124,6 +126,11 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
     finally:
         log.close()
     click.echo(f"{len(paths)} files deleted")
+
+
+def _harmless(raw: Any) -> str:
+    """A record as it was received, without what would command the terminal of whoever looks at it."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", str(raw))
 
 
 def _opened(config: tuple[Path, ...], pipeline: str | None) -> tuple[Settings, SqliteCommitLog]:
