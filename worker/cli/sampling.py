@@ -6,12 +6,15 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from worker.build.peek import sample
+from worker.cli.read import tell
+from worker.config.problems import ConfigProblems, Place
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.schema.infer import Inference, Surplus
@@ -25,7 +28,7 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
     """The proposal as JSON text. Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them."""
     if pipeline is not None:
         settings = load_settings([Path(source)])
-        records = asyncio.run(sample(settings, pipeline, pages=pages, schema=False)).records
+        records = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell, schema=False)).records
     elif source.startswith(("http://", "https://")):
         records = _of_url(source, path, pages)
     else:
@@ -45,7 +48,7 @@ def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bo
     settings = load_settings([config])
     found = []
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
-        seen = asyncio.run(sample(settings, name, pages=pages))
+        seen = asyncio.run(sample(settings, name, pages=pages, tell=tell))
         assert seen.schema is not None
         surplus = Surplus(seen.schema)
         for record in _objects(seen.records):
@@ -72,7 +75,17 @@ def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
         source = {"url": url, "concurrency": 1, **({"records": path} if path else {})}
         pipeline = {"source": source, "schema": "none.avsc", "sink": {"path": directory}}
         config.write_text(json.dumps({"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}))  # JSON is YAML
-        return asyncio.run(sample(load_settings([config]), "infer", pages=pages, schema=False)).records
+        try:
+            settings = load_settings([config])
+        except ConfigProblems as error:  # what is wrong stands on the command line, not in a file that is gone
+            raise _of_the_command(error) from error
+        return asyncio.run(sample(settings, "infer", pages=pages, tell=tell, schema=False)).records
+
+
+def _of_the_command(error: ConfigProblems) -> ConfigError:
+    names = {"url": "SOURCE", "records": "--records"}
+    places = (Place(names.get(each.place.key.rpartition(".")[2], each.place.key)) for each in error.problems)
+    return ConfigProblems(replace(each, place=place) for each, place in zip(error.problems, places, strict=True))
 
 
 def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
@@ -91,7 +104,7 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         lines = text.splitlines()
         if next(_objects(lines), None) is None:
-            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy="name a JSON or NDJSON file") from error
+            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy="name a JSON or NDJSON file, or a config and a PIPELINE of it") from error
         yield from lines
         return
     found = compile_path(path).search(document) if path else document
