@@ -11,21 +11,24 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
-from worker.config.problems import ConfigProblems, Path_, Problem, in_order
+from worker.config.problems import ConfigProblems, Path_, Problem, did_you_mean, in_order, listed
 from worker.config.steps import Step
 from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, Wrong, written
 from worker.config.yaml import Document, load_yaml
+from worker.core.errors import ConfigError
 from worker.sources.http_config import HttpConfig, OriginConfig
 
 CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
 """Format -> codecs; the first is the default."""
 
+
+MAX_PORT: Final = 65_535
 
 Compatibility = Literal["none", "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive"]
 
@@ -49,6 +52,13 @@ class AdminConfig(Model):
     """The admin server."""
 
     listen: str | None = Field("127.0.0.1:9464", pattern=r"^.+:\d{1,5}$", description="host:port of /metrics, /healthz and /status; null: none")
+
+    @field_validator("listen")
+    @classmethod
+    def _port(cls, value: str | None) -> str | None:
+        if value is not None and int(value.rpartition(":")[2]) > MAX_PORT:
+            raise ValueError(f"a port is at most {MAX_PORT}")
+        return value
 
 
 class LoggingConfig(Model):
@@ -198,6 +208,14 @@ class Settings(BaseSettings):
     origins: dict[Name, OriginConfig] = Field({}, description="servers that several pipelines read from, by source.origin")
     pipelines: dict[Name, PipelineSettings] = Field(min_length=1, description="the pipelines")
 
+    def pipeline(self, name: str) -> PipelineSettings:
+        """A pipeline that a command names. Raises ConfigError for one that there is not."""
+        if name not in self.pipelines:
+            hint = did_you_mean(name, self.pipelines)
+            there = listed(self.pipelines).replace("allowed are", "there are", 1)
+            raise ConfigError(f"no pipeline is called {name}", remedy=f"{hint} {there}".lstrip())
+        return self.pipelines[name]
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -314,6 +332,14 @@ def _misprinted(merged: Merged) -> Iterator[Problem]:
                 for at, each in items:
                     if isinstance(each, int | float) and (text := merged.written(at)) is not None:
                         yield Problem("not_allowed", merged.place(at), f"{text} would be sent as {each}", remedy="write it in quotes")
+
+
+# -- the terminal -------------------------------------------------------------------------------------------------
+
+
+def colors(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a terminal may get colors (no-color.org)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 # -- the service manager ------------------------------------------------------------------------------------------

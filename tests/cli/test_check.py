@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +87,15 @@ def test_an_output_without_permission_is_a_problem(directory: Path) -> None:
 def test_without_a_config_the_usage_is_shown(directory: Path) -> None:
     done = worker(directory, "check")
     assert done.returncode == 64 and "CONFIG" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="script(1) makes the terminal")
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(directory: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:hunter", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=me"]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    text = (directory / "right.yaml").read_text().replace('items"}', 'items", tls: {cert_file: cert.pem, key_file: key.pem}}')
+    (directory / "right.yaml").write_text(text)
+    check = shlex.join([sys.executable, "-m", "worker", "check", "right.yaml"])
+    done = subprocess.run(["script", "-qec", check, "/dev/null"], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 78
+    assert "pass phrase" not in done.stdout and "has no password" in done.stdout

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
 import kit
+from ruamel.yaml import YAML
 
 from worker.testing.replica import Fault, Replica, Shape
 
@@ -54,3 +56,53 @@ async def test_check_connect_says_why_not_and_how_it_exits(tmp_path: Path) -> No
         code, out, _ = await worker("check", str(config), "--connect")
     assert code == 77
     assert "status 401" in out
+
+
+async def test_check_connect_asks_once_however_patient_the_pipeline_is(tmp_path: Path) -> None:
+    for fault in (Fault("status", status=503), Fault("status", status=429, headers={"Retry-After": "300"})):
+        async with Replica([], Shape(), lambda number, seen, fault=fault: fault) as replica:
+            config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+            code, out, _ = await worker("check", str(config), "--connect")
+        assert code == 69
+        assert f"status {fault.status}" in out
+        assert len(replica.requests) == 1
+
+
+async def test_the_worst_of_several_sources_is_the_exit_code_of_check_connect(tmp_path: Path) -> None:
+    async with Replica([], Shape(), lambda number, seen: Fault("status", status=503 if "later" in seen.query else 401)) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        document = YAML(typ="safe").load(config)
+        document["pipelines"]["later"] = {**document["pipelines"]["items"], "sink": {"path": str(tmp_path / "later")}}
+        document["pipelines"]["later"]["source"] = {**document["pipelines"]["items"]["source"], "params": {"later": 1}}
+        with config.open("w") as file:
+            YAML(typ="safe").dump(document, file)
+        code, out, _ = await worker("check", str(config), "--connect")
+    assert "status 401" in out and "status 503" in out
+    assert code == 77
+
+
+async def test_read_says_why_it_takes_so_long(tmp_path: Path) -> None:
+    async with Replica([kit.item(1, second=1)], Shape(style="cursor"), lambda number, seen: Fault("status", status=503) if number < 2 else None) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        code, out, errors = await worker("read", str(config), "items")
+    assert code == 0 and json.loads(out)["id"] == 1
+    assert "attempt 1 failed" in errors and "status 503" in errors
+
+
+async def test_ctrl_c_ends_a_look_with_130(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()  # until the other side goes away
+        writer.close()
+
+    async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        config = kit.write_config(tmp_path, f"http://127.0.0.1:{port}/x")
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "read", str(config), "items", stderr=asyncio.subprocess.PIPE)
+        await asked.wait()
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+    assert process.returncode == 130
+    assert errors.decode().split() == ["aborted"]

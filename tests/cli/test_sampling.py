@@ -129,3 +129,10 @@ def test_a_proposal_that_cannot_be_made_is_an_error_of_the_user(
     Path("seen.json").write_text(content)
     with pytest.raises(ConfigError, match=said):
         call("infer", "seen.json", *options)
+
+
+@pytest.mark.parametrize(("arguments", "where"), [(("http://h/", "--records", "a["), "--records"), (("http://",), "SOURCE")])
+def test_what_is_wrong_on_the_command_line_is_said_of_it(arguments: tuple[str, ...], where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        call("infer", *arguments)
+    assert caught.value.where == where

@@ -29,6 +29,10 @@ def test_what_is_well_is_short() -> None:
     assert lines("items", WELL) == ["items: running", "  10 records, 1 rejects, 2 files in 1 commits; nothing waits"]
 
 
+def test_what_could_not_start_yet_says_why() -> None:
+    assert lines("items", {"state": "waiting", "reason": "the registry is down"}) == ["items: waiting: the registry is down"]
+
+
 def test_what_holds_it_back_stands_first() -> None:
     now = WELL | {
         "in_flight": 5,

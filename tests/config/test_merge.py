@@ -247,6 +247,8 @@ def test_defaults_and_origins_can_be_overridden(load: Load) -> None:
     ("variable", "pieces"),
     [
         ("WORKER_NAEM", ("overrides nothing", "did you mean 'NAME'?", "WORKER_STATE")),
+        ("WORKER_ADMIN_LISTEN", ("two underscores stand between keys",)),
+        ("WORKER_PIPELINES__ITEMS__SOURCE__AUTH__TOKEN", ("auth, which is not in the config, and may be basic, bearer", "with its type")),
         ("WORKER_STATE", ("section", "WORKER_STATE__")),
         ("WORKER_STATE__PTAH", ("no key 'ptah'", "did you mean 'path'?")),
         ("WORKER_NAME__X", ("holds no keys",)),

@@ -71,8 +71,21 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "binary": (RIGHT + "name: !!binary aGVsbG8=\n", "yaml", 8, "name", ("tag",)),
     "a list as key": (RIGHT + "? [a]\n: 1\n", "yaml", 8, "(root)", ("key is text",)),
     "not a number": (source("retry: {base: .nan}"), "yaml", 5, "pipelines.items.source.retry.base", ("finite",)),
+    "a port beyond all ports": (RIGHT.replace("{path: state}", "{path: state}\nadmin: {listen: '127.0.0.1:65536'}"), "not_allowed", 3, "admin.listen", ("65535",)),
+    "a list without its end": (RIGHT + "name: [a,\n  b\n\n", "yaml", 11, "", ("begun in line 8",)),
     # keys
     "unknown key": (RIGHT + "stat: {}\n", "unknown_key", 8, "stat", ("'stat'", "did you mean 'state'?", "pipelines")),
+    "defaults in the singular": (RIGHT + "default: {}\n", "unknown_key", 8, "default", ("did you mean 'defaults'?",)),
+    "a status that is none": (source("on_status: {9999: empty}"), "not_allowed", 5, "pipelines.items.source.on_status.9999", ("'9999'", "at most 599")),
+    "a time that cannot be read": (
+        source("incremental: {field: at, param: since, format: {record: '%Y %Q'}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.format.record",
+        ("strptime",),
+    ),
+    "a password in a URL": (RIGHT.replace("//api", "//me:hunter@api"), "not_allowed", 5, "pipelines.items.source.url", ("no credentials in a URL", "basic")),
+    "a host with a space": (RIGHT.replace("api.example.com", "api .example.com"), "not_allowed", 5, "pipelines.items.source.url", ("host",)),
     "unknown nested key": (source("shedule: {every: 5s}"), "unknown_key", 5, "pipelines.items.source.shedule", ("did you mean 'schedule'?",)),
     "unknown key in a list": (
         source("on_body: [{when: {path: a, equal: 1}, do: retry}]"),
@@ -449,6 +462,15 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "an output that nobody can write": (sink("").replace("lake, ", "/proc/nobody/lake"), "path", 7, "pipelines.items.sink.path", ("cannot be written",)),
     "state under a file": (RIGHT.replace("path: state", "path: item.avsc/state"), "path", 2, "state.path", ("commit log", "no directory")),
     "no certificate": (source("tls: {ca_file: ca.pem}"), "path", 5, "pipelines.items.source.tls.ca_file", ("ca.pem", "No such file")),
+    "a certificate that is none": (source("tls: {ca_file: item.avsc}"), "pipeline", 5, "pipelines.items.source.tls", ("certificates", "PEM")),
+    "an output that is no text": (RIGHT.replace("lake}", '"l\\uDCFFke"}'), "path", 7, "pipelines.items.sink.path", ("no UTF-8 text",)),
+    "a route format that is none": (
+        sink("partition_by: 'd={city:%Q}'"),
+        "pipeline",
+        7,
+        "pipelines.items.sink.partition_by",
+        ("strftime knows no %Q",),
+    ),
     "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 7, "pipelines.items.sink.partition_by", ("ctiy", "did you mean 'city'?")),
     "an unknown field in an expression": (
         pipeline("transforms: [{drop: [city]}, {filter: 'city is null'}]"),

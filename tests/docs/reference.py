@@ -32,6 +32,7 @@ Generated from the code by `make docs`. `worker schema config` prints the same a
 * Schemas are relative to the config file, `state` and outputs to the working directory.
 * A secret is a literal or a reference: `{env: NAME}`, `{file: PATH}`, `{credential: NAME}`; references may contain `{partition.NAME}`.
 * An environment variable `WORKER_` + key path with `__` between the keys (`WORKER_ADMIN__LISTEN`) overrides a scalar; unknown ones are errors.
+  `-` in a name is written `_`. What Kubernetes sets for a service called worker (`WORKER_PORT`, `WORKER_SERVICE_HOST`) is ignored.
 """
 
 CLI_HEAD = """# Command line reference
@@ -159,7 +160,7 @@ def _type(value: Any, definitions: dict[str, Any]) -> str:
 
 
 def cli_page() -> str:
-    lines = [CLI_HEAD.rstrip("\n"), *(f"| {int(code)} | {MEANINGS[code]} |" for code in Exit), "| 130, 143 | forced by a second SIGINT, SIGTERM |"]
+    lines = [CLI_HEAD.rstrip("\n"), *(f"| {int(code)} | {MEANINGS[code]} |" for code in Exit), "| 130, 143 | forced by a second SIGINT, SIGTERM; or by the first where nothing drains yet |"]
     for name in cli.list_commands(None):  # type: ignore[arg-type]
         command = cli.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None

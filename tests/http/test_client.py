@@ -373,5 +373,5 @@ async def test_a_certificate_that_is_not_trusted_is_no_case_for_a_retry(tmp_path
         return web.Response()
 
     async with served(handler, context) as origin:
-        with pytest.raises(TlsError):
+        with pytest.raises(TlsError, match=r"self-signed certificate.*tls\.ca_file"):
             await get(origin, tmp_path)

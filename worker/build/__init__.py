@@ -18,17 +18,17 @@ from worker.build.origins import Origins
 from worker.build.parts import Parts
 from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
 from worker.build.schemas import Registries, subjects_of
-from worker.build.secrets import check_secrets
+from worker.build.secrets import check_secrets, tls_of
 from worker.build.status import Status
 from worker.config.decode import SubjectConfig
-from worker.core.errors import ConfigError, Exit, WorkerError
+from worker.core.errors import Exit, WorkerError
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.core.ports import Clock
 from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
 from worker.runtime.notify import Notifier, feed_watchdog
-from worker.settings import PipelineSettings, Settings, service_manager
+from worker.settings import PipelineSettings, Settings, colors, service_manager
 from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
 from worker.telemetry.admin import admin_server
@@ -68,10 +68,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a pipeline is: what it has committed in this run."""
+    """How far a pipeline is: what it has committed in this run, and how many records wait for a commit."""
 
     name: str
     records: int
+    waiting: int
     rejects: int
     files: int
 
@@ -106,6 +107,7 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
         parts = Parts.of(name, config)
         for values in parts.partitions.values():
             check_secrets(config.source, values)
+        tls_of(config.source.tls, "source.tls")
         found.append(
             _described(name, config)
             | {
@@ -165,7 +167,7 @@ async def run_async(
     chosen = _chosen(settings, only)
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format))
+        logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format, colors=colors()))
         emit = Telemetry(logger, metrics, clock)
         stack.callback(emit.close)
         origins = Origins(clock, emit)
@@ -237,9 +239,8 @@ async def run_async(
 
 
 def _chosen(settings: Settings, only: Sequence[str]) -> dict[str, PipelineSettings]:
-    unknown = sorted(set(only) - set(settings.pipelines))
-    if unknown:
-        raise ConfigError(f"no pipeline is called {', '.join(unknown)}", remedy=f"there are {', '.join(settings.pipelines)}")
+    for name in only:
+        settings.pipeline(name)
     return {name: each for name, each in settings.pipelines.items() if (name in only if only else each.enabled)}
 
 
@@ -282,7 +283,7 @@ async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float
 async def _tell(watch: Watch, pipelines: Sequence[Pipeline]) -> None:
     while True:
         await asyncio.sleep(0.5)
-        watch([Progress(each.name, each.totals.ledger.sent, each.totals.ledger.dead_lettered, each.totals.files) for each in pipelines])
+        watch([Progress(each.name, each.totals.ledger.sent, each.reading("").in_flight, each.totals.ledger.dead_lettered, each.totals.files) for each in pipelines])
 
 
 async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from worker.build.origins import Origins
 from worker.build.parts import Parts, steps_of
 from worker.build.pipelines import http_source, plan_spec
 from worker.build.schemas import Registries
-from worker.core.errors import ConfigError, Deferred
+from worker.core.errors import Deferred, TransientError
+from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Cursor, FieldError, Unknown
 from worker.core.plan import Accepted, Fetch
 from worker.core.planner import PartitionPlanner
@@ -25,6 +26,12 @@ from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.json_rows import JsonRows
 from worker.transforms.steps import compile_steps
+
+TOLD_S: Final = 1.0
+"""Pauses from here on are told; shorter ones are those of a rate limit."""
+
+Tell = Callable[[str], None]
+"""Says to whoever waits why it takes so long."""
 
 
 @dataclass(slots=True)
@@ -59,11 +66,15 @@ class Peek:
     total: int | None = None
 
 
-async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 1_000) -> Peek:
-    """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises."""
-    config = _config(settings, pipeline)
+async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 1_000, tell: Tell | None = None) -> Peek:
+    """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises.
+
+    Args:
+        tell: hears of failures that are tried again; None: nothing is, the first one is raised.
+    """
+    config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
-        parts, pages_of = await _opened(stack, settings, pipeline, config)
+        parts, pages_of = await _opened(stack, settings, pipeline, config, tell)
         shape = compile_steps(
             parts.plan, steps_of(config), parts.output, JsonRows(parts.output, config.validation.bytes), fill=config.validation.missing_fields == "fill"
         )
@@ -89,20 +100,20 @@ class Sample:
     dropped: dict[str, Unknown] | None = None
 
 
-async def sample(settings: Settings, pipeline: str, *, pages: int, schema: bool = True) -> Sample:
+async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True) -> Sample:
     """The records of the first pages of the first partition, whatever the transforms make of them. Raises what the source raises.
 
     Args:
         schema: False: the pipeline's own schema is not looked at; there need be none yet.
     """
-    config = _config(settings, pipeline)
+    config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
         plain: dict[str, Any] = {"output_schema": None, "transforms": (), "sink": config.sink.model_copy(update={"partition_by": None})}
         if not schema:
             anything = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "anything.avsc"
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
             plain |= {"schema_": anything, "validation": type(config.validation)()}
-        parts, pages_of = await _opened(stack, settings, pipeline, config.model_copy(update=plain))
+        parts, pages_of = await _opened(stack, settings, pipeline, config.model_copy(update=plain), tell)
         found = Sample(schema=parts.plan.schema, dropped={} if config.decode.type == "avro" else None)
         async for page in pages_of:
             found.records += map(page.decoded.raw, range(page.decoded.facts.count))
@@ -120,26 +131,30 @@ def _count(known: dict[str, Unknown], seen: Mapping[str, Unknown]) -> None:
         known[name] = Unknown(before.count + each.count, tuple(dict.fromkeys((*before.kinds, *each.kinds))))
 
 
-def _config(settings: Settings, pipeline: str) -> PipelineSettings:
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
-    return settings.pipelines[pipeline]
-
-
-async def _opened(stack: AsyncExitStack, settings: Settings, pipeline: str, config: PipelineSettings) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
+async def _opened(
+    stack: AsyncExitStack, settings: Settings, pipeline: str, config: PipelineSettings, tell: Tell | None
+) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
     """The parts of a pipeline, and the pages of its first partition from its start to the end of the pass; open until the stack closes."""
+    if tell is None:
+        retry = config.source.retry.model_copy(update={"max_attempts": 1})
+        config = config.model_copy(update={"source": config.source.model_copy(update={"retry": retry})})
     clock = SystemClock()
     origins = Origins(clock, lambda event: None)
     registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
     parts = Parts.of(pipeline, config, await registries.fetch(config))
     spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    source = await http_source(stack, parts, origins, registries, spool=spool, clock=clock, emit=lambda event: None)
-    pages = _pages(parts, source, clock)
+    source = await http_source(stack, parts, origins, registries, spool=spool, clock=clock, emit=lambda event: _tell(event, tell))
+    pages = _pages(parts, source, clock, tell)
     stack.push_async_callback(pages.aclose)
     return parts, pages
 
 
-async def _pages(parts: Parts, source: HttpSource, clock: Clock) -> AsyncGenerator[Accepted, None]:
+def _tell(event: Event, tell: Tell | None) -> None:
+    if tell is not None and isinstance(event, RequestRetried):
+        tell(f"attempt {event.attempt} failed, the next in {event.wait_s:.1f} s: {event.reason}")
+
+
+async def _pages(parts: Parts, source: HttpSource, clock: Clock, tell: Tell | None) -> AsyncGenerator[Accepted, None]:
     partition = next(iter(parts.partitions))
     planner = PartitionPlanner(plan_spec(parts, once=True, clock=clock), Claim(partition, 0, 0, Cursor()))
     while isinstance(todo := planner.next(clock.monotonic()), Fetch):
@@ -149,8 +164,13 @@ async def _pages(parts: Parts, source: HttpSource, clock: Clock) -> AsyncGenerat
         try:
             reply = await source(partition, todo)
         except Deferred as deferred:
+            if tell is None:
+                raise TransientError(str(deferred)) from deferred
             planner.drop(todo)
-            await asyncio.sleep(max(deferred.until - clock.monotonic(), 0.0))
+            wait_s = max(deferred.until - clock.monotonic(), 0.0)
+            if wait_s >= TOLD_S:
+                tell(f"the next request is in {wait_s:.0f} s: {deferred}")
+            await asyncio.sleep(wait_s)
             continue
         for accepted in planner.accept(todo, reply, clock.monotonic()):
             yield accepted

@@ -15,6 +15,7 @@ from worker.build.origins import Origins, origin_of
 from worker.build.parts import Parts, levels
 from worker.build.schemas import Registries
 from worker.build.secrets import check_secrets, open_auth, secret_params, tls_of
+from worker.config.files import check_text
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
 from worker.core.mark import MarkFormat
@@ -51,7 +52,7 @@ async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, reg
             limits=BodyLimits(source.limits.wire, source.limits.body, source.limits.ratio),
             connections=source.concurrency,
             spool=spool,
-            tls=tls_of(source.tls),
+            tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
             hash_bodies=parts.style.numbered or getattr(source.pagination, "repeat", "fail") == "allow",
         )
@@ -111,9 +112,11 @@ async def backfill_pipeline(
     """
     incremental = parts.config.source.incremental
     if incremental is None or not incremental.field:
-        raise ConfigError(f"pipeline {parts.name} is not incremental by a field: it has no range to read", remedy="take --from and --to off")
+        raise ConfigError(f"pipeline {parts.name} is not incremental by a field: it has no range to read", remedy="take --from and --to off, or name others with --pipeline")
     form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
     begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
+    if end is not None and not begin < end:  # type: ignore[operator]  # both come from one parser
+        raise ConfigError(f"--from {since} is not before --to {until}: nothing is between them", remedy="--to is exclusive: name a later mark")
     label = f"@backfill {since}..{until or ''}"
     parts = replace(parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()})
     plan = plan_spec(parts, once=True, clock=clock)
@@ -228,6 +231,11 @@ def plan_spec(parts: Parts, *, once: bool, clock: Clock) -> PlanSpec:
 def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
     config = parts.config.sink
     records, dead = output_roots(settings, parts.name)
+    for root in (records, dead):
+        try:
+            check_text(root)
+        except ValueError as error:
+            raise ConfigError(str(error), where=f"pipelines.{parts.name}", remedy="choose another directory") from error
 
     def build(lineage: str, seq: int) -> tuple[FilesSink, FilesSink]:
         def encoder(fingerprint: str, at: int, group: int | None) -> AvroEncoder | NdjsonEncoder:

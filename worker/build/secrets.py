@@ -47,7 +47,7 @@ async def open_auth(stack: AsyncExitStack, source: HttpConfig, *, spool: Path, c
             limits=BodyLimits(TOKEN_BYTES, TOKEN_BYTES),
             connections=4,
             spool=spool,
-            tls=tls_of(source.tls),
+            tls=tls_of(source.tls, "source.tls"),
             hash_bodies=False,
         )
     )
@@ -112,8 +112,8 @@ def check_registry(server: RegistryConfig) -> None:
             credential(getattr(server.auth, name), {})
 
 
-def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
-    """The TLS settings; True: those of the system. Raises ConfigError."""
+def tls_of(config: TlsConfig, where: str = "") -> ssl.SSLContext | bool:
+    """The TLS settings; True: those of the system. Raises ConfigError, whose place is the key `where` of the pipeline."""
     if config.ca_file is None and config.cert_file is None:
         return True
     try:
@@ -123,7 +123,7 @@ def tls_of(config: TlsConfig) -> ssl.SSLContext | bool:
                     pass
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
-            context.load_cert_chain(config.cert_file, config.key_file)
+            context.load_cert_chain(config.cert_file, config.key_file, password="")  # a key with one is refused: else OpenSSL asks the terminal
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"tls: {error}", remedy="check the certificate files") from error
+        raise ConfigError(f"the certificates cannot be used: {error}", where=where, remedy="they are PEM files, a key belongs to its certificate and has no password") from error
     return context

@@ -6,6 +6,7 @@ import gc
 import io
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -16,6 +17,10 @@ from worker.runtime.streams import open_streams, say
 
 STUCK_S: Final = 2.0
 """How long somebody who reads our errors may keep us waiting."""
+INTERRUPTED: Final = 130
+"""Ctrl-C where nothing was running that drains."""
+CONFIGS: Final = click.Path(path_type=Path, readable=False)
+"""A config file. Whoever reads it says why it cannot be read, with a place and the exit code of a config."""
 
 _COMMANDS: Final = {
     "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
@@ -76,15 +81,15 @@ def main(args: list[str] | None = None) -> Any:
         error.show(text)
         say(text.getvalue(), wait_s=STUCK_S)
         code = Exit.USAGE
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt) as error:  # click makes an Abort of Ctrl-C
         say("aborted\n", wait_s=STUCK_S)
-        code = Exit.FAILED
+        code = INTERRUPTED if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt) else Exit.FAILED
     except WorkerError as error:
         show(error)
         code = error.exit
-    except KeyboardInterrupt:
-        code = 130
     except Exception as error:
+        if "KeyboardInterrupt" in str(error):  # pydantic makes text of a Ctrl-C that comes while it builds a model
+            sys.exit(INTERRUPTED)
         import traceback  # only for bugs
 
         report = f"error [bug]\n  what:   {type(error).__name__}: {error}\n  remedy: please report it with the lines above\n"

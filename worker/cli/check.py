@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from worker.cli import CONFIGS
 from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -19,13 +20,12 @@ _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
 
 
 @click.command("check")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of promises, or of problems with exit code 78.")
 @click.option("--connect", is_flag=True, help="Also make one request for each pipeline and say what came back.")
 def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     """Check CONFIG files; nothing is written, and without --connect nothing fetched. Exit 78 with every problem and its place."""
-    import orjson
-
+    from worker.cli.json import print_json
     from worker.config.problems import ConfigProblems
 
     problems, promises = examine(config)
@@ -33,14 +33,20 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
         raise ConfigProblems(problems)
     code = _connect(config, promises) if connect and not problems else Exit.OK
     if as_json:
-        click.echo(orjson.dumps([problem.to_json() for problem in problems] if problems else promises))
+        print_json([problem.to_json() for problem in problems] if problems else promises)
         return int(Exit.CONFIG if problems else code)
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
         for key, value in each.items():
-            click.echo(f"  {key.replace('_', ' ')}: {value}")
+            click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
     click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
     return int(code)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else value
 
 
 def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
@@ -49,23 +55,26 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
 
     from worker.build.peek import peek
     from worker.core.errors import WorkerError
+    from worker.pipeline import worst
     from worker.settings import load_settings
 
-    settings, code = load_settings(paths), Exit.OK
+    settings, errors = load_settings(paths), list[WorkerError]()
     for promise in promises:
         if not promise["enabled"]:
             continue
         try:
             seen = asyncio.run(peek(settings, promise["pipeline"], records=1, pages=1))
         except WorkerError as error:
-            promise["connected"], code = str(error), error.exit
+            promise["connected"] = str(error)
+            errors.append(error)
             continue
         promise["connected"] = f"partition {seen.partition}: {seen.received} records, {len(seen.rejects)} of them rejects, {seen.filtered} filtered"
         promise["first_reject"] = (
             "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in seen.rejects[0].errors) if seen.rejects else None
         )
         promise["total"], promise["next_position"] = seen.total, seen.position
-    return code
+    decides = worst(errors)
+    return Exit.OK if decides is None else decides.exit
 
 
 def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, Any]]]:

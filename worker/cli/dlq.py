@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from worker.core.errors import ConfigError
+from worker.cli import CONFIGS
 
 if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.state.sqlite import SqliteCommitLog
 
-_CONFIG = click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONFIG = click.argument("config", nargs=-1, required=True, type=CONFIGS)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PIPELINE = click.option("--pipeline", required=True, metavar="NAME", help="The pipeline.")
 
@@ -32,10 +34,10 @@ def command() -> None:
 @_JSON
 def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     """Count the dead letters that wait, by pipeline, stage, code and field."""
-    settings, log = _opened(config)
+    settings, log = _opened(config, pipeline)
     try:
         rows = []
-        for name in settings.pipelines if pipeline is None else [_known(settings, pipeline)]:
+        for name in settings.pipelines if pipeline is None else [pipeline]:
             counts: Counter[tuple[str, str, str]] = Counter()
             for letter in _waiting(log, name):
                 fields = {error["path"] for error in letter["errors"]} or {""}
@@ -44,7 +46,9 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
     finally:
         log.close()
     if as_json:
-        _print_json(rows)
+        from worker.cli.json import print_json
+
+        print_json(rows)
         return
     for row in rows:
         click.echo(f"{row['pipeline']}: {row['letters']} x {row['stage']} {row['code']} {row['field']}".rstrip())
@@ -59,21 +63,25 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
 @_JSON
 def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool) -> None:
     """Print dead letters that wait: where they came from, what is wrong, the record as it was received."""
-    settings, log = _opened(config)
+    _, log = _opened(config, pipeline)
     try:
-        found = [letter for letter in _waiting(log, _known(settings, pipeline)) if code in (None, letter["code"])][:count]
+        found = [letter for letter in _waiting(log, pipeline) if code in (None, letter["code"])][:count]
     finally:
         log.close()
     if as_json:
-        _print_json(found)
+        from worker.cli.json import print_json
+
+        print_json(found)
         return
+    if not found:
+        click.echo("no dead letters wait" + (f" with code {code}" if code else ""))
     for letter in found:
         click.echo(
             f"commit {letter['seq']}, partition {letter['partition']}, record {letter['index']} of its page, {letter['time']}: {letter['stage']} {letter['code']}"
         )
         for error in letter["errors"]:
             click.echo(f"  {error['path']}: found {error['found']}, allowed {error['allowed']}")
-        click.echo(f"  {letter.get('raw', letter.get('raw_base64'))}")
+        click.echo(f"  {_harmless(letter.get('raw', letter.get('raw_base64')))}")
 
 
 @command.command("replay")
@@ -86,8 +94,7 @@ def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
     from worker.cli.run import print_summary
     from worker.settings import load_settings
 
-    settings = load_settings(config)
-    result = asyncio.run(replay_async(settings, _known(settings, pipeline)))
+    result = asyncio.run(replay_async(load_settings(config), pipeline))
     print_summary(result, as_json=as_json)
     return result.exit_code
 
@@ -101,9 +108,8 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
     """Delete files of dead letters that were replayed."""
     from worker.state.lock import lock_state
 
-    settings, log = _opened(config)
+    settings, log = _opened(config, pipeline)
     try:
-        _known(settings, pipeline)
         with lock_state(settings.state.path.absolute()):
             done = _replayed_to(log, pipeline)
             paths = [
@@ -122,18 +128,20 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
     click.echo(f"{len(paths)} files deleted")
 
 
-def _opened(config: tuple[Path, ...]) -> tuple[Settings, SqliteCommitLog]:
+def _harmless(raw: Any) -> str:
+    """A record as it was received, without what would command the terminal of whoever looks at it."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", str(raw))
+
+
+def _opened(config: tuple[Path, ...], pipeline: str | None) -> tuple[Settings, SqliteCommitLog]:
+    """Settings and commit log. Raises ConfigError for a pipeline that there is not, StateError when there is no log yet."""
     from worker.build import open_log
     from worker.settings import load_settings
 
     settings = load_settings(config)
+    if pipeline is not None:
+        settings.pipeline(pipeline)
     return settings, open_log(settings, read_only=True)
-
-
-def _known(settings: Settings, pipeline: str) -> str:
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
-    return pipeline
 
 
 def _replayed_to(log: SqliteCommitLog, pipeline: str) -> int:
@@ -151,9 +159,3 @@ def _waiting(log: SqliteCommitLog, pipeline: str) -> Iterator[dict[str, Any]]:
 
     for seq in log.letter_commits(pipeline, _replayed_to(log, pipeline) + 1):
         yield from letters_of(log, pipeline, seq)
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    click.echo(orjson.dumps(value))

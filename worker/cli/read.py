@@ -7,12 +7,17 @@ from pathlib import Path
 
 import click
 
-from worker.cli import STUCK_S
+from worker.cli import CONFIGS, STUCK_S
 from worker.runtime.streams import say
 
 
+def tell(text: str) -> None:
+    """What whoever waits should know, on stderr."""
+    say(f"{text}\n")
+
+
 @click.command("read")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.argument("pipeline")
 @click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print.")
 def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
@@ -20,7 +25,7 @@ def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
     from worker.build.peek import peek
     from worker.settings import load_settings
 
-    seen = asyncio.run(peek(load_settings(config), pipeline, records=count))
+    seen = asyncio.run(peek(load_settings(config), pipeline, records=count, tell=tell))
     for line in seen.lines[:count]:
         click.echo(line)
     for reject in seen.rejects[:count]:

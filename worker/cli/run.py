@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli import STUCK_S
+from worker.cli import CONFIGS, STUCK_S
 from worker.core.errors import ConfigError
 from worker.runtime.streams import output, say
 
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--once", is_flag=True, help="Finish the pass in progress, else make one; then exit.")
 @click.option("--for", "for_", metavar="DURATION", help="Drain and exit after this time, like 10m.")
 @click.option("--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated.")
-@click.option("--from", "since", metavar="MARK", help="Read a range again, from this value of the incremental field on; the live mark does not move.")
+@click.option("--from", "since", metavar="MARK", help="Read a range again, from this value of the incremental field on; the live mark does not move. The same range once more goes on where it ended.")
 @click.option("--to", "until", metavar="MARK", help="End of the range, exclusive; default: the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
@@ -70,7 +69,10 @@ def progress_line() -> Watch | None:
 
     def show(pipelines: Sequence[Progress]) -> None:
         text = "; ".join(
-            f"{each.name}: {each.records:,} records, {each.files} files" + (f", {each.rejects} rejects" if each.rejects else "") for each in pipelines
+            f"{each.name}: {each.records:,} records, {each.files} files"
+            + (f", {each.waiting:,} not yet in one" if each.waiting else "")
+            + (f", {each.rejects} rejects" if each.rejects else "")
+            for each in pipelines
         )
         say(f"\r\x1b[2K{text[:200]}")
 
@@ -80,10 +82,12 @@ def progress_line() -> Watch | None:
 def print_summary(result: RunResult, *, as_json: bool) -> None:
     """What a run did, to stdout."""
     if as_json:
-        import orjson
+        from worker.cli.json import print_json
 
-        click.echo(orjson.dumps(asdict(result)))
+        print_json(result)
         return
+    if not result.pipelines:
+        click.echo("no pipeline is enabled: nothing was done; set `enabled: true`, or name one with --pipeline")
     for each in result.pipelines:
         click.echo(
             f"{each.name}: {each.records} records in {each.files} files ({each.size_bytes} bytes), {each.rejects} rejects, "

@@ -6,12 +6,15 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from worker.build.peek import sample
+from worker.cli.read import tell
+from worker.config.problems import ConfigProblems, Place
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.core.model import Unknown
@@ -31,7 +34,7 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
     if pipeline is not None:
         settings = load_settings([Path(source)])
         _refuse_avro(settings, pipeline)
-        records = asyncio.run(sample(settings, pipeline, pages=pages, schema=False)).records
+        records = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell, schema=False)).records
     elif source.startswith(("http://", "https://")):
         records = _of_url(source, path, pages)
     else:
@@ -51,7 +54,7 @@ def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bo
     settings = load_settings([config])
     found = []
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
-        seen = asyncio.run(sample(settings, name, pages=pages))
+        seen = asyncio.run(sample(settings, name, pages=pages, tell=tell))
         assert seen.schema is not None
         fields = _dropped(seen.dropped) if seen.dropped is not None else _surplus(seen.schema, seen.records, examples)
         found.append({"pipeline": name, "records": len(seen.records), "fields": fields})
@@ -96,7 +99,17 @@ def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
         source = {"url": url, "concurrency": 1, **({"records": path} if path else {})}
         pipeline = {"source": source, "schema": "none.avsc", "sink": {"path": directory}}
         config.write_text(json.dumps({"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}))  # JSON is YAML
-        return asyncio.run(sample(load_settings([config]), "infer", pages=pages, schema=False)).records
+        try:
+            settings = load_settings([config])
+        except ConfigProblems as error:  # what is wrong stands on the command line, not in a file that is gone
+            raise _of_the_command(error) from error
+        return asyncio.run(sample(settings, "infer", pages=pages, tell=tell, schema=False)).records
+
+
+def _of_the_command(error: ConfigProblems) -> ConfigError:
+    names = {"url": "SOURCE", "records": "--records"}
+    places = (Place(names.get(each.place.key.rpartition(".")[2], each.place.key)) for each in error.problems)
+    return ConfigProblems(replace(each, place=place) for each, place in zip(error.problems, places, strict=True))
 
 
 def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
@@ -115,7 +128,8 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if next(_objects(lines), None) is None:
-            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy="name a JSON or NDJSON file") from error
+            remedy = "name a JSON or NDJSON file, or a config and a PIPELINE of it"
+            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy=remedy) from error
         if path is not None:
             raise ConfigError(f"{file} is no JSON document ({error}); each line of it is a record", remedy="leave --records out") from error
         yield from lines

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE")
 MANY = 10_000
-_FILE = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot be read
 
 
 @click.group("schema")
@@ -47,8 +47,7 @@ def check(files: tuple[Path, ...], level: str, as_json: bool) -> int:
     BACKWARD: NEW reads data of OLD. FORWARD: OLD reads data of NEW. FULL: both. Only the last OLD counts, unless the level is TRANSITIVE.
     Files are schemas, or Avro files, whose schema is taken.
     """
-    import orjson
-
+    from worker.cli.json import print_json
     from worker.schema.compat import check as incompatibilities
 
     if len(files) < 2:
@@ -57,7 +56,7 @@ def check(files: tuple[Path, ...], level: str, as_json: bool) -> int:
     found = incompatibilities(new, earlier, level.upper())
     if as_json:
         said = [{"old": str(files[each.version]), "direction": each.direction, **each.problem._asdict()} for each in found]
-        click.echo(orjson.dumps(said))
+        print_json(said)
         return int(Exit.DATA if found else Exit.OK)
     for each in found:
         who = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli import CONFIGS
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,11 +18,6 @@ if TYPE_CHECKING:
 @click.group("state")
 def command() -> None:
     """Show, set or reset how far pipelines have come."""
-
-
-def _known(settings: Settings, pipeline: str) -> None:
-    if pipeline not in settings.pipelines:
-        raise ConfigError(f"no pipeline is called {pipeline}", remedy=f"there are {', '.join(settings.pipelines)}")
 
 
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
@@ -36,23 +33,40 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
         raise ConfigError(f"pipeline {pipeline} has no partition {partition!r}", remedy=some)
 
 
+def _mark_text(settings: Settings, pipeline: str) -> Callable[[Any], Any]:
+    """What makes a stored mark readable: instants are kept as microseconds."""
+    from worker.core.mark import MarkFormat
+
+    config = settings.pipelines.get(pipeline)
+    incremental = None if config is None else config.source.incremental
+    if incremental is None or incremental.field is None:
+        return lambda mark: mark
+    form = MarkFormat(incremental.format.record, zone=incremental.format.zone)
+    return lambda mark: None if mark is None else form.text(mark)
+
+
 @command.command("show")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", help="Only this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
-    """Print lineage, last commit and the cursor of each partition."""
+    """Print lineage, last commit and the cursor of each partition. Marks are shown as records carry them, the way that `state set` takes them."""
     import msgspec
 
     from worker.build import open_log
     from worker.settings import load_settings
 
-    log = open_log(load_settings(config), read_only=True)
+    settings = load_settings(config)
+    log = open_log(settings, read_only=True)
     try:
-        rows = [each for each in log.pipelines() if pipeline in (None, each["name"])]
+        rows = log.pipelines()
+        if pipeline is not None and pipeline not in [each["name"] for each in rows]:
+            settings.pipeline(pipeline)  # one that is no more in the config may have state, one that is in it may have none yet
+        rows = [each for each in rows if pipeline in (None, each["name"])]
         for each in rows:
-            parts = log.partitions(each["name"])
-            each["partitions"] = [{**part, "cursor": msgspec.json.decode(part["cursor"])} for part in parts]
+            text = _mark_text(settings, each["name"])
+            parts = [{**part, "cursor": msgspec.json.decode(part["cursor"])} for part in log.partitions(each["name"])]
+            each["partitions"] = [{**part, "mark": text(part["cursor"]["mark"])} for part in parts]
     finally:
         log.close()
     if as_json:
@@ -62,12 +76,12 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
         click.echo(f"{each['name']}: lineage {each['lineage']}, commit {each['seq']}")
         for part in each["partitions"]:
             cursor = part["cursor"]
-            at = "complete" if cursor["complete"] else f"pass {cursor['pass']}, mark {cursor['mark']}, position {cursor['position']}"
+            at = "complete" if cursor["complete"] else f"pass {cursor['pass']}, mark {part['mark']}, position {cursor['position']}"
             click.echo(f"  {part['partition']}: {at} (epoch {part['epoch']}, commit {part['seq']})")
 
 
 @command.command("set")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", required=True, help="The pipeline.")
 @click.option("--partition", default="default", show_default=True, help="The partition.")
 @click.option("--mark", required=True, help="The value that the next pass starts at, as records carry it.")
@@ -80,8 +94,7 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
-    _known(settings, pipeline)
-    incremental = settings.pipelines[pipeline].source.incremental
+    incremental = settings.pipeline(pipeline).source.incremental
     if incremental is None:
         raise ConfigError(f"pipeline {pipeline} is not incremental: it has no mark", remedy="`worker state reset` reads it again from the start")
     try:
@@ -101,7 +114,7 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
 
 
 @command.command("reset")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", required=True, help="The pipeline to reset.")
 @click.option("--partition", help="Only this partition: it is read again from the start.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -113,7 +126,7 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
-    _known(settings, pipeline)
+    settings.pipeline(pipeline)
     if partition is not None:
         _known_partition(settings, pipeline, partition)
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")

@@ -8,18 +8,18 @@ from typing import Any
 
 import click
 
-from worker.cli import STUCK_S
+from worker.cli import CONFIGS, STUCK_S
 from worker.core.errors import ConfigError, Exit
 from worker.runtime.streams import say
 
 
 @click.command("status")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as /status gives it.")
 def command(config: tuple[Path, ...], as_json: bool) -> int:
     """Ask the worker that runs with CONFIG how its pipelines are. Exit 0 when it is ready, 1 when it is not, 69 when nobody answers."""
     import urllib.request
-    from urllib.error import URLError
+    from urllib.error import HTTPError, URLError
 
     import orjson
 
@@ -32,9 +32,14 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
     base = f"http://{'127.0.0.1' if host.strip('[]') in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104  # asked, not bound
     try:
         with urllib.request.urlopen(f"{base}/status", timeout=5) as answer:  # noqa: S310  # the scheme is ours
-            status: dict[str, Any] = orjson.loads(answer.read())
+            status: Any = orjson.loads(answer.read())
+            if not isinstance(status, dict) or "pipelines" not in status:
+                raise ValueError("its /status names no pipelines")
         ready = _ready(f"{base}/healthz/ready")
-    except (URLError, OSError, ValueError) as error:
+    except (HTTPError, ValueError) as error:
+        say(f"what answers at {base} is no worker: {error}\n", wait_s=STUCK_S)
+        return int(Exit.UNAVAILABLE)
+    except (URLError, OSError) as error:
         say(f"nobody answers at {base}: {getattr(error, 'reason', error)}\n", wait_s=STUCK_S)
         return int(Exit.UNAVAILABLE)
     if as_json:
@@ -48,6 +53,8 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
 
 def lines(name: str, now: dict[str, Any]) -> list[str]:
     """A pipeline for people: how it is, what it did, what holds it back, what went wrong last."""
+    if "records" not in now:  # it could not start yet
+        return [f"{name}: {now['state']}: {now['reason']}"]
     source = now.get("source", {})
     held = [f"breaker {source['breaker']}"] if source.get("breaker", "closed") != "closed" else []
     held += [f"the source asked for a pause of {source['gate_opens_in_s']:.0f} s more"] if source.get("gate_opens_in_s") else []

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from worker.cli import CONFIGS
 from worker.core.errors import Exit
 
 
 @click.command("verify")
-@click.argument("config", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(config: tuple[Path, ...], as_json: bool) -> int:
     """Re-read published files against the commit log. Exit 65 when they differ."""
@@ -26,9 +27,9 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
         log.close()
     findings = [finding for report in reports for finding in report.findings]
     if as_json:
-        import orjson
+        from worker.cli.json import print_json
 
-        click.echo(orjson.dumps(reports))
+        print_json(reports)
     else:
         for report in reports:
             click.echo(f"{report.pipeline}: {report.commits} commits, {report.files} files, {report.rows} rows checked, {report.moved} moved away by others")

@@ -108,6 +108,8 @@ def _config_path(error: Any, values: Any) -> Path_:
 def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> Problem:
     error, place, value = errors[0], merged.place(path), _reach(merged.values, path)
     kind, context = error["type"], error.get("ctx") or {}
+    if error["loc"][-1:] == ("[key]",):
+        value = path[-1]
     if any(part in SECRET_KEYS for part in path) or (isinstance(value, str) and "@" in value):
         value = _Hidden(value)
     if kind == "extra_forbidden":
@@ -125,8 +127,7 @@ def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> 
         return Problem("not_allowed", place, f"{why}" + (f", found {_shown_value(value)}" if kind == "value_error" and _is_plain(value) else ""))
     if kind == "string_pattern_mismatch":
         allowed = _PATTERNS.get(context.get("pattern", "")) or _description(model, merged, path) or f"the pattern {context.get('pattern')} is needed"
-        found = path[-1] if error["loc"] and error["loc"][-1] == "[key]" else value
-        return Problem("not_allowed", place, f"found {_shown_value(found)}", allowed)
+        return Problem("not_allowed", place, f"found {_shown_value(value)}", allowed)
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return Problem("not_allowed", place, f"found {_shown_value(value)}", f"{words} {context.get(key)} is needed")
@@ -138,7 +139,7 @@ def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> 
 
 
 def _unknown_key(model: Any, merged: Merged, path: Path_, place: Place) -> Problem:
-    known = keys_of(model_of(*_above(model, merged, path)))
+    known = keys_of(model_of(*_above(model, merged, path))) + (["defaults"] if len(path) == 1 else [])  # which is gone by now
     hint = did_you_mean(path[-1], known)
     return Problem("unknown_key", place, f"unknown key {str(path[-1])!r}", listed(known), hint)
 

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Final
 
 _KINDS: Final = {stat.S_IFIFO: "a fifo or pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
@@ -26,3 +27,12 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
     """Up to `most` + 1 bytes of a regular file; raises like `open_file`."""
     with open_file(path) as file:
         return file.read(most + 1)
+
+
+def check_text(path: Path) -> None:
+    """ValueError for a path that the commit log cannot keep, which is text, or that cannot be named in this locale."""
+    try:
+        str(path).encode()
+        os.fsencode(path)
+    except UnicodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text, or not what the locale can name (LC_ALL=C.UTF-8 names all)") from error

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from worker.config.models import annotation_below, keys_of, model_of
+from worker.config.models import annotation_below, keys_of, model_of, types_below
 from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
 from worker.config.yaml import Document, plain_value
 
@@ -183,10 +183,11 @@ def _overrides(merged: Merged, environ: Mapping[str, str], root: Any) -> list[Ov
         parts = variable[len(PREFIX) :].split("__")
         section = sections.get(parts[0].upper())
         if section is None:
-            hint = did_you_mean(parts[0], sections)
-            _environment(merged, variable, "overrides nothing", f"{hint}; " if hint else "", sections)
+            joined = any(parts[0].upper().startswith(f"{each}_") for each in sections)
+            hint = "two underscores stand between keys, as in WORKER_ADMIN__LISTEN" if joined else did_you_mean(parts[0], sections)
+            _environment(merged, variable, "overrides nothing", hint, sections)
         elif len(parts) == 1 and _is_section(root, section):
-            _environment(merged, variable, f"names the section {section}", f"name a key of it: {variable}__...; ", ())
+            _environment(merged, variable, f"names the section {section}", f"name a key of it: {variable}__...", ())
         else:
             found.append((variable, [parts[0].upper(), *parts[1:]], environ[variable]))
     return found
@@ -209,7 +210,8 @@ def _is_scalar(annotation: Any) -> bool:
 
 def _environment(merged: Merged, variable: str, found: str, hint: str, names: Any) -> None:
     allowed = listed(f"{PREFIX}{name}" for name in names) if names else ""
-    merged.problems.append(Problem("environment", Place("environment", 0, variable), f"{variable} {found}", allowed, f"{hint}or unset it"))
+    remedy = f"{hint}; or unset it" if hint else "correct its name, or unset it"
+    merged.problems.append(Problem("environment", Place("environment", 0, variable), f"{variable} {found}", allowed, remedy))
 
 
 def _override(merged: Merged, root: Any, variable: str, parts: list[str], text: str) -> None:
@@ -233,7 +235,10 @@ def _override(merged: Merged, root: Any, variable: str, parts: list[str], text: 
             return
         if not isinstance(values.get(name), dict):
             if annotation is not None and _is_scalar(annotation):
-                _environment(merged, variable, f"goes below {'.'.join(map(str, path))}, which holds no keys", "", ())
+                kinds = types_below(annotation)
+                why = f"is not in the config, and may be {', '.join(kinds)}" if kinds else "holds no keys"
+                hint = "write it with its type into the file" if kinds else ""
+                _environment(merged, variable, f"goes below {'.'.join(map(str, path))}, which {why}", hint, ())
                 return
             values[name] = {}
             merged.sources[path] = (variable, ())

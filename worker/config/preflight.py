@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from worker.config.files import open_file, read_file
+from worker.config.files import check_text, open_file, read_file
 from worker.config.merge import SCHEMAS, Merged
 from worker.config.problems import Path_, Place, Problem
 from worker.config.types import Secret, SecretRef, credential, secret_value
@@ -163,6 +163,7 @@ def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterat
     """A directory that cannot be written, or cannot be made. Nothing of it stays."""
     try:
         there = directory.absolute()
+        check_text(there)
         while not os.path.lexists(there) and there != there.parent:
             there = there.parent
         why = _refuses(there) if there.is_dir() else f"{there} is no directory"

@@ -60,7 +60,9 @@ def load_yaml(path: Path) -> Document:
         node = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f" ({error.context})" if error.context and error.problem else ""
+        began = error.context_mark
+        since = f", begun in line {began.line + 1}" if began and mark and began.line != mark.line else ""
+        where = f" ({error.context}{since})" if error.context and error.problem else ""
         found = f"broken YAML: {error.problem or error.context}{where}"
         remedy = "indent with spaces, YAML allows no tabs" if "'\\t'" in found else "check indentation, colons and quotes"
         raise _fatal(path, found, mark.line + 1 if mark else 1, remedy=remedy) from error

@@ -37,5 +37,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 def _forms(char: str) -> str:
     """A pattern of the ways in which a character is written."""
     percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-    ways = {re.escape(char), re.escape("\\" + char), re.escape(json.dumps(char)[1:-1]), rf"\\u{ord(char):04x}"}
-    return f"(?:{'|'.join(sorted(ways))}|(?i:{re.escape(percent)}))"
+    taken = char.encode("utf-8", "surrogatepass").decode("latin-1")  # as servers read headers
+    ways = {re.escape(way) for way in (char, "\\" + char, taken, json.dumps(char)[1:-1])}
+    hex_ways = {re.escape(way) for way in (percent, json.dumps(taken)[1:-1] if taken != char else percent, f"\\u{ord(char):04x}")}
+    return f"(?:{'|'.join(sorted(ways))}|(?i:{'|'.join(sorted(hex_ways))}))"

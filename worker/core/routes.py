@@ -7,6 +7,7 @@ Times are read in UTC in the schema's unit; formatted times are remembered, beca
 from __future__ import annotations
 
 import difflib
+import re
 import string
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +21,7 @@ from worker.core.ports import InvalidRecord
 NULL: Final = "__null__"
 SEGMENT_BYTES: Final = 200
 CACHED_VALUES: Final = 10_000
+_DIRECTIVES: Final = re.compile(r"%[-_0^#:]?.?", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS: Final = {
     f"{zone}timestamp-{unit}": ticks for zone in ("", "local-") for unit, ticks in (("millis", 1_000), ("micros", 1_000_000), ("nanos", 1_000_000_000))
@@ -70,6 +72,9 @@ def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> C
         close = difflib.get_close_matches(name, fields, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigError(f"partition_by {template!r} names {name!r}, which is no field of the output", remedy=f"{hint}fields: {', '.join(sorted(fields))}")
+    unknown = [each for each in _DIRECTIVES.findall(spec) if each != "%%" and _EPOCH.strftime(each) == each]
+    if unknown:
+        raise ConfigError(f"partition_by {template!r}: strftime knows no {unknown[0]}", remedy="%Y %m %d %H and the like; a percent sign is %%")
     field = fields[name]
     if field.type in ("float", "double", "record", "array", "map", "union", "bytes", "fixed"):
         raise ConfigError(

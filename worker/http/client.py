@@ -70,6 +70,8 @@ class TlsError(PermanentError):
     code = "tls"
 
 
+DISTRUSTED: Final = "name the authority that signed it in tls.ca_file, or correct the host of the url"
+
 # What an exception of the libraries means, first match. None is a bug of ours.
 _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] = (
     (aiohttp.ClientConnectorCertificateError, TlsError, "the certificate is not trusted"),
@@ -266,13 +268,20 @@ def _translated(error: Exception, url: URL) -> Exception:
         return error
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
-            detail = (
-                f"{error.os_error}"
-                if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientConnectorCertificateError)
-                else type(error).__name__
-            )
-            return ours(f"{meaning} ({detail})", where=_shown(url))
+            distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
+            return ours(f"{meaning} ({_detail(error)})", where=_shown(url), remedy=DISTRUSTED if distrusted else "")
     return error
+
+
+def _detail(error: BaseException) -> str:
+    """What a library knows in a few words: never what it quotes of the exchange below them."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(getattr(error.certificate_error, "verify_message", "") or error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return str(error.os_error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"no HTTP: {error.message.partition(chr(10))[0].rstrip(':')}"[:100]
+    return type(error).__name__
 
 
 def _shown(url: URL) -> str:

@@ -24,7 +24,7 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     def received(number: signal.Signals) -> None:
         if not stop.is_set():
             stop.set()  # before anything is said: the drain does not depend on a log
-            say(f"worker: {number.name}, draining; a second one exits at once\n")
+            say(f"worker: {number.name}, draining; a second SIGINT or SIGTERM exits at once\n")
         elif number != signal.SIGHUP:
             say(f"worker: second {number.name}, exiting at once; uncommitted work will be redone\n")
             os._exit(128 + number)

@@ -55,7 +55,10 @@ def verify(log: ReadableLog, pipeline: str, roots: Sequence[Path]) -> Report:
         _ledger(report, commit, files)
         last.update({end["partition"]: (commit["seq"], end["cursor"]) for end in document["ends"]})
         for file in files:
-            _file(report, commit["seq"], file)
+            try:
+                _file(report, commit["seq"], file)
+            except OSError as error:  # one that cannot be read hides nothing of the others
+                report.findings.append(f"{Path(file.root) / file.final} (commit {commit['seq']}): cannot be read: {error.strerror}")
     if row is not None and report.commits and row["digest"] != digest:
         report.findings.append(f"pipeline {pipeline}: the last commit is not the one that was last written")
     for each in log.partitions(pipeline):

@@ -8,14 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.core.errors import StateBusy
+from worker.core.errors import StateBusy, StateError
 from worker.runtime import fs
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Names what keeps the state from being opened. A command ends then: unlike a pipeline it does not resume by itself."""
+    try:
+        yield
+    except OSError as error:
+        raise StateError(f"{path}: {os.strerror(error.errno or 0)}", remedy="let this user read and write it, or set another state.path") from error
 
 
 @contextmanager
 def lock_state(directory: Path) -> Iterator[None]:
     """Holds `<directory>/lock`; raises StateBusy at once when another process does."""
-    with fs.translated(directory):
+    with opening(directory):
         fs.make_root(directory)
         os.chmod(directory, 0o700)
         fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

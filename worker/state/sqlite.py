@@ -21,6 +21,7 @@ from worker.core.digest import chained, commit_document
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError, WorkerError
 from worker.core.model import REPLAYED, Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
 from worker.runtime import fs
+from worker.state.lock import opening
 
 FORMAT: Final = 2
 STATE_FILE: Final = "state.db"
@@ -64,7 +65,7 @@ class SqliteCommitLog:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        with fs.translated(path):
+        with opening(path):
             if not read_only:
                 fs.make_root(path.parent)
                 _refuse_network(path.parent)
@@ -76,9 +77,22 @@ class SqliteCommitLog:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+            return self._opened(self.path)
         except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from error
+            if not self._read_only or _primary(error) not in _NO_FILES or self._written():
+                raise _unopened(self.path, error) from error
+        try:  # SQLite may make no files beside the log, as on a mounted copy: it needs none where nobody writes
+            return self._opened(f"{self.path.as_uri()}?immutable=1", uri=True)
+        except sqlite3.DatabaseError as error:
+            raise _unopened(self.path, error) from error
+
+    def _written(self) -> bool:
+        """Whether commits stand beside the file: it is open for writing, or whoever wrote it was killed."""
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        return wal.exists() and wal.stat().st_size > 0
+
+    def _opened(self, name: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+        db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0, uri=uri)
         try:
             db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -86,10 +100,8 @@ class SqliteCommitLog:
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
             self._prepare(db)
-        except BaseException as error:
+        except BaseException:
             db.close()
-            if isinstance(error, sqlite3.DatabaseError):
-                raise _damaged(self.path, error) from error
             raise
         return db
 
@@ -316,11 +328,24 @@ def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str
         )
 
 
-_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_NO_FILES: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_FULL: Final = _NO_FILES | {sqlite3.SQLITE_FULL}
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """The primary result code, which is the low byte; 0 when there is none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _unopened(path: Path, error: sqlite3.Error) -> WorkerError:
+    """Nobody should restore from a copy what only another user may open."""
+    if _primary(error) in _FULL:
+        return StateError(f"{path} cannot be opened: {error}", remedy="free space, and let this user read and write it and its directory")
+    return _unusable(path, error) if isinstance(error, sqlite3.OperationalError) else _damaged(path, error)
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL:  # the low byte is the primary result code
+    if _primary(error) in _FULL:
         return SinkUnavailable(f"{path}: {error}", remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself")
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return StateError(f"{path} is locked by another program", remedy="close what has it open")

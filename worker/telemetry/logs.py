@@ -15,6 +15,8 @@ import structlog
 from worker.telemetry.writer import LineWriter
 
 REDACTED: Final = "***"
+OVER_PROGRESS: Final = b"\r\x1b[2K"
+"""Clears the line of a terminal, which may hold the progress of `run --once`."""
 _SECRET_KEY: Final = re.compile(r"(token|secret|password|passwd|authorization|api[_-]?key|cookie|credential)", re.IGNORECASE)
 _URL_SECRET: Final = re.compile(r"(?<=//)[^/@\s]+@|(?<=[?&])(?:[^=&\s]*(?:token|key|secret|password|sig)[^=&\s]*)=[^&\s'\"]+", re.IGNORECASE)
 
@@ -35,18 +37,19 @@ def redact_urls(text: str) -> str:
 
 
 @contextmanager
-def open_logger(level: str, style: str | None) -> Iterator[Any]:
-    """A logger, written out when the context ends. `style` is json, console, or None for console on a terminal."""
-    console = style == "console" or (style is None and sys.stderr.isatty())
+def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterator[Any]:
+    """A logger, written out when the context ends. `style` is json, console, or None for console on a terminal, where alone there are colors."""
+    terminal = sys.stderr.isatty()
+    console = style == "console" or (style is None and terminal)
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), redact]
     if console:
-        renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        renderer: Any = structlog.dev.ConsoleRenderer(colors=colors and terminal, exception_formatter=structlog.dev.plain_traceback)
     else:
         renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str))
     writer = LineWriter(sys.stderr, _dropped_text if console else _dropped_json)
     wrapper = structlog.make_filtering_bound_logger(level)
     try:
-        yield structlog.wrap_logger(_Lines(writer), processors=[*shared, renderer], wrapper_class=wrapper, cache_logger_on_first_use=True)
+        yield structlog.wrap_logger(_Lines(writer, OVER_PROGRESS if terminal else b""), processors=[*shared, renderer], wrapper_class=wrapper, cache_logger_on_first_use=True)
     finally:
         writer.close()
 
@@ -54,14 +57,14 @@ def open_logger(level: str, style: str | None) -> Iterator[Any]:
 class _Lines:
     """What structlog calls with a rendered line, by the name of its level."""
 
-    def __init__(self, writer: LineWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: LineWriter, before: bytes) -> None:
+        self._writer, self._before = writer, before
 
     def debug(self, line: str | bytes) -> None:
-        self._writer.put(_encoded(line), debug=True)
+        self._writer.put(self._before + _encoded(line), debug=True)
 
     def info(self, line: str | bytes) -> None:
-        self._writer.put(_encoded(line))
+        self._writer.put(self._before + _encoded(line))
 
     warning = error = critical = info
 

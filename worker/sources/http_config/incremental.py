@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from worker.config.problems import did_you_mean, listed
 from worker.config.types import Duration, JmesPath, Model, Whole, Wrong, written
@@ -25,11 +25,13 @@ class MarkFormatConfig(Model):
 
     @field_validator("record", "param")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _known(cls, value: str, info: ValidationInfo) -> str:
         try:
             MarkFormat(value or "rfc3339").parser()
             if "%" in value:
-                datetime(2024, 5, 6, 7, 8, 9).strftime(value)
+                text = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).strftime(value)
+                if info.field_name == "record":
+                    datetime.strptime(text, value)  # it is read, not only written
         except (ConfigError, ValueError) as error:
             known = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "int", "string")
             hint = did_you_mean(value, known)

@@ -24,7 +24,7 @@ class Style(Chosen):
             raise ValueError(f"a mapping with a type is needed; types are {', '.join(self.table)}")
         kind = value.get("type")
         if not isinstance(kind, str) or kind not in self.table:
-            hint = did_you_mean(kind, self.table)
+            hint = "" if kind is None else did_you_mean(kind, self.table)
             what = "type is missing" if kind is None else f"unknown {self.what} {kind!r}"
             wrong = Wrong()
             wrong.add(("type",), f"{what}; {hint + '; ' if hint else ''}{listed(self.table)}")

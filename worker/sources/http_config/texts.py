@@ -30,11 +30,13 @@ def checked_url(value: str) -> str:
     """The URL as it is; ValueError when nothing can be asked there."""
     try:
         parts = urlsplit(value)
-        usable = bool(parts.hostname) and parts.port != 0
+        usable = bool(parts.hostname) and not re.search(r"\s", parts.netloc) and parts.port != 0
     except ValueError as error:
         raise ValueError(f"no URL: {error}") from error
     if not usable:
         raise ValueError("no URL: a host is needed, and a port from 1 to 65535 if there is one")
+    if "@" in parts.netloc:
+        raise ValueError("no credentials in a URL, which messages and the state show: use auth: {type: basic, username: ..., password: {env: NAME}}")
     if "{" in parts.netloc:
         raise ValueError("placeholders stand behind the host only: limits and credentials belong to one origin; write one pipeline a host")
     return value

@@ -1,0 +1,91 @@
+"""What the user who runs a command may not read or write: it is named, nothing is called damaged, and what can be shown is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import kit
+import pytest
+
+from worker.testing.replica import Replica, Shape
+
+PR_CAPBSET_DROP = 24
+OVERRIDES = (1, 2)
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: without them modes hold for root too."""
+
+
+def mortal() -> None:
+    for capability in OVERRIDES:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # refused to whoever is no root, who needs it not
+
+
+def worker(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "worker", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=mortal)  # no threads
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture
+async def config(tmp_path: Path) -> Path:
+    """A pipeline that has run, with a record and a dead letter."""
+    async with Replica([kit.item(1, second=0), kit.item(2, second=1, bad=True)], Shape(style="none")) as replica:
+        path = kit.write_config(tmp_path, replica.url)
+        assert (await asyncio.to_thread(worker, "run", path, "--once")).returncode == 0
+    return path
+
+
+@pytest.fixture
+def read_only(config: Path, tmp_path: Path) -> Iterator[Path]:
+    paths = [*tmp_path.rglob("*")]
+    for path in paths:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    yield config
+    for path in paths:
+        path.chmod(0o700)
+
+
+def test_commands_that_only_read_need_no_permission_to_write(read_only: Path) -> None:
+    assert "commit 1" in worker("state", "show", read_only).stdout
+    assert worker("verify", read_only).stdout.endswith("ok\n")
+    assert "1 x validate invalid $.value" in worker("dlq", "list", read_only).stdout
+    assert '"bad"' in worker("dlq", "show", read_only, "--pipeline", "items").stdout
+
+
+def test_commands_that_write_say_what_they_may_not(read_only: Path) -> None:
+    for command in (("run", "--once"), ("state", "reset", "--pipeline", "items", "--yes"), ("dlq", "replay", "--pipeline", "items")):
+        done = worker(*command, read_only)
+        assert done.returncode == 74, command
+        assert "error [state]" in done.stderr and "Permission denied" in done.stderr
+        assert "resumes by itself" not in done.stderr, "a command that ended does not"
+
+
+def test_a_state_that_cannot_be_opened_is_not_called_damaged(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "state" / "state.db").chmod(0)
+    for command in (("state", "show"), ("verify",), ("run", "--once")):
+        done = worker(*command, config)
+        assert done.returncode == 74
+        assert "damaged" not in done.stderr and "from a copy" not in done.stderr, done.stderr
+
+
+def test_a_published_file_that_cannot_be_read_hides_no_other(config: Path) -> None:
+    [file] = kit.published(config.parent)
+    file.chmod(0)
+    done = worker("verify", config, "--json")
+    [report] = json.loads(done.stdout)
+    assert done.returncode == 65
+    assert report["findings"] == [f"{file} (commit 1): cannot be read: Permission denied"]
+    assert report["files"] == 2, "the dead letters were looked at"
+
+
+def test_a_config_that_cannot_be_read_is_a_problem_of_the_config(config: Path) -> None:
+    config.chmod(0)
+    done = worker("check", config, "--json")
+    assert done.returncode == 78
+    assert json.loads(done.stdout)[0]["found"] == "cannot be read: Permission denied"
