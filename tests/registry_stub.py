@@ -22,7 +22,7 @@ class Stub:
         subjects: subject -> its versions, each (id, schema text, references, type).
         asked: method and path of every request.
         down: answers 503; `failures`: as often as that, then no more.   authorization: what is demanded.   answer: body for every request, instead of what is right.
-        refuses: why a new version is not compatible.
+        refuses: why a new version is not compatible.   refuses_new: status and message for one that the registry would not take anyway.
     """
 
     url: str = ""
@@ -33,6 +33,7 @@ class Stub:
     authorization: str = ""
     answer: bytes | None = None
     refuses: list[str] = field(default_factory=list)
+    refuses_new: tuple[int, str] | None = None
 
     def add(self, subject: str, schema: Any, *, references: list[dict[str, Any]] | None = None, kind: str = "AVRO") -> int:
         """Registers a version; its id."""
@@ -60,6 +61,9 @@ class Stub:
                 if subject not in self.subjects:
                     return web.json_response({"error_code": 40401}, status=404)
                 return web.json_response({"is_compatible": not self.refuses, "messages": self.refuses})
+            case ["subjects", _, "versions"] if self.refuses_new is not None:
+                status, message = self.refuses_new
+                return web.json_response({"error_code": status, "message": message}, status=status)
             case ["subjects", subject, "versions"]:
                 known = [each for each in self.subjects.get(subject, []) if each[1] == body["schema"]]
                 return web.json_response({"id": known[0][0] if known else self.add(subject, body["schema"])})

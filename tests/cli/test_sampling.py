@@ -10,6 +10,7 @@ from typing import Any
 import fastavro
 import kit
 import pytest
+from avro_kit import PAGES, avro_server, container, row
 from click.testing import CliRunner
 
 from worker.cli import cli
@@ -69,6 +70,13 @@ def test_a_file(tmp_path: Path, text: bytes, options: tuple[str, ...]) -> None:
     assert accepted((tmp_path / "out.avsc").read_text(), [{"a": 1}, {"a": 2, "b": None}]) == {"a": "long", "b": ["null", "string"]}
 
 
+def test_what_the_proposal_does_not_know_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_text('[\n{"id": 1},\n{"id": 2},\n\n{"id": 3}\n')
+    result = CliRunner().invoke(cli, ["schema", "infer", str(tmp_path / "cut.json")])
+    assert result.exit_code == 0
+    assert "3 records are no JSON objects" in result.stderr
+
+
 def test_what_has_no_records_says_so(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with (tmp_path / "data.avro").open("wb") as file:
@@ -92,12 +100,26 @@ async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> N
     assert 'score: "double", 20 times, like 9.5' in text
 
 
+async def test_of_avro_the_writers_say_what_the_schema_lacks_and_nothing_is_guessed(tmp_path: Path) -> None:
+    wider = {**kit.SCHEMA, "fields": [{"name": "more", "type": "string"}, *kit.SCHEMA["fields"]]}
+    bodies = [container(wider if page else kit.SCHEMA, [row(page * 5 + number, more="x") for number in range(5)]) for page in range(3)]
+    async with avro_server(bodies) as url:
+        config = kit.write_config(tmp_path, url, source=PAGES, decode={"type": "avro"})
+        [found] = json.loads(await asyncio.to_thread(call, "drift", str(config), "--json"))
+        text = await asyncio.to_thread(call, "drift", str(config), "--examples")
+        with pytest.raises(ConfigError, match="nothing to guess"):
+            await asyncio.to_thread(call, "infer", str(config), "items")
+    assert found == {"pipeline": "items", "records": 15, "fields": [{"name": "more", "type": "string", "seen": 10}]}
+    assert 'more: "string", 10 times' in text
+
+
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [
         ('[{"id": 1}]', ["--namespace", "1 bad"], "is no name"),
         ('[{"id": 1}]', ["--output", "none/x.avsc"], "cannot be written"),
         ('{"id": 1', [], "is no JSON"),
+        ('{"d": {"id": 1}}\n{"d": {"id": 2}}\n', ["--records", "d"], "leave --records out"),
     ],
 )
 def test_a_proposal_that_cannot_be_made_is_an_error_of_the_user(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,25 @@ def test_a_wrong_file_is_named_with_the_place(run: Any, tmp_path: Path, text: by
     assert refused.value.exit == 78
     for piece in pieces:
         assert piece in str(refused.value)
+
+
+def test_a_schema_may_come_through_a_pipe(run: Any, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as pipe:
+        pipe.write((tmp_path / "v1.avsc").read_bytes())
+    code, said = run("check", f"/dev/fd/{read}", "v1.avsc")
+    os.close(read)
+    assert code == 0, said
+
+
+def test_types_that_hold_others_twice_on_many_levels_are_shown_in_an_end(run: Any, tmp_path: Path) -> None:
+    fields: list[Any] = [{"name": "f0", "type": {"type": "record", "name": "N0", "fields": [{"name": "leaf", "type": "int"}]}}]
+    for level in range(1, 40):
+        pair = [{"name": side, "type": f"N{level - 1}"} for side in ("left", "right")]
+        fields.append({"name": f"f{level}", "type": {"type": "record", "name": f"N{level}", "fields": pair}})
+    (tmp_path / "bush.avsc").write_text(json.dumps({"type": "record", "name": "Bush", "fields": fields}))
+    code, said = run("show", "bush.avsc", "--json")
+    assert code == 0
+    shown = json.loads(said)["fields"]
+    assert {f"f{level}" for level in range(40)} <= {each["path"] for each in shown}
+    assert len(shown) < 11_000

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import kit
 import pytest
 
-from worker.core.errors import RecordsMissing
+from worker.core.errors import BadBody, RecordsMissing
 from worker.formats.json import JsonPages, JsonSpec
+from worker.formats.records import RecordSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
 
@@ -22,3 +24,30 @@ def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes,
     with pytest.raises(RecordsMissing) as caught:
         at_once(pages.decode(body, digest=b""))
     assert str(caught.value).partition("the page is ")[2].startswith(f"{said} (")
+
+
+AMOUNT = {"type": {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 2}, "name": "amount"}
+AMOUNTS = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [AMOUNT]})))
+LONG = "12345678901234567890.12"
+
+
+@pytest.mark.parametrize(
+    ("spec", "body"),
+    [
+        (JsonSpec(), '[{"amount": %s}]'),
+        (JsonSpec("@"), '{"amount": %s}'),
+        (JsonSpec("rows[?amount > `0`]"), '{"rows": [{"amount": %s}]}'),
+        (JsonSpec("rows[?abs(amount) > `0`]"), '{"rows": [{"amount": %s}]}'),
+        (JsonSpec(body_paths=("[0].amount",), record=RecordSpec(key_paths=("amount",), value_path="amount", last_paths=("amount",))), '[{"amount": %s}]'),
+    ],
+)
+def test_a_number_keeps_all_its_digits_wherever_the_records_stand(spec: JsonSpec, body: str) -> None:
+    page = at_once(JsonPages(spec, AMOUNTS).decode((body % LONG).encode(), digest=b""))
+    assert [record.f0 for record in page.records] == [Decimal(LONG)]
+    assert all(type(value) is float for value in (*page.facts.values, *page.facts.last.values(), *page.facts.body.values()))
+
+
+@pytest.mark.parametrize("path", ["@", "rows[*]"])
+def test_a_number_that_no_float_holds_is_a_bad_body_where_no_record_can_be_cut_out(path: str) -> None:
+    with pytest.raises(BadBody, match="out of range"):
+        at_once(JsonPages(JsonSpec(path), AMOUNTS).decode(b'{"rows": [{"amount": 1e400}], "amount": 1e400}', digest=b""))

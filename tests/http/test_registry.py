@@ -13,7 +13,7 @@ import pytest
 from registry_stub import Stub, registry
 
 from worker.core.breaker import Breaker, BreakerSpec
-from worker.core.errors import AuthError, Deferred, RegistryUnavailable, SchemaMismatch
+from worker.core.errors import AuthError, Deferred, IncompatibleSchema, PermanentError, RegistryUnavailable, SchemaMismatch, WorkerError
 from worker.core.gate import Gate
 from worker.http import auth
 from worker.http.body import BodyLimits
@@ -194,6 +194,14 @@ async def test_credentials_are_sent_and_their_refusal_has_its_name(tmp_path: Pat
                 await found.by_id(number)
 
 
+@pytest.mark.parametrize(("status", "kind"), [(409, IncompatibleSchema), (422, PermanentError)])
+async def test_what_a_registry_says_of_a_schema_that_it_does_not_take_is_passed_on(tmp_path: Path, status: int, kind: type[WorkerError]) -> None:
+    async with registry() as stub, client(stub, tmp_path) as found:
+        stub.refuses_new = (status, "field x has no default")
+        with pytest.raises(kind, match="field x has no default"):
+            await found.register("items", parse_schema(json.dumps(ITEM)))
+
+
 @pytest.mark.parametrize("references", [5, {"a": 1}, "text", [5], [{"name": "x"}], [{"name": "x", "subject": "s", "version": "latest"}]])
 async def test_references_that_are_none_are_refused(tmp_path: Path, references: Any) -> None:
     async with registry() as stub, client(stub, tmp_path) as found:
@@ -202,8 +210,9 @@ async def test_references_that_are_none_are_refused(tmp_path: Path, references: 
             await found.by_subject("items", 1)
 
 
-def test_a_referenced_type_keeps_its_namespace() -> None:
-    plain = {"type": "record", "name": "Plain", "fields": []}
+@pytest.mark.parametrize("none", [{}, {"namespace": None}, {"namespace": ""}])
+def test_a_referenced_type_keeps_its_namespace(none: dict[str, Any]) -> None:
+    plain = {"type": "record", "name": "Plain", **none, "fields": []}
     root = {"type": "record", "name": "Root", "namespace": "n", "fields": [{"name": "p", "type": "Plain"}, {"name": "q", "type": "Plain"}]}
     schema = parse_schema(json.dumps(inlined(root, {"Plain": plain})))
     assert set(schema.named) == {"n.Root", "Plain"}

@@ -65,7 +65,13 @@ def kind_of(values: list[Any]) -> Any:
     [
         ([1, 2], "long"),
         ([1, 2.5], "double"),
-        ([1, 2**64], "double"),
+        ([1, 2**64 - 1], {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 0}),
+        ([-(10**30), None], ["null", {"type": "bytes", "logicalType": "decimal", "precision": 31, "scale": 0}]),
+        (
+            [{f"k{number}": 2**64} for number in range(MAP_KEYS)],
+            {"type": "map", "values": {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 0}},
+        ),
+        ([0.5, 2**64], "double"),
         ([True], "boolean"),
         ([None], ["null", "string"]),
         ([1, None], ["null", "long"]),

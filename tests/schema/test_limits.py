@@ -22,7 +22,7 @@ from worker.core.ports import InvalidRecord
 from worker.schema import CorruptContainer, CorruptDatum, DatumReader, Limits, SchemaError, codecs, compile_plan, parse_schema
 from worker.schema.codecs import CODECS
 from worker.schema.compat import problems
-from worker.schema.container import MAGIC, Records, file_header, frame_block, read_records
+from worker.schema.container import MAGIC, MAX_METADATA, Records, file_header, frame_block, read_records
 from worker.schema.logical import MAX_PRECISION
 from worker.schema.parse import MAX_BRANCHES, MAX_BYTES, MAX_DEPTH, MAX_LEVELS, MAX_NAMED
 from worker.schema.sizes import Sizes, recursive_names
@@ -60,6 +60,18 @@ def test_the_header() -> None:
     assert rows(file, header=size) == [1]
     with pytest.raises(CorruptContainer, match="header"):
         rows(file, header=size - 1)
+
+
+def test_entries_of_the_header_are_counted() -> None:
+    def file(entries: int) -> bytes:
+        return file_header('"long"', "null", {f"k{number}": b"" for number in range(entries - 2)}, SYNC) + frame_block(1, b"\2", "null", SYNC)
+
+    assert rows(file(MAX_METADATA)) == [1]
+    with pytest.raises(CorruptContainer, match="entries of metadata"):
+        rows(file(MAX_METADATA + 1))
+    spread = MAGIC + (long_bytes(1) + b"\0\0") * (MAX_METADATA + 1)
+    with pytest.raises(CorruptContainer, match="entries of metadata"):
+        rows(spread)
 
 
 @pytest.mark.parametrize(

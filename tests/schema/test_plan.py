@@ -123,6 +123,24 @@ def test_values_that_are_equal_but_not_the_same_keep_their_bytes(kind: Any) -> N
     assert plan.encode(page[:1]) != plan.encode(page[1:])
 
 
+def test_a_record_of_a_union_is_what_the_schema_says_on_later_pages_too() -> None:
+    measured = {"type": "record", "name": "M", "fields": [{"name": "x", "type": "double"}, {"name": "xs", "type": {"type": "array", "items": "double"}}]}
+    named = {"type": "record", "name": "N", "fields": [{"name": "name", "type": "string"}]}
+    plan = one_field(["null", measured, named])
+    for _ in range(3):  # from the second page on the keys of such an object are known
+        raw = b'[{"a": {"x": 5, "xs": [1], "more": {"secret": 1}}}, {"a": {"name": "y", "more": 2}}]'
+        page = msgspec.json.decode(raw, type=list[plan.record_type])  # type: ignore[name-defined]
+        assert plan.finish(page) == []
+        assert repr([record.f0.value for record in page]) == "[{'x': 5.0, 'xs': [1.0]}, {'name': 'y'}]"
+
+
+@pytest.mark.parametrize(("kind", "value"), [("double", 0.0), ("float", 0.0), (["null", "double"], 0.0), ("long", 0)])
+def test_a_default_is_a_value_of_its_type(kind: Any, value: Any) -> None:
+    plan = one_field(kind, default=0)
+    assert repr(plan.one(b"{}").f0) == repr(value)
+    assert repr(msgspec.json.decode(b"{}", type=plan.record_type).f0) == repr(value)
+
+
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 

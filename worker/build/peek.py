@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from worker.build.pipelines import http_source, plan_spec
 from worker.build.schemas import Registries
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
-from worker.core.model import Claim, Cursor, FieldError
+from worker.core.model import Claim, Cursor, FieldError, Unknown
 from worker.core.plan import Accepted, Fetch
 from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock
@@ -88,11 +88,16 @@ async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 
 
 @dataclass(slots=True)
 class Sample:
-    """Records as they are received, and the schema that the pipeline has for them."""
+    """Records as they are received, and the schema that the pipeline has for them.
+
+    Attributes:
+        dropped: fields that Avro writers have and the schema lacks: their values are skipped, so `records` is without them.
+    """
 
     records: list[bytes] = field(default_factory=list)
     schema: Schema | None = None
     pages: int = 0
+    dropped: dict[str, Unknown] | None = None
 
 
 async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True) -> Sample:
@@ -109,13 +114,21 @@ async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, s
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
             plain |= {"schema_": anything, "validation": type(config.validation)()}
         parts, pages_of = await _opened(stack, settings, pipeline, config.model_copy(update=plain), tell)
-        found = Sample(schema=parts.plan.schema)
+        found = Sample(schema=parts.plan.schema, dropped={} if config.decode.type == "avro" else None)
         async for page in pages_of:
             found.records += map(page.decoded.raw, range(page.decoded.facts.count))
+            if found.dropped is not None:
+                _count(found.dropped, page.decoded.facts.unknown)
             found.pages += 1
             if found.pages >= pages:
                 break
     return found
+
+
+def _count(known: dict[str, Unknown], seen: Mapping[str, Unknown]) -> None:
+    for name, each in seen.items():
+        before = known.get(name, Unknown(0, ()))
+        known[name] = Unknown(before.count + each.count, tuple(dict.fromkeys((*before.kinds, *each.kinds))))
 
 
 async def _opened(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,23 @@ from worker.cli.read import tell
 from worker.config.problems import ConfigProblems, Place
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
+from worker.core.model import Unknown
+from worker.schema import Schema
 from worker.schema.infer import Inference, Surplus
 from worker.schema.parse import parse_schema
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 FILE_BYTES = 256 * 1024 * 1024
 
 
-def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | None, name: str, namespace: str, enums: bool) -> str:
-    """The proposal as JSON text. Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them."""
+def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | None, name: str, namespace: str, enums: bool) -> tuple[str, int]:
+    """The proposal as JSON text, and how many records are no JSON objects, so that it does not know them.
+
+    Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them.
+    """
     if pipeline is not None:
         settings = load_settings([Path(source)])
+        _refuse_avro(settings, pipeline)
         records = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell, schema=False)).records
     elif source.startswith(("http://", "https://")):
         records = _of_url(source, path, pages)
@@ -40,7 +46,7 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
         raise ConfigError(f"{source} has no records to look at", remedy="name the place of the records with --records PATH, like data.items")
     text = json.dumps(inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False)
     parse_schema(text)  # a namespace that is none, or records beyond the limits of a schema: said, not printed
-    return text
+    return text, len(records) - inference.records
 
 
 def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bool) -> list[dict[str, Any]]:
@@ -50,12 +56,30 @@ def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bo
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
         seen = asyncio.run(sample(settings, name, pages=pages, tell=tell))
         assert seen.schema is not None
-        surplus = Surplus(seen.schema)
-        for record in _objects(seen.records):
-            surplus.observe(record)
-        fields = [{"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})} for place, kind, count, example in surplus.found()]
+        fields = _dropped(seen.dropped) if seen.dropped is not None else _surplus(seen.schema, seen.records, examples)
         found.append({"pipeline": name, "records": len(seen.records), "fields": fields})
     return found
+
+
+def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[dict[str, Any]]:
+    surplus = Surplus(schema)
+    for record in _objects(records):
+        surplus.observe(record)
+    return [{"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})} for place, kind, count, example in surplus.found()]
+
+
+def _dropped(fields: Mapping[str, Unknown]) -> list[dict[str, Any]]:
+    """Of Avro: the writers say the types; values are never read."""
+    return [{"name": name, "type": list(each.kinds) if len(each.kinds) > 1 else each.kinds[0], "seen": each.count} for name, each in sorted(fields.items())]
+
+
+def _refuse_avro(settings: Settings, pipeline: str) -> None:
+    config = settings.pipelines.get(pipeline)
+    if config is not None and config.decode.type == "avro":
+        raise ConfigError(
+            f"{pipeline} reads Avro: its data has a schema, there is nothing to guess",
+            remedy="take the writer's: `worker schema show FILE` of a body that was saved, or the subject in the registry",
+        )
 
 
 def _objects(records: Sequence[bytes]) -> Iterator[dict[str, Any]]:
@@ -102,9 +126,12 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        lines = text.splitlines()
+        lines = [line for line in text.splitlines() if line.strip()]
         if next(_objects(lines), None) is None:
-            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy="name a JSON or NDJSON file, or a config and a PIPELINE of it") from error
+            remedy = "name a JSON or NDJSON file, or a config and a PIPELINE of it"
+            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy=remedy) from error
+        if path is not None:
+            raise ConfigError(f"{file} is no JSON document ({error}); each line of it is a record", remedy="leave --records out") from error
         yield from lines
         return
     found = compile_path(path).search(document) if path else document

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.schema.model import Type
 
 LEVELS = ("NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE")
+MANY = 10_000
 _FILE = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot be read
 
 
@@ -111,7 +112,9 @@ def infer(source: str, pipeline: str | None, pages: int, path: str | None, name:
     """
     from worker.cli.sampling import infer_from
 
-    text = infer_from(source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums)
+    text, left_out = infer_from(source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums)
+    if left_out:
+        click.echo(f"{left_out} records are no JSON objects: the schema does not know them", err=True)
     if output is None:
         click.echo(text)
     else:
@@ -145,21 +148,22 @@ def drift(config: Path, pipelines: tuple[str, ...], pages: int, examples: bool, 
         click.echo(f"{each['pipeline']}: {len(each['fields'])} fields of {each['records']} records that the schema lacks")
         for field in each["fields"]:
             shown = orjson.dumps(field["type"]).decode()
-            click.echo(f"  {field['name']}: {shown}, {field['seen']} times" + (f", like {orjson.dumps(field['example']).decode()}" if examples else ""))
+            click.echo(
+                f"  {field['name']}: {shown}, {field['seen']} times" + (f", like {orjson.dumps(field['example']).decode()}" if "example" in field else "")
+            )
 
 
 def load(path: Path) -> Schema:
     """The schema in a file, which may be an Avro file. Raises ConfigError with the file, and the place in it."""
     from worker.schema import CorruptData, parse_schema
-    from worker.schema.container import ContainerReader
+    from worker.schema.container import MAGIC, ContainerReader
+    from worker.schema.parse import MAX_BYTES
 
     try:
         with path.open("rb") as file:
-            if file.read(4) == b"Obj\x01":
-                file.seek(0)
+            if file.peek(len(MAGIC)).startswith(MAGIC):  # a pipe cannot go back: schema check <(git show v1:order.avsc) order.avsc
                 return ContainerReader(file, str(path)).schema()
-            file.seek(0)
-            return parse_schema(file.read())
+            return parse_schema(file.read(MAX_BYTES + 1))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", remedy="name a schema, or an Avro file") from error
     except CorruptData as error:
@@ -170,30 +174,34 @@ def load(path: Path) -> Schema:
 
 
 def rows(schema: Schema) -> list[tuple[str, str, str | None]]:
-    """(path, type, default as JSON or None) of every field, nested ones below theirs; a type that holds itself is shown once."""
+    """(path, type, default as JSON or None) of every field, nested ones below theirs; a type that holds itself is shown once.
+
+    Types that hold others several times, on many levels, have fields without end: beyond MANY rows every type is shown once.
+    """
     found: list[tuple[str, str, str | None]] = []
-    _rows(schema, schema.root, "", found, ())
+    _rows(schema, schema.root, "", found, (), set())
     return found
 
 
-def _rows(schema: Schema, kind: Type, path: str, found: list[tuple[str, str, str | None]], above: tuple[str, ...]) -> None:
+def _rows(schema: Schema, kind: Type, path: str, found: list[tuple[str, str, str | None]], above: tuple[str, ...], shown: set[str]) -> None:
     import orjson
 
     from worker.schema.model import NO_DEFAULT
 
     kind = schema.resolve(kind)
     if kind.kind == "record":
-        if kind.name in above:
+        if kind.name in above or (len(found) >= MANY and kind.name in shown):
             return
+        shown.add(kind.name)
         for each in kind.fields:
             below = f"{path}.{each.name}".lstrip(".")
             found.append((below, _shown(schema, each.type), None if each.default is NO_DEFAULT else orjson.dumps(each.default).decode()))
-            _rows(schema, each.type, below, found, (*above, kind.name))
+            _rows(schema, each.type, below, found, (*above, kind.name), shown)
     elif kind.kind == "union":
         for branch in kind.branches:
-            _rows(schema, branch, path, found, above)
+            _rows(schema, branch, path, found, above, shown)
     elif kind.items is not None:
-        _rows(schema, kind.items, f"{path}[]" if kind.kind == "array" else f"{path}{{}}", found, above)
+        _rows(schema, kind.items, f"{path}[]" if kind.kind == "array" else f"{path}{{}}", found, above, shown)
 
 
 def _shown(schema: Schema, kind: Type) -> str:

@@ -21,13 +21,14 @@ from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import Plan, Steps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
-from worker.schema.values import found
+from worker.schema.values import found, written
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
 DEFAULT_RECORDS: Final = RecordSpec()
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
+_WRITTEN: Final = msgspec.json.Decoder(float_hook=written)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -191,7 +192,10 @@ class JsonPages:
     # -- the general way ------------------------------------------------------------------------------------------
 
     def _untyped(self, body: Any) -> Steps[Decoded]:
-        document = msgspec.json.decode(body)
+        try:
+            document = _WRITTEN.decode(body)
+        except msgspec.ValidationError as error:  # a number that no float holds: nothing else is asked for
+            raise BadBody(f"the body is no JSON document: {error}") from error
         yield
         path = self._spec.records
         if path == "@":
@@ -212,7 +216,8 @@ class JsonPages:
             self._records.add_document(batch, item)
             if number % 200 == 199:
                 yield
-        return batch.decoded({path: reader(path)(document) for path in self._spec.body_paths}, self._records.unknown(batch))
+        facts = msgspec.json.decode(body) if self._spec.body_paths else None
+        return batch.decoded({path: reader(path)(facts) for path in self._spec.body_paths}, self._records.unknown(batch))
 
 
 def _is_one_value(raw: bytes) -> bool:

@@ -20,6 +20,7 @@ from worker.core.json_split import SLICE_RECORDS
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import Invalid, InvalidRecord, Plan, Steps
+from worker.schema.values import as_written
 
 YIELD_REJECTS: Final = 64  # the event loop may breathe after so many: a reject costs a hundred times a record
 SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
@@ -201,8 +202,8 @@ class RecordDecoder:
         self.refuse(batch, raw, "nested_too_deep", (FieldError("$", f"a record of {nesting(raw)[0]} levels", allowed),))
 
     def add_document(self, batch: Batch, item: Any) -> None:
-        """Adds a record that was decoded without types; slow."""
-        raw = msgspec.json.encode(item)
+        """Adds a record that was decoded without types, its numbers as `written`; slow."""
+        raw = msgspec.json.encode(item, enc_hook=as_written)
         batch.source(lambda: [raw])  # as good as received: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)
@@ -216,7 +217,7 @@ class RecordDecoder:
             batch.rejects.append(Reject(batch.count, "validate", invalid.code, invalid.errors, raw))
         else:
             batch.records.append(record)
-        self._note_document(batch, item, raw)
+        self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None, raw)
 
     def unknown(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of a page now and then: looking at all would cost as much as decoding them."""

@@ -35,6 +35,7 @@ CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 MAX_REFERENCES: Final = 100
 MAX_SCHEMAS: Final = 10_000
 UNKNOWN_FOR_S: Final = 60.0
+REASON_CHARS: Final = 500
 LATEST: Final = "latest"
 
 
@@ -230,7 +231,7 @@ class RegistryClient:
         if status in (401, 403):
             raise AuthError(f"the registry refuses the credentials ({status})", where=where, remedy="check auth of the registry")
         if status == 409:
-            raise IncompatibleSchema(f"the registry refuses the schema for {name}", where=where)
+            raise IncompatibleSchema(f"the registry refuses the schema for {name}{_reason(response)}", where=where)
         if status == 429:
             said = response.headers.get("Retry-After")
             wait_s = None if said is None else parse_retry_after(said, date=response.headers.get("Date"), max_s=600.0)
@@ -238,7 +239,8 @@ class RegistryClient:
         if status >= 500 or status == 408:
             raise TransientError(f"status {status} for {name}", where=where)
         if status >= 300:
-            raise PermanentError(f"status {status} for {name}", where=where, remedy="is this a schema registry?")
+            reason = _reason(response)
+            raise PermanentError(f"status {status} for {name}{reason}", where=where, remedy="" if reason else "is this a schema registry?")
         try:
             document = msgspec.json.decode(bytes(response.body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -246,6 +248,16 @@ class RegistryClient:
         if not isinstance(document, dict):
             raise TransientError(f"no JSON object in the answer for {name}", where=where)
         return document
+
+
+def _reason(response: Response) -> str:
+    """What a registry says beside a status."""
+    try:
+        document = msgspec.json.decode(bytes(response.body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    said = document.get("message") if isinstance(document, dict) else None
+    return f": {said[:REASON_CHARS]}" if isinstance(said, str) else ""
 
 
 class _NotFoundError(SchemaMismatch):

@@ -17,6 +17,7 @@ from worker.schema.reading import DatumReader
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
 COPY_BYTES: Final = 1024 * 1024
+MAX_METADATA: Final = 10_000  # entries of a header: they are read one by one, and empty ones are two bytes
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
@@ -96,9 +97,13 @@ class ContainerReader:
 
     def _metadata(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
+        left = MAX_METADATA
         while (count := self._long()) != 0:
             size = self._long() if count < 0 else None
             begin = self._at
+            left -= abs(count)
+            if left < 0:
+                self._refuse(f"more than {MAX_METADATA} entries of metadata")
             for _ in range(abs(count)):
                 key = self._text()
                 found[key.decode("utf-8", "replace")] = self._text()

@@ -31,7 +31,7 @@ class CorruptDatum(CorruptData):
 
     Attributes:
         path: where in the datum, like `$.items[3].name`.
-        offset: bytes from the start of the data to the place.
+        offset: bytes from the start of the data to the place; to the datum, where that is right and has no value in the reader's schema.
         reason: what was found and what is allowed.
         record: number of the datum among those that were asked for, from 0.
     """

@@ -1,8 +1,9 @@
 """A schema for records that were seen: a proposal that accepts every one of them, for a human to review. Pure.
 
-What is guessed is careful. Whole numbers are `long`, also small ones: ids grow. Text is a date, a time, a timestamp or a uuid only when every text at
-that place is one, and no digit of a fraction would be lost. It is an enum only when few symbols repeat over many records. Numbers in text stay text. A field
-that is null or absent somewhere is nullable. Objects whose keys look like data (many different ones, each rare) are maps.
+What is guessed is careful. Whole numbers are `long`, also small ones: ids grow; those that no long holds are decimals, because a double would
+round them. Text is a date, a time, a timestamp or a uuid only when every text at that place is one, and no digit of a fraction would be lost.
+It is an enum only when few symbols repeat over many records. Numbers in text stay text. A field that is null or absent somewhere is nullable.
+Objects whose keys look like data (many different ones, each rare) are maps.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.ports import InvalidRecord
+from worker.schema.logical import MAX_PRECISION
 from worker.schema.model import Schema, Type
 from worker.schema.parse import UNREADABLE_KEY, parse_schema
 from worker.schema.plan import compile_plan
@@ -23,8 +25,10 @@ ENUM_RECORDS: Final = 50  # texts at a place before they may be an enum
 ENUM_REPEATS: Final = 10  # and how often each symbol comes on average
 ENUM_SYMBOLS: Final = 30
 MOST_PLACES: Final = 1_000
+HUGE_DIGITS: Final = 20  # of 2**64 - 1, which ids may reach; a decimal of more when more were seen
 MAP_KEYS: Final = 20  # different keys before an object may be a map
 MAP_RARE: Final = 0.2  # share of the objects that a usual key of a map is in
+_MOST: Final = 10**MAX_PRECISION
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _FRACTION: Final = re.compile(r"[.](\d+)")
 _DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
@@ -64,13 +68,14 @@ _READERS: Final = {logical: _accepts(logical, kind) for logical, kind in FORMATS
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen at one place of the records."""
+    """What was seen at one place of the records. `huge`: the most digits of a whole number that no long holds."""
 
     count: int = 0
     nulls: int = 0
     booleans: int = 0
     longs: int = 0
     doubles: int = 0
+    huge: int = 0
     texts: int = 0
     formats: list[str] = field(default_factory=lambda: list(FORMATS))
     symbols: dict[str, int] | None = field(default_factory=dict)
@@ -87,6 +92,8 @@ class Seen:
             self.booleans += 1
         elif isinstance(value, int) and -(2**63) <= value < 2**63:
             self.longs += 1
+        elif isinstance(value, int) and abs(value) < _MOST:
+            self.huge = max(self.huge, len(str(abs(value))))
         elif isinstance(value, int | float):
             self.doubles += 1
         elif isinstance(value, str):
@@ -126,6 +133,7 @@ class Seen:
         """What was seen there was seen here, too."""
         for name in ("count", "nulls", "booleans", "longs", "doubles", "texts", "objects"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.huge = max(self.huge, other.huge)
         self.formats = [logical for logical in self.formats if logical in other.formats]
         if self.symbols is None or other.symbols is None:
             self.symbols = None
@@ -238,10 +246,12 @@ class _Proposal:
         return kinds[0] if len(kinds) == 1 else kinds or "string"
 
     def _kinds(self, seen: Seen, name: str) -> Iterator[Any]:
-        several = sum(map(bool, (seen.booleans, seen.longs + seen.doubles, seen.texts, seen.items, seen.objects))) > 1
+        several = sum(map(bool, (seen.booleans, seen.longs + seen.huge + seen.doubles, seen.texts, seen.items, seen.objects))) > 1
         if seen.booleans:
             yield "boolean"
-        if seen.longs or seen.doubles:
+        if seen.huge and not seen.doubles:
+            yield {"type": "bytes", "logicalType": "decimal", "precision": max(seen.huge, HUGE_DIGITS), "scale": 0}
+        elif seen.longs or seen.huge or seen.doubles:
             yield "double" if seen.doubles else "long"
         if seen.texts:
             yield "string" if several else self._text(seen, name)

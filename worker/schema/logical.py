@@ -20,6 +20,7 @@ from worker.schema.model import Type
 MAX_PRECISION: Final = 1_000  # digits; what PostgreSQL's numeric can declare. Conversions are quadratic, so there is an end.
 MAX_SCALE: Final = 1_000  # of a big-decimal, in either direction
 _DECIMAL_BYTES: Final = 512
+_TEXT_CHARS: Final = 3 * MAX_PRECISION  # of a decimal as text: zeros at either end are allowed
 EXACT: Final = Context(prec=4 * MAX_PRECISION, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """The default context rounds to 28 digits."""
 
@@ -74,7 +75,7 @@ def read_uuid(text: str) -> str:
 
 def read_decimal(text: str) -> Decimal:
     """The finite number in a text. Raises ValueError for what only Python takes for one (`1_0`, spaces, other digits), ArithmeticError beyond all limits."""
-    if len(text) > 3 * MAX_PRECISION or _DECIMAL.fullmatch(text) is None:
+    if len(text) > _TEXT_CHARS or _DECIMAL.fullmatch(text) is None:
         raise ValueError("no decimal")
     return Decimal(text)
 
@@ -115,11 +116,13 @@ def fits(kind: Type, value: Decimal) -> bool:
         _, digits, exponent = value.as_tuple()
         assert isinstance(exponent, int)
         return len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE
+    if not value:  # however many zeros were written
+        return abs(value.adjusted()) <= _TEXT_CHARS
     if abs(value.adjusted()) > kind.precision + kind.scale:  # before anything that grows with the exponent
         return False
     _, digits, exponent = value.normalize(EXACT).as_tuple()
     assert isinstance(exponent, int)
-    return -exponent <= kind.scale and (not value or max(len(digits) + exponent, 0) + kind.scale <= kind.precision)
+    return -exponent <= kind.scale and max(len(digits) + exponent, 0) + kind.scale <= kind.precision
 
 
 def unscaled(value: Decimal, scale: int) -> int:

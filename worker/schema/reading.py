@@ -132,7 +132,7 @@ class _Code(Pair):
         self._source = Source()
         self._source.names.update(
             Z=LONG, T=(False, True), S=Remembered(), I=read_int, J=read_long, N=read_size, U=read_unsigned, X=Broken, Stop=Stop, END=END,
-            BAD=BROKEN, F=struct.Struct("<f").unpack_from, D=struct.Struct("<d").unpack_from, B=Branch, range=range,
+            BAD=BROKEN, Q=Unresolved, F=struct.Struct("<f").unpack_from, D=struct.Struct("<d").unpack_from, B=Branch, range=range,
         )  # fmt: skip
 
     def compile(self) -> Callable[..., int]:
@@ -199,7 +199,13 @@ class _Code(Pair):
         elif (wrong := self.mismatch(written, read)) is not None:
             self._refuse(target, path, wrong[1])
         elif written.kind == "record":
-            self._call(("read", written.name, read.name), target, lambda inner: self._record(written, read, inner, path))
+            self._line("try:")
+            self._indent += 1
+            self._call(("read", written.name, read.name), target, lambda inner: self._record(written, read, inner, ""))  # may stand elsewhere too
+            self._indent -= 1
+            self._line("except Q as x:")
+            self._line(f"    x.path = {path!r} + x.path")
+            self._line("    raise")
         elif written.kind in ("array", "map"):
             if self._loops:
                 self._call(None, target, lambda inner: self._blocks(written, read, inner, path))

@@ -69,7 +69,7 @@ class _Inliner:
         document = self._references[full]
         if not isinstance(document, dict) or document.get("type") not in NAMED or _full_name(document, "")[1] != full:
             raise SchemaError("$", f"the reference {full[:100]!r} is no definition of a type of that name")
-        alone = document if "namespace" in document or "." in str(document.get("name")) else {**document, "namespace": ""}
+        alone = document if document.get("namespace") is not None or "." in str(document.get("name")) else {**document, "namespace": ""}
         return self.type(alone, "", depth + 1)
 
 

@@ -107,4 +107,4 @@ def _default(each: Field, inner: Any, policy: Policy) -> Any:
         return None if nullable and policy.missing_fields == "fill" else msgspec.NODEFAULT
     if isinstance(each.default, list | dict):
         return msgspec.field(default_factory=lambda: msgspec.convert(each.default, inner))
-    return each.default
+    return msgspec.convert(each.default, inner)  # a whole number may be the default of a double

@@ -18,21 +18,22 @@ REMEMBERED: Final = 1_000
 
 
 class _Choice(NamedTuple):
-    """The branch of an object with certain keys; `struct` checks it whole. Or what is wrong with it."""
+    """The branch of an object with certain keys; `struct` checks it whole, and has the fields `names`. Or what is wrong with it."""
 
     number: int
     struct: Any = None
+    names: tuple[str, ...] = ()
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A record branch. `struct`: its msgspec type, when an object that has all fields is its own datum."""
+    """A record branch. `struct`: its msgspec type, when an object that has all `fields` makes its datum."""
 
     number: int
     name: str
     required: frozenset[str]
-    fields: frozenset[str]
+    fields: tuple[str, ...]
     struct: Any
 
 
@@ -49,7 +50,7 @@ class UnionCheck(QuickCheck):
     def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
         """See `QuickCheck`: objects whose keys were seen before and whose branch msgspec can check."""
         left = []
-        known, read, convert = self._known, attrgetter(attribute), msgspec.convert
+        known, read, convert, values = self._known, attrgetter(attribute), msgspec.convert, msgspec.structs.astuple
         for index, record in enumerate(records):
             value = read(record)
             choice = known.get(tuple(value)) if type(value) is dict else None
@@ -57,11 +58,11 @@ class UnionCheck(QuickCheck):
                 left.append(index)
                 continue
             try:
-                convert(value, choice.struct)
+                made = convert(value, choice.struct)
             except msgspec.ValidationError:
                 left.append(index)  # the check says where
-            else:
-                setattr(record, attribute, Branch(choice.number, value))
+            else:  # not the object itself: it may have other fields too, and whole numbers where floats belong
+                setattr(record, attribute, Branch(choice.number, dict(zip(choice.names, values(made), strict=True))))
         return left
 
     def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
@@ -87,7 +88,8 @@ class UnionCheck(QuickCheck):
         present = frozenset(keys)
         fits = [each for each in self._records if each.required <= present]
         if len(fits) == 1:
-            choice = _Choice(fits[0].number, fits[0].struct if fits[0].fields <= present else None)
+            whole = fits[0].struct is not None and present.issuperset(fits[0].fields)
+            choice = _Choice(fits[0].number, fits[0].struct if whole else None, fits[0].fields)
         elif fits:
             choice = _Choice(-1, problem=f"ambiguous union: {', '.join(each.name for each in fits)} fit")
         elif self._map is not None:
@@ -150,11 +152,11 @@ def _record(number: int, branch: Type, schema: Schema, policy: Policy, known: Ty
     )
     if any(each.json_name != each.name for each in branch.fields):
         struct = None
-    return _Record(number, branch.name, required, frozenset(each.json_name for each in branch.fields), struct)
+    return _Record(number, branch.name, required, tuple(each.json_name for each in branch.fields), struct)
 
 
 def _as_received(kind: Type, schema: Schema) -> bool:
-    """A value that passed the type is its datum: no nested records, which may lack fields or have other names."""
+    """What the type makes of a value is its datum: no nested records, which have other names there and may lack fields."""
     kind = schema.resolve(kind)
     parts = [*kind.branches, *([kind.items] if kind.items is not None else [])]
     return kind.kind != "record" and all(_as_received(part, schema) for part in parts)

@@ -37,6 +37,9 @@ class Written(float):
     text: str
 
 
+Written.__name__ = "float"  # JMESPath knows types by their names
+
+
 def written(text: str) -> Written:
     """What an untyped number with a point or an exponent decodes to (`float_hook`). Raises ValueError for one that no float holds."""
     value = Written(text)
@@ -44,6 +47,13 @@ def written(text: str) -> Written:
         raise ValueError("Number out of range")
     value.text = text
     return value
+
+
+def as_written(value: Any) -> msgspec.Raw:
+    """The text of a `Written` (`enc_hook`)."""
+    if not isinstance(value, Written):
+        raise NotImplementedError
+    return msgspec.Raw(value.text.encode())
 
 
 INEXACT: Final = "number of more digits than a float holds"
