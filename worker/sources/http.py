@@ -22,13 +22,14 @@ from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Reque
 from worker.core.plan import Fetch, Reply
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.core.redact import credentials_in, redact
-from worker.core.retry_after import parse_retry_after
+from worker.core.retry_after import parse_reset, parse_retry_after
 from worker.core.validators import Condition
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
 from worker.runtime.guard import Guard
 from worker.runtime.slices import in_slices
 from worker.sources.http_config import HttpConfig, ResponseToken
+from worker.sources.pagination.common import header_token
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
@@ -271,9 +272,8 @@ class HttpSource:
         longest = self._config.retry.max_retry_after
         if (said := headers.get("Retry-After")) is not None:
             return parse_retry_after(said, date=headers.get("Date"), max_s=longest)
-        reset = headers.get("X-RateLimit-Reset", "")
-        if headers.get("X-RateLimit-Remaining") == "0" and reset.isdigit():
-            return min(max(float(reset) - self._clock.time(), 0.0), longest)
+        if headers.get("X-RateLimit-Remaining") == "0":
+            return parse_reset(headers.get("X-RateLimit-Reset", ""), date=headers.get("Date"), now_s=self._clock.time(), max_s=longest)
         return None
 
 
@@ -313,7 +313,7 @@ def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], 
     """`incremental.from` as the planner wants it."""
     if source.header is not None:
         name = source.header
-        return lambda facts, headers: headers.get(name)
+        return lambda facts, headers: header_token(headers, name)
     return lambda facts, headers: facts.body.get(source.body or "", MISSING)
 
 
