@@ -24,6 +24,7 @@ from worker.runtime import fs
 
 FORMAT: Final = 2
 STATE_FILE: Final = "state.db"
+LOCKED_S: Final = 10.0  # so long another program may hold the database before it is said to be locked
 NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "lustre"})
 
 _TABLES: Final = """
@@ -76,7 +77,7 @@ class SqliteCommitLog:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=LOCKED_S)
         except sqlite3.DatabaseError as error:
             raise _damaged(self.path, error) from error
         try:
@@ -89,7 +90,7 @@ class SqliteCommitLog:
         except BaseException as error:
             db.close()
             if isinstance(error, sqlite3.DatabaseError):
-                raise _damaged(self.path, error) from error
+                raise (_unusable if _is_locked(error) else _damaged)(self.path, error) from error
             raise
         return db
 
@@ -213,8 +214,9 @@ class SqliteCommitLog:
 
     def _committed(self, commit_id: str) -> bool:
         """Reads an unknown outcome back, over a new connection."""
+        fresh = self._open()  # may be refused; then the old connection is still one, and the next attempt reads how the log stands
         self._db.close()
-        self._db = self._open()
+        self._db = fresh
         return self._db.execute("SELECT 1 FROM commits WHERE id = ?", (commit_id,)).fetchone() is not None
 
     def mark_published(self, pipeline: str, seq: int) -> None:
@@ -316,14 +318,19 @@ def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str
         )
 
 
+def _is_locked(error: sqlite3.Error) -> bool:
+    """Somebody holds the database for longer than we wait: a backup, a shell with a transaction left open. Nothing is wrong with it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL:  # the low byte is the primary result code
         return SinkUnavailable(f"{path}: {error}", remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself")
-    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-        return StateError(f"{path} is locked by another program", remedy="close what has it open")
+    if _is_locked(error):
+        return SinkUnavailable(f"{path} is locked by another program", remedy="close what has it open; the pipeline resumes by itself")
     if isinstance(error, sqlite3.OperationalError):
         return StateError(f"{path}: {error}", remedy="check space and permissions of state.path")
     return _damaged(path, error)
