@@ -32,6 +32,7 @@ SPOOL_BYTES: Final = 8 * 1024 * 1024
 READ_BYTES: Final = 256 * 1024
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset({"content-encoding", "content-length", "content-type", "date", "etag", "last-modified", "retry-after"})
 _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
@@ -180,9 +181,14 @@ class HttpClient:
                 elapsed = loop.time() - started
                 if elapsed > self._timeouts.floor_after_s and decoder.wire_bytes < elapsed * self._timeouts.floor_bytes_s:
                     raise TransientError(f"the body trickles in at {decoder.wire_bytes / elapsed:.0f} bytes a second")
-            decoder.finish()
+            decoder.finish(may_be_empty=_says_its_length(answer))
             body = await spool.body()
         return Response(answer.status, _joined(answer.headers), body, str(answer.url), digest.digest()[:16], decoder.wire_bytes)
+
+
+def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
+    """Else the body ends with the connection, and an empty one may be all that came of it."""
+    return answer.status in BODILESS or "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
 
 
 def _parsed(text: str) -> URL:
