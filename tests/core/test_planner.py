@@ -207,6 +207,28 @@ def test_a_cycle_of_tokens_is_a_pagination_loop() -> None:
     assert number == 2
 
 
+def test_an_offset_that_stays_empty_below_the_total_is_asked_once_more_and_not_for_ever() -> None:
+    """The bodies differ: they say how long the answer took."""
+    planner = PartitionPlanner(spec(offset_style()), claim())
+    with pytest.raises(PaginationLoop, match="an empty page at the same place"):
+        for took in range(10):
+            todo = planner.next(0.0)
+            assert isinstance(todo, Fetch)
+            records = [{"id": 1}] if took == 0 else []
+            planner.accept(todo, Reply(decoded(records, {"total": 5, "took": took})), 0.0)
+    assert took == 2
+
+
+def test_the_token_of_a_loop_is_told_without_its_query() -> None:
+    planner = PartitionPlanner(spec(token_style()), claim())
+    with pytest.raises(PaginationLoop) as caught:
+        for _ in range(2):
+            todo = planner.next(0.0)
+            assert isinstance(todo, Fetch)
+            planner.accept(todo, Reply(decoded([{"id": 1}], {"next": "https://api.example.com/x?sid=s3cret"})), 0.0)
+    assert "https://api.example.com/x" in str(caught.value) and "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("style", [offset_style, page_style])
 def test_a_numbered_source_that_repeats_a_body_is_a_pagination_loop(style: Any) -> None:
     planner = PartitionPlanner(spec(style()), claim())

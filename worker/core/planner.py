@@ -182,7 +182,7 @@ class PartitionPlanner:
         ended = self._ended(following, reply, facts, place, received, total)
         if known.beyond and self._moves_with_commits:
             ended = ended or "the end of what was asked for"
-        token = None if ended else self._guarded(following, facts)
+        token = None if ended else self._guarded(following, facts, at)
         fresh = place["fresh"] or known.fresh
         passed = place.get("passed", False) or (total is not None and received > total)  # then the total is wrong, and ends nothing any more
         if total is not None and received > total and not drift:
@@ -291,12 +291,16 @@ class PartitionPlanner:
             return f"max_pages {stop.max_pages}"
         return ""
 
-    def _guarded(self, following: Next | End, facts: Facts) -> bytes:
-        """The hash that the loop guard remembers of this page; raises PaginationLoop when it is known."""
+    def _guarded(self, following: Next | End, facts: Facts, at: Json) -> bytes:
+        """The hash that the loop guard remembers of this page; raises PaginationLoop when it is known.
+
+        An empty page does not move an offset: where the total says that more is to come it is asked for once more, whatever else its body says.
+        """
         token = following.token if isinstance(following, Next) else None
-        remembered = _digest(token) if token is not None else facts.digest
+        stuck = self._style.numbered and isinstance(following, Next) and following.position == at
+        remembered = _digest(token) if token is not None else _digest(at) if stuck else facts.digest
         if remembered in self._tokens:
-            what = f"the token {str(token)[:80]!r}" if token is not None else "the body of this page"
+            what = f"the token {_shown(token)!r}" if token is not None else "an empty page at the same place" if stuck else "the body of this page"
             raise PaginationLoop(
                 f"{what} came before in this pass", where=self.partition, remedy="the source repeats itself: check pagination; scroll ids need repeat: allow"
             )
@@ -348,6 +352,14 @@ def _completeness(total: int | None, received: int, without_total: str, *, drift
     if drifted:
         return "unknown"
     return "proven" if total is not None and total == received else without_total
+
+
+def _shown(token: Json) -> str:
+    """A token for people: of a URL without its query, which may say back credentials."""
+    text = str(token)
+    if text.startswith(("http://", "https://")):
+        text = text.partition("?")[0]
+    return text[:80]
 
 
 def _key(position: Json) -> bytes:
