@@ -386,3 +386,15 @@ async def test_an_empty_body_of_a_coding_is_whole_only_where_the_server_says_so(
         else:
             with pytest.raises(BadBody):
                 await get(origin, tmp_path)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["refused", "endless"])
+async def test_credentials_in_the_path_of_a_redirect_are_not_told(ends: bool, tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        elsewhere = "http://127.0.0.1:1" if ends and request.path.startswith("/denied") else ""
+        raise web.HTTPFound(f"{elsewhere}/denied/k3y%2F%2B")
+
+    async with served(handler) as origin:
+        with pytest.raises(PermanentError) as caught:
+            await get(origin, tmp_path, auth=bearer(lambda: "k3y/+"))
+    assert "k3y" not in str(caught.value) and "***" in str(caught.value)

@@ -25,6 +25,7 @@ from yarl import URL
 
 from worker.core.errors import PermanentError, TransientError, WorkerError
 from worker.core.model import Request
+from worker.core.redact import credentials_in, redact
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
 
@@ -135,6 +136,7 @@ class HttpClient:
         url = self._checked(_parsed(request.url) if request.followed else URL(request.url), "the next link")
         url = url.update_query(dict(request.params)) if request.params else url
         method, body = request.method, request.body
+        secrets = set[str]()  # what was sent comes back in the paths of redirects
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
@@ -143,6 +145,7 @@ class HttpClient:
                     headers |= credentials
                     if params := await auth.params():
                         sent = _with_query(url, params)
+                    secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
                 answer = await self._exchange(method, sent, headers, body)
                 if isinstance(answer, Response):
@@ -150,9 +153,9 @@ class HttpClient:
                 url = self._checked(url.join(answer), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(f"{method} was redirected to {_shown(url)}", remedy="configure the final URL")
+            raise PermanentError(f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL")
         except Exception as error:
-            raise _translated(error, url) from error
-        raise PermanentError(f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL")
+            raise _translated(error, url, secrets) from error
 
     def _checked(self, url: URL, what: str) -> URL:
         if not url.is_absolute() or url.scheme not in ("http", "https") or url.origin() not in self._allowed:
@@ -266,9 +269,10 @@ def _with_query(url: URL, params: Mapping[str, str]) -> URL:
     return URL(f"{text}{'&' if url.raw_query_string else '?'}{added}", encoded=True)
 
 
-def _translated(error: Exception, url: URL) -> Exception:
+def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
+    where = redact(_shown(url), secrets)
     if isinstance(error, WorkerError):
-        error.where = error.where or _shown(url)
+        error.message, error.where = redact(error.message, secrets), error.where or where
         return error
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
@@ -277,7 +281,7 @@ def _translated(error: Exception, url: URL) -> Exception:
                 if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientConnectorCertificateError)
                 else type(error).__name__
             )
-            return ours(f"{meaning} ({detail})", where=_shown(url))
+            return ours(f"{meaning} ({detail})", where=where)
     return error
 
 

@@ -150,7 +150,8 @@ class HttpSource:
             try:
                 return await self._understand(partition, fetch, response, condition)
             except WorkerError as error:  # it quotes the body, and servers say back what they were sent
-                error.message = redact(error.message, await self._secrets(partition, response))
+                secrets = await self._secrets(partition, response)
+                error.message, error.where = redact(error.message, secrets), redact(error.where, secrets)
                 raise
         except WorkerError as error:
             outcome = error.code
