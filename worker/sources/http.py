@@ -33,6 +33,7 @@ from worker.sources.pagination.common import header_token
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
+CURSOR_REMEDY: Final = "`worker state reset` starts the partition again; where it means the end of the pass, say so with source.on_status or source.stop.status"
 MAX_UNKNOWN: Final = 200
 MAX_WRITERS: Final = 200
 NOT_MODIFIED: Final = 304
@@ -41,6 +42,7 @@ NOT_MODIFIED: Final = 304
 _BY_STATUS: Final = {
     204: "empty",
     205: "empty",
+    400: "cursor_invalid",  # where the request names a page of a pass that has begun
     NOT_MODIFIED: "not_asked",  # where the request did not say which version is known
     401: "refresh_auth",
     403: "forbidden",
@@ -257,8 +259,8 @@ class HttpSource:
             action = "denied"
         if action == "denied":
             raise AuthError(said, where=where, remedy="check source.auth and the rights of its credentials")
-        if action == "cursor_invalid" and fetch.position is not None:
-            raise CursorInvalid(said, where=where, remedy="`worker state reset` starts the partition again")
+        if action == "cursor_invalid" and not fetch.first:
+            raise CursorInvalid(said, where=where, remedy=CURSOR_REMEDY)
         if action == "not_asked":
             remedy = "this request did not ask for changes only: use source.conditional, take validators out of source.headers, or say what it means with source.on_status"
             raise PermanentError(f"the answer is not modified, which nobody asked: {said}", where=where, remedy=remedy)
