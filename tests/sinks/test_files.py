@@ -26,6 +26,7 @@ FIELDS = {
     "n": FieldInfo("n", "long", None, True),
     "b": FieldInfo("b", "boolean", None, False),
     "t": FieldInfo("t", "long", "timestamp-millis", False),
+    "ns": FieldInfo("ns", "long", "timestamp-nanos", False),
     "d": FieldInfo("d", "int", "date", False),
     "x": FieldInfo("x", "double", None, False),
 }
@@ -165,6 +166,8 @@ def test_any_text_is_one_segment_below_the_root_and_distinct_texts_stay_distinct
         ("{s}", "", "__null__"),
         ("{t:%Y-%m-%d}", 1_700_000_000_000, "2023-11-14"),
         ("{t:%Y}", -1, "1969"),
+        ("{ns:%Y-%m-%dT%H}", 1_700_000_000_123_456_789, "2023-11-14T22"),
+        ("{ns:%Y}", -1, "1969"),
         ("{d}", 0, "1970-01-01"),
         ("{d:%Y/%m}", 31, "1970%2F02"),
     ],

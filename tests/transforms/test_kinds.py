@@ -70,8 +70,8 @@ def test_rows_of_json_have_text_for_big_decimals_and_durations() -> None:
     schema = parsed(record("R", a=BIG, b=DURATION, c=["null", BIG, "string"], d={"type": "array", "items": "D"}))
     rows, source = JsonRows(schema), Source()
     rows.begin(source)
-    parts = rows.row([(field, f"r[{field.name!r}]", False) for field in schema.root.fields])
-    row = compile_function("row", f"def row(r):\n    return {parts[0]}\n", source)
+    made = rows.row([(field, f"r[{field.name!r}]", False) for field in schema.root.fields])
+    row = compile_function("row", f"def row(r):\n    return {made}\n", source)
     span = (1).to_bytes(4, "little") + (2).to_bytes(4, "little") + (1500).to_bytes(4, "little")
     found = orjson.loads(row({"a": Decimal("1.50"), "b": span, "c": Branch(1, Decimal(3)), "d": [span]}))
     assert found == {"a": "1.50", "b": "P1M2DT1.500S", "c": "3", "d": ["P1M2DT1.500S"]}
@@ -88,7 +88,7 @@ def test_records_that_are_named_over_and_over_cost_no_more_than_once() -> None:
     top = parsed(record("Top", f=schema.document))
     rows = JsonRows(top)
     rows.begin(Source())
-    assert len(rows.row([(top.root.fields[0], "r", False)])) == 1
+    assert len(rows.row([(top.root.fields[0], "r", False)])) < 200
 
 
 @pytest.mark.parametrize(

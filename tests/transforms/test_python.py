@@ -95,7 +95,7 @@ def test_numbers_that_are_none_are_named(value: float, said: str) -> None:
         ("date", "int", -(10**7), "years 1 to 9999"),
         ("date", "int", 2**31 - 1, "years 1 to 9999"),
         ("timestamp-millis", "long", 2**62, "years 1 to 9999"),
-        ("timestamp-nanos", "long", -(2**63), ""),
+        ("timestamp-micros", "long", 2**62, "years 1 to 9999"),
         ("time-millis", "int", 86_400_000, "one day"),
         ("time-micros", "long", -1, "one day"),
     ],
@@ -103,12 +103,17 @@ def test_numbers_that_are_none_are_named(value: float, said: str) -> None:
 def test_a_number_that_no_native_object_reaches_rejects_its_record_only(logical: str, kind: str, number: int, allowed: str) -> None:
     schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": kind, "logicalType": logical}}]}))
     convert = converter(schema.root.fields[0].type, schema, native=True)
-    if not allowed:
-        assert convert(number).year == 1677
-        return
     with pytest.raises(InvalidRecord) as caught:
         convert(number)
     assert allowed in caught.value.errors[0].allowed
+
+
+def test_nanoseconds_stay_whole_numbers_because_a_datetime_would_cut_them() -> None:
+    schema = parse_schema(
+        orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": "long", "logicalType": "timestamp-nanos"}}]})
+    )
+    kind = schema.root.fields[0].type
+    assert checker(kind, schema)(converter(kind, schema, native=True)(1_700_000_000_123_456_789), "$.x") == 1_700_000_000_123_456_789
 
 
 def test_what_holds_itself_or_is_nested_without_end_rejects_its_record_only(module: Any) -> None:
@@ -118,6 +123,16 @@ def test_what_holds_itself_or_is_nested_without_end_rejects_its_record_only(modu
     with pytest.raises(InvalidRecord) as caught:
         python._caller(function, {}, {"n": checker(schema.root.fields[0].type, schema)})({"n": None})
     assert caught.value.code == "python_result"
+
+
+@pytest.mark.parametrize("method", ["get", "keys"])
+def test_a_dict_whose_own_methods_raise_rejects_its_record_only(module: Any, method: str) -> None:
+    text = f"class Odd(dict):\n    def {method}(self, *given):\n        raise OSError('gone')\ndef f(record):\n    return Odd(record)\n"
+    function = python.load(module(text) + ":f", "transforms[0].python")
+    with pytest.raises(InvalidRecord) as caught:
+        python._caller(function, {}, {"n": kind_checker(STR, nullable=False)})({"n": "x"})
+    assert caught.value.code == "python_result"
+    assert caught.value.errors[0].found == "OSError was raised by the Odd that was returned"
 
 
 def test_text_with_a_lone_surrogate_is_refused_wherever_it_stands() -> None:

@@ -25,7 +25,7 @@ class PythonConfig(Model):
     """A function of yours."""
 
     function: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:function, fn(record: dict) -> dict | None | list[dict]")
-    values: Literal["plain", "native"] = Field("plain", description="native: dates and times are datetime objects")
+    values: Literal["plain", "native"] = Field("plain", description="native: dates and times are datetime objects; times in nanoseconds stay numbers")
 
 
 def _python(value: Any) -> Any:

@@ -21,7 +21,9 @@ NULL: Final = "__null__"
 SEGMENT_BYTES: Final = 200
 CACHED_VALUES: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TICKS: Final = {"timestamp-millis": 1_000, "timestamp-micros": 1_000_000, "local-timestamp-millis": 1_000, "local-timestamp-micros": 1_000_000}
+_TICKS: Final = {
+    f"{zone}timestamp-{unit}": ticks for zone in ("", "local-") for unit, ticks in (("millis", 1_000), ("micros", 1_000_000), ("nanos", 1_000_000_000))
+}
 
 
 class Field(Protocol):
@@ -75,7 +77,7 @@ def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> C
         )
     if spec and field.logical in _TICKS:
         ticks = _TICKS[field.logical]
-        return lambda value: (_EPOCH + timedelta(microseconds=value * (1_000_000 // ticks))).strftime(spec)
+        return lambda value: (_EPOCH + timedelta(microseconds=value * 1_000_000 // ticks)).strftime(spec)
     if field.logical == "date":
         return lambda value: date.fromordinal(value + 719_163).strftime(spec or "%Y-%m-%d")
     if spec:

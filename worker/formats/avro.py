@@ -227,10 +227,9 @@ class AvroPages:
 
     def _add(self, batch: Batch, part: Part) -> None:
         if part.records:
-            base, records = batch.count, part.records
+            records = part.records
             self._records.note(batch, records, [self._plan.encode([each]) for each in records] if self._records.needs_raw else None)
             batch.records += records
-            batch.indices += range(base, batch.count)
         if (bad := part.unreadable) is not None:
             limit = self._spec.record.record_bytes
             if bad.size_bytes > limit:

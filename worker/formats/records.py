@@ -74,7 +74,6 @@ class Batch:
     """
 
     records: list[Any] = field(default_factory=list)
-    indices: list[int] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
@@ -101,7 +100,9 @@ class Batch:
             raise BadBody("the last record cannot be read, and where the next page is stands in it")
         facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
         self._cut = None
-        return Decoded(self.records, self.indices if self.rejects else None, self.rejects, facts, self.raw)
+        rejected = {reject.index for reject in self.rejects}
+        indices = [place for place in range(self.count) if place not in rejected] if rejected else None
+        return Decoded(self.records, indices, self.rejects, facts, self.raw)
 
 
 class RecordDecoder:
@@ -144,10 +145,8 @@ class RecordDecoder:
                 batch.rejects += (Reject(base + bad.index, "validate", bad.code, bad.errors, batch.raw(base + bad.index)) for bad in invalid)
                 places = {bad.index for bad in invalid}
                 batch.records += (record for place, record in enumerate(part) if place not in places)
-                batch.indices += (base + place for place in range(len(part)) if place not in places)
             else:
                 batch.records += part
-                batch.indices += range(base, batch.count)
             if len(records) > SLICE_RECORDS:
                 yield
 
@@ -217,7 +216,6 @@ class RecordDecoder:
             batch.rejects.append(Reject(batch.count, "validate", invalid.code, invalid.errors, raw))
         else:
             batch.records.append(record)
-            batch.indices.append(batch.count)
         self._note_document(batch, item, raw)
 
     def unknown(self, batch: Batch) -> dict[str, Unknown]:

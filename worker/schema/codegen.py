@@ -189,13 +189,17 @@ class EncoderSource:
             PD=struct.Struct("<d").pack,
             PBD=struct.Struct("<bd").pack,
             T=(b"\0", b"\1"),
+            J=b"".join,
         )
         self._source, self._known, self._weighed = source, {}, []
         source.opening = f"for t in {source.bind(self._weighed)}: t.weigh(len(records))"
 
-    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
-        """Expressions for the fields of a record, those of typed records in it one by one; see `RowEncoder`."""
-        return [part for each, code, struct_like in fields for part in self._flat(each.type, code, struct_like)]
+    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:
+        """An expression for a record, whose typed records are not functions of their own; see `RowEncoder`.
+
+        Each record is joined by itself: the parts of a page would be a megabyte of list and of what `join` notes of them, and turn all else out of the cache.
+        """
+        return _joined([part for each, code, struct_like in fields for part in self._flat(each.type, code, struct_like)])
 
     def value(self, kind: Type, value: str) -> str:
         """An expression for the bytes of a plain datum."""
@@ -298,16 +302,14 @@ class EncoderSource:
         if kind.kind == "record":
             access = [f"r.f{number}" if struct_like else f"r[{each.name!r}]" for number, each in enumerate(kind.fields)]
             parts = [self._value(each.type, at, struct_like) for each, at in zip(kind.fields, access, strict=True)]
-            source = f"def {name}(r):\n    return b''.join(({_listed(parts)}))\n"
+            source = f"def {name}(r):\n    return {_joined(parts)}\n"
         elif kind.items is not None:
             keys = [self._text("k", b"")] if kind.kind == "map" else []
             parts = [*keys, *self._flat(kind.items, "x", struct_like)]
             each = "k, x in xs.items()" if keys else "x in xs"
-            if len(parts) == 1:
-                items = f"    out = [{parts[0]} for {each}]\n"
-            else:
-                items = f"    out = []\n    add = out.extend\n    for {each}: add(({_listed(parts)}))\n"
-            source = f"def {name}(xs):\n    if not xs: return b'\\0'\n{items}    return V[len(xs)] + b''.join(out) + b'\\0'\n"
+            add, item = ("append", parts[0]) if len(parts) == 1 else ("extend", _tuple(parts))
+            items = f"    out = []\n    add = out.{add}\n    for {each}: add({item})\n"
+            source = f"def {name}(xs):\n    if not xs: return b'\\0'\n{items}    return V[len(xs)] + J(out) + b'\\0'\n"
         else:
             cases = "".join(
                 f"    if i == {number}:\n        return {varint(number)!r} + {self._value(branch, 'x', struct_like)}\n"
@@ -318,9 +320,14 @@ class EncoderSource:
         return name
 
 
-def _listed(parts: Sequence[str]) -> str:
-    """Source of a tuple of the parts, without its brackets."""
-    return " ".join(f"{part}," for part in parts)
+def _tuple(parts: Sequence[str]) -> str:
+    """Source of a tuple of the parts."""
+    return f"({' '.join(f'{part},' for part in parts)})"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Source of the bytes of all parts."""
+    return f"J({_tuple(parts)})"
 
 
 def compile_encoder(schema: Schema, typed_fields: Sequence[bool]) -> Callable[[Sequence[Any]], bytes]:
@@ -328,8 +335,7 @@ def compile_encoder(schema: Schema, typed_fields: Sequence[bool]) -> Callable[[S
     source, encoder = Source(), EncoderSource(schema)
     encoder.begin(source)
     row = encoder.row([(each, f"r.f{number}", typed_fields[number]) for number, each in enumerate(schema.root.fields)])
-    body = f"add(({_listed(row)}))" if row else "pass"
-    text = f"def encode(records):\n    {source.opening}\n    out = []\n    add = out.extend\n    for r in records:\n        {body}\n    return b''.join(out)\n"
+    text = f"def encode(records):\n    {source.opening}\n    out = []\n    add = out.append\n    for r in records: add({row})\n    return J(out)\n"
     return compile_function("encode", text, source)
 
 

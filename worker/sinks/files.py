@@ -94,7 +94,7 @@ class SinkLimits:
     open_files: int = 64
     file_bytes: int = 128 * 1024 * 1024
     block_bytes: int = 256 * 1024
-    held_bytes: int = 2 * 1024 * 1024
+    held_bytes: int = 8 * 1024 * 1024
     commit_files: int = 10_000
 
 
@@ -159,20 +159,25 @@ class FilesSink:
 
     def write(self, chunk: Chunk) -> None:
         """Takes a chunk; compresses and writes when enough has come together."""
-        with fs.translated(self.root):
-            key = (chunk.route, chunk.fingerprint, chunk.group)
-            file = self._open.get(key)
-            if file is None:
-                file = self._create(key)
-            self._open.move_to_end(key)
-            file.add(chunk)
-            self._pending_bytes += len(chunk.data)
-            if file.pending_bytes >= self._limits.block_bytes:
-                self._flush(file)
-            while self._pending_bytes > self._limits.held_bytes:
-                self._flush(max(self._open.values(), key=lambda each: each.pending_bytes))
-            if file.size_bytes >= self._limits.file_bytes:
-                self._seal(file)
+        try:  # not `fs.translated`: with many routes this is called for every few records
+            self._add(chunk)
+        except OSError as error:
+            raise fs.translate(error, self.root) from error
+
+    def _add(self, chunk: Chunk) -> None:
+        key = (chunk.route, chunk.fingerprint, chunk.group)
+        file = self._open.get(key)
+        if file is None:
+            file = self._create(key)
+        self._open.move_to_end(key)
+        file.add(chunk)
+        self._pending_bytes += len(chunk.data)
+        if file.pending_bytes >= self._limits.block_bytes:
+            self._flush(file)
+        while self._pending_bytes > self._limits.held_bytes:
+            self._flush(max(self._open.values(), key=lambda each: each.pending_bytes))
+        if file.size_bytes >= self._limits.file_bytes:
+            self._seal(file)
 
     def _create(self, key: Key) -> _OpenFile:
         if len(self._open) >= self._limits.open_files:

@@ -257,6 +257,9 @@ class _Compiler:
     def _unary(self, node: ast.UnaryOp) -> Term:
         if isinstance(node.op, ast.Not):
             return negated(self._scope, self._boolean(node.operand))
+        match node:
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(digits))) if digits == 2**63:
+                return self._literal(node, -digits)  # the least long: its digits alone are beyond 64 bits
         term = self.term(node.operand)
         if term.kind not in (INT, FLOAT) or not isinstance(node.op, ast.USub | ast.UAdd):
             raise self._refuse(node, f"the sign of {term.kind}", "signs belong to numbers")

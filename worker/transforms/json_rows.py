@@ -32,9 +32,9 @@ class JsonRows:
     def begin(self, source: Source) -> None:
         self._source = source
 
-    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
+    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:
         items = ", ".join(f"{field.name!r}: {self._value(field.type, code)}" for field, code, _ in fields)
-        return [f"{self._source.bind(orjson.dumps)}({{{items}}}, option={orjson.OPT_APPEND_NEWLINE})"]
+        return f"{self._source.bind(orjson.dumps)}({{{items}}}, option={orjson.OPT_APPEND_NEWLINE})"
 
     def _value(self, kind: Type, code: str) -> str:
         text = self._text(kind)

@@ -84,7 +84,7 @@ def _plain(value: Any) -> Any:
 
 
 def _to_native(kind: Kind) -> Callable[[Any], Any] | None:
-    if kind.name == "timestamp":
+    if kind.name == "timestamp" and kind.ticks <= _MICROS:  # a datetime has no nanoseconds: such a time stays a whole number
         zone = None if kind.local else UTC
         epoch = _EPOCH.replace(tzinfo=zone)
         return _reaching(lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks), "a time in the years 1 to 9999")

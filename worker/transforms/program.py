@@ -31,8 +31,8 @@ class RowEncoder(Protocol):
     def begin(self, source: Source) -> None:
         """Once, before any row."""
 
-    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> list[str]:
-        """Expressions for the bytes of a row, from (field, source of its value, nested records are Structs)."""
+    def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:
+        """An expression for the bytes of a row, from (field, source of its value, nested records are Structs)."""
 
 
 class Plan(Protocol):
@@ -177,10 +177,8 @@ class Program:
             fields.append((each, code, struct_like))
         key = self._route(route, {each.name: code for each, code, _ in fields})
         row = encoder.row(fields)
-        width = max(len(row), 1)
-        parts = f"({' '.join(f'{part},' for part in row)})" if row else "(b'',)"
-        self.line(f"pending.append(({key}, {parts}))" if self.expands else f"{'add' if not route else f'groups[{key}]'}({parts})")
-        return Shaper(compile_function("shape", self._text(hoist=not route), self.source), width)
+        self.line(f"pending.append(({key}, {row}))" if self.expands else f"{'add' if not route else f'groups[{key}]'}({row})")
+        return Shaper(compile_function("shape", self._text(hoist=not route), self.source))
 
     def _text(self, *, hoist: bool) -> str:
         head = "def shape(records, groups, wrong, received):\n    filtered = expanded = 0\n"
@@ -194,7 +192,7 @@ class Program:
         flush = ""
         if self.expands:
             flush = (
-                f"{_INDENT * 3}for key, parts in pending:\n{_INDENT * 4}groups[key](parts)\n"
+                f"{_INDENT * 3}for key, row in pending:\n{_INDENT * 4}groups[key](row)\n"
                 f"{_INDENT * 3}if pending:\n{_INDENT * 4}expanded += len(pending) - 1\n{_INDENT * 3}else:\n{_INDENT * 4}filtered += 1\n"
             )
         return head + "".join(self._lines) + flush + tail
@@ -244,32 +242,32 @@ _REJECTED: Final = (InvalidRecord, ZeroDivisionError, OverflowError)
 _MEANING: Final = {ZeroDivisionError: ("division_by_zero", "a division by zero"), OverflowError: ("overflow", "a result beyond 64 bits")}
 
 
-class _Groups(dict[str, Callable[[Iterable[bytes]], None]]):
+class _Groups(dict[str, Callable[[bytes], None]]):
     """route -> append to its rows."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: dict[str, list[bytes]] = {}
 
-    def __missing__(self, route: str) -> Callable[[Iterable[bytes]], None]:
+    def __missing__(self, route: str) -> Callable[[bytes], None]:
         rows = self.rows[route] = []
-        add: Callable[[Iterable[bytes]], None] = rows.extend
+        add: Callable[[bytes], None] = rows.append
         self[route] = add
         return add
 
 
 class Shaper:
-    """The compiled function with what surrounds it; `width` is how many byte strings a row is made of."""
+    """The compiled function with what surrounds it."""
 
-    def __init__(self, function: Callable[..., tuple[int, int]], width: int) -> None:
-        self._function, self._width = function, width
+    def __init__(self, function: Callable[..., tuple[int, int]]) -> None:
+        self._function = function
 
     def __call__(self, records: Sequence[Any], received: int) -> Shaping:
         """Encodes finished records. `received` is when their page came, in microseconds since 1970."""
         groups = _Groups()
         wrong: list[tuple[int, Exception]] = []
         filtered, expanded = self._function(records, groups, wrong, received)
-        chunks = [(route, len(rows) // self._width, b"".join(rows)) for route, rows in groups.rows.items() if rows]
+        chunks = [(route, len(rows), b"".join(rows)) for route, rows in groups.rows.items() if rows]
         return Shaping(chunks, [_unshaped(index, error) for index, error in wrong], filtered, expanded)
 
 

@@ -1,9 +1,10 @@
 """`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what expressions cannot say.
 
 The record has the fields of this step, with the values between stages (times are whole numbers in the schema's unit);
-with `values: native` dates and times are datetime objects. What comes back is checked field by field: the fields are those of
-the output schema, besides those that came in. None drops the record, a list makes several of it; one bad item rejects the
-record whole, so that a replay of its dead letter brings all of them once.
+with `values: native` dates and times are datetime objects, besides those in nanoseconds, which a datetime would cut.
+What comes back is checked field by field: the fields are those of the output schema, besides those that came in. None drops
+the record, a list makes several of it; one bad item rejects the record whole, so that a replay of its dead letter brings all
+of them once.
 """
 
 from __future__ import annotations
@@ -114,15 +115,20 @@ def _caller(
 
 
 def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
+    """What came back, field by field. Methods of what it holds may be the function's own, and raise."""
     if not isinstance(record, dict):
         raise _bad("python_result", f"{type(record).__name__} was returned", "a dict, None or a list of dicts")
-    unknown = record.keys() - checks.keys()
-    if unknown:
-        raise _bad("python_result", f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}", "the fields of the output schema")
     try:
+        unknown = record.keys() - checks.keys()
+        if unknown:
+            raise _bad("python_result", f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}", "the fields of the output schema")
         return {name: check(record.get(name), f"$.{name}") for name, check in checks.items()}
+    except InvalidRecord:
+        raise
     except RecursionError:
         raise _bad("python_result", "a record that holds itself, or is nested too deeply", "a record of the output schema") from None
+    except Exception as error:
+        raise _bad("python_result", f"{type(error).__name__} was raised by the {type(record).__name__} that was returned", "plain dicts, lists and values") from error
 
 
 def _bad(code: str, found: str, allowed: str) -> InvalidRecord:
