@@ -147,9 +147,14 @@ class PartitionPlanner:
         if key != _key(self._place()["at"]):
             self._buffer[key] = (fetch, reply)
             return []
-        accepted = []
+        accepted: list[Accepted] = []
         while True:
-            taken = self._take(reply, now)
+            try:
+                taken = self._take(reply, now)
+            except PermanentError:
+                if accepted:
+                    return accepted  # they must not be lost with a guess behind them; it is asked for again, as the head
+                raise
             accepted.append(taken)
             head = _key(self._place()["at"])
             if taken.pass_end is not None:
@@ -308,8 +313,6 @@ class PartitionPlanner:
 
     def _closed(self, cursor: Cursor) -> Cursor:
         """The cursor behind a finished pass."""
-        self._passes += 1
-        self._fell_back = False
         again = self._spec.incremental is not None or self._spec.every_s is not None
         if not again:
             return cursor.evolve(position=None, complete=True)
@@ -317,19 +320,23 @@ class PartitionPlanner:
 
     def _remember(self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, pass_ended: bool) -> Progress:
         """Updates the memory for duplicates and loops, and returns the same change as a difference."""
-        least = self._floor(cursor)
+        least, boundary = self._floor(cursor), self._boundary
         if least is not None:
             keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]  # one value type a source
-            if self._boundary:
-                self._boundary = {key for key in self._boundary if key[0] >= least}  # type: ignore[operator]
-        self._boundary |= keys
-        if len(self._boundary) > self._spec.boundary_cap:
+            if boundary:
+                boundary = {key for key in boundary if key[0] >= least}  # type: ignore[operator]
+        if (
+            size := len(boundary) + len(keys - boundary)
+        ) > self._spec.boundary_cap:  # nothing is kept: its records would be duplicates when the page comes again
             raise BoundaryFull(
-                f"{len(self._boundary)} boundary keys, at most {self._spec.boundary_cap} are kept",
-                remedy="shorten incremental.overlap or raise source.boundary_cap",
+                f"{size} boundary keys, at most {self._spec.boundary_cap} are kept", remedy="shorten incremental.overlap or raise source.boundary_cap"
             )
+        boundary |= keys
+        self._boundary = boundary
         cleared, self._clear_tokens = self._clear_tokens or pass_ended, False
         if pass_ended:
+            self._passes += 1
+            self._fell_back = False
             self._tokens.clear()
         added = () if token is None or pass_ended else (token,)
         self._tokens.update(added)
