@@ -46,6 +46,10 @@ class Gate:
             self._probe_sent = now
         return None
 
+    def paused(self, now: float) -> bool:
+        """The origin asked for a pause, and no request has come back well since: more than our own rate limit holds requests back."""
+        return now < self._closed_until or self._probing
+
     def closed_for(self, now: float) -> float:
         """Seconds until a pause that the origin asked for is over; 0 when there is none."""
         return max(self._closed_until - now, 0.0)
