@@ -15,6 +15,7 @@ PAGINATION: Final = {
     "cursor": "worker.sources.pagination.cursor",
     "page": "worker.sources.pagination.page",
     "offset": "worker.sources.pagination.offset",
+    "window": "worker.sources.pagination.window",
 }
 
 TRANSFORMS: Final = {name: f"worker.transforms.{name}" for name in ("select", "drop", "rename", "set", "filter", "mask", "python")}

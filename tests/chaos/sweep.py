@@ -9,6 +9,7 @@ import asyncio
 import multiprocessing
 import random
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import kit
@@ -22,16 +23,35 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["worker.build", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"])
 
 
+CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+SHAPE = Shape(style="cursor", cap=5, since="since", filters=("tenant",))
+WINDOWED = replace(SHAPE, until="until", window_limit=14)
+LAG_S = 2
+WITHIN = {
+    "type": "window",
+    "start_param": "since",
+    "end_param": "until",
+    "size": "8s",
+    "lag": f"{LAG_S}s",
+    "split_on": {"status": 400},
+}
+
+
 @dataclass(slots=True)
 class World:
-    """A server whose data and page cuts change, and a config that reads it into three routes with two open files."""
+    """A server whose data and page cuts change, and a config that reads it into three routes with two open files.
+
+    With windows, it is always `lag` behind the last record: at the second of that one, records come late.
+    """
 
     replica: Replica
     directory: Path
     rng: random.Random
+    windows: bool = False
     config: Path = field(init=False)
 
     def __post_init__(self) -> None:
+        incremental = {"initial": "2024-01-01T00:00:00Z"} if self.windows else {"param": "since"}
         self.config = kit.write_config(
             self.directory,
             self.replica.url,
@@ -39,8 +59,8 @@ class World:
                 "params": {"tenant": "{partition.tenant}"},
                 "partitions": {"tenant": list(kit.TENANTS)},
                 "key": ["id"],
-                "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
-                "incremental": {"field": "updated_at", "param": "since"},
+                "pagination": {**CURSOR, "within": WITHIN} if self.windows else CURSOR,
+                "incremental": {"field": "updated_at", **incremental},
             },
             sink={"partition_by": "region={region}", "max_open_files": 2, "roll": {"records": 25, "age": "20ms"}},
         )
@@ -54,9 +74,14 @@ class World:
             records.append(kit.item(number, second=last, bad=number % 11 == 5))
         self.replica.shape = replace(self.replica.shape, cap=self.rng.randrange(3, 9))
 
-    async def run(self, kind: str = "", number: int = 0, mutation: str = "", result: str = "") -> int:
+    def now(self, beyond_s: int) -> float:
+        """Seconds since 1970; 0 is the real time."""
+        last = datetime.fromisoformat(self.replica.records[-1]["updated_at"])
+        return last.timestamp() + LAG_S + beyond_s if self.windows else 0.0
+
+    async def run(self, kind: str = "", number: int = 0, mutation: str = "", result: str = "", *, beyond_s: int = 0) -> int:
         """Exit code of one run; -9 when it was killed."""
-        process = CONTEXT.Process(target=victim.run, args=(str(self.config), kind, number, mutation, result))
+        process = CONTEXT.Process(target=victim.run, args=(str(self.config), kind, number, mutation, result, self.now(beyond_s)))
         process.start()
         await asyncio.to_thread(process.join)
         code = process.exitcode
@@ -77,30 +102,29 @@ class World:
         return "; ".join(found)
 
 
-async def point(directory: Path, kind: str, number: int, *, seed: int, mutation: str = "") -> str:
+async def point(directory: Path, kind: str, number: int, *, seed: int, mutation: str = "", windows: bool = False) -> str:
     """One kill, a kill in the recovery from it, and the end: what is wrong then."""
     rng = random.Random(seed)
-    shape = Shape(style="cursor", cap=5, since="since", filters=("tenant",))
-    async with Replica([], shape) as replica:
-        world = World(replica, directory, rng)
+    async with Replica([], WINDOWED if windows else SHAPE) as replica:
+        world = World(replica, directory, rng, windows)
         world.change(70)
         await world.run(kind, number, mutation)
         world.change(rng.randrange(12))
         await world.run(rng.choice(KINDS), rng.randrange(1, 12), mutation)
         world.change(rng.randrange(12))
         for _ in range(2):
-            code = await world.run(mutation=mutation)
+            code = await world.run(mutation=mutation, beyond_s=1)
             if code != 0:
                 return f"exit {code}"
         return world.wrong()
 
 
-async def counts(directory: Path) -> dict[str, int]:
+async def counts(directory: Path, *, windows: bool = False) -> dict[str, int]:
     """How often an undisturbed run makes each call."""
-    async with Replica([], Shape(style="cursor", cap=5, since="since", filters=("tenant",))) as replica:
-        world = World(replica, directory, random.Random(0))
+    async with Replica([], WINDOWED if windows else SHAPE) as replica:
+        world = World(replica, directory, random.Random(0), windows)
         world.change(70)
-        code = await world.run("COUNT", 0, result=str(directory / "counts"))
+        code = await world.run("COUNT", 0, result=str(directory / "counts"), beyond_s=1)
         assert code == 0, code
         assert not world.wrong(), world.wrong()
     lines = (directory / "counts").read_text().splitlines()

@@ -135,13 +135,17 @@ def _unguarded(advance: Callable[..., bool]) -> Callable[..., bool]:
     return always
 
 
-def run(config: str, kind: str, number: int, mutation: str, result: str) -> None:
-    """One `worker run --once`; its exit code is the process's. Counts of calls go to `result`."""
+def run(config: str, kind: str, number: int, mutation: str, result: str, now: float = 0.0) -> None:
+    """One `worker run --once`; its exit code is the process's. Counts of calls go to `result`. `now`: what time it is; 0: the real one."""
     from worker.build import run as run_pipelines
     from worker.core.errors import WorkerError
     from worker.settings import load_settings
 
     mutate(mutation)
+    if now:
+        from worker.runtime.clock import SystemClock
+
+        SystemClock.time = lambda self: now  # type: ignore[method-assign]
     if kind:
         die_at(kind, number)
     try:

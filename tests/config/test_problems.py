@@ -29,6 +29,17 @@ def pipeline(text: str) -> str:
     return RIGHT + f"    {text}\n"
 
 
+PAGINATION = "pipelines.items.source.pagination."
+WINDOW = "{type: window, start_param: a, end_param: b, size: 7d}"
+INCREMENTAL = "{field: at, initial: 2024-01-01T00:00:00Z}"
+
+
+def windowed(window: str = "", *, initial: str = "2024-01-01T00:00:00Z", more: str = "") -> str:
+    """A source of time windows: more keys of the window, and of incremental."""
+    incremental = f"{{field: at, initial: {initial}{', ' + more if more else ''}}}"
+    return source(f"incremental: {incremental}, pagination: {WINDOW[:-1]}{', ' + window if window else ''}}}")
+
+
 BOMB = (
     RIGHT
     + "x-a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
@@ -247,6 +258,145 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         5,
         "pipelines.items.source.on_body_error",
         ("token", "park"),
+    ),
+    "a window of no field": (source(f"pagination: {WINDOW}"), "not_allowed", 5, PAGINATION + "type", ("no incremental", "field and initial")),
+    "a window without its length": (windowed("x: 1").replace("size: 7d, x: 1", "lag: 5m"), "missing_key", 5, PAGINATION + "size", ("longest window",)),
+    "a window of no time": (windowed().replace("7d", "0s"), "not_allowed", 5, PAGINATION + "size", ("'0s'", "more than 0")),
+    "a window of less than no time": (windowed().replace("7d", "-7d"), "not_allowed", 5, PAGINATION + "size", ("'-7d'", "duration like")),
+    "a window that ends in the future": (windowed("lag: -5m"), "not_allowed", 5, PAGINATION + "lag", ("'-5m'", "duration like")),
+    "an end of another kind": (windowed("end: open"), "not_allowed", 5, PAGINATION + "end", ("'open'", "exclusive, inclusive")),
+    "a step longer than the window": (windowed("step: 8d"), "not_allowed", 5, PAGINATION + "step", ("step is 8d", "size, which is 7d", "at most")),
+    "a step of no time": (windowed("step: 0s"), "not_allowed", 5, PAGINATION + "step", ("more than 0",)),
+    "a step that the format cannot say": (
+        windowed("step: 1h", initial='"2024-01-01"', more="format: {param: '%Y-%m-%d'}"),
+        "not_allowed",
+        5,
+        PAGINATION + "step",
+        ("step is 1h", "'%Y-%m-%d'", "less than 1d", "at least", "finer"),
+    ),
+    "a window that the format cannot say": (
+        windowed(initial='"2024-01"', more="format: {param: '%Y-%m'}"),
+        "not_allowed",
+        5,
+        PAGINATION + "size",
+        ("size is 7d", "'%Y-%m'", "less than 31d"),
+    ),
+    "a format without a date": (
+        windowed(initial="'07:00'", more="format: {param: '%H:%M'}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.format.param",
+        ("'%H:%M'", "not read back", "rfc3339"),
+    ),
+    "a window of numbers": (
+        windowed(initial="1", more="format: {record: int}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.format.record",
+        ("range of times", "int", "epoch_s"),
+    ),
+    "a window of tokens": (
+        windowed().replace("field: at, initial: 2024-01-01T00:00:00Z", "from: {body: next}, param: since"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.from",
+        ("needs field",),
+    ),
+    "a window that begins nowhere": (
+        windowed().replace(", initial: 2024-01-01T00:00:00Z", ""),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.initial",
+        ("missing", "where the first window begins"),
+    ),
+    "a window that begins never": (
+        windowed(initial="soon", more="format: {param: epoch_s}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.initial",
+        ("'soon'", "epoch_s", "rfc3339"),
+    ),
+    "a window that begins after the year 9999": (
+        windowed(initial="1704067200000", more="format: {param: epoch_s}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.initial",
+        ("1704067200000", "no time"),
+    ),
+    "a mark beside a window": (windowed(more="param: since"), "not_allowed", 5, "pipelines.items.source.incremental.param", ("twice", "by the window")),
+    "a mark beside a window in a text": (
+        windowed().replace("pagination", "params: {q: '{mark}'}, pagination"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.params.q",
+        ("twice", "by the window"),
+    ),
+    "a newest bound beside a window": (windowed(more="newest_bound: 60s"), "not_allowed", 5, "pipelines.items.source.incremental.newest_bound", ("lag",)),
+    "a window without a start": (windowed().replace("start_param: a, ", ""), "not_allowed", 5, PAGINATION + "start_param", ("start_to", "found neither")),
+    "a window with two ends": (windowed("end_to: {body: b}"), "not_allowed", 5, PAGINATION + "end_param", ("end_to", "found both")),
+    "a window whose ends are one": (windowed().replace("end_param: b", "end_param: a"), "not_allowed", 5, PAGINATION + "end_param", ("same", "'a'")),
+    "a window in a parameter that is taken": (
+        windowed().replace("pagination", "params: {b: 1}, pagination"),
+        "not_allowed",
+        5,
+        PAGINATION + "end_param",
+        ("b is sent twice", "by params"),
+    ),
+    "a split on no status": (windowed("split_on: {status: 40}"), "not_allowed", 5, PAGINATION + "split_on.status", ("number 40", "at least 400")),
+    "a split on a word": (windowed("split_on: {status: too_many}"), "wrong_type", 5, PAGINATION + "split_on.status", ("'too_many'", "whole number")),
+    "a split on success": (windowed("split_on: {status: 200}"), "not_allowed", 5, PAGINATION + "split_on.status", ("number 200", "at least 400")),
+    "a split on nothing": (windowed("split_on: {}"), "missing_key", 5, PAGINATION + "split_on.status", ("status of the answer",)),
+    "a split that is no mapping": (windowed("split_on: 400"), "wrong_type", 5, PAGINATION + "split_on", ("number 400", "mapping")),
+    "halves longer than the window": (
+        windowed("split_on: {status: 400, smallest: 8d}"),
+        "not_allowed",
+        5,
+        PAGINATION + "split_on.smallest",
+        ("smallest is 8d", "which is 7d"),
+    ),
+    "a split on a status that means something else": (
+        windowed("split_on: {status: 404}").replace("pagination", "on_status: {404: empty}, pagination"),
+        "not_allowed",
+        5,
+        PAGINATION + "split_on.status",
+        ("two meanings", "on_status says empty"),
+    ),
+    "a split on a status that ends the pages": (
+        windowed("split_on: {status: 404}").replace("pagination", "stop: {status: [{code: 404}]}, pagination"),
+        "not_allowed",
+        5,
+        PAGINATION + "split_on.status",
+        ("two meanings", "split_on.when"),
+    ),
+    "a window in a window": (windowed(f"within: {WINDOW}"), "not_allowed", 5, PAGINATION + "within", ("no window within", "style of the pages")),
+    "no pages in a window": (
+        source(f"incremental: {INCREMENTAL}, pagination: {{type: none, within: {WINDOW}}}"),
+        "not_allowed",
+        5,
+        PAGINATION + "within",
+        ("none has no pages", "the pagination itself"),
+    ),
+    "pages within pages": (
+        source(f"incremental: {INCREMENTAL}, pagination: {{type: offset, param: o, within: {{type: page, param: p}}}}"),
+        "not_allowed",
+        5,
+        PAGINATION + "within",
+        ("'page'", "allowed are window", "beside within"),
+    ),
+    "a wrong window round pages": (
+        source(f"incremental: {INCREMENTAL}, pagination: {{type: offset, param: a, within: {WINDOW}}}"),
+        "not_allowed",
+        5,
+        PAGINATION + "within.start_param",
+        ("a is sent twice", "pagination round the window"),
+    ),
+    "an unknown key of a window": (windowed("stp: 1s"), "unknown_key", 5, PAGINATION + "stp", ("did you mean 'step'?",)),
+    "conditional windows": (
+        windowed(more="order: descending").replace("pagination", "conditional: true, pagination"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.conditional",
+        ("no meaning with windows",),
     ),
     "a key without certificate": (source("tls: {key_file: k.pem}"), "not_allowed", 5, "pipelines.items.source.tls.key_file", ("cert_file",)),
     "records of lines": (

@@ -23,6 +23,7 @@ from worker.build.status import Status
 from worker.config.decode import SubjectConfig
 from worker.core.errors import ConfigError, Exit, WorkerError
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
+from worker.core.ports import Clock
 from worker.pipeline import Pipeline, worst
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
@@ -148,6 +149,7 @@ async def run_async(
     replay: bool = False,
     backfill: Backfill | None = None,
     watch: Watch | None = None,
+    clock: Clock | None = None,
 ) -> RunResult:
     """`run` on a loop that runs already.
 
@@ -155,9 +157,10 @@ async def run_async(
         replay: dead letters instead of sources.
         backfill: a range, which runs once.
         watch: told twice a second how far the pipelines are.
+        clock: default: the system's.
     """
     started = time.monotonic()
-    clock = SystemClock()
+    clock = clock or SystemClock()
     metrics = Metrics()
     chosen = _chosen(settings, only)
     stop, hurry = asyncio.Event(), asyncio.Event()

@@ -128,7 +128,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings, pipeline: str, conf
 
 async def _pages(parts: Parts, source: HttpSource, clock: Clock) -> AsyncGenerator[Accepted, None]:
     partition = next(iter(parts.partitions))
-    planner = PartitionPlanner(plan_spec(parts, once=True), Claim(partition, 0, 0, Cursor()))
+    planner = PartitionPlanner(plan_spec(parts, once=True, clock=clock), Claim(partition, 0, 0, Cursor()))
     while isinstance(todo := planner.next(clock.monotonic()), Fetch):
         if todo.speculative:
             planner.drop(todo)
@@ -154,5 +154,6 @@ def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
     for _, _, data in shaping.chunks:
         found.lines += data.splitlines()
     cursor = accepted.progress.cursor
-    found.position = None if cursor.position is None else cursor.position["at"]
+    position = cursor.position or {"at": None}
+    found.position = {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
     found.total = cursor.total

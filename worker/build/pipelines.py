@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -89,7 +89,7 @@ async def http_pipeline(
 ) -> Pipeline:
     """A pipeline that polls its source."""
     attempt = await http_source(stack, parts, origins, registries, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
-    spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once), once=once)
+    spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once, clock=clock), once=once)
     return Pipeline(spec, opened_log(stack, settings), clock, emit)
 
 
@@ -116,7 +116,7 @@ async def backfill_pipeline(
     begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
     label = f"@backfill {since}..{until or ''}"
     parts = replace(parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()})
-    plan = plan_spec(parts, once=True)
+    plan = plan_spec(parts, once=True, clock=clock)
     assert plan.incremental is not None
     plan = replace(plan, every_s=None, incremental=replace(plan.incremental, initial=form.text(begin), until=end))
     attempt = await http_source(stack, parts, origins, registries, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
@@ -184,7 +184,7 @@ def _spec(settings: Settings, parts: Parts, attempt: Attempt, partitions: tuple[
     )
 
 
-def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
+def plan_spec(parts: Parts, *, once: bool, clock: Clock) -> PlanSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
     stop, incremental, schedule = source.stop, source.incremental, source.schedule
@@ -211,6 +211,7 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
         style=parts.style,
         stop=StopSpec(stop.empty_page, stop.short_page or None, stop.max_pages, stop_when(stop.when) if stop.when else (lambda facts: False)),
         incremental=mark,
+        windows=None if mark is None or source.pagination.windows is None else source.pagination.windows.plan(mark.format),
         total=read_total,
         counts_distinct=total is not None and bool(source.key),
         every_s=schedule.every if schedule else None,
@@ -219,7 +220,7 @@ def plan_spec(parts: Parts, *, once: bool) -> PlanSpec:
         depth=source.concurrency,
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
-        wall=time.time,
+        wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
         strip=stripper(secret_params(source)),
     )
 

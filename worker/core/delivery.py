@@ -25,6 +25,7 @@ class ByOrder:
 
 SINGLE_PAGE: Final = ByOrder("assumed", "assumed", "assumed")
 TOKENS: Final = ByOrder("unknown", "assumed", "unknown")
+WINDOWS: Final = ByOrder("unknown", "assumed", "assumed")  # each is asked for once it is over; they need incremental
 UNPROMISED: Final = ByOrder("unknown", "unknown", "unknown")
 
 

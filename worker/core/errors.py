@@ -137,6 +137,19 @@ class OrderViolation(PermanentError):
     code = "order_violation"
 
 
+class OutsideWindow(PermanentError):
+    """A record is older than the window that was asked for, and than what is remembered: nobody can tell whether it was read before."""
+
+    exit = Exit.DATA
+    code = "outside_window"
+
+
+class WindowRefused(PermanentError):
+    """The source refuses a window that cannot be made shorter."""
+
+    code = "window_refused"
+
+
 class RecordsMissing(PermanentError):
     """The body has no records where the config says they are."""
 

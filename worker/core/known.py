@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from worker.core.errors import OrderViolation
+from worker.core.errors import OrderViolation, OutsideWindow
 from worker.core.mark import Comparable
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
 from worker.core.plan import IncrementalSpec
@@ -30,7 +30,14 @@ class Known:
 
 
 def sort_records(
-    decoded: Decoded, incremental: IncrementalSpec | None, parse: Parse | None, boundary: set[BoundaryKey], highest: Comparable | None, *, where: str
+    decoded: Decoded,
+    incremental: IncrementalSpec | None,
+    parse: Parse | None,
+    boundary: set[BoundaryKey],
+    highest: Comparable | None,
+    *,
+    where: str,
+    least: Comparable | None = None,
 ) -> Known:
     """Sorts the received records of a page into new, duplicate and without a usable incremental value. Takes repeated rejects out of `decoded`.
 
@@ -39,6 +46,8 @@ def sort_records(
         boundary: identities of the records that are known already.
         highest: the greatest value of the pass so far.
         where: the partition, for the OrderViolation that is raised when an ascending source is not.
+        least: windows are asked for, and no key below this value is remembered. Raises OutsideWindow for such a record: taking it could
+            double it, and dropping it could lose it.
     """
     known = Known(fresh=decoded.facts.count > 0 and parse is None)
     if incremental is None or parse is None:
@@ -59,6 +68,13 @@ def sort_records(
                 known.dropped.add(index)
                 known.beyond += 1
             continue
+        if least is not None and comparable < least:  # type: ignore[operator]  # one value type a source
+            raise OutsideWindow(
+                f"record {index} has {incremental.field} = {value!r}, older than the window that was asked for",
+                where=where,
+                remedy="the source ignores the window or reads it otherwise: check start_param, end_param and incremental.format (zone); "
+                "where it rounds the start down, set step; where records come late, incremental.overlap",
+            )
         if residue:
             key = blake2b(key + residue.to_bytes(2), digest_size=16).digest()
         if ascending and highest is not None and comparable < highest:  # type: ignore[operator]  # one value type a source

@@ -39,7 +39,8 @@ class Cursor:
 
     Attributes:
         pass_no: number of the pass in progress, from 1.
-        position: JSON: `{"since": bound of this pass, "at": position of the pagination style}`; None at the start of a pass.
+        position: JSON: `{"since": bound of this pass, "at": position of the pagination style, "window": where there are any}`; None at the start
+            of a pass.
         mark: how far the source has durably come (comparable form: int for instants and numbers, str for strings).
         snapshot_mark: highest incremental value received in this pass.
         received: records received in this pass.

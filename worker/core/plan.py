@@ -9,6 +9,7 @@ from typing import Final
 from worker.core.mark import Comparable, MarkFormat
 from worker.core.model import Decoded, Facts, Json, Ledger, Progress
 from worker.core.ports import Address, Pagination
+from worker.core.windows import Windows
 
 DEFAULT_FORMAT: Final = MarkFormat()
 
@@ -45,11 +46,12 @@ class StopSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlanSpec:
-    """What the planner of each partition of a source has in common."""
+    """What the planner of each partition of a source has in common. With `windows`, `style` walks the pages of one window after the other."""
 
     style: Pagination
     stop: StopSpec = StopSpec()
     incremental: IncrementalSpec | None = None
+    windows: Windows | None = None
     total: Callable[[Facts, Mapping[str, str]], int | None] = lambda facts, headers: None
     counts_distinct: bool = False  # a total and a key are configured: the total is compared with distinct records
     completeness: str = "unknown"  # what a pass is where no total proves more
@@ -58,7 +60,7 @@ class PlanSpec:
     once: bool = False
     depth: int = 1
     boundary_cap: int = 1_000_000
-    wall: Callable[[], float] = lambda: 0.0  # seconds since 1970, for newest_bound
+    wall: Callable[[], float] = lambda: 0.0  # seconds since 1970, for newest_bound and windows
     strip: Callable[[str], str] = lambda url: url  # takes credentials out of a URL that is going to be stored
 
 
@@ -70,7 +72,7 @@ class Fetch:
     address: Address
     since: Json
     speculative: bool
-    first: bool
+    first: bool  # of the pass, or of its window: no status stop rule applies
     generation: int
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
@@ -95,6 +97,7 @@ class Reply:
     stop: str = ""  # a status stop rule applies
     validators: Json = None  # what the source said of the version of this page
     unchanged: bool = False  # the source is as the last complete pass saw it
+    split: str = ""  # the window is too long for the source: what it said
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,14 @@ class Address:
     headers: Mapping[str, str] | None = None
     body: Mapping[str, Json] | None = None  # dotted path -> value
 
+    def plus(self, other: Address) -> Address:
+        """What both say."""
+
+        def both(one: Mapping[str, Any] | None, two: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+            return {**(one or {}), **(two or {})} or None
+
+        return Address(other.url or self.url, both(self.params, other.params), both(self.headers, other.headers), both(self.body, other.body))
+
 
 class Pagination(Protocol):
     """One pagination style: pure, decides only where the next page is. See sources/pagination/."""

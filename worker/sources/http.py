@@ -7,7 +7,7 @@ and hands a decoded page back. Retries, breaker and gate stand round it (runtime
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from hashlib import blake2b
@@ -84,6 +84,8 @@ class HttpSource:
         self._slots, self._meaning = slots, meaning or {}
         self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
         self.unknown: dict[str, Unknown] = {}
+        splits = windows.split_on if (windows := config.pagination.windows) is not None else None
+        self._split_status = [(splits.status, _condition(splits.when) if splits.when else None)] if splits is not None else []
         self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
@@ -169,6 +171,8 @@ class HttpSource:
         """The page that a response carries, or the error that it is."""
         if response.status == NOT_MODIFIED and condition is not None and condition.headers:
             return Reply(None, response.headers, unchanged=True)
+        if _meant(response, self._split_status):
+            return Reply(None, response.headers, split=f"status {response.status}: {_snippet(response)}")
         action = self._action(response)
         if action == "page":
             try:
@@ -189,8 +193,8 @@ class HttpSource:
                 action = next((do for holds, do in self._rules if holds(lambda path: facts.body.get(path, MISSING))), "")
                 if not action:
                     return Reply(decoded, response.headers, validators=None if condition is None else condition.learned(response.headers))
-        elif (stop := self._stops(response)) and not fetch.first:
-            return Reply(None, response.headers, stop=stop)
+        elif not fetch.first and _meant(response, self._stop_status):
+            return Reply(None, response.headers, stop=f"status {response.status}")
         return self._obey(action, partition, fetch, response)
 
     def status(self) -> dict[str, Any]:
@@ -233,12 +237,6 @@ class HttpSource:
         if 200 <= status < 300:
             return "page"
         return "retry" if status >= 500 else "fail"
-
-    def _stops(self, response: Response) -> str:
-        for code, holds in self._stop_status:
-            if code == response.status and (holds is None or holds(lambda path: reader(path)(_document(response)))):
-                return f"status {code}"
-        return ""
 
     def _obey(self, action: str, partition: str, fetch: Fetch, response: Response) -> Reply:
         where = f"{partition}: {self._config.method} {_shown(response.url)}"
@@ -304,6 +302,11 @@ def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
         return bool(found > when.greater) if when.greater is not None else bool(found < when.less)
 
     return holds
+
+
+def _meant(response: Response, rules: Sequence[tuple[int, Callable[[Callable[[str], Any]], bool] | None]]) -> bool:
+    """One of the rules is about this status, and holds for the body."""
+    return any(code == response.status and (holds is None or holds(lambda path: reader(path)(_document(response)))) for code, holds in rules)
 
 
 def stop_when(when: Any) -> Callable[[Facts], bool]:

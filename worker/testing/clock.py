@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+
+from worker.runtime.clock import SystemClock
 
 
 class FakeClock:
@@ -25,3 +28,13 @@ class FakeClock:
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)
+
+
+class DatedClock(SystemClock):
+    """Waits like the real clock, but it is always the time that a test says: RFC 3339 text."""
+
+    def __init__(self, now: str) -> None:
+        self.now = now
+
+    def time(self) -> float:
+        return datetime.fromisoformat(self.now).timestamp()

@@ -17,6 +17,7 @@ import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode
@@ -76,6 +77,9 @@ class Shape:
         total: where the number of matching records is said.
         start: number of the first page, or of the first record (`offset`).
         since: query parameter with an inclusive bound on `updated_at`; records are then sorted by (updated_at, id).
+        until: query parameter with a bound above; exclusive, unless `until_inclusive`. A bound that is a date is compared with dates.
+        window_limit: more matching records than this are refused with 400.
+        descending: newest first.
         filters: query parameters that select records whose field of that name has that value.
         pad_bytes: white space added to each body, so that its size is chosen by the test.
         tokens: `cursor` only: tokens handed out by turns instead of real ones, page after page:
@@ -89,6 +93,10 @@ class Shape:
     total: Literal["body", "header"] | None = None
     start: int | None = None
     since: str | None = None
+    until: str | None = None
+    until_inclusive: bool = False
+    window_limit: int | None = None
+    descending: bool = False
     filters: Sequence[str] = ()
     pad_bytes: int = 0
     tokens: Sequence[str] = ()
@@ -152,6 +160,8 @@ class Replica:
 
     def _page(self, seen: Seen) -> _Page:
         shape, rows = self.shape, self._matching(seen.query)
+        if shape.window_limit is not None and len(rows) > shape.window_limit:
+            raise ValueError(f"{len(rows)} records, at most {shape.window_limit} a query")
         size = min(int(seen.query.get("limit", shape.cap)), shape.cap)
         if size < 1:
             raise ValueError(f"limit {size}")
@@ -179,9 +189,12 @@ class Replica:
                 rows = [row for row in rows if str(row.get(name)) == query[name]]
         if shape.since is None:
             return rows
-        rows.sort(key=lambda row: (row["updated_at"], row["id"]))
-        bound = query.get(shape.since)
-        return rows if bound is None else [row for row in rows if _not_before(row["updated_at"], bound)]
+        rows.sort(key=lambda row: (row["updated_at"], row["id"]), reverse=shape.descending)
+        if (since := query.get(shape.since)) is not None:
+            rows = [row for row in rows if _order(row["updated_at"], since) >= 0]
+        if (until := query.get(shape.until or "")) is not None:
+            rows = [row for row in rows if _order(row["updated_at"], until) < int(shape.until_inclusive)]
+        return rows
 
     def _begin(self, query: Mapping[str, str], size: int) -> int:
         """Index of the first record of the page. Raises ValueError."""
@@ -254,8 +267,16 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-def _not_before(value: Any, bound: str) -> bool:
-    return bool(value >= int(bound)) if isinstance(value, int) else str(value) >= bound
+def _order(value: Any, bound: str) -> int:
+    """-1, 0 or 1: the value is below, at or above the bound."""
+    one, two = (value, int(bound)) if isinstance(value, int) else (_comparable(str(value)[: 10 if len(bound) == 10 else None]), _comparable(bound))
+    return int(one > two) - int(one < two)
+
+
+def _comparable(text: str) -> float:
+    """RFC 3339 or a date as seconds; ValueError for anything else."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _token(offset: int) -> str:

@@ -18,6 +18,7 @@ from worker.sources.http_config.incremental import Incremental
 from worker.sources.http_config.rules import Action, OnBody, Schedule, Stop
 from worker.sources.http_config.style import Style
 from worker.sources.http_config.texts import URL_PATTERN, HeaderName, HeaderValue, Scalar, Url, checked_url
+from worker.sources.http_config.windows import check_windows
 
 Path_ = tuple[str | int, ...]
 
@@ -98,6 +99,7 @@ class HttpConfig(Model):
         self._check_marks(wrong)
         self._check_placeholders(wrong)
         self._check_conditional(wrong)
+        check_windows(self, wrong)
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             wrong.add(("on_body_error",), f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park", "pagination")
         wrong.check()
@@ -110,6 +112,12 @@ class HttpConfig(Model):
             for path, text in self._texts():
                 if MARK in text:
                     wrong.add(path, "{mark} needs incremental", "incremental")
+        elif self.pagination.windows is not None:
+            carried = "the mark is carried twice: here, and by the window, which begins at it; take it out"
+            for path in (path for path, text in self._texts() if MARK in text):
+                wrong.add(path, carried, "pagination")
+            if incremental.target is not None and incremental.from_ is None:
+                wrong.add(("incremental", "to" if incremental.param is None else "param"), carried, "pagination")
         elif incremental.target is not None and placed:
             wrong.add(("incremental", "to" if incremental.param is None else "param"), "the mark is carried twice: here, and by {mark}")
         elif incremental.target is None and not placed:
@@ -126,7 +134,7 @@ class HttpConfig(Model):
     def _check_conditional(self, wrong: Wrong) -> None:
         single = self.pagination.single
         descending = self.incremental is not None and self.incremental.order == "descending"
-        if self.conditional and not single and not descending:
+        if self.conditional and not single and not descending and self.pagination.windows is None:
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
             wrong.add(("conditional",), f"conditional needs one request a pass, or incremental.order: descending; {why}", "pagination", "incremental")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote, urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +15,9 @@ from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address
 from worker.schema.values import found
+
+if TYPE_CHECKING:
+    from worker.sources.pagination.within import WindowKeys
 
 # RFC 6570 expressions of a query, as HAL writes them; other braces are data.
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
@@ -70,6 +73,11 @@ class StyleConfig(StyleModel):
     def needs_body(self) -> str:
         """Why the next position needs a readable body, empty when it does not: `on_body_error: dead_letter` is refused then."""
         return "pagination reads the next position from it"
+
+    @property
+    def windows(self) -> WindowKeys | None:
+        """How the range of a pass is cut into windows; None: it is asked for as a whole."""
+        return None
 
 
 class TokenLocator(_OneOf):

@@ -10,10 +10,11 @@ from pydantic import Field
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import StyleConfig, Target, TokenLocator, is_end
+from worker.sources.pagination.common import Target, TokenLocator, is_end
+from worker.sources.pagination.within import PagedConfig
 
 
-class Config(StyleConfig):
+class Config(PagedConfig):
     """Carry a token from page to page."""
 
     completeness = TOKENS

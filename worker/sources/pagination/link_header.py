@@ -15,7 +15,8 @@ from worker.core.delivery import TOKENS
 from worker.core.errors import PermanentError
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import StyleConfig, resolve
+from worker.sources.pagination.common import resolve
+from worker.sources.pagination.within import PagedConfig
 
 _GAP: Final = re.compile(r"[\s,]*")  # lists may have empty elements
 _TARGET: Final = re.compile(r"<([^<>]*)>\s*")
@@ -36,7 +37,7 @@ _USER: Final = re.compile(r"(?<=//)[^/?#@>\s]*@")
 SHOWN_CHARS: Final = 300
 
 
-class Config(StyleConfig):
+class Config(PagedConfig):
     """Follow the Link header."""
 
     completeness = TOKENS

@@ -11,10 +11,11 @@ from worker.config.types import JmesPath
 from worker.core.delivery import TOKENS
 from worker.core.model import MISSING, Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import StyleConfig, is_end, resolve
+from worker.sources.pagination.common import is_end, resolve
+from worker.sources.pagination.within import PagedConfig
 
 
-class Config(StyleConfig):
+class Config(PagedConfig):
     """Follow a URL that the response names."""
 
     completeness = TOKENS

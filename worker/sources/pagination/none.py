@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import model_validator
+
+from worker.config.types import Wrong
 from worker.core.delivery import SINGLE_PAGE
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End
@@ -18,6 +21,15 @@ class Config(StyleConfig):
     single = True
 
     type: Literal["none"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_within(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "within" in value:
+            wrong = Wrong()
+            wrong.add(("within",), "none has no pages inside a window; for one request a window, make the keys of within the pagination itself")
+            wrong.check()
+        return value
 
     @property
     def needs_body(self) -> str:

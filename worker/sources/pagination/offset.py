@@ -13,10 +13,11 @@ from pydantic import Field, model_validator
 
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, Next
-from worker.sources.pagination.common import StyleConfig, Target
+from worker.sources.pagination.common import Target
+from worker.sources.pagination.within import PagedConfig
 
 
-class Config(StyleConfig):
+class Config(PagedConfig):
     """Ask for the records from a number on."""
 
     type: Literal["offset"]

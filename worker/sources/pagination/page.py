@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from worker.core.model import Facts, Json
 from worker.core.ports import Address, End, Next
-from worker.sources.pagination.common import Locator, StyleConfig, Target, as_count
+from worker.sources.pagination.common import Locator, Target, as_count
+from worker.sources.pagination.within import PagedConfig
 
 
-class Config(StyleConfig):
+class Config(PagedConfig):
     """Ask for page 1, 2, 3 ..."""
 
     type: Literal["page"]
