@@ -38,8 +38,10 @@ async def echoing() -> AsyncIterator[str]:
         nonlocal count
         count += 1
         said = {"headers": dict(request.headers), "query": dict(request.query), "raw": str(request.url)}
-        if request.query.get("page") == "3":
+        if request.path.startswith("/denied"):
             return web.json_response(said, status=403)
+        if request.query.get("page") == "3":
+            raise web.HTTPFound(f"/denied/{urllib.parse.quote(CANARY, safe='')}")
         if count % 3 == 0:
             return web.json_response(said, status=500)
         if count % 5 == 0:
@@ -50,6 +52,7 @@ async def echoing() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
+    app.router.add_get("/denied/{secret:.*}", handler)
     server = TestServer(app)
     await server.start_server()
     try:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import kit
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from ruamel.yaml import YAML
 
 from worker.build import run_async
 from worker.settings import load_settings
+from worker.testing.replica import Fault, Replica, Seen, Shape
 
 
 @asynccontextmanager
@@ -198,3 +200,40 @@ async def test_a_bound_in_whole_days_brings_no_duplicates(tmp_path: Path) -> Non
             assert (await run(config)).exit_code == 0
     assert [query.get("since") for query in seen] == [None, "2024-01-01", "2024-01-01"]
     assert kit.lake_ids(tmp_path) == list(range(40))
+
+
+@pytest.mark.parametrize("status", [400, 410])
+@pytest.mark.parametrize("ends", [True, False], ids=["fresh", "resumed"])
+async def test_a_refused_token_sends_an_ascending_source_back_to_its_mark(status: int, ends: bool, tmp_path: Path) -> None:
+    """Tokens live shortly: one that waits in the state over a stop has expired, and most servers answer 400 or 410."""
+    records = [kit.item(number, second=number // 3) for number in range(100)]
+    refused: list[int] = []
+
+    def script(number: int, seen: Seen) -> Fault | None:
+        if len(refused) < (1 if ends else 2) and (seen.query.get("cursor") or "") and number >= 4:
+            refused.append(number)
+            return Fault("status", status if ends or len(refused) > 1 else 403)
+        return None
+
+    async with Replica(records, Shape(style="cursor", cap=10, since="since"), script) as replica:
+        source = {
+            "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
+            "key": ["id"],
+            "incremental": {"field": "updated_at", "param": "since"},
+        }
+        config = kit.write_config(tmp_path, replica.url, source=source)
+        codes = [(await run(config)).exit_code for _ in range(1 if ends else 2)]
+    assert codes == ([0] if ends else [77, 0])
+    assert kit.lake_ids(tmp_path) == list(range(100))
+    again = next(seen for seen in replica.requests if seen.number > refused[-1])
+    assert "cursor" not in again.query and again.query["since"] > "2024-01-01T00:00:00Z", "the pass begins anew, at the mark"
+
+
+async def test_a_refused_token_parks_a_source_without_a_mark(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(100)]
+    async with Replica(records, Shape(style="cursor", cap=10, fail_pages={4: 400})) as replica:
+        config = kit.write_config(tmp_path, replica.url, source={"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}})
+        result = await run(config)
+    assert result.exit_code == 1
+    assert "worker state reset" in result.pipelines[0].error and "source.on_status" in result.pipelines[0].error
+    assert kit.lake_ids(tmp_path) == list(range(30))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -103,3 +104,16 @@ def test_an_error_that_nobody_can_read_keeps_its_exit_code(tmp_path: Path) -> No
     for redirection in ("2>/dev/full", "2>&-"):
         ended = subprocess.run(["/bin/sh", "-c", f"exec {sys.executable} -m worker check {tmp_path}/none.yaml {redirection}"], check=False, timeout=60)
         assert ended.returncode == 78
+
+
+async def test_every_line_of_the_log_is_json_the_signal_too(tmp_path: Path) -> None:
+    async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
+        config, _ = chatty_config(tmp_path, replica.url)
+        process = start(config, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        await requests_more(replica, 3)
+        process.send_signal(signal.SIGTERM)
+        _, said = await asyncio.to_thread(process.communicate, timeout=20)
+    assert process.returncode == 0
+    events = [json.loads(line) for line in said.splitlines()]
+    assert [event["signal"] for event in events if event["event"] == "signal.received"] == ["SIGTERM"]
+    assert all({"event", "level", "timestamp"} <= event.keys() for event in events)

@@ -91,3 +91,14 @@ def test_a_gate_explains_itself() -> None:
     gate = Gate(2, 1.0)
     gate.pause(0.0, 5.0, sent_at=0.0)
     assert repr(gate) == "<Gate tokens=2.0 closed_until=5.0 probing>"
+
+
+def test_an_origin_that_says_at_once_and_refuses_again_is_asked_less_and_less() -> None:
+    gate, now, waits = Gate(), 1.0, list[float]()
+    for said in (0.0, 0.0, 0.0, 0.5, 30.0, 0.0):
+        until = gate.pause(now, said, sent_at=now, longest_s=60.0)
+        waits.append(until - now)
+        now = until
+    assert waits == [0.0, 2.0, 4.0, 8.0, 30.0, 32.0]
+    gate.succeeded(now)
+    assert gate.pause(now, 0.0, sent_at=now) == now

@@ -82,3 +82,34 @@ def test_a_bound_that_cannot_be_read_back_is_none() -> None:
 def test_numbers_are_numbers(value: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         MarkFormat("int").parser()(value)
+
+
+OUT_OF_RANGE: list[tuple[MarkFormat, Any]] = [
+    (MarkFormat(), "0001-01-01T00:00:00+14:00"),
+    (MarkFormat(), "9999-12-31T23:59:59.999999999-12:00"),
+    (MarkFormat("epoch_ms", "rfc3339"), 1_700_000_000_000_000),  # microseconds by mistake
+    (MarkFormat("epoch_s", "%Y-%m-%d"), 10**12),
+    (MarkFormat("epoch_s"), 1e300),
+    (MarkFormat("epoch_us"), 2**63 - 1),
+    (MarkFormat("int"), 2**63),
+    (MarkFormat("int"), "-123456789012345678901234567890"),
+]
+
+
+@pytest.mark.parametrize(("style", "value"), OUT_OF_RANGE)
+def test_a_value_that_no_mark_can_be_is_refused(style: MarkFormat, value: Any) -> None:
+    with pytest.raises(ValueError):
+        style.parser()(value)
+
+
+@pytest.mark.parametrize("param", ["rfc3339", "epoch_ms", "%Y-%m-%d %H:%M"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_ends_of_the_calendar_can_be_asked_for(param: str, zone: str, value: str) -> None:
+    """The least time of .NET is `0001-01-01T00:00:00Z`, and "never" is often the end of the year 9999."""
+    style = MarkFormat("rfc3339", param, zone)
+    mark = style.parser()(value)[0]
+    assert isinstance(mark, int)
+    for overlap in (0, 60_000_000):
+        bound = style.bound(style.text(mark - overlap))
+        assert bound is None or (isinstance(bound, int) and bound <= mark)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.errors import CursorStuck, OrderViolation, PaginationLoop, PermanentError, TotalMismatch
+from worker.core.errors import BoundaryFull, CursorStuck, OrderViolation, PaginationLoop, PermanentError, TotalMismatch
 from worker.core.mark import MarkFormat
 from worker.core.model import Claim, Cursor, Decoded, Facts, Progress
 from worker.core.plan import Accepted, Done, Fetch, IncrementalSpec, PlanSpec, Reply, StopSpec, Wait
@@ -205,6 +205,60 @@ def test_a_cycle_of_tokens_is_a_pagination_loop() -> None:
             assert isinstance(todo, Fetch)
             planner.accept(todo, Reply(decoded([{"id": number}], {"next": token})), 0.0)
     assert number == 2
+
+
+def fetched(planner: PartitionPlanner, now: float = 0.0) -> Fetch:
+    todo = planner.next(now)
+    assert isinstance(todo, Fetch)
+    return todo
+
+
+def test_a_page_is_not_lost_with_a_bad_one_that_was_fetched_ahead() -> None:
+    """The daemon goes on with this planner when the source has recovered."""
+    planner = PartitionPlanner(spec(offset_style(), depth=3, incremental=INCREMENTAL), claim())
+    [first] = planner.accept(fetched(planner), Reply(decoded([{"id": 0, "u": 5}])), 0.0)
+    head, ahead = fetched(planner), fetched(planner)
+    assert planner.accept(ahead, Reply(decoded([{"id": 2, "u": 1}])), 0.0) == []  # older than its predecessor
+    assert ids([first, *planner.accept(head, Reply(decoded([{"id": 1, "u": 6}])), 0.0)]) == [0, 1]
+    again = fetched(planner)
+    assert (again.position, again.speculative) == (ahead.position, False)
+    with pytest.raises(OrderViolation):  # as the head it counts
+        planner.accept(again, Reply(decoded([{"id": 2, "u": 1}])), 0.0)
+    assert ids(planner.accept(fetched(planner), Reply(decoded([{"id": 2, "u": 7}])), 0.0)) == [2]
+
+
+def test_a_page_that_the_boundary_has_no_room_for_comes_again_whole() -> None:
+    plan = spec(token_style(), incremental=INCREMENTAL, boundary_cap=3, once=False, every_s=60.0)
+    planner = PartitionPlanner(plan, claim())
+    page = [{"id": number, "u": 5} for number in range(4)]
+    with pytest.raises(BoundaryFull):
+        planner.accept(fetched(planner), Reply(decoded(page)), 0.0)
+    again = fetched(planner, 60.0)
+    [taken] = planner.accept(again, Reply(decoded([*page, {"id": 4, "u": 6}])), 60.0)
+    assert ids([taken]) == [0, 1, 2, 3, 4]
+    assert taken.ledger.deduplicated == 0
+
+
+def test_an_offset_that_stays_empty_below_the_total_is_asked_once_more_and_not_for_ever() -> None:
+    """The bodies differ: they say how long the answer took."""
+    planner = PartitionPlanner(spec(offset_style()), claim())
+    with pytest.raises(PaginationLoop, match="an empty page at the same place"):
+        for took in range(10):
+            todo = planner.next(0.0)
+            assert isinstance(todo, Fetch)
+            records = [{"id": 1}] if took == 0 else []
+            planner.accept(todo, Reply(decoded(records, {"total": 5, "took": took})), 0.0)
+    assert took == 2
+
+
+def test_the_token_of_a_loop_is_told_without_its_query() -> None:
+    planner = PartitionPlanner(spec(token_style()), claim())
+    with pytest.raises(PaginationLoop) as caught:
+        for _ in range(2):
+            todo = planner.next(0.0)
+            assert isinstance(todo, Fetch)
+            planner.accept(todo, Reply(decoded([{"id": 1}], {"next": "https://api.example.com/x?sid=s3cret"})), 0.0)
+    assert "https://api.example.com/x" in str(caught.value) and "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("style", [offset_style, page_style])

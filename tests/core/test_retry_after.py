@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.retry_after import parse_retry_after
+from worker.core.retry_after import parse_reset, parse_retry_after
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,35 @@ def test_any_two_dates_give_a_time_within_the_limit(until: int, now: int, longes
 @pytest.mark.parametrize("date", ["Mon, 01 Jan 2024 00:00:00", "Mon, 01 Jan 2024 00:00:00 -0000", "01 Jan 99999999999 00:00:00 GMT", "garbage"])
 def test_dates_that_cannot_be_compared_are_ignored(date: str) -> None:
     assert parse_retry_after("Mon, 01 Jan 2024 00:01:00 GMT", date=date, max_s=600.0) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("30", 30.0),
+        (" 0.5 ", 0.5),
+        ("1700000090", 90.0),
+        ("1700000090.25", 90.25),
+        ("1700000090000", 90.0),
+        ("1699999999", 0.0),
+        ("9" * 5000, 600.0),
+        ("", None),
+        ("-1", None),
+        ("soon", None),
+        ("\u00b2", None),  # a digit for `isdigit`, but no number
+        ("\u0663", None),
+    ],
+)
+def test_a_reset_is_seconds_from_now_or_since_1970(said: str, seconds: float | None) -> None:
+    assert parse_reset(said, date=None, now_s=1_700_000_000.0, max_s=600.0) == seconds
+
+
+def test_a_reset_is_read_against_the_servers_own_clock() -> None:
+    server = formatdate(1_700_000_000, usegmt=True)
+    assert parse_reset("1700000090", date=server, now_s=1_700_003_600.0, max_s=600.0) == 90.0
+
+
+@given(st.text(), st.none() | st.text())
+def test_a_reset_never_raises(said: str, date: str | None) -> None:
+    found = parse_reset(said, date=date, now_s=1_700_000_000.0, max_s=600.0)
+    assert found is None or 0 <= found <= 600.0

@@ -51,3 +51,10 @@ def test_a_number_keeps_all_its_digits_wherever_the_records_stand(spec: JsonSpec
 def test_a_number_that_no_float_holds_is_a_bad_body_where_no_record_can_be_cut_out(path: str) -> None:
     with pytest.raises(BadBody, match="out of range"):
         at_once(JsonPages(JsonSpec(path), AMOUNTS).decode(b'{"rows": [{"amount": 1e400}], "amount": 1e400}', digest=b""))
+
+
+@pytest.mark.parametrize("records", ["items", "items[?id > `0`]", None])
+def test_a_number_that_no_float_holds_outside_the_records_is_a_bad_body(records: str | None) -> None:
+    pages = JsonPages(JsonSpec(records, body_paths=("total",)), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
+    with pytest.raises(BadBody):
+        at_once(pages.decode(b'{"total": 1e400, "items": [' + json.dumps(kit.item(1, second=1)).encode() + b"]}", digest=b""))

@@ -375,3 +375,26 @@ async def test_a_certificate_that_is_not_trusted_is_no_case_for_a_retry(tmp_path
     async with served(handler, context) as origin:
         with pytest.raises(TlsError, match=r"self-signed certificate.*tls\.ca_file"):
             await get(origin, tmp_path)
+
+
+@pytest.mark.parametrize(("head", "whole"), [(b"", False), (b"Content-Length: 0\r\n", True)])
+async def test_an_empty_body_of_a_coding_is_whole_only_where_the_server_says_so(head: bytes, whole: bool, tmp_path: Path) -> None:
+    """Where the body ends with the connection, nothing of it may have come."""
+    async with raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\n" + head + b"\r\n") as origin:
+        if whole:
+            assert (await get(origin, tmp_path)).body == b""
+        else:
+            with pytest.raises(BadBody):
+                await get(origin, tmp_path)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["refused", "endless"])
+async def test_credentials_in_the_path_of_a_redirect_are_not_told(ends: bool, tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        elsewhere = "http://127.0.0.1:1" if ends and request.path.startswith("/denied") else ""
+        raise web.HTTPFound(f"{elsewhere}/denied/k3y%2F%2B")
+
+    async with served(handler) as origin:
+        with pytest.raises(PermanentError) as caught:
+            await get(origin, tmp_path, auth=bearer(lambda: "k3y/+"))
+    assert "k3y" not in str(caught.value) and "***" in str(caught.value)

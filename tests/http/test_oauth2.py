@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from aiohttp import web
@@ -253,6 +253,14 @@ async def test_a_token_endpoint_that_redirects_is_refused(tmp_path: Path) -> Non
 
 async def fetched(client: HttpClient, origin: str, auth: ClientCredentials) -> Response:
     return await client.fetch(Request("GET", f"{origin}/data"), auth)
+
+
+async def test_a_secret_in_the_path_of_a_redirect_is_not_told(tmp_path: Path) -> None:
+    server = TokenServer(answers=[(302, "")], headers={"Location": f"/denied/{quote(SECRET, safe='')}"})
+    async with served(server, tmp_path) as (make, _, _, _):
+        with pytest.raises(PermanentError) as caught:
+            await make().headers()
+    assert "denied/***" in str(caught.value)
 
 
 async def test_a_refused_token_is_renewed_once(tmp_path: Path) -> None:

@@ -114,6 +114,23 @@ async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:
     assert set(served.done) == {"a", "b"}
 
 
+@pytest.mark.parametrize("paced", [True, False])
+async def test_patience_ends_with_a_source_that_keeps_us_waiting_and_not_with_our_own_rate_limit(paced: bool) -> None:
+    turns = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal turns
+        turns += 1
+        if turns <= 5:
+            raise Deferred(SystemClock().monotonic(), "gate", paced=paced)
+        return page(fetch)
+
+    channel: Channel[Page] = Channel(1 << 20)
+    served = pool(planners(["a"]), attempt, channel, concurrency=1, patience_s=0.0)
+    await served.run(asyncio.Event())
+    assert (set(served.done), set(served.parked)) == (({"a"}, set()) if paced else (set(), {"a"}))
+
+
 async def test_no_request_is_made_while_the_channel_is_full() -> None:
     asked = 0
 

@@ -323,3 +323,20 @@ async def test_a_storm_that_lasts_is_amplified_by_a_fifth_and_the_floor_at_most(
     retries_of_floor = 3 * 7 * 300 / 30  # seven retries take half a minute
     assert firsts > 600
     assert sent <= firsts * 1.2 + retries_of_floor
+
+
+async def test_a_wait_says_whether_the_origin_or_our_own_rate_limit_is_its_cause() -> None:
+    clock = FakeClock(0.0)
+    guarded = guard(clock, gate=Gate(1, 60.0))
+
+    async def well() -> str:
+        return "ok"
+
+    assert await guarded.call(well) == "ok"
+    with pytest.raises(Deferred) as caught:
+        await guarded.call(well)
+    assert caught.value.paced
+    guarded.gate.pause(0.0, 300.0, sent_at=0.0)
+    with pytest.raises(Deferred) as caught:
+        await guarded.call(well)
+    assert not caught.value.paced

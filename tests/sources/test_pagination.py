@@ -207,3 +207,10 @@ def test_a_link_that_is_no_text_is_refused() -> None:
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="{}#"), max_size=40))
 def test_ascii_of_a_query_is_never_changed(query: str) -> None:
     assert resolve(URL, f"/x?a=1&{query}") == f"https://api.example.com/x?a=1&{query}"
+
+
+def test_a_token_that_is_no_text_is_an_error_and_not_another_token() -> None:
+    """aiohttp keeps such bytes as lone surrogates, which can be neither stored nor sent back."""
+    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"header": "X-Next"}, "to": {"param": "c"}}))
+    with pytest.raises(PermanentError, match="no UTF-8"):
+        style.after(None, facts(), {"X-Next": "abc\udce9"})

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from worker.core.errors import ConfigError, Fenced, StateError
+from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
 from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, Progress, StagedFile
 from worker.state.sqlite import SqliteCommitLog
 
@@ -218,3 +218,24 @@ class LogMachine(RuleBasedStateMachine):
 
 LogMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
 TestLogMachine = LogMachine.TestCase
+
+
+@pytest.mark.parametrize("mode", ["NORMAL", "EXCLUSIVE"])
+def test_a_database_that_another_program_holds_is_waited_for_and_not_called_damaged(
+    reopen: Callable[[], Any], mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.state.sqlite.LOCKED_S", 0.01)
+    log = reopen()
+    claims = log.claim("p", ["a"])
+    log.load("p", MEANING)
+    if mode == "EXCLUSIVE":
+        log.close()  # such a lock is given only where nobody else has the file open
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute(f"PRAGMA locking_mode = {mode}")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(SinkUnavailable, match="locked by another program"):
+        commit(reopen() if mode == "EXCLUSIVE" else log, claims, 1, ("a", at(1)))
+    other.execute("ROLLBACK")
+    other.close()
+    commit(reopen() if mode == "EXCLUSIVE" else log, claims, 1, ("a", at(1)))
+    assert reopen().claim("p", ["a"])["a"].cursor.received == 1

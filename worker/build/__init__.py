@@ -33,7 +33,7 @@ from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
 from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
-from worker.telemetry.logs import open_logger
+from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
 
 __all__ = ["Backfill", "PipelineResult", "RunResult", "describe", "open_log", "output_roots", "replay_async", "run", "run_async"]
@@ -197,7 +197,7 @@ async def run_async(
         status = Status(supervisor, emit, lambda: late.reasons)
         metrics.watch(status.readings)
         await stack.enter_async_context(admin_server(settings.admin.listen, metrics, status.document, status.ready))
-        stack.enter_context(stop_on_signals(stop))
+        stack.enter_context(stop_on_signals(stop, signal_line(settings.logging.format)))
         timers = [asyncio.create_task(_hurry_after(stop, hurry, settings.shutdown.deadline), name="shutdown.deadline")]
         if for_s is not None:
             timers.append(asyncio.create_task(_stop_after(stop, for_s), name="run.for"))

@@ -86,14 +86,17 @@ class BadBody(TransientError):
 
 
 class Deferred(WorkerError):
-    """A gate or breaker is closed until `until` (monotonic seconds): put the work back, do not wait here."""
+    """A gate or breaker is closed until `until` (monotonic seconds): put the work back, do not wait here.
+
+    `paced`: by our own rate limit, so it is no sign that anything is wrong, however long the turn takes to come.
+    """
 
     exit = Exit.UNAVAILABLE
     code = "deferred"
 
-    def __init__(self, until: float, reason: str) -> None:
+    def __init__(self, until: float, reason: str, *, paced: bool = False) -> None:
         super().__init__(reason)
-        self.until = until
+        self.until, self.paced = until, paced
 
 
 class PermanentError(WorkerError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 PROBE_PATIENCE_S: Final = 30.0
+SAID_S: Final = 1.0  # a shorter wait than this ("come back at once") is believed once
 _WHOLE: Final = 1.0 - 1e-6  # what is left of a token after rounding: who comes when told is let through
 
 
@@ -45,6 +46,10 @@ class Gate:
             self._probe_sent = now
         return None
 
+    def paused(self, now: float) -> bool:
+        """The origin asked for a pause, and no request has come back well since: more than our own rate limit holds requests back."""
+        return now < self._closed_until or self._probing
+
     def closed_for(self, now: float) -> float:
         """Seconds until a pause that the origin asked for is over; 0 when there is none."""
         return max(self._closed_until - now, 0.0)
@@ -52,12 +57,15 @@ class Gate:
     def pause(self, now: float, seconds: float | None, *, sent_at: float, longest_s: float = 60.0) -> float:
         """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when.
 
-        `sent_at` is when the request was sent that was answered so.
+        An origin that says "at once", or a time in the past, and then refuses again has not said how long either:
+        believing it would cost it as many requests as it can answer. `sent_at` is when the request was sent that was answered so.
         """
         if sent_at >= self._paused_at or not self._pauses:
             self._pauses += 1
             self._paused_at = now
-        wait_s = min(2.0 ** min(self._pauses - 1, 10), longest_s) if seconds is None else seconds
+        said = seconds is not None and (seconds >= SAID_S or self._pauses <= 1)
+        grown_s = min(2.0 ** min(self._pauses - 1, 10), longest_s)
+        wait_s = seconds if said and seconds is not None else max(seconds or 0.0, grown_s)
         self._closed_until = max(self._closed_until, now + wait_s)
         self._probing, self._probe_sent = True, None
         return self._closed_until

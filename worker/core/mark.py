@@ -1,7 +1,7 @@
 """Incremental values: from what a source sends to something comparable, and back to what it wants to be asked.
 
 Instants compare as instants, not as text: their comparable form is microseconds since 1970 (int),
-which covers the years 1 to 9999 in 64 bits. Finer digits go into the record's identity instead (`residue`),
+which covers the years 1 to 9999 in 64 bits; values outside of it are none. Finer digits go into the record's identity instead (`residue`),
 so that two versions of a record within one microsecond are not taken for one.
 """
 
@@ -19,6 +19,10 @@ from worker.core.errors import ConfigError
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 MICROS: Final = 1_000_000
+LEAST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+MOST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+_WHOLE: Final = range(-(2**63), 2**63)  # what the commit log can keep
+_INSTANTS: Final = range(LEAST, MOST + 1)
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)")
 
 Comparable = int | str
@@ -42,6 +46,16 @@ def _number(scale: int) -> Callable[[Any], tuple[int, int]]:
         return int(value * scale) if isinstance(value, float) else int(value) * scale, 0
 
     return parse
+
+
+def _within(allowed: range, parse: Callable[[Any], tuple[int, int]]) -> Callable[[Any], tuple[int, int]]:
+    def bounded(value: Any) -> tuple[int, int]:
+        found = parse(value)
+        if found[0] not in allowed:
+            raise ValueError("out of range")
+        return found
+
+    return bounded
 
 
 def _string(value: Any) -> tuple[str, int]:
@@ -68,6 +82,15 @@ def _rfc3339_text(micros: int) -> str:
     return moment.isoformat(timespec="microseconds" if micros % MICROS else "seconds").replace("+00:00", "Z")
 
 
+def _local(micros: int, zone: ZoneInfo) -> datetime:
+    """The time in a zone, where it has one: in the first and the last hours of the calendar some have none, and then an earlier one is taken."""
+    moment = EPOCH + timedelta(microseconds=micros)
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return datetime.min if micros < 0 else datetime.max - timedelta(days=1)
+
+
 @dataclass(frozen=True, slots=True)
 class MarkFormat:
     """How incremental values are written by the source (`record`) and asked for (`param`).
@@ -86,27 +109,27 @@ class MarkFormat:
     def parser(self) -> Callable[[Any], tuple[Comparable, int]]:
         """value -> (comparable, residue); raises ValueError or TypeError for what is no such value."""
         if self.record == "rfc3339":
-            return _instant
+            return _within(_INSTANTS, _instant)
         if self.record in _SCALES:
-            return _number(_SCALES[self.record])
+            return _within(_INSTANTS, _number(_SCALES[self.record]))
         if self.record == "int":
-            return _number(1)
+            return _within(_WHOLE, _number(1))
         if self.record == "string":
             return _string
         if "%" not in self.record:
             raise ConfigError(f"incremental.format {self.record!r} is neither a known format nor a strptime pattern")
-        return _pattern(self.record, ZoneInfo(self.zone))
+        return _within(_INSTANTS, _pattern(self.record, ZoneInfo(self.zone)))
 
     def text(self, mark: Comparable) -> str:
-        """The mark as the source wants it; finer digits than the format has are dropped (round down)."""
+        """The mark as the source wants it; finer digits than the format has are dropped (round down). Nothing is asked for from before the year 1."""
         style = self.param or self.record
         if isinstance(mark, str) or style in ("int", "string"):
             return str(mark)
         if style == "rfc3339":
-            return _rfc3339_text(mark)
+            return _rfc3339_text(max(mark, LEAST))
         if style in _SCALES:
             return str(mark // _SCALES[style])
-        return (EPOCH + timedelta(microseconds=mark)).astimezone(ZoneInfo(self.zone)).strftime(style)
+        return _local(max(mark, LEAST), ZoneInfo(self.zone)).strftime(style)
 
     def bound(self, text: Any) -> Comparable | None:
         """What `text` says, read back; None when it cannot be read. It is below the mark by what rounding took off."""

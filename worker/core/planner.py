@@ -190,9 +190,14 @@ class PartitionPlanner:
         if key != _key(self._place()["at"]):
             self._buffer[key] = (fetch, reply)
             return []
-        accepted = []
+        accepted: list[Accepted] = []
         while True:
-            taken = self._take(reply, now)
+            try:
+                taken = self._take(reply, now)
+            except PermanentError:
+                if accepted:
+                    return accepted  # they must not be lost with a guess behind them; it is asked for again, as the head
+                raise
             accepted.append(taken)
             if taken.pass_end is not None:
                 self._discard_guesses()
@@ -242,7 +247,7 @@ class PartitionPlanner:
         full = not ended and place["pages"] + 1 >= self._spec.stop.max_pages
         if full:
             ended = f"max_pages {self._spec.stop.max_pages}"
-        token = None if ended or turn else self._guarded(following, facts)
+        token = None if ended or turn else self._guarded(following, facts, at)
         fresh = place["fresh"] or known.fresh
         passed = place.get("passed", False) or (total is not None and here > total)  # then the total is wrong, and ends nothing any more
         if total is not None and here > total and not drift:
@@ -286,6 +291,8 @@ class PartitionPlanner:
             place = {**place, **seen, "at": position, "pages": place["pages"] + 1, "fresh": fresh, "drifted": drifted, "passed": passed}
             cursor = cursor.evolve(position=place)
         progress = self._remember(cursor, known.keys | new_keys, token, bool(ended or turn))
+        if pass_end is not None:
+            self._passed()
         rejects = [*decoded.rejects, *known.rejects]
         kept, indices = without(decoded, known.dropped)
         if facts.count:
@@ -348,6 +355,7 @@ class PartitionPlanner:
         """An empty, complete pass: the source has nothing that the last complete one did not see."""
         at, end = self._place()["at"], PassEnd(self._cursor.pass_no, 0, "not modified", self._spec.completeness)
         progress = self._remember(self._closed(self._cursor), set(), None, True)
+        self._passed()
         return Accepted(Decoded([], None, [], Facts(0)), at, end.number, progress, Ledger(), end)
 
     def _cursor_pass(self, pass_end: PassEnd | None) -> int:
@@ -405,21 +413,27 @@ class PartitionPlanner:
             return "short page"
         return "stop.when" if stop.when(facts) else ""
 
-    def _guarded(self, following: Next | End, facts: Facts) -> bytes:
-        """The hash that the loop guard remembers of this page; raises PaginationLoop when it is known."""
+    def _guarded(self, following: Next | End, facts: Facts, at: Json) -> bytes:
+        """The hash that the loop guard remembers of this page; raises PaginationLoop when it is known.
+
+        An empty page does not move an offset: where the total says that more is to come it is asked for once more, whatever else its body says.
+        """
         token = following.token if isinstance(following, Next) else None
-        remembered = _digest(token) if token is not None else facts.digest
+        stuck = self._style.numbered and isinstance(following, Next) and following.position == at
+        remembered = _digest(token) if token is not None else _digest(at) if stuck else facts.digest
         if remembered in self._tokens:
-            what = f"the token {str(token)[:80]!r}" if token is not None else "the body of this page"
+            what = f"the token {_told(token)!r}" if token is not None else "an empty page at the same place" if stuck else "the body of this page"
             raise PaginationLoop(
                 f"{what} came before in this pass", where=self.partition, remedy="the source repeats itself: check pagination; scroll ids need repeat: allow"
             )
         return remembered
 
-    def _closed(self, cursor: Cursor) -> Cursor:
-        """The cursor behind a finished pass."""
+    def _passed(self) -> None:
         self._passes += 1
         self._fell_back = False
+
+    def _closed(self, cursor: Cursor) -> Cursor:
+        """The cursor behind a finished pass."""
         again = self._spec.incremental is not None or self._spec.every_s is not None
         if not again:
             return cursor.evolve(position=None, complete=True)
@@ -427,17 +441,19 @@ class PartitionPlanner:
 
     def _remember(self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, walked: bool) -> Progress:
         """Updates the memory for duplicates and loops, and returns the same change as a difference. `walked`: the loop guard begins anew."""
-        least = self._floor(cursor)
+        least, boundary = self._floor(cursor), self._boundary
         if least is not None:
             keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]  # one value type a source
-            if self._boundary:
-                self._boundary = {key for key in self._boundary if key[0] >= least}  # type: ignore[operator]
-        self._boundary |= keys
-        if len(self._boundary) > self._spec.boundary_cap:
+            if boundary:
+                boundary = {key for key in boundary if key[0] >= least}  # type: ignore[operator]
+        size = len(boundary) + len(keys - boundary)
+        if size > self._spec.boundary_cap:  # nothing is kept: its records would be duplicates when the page comes again
             raise BoundaryFull(
-                f"{len(self._boundary)} boundary keys, at most {self._spec.boundary_cap} are kept",
+                f"{size} boundary keys, at most {self._spec.boundary_cap} are kept",
                 remedy="shorten incremental.overlap, or the size of the windows, or raise source.boundary_cap",
             )
+        boundary |= keys
+        self._boundary = boundary
         cleared, self._clear_tokens = self._clear_tokens or walked, False
         if walked:
             self._tokens.clear()
@@ -463,6 +479,14 @@ def _before(place: dict[str, Any]) -> dict[str, Any]:
     """What the pass brought before the window in progress."""
     found: dict[str, Any] = place.get("before", NOTHING_BEFORE)
     return found
+
+
+def _told(token: Json) -> str:
+    """A token for people: of a URL without its query, which may say back credentials."""
+    text = str(token)
+    if text.startswith(("http://", "https://")):
+        text = text.partition("?")[0]
+    return text[:80]
 
 
 def _key(position: Json) -> bytes:

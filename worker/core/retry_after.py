@@ -1,8 +1,18 @@
-"""`Retry-After` (RFC 9110, 10.2.3): seconds or a date, which is read against the server's own clock. Pure."""
+"""How long a server asks us to wait, read against its own clock. Pure.
+
+`Retry-After` (RFC 9110, 10.2.3) is seconds or a date; `X-RateLimit-Reset` has no standard: servers send seconds from now,
+seconds since 1970 and milliseconds since 1970.
+"""
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+LONGEST_FROM_NOW_S: Final = 1e8  # three years; what is more counts from 1970
+LEAST_MILLISECONDS: Final = 1e11  # as seconds it would be the year 5138
 
 
 def parse_retry_after(value: str, *, date: str | None, max_s: float) -> float | None:
@@ -16,3 +26,22 @@ def parse_retry_after(value: str, *, date: str | None, max_s: float) -> float | 
         return min(max((until - now).total_seconds(), 0.0), max_s)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def parse_reset(value: str, *, date: str | None, now_s: float, max_s: float) -> float | None:
+    """Seconds to wait until the limit is reset, within 0 and `max_s`; None for what is no number. `now_s` stands in for a missing Date header."""
+    if not _NUMBER.fullmatch(value.strip()):
+        return None
+    reset = float(value)
+    if reset >= LEAST_MILLISECONDS:
+        reset /= 1000.0
+    if reset >= LONGEST_FROM_NOW_S:
+        reset -= _clock_of(date, now_s)
+    return min(max(reset, 0.0), max_s)
+
+
+def _clock_of(date: str | None, now_s: float) -> float:
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return now_s

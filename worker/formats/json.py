@@ -74,8 +74,6 @@ class JsonPages:
         try:
             decoded = yield from self._followed(_without_bom(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if isinstance(error, msgspec.ValidationError):
-                raise
             raise BadBody(f"the body is no JSON document: {error}") from error
         facts = decoded.facts
         facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
@@ -86,9 +84,7 @@ class JsonPages:
         """The page, or what is left of it without the records that no parser can take."""
         try:
             return (yield from self._decode(body))
-        except msgspec.ValidationError:
-            raise
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:  # a ValidationError is a number that no float can hold, outside the records
             decoded = None
             try:
                 if self._raw is not None:

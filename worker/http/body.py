@@ -121,8 +121,8 @@ class BodyDecoder:
         if reached > RATIO_FREE_BYTES and reached > self.wire_bytes * limits.ratio:
             raise BodyTooLarge(f"inflates more than {limits.ratio:g} times", remedy="raise source.limits.ratio if this is no attack")
 
-    def finish(self) -> None:
-        """The wire has ended; so must every stream. An empty body needs none."""
-        if self.wire_bytes:
+    def finish(self, *, may_be_empty: bool = True) -> None:
+        """The wire has ended; so must every stream. An empty body needs none, where the server said that it is empty."""
+        if self.wire_bytes or not may_be_empty:
             for layer in self._layers:
                 layer.finish()

@@ -25,6 +25,7 @@ from yarl import URL
 
 from worker.core.errors import PermanentError, TransientError, WorkerError
 from worker.core.model import Request
+from worker.core.redact import credentials_in, redact
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
 
@@ -32,6 +33,7 @@ SPOOL_BYTES: Final = 8 * 1024 * 1024
 READ_BYTES: Final = 256 * 1024
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset({"content-encoding", "content-length", "content-type", "date", "etag", "last-modified", "retry-after"})
 _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
@@ -136,6 +138,7 @@ class HttpClient:
         url = self._checked(_parsed(request.url) if request.followed else URL(request.url), "the next link")
         url = url.update_query(dict(request.params)) if request.params else url
         method, body = request.method, request.body
+        secrets = set[str]()  # what was sent comes back in the paths of redirects
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
@@ -144,6 +147,7 @@ class HttpClient:
                     headers |= credentials
                     if params := await auth.params():
                         sent = _with_query(url, params)
+                    secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
                 answer = await self._exchange(method, sent, headers, body)
                 if isinstance(answer, Response):
@@ -151,9 +155,9 @@ class HttpClient:
                 url = self._checked(url.join(answer), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(f"{method} was redirected to {_shown(url)}", remedy="configure the final URL")
+            raise PermanentError(f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL")
         except Exception as error:
-            raise _translated(error, url) from error
-        raise PermanentError(f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL")
+            raise _translated(error, url, secrets) from error
 
     def _checked(self, url: URL, what: str) -> URL:
         if not url.is_absolute() or url.scheme not in ("http", "https") or url.origin() not in self._allowed:
@@ -182,9 +186,14 @@ class HttpClient:
                 elapsed = loop.time() - started
                 if elapsed > self._timeouts.floor_after_s and decoder.wire_bytes < elapsed * self._timeouts.floor_bytes_s:
                     raise TransientError(f"the body trickles in at {decoder.wire_bytes / elapsed:.0f} bytes a second")
-            decoder.finish()
+            decoder.finish(may_be_empty=_says_its_length(answer))
             body = await spool.body()
         return Response(answer.status, _joined(answer.headers), body, str(answer.url), digest.digest()[:16], decoder.wire_bytes)
+
+
+def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
+    """Else the body ends with the connection, and an empty one may be all that came of it."""
+    return answer.status in BODILESS or "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
 
 
 def _parsed(text: str) -> URL:
@@ -262,14 +271,15 @@ def _with_query(url: URL, params: Mapping[str, str]) -> URL:
     return URL(f"{text}{'&' if url.raw_query_string else '?'}{added}", encoded=True)
 
 
-def _translated(error: Exception, url: URL) -> Exception:
+def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
+    where = redact(_shown(url), secrets)
     if isinstance(error, WorkerError):
-        error.where = error.where or _shown(url)
+        error.message, error.where = redact(error.message, secrets), error.where or where
         return error
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
-            return ours(f"{meaning} ({_detail(error)})", where=_shown(url), remedy=DISTRUSTED if distrusted else "")
+            return ours(f"{meaning} ({_detail(error)})", where=where, remedy=DISTRUSTED if distrusted else "")
     return error
 
 

@@ -20,6 +20,7 @@ import msgspec
 from worker.core.errors import AuthError, BadBody, PermanentError, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.ports import Clock
+from worker.core.redact import LEAST_CHARS, redact
 from worker.core.retry_after import parse_retry_after
 from worker.http.auth import Secret
 from worker.http.client import Response
@@ -129,7 +130,12 @@ class ClientCredentials:
             headers["Authorization"] = f"Basic {basic}"
         else:
             form |= {"client_id": client_id, "client_secret": secret}
-        response = await self._fetch(Request("POST", self._token_url, (), tuple(headers.items()), urlencode(form).encode()))
+        try:
+            response = await self._fetch(Request("POST", self._token_url, (), tuple(headers.items()), urlencode(form).encode()))
+        except WorkerError as error:  # it names the place that a redirect leads to, which may say back what was sent
+            hidden = [each for each in (secret, basic) if len(each) >= LEAST_CHARS]
+            error.message, error.where = redact(error.message, hidden), redact(error.where, hidden)
+            raise
         document = _document(response)
         said = _said(document, (secret, quote_plus(secret), basic))
         self._check_status(response, said)

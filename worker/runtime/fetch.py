@@ -206,10 +206,11 @@ class FetchPool:
 
     async def _defer(self, planner: PartitionPlanner, fetch: Fetch, deferred: Deferred) -> None:
         now = self._clock.monotonic()
-        since = self._failing_since.setdefault(planner.partition, now)
-        if self._once and not fetch.speculative and now - since > self._patience_s:
-            await self._park(planner, TransientError(f"kept waiting for {now - since:.0f} s: {deferred.message}", where=planner.partition))
-            return
+        if not deferred.paced:  # with many partitions a turn under the own rate limit may take longer than any patience
+            since = self._failing_since.setdefault(planner.partition, now)
+            if self._once and not fetch.speculative and now - since > self._patience_s:
+                await self._park(planner, TransientError(f"kept waiting for {now - since:.0f} s: {deferred.message}", where=planner.partition))
+                return
         self._held[planner.partition] = until = max(deferred.until, now + 0.001)
         await self._back(planner, until)
 

@@ -147,7 +147,7 @@ class Guard:
         until = self.gate.acquire(now)
         if until is not None:
             self.breaker.release(permit)
-            raise Deferred(until, f"the gate of {self._target} is closed")
+            raise Deferred(until, f"the gate of {self._target} is closed", paced=not self.gate.paused(now))
         return permit
 
     def _record(self, permit: Permit, started: float, *, ok: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from worker.runtime.streams import say
@@ -14,9 +14,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
-def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+def stop_on_signals(stop: asyncio.Event, line: Callable[[str, str], str] = "worker: {}, {}\n".format) -> Iterator[None]:
     """Sets `stop` on the first signal. On the second the process exits with 143 or 130: staged work is redone from the commit log.
 
+    `line` makes what is said of a signal: its name, and what follows. It is written at once, past the writer of the log, which the second one would cut off.
     A terminal that closes sends SIGHUP, often twice: it never cuts a drain short. Who ignores it at the start (`nohup`) goes on ignoring it.
     """
     loop = asyncio.get_running_loop()
@@ -24,9 +25,9 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     def received(number: signal.Signals) -> None:
         if not stop.is_set():
             stop.set()  # before anything is said: the drain does not depend on a log
-            say(f"worker: {number.name}, draining; a second SIGINT or SIGTERM exits at once\n")
+            say(line(number.name, "draining; a second SIGINT or SIGTERM exits at once"))
         elif number != signal.SIGHUP:
-            say(f"worker: second {number.name}, exiting at once; uncommitted work will be redone\n")
+            say(line(f"second {number.name}", "exiting at once; uncommitted work will be redone"))
             os._exit(128 + number)
 
     handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP]

@@ -2,7 +2,8 @@
 
 A page is the dead letters of one commit. The mark is the number of that commit, boundary keys are the lines of it, so the rules
 of incremental sources make a second replay bring nothing, also after a kill. What is rejected again becomes a new dead letter, in
-a later commit than the mark: it is replayed next time.
+a later commit than the mark: it is replayed next time. This time ends at the commits that were there when it began, or a replay
+that mends nothing would read its own rejects for ever.
 """
 
 from __future__ import annotations
@@ -56,12 +57,15 @@ class DeadLetters:
 
     def __init__(self, pipeline: str, log: Letters, plan: Plan, limits: RecordSpec) -> None:
         self._pipeline, self._log = pipeline, log
+        self._last: int | None = None  # the last commit of this replay
         self._records = RecordDecoder(limits, plan)
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """The letters of the commit at the position, or of the first one from the mark on."""
         asked = dict(fetch.address.params or {}).get("seq") or fetch.since or 0
-        commits = self._log.letter_commits(self._pipeline, int(asked))
+        if self._last is None:
+            self._last = max(self._log.letter_commits(self._pipeline, 0), default=0)
+        commits = [seq for seq in self._log.letter_commits(self._pipeline, int(asked)) if seq <= self._last]
         if not commits:
             return Reply(None)
         letters = list(letters_of(self._log, self._pipeline, commits[0]))

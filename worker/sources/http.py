@@ -22,16 +22,18 @@ from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Reque
 from worker.core.plan import Fetch, Reply
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.core.redact import credentials_in, redact
-from worker.core.retry_after import parse_retry_after
+from worker.core.retry_after import parse_reset, parse_retry_after
 from worker.core.validators import Condition
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
 from worker.runtime.guard import Guard
 from worker.runtime.slices import in_slices
 from worker.sources.http_config import HttpConfig, ResponseToken
+from worker.sources.pagination.common import header_token
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
+CURSOR_REMEDY: Final = "`worker state reset` starts the partition again; where it means the end of the pass, say so with source.on_status or source.stop.status"
 MAX_UNKNOWN: Final = 200
 MAX_WRITERS: Final = 200
 NOT_MODIFIED: Final = 304
@@ -40,6 +42,7 @@ NOT_MODIFIED: Final = 304
 _BY_STATUS: Final = {
     204: "empty",
     205: "empty",
+    400: "cursor_invalid",  # where the request names a page of a pass that has begun
     NOT_MODIFIED: "not_asked",  # where the request did not say which version is known
     401: "refresh_auth",
     403: "forbidden",
@@ -151,7 +154,8 @@ class HttpSource:
             try:
                 return await self._understand(partition, fetch, response, condition)
             except WorkerError as error:  # it quotes the body, and servers say back what they were sent
-                error.message = redact(error.message, await self._secrets(partition, response))
+                secrets = await self._secrets(partition, response)
+                error.message, error.where = redact(error.message, secrets), redact(error.where, secrets)
                 raise
         except WorkerError as error:
             outcome = error.code
@@ -253,8 +257,8 @@ class HttpSource:
             action = "denied"
         if action == "denied":
             raise AuthError(said, where=where, remedy="check source.auth and the rights of its credentials")
-        if action == "cursor_invalid" and fetch.position is not None:
-            raise CursorInvalid(said, where=where, remedy="`worker state reset` starts the partition again")
+        if action == "cursor_invalid" and not fetch.first:
+            raise CursorInvalid(said, where=where, remedy=CURSOR_REMEDY)
         if action == "not_asked":
             remedy = "this request did not ask for changes only: use source.conditional, take validators out of source.headers, or say what it means with source.on_status"
             raise PermanentError(f"the answer is not modified, which nobody asked: {said}", where=where, remedy=remedy)
@@ -269,9 +273,8 @@ class HttpSource:
         longest = self._config.retry.max_retry_after
         if (said := headers.get("Retry-After")) is not None:
             return parse_retry_after(said, date=headers.get("Date"), max_s=longest)
-        reset = headers.get("X-RateLimit-Reset", "")
-        if headers.get("X-RateLimit-Remaining") == "0" and reset.isdigit():
-            return min(max(float(reset) - self._clock.time(), 0.0), longest)
+        if headers.get("X-RateLimit-Remaining") == "0":
+            return parse_reset(headers.get("X-RateLimit-Reset", ""), date=headers.get("Date"), now_s=self._clock.time(), max_s=longest)
         return None
 
 
@@ -316,7 +319,7 @@ def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], 
     """`incremental.from` as the planner wants it."""
     if source.header is not None:
         name = source.header
-        return lambda facts, headers: headers.get(name)
+        return lambda facts, headers: header_token(headers, name)
     return lambda facts, headers: facts.body.get(source.body or "", MISSING)
 
 

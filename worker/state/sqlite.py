@@ -25,6 +25,7 @@ from worker.state.lock import opening
 
 FORMAT: Final = 2
 STATE_FILE: Final = "state.db"
+LOCKED_S: Final = 10.0  # so long another program may hold the database before it is said to be locked
 NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "lustre"})
 
 _TABLES: Final = """
@@ -92,7 +93,7 @@ class SqliteCommitLog:
         return wal.exists() and wal.stat().st_size > 0
 
     def _opened(self, name: Path | str, *, uri: bool = False) -> sqlite3.Connection:
-        db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10.0, uri=uri)
+        db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=LOCKED_S, uri=uri)
         try:
             db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -225,8 +226,9 @@ class SqliteCommitLog:
 
     def _committed(self, commit_id: str) -> bool:
         """Reads an unknown outcome back, over a new connection."""
+        fresh = self._open()  # may be refused; then the old connection is still one, and the next attempt reads how the log stands
         self._db.close()
-        self._db = self._open()
+        self._db = fresh
         return self._db.execute("SELECT 1 FROM commits WHERE id = ?", (commit_id,)).fetchone() is not None
 
     def mark_published(self, pipeline: str, seq: int) -> None:
@@ -344,11 +346,16 @@ def _unopened(path: Path, error: sqlite3.Error) -> WorkerError:
     return _unusable(path, error) if isinstance(error, sqlite3.OperationalError) else _damaged(path, error)
 
 
+def _is_locked(error: sqlite3.Error) -> bool:
+    """Somebody holds the database for longer than we wait: a backup, a shell with a transaction left open. Nothing is wrong with it."""
+    return _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
     if _primary(error) in _FULL:
         return SinkUnavailable(f"{path}: {error}", remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself")
-    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-        return StateError(f"{path} is locked by another program", remedy="close what has it open")
+    if _is_locked(error):
+        return SinkUnavailable(f"{path} is locked by another program", remedy="close what has it open; the pipeline resumes by itself")
     if isinstance(error, sqlite3.OperationalError):
         return StateError(f"{path}: {error}", remedy="check space and permissions of state.path")
     return _damaged(path, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -40,7 +40,7 @@ def redact_urls(text: str) -> str:
 def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterator[Any]:
     """A logger, written out when the context ends. `style` is json, console, or None for console on a terminal, where alone there are colors."""
     terminal = sys.stderr.isatty()
-    console = style == "console" or (style is None and terminal)
+    console = _for_people(style)
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), redact]
     if console:
         renderer: Any = structlog.dev.ConsoleRenderer(colors=colors and terminal, exception_formatter=structlog.dev.plain_traceback)
@@ -52,6 +52,22 @@ def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterat
         yield structlog.wrap_logger(_Lines(writer, OVER_PROGRESS if terminal else b""), processors=[*shared, renderer], wrapper_class=wrapper, cache_logger_on_first_use=True)
     finally:
         writer.close()
+
+
+def signal_line(style: str | None) -> Callable[[str, str], str]:
+    """How a signal is said, in the style of the other lines: those who parse the log read this one too."""
+
+    def line(name: str, follows: str) -> str:
+        if _for_people(style):
+            return f"worker: {name}, {follows}\n"
+        said = {"event": "signal.received", "level": "warning", "signal": name, "detail": follows, "timestamp": _now()}
+        return orjson.dumps(said).decode() + "\n"
+
+    return line
+
+
+def _for_people(style: str | None) -> bool:
+    return style == "console" or (style is None and sys.stderr.isatty())
 
 
 class _Lines:
@@ -74,8 +90,12 @@ def _encoded(line: str | bytes) -> bytes:
 
 
 def _dropped_json(lines: int) -> bytes:
-    line = {"event": "log.dropped", "level": "warning", "lines": lines, "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
+    line = {"event": "log.dropped", "level": "warning", "lines": lines, "timestamp": _now()}
     return orjson.dumps(line) + b"\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _dropped_text(lines: int) -> bytes:

@@ -92,7 +92,7 @@ class TokenLocator(_OneOf):
             return facts.last.get(self.last_record, MISSING)
         if self.body is not None:
             return facts.body.get(self.body, MISSING)
-        return headers.get(self.header or "", MISSING)
+        return header_token(headers, self.header or "")
 
 
 class Target(_OneOf):
@@ -108,6 +108,14 @@ class Target(_OneOf):
         if self.header is not None:
             return Address(headers={self.header: as_text(value)})
         return Address(body={self.body or "": value})
+
+
+def header_token(headers: Mapping[str, str], name: str) -> Any:
+    """A token in a header; MISSING when it is not there. Bytes that are no UTF-8 cannot be sent back as they came, so they are an error."""
+    token = headers.get(name, MISSING)
+    if isinstance(token, str) and any("\ud800" <= char <= "\udfff" for char in token):
+        raise PermanentError(f"header {name} is no UTF-8 text: {token[:80]!r}", remedy="take the token from the body, or another pagination type")
+    return token
 
 
 def as_text(value: Json) -> str:
