@@ -153,8 +153,9 @@ class PipelineSettings(Model):
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
         wrong = Wrong()
-        if self.dead_letters.path == self.sink.path:
-            wrong.add(("dead_letters", "path"), "dead letters and records cannot share a directory")
+        if self.dead_letters.path is not None and self.dead_letters.path.absolute().is_relative_to(self.sink.path.absolute()):
+            where = "is sink.path" if self.dead_letters.path == self.sink.path else f"lies below sink.path {self.sink.path}"
+            wrong.add(("dead_letters", "path"), f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share")
         if self.decode.type == "ndjson" and self.source.records is not None:
             wrong.add(("source", "records"), "records has no meaning with decode.type ndjson: each line is one")
         if self.decode.type == "avro":

@@ -64,7 +64,7 @@ async def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(tmp_path
         code, said = await finish(config, "--once")
         assert code == 75, said
         assert "another instance" in said
-        assert time.perf_counter() - started < 3  # most of it is the start of the interpreter
+        assert time.perf_counter() - started < 8  # it does not wait for the first one; most of it is the start of the interpreter
         assert await first.wait() == 0
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 

@@ -179,7 +179,8 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "a verb outside the list": (pipeline("transforms: {drop: [id]}"), "wrong_type", 8, "pipelines.items.transforms", ("a mapping", "a list")),
     "a bad ratio": (pipeline("dead_letters: {max_ratio: 1.5}"), "not_allowed", 8, "pipelines.items.dead_letters.max_ratio", ("1.5", "at most 1")),
     "a small window": (pipeline("dead_letters: {window: 10}"), "not_allowed", 8, "pipelines.items.dead_letters.window", ("at least 100",)),
-    "dead letters in the lake": (pipeline("dead_letters: {path: lake}"), "not_allowed", 8, "pipelines.items.dead_letters.path", ("share",)),
+    "dead letters in the lake": (pipeline("dead_letters: {path: lake}"), "not_allowed", 8, "pipelines.items.dead_letters.path", ("is sink.path", "share")),
+    "dead letters below the lake": (pipeline("dead_letters: {path: lake/dead}"), "not_allowed", 8, "pipelines.items.dead_letters.path", ("below sink.path lake",)),
     # keys together
     "nowhere to read": (RIGHT.replace('url: "https://api.example.com/items"', "method: GET"), "not_allowed", 5, "pipelines.items.source.url", ("origin",)),
     "path without origin": (source("path: /a"), "not_allowed", 5, "pipelines.items.source.path", ("go together",)),
