@@ -14,8 +14,10 @@ from datetime import date, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 
+from worker.schema.binary import varint
 from worker.schema.errors import SchemaError
 from worker.schema.model import Type
+from worker.schema.primitives import Broken, read_int
 
 MAX_PRECISION: Final = 1_000  # digits; what PostgreSQL's numeric can declare. Conversions are quadratic, so there is an end.
 MAX_SCALE: Final = 1_000  # of a big-decimal, in either direction
@@ -151,11 +153,11 @@ def _decimal_reader(kind: Type) -> Callable[[bytes], Decimal]:
 
 def read_big_decimal(raw: bytes) -> Decimal:
     """The bytes hold an Avro `bytes` with the unscaled number, then an Avro `int` with the scale."""
-    size, at = _varint(raw, 0)
+    size, at = _int(raw, 0)
     digits = raw[at : at + size]
     if not 1 <= size <= _DECIMAL_BYTES or len(digits) != size:
         raise ValueError(f"{size} bytes of digits in {len(raw)}, 1 to {_DECIMAL_BYTES} are allowed")
-    scale, end = _varint(raw, at + size)
+    scale, end = _int(raw, at + size)
     if not -MAX_SCALE <= scale <= MAX_SCALE or end != len(raw):
         raise ValueError(f"scale {scale} and {len(raw) - end} bytes behind it; a scale up to {MAX_SCALE} either way and nothing are allowed")
     return Decimal(int.from_bytes(digits, "big", signed=True)).scaleb(-scale, EXACT)
@@ -167,27 +169,14 @@ def write_big_decimal(value: Decimal) -> bytes:
     assert isinstance(exponent, int)
     number = int(Decimal((sign, digits, 0)))
     data = _signed(number)
-    return _zigzag(len(data)) + data + _zigzag(-exponent)
+    return varint(len(data)) + data + varint(-exponent)
 
 
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(raw) or shift > 28:
-            raise ValueError("no whole number where one belongs")
-        value |= (raw[at] & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if raw[at - 1] < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-
-
-def _zigzag(value: int) -> bytes:
-    value = value << 1 if value >= 0 else ~(value << 1)
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*out, value))
+def _int(raw: bytes, at: int) -> tuple[int, int]:
+    try:
+        return read_int(raw, at)
+    except (Broken, IndexError):
+        raise ValueError("no whole number where one belongs") from None
 
 
 # -- durations ----------------------------------------------------------------------------------------------------
