@@ -77,7 +77,8 @@ async def test_ten_times_the_records_over_500_routes_take_no_more_memory(tmp_pat
         assert (found["exit"], found["records"]) == (0, count), found
         peaks.append(found["peak_kib"])
         print(f"{count} records in {found['files']} files over 500 routes: peak {found['peak_kib'] / 1024:.0f} MiB")
-    assert peaks[1] < 1.1 * peaks[0], peaks
+    # the same run peaks between 78 and 89 MiB, 3,000,000 records at 84: what timing leaves in the channels; 12 bytes kept of each record would be seen
+    assert peaks[1] < peaks[0] + 12 * 1024, peaks
 
 
 async def test_a_sink_that_is_blocked_for_a_minute_stops_requests_and_memory_stays_flat(tmp_path: Path) -> None:
