@@ -101,9 +101,16 @@ class Batch:
             raise BadBody("the last record cannot be read, and where the next page is stands in it")
         facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
         self._cut = None
-        rejected = {reject.index for reject in self.rejects}
-        indices = [place for place in range(self.count) if place not in rejected] if rejected else None
-        return Decoded(self.records, indices, self.rejects, facts, self.raw)
+        return Decoded(self.records, self._places() if self.rejects else None, self.rejects, facts, self.raw)
+
+    def _places(self) -> list[int]:
+        """Where the records stand in the page: wherever no reject does."""
+        places: list[int] = []
+        start = 0
+        for rejected in sorted(reject.index for reject in self.rejects):
+            places += range(start, rejected)
+            start = rejected + 1
+        return [*places, *range(start, self.count)]
 
 
 class RecordDecoder:
