@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import pytest
+
+from worker.build.status import Status
 from worker.cli.status import lines
+from worker.core.errors import RegistryUnavailable, SchemaMismatch, WorkerError
+from worker.supervisor import Supervisor
+from worker.telemetry.emit import Telemetry
+from worker.testing.clock import FakeClock
 
 WELL: dict[str, Any] = {
     "state": "running",
@@ -31,6 +38,17 @@ def test_what_is_well_is_short() -> None:
 
 def test_what_could_not_start_yet_says_why() -> None:
     assert lines("items", {"state": "waiting", "reason": "the registry is down"}) == ["items: waiting: the registry is down"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "ready"),
+    [(RegistryUnavailable("nobody answers"), "waiting", True), (SchemaMismatch("it has no such subject"), "failed", False)],
+    ids=["outage", "refusal"],
+)
+def test_a_pipeline_that_its_registry_refused_is_not_waiting(error: WorkerError, state: str, ready: bool) -> None:
+    supervisor = Supervisor((), FakeClock(), lambda event: None, once=False)
+    document = Status(supervisor, cast(Telemetry, None), lambda: {"items": error}).document()
+    assert (document["pipelines"]["items"]["state"], document["ready"]) == (state, ready)
 
 
 def test_what_holds_it_back_stands_first() -> None:

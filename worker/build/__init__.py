@@ -194,7 +194,7 @@ async def run_async(
         else:
             pipelines = [await http_pipeline(stack, settings, each, origins, registries, once=once, clock=clock, emit=emit) for each in parts.values()]
         supervisor = Supervisor(pipelines, clock, emit, once=once)
-        status = Status(supervisor, emit, lambda: late.reasons)
+        status = Status(supervisor, emit, lambda: late.errors)
         metrics.watch(status.readings)
         await stack.enter_async_context(admin_server(settings.admin.listen, metrics, status.document, status.ready))
         stack.enter_context(stop_on_signals(stop, signal_line(settings.logging.format)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker import __version__
+from worker.core.errors import RegistryUnavailable, WorkerError
 from worker.core.meter import Reading
 from worker.pipeline import Pipeline
 from worker.sources.http import HttpSource
@@ -18,14 +19,15 @@ MOST_PARKED = 100
 
 
 class Status:
-    """One a run."""
+    """One a run. `not_started`: what keeps pipelines from starting."""
 
-    def __init__(self, supervisor: Supervisor, telemetry: Telemetry, waiting: Callable[[], Mapping[str, str]]) -> None:
-        self._supervisor, self._telemetry, self._waiting = supervisor, telemetry, waiting
+    def __init__(self, supervisor: Supervisor, telemetry: Telemetry, not_started: Callable[[], Mapping[str, WorkerError]]) -> None:
+        self._supervisor, self._telemetry, self._not_started = supervisor, telemetry, not_started
 
     def ready(self) -> bool:
-        """All pipelines are running or complete. Partners that are down are no reason to be unready."""
-        return all(state in ("running", "complete") for state in self._supervisor.states().values())
+        """All pipelines are running or complete. Partners and registries that are down are no reason to be unready; what they refuse is one."""
+        refused = any(not _outage(error) for error in self._not_started().values())
+        return not refused and all(state in ("running", "complete") for state in self._supervisor.states().values())
 
     def readings(self) -> list[Reading]:
         """One a pipeline."""
@@ -35,7 +37,7 @@ class Status:
     def document(self) -> dict[str, Any]:
         """The JSON of /status."""
         readings = zip(self._supervisor.pipelines, self.readings(), strict=True)
-        waiting = {name: {"state": "waiting", "reason": redact_urls(reason)} for name, reason in self._waiting().items()}
+        waiting = {name: {"state": "waiting" if _outage(error) else "failed", "reason": redact_urls(str(error))} for name, error in self._not_started().items()}
         running = {each.pipeline: self._pipeline(pipeline, each) for pipeline, each in readings}
         return {"version": __version__, "ready": self.ready(), "pipelines": waiting | running}
 
@@ -62,3 +64,8 @@ class Status:
         if isinstance(source := pipeline.spec.attempt, HttpSource):
             found["source"] = source.status()
         return found
+
+
+def _outage(error: WorkerError) -> bool:
+    """Asking again may help: the pipeline is tried again and again."""
+    return isinstance(error, RegistryUnavailable)
