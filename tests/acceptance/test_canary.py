@@ -115,3 +115,37 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
         for form in forms:
             assert form.encode() not in text, text[max(text.find(form.encode()) - 200, 0) :][:400]
     assert any(b"403" in text for text in seen), "the failure itself is told"
+
+
+@pytest.mark.parametrize("kind", ["bearer", "basic", "api_key in a header", "api_key in a cookie"])
+@pytest.mark.parametrize(
+    ("pagination", "quoted"),
+    [
+        ({"type": "next_url", "path": "next"}, True),
+        ({"type": "next_url", "header": "X-Next"}, True),
+        ({"type": "link_header"}, True),
+        ({"type": "cursor", "from": {"body": "token.at"}, "to": {"param": "at"}}, False),
+        ({"type": "cursor", "from": {"last_record": "region"}, "to": {"param": "at"}}, False),
+    ],
+    ids=["next link", "next link in a header", "Link", "token", "last record"],
+)
+async def test_a_page_token_with_the_credential_in_it_is_refused_and_kept_nowhere(kind: str, pagination: dict[str, Any], quoted: bool, tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        said = urllib.parse.quote(CANARY, safe="") if quoted else CANARY
+        link = f"{request.url.with_query(None)}?at={said}"
+        record = {**kit.item(1, second=1), "region": f"at-{said}"}
+        return web.json_response({"items": [record], "next": link, "token": {"at": f"x{said}"}}, headers={"X-Next": link, "Link": f'<{link}>; rel="next"'})
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    async with TestServer(app) as server:
+        config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"auth": AUTH[kind], "pagination": pagination})
+        arguments = [sys.executable, "-m", "worker", "run", str(config), "--once"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*arguments, env={"CANARY": CANARY, "PATH": "/usr/bin:/bin"}, stdout=pipe, stderr=pipe)
+        out, errors = await process.communicate()
+    assert process.returncode == 1
+    assert b"puts the credential of the request into its page token" in errors + out
+    for text in (out, errors, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())):
+        assert CANARY.encode() not in text
+        assert urllib.parse.quote(CANARY, safe="").encode() not in text

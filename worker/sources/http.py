@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -34,6 +35,8 @@ from worker.sources.pagination.common import header_token
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 CURSOR_REMEDY: Final = "`worker state reset` starts the partition again; where it means the end of the pass, say so with source.on_status or source.stop.status"
+ECHO_CHARS: Final = 8  # a shorter secret stands in any token by chance
+ECHO_REMEDY: Final = "it would be kept in the state; a credential that is a query parameter of links is given as auth: {type: api_key, in: query, name: ...}"
 MAX_UNKNOWN: Final = 200
 MAX_WRITERS: Final = 200
 NOT_MODIFIED: Final = 304
@@ -86,6 +89,8 @@ class HttpSource:
         self.unknown: dict[str, Unknown] = {}
         splits = windows.split_on if (windows := config.pagination.windows) is not None else None
         self._split_status = [(splits.status, _condition(splits.when) if splits.when else None)] if splits is not None else []
+        dumps = (each.model_dump(mode="json", by_alias=True) for each in (config.pagination, config.incremental) if each is not None)
+        self._position_headers = {"Link", *_header_names(list(dumps))}
         self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
@@ -192,10 +197,20 @@ class HttpSource:
                 self._note_unknown(facts)
                 action = next((do for holds, do in self._rules if holds(lambda path: facts.body.get(path, MISSING))), "")
                 if not action:
+                    self._refuse_echo(facts, response)
                     return Reply(decoded, response.headers, validators=None if condition is None else condition.learned(response.headers))
         elif not fetch.first and _meant(response, self._stop_status):
             return Reply(None, response.headers, stop=f"status {response.status}")
         return self._obey(action, partition, fetch, response)
+
+    def _refuse_echo(self, facts: Facts, response: Response) -> None:
+        """Positions are kept in the state, and shown: none may hold what a header of the request kept secret. (Secret query parameters are taken out of links.)"""
+        secrets = [secret for secret in credentials_in(response.credentials, {}) if len(secret) >= ECHO_CHARS]
+        if secrets:
+            said = (*facts.body.values(), *facts.last.values(), *(response.headers.get(name) for name in self._position_headers))
+            for text in (each if isinstance(each, str) else msgspec.json.encode(each).decode() for each in said if isinstance(each, str | list | dict)):
+                if any(secret in text or secret in unquote(text) for secret in secrets):
+                    raise PermanentError("the source puts the credential of the request into its page token or next link", remedy=ECHO_REMEDY)
 
     def status(self) -> dict[str, Any]:
         """What holds requests back now, and what of the records the schema lacks."""
@@ -378,3 +393,11 @@ def _snippet(response: Response) -> str:
 def _shown(url: str) -> str:
     """A URL without its query, which may carry secrets."""
     return url.split("?", 1)[0]
+
+
+def _header_names(config: Any) -> set[str]:
+    """Headers that a config takes positions and totals from."""
+    if isinstance(config, dict):
+        own = {value for key, value in config.items() if key == "header" and isinstance(value, str)}
+        return own.union(*map(_header_names, config.values()))
+    return set().union(*map(_header_names, config)) if isinstance(config, list) else set()
