@@ -53,12 +53,8 @@ async def echoing() -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/v1/items", handler)
     app.router.add_get("/denied/{secret:.*}", handler)
-    server = TestServer(app)
-    await server.start_server()
-    try:
+    async with TestServer(app) as server:
         yield str(server.make_url("/v1/items"))
-    finally:
-        await server.close()
 
 
 async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:

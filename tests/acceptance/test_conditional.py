@@ -52,12 +52,8 @@ class Versions:
 async def served(versions: Versions) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/v1/items", versions.answer)
-    server = TestServer(app)
-    await server.start_server()
-    try:
+    async with TestServer(app) as server:
         yield str(server.make_url("/v1/items"))
-    finally:
-        await server.close()
 
 
 async def run(config: Path) -> int:

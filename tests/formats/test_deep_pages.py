@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from worker.core.errors import BadBody
 from worker.core.model import Decoded
-from worker.core.ports import Pages, Steps
+from worker.core.ports import Pages
 from worker.formats.json import JsonPages, JsonSpec
 from worker.formats.ndjson import NdjsonPages
 from worker.formats.records import RecordSpec
+from worker.runtime.slices import at_once
 from worker.schema import compile_plan
 from worker.schema.parse import parse_schema
 
@@ -24,16 +25,8 @@ NODE = {"type": "record", "name": "Node", "fields": [{"name": "id", "type": "int
 LEVELS = 5_000  # no parser follows
 
 
-def exhausted(steps: Steps[Decoded]) -> Decoded:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-
 def decode(pages: Pages, body: bytes) -> Decoded:
-    return exhausted(pages.decode(body, digest=b""))
+    return at_once(pages.decode(body, digest=b""))
 
 
 def ids(decoded: Decoded) -> list[int]:

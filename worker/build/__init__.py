@@ -234,7 +234,7 @@ async def run_async(
         await asyncio.gather(*timers, return_exceptions=True)
         code = exit_code(outcomes, list(late.errors.values()))
         emit(RunEnded(code, sum(outcome.pipeline.totals.discarded for outcome in outcomes), "signal" if stop.is_set() and for_s is None else "done"))
-    results = [_result(settings, outcome) for outcome in outcomes] + [_not_started(settings, *each) for each in late.reasons.items()]
+    results = [_result(settings, outcome) for outcome in outcomes] + [_not_started(settings, *each) for each in late.errors.items()]
     return RunResult(code, time.monotonic() - started, results)
 
 
@@ -269,9 +269,9 @@ def _result(settings: Settings, outcome: Outcome) -> PipelineResult:
     )
 
 
-def _not_started(settings: Settings, name: str, error: str) -> PipelineResult:
+def _not_started(settings: Settings, name: str, error: WorkerError) -> PipelineResult:
     records, dead = output_roots(settings, name)
-    return PipelineResult(name, 0, 0, 0, 0, 0, 0, str(records), str(dead), error=error)
+    return PipelineResult(name, 0, 0, 0, 0, 0, 0, str(records), str(dead), error=str(error))
 
 
 async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float) -> None:

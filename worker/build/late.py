@@ -18,15 +18,11 @@ PAUSE_S: Final = 30.0
 
 
 class Latecomers:
-    """What could not start. `reasons`: pipeline -> why, as long as it has not."""
+    """What could not start. `errors`: pipeline -> why, as long as it has not."""
 
     def __init__(self, clock: Clock, emit: Emit) -> None:
         self._clock, self._emit = clock, emit
         self.errors: dict[str, WorkerError] = {}
-
-    @property
-    def reasons(self) -> dict[str, str]:
-        return {name: str(error) for name, error in self.errors.items()}
 
     def give_up(self) -> None:
         """Says that they will not start: a run with `once` does not wait."""
