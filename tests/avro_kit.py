@@ -12,7 +12,10 @@ import fastavro
 import kit
 from aiohttp import web
 
-PAGES: dict[str, Any] = {"pagination": {"type": "cursor", "from": {"header": "X-Next"}, "to": {"param": "page"}}, "records": None}
+PAGES: dict[str, Any] = {
+    "pagination": {"type": "cursor", "from": {"header": "X-Next"}, "to": {"param": "page"}},
+    "records": None,
+}
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -52,7 +55,9 @@ async def avro_server(bodies: list[bytes]) -> AsyncIterator[str]:
     async def page(request: web.Request) -> web.Response:
         number = int(request.query.get("page", "0"))
         headers = {"X-Next": str(number + 1)} if number + 1 < len(bodies) else {}
-        return web.Response(body=bodies[number], headers=headers, content_type="application/octet-stream")
+        return web.Response(
+            body=bodies[number], headers=headers, content_type="application/octet-stream"
+        )
 
     app = web.Application()
     app.router.add_get("/items", page)

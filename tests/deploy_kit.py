@@ -26,15 +26,21 @@ SHAPE = Shape(style="cursor", cap=10, since="since")
 
 def need(*tools: str, root: bool = True) -> None:
     """Skip with a reason that names all that is missing."""
-    missing = [tool for tool in tools if shutil.which(tool) is None] + ["root"] * (root and os.geteuid() != 0)
+    missing = [tool for tool in tools if shutil.which(tool) is None] + ["root"] * (
+        root and os.geteuid() != 0
+    )
     if missing:
         pytest.skip(f"NOT CHECKED, this machine lacks: {', '.join(missing)}")
 
 
 def run(*command: str | Path, timeout: float = 600, cwd: Path = ROOT) -> str:
     """Standard output of a command that must succeed."""
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, timeout=timeout, cwd=cwd)
-    assert done.returncode == 0, f"{command[0]} exits {done.returncode}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+    done = subprocess.run(
+        [str(each) for each in command], capture_output=True, text=True, timeout=timeout, cwd=cwd
+    )
+    assert done.returncode == 0, (
+        f"{command[0]} exits {done.returncode}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+    )
     return done.stdout
 
 
@@ -49,7 +55,9 @@ def root_tar(name: str, packages: Sequence[str]) -> Path:
     return tar
 
 
-def write_config(directory: Path, url: str, *, auth: dict[str, Any] | None = None, **pipeline: Any) -> Path:
+def write_config(
+    directory: Path, url: str, *, auth: dict[str, Any] | None = None, **pipeline: Any
+) -> Path:
     """A config without a path of its own: state and output go where the deployment says."""
     directory.mkdir(exist_ok=True)
     (directory / "item.avsc").write_text(json.dumps(kit.SCHEMA))
@@ -65,7 +73,14 @@ def write_config(directory: Path, url: str, *, auth: dict[str, Any] | None = Non
     config = {
         "version": 1,
         "logging": {"format": "json"},
-        "pipelines": {"items": {"source": source, "schema": "item.avsc", "sink": {"path": "lake", "roll": {"age": "1s"}}, **pipeline}},
+        "pipelines": {
+            "items": {
+                "source": source,
+                "schema": "item.avsc",
+                "sink": {"path": "lake", "roll": {"age": "1s"}},
+                **pipeline,
+            }
+        },
     }
     path = directory / "worker.yaml"
     with path.open("w") as file:

@@ -27,10 +27,23 @@ TENANTS = ("a", "b", "c")
 def item(number: int, *, second: int, bad: bool = False) -> dict[str, Any]:
     """A record: tenant and region go round; `bad` ones break the schema."""
     stamp = f"2024-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
-    return {"id": number, "tenant": TENANTS[number % 3], "region": f"r{number % 7 % 3}", "updated_at": stamp, "value": "bad" if bad else number % 1000}
+    return {
+        "id": number,
+        "tenant": TENANTS[number % 3],
+        "region": f"r{number % 7 % 3}",
+        "updated_at": stamp,
+        "value": "bad" if bad else number % 1000,
+    }
 
 
-def write_config(directory: Path, url: str, *, source: dict[str, Any] | None = None, sink: dict[str, Any] | None = None, **pipeline: Any) -> Path:
+def write_config(
+    directory: Path,
+    url: str,
+    *,
+    source: dict[str, Any] | None = None,
+    sink: dict[str, Any] | None = None,
+    **pipeline: Any,
+) -> Path:
     """A config with one pipeline `items`; all paths are absolute, so that runs need no working directory."""
     (directory / "item.avsc").write_text(json.dumps(SCHEMA))
     config = {
@@ -40,7 +53,12 @@ def write_config(directory: Path, url: str, *, source: dict[str, Any] | None = N
         "logging": {"level": "error", "format": "json"},
         "pipelines": {
             "items": {
-                "source": {"url": url, "records": "items", "retry": {"base": "5ms", "cap": "20ms", "max_attempts": 4}, **(source or {})},
+                "source": {
+                    "url": url,
+                    "records": "items",
+                    "retry": {"base": "5ms", "cap": "20ms", "max_attempts": 4},
+                    **(source or {}),
+                },
                 "schema": "item.avsc",
                 "sink": {"path": str(directory / "lake"), **(sink or {})},
                 **pipeline,
@@ -63,7 +81,11 @@ def free_port() -> int:
 def published(directory: Path) -> list[Path]:
     """A plain listing of the output, dot directories aside."""
     lake = directory / "lake"
-    return sorted(path for path in lake.rglob("*.avro") if not any(part.startswith(".") for part in path.relative_to(lake).parts))
+    return sorted(
+        path
+        for path in lake.rglob("*.avro")
+        if not any(part.startswith(".") for part in path.relative_to(lake).parts)
+    )
 
 
 def lake_ids(directory: Path) -> list[int]:
@@ -78,5 +100,13 @@ def lake_ids(directory: Path) -> list[int]:
 def dead_ids(directory: Path) -> list[int]:
     """Ids in dead letters, sorted, duplicates kept."""
     letters = directory / "state" / "dead_letters" / "items"
-    paths = [path for path in letters.rglob("*.ndjson") if not any(part.startswith(".") for part in path.relative_to(letters).parts)]
-    return sorted(json.loads(json.loads(line)["raw"])["id"] for path in paths for line in path.read_text().splitlines())
+    paths = [
+        path
+        for path in letters.rglob("*.ndjson")
+        if not any(part.startswith(".") for part in path.relative_to(letters).parts)
+    ]
+    return sorted(
+        json.loads(json.loads(line)["raw"])["id"]
+        for path in paths
+        for line in path.read_text().splitlines()
+    )

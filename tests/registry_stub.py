@@ -26,7 +26,9 @@ class Stub:
     """
 
     url: str = ""
-    subjects: dict[str, list[tuple[int, str, list[dict[str, Any]], str]]] = field(default_factory=dict)
+    subjects: dict[str, list[tuple[int, str, list[dict[str, Any]], str]]] = field(
+        default_factory=dict
+    )
     asked: list[str] = field(default_factory=list)
     down: bool = False
     failures: int = 0
@@ -35,10 +37,24 @@ class Stub:
     refuses: list[str] = field(default_factory=list)
     refuses_new: tuple[int, str] | None = None
 
-    def add(self, subject: str, schema: Any, *, references: list[dict[str, Any]] | None = None, kind: str = "AVRO") -> int:
+    def add(
+        self,
+        subject: str,
+        schema: Any,
+        *,
+        references: list[dict[str, Any]] | None = None,
+        kind: str = "AVRO",
+    ) -> int:
         """Registers a version; its id."""
         number = 1 + sum(map(len, self.subjects.values()))
-        self.subjects.setdefault(subject, []).append((number, schema if isinstance(schema, str) else json.dumps(schema), references or [], kind))
+        self.subjects.setdefault(subject, []).append(
+            (
+                number,
+                schema if isinstance(schema, str) else json.dumps(schema),
+                references or [],
+                kind,
+            )
+        )
         return number
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -52,21 +68,33 @@ class Stub:
             return web.Response(body=self.answer)
         if request.method == "POST":
             return self.post(request.rel_url.raw_path, json.loads(await request.read()))
-        found = self.find([unquote(part) for part in request.rel_url.raw_path.removeprefix("/sr/").split("/")])
-        return web.json_response({"error_code": 40403}, status=404) if found is None else web.json_response(found)
+        found = self.find(
+            [unquote(part) for part in request.rel_url.raw_path.removeprefix("/sr/").split("/")]
+        )
+        return (
+            web.json_response({"error_code": 40403}, status=404)
+            if found is None
+            else web.json_response(found)
+        )
 
     def post(self, path: str, body: dict[str, Any]) -> web.Response:
         match [unquote(part) for part in path.removeprefix("/sr/").split("/")]:
             case ["compatibility", "subjects", subject, "versions", "latest"]:
                 if subject not in self.subjects:
                     return web.json_response({"error_code": 40401}, status=404)
-                return web.json_response({"is_compatible": not self.refuses, "messages": self.refuses})
+                return web.json_response(
+                    {"is_compatible": not self.refuses, "messages": self.refuses}
+                )
             case ["subjects", _, "versions"] if self.refuses_new is not None:
                 status, message = self.refuses_new
                 return web.json_response({"error_code": status, "message": message}, status=status)
             case ["subjects", subject, "versions"]:
-                known = [each for each in self.subjects.get(subject, []) if each[1] == body["schema"]]
-                return web.json_response({"id": known[0][0] if known else self.add(subject, body["schema"])})
+                known = [
+                    each for each in self.subjects.get(subject, []) if each[1] == body["schema"]
+                ]
+                return web.json_response(
+                    {"id": known[0][0] if known else self.add(subject, body["schema"])}
+                )
         return web.json_response({}, status=404)
 
     def find(self, parts: list[str]) -> dict[str, Any] | None:
@@ -86,7 +114,12 @@ class Stub:
 
 def shown(each: tuple[int, str, list[dict[str, Any]], str]) -> dict[str, Any]:
     number, text, references, kind = each
-    return {"id": number, "schema": text, **({"references": references} if references else {}), **({"schemaType": kind} if kind != "AVRO" else {})}
+    return {
+        "id": number,
+        "schema": text,
+        **({"references": references} if references else {}),
+        **({"schemaType": kind} if kind != "AVRO" else {}),
+    }
 
 
 @asynccontextmanager

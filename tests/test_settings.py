@@ -144,12 +144,16 @@ AUTHS = """\
 
 def parsed(text: str, directory: Path) -> Any:
     """Text of the config language as plain values."""
-    (directory / "part.yaml").write_text("root:\n" + "".join(f"  {line}\n" for line in text.splitlines()))
+    (directory / "part.yaml").write_text(
+        "root:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+    )
     return load_yaml(directory / "part.yaml").values["root"]
 
 
 def pipeline(**source: Any) -> PipelineSettings:
-    return PipelineSettings.model_validate({"source": {"url": "https://a/b", **source}, "schema": "a.avsc", "sink": {"path": "x"}})
+    return PipelineSettings.model_validate(
+        {"source": {"url": "https://a/b", **source}, "schema": "a.avsc", "sink": {"path": "x"}}
+    )
 
 
 # -- the language -------------------------------------------------------------------------------------------------
@@ -171,16 +175,33 @@ def test_every_pagination_and_every_kind_of_credentials_is_taken(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("given_codec", "format_", "codec"),
-    [({}, "avro", "zstandard"), ({}, "ndjson", "null"), ({"codec": None}, "avro", "null"), ({"codec": "gzip"}, "ndjson", "gzip")],
+    [
+        ({}, "avro", "zstandard"),
+        ({}, "ndjson", "null"),
+        ({"codec": None}, "avro", "null"),
+        ({"codec": "gzip"}, "ndjson", "gzip"),
+    ],
 )
-def test_the_codec_follows_the_format(given_codec: dict[str, Any], format_: str, codec: str) -> None:
-    config = PipelineSettings.model_validate({"source": {"url": "https://a/b"}, "schema": "a", "sink": {"path": "x", "format": format_, **given_codec}})
+def test_the_codec_follows_the_format(
+    given_codec: dict[str, Any], format_: str, codec: str
+) -> None:
+    config = PipelineSettings.model_validate(
+        {
+            "source": {"url": "https://a/b"},
+            "schema": "a",
+            "sink": {"path": "x", "format": format_, **given_codec},
+        }
+    )
     assert config.sink.codec == codec
 
 
-def test_the_state_directory_of_systemd_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_directory_of_systemd_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/worker:/var/lib/other")
-    (tmp_path / "a.yaml").write_text("version: 1\npipelines: {a: {source: {url: 'http://a'}, schema: s, sink: {path: x}}}\n")
+    (tmp_path / "a.yaml").write_text(
+        "version: 1\npipelines: {a: {source: {url: 'http://a'}, schema: s, sink: {path: x}}}\n"
+    )
     assert load_settings([tmp_path / "a.yaml"]).state.path == Path("/var/lib/worker")
 
 
@@ -198,14 +219,27 @@ def _models(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type
                 yield from _models(found, seen)
 
 
-MODELS = [*_models(Settings, set()), *(component(PAGINATION, "style", name).Config for name in PAGINATION)]
+MODELS = [
+    *_models(Settings, set()),
+    *(component(PAGINATION, "style", name).Config for name in PAGINATION),
+]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__qualname__ if model.__name__ != "Config" else model.__module__)
-def test_models_are_frozen_refuse_unknown_keys_and_describe_every_key(model: type[BaseModel]) -> None:
+@pytest.mark.parametrize(
+    "model",
+    MODELS,
+    ids=lambda model: model.__qualname__ if model.__name__ != "Config" else model.__module__,
+)
+def test_models_are_frozen_refuse_unknown_keys_and_describe_every_key(
+    model: type[BaseModel],
+) -> None:
     assert model.model_config.get("frozen") and model.model_config.get("extra") == "forbid"
     pagination_type = model.__module__.startswith("worker.sources.pagination")
-    assert [name for name, each in model.model_fields.items() if not each.description and not (pagination_type and name == "type")] == []
+    assert [
+        name
+        for name, each in model.model_fields.items()
+        if not each.description and not (pagination_type and name == "type")
+    ] == []
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -216,7 +250,14 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_the_models_are_found() -> None:
     names = {model.__name__ for model in MODELS}
-    assert {"HttpConfig", "OAuth2ClientCredentials", "When", "SecretRef", "MaskConfig", "OriginConfig"} <= names
+    assert {
+        "HttpConfig",
+        "OAuth2ClientCredentials",
+        "When",
+        "SecretRef",
+        "MaskConfig",
+        "OriginConfig",
+    } <= names
 
 
 # -- fingerprints -------------------------------------------------------------------------------------------------
@@ -243,7 +284,9 @@ MARK = {"field": "at", "param": "since"}
         ("body", {"method": "POST", "body": {"q": 1}}, {"method": "POST", "body": {"q": 2}}),
     ],
 )
-def test_a_key_that_gives_the_cursor_its_meaning_changes_its_fingerprint_only(key: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_key_that_gives_the_cursor_its_meaning_changes_its_fingerprint_only(
+    key: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
     one, two = pipeline(**before).meaning(), pipeline(**after).meaning()
     assert {name for name in {*one, *two} if one.get(name) != two.get(name)} == {key}
 
@@ -254,7 +297,14 @@ def test_a_key_that_gives_the_cursor_its_meaning_changes_its_fingerprint_only(ke
         {"schedule": {"every": "5s"}},
         {"concurrency": 9},
         {"auth": {"type": "bearer", "token": "x"}},
-        {"headers": {"Accept": "application/json", "User-Agent": "me", "X-Api-Key": "k", "x-request-id": "1"}},
+        {
+            "headers": {
+                "Accept": "application/json",
+                "User-Agent": "me",
+                "X-Api-Key": "k",
+                "x-request-id": "1",
+            }
+        },
         {"retry": {"cap": "1s"}},
         {"rate_limit": {"requests": 1}},
         {"timeout": {"read": "1s"}},
@@ -271,16 +321,30 @@ def test_other_keys_change_no_fingerprint(source: dict[str, Any]) -> None:
 
 def test_a_default_that_is_written_out_means_the_same() -> None:
     one = pipeline(incremental=MARK, pagination=CURSOR)
-    two = pipeline(incremental={**MARK, "overlap": "0s", "order": "ascending", "format": {"record": "rfc3339"}}, pagination={**CURSOR, "repeat": "fail"})
+    two = pipeline(
+        incremental={
+            **MARK,
+            "overlap": "0s",
+            "order": "ascending",
+            "format": {"record": "rfc3339"},
+        },
+        pagination={**CURSOR, "repeat": "fail"},
+    )
     assert one.meaning() == two.meaning()
 
 
 def test_case_and_order_of_headers_mean_nothing() -> None:
-    assert pipeline(headers={"X-A": "1", "X-B": "2"}).meaning() == pipeline(headers={"x-b": "2", "x-a": "1"}).meaning()
+    assert (
+        pipeline(headers={"X-A": "1", "X-B": "2"}).meaning()
+        == pipeline(headers={"x-b": "2", "x-a": "1"}).meaning()
+    )
 
 
 def test_another_value_of_a_partition_changes_nothing_for_the_others() -> None:
-    assert pipeline(partitions={"p": ["a"]}).meaning() == pipeline(partitions={"p": ["a", "b"]}).meaning()
+    assert (
+        pipeline(partitions={"p": ["a"]}).meaning()
+        == pipeline(partitions={"p": ["a", "b"]}).meaning()
+    )
 
 
 def test_origin_and_path_mean_the_same_as_their_url(tmp_path: Path) -> None:
@@ -320,13 +384,23 @@ _VALUES = [
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, inner in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
         yield from _paths(inner, (*path, key))
 
 
 @given(rng=st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_value_in_any_place_is_answered_without_a_traceback(rng: random.Random, tmp_path: Path) -> None:
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_value_in_any_place_is_answered_without_a_traceback(
+    rng: random.Random, tmp_path: Path
+) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(DESIGN)
     values = load_yaml(file).values
@@ -338,7 +412,9 @@ def test_any_value_in_any_place_is_answered_without_a_traceback(rng: random.Rand
         if path:
             holder[path[-1]] = rng.choice(_VALUES)
         else:
-            values[rng.choice(["x", "version", "pipelines", "defaults", "origins"])] = rng.choice(_VALUES)
+            values[rng.choice(["x", "version", "pipelines", "defaults", "origins"])] = rng.choice(
+                _VALUES
+            )
     file.write_text(json.dumps(values))
     examine([file])
 
@@ -348,10 +424,20 @@ def test_any_value_in_any_place_is_answered_without_a_traceback(rng: random.Rand
 
 def test_help_imports_nothing_heavy_and_answers_at_once() -> None:
     probe = "import sys, worker.cli; heavy = {'pydantic', 'aiohttp', 'ruamel', 'msgspec', 'asyncio', 'structlog'} & set(sys.modules); print(heavy or '')"
-    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )
     seconds = []
     for _ in range(5):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "worker", "--help"], capture_output=True, check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        subprocess.run(
+            [sys.executable, "-m", "worker", "--help"],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.15, seconds

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is not installed"
+)
 
 
 class Certificate(NamedTuple):
@@ -29,14 +31,42 @@ class Authority:
         self._directory, self._name = directory, name
         self.cert, self._key = directory / f"{name}.pem", directory / f"{name}.key"
         subject = ("-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self._key, "-out", self.cert, *subject)
+        _openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            self._key,
+            "-out",
+            self.cert,
+            *subject,
+        )
 
     def certificate(self, name: str, alternative: str) -> Certificate:
         """A certificate for `alternative`, like IP:127.0.0.1."""
-        cert, key, request = (self._directory / f"{self._name}-{name}.{kind}" for kind in ("pem", "key", "csr"))
+        cert, key, request = (
+            self._directory / f"{self._name}-{name}.{kind}" for kind in ("pem", "key", "csr")
+        )
         extensions = self._directory / f"{self._name}-{name}.ext"
         extensions.write_text(f"subjectAltName={alternative}\nauthorityKeyIdentifier=keyid\n")
-        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        _openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            request,
+            "-subj",
+            f"/CN={name}",
+        )
         signed = ("-CA", self.cert, "-CAkey", self._key, "-CAcreateserial", "-extfile", extensions)
         _openssl("x509", "-req", "-in", request, "-out", cert, *signed)
         return Certificate(cert, key)

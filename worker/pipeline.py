@@ -110,7 +110,18 @@ class Pipeline:
             io = IoThread(executor)
             owned = [name for name in self.spec.partitions if name not in self.fenced]
             committer, claims, sinks = await io(self._open, owned)
-            self._writer = writer = Writer(self.spec, committer, claims, sinks, io, self._clock, self._emit, self.totals, self._backlog, self.times["write"])
+            self._writer = writer = Writer(
+                self.spec,
+                committer,
+                claims,
+                sinks,
+                io,
+                self._clock,
+                self._emit,
+                self.totals,
+                self._backlog,
+                self.times["write"],
+            )
             try:
                 await self._run(claims, writer, stop, hurry)
             except BaseException as error:
@@ -142,7 +153,9 @@ class Pipeline:
             if isinstance(cause, Fenced):
                 self.fenced += cause.partitions
 
-    async def _run(self, claims: Mapping[str, Claim], writer: Writer, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    async def _run(
+        self, claims: Mapping[str, Claim], writer: Writer, stop: asyncio.Event, hurry: asyncio.Event
+    ) -> None:
         spec = self.spec
         planners = [PartitionPlanner(spec.plan, claim) for claim in claims.values()]
         pages: Channel[Page] = Channel(spec.channel_bytes)
@@ -172,7 +185,9 @@ class Pipeline:
         failures = [parked.error for parked in pool.parked.values()] if self.spec.once else []
         await pages.close(worst(failures))
 
-    async def _process(self, pages: Channel[Page], shaped: Channel[Shaped], hurry: asyncio.Event) -> None:
+    async def _process(
+        self, pages: Channel[Page], shaped: Channel[Shaped], hurry: asyncio.Event
+    ) -> None:
         times = self.times["process"]
         with times.working():
             while not hurry.is_set():
@@ -234,7 +249,14 @@ class Writer:
         backlog: Backlog,
         times: StageTimes,
     ) -> None:
-        self._spec, self._committer, self._io, self._clock, self._emit, self._totals = spec, committer, io, clock, emit, totals
+        self._spec, self._committer, self._io, self._clock, self._emit, self._totals = (
+            spec,
+            committer,
+            io,
+            clock,
+            emit,
+            totals,
+        )
         self._backlog, self._times = backlog, times
         self._records, self._dead_letters = sinks
         self._guards = {name: (claim.epoch, claim.seq) for name, claim in claims.items()}
@@ -249,7 +271,11 @@ class Writer:
     def lag_s(self, wall: float) -> float | None:
         """How far the mark of the slowest partition is behind `wall` (seconds since 1970); None where marks are no instants."""
         incremental = self._spec.plan.incremental
-        marks = [cursor.mark for cursor in self._cursors.values()] if incremental is not None and incremental.format.is_instant else []
+        marks = (
+            [cursor.mark for cursor in self._cursors.values()]
+            if incremental is not None and incremental.format.is_instant
+            else []
+        )
         instants = [mark for mark in marks if isinstance(mark, int)]
         return wall - min(instants) / 1e6 if instants else None
 
@@ -273,7 +299,9 @@ class Writer:
 
     def _due(self) -> str:
         """What triggers a commit at this position, or the empty string."""
-        return self._roll.due(self._clock.monotonic()) or ("files" if self._records.full or self._dead_letters.full else "")
+        return self._roll.due(self._clock.monotonic()) or (
+            "files" if self._records.full or self._dead_letters.full else ""
+        )
 
     async def _finish(self, error: BaseException | None) -> None:
         await self._commit("end" if error is None else "failure")
@@ -298,14 +326,20 @@ class Writer:
         if part.progress is not None:
             self._backlog.staged()
             earlier = self._progress.get(part.partition)
-            self._progress[part.partition] = part.progress if earlier is None else earlier.then(part.progress)
+            self._progress[part.partition] = (
+                part.progress if earlier is None else earlier.then(part.progress)
+            )
         self._roll.add(part.ledger.sent + part.ledger.dead_lettered, self._clock.monotonic())
 
     def _put(self, part: Shaped) -> None:
         for chunk in part.chunks:
             self._records.write(chunk)
         if part.rejects:
-            at = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            at = (
+                datetime.fromtimestamp(self._clock.time(), UTC)
+                .isoformat(timespec="milliseconds")
+                .replace("+00:00", "Z")
+            )
             lines = [
                 self._spec.dead_letter(
                     reject,
@@ -318,14 +352,23 @@ class Writer:
                 )
                 for reject in part.rejects
             ]
-            self._dead_letters.write(Chunk("", self._spec.schema_fingerprint, len(lines), b"".join(lines)))
+            self._dead_letters.write(
+                Chunk("", self._spec.schema_fingerprint, len(lines), b"".join(lines))
+            )
 
     async def _commit(self, trigger: str) -> None:
         """One commit of everything staged, if it says anything new. Cancelling never tears it: the job is awaited."""
-        changed = {name: step for name, step in self._progress.items() if step.cursor != self._cursors[name] or step.boundary_added or step.tokens_added}
+        changed = {
+            name: step
+            for name, step in self._progress.items()
+            if step.cursor != self._cursors[name] or step.boundary_added or step.tokens_added
+        }
         if changed or self._ledger.received:
             started = self._clock.monotonic()
-            ends = tuple(PartitionEnd(name, *self._guards[name], step) for name, step in self._progress.items())
+            ends = tuple(
+                PartitionEnd(name, *self._guards[name], step)
+                for name, step in self._progress.items()
+            )
             commit = await self._io(self._committer.commit, ends, self._ledger)
             now = self._clock.monotonic()
             for name, step in self._progress.items():
@@ -335,7 +378,19 @@ class Writer:
             self._count(commit.ledger, len(commit.files), size)
             latency_s = self._backlog.oldest_s(now)
             rejected = dict(self._rejected)
-            self._emit(CommitPublished(self._spec.name, commit.seq, len(commit.files), commit.ledger, size, now - started, latency_s, trigger, rejected))
+            self._emit(
+                CommitPublished(
+                    self._spec.name,
+                    commit.seq,
+                    len(commit.files),
+                    commit.ledger,
+                    size,
+                    now - started,
+                    latency_s,
+                    trigger,
+                    rejected,
+                )
+            )
             if len(commit.files) > MANY_FILES:
                 self._emit(ManyFiles(self._spec.name, commit.seq, len(commit.files)))
         self._progress, self._ledger, self._rejected = {}, Ledger(), Counter()
@@ -373,7 +428,9 @@ _WORST: Final = (Exit.BUG, Exit.IO, Exit.PERMISSION, Exit.UNAVAILABLE, Exit.DATA
 
 def worst(errors: Sequence[WorkerError]) -> WorkerError | None:
     """The error whose exit code decides."""
-    ranked = sorted(errors, key=lambda error: _WORST.index(error.exit) if error.exit in _WORST else len(_WORST))
+    ranked = sorted(
+        errors, key=lambda error: _WORST.index(error.exit) if error.exit in _WORST else len(_WORST)
+    )
     return ranked[0] if ranked else None
 
 

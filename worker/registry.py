@@ -18,7 +18,10 @@ PAGINATION: Final = {
     "window": "worker.sources.pagination.window",
 }
 
-TRANSFORMS: Final = {name: f"worker.transforms.{name}" for name in ("select", "drop", "rename", "set", "filter", "mask", "python")}
+TRANSFORMS: Final = {
+    name: f"worker.transforms.{name}"
+    for name in ("select", "drop", "rename", "set", "filter", "mask", "python")
+}
 
 
 def component(table: dict[str, str], what: str, name: Any) -> ModuleType:

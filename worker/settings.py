@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
@@ -30,7 +37,15 @@ CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": (
 
 MAX_PORT: Final = 65_535
 
-Compatibility = Literal["none", "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive"]
+Compatibility = Literal[
+    "none",
+    "backward",
+    "backward_transitive",
+    "forward",
+    "forward_transitive",
+    "full",
+    "full_transitive",
+]
 
 _HARMLESS_HEADER: Final = re.compile(
     r"^(accept|accept-encoding|user-agent|from|referer)$|authorization|cookie|token|secret|password|credential|api-?key|request-id|correlation|trace",
@@ -51,7 +66,11 @@ class StateConfig(Model):
 class AdminConfig(Model):
     """The admin server."""
 
-    listen: str | None = Field("127.0.0.1:9464", pattern=r"^.+:\d{1,5}$", description="host:port of /metrics, /healthz and /status; null: none")
+    listen: str | None = Field(
+        "127.0.0.1:9464",
+        pattern=r"^.+:\d{1,5}$",
+        description="host:port of /metrics, /healthz and /status; null: none",
+    )
 
     @field_validator("listen")
     @classmethod
@@ -64,8 +83,12 @@ class AdminConfig(Model):
 class LoggingConfig(Model):
     """Logs, on stderr."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is written")
-    format: Literal["json", "console"] | None = Field(None, description="default: console on a terminal, else json")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is written"
+    )
+    format: Literal["json", "console"] | None = Field(
+        None, description="default: console on a terminal, else json"
+    )
 
 
 class ShutdownConfig(Model):
@@ -77,17 +100,29 @@ class ShutdownConfig(Model):
 class ValidationConfig(Model):
     """What to do about differences between records and schema."""
 
-    unknown_fields: Literal["drop", "reject"] = Field("drop", description="fields that the schema lacks")
-    missing_fields: Literal["fill", "reject"] = Field("fill", description="nullable fields without a default that are absent")
-    bytes: Literal["latin1", "base64"] = Field("latin1", description="how bytes are written in JSON")
+    unknown_fields: Literal["drop", "reject"] = Field(
+        "drop", description="fields that the schema lacks"
+    )
+    missing_fields: Literal["fill", "reject"] = Field(
+        "fill", description="nullable fields without a default that are absent"
+    )
+    bytes: Literal["latin1", "base64"] = Field(
+        "latin1", description="how bytes are written in JSON"
+    )
 
 
 class RollConfig(Model):
     """When files are committed. A commit closes all files of the pipeline."""
 
-    records: Whole = Field(100_000, gt=0, description="records of the pipeline that trigger a commit")
-    bytes: Size = written("128MiB", description="encoded size at which a file is closed and the next part begun")
-    age: Duration = written("5m", description="time since the first staged record that triggers a commit")
+    records: Whole = Field(
+        100_000, gt=0, description="records of the pipeline that trigger a commit"
+    )
+    bytes: Size = written(
+        "128MiB", description="encoded size at which a file is closed and the next part begun"
+    )
+    age: Duration = written(
+        "5m", description="time since the first staged record that triggers a commit"
+    )
 
 
 class FilesConfig(Model):
@@ -98,19 +133,39 @@ class FilesConfig(Model):
     format: Literal["avro", "ndjson"] = Field("avro", description="file format")
     codec: Annotated[
         Literal["null", "deflate", "zstandard", "snappy", "gzip"],
-        BeforeValidator(lambda value: "null" if value is None else value),  # `codec: null` is null in YAML
+        BeforeValidator(
+            lambda value: "null" if value is None else value
+        ),  # `codec: null` is null in YAML
         WithJsonSchema({"enum": ["null", None, "deflate", "zstandard", "snappy", "gzip"]}),
-    ] = Field("zstandard", description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip")
-    partition_by: str | None = Field(None, min_length=1, description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}")
+    ] = Field(
+        "zstandard",
+        description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip",
+    )
+    partition_by: str | None = Field(
+        None,
+        min_length=1,
+        description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}",
+    )
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
-    register_: RegisterConfig | None = Field(None, alias="register", description="subject of a schema registry that gets the schema of the files at the start")
+    register_: RegisterConfig | None = Field(
+        None,
+        alias="register",
+        description="subject of a schema registry that gets the schema of the files at the start",
+    )
     max_open_files: Whole = Field(64, ge=1, description="open files at once")
-    max_files_per_commit: Whole = Field(10_000, ge=1, description="files of one commit; as many are committed at the next position")
+    max_files_per_commit: Whole = Field(
+        10_000, ge=1, description="files of one commit; as many are committed at the next position"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _default_codec(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "codec" not in data and isinstance(kind := data.get("format", "avro"), str) and kind in CODECS:
+        if (
+            isinstance(data, dict)
+            and "codec" not in data
+            and isinstance(kind := data.get("format", "avro"), str)
+            and kind in CODECS
+        ):
             return {**data, "codec": CODECS[kind][0]}
         return data
 
@@ -118,7 +173,11 @@ class FilesConfig(Model):
     def _fitting_codec(self) -> FilesConfig:
         wrong = Wrong()
         if self.codec not in CODECS[self.format]:
-            wrong.add(("codec",), f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}", "format")
+            wrong.add(
+                ("codec",),
+                f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}",
+                "format",
+            )
         wrong.check()
         return self
 
@@ -126,8 +185,16 @@ class FilesConfig(Model):
 class DeadLettersConfig(Model):
     """Where rejects go, and when there are too many of them."""
 
-    path: Path | None = Field(None, description="directory, relative to the working directory; default: <state>/dead_letters/<pipeline>")
-    max_ratio: Number | None = Field(None, gt=0, le=1, description="share of rejects, over at least 100 records, that pauses the pipeline; default: none")
+    path: Path | None = Field(
+        None,
+        description="directory, relative to the working directory; default: <state>/dead_letters/<pipeline>",
+    )
+    max_ratio: Number | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of rejects, over at least 100 records, that pauses the pipeline; default: none",
+    )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
 
 
@@ -137,41 +204,80 @@ class PipelineSettings(Model):
     enabled: Flag = Field(True, description="false: is not run")
     source: HttpConfig = Field(description="where records come from")
     decode: DecodeConfig = Field(default_factory=DecodeConfig, description="how pages are read")
-    schema_: SchemaRef = Field(alias="schema", description="Avro schema: a file, relative to the config file, or a subject in a registry")
-    validation: ValidationConfig = Field(default_factory=ValidationConfig, description="what to do about differences")
+    schema_: SchemaRef = Field(
+        alias="schema",
+        description="Avro schema: a file, relative to the config file, or a subject in a registry",
+    )
+    validation: ValidationConfig = Field(
+        default_factory=ValidationConfig, description="what to do about differences"
+    )
     transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
-    output_schema: SchemaRef | None = Field(None, description="Avro schema of the files, when transforms change the shape; a file or a subject like schema")
+    output_schema: SchemaRef | None = Field(
+        None,
+        description="Avro schema of the files, when transforms change the shape; a file or a subject like schema",
+    )
     schema_compatibility: Compatibility = Field(
-        "backward", description="what a changed schema of the files must be to the ones committed before; none: anything goes"
+        "backward",
+        description="what a changed schema of the files must be to the ones committed before; none: anything goes",
     )
     sink: FilesConfig = Field(description="where records go")
-    dead_letters: DeadLettersConfig = Field(default_factory=DeadLettersConfig, description="where rejects go")
-    channel_bytes: Size = written("8MiB", description="memory between two stages; it fills when the next one is slower")
-    require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(None, description="refuse to start with less")
-    require_completeness: Literal["unknown", "assumed", "proven"] | None = Field(None, description="refuse to start with less")
+    dead_letters: DeadLettersConfig = Field(
+        default_factory=DeadLettersConfig, description="where rejects go"
+    )
+    channel_bytes: Size = written(
+        "8MiB", description="memory between two stages; it fills when the next one is slower"
+    )
+    require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(
+        None, description="refuse to start with less"
+    )
+    require_completeness: Literal["unknown", "assumed", "proven"] | None = Field(
+        None, description="refuse to start with less"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
         wrong = Wrong()
-        if self.dead_letters.path is not None and self.dead_letters.path.absolute().is_relative_to(self.sink.path.absolute()):
-            where = "is sink.path" if self.dead_letters.path == self.sink.path else f"lies below sink.path {self.sink.path}"
-            wrong.add(("dead_letters", "path"), f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share")
+        if self.dead_letters.path is not None and self.dead_letters.path.absolute().is_relative_to(
+            self.sink.path.absolute()
+        ):
+            where = (
+                "is sink.path"
+                if self.dead_letters.path == self.sink.path
+                else f"lies below sink.path {self.sink.path}"
+            )
+            wrong.add(
+                ("dead_letters", "path"),
+                f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share",
+            )
         if self.decode.type == "ndjson" and self.source.records is not None:
-            wrong.add(("source", "records"), "records has no meaning with decode.type ndjson: each line is one")
+            wrong.add(
+                ("source", "records"),
+                "records has no meaning with decode.type ndjson: each line is one",
+            )
         if self.decode.type == "avro":
             self._check_avro(wrong)
         if self.decode.encoding == "avro" and self.validation.bytes != "latin1":
-            wrong.add(("validation", "bytes"), f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there", "encoding")
+            wrong.add(
+                ("validation", "bytes"),
+                f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there",
+                "encoding",
+            )
         wrong.check()
         return self
 
     def _check_avro(self, wrong: Wrong) -> None:
         if self.source.records is not None:
-            wrong.add(("source", "records"), "records has no meaning with decode.type avro: each datum is one")
+            wrong.add(
+                ("source", "records"),
+                "records has no meaning with decode.type avro: each datum is one",
+            )
         for key, allowed in (("unknown_fields", "drop"), ("missing_fields", "fill")):
             if getattr(self.validation, key) != allowed:
                 why = "Avro schema resolution says what becomes of fields that one of the schemas lacks"
-                wrong.add(("validation", key), f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}")
+                wrong.add(
+                    ("validation", key),
+                    f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}",
+                )
 
     def meaning(self) -> dict[str, str]:
         """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.
@@ -182,23 +288,42 @@ class PipelineSettings(Model):
         keys: dict[str, Any] = {
             "url": source.url,
             "params": source.params,
-            "pagination": source.pagination.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-            "incremental": source.incremental.model_dump(mode="json", by_alias=True, exclude_defaults=True) if source.incremental else None,
+            "pagination": source.pagination.model_dump(
+                mode="json", by_alias=True, exclude_defaults=True
+            ),
+            "incremental": source.incremental.model_dump(
+                mode="json", by_alias=True, exclude_defaults=True
+            )
+            if source.incremental
+            else None,
             "partitions": sorted(source.partitions),
             "records": source.records,
             "key": source.key,
             "method": source.method,
-            "headers": {name.lower(): value for name, value in source.headers.items() if not _HARMLESS_HEADER.search(name)},
+            "headers": {
+                name.lower(): value
+                for name, value in source.headers.items()
+                if not _HARMLESS_HEADER.search(name)
+            },
         }
         if source.body is not None:
             keys["body"] = source.body
-        return {name: hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16] for name, value in keys.items()}
+        return {
+            name: hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]
+            for name, value in keys.items()
+        }
 
 
 class Settings(BaseSettings):
     """Everything that is configured."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, validate_default=True)
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
 
     version: Literal[1] = Field(description="version of the config language: 1")
     name: Name = Field("worker", description="name of this instance")
@@ -206,7 +331,9 @@ class Settings(BaseSettings):
     admin: AdminConfig = Field(default_factory=AdminConfig, description="the admin server")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="logs")
     shutdown: ShutdownConfig = Field(default_factory=ShutdownConfig, description="how it ends")
-    origins: dict[Name, OriginConfig] = Field({}, description="servers that several pipelines read from, by source.origin")
+    origins: dict[Name, OriginConfig] = Field(
+        {}, description="servers that several pipelines read from, by source.origin"
+    )
     pipelines: dict[Name, PipelineSettings] = Field(min_length=1, description="the pipelines")
 
     def pipeline(self, name: str) -> PipelineSettings:
@@ -245,9 +372,16 @@ def _conflicting(merged: Merged) -> Iterator[Problem]:
         key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
         other, before = first.setdefault(key, (name, limit))
         if before != limit:
-            place = merged.place(("pipelines", name, "source", "url" if limit is _ABSENT else "rate_limit"))
+            place = merged.place(
+                ("pipelines", name, "source", "url" if limit is _ABSENT else "rate_limit")
+            )
             found = f"pipelines {other} and {name} read from one origin with one credential, but have two rate limits"
-            yield Problem("conflict", place, found, remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin")
+            yield Problem(
+                "conflict",
+                place,
+                found,
+                remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin",
+            )
 
 
 def _below(values: Any, path: Path_) -> Any:
@@ -303,14 +437,20 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
             documents.append(load_yaml(path))
         except ConfigProblems as error:
             problems += error.problems
-    if not documents or documents[0].file != str(paths[0]):  # without the first file nothing can be said of what the others add
+    if not documents or documents[0].file != str(
+        paths[0]
+    ):  # without the first file nothing can be said of what the others add
         problems += [problem for document in documents for problem in document.problems]
         return Inspection(Merged(), None, in_order(problems, paths))
     merged = merge(documents, os.environ, Settings)
     found, wrong = problems_of(Settings, merged)
-    unread = {problem.place for problem in merged.problems if problem.code == "yaml"}  # null stands there now: nothing more to say of it
+    unread = {
+        problem.place for problem in merged.problems if problem.code == "yaml"
+    }  # null stands there now: nothing more to say of it
     wrong = [problem for problem in wrong if problem.place not in unread]
-    every = in_order([*problems, *merged.problems, *wrong, *_misprinted(merged), *_conflicting(merged)], paths)
+    every = in_order(
+        [*problems, *merged.problems, *wrong, *_misprinted(merged), *_conflicting(merged)], paths
+    )
     return Inspection(merged, found if isinstance(found, Settings) and not every else None, every)
 
 
@@ -329,10 +469,19 @@ def _misprinted(merged: Merged) -> Iterator[Problem]:
             values = _below(pipeline, ("source", section))
             for key, value in (values if isinstance(values, dict) else {}).items():
                 path: Path_ = ("pipelines", name, "source", section, key)
-                items = [((*path, number), item) for number, item in enumerate(value)] if isinstance(value, list) else [(path, value)]
+                items = (
+                    [((*path, number), item) for number, item in enumerate(value)]
+                    if isinstance(value, list)
+                    else [(path, value)]
+                )
                 for at, each in items:
                     if isinstance(each, int | float) and (text := merged.written(at)) is not None:
-                        yield Problem("not_allowed", merged.place(at), f"{text} would be sent as {each}", remedy="write it in quotes")
+                        yield Problem(
+                            "not_allowed",
+                            merged.place(at),
+                            f"{text} would be sent as {each}",
+                            remedy="write it in quotes",
+                        )
 
 
 # -- the terminal -------------------------------------------------------------------------------------------------
@@ -358,4 +507,7 @@ def service_manager(environ: Mapping[str, str] = os.environ) -> ServiceManager:
     """Read from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID (sd_watchdog_enabled(3))."""
     mine = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     microseconds = environ.get("WATCHDOG_USEC", "0")
-    return ServiceManager(environ.get("NOTIFY_SOCKET", ""), int(microseconds) / 1e6 if mine and microseconds.isdigit() else 0.0)
+    return ServiceManager(
+        environ.get("NOTIFY_SOCKET", ""),
+        int(microseconds) / 1e6 if mine and microseconds.isdigit() else 0.0,
+    )

@@ -59,7 +59,15 @@ class _History:
 class Supervisor:
     """Keeps pipelines running until they end or `stop` is set."""
 
-    def __init__(self, pipelines: Sequence[Pipeline], clock: Clock, emit: Emit, *, once: bool, patience_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        pipelines: Sequence[Pipeline],
+        clock: Clock,
+        emit: Emit,
+        *,
+        once: bool,
+        patience_s: float = 600.0,
+    ) -> None:
         self.pipelines = tuple(pipelines)
         self._tasks: list[asyncio.Task[Outcome]] = []
         self._group: asyncio.TaskGroup | None = None
@@ -70,7 +78,10 @@ class Supervisor:
         """Runs all pipelines to their end; a pipeline that fails leaves the others alone."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._tasks += [group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name) for pipeline in self.pipelines]
+            self._tasks += [
+                group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name)
+                for pipeline in self.pipelines
+            ]
             if not self._once and self.pipelines:
                 # a daemon whose pipelines are all complete stays up until it is told to stop
                 await stop.wait()
@@ -81,7 +92,9 @@ class Supervisor:
         assert self._group is not None
         self.pipelines += (pipeline,)
         self._state[pipeline.name] = "starting"
-        self._tasks.append(self._group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name))
+        self._tasks.append(
+            self._group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name)
+        )
 
     def states(self) -> dict[str, str]:
         """Pipeline -> starting, running, paused, complete, failed."""
@@ -94,7 +107,9 @@ class Supervisor:
             try:
                 # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task half cancelled, and a later timeout in it
                 # would end as a cancellation
-                await asyncio.create_task(pipeline.attempt(stop, hurry), name=f"{pipeline.name}.attempt")
+                await asyncio.create_task(
+                    pipeline.attempt(stop, hurry), name=f"{pipeline.name}.attempt"
+                )
             except Exception as error:  # the one place that decides what follows any failure
                 verdict = self._verdict(pipeline, error, history)
                 if isinstance(verdict, WorkerError):
@@ -113,7 +128,9 @@ class Supervisor:
         self._emit(PipelineEnded(pipeline.name, pipeline.totals.note or "done"))
         return Outcome(pipeline, Fenced(fenced) if fenced else None)
 
-    def _verdict(self, pipeline: Pipeline, error: Exception, history: _History) -> WorkerError | float:
+    def _verdict(
+        self, pipeline: Pipeline, error: Exception, history: _History
+    ) -> WorkerError | float:
         """The error that ends the pipeline, or seconds to wait before the next attempt."""
         cause = _single(error)
         now = self._clock.monotonic()
@@ -122,7 +139,11 @@ class Supervisor:
             wait_s = 0.0 if set(pipeline.fenced) < set(pipeline.spec.partitions) else None
         elif isinstance(cause, SinkUnavailable):
             if pipeline.totals.commits != history.commits:  # it could be written in between
-                history.commits, history.pauses, history.unwritable_since = pipeline.totals.commits, 0, None
+                history.commits, history.pauses, history.unwritable_since = (
+                    pipeline.totals.commits,
+                    0,
+                    None,
+                )
             history.unwritable_since = history.unwritable_since or now
             history.pauses += 1
             if not self._once or now - history.unwritable_since < self._patience_s:
@@ -134,7 +155,11 @@ class Supervisor:
             wait_s = FIRST_PAUSE_S if history.lost_durability < 2 else None
         elif isinstance(cause, Bug):
             history.bugs = [at for at in history.bugs if now - at < BUG_WINDOW_S] + [now]
-            wait_s = FIRST_PAUSE_S * 2 ** len(history.bugs) if len(history.bugs) <= BUG_RESTARTS else None
+            wait_s = (
+                FIRST_PAUSE_S * 2 ** len(history.bugs)
+                if len(history.bugs) <= BUG_RESTARTS
+                else None
+            )
         if wait_s is None:
             return cause
         self._emit(AttemptFailed(pipeline.name, cause.code, _explained(error, cause), wait_s))

@@ -24,8 +24,18 @@ AUTH: dict[str, dict[str, Any]] = {
     "bearer": {"type": "bearer", "token": {"env": "CANARY"}},
     "basic": {"type": "basic", "username": "me", "password": {"env": "CANARY"}},
     "api_key in a header": {"type": "api_key", "name": "X-Api-Key", "value": {"env": "CANARY"}},
-    "api_key in the query": {"type": "api_key", "name": "key", "in": "query", "value": {"env": "CANARY"}},
-    "api_key in a cookie": {"type": "api_key", "name": "session", "in": "cookie", "value": {"env": "CANARY"}},
+    "api_key in the query": {
+        "type": "api_key",
+        "name": "key",
+        "in": "query",
+        "value": {"env": "CANARY"},
+    },
+    "api_key in a cookie": {
+        "type": "api_key",
+        "name": "session",
+        "in": "cookie",
+        "value": {"env": "CANARY"},
+    },
 }
 
 
@@ -37,7 +47,11 @@ async def echoing() -> AsyncIterator[str]:
     async def handler(request: web.Request) -> web.Response:
         nonlocal count
         count += 1
-        said = {"headers": dict(request.headers), "query": dict(request.query), "raw": str(request.url)}
+        said = {
+            "headers": dict(request.headers),
+            "query": dict(request.query),
+            "raw": str(request.url),
+        }
         if request.path.startswith("/denied"):
             return web.json_response(said, status=403)
         if request.query.get("page") == "3":
@@ -48,7 +62,9 @@ async def echoing() -> AsyncIterator[str]:
             return web.Response(text=json.dumps(said)[:-5], content_type="application/json")
         page = int(request.query.get("page", 1))
         following = str(request.url.update_query(page=page + 1))
-        return web.json_response({"items": [kit.item(page, second=page, bad=page == 2)], "next": following})
+        return web.json_response(
+            {"items": [kit.item(page, second=page, bad=page == 2)], "next": following}
+        )
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
@@ -61,7 +77,18 @@ async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
     """What a daemon says that fails on its third page: on its pages, through `worker status`, and in its log."""
     base = "http://" + config.read_text().split("listen: ")[1].split()[0].strip("}")
     await (
-        await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "state", "reset", str(config), "--pipeline", "items", "--yes", env=environment)
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "worker",
+            "state",
+            "reset",
+            str(config),
+            "--pipeline",
+            "items",
+            "--yes",
+            env=environment,
+        )
     ).wait()
 
     def asked(path: str) -> bytes:
@@ -72,10 +99,33 @@ async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
             return b"{}"
 
     pipe = asyncio.subprocess.PIPE
-    daemon = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config), env=environment, stdout=pipe, stderr=pipe)
-    while not json.loads(status := await asyncio.to_thread(asked, "/status")).get("pipelines", {}).get("items", {}).get("parked"):
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        "run",
+        str(config),
+        env=environment,
+        stdout=pipe,
+        stderr=pipe,
+    )
+    while (
+        not json.loads(status := await asyncio.to_thread(asked, "/status"))
+        .get("pipelines", {})
+        .get("items", {})
+        .get("parked")
+    ):
         assert daemon.returncode is None
-    told = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "status", str(config), env=environment, stdout=pipe, stderr=pipe)
+    told = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        "status",
+        str(config),
+        env=environment,
+        stdout=pipe,
+        stderr=pipe,
+    )
     seen = [status, await asyncio.to_thread(asked, "/metrics"), *await told.communicate()]
     daemon.terminate()
     return [*seen, *await daemon.communicate()]
@@ -87,10 +137,20 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
         config = kit.write_config(
             tmp_path,
             url,
-            source={"auth": AUTH[kind], "pagination": {"type": "next_url", "path": "next"}, "schedule": {"every": "1h"}},
-            transforms=[{"mask": {"fields": ["region"], "method": "hash", "key": {"env": "CANARY"}}}],
+            source={
+                "auth": AUTH[kind],
+                "pagination": {"type": "next_url", "path": "next"},
+                "schedule": {"every": "1h"},
+            },
+            transforms=[
+                {"mask": {"fields": ["region"], "method": "hash", "key": {"env": "CANARY"}}}
+            ],
         )
-        config.write_text(config.read_text().replace("level: error", "level: debug").replace("listen: null", f"listen: 127.0.0.1:{kit.free_port()}"))
+        config.write_text(
+            config.read_text()
+            .replace("level: error", "level: debug")
+            .replace("listen: null", f"listen: 127.0.0.1:{kit.free_port()}")
+        )
         environment = {"CANARY": CANARY, "PATH": "/usr/bin:/bin"}
         seen: list[bytes] = []
         for arguments in (
@@ -101,12 +161,22 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
             ("read", str(config), "items"),
         ):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "worker", *arguments, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+                sys.executable,
+                "-m",
+                "worker",
+                *arguments,
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
             )
             seen += await process.communicate()
         seen += await of_a_daemon(config, environment)
     seen += [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != config]
-    forms = [CANARY, base64.b64encode(f"me:{CANARY}".encode()).decode(), urllib.parse.quote(CANARY, safe="")]
+    forms = [
+        CANARY,
+        base64.b64encode(f"me:{CANARY}".encode()).decode(),
+        urllib.parse.quote(CANARY, safe=""),
+    ]
     for text in seen:
         for form in forms:
             assert form.encode() not in text, text[max(text.find(form.encode()) - 200, 0) :][:400]
@@ -125,23 +195,38 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
     ],
     ids=["next link", "next link in a header", "Link", "token", "last record"],
 )
-async def test_a_page_token_with_the_credential_in_it_is_refused_and_kept_nowhere(kind: str, pagination: dict[str, Any], quoted: bool, tmp_path: Path) -> None:
+async def test_a_page_token_with_the_credential_in_it_is_refused_and_kept_nowhere(
+    kind: str, pagination: dict[str, Any], quoted: bool, tmp_path: Path
+) -> None:
     async def handler(request: web.Request) -> web.Response:
         said = urllib.parse.quote(CANARY, safe="") if quoted else CANARY
         link = f"{request.url.with_query(None)}?at={said}"
         record = {**kit.item(1, second=1), "region": f"at-{said}"}
-        return web.json_response({"items": [record], "next": link, "token": {"at": f"x{said}"}}, headers={"X-Next": link, "Link": f'<{link}>; rel="next"'})
+        return web.json_response(
+            {"items": [record], "next": link, "token": {"at": f"x{said}"}},
+            headers={"X-Next": link, "Link": f'<{link}>; rel="next"'},
+        )
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
     async with TestServer(app) as server:
-        config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"auth": AUTH[kind], "pagination": pagination})
+        config = kit.write_config(
+            tmp_path,
+            str(server.make_url("/v1/items")),
+            source={"auth": AUTH[kind], "pagination": pagination},
+        )
         arguments = [sys.executable, "-m", "worker", "run", str(config), "--once"]
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*arguments, env={"CANARY": CANARY, "PATH": "/usr/bin:/bin"}, stdout=pipe, stderr=pipe)
+        process = await asyncio.create_subprocess_exec(
+            *arguments, env={"CANARY": CANARY, "PATH": "/usr/bin:/bin"}, stdout=pipe, stderr=pipe
+        )
         out, errors = await process.communicate()
     assert process.returncode == 1
     assert b"puts the credential of the request into its page token" in errors + out
-    for text in (out, errors, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())):
+    for text in (
+        out,
+        errors,
+        *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()),
+    ):
         assert CANARY.encode() not in text
         assert urllib.parse.quote(CANARY, safe="").encode() not in text

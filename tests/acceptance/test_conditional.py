@@ -26,7 +26,9 @@ class Versions:
 
     async def answer(self, request: web.Request) -> web.Response:
         response = self._response(request)
-        asked = request.headers.get("If-None-Match", "") + request.headers.get("If-Modified-Since", "")
+        asked = request.headers.get("If-None-Match", "") + request.headers.get(
+            "If-Modified-Since", ""
+        )
         self.seen.append((dict(request.query), asked, response.status))
         return response
 
@@ -36,12 +38,20 @@ class Versions:
             return web.Response(status=500)
         stamp = f"Mon, 01 Jan 2024 00:00:{self.version:02} GMT"
         headers = {"Last-Modified": stamp} if self.date else {"ETag": f'"v{self.version}"'}
-        if not start and (request.headers.get("If-None-Match") == headers.get("ETag", "-") or request.headers.get("If-Modified-Since") == stamp):
+        if not start and (
+            request.headers.get("If-None-Match") == headers.get("ETag", "-")
+            or request.headers.get("If-Modified-Since") == stamp
+        ):
             return web.Response(status=304, headers=headers)
-        rows = sorted((each for each in self.records if each["updated_at"] >= request.query.get("since", "")), key=lambda each: -each["id"])
+        rows = sorted(
+            (each for each in self.records if each["updated_at"] >= request.query.get("since", "")),
+            key=lambda each: -each["id"],
+        )
         size = 2 if self.paged else len(rows)
         following = str(start + size) if start + size < len(rows) else None
-        return web.json_response({"items": rows[start : start + size], "next": following}, headers=headers)
+        return web.json_response(
+            {"items": rows[start : start + size], "next": following}, headers=headers
+        )
 
     def add(self, number: int) -> None:
         self.records.append(kit.item(number, second=number))
@@ -83,7 +93,9 @@ async def test_an_unchanged_snapshot_is_one_304_and_no_file(date: bool, tmp_path
     assert kit.lake_ids(tmp_path) == sorted([*range(5), *range(6)])
 
 
-async def test_a_newest_first_source_costs_one_request_until_something_is_new(tmp_path: Path) -> None:
+async def test_a_newest_first_source_costs_one_request_until_something_is_new(
+    tmp_path: Path,
+) -> None:
     """The first pass with a new bound asks for everything from it on: what is known of another bound says nothing of this one."""
     versions = Versions(paged=True)
     async with served(versions) as url:
@@ -98,14 +110,20 @@ async def test_a_newest_first_source_costs_one_request_until_something_is_new(tm
     assert versions.seen[-1][2] == 304
 
 
-async def test_a_pass_that_was_killed_behind_its_first_page_is_finished_before_anything_counts_as_known(tmp_path: Path) -> None:
+async def test_a_pass_that_was_killed_behind_its_first_page_is_finished_before_anything_counts_as_known(
+    tmp_path: Path,
+) -> None:
     versions = Versions(paged=True)
     async with served(versions) as url:
-        config = kit.write_config(tmp_path, url, source={**NEWEST_FIRST, "retry": {"max_attempts": 1}})
+        config = kit.write_config(
+            tmp_path, url, source={**NEWEST_FIRST, "retry": {"max_attempts": 1}}
+        )
         versions.fail = True
         for _ in range(2):
             assert await run(config) != 0
-        assert not any(asked for _, asked, _ in versions.seen), "the first page would be taken for everything"
+        assert not any(asked for _, asked, _ in versions.seen), (
+            "the first page would be taken for everything"
+        )
         versions.fail = False
         assert await run(config) == 0
     assert kit.lake_ids(tmp_path) == list(range(5))
@@ -136,7 +154,12 @@ async def test_a_page_that_became_a_dead_letter_is_asked_for_again(tmp_path: Pat
     try:
         source = {**HOURLY, "on_body_error": "dead_letter", "retry": {"max_attempts": 1}}
         for _ in range(2):
-            assert await run(kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)) == 0
+            assert (
+                await run(
+                    kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
+                )
+                == 0
+            )
     finally:
         await server.close()
     assert asked == [None, None]

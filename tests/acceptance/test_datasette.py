@@ -27,11 +27,19 @@ EXAMPLE = Path(__file__).parents[2] / "configs" / "datasette"
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "shop.db"
     with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, amount REAL, note TEXT, placed TEXT NOT NULL)")
+        db.execute(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, amount REAL, note TEXT, placed TEXT NOT NULL)"
+        )
         db.executemany(
             "INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
             (
-                (n, f"c{n % 97}", None if n % 11 == 0 else n / 4, "ünï\u2028code" if n % 7 == 0 else None, f"2024-01-{n % 28 + 1:02}T00:00:00Z")
+                (
+                    n,
+                    f"c{n % 97}",
+                    None if n % 11 == 0 else n / 4,
+                    "ünï\u2028code" if n % 7 == 0 else None,
+                    f"2024-01-{n % 28 + 1:02}T00:00:00Z",
+                )
                 for n in range(1, ROWS + 1)
             ),
         )
@@ -45,7 +53,17 @@ def datasette(database: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "datasette", str(database), "--port", str(port), "--setting", "max_returned_rows", "500"],
+        [
+            sys.executable,
+            "-m",
+            "datasette",
+            str(database),
+            "--port",
+            str(port),
+            "--setting",
+            "max_returned_rows",
+            "500",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -71,7 +89,9 @@ def server_wait(server: subprocess.Popen[bytes]) -> None:
         pass
 
 
-def test_every_row_of_a_datasette_table_lands_once(datasette: str, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_of_a_datasette_table_lands_once(
+    datasette: str, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(EXAMPLE, tmp_path / "config")
     config = tmp_path / "config" / "datasette.yaml"
     config.write_text(config.read_text().replace("http://127.0.0.1:8001", datasette))

@@ -17,7 +17,10 @@ from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
-SOURCE = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}, "key": ["id"]}
+SOURCE = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
+    "key": ["id"],
+}
 COUNT = 1_000
 BAD = [number for number in range(COUNT) if number % 50 == 7]
 
@@ -27,7 +30,12 @@ async def landed(tmp_path: Path) -> Path:
     """A config whose source was read once: every 50th record is a dead letter, because `value` is text there."""
     records = [kit.item(number, second=number // 3, bad=number in BAD) for number in range(COUNT)]
     async with Replica(records, Shape(style="cursor", cap=100)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"partition_by": "region={region}", "roll": {"records": 300}})
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source=SOURCE,
+            sink={"partition_by": "region={region}", "roll": {"records": 300}},
+        )
         result = await run_async(load_settings([config]), once=True)
     assert result.exit_code == 0
     assert kit.dead_ids(tmp_path) == BAD
@@ -35,7 +43,10 @@ async def landed(tmp_path: Path) -> Path:
 
 
 def fix_schema(config: Path) -> None:
-    fields = [{**field, "type": ["int", "string"]} if field["name"] == "value" else field for field in kit.SCHEMA["fields"]]
+    fields = [
+        {**field, "type": ["int", "string"]} if field["name"] == "value" else field
+        for field in kit.SCHEMA["fields"]
+    ]
     (config.parent / "item.avsc").write_text(json.dumps({**kit.SCHEMA, "fields": fields}))
 
 
@@ -49,14 +60,20 @@ async def test_a_replay_after_a_fix_lands_each_once_in_its_route(landed: Path) -
     directory = landed.parent
     fix_schema(landed)
     first = await replay_async(load_settings([landed]), "items")
-    assert (first.exit_code, first.pipelines[0].records, first.pipelines[0].rejects) == (0, len(BAD), 0)
+    assert (first.exit_code, first.pipelines[0].records, first.pipelines[0].rejects) == (
+        0,
+        len(BAD),
+        0,
+    )
     assert kit.lake_ids(directory) == list(range(COUNT))
     second = await replay_async(load_settings([landed]), "items")
     assert (second.exit_code, second.pipelines[0].records) == (0, 0)
     assert kit.lake_ids(directory) == list(range(COUNT))
     for path in kit.published(directory):
         with path.open("rb") as file:
-            assert {record["region"] for record in fastavro.reader(file)} == {path.parent.name.removeprefix("region=")}  # type: ignore[call-overload,index]
+            assert {record["region"] for record in fastavro.reader(file)} == {
+                path.parent.name.removeprefix("region=")
+            }  # type: ignore[call-overload,index]
     settings = load_settings([landed])
     log = open_log(settings, read_only=True)
     assert verify(log, "items", output_roots(settings, "items")).findings == []
@@ -74,7 +91,9 @@ async def test_without_a_fix_they_stay_dead_letters_and_can_be_replayed_later(la
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_replay_that_dies_round_its_commit_is_exact_the_next_time(landed: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_replay_that_dies_round_its_commit_is_exact_the_next_time(
+    landed: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fix_schema(landed)
     from worker.state.sqlite import SqliteCommitLog
 
@@ -99,7 +118,18 @@ async def test_a_replay_that_dies_round_its_commit_is_exact_the_next_time(landed
 
 def test_list_show_and_purge(landed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, rows = command(capsys, "dlq", "list", str(landed))
-    assert (code, rows) == (0, [{"pipeline": "items", "stage": "validate", "code": "invalid", "field": "$.value", "letters": len(BAD)}])
+    assert (code, rows) == (
+        0,
+        [
+            {
+                "pipeline": "items",
+                "stage": "validate",
+                "code": "invalid",
+                "field": "$.value",
+                "letters": len(BAD),
+            }
+        ],
+    )
     code, letters = command(capsys, "dlq", "show", str(landed), "--pipeline", "items", "-n", "2")
     assert [json.loads(letter["raw"])["id"] for letter in letters] == BAD[:2]
     fix_schema(landed)

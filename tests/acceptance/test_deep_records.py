@@ -15,22 +15,36 @@ from worker.settings import load_settings
 
 
 @pytest.mark.parametrize("levels", [5_000, 300_000])
-async def test_a_deep_record_is_one_dead_letter_and_the_pages_behind_it_follow(tmp_path: Path, levels: int) -> None:
+async def test_a_deep_record_is_one_dead_letter_and_the_pages_behind_it_follow(
+    tmp_path: Path, levels: int
+) -> None:
     deep = b"[" * levels + b"]" * levels
 
     async def handler(request: web.Request) -> web.Response:
         number = int(request.query.get("page", 0))
-        items: list[dict[str, Any]] = [kit.item(each, second=each) for each in range(number * 3, number * 3 + 3)]
-        body = b'{"items": [' + b",".join(str({**each}).replace("'", '"').encode() for each in items) + b'], "next": NEXT}'
+        items: list[dict[str, Any]] = [
+            kit.item(each, second=each) for each in range(number * 3, number * 3 + 3)
+        ]
+        body = (
+            b'{"items": ['
+            + b",".join(str({**each}).replace("'", '"').encode() for each in items)
+            + b'], "next": NEXT}'
+        )
         body = body.replace(b"NEXT", b"null" if number == 3 else str(number + 1).encode())
-        return web.Response(body=body.replace(b'"id": 4,', b'"id": 4, "more": ' + deep + b","), content_type="application/json")
+        return web.Response(
+            body=body.replace(b'"id": 4,', b'"id": 4, "more": ' + deep + b","),
+            content_type="application/json",
+        )
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
     server = TestServer(app)
     await server.start_server()
     try:
-        source = {"pagination": {"type": "cursor", "from": {"body": "next"}, "to": {"param": "page"}}, "limits": {"depth": 64}}
+        source = {
+            "pagination": {"type": "cursor", "from": {"body": "next"}, "to": {"param": "page"}},
+            "limits": {"depth": 64},
+        }
         config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
         assert (await run_async(load_settings([config]), once=True)).exit_code == 0
     finally:

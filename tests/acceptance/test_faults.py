@@ -25,7 +25,9 @@ from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
 COUNT = 3_000
-SOURCE = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
+SOURCE = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+}
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
@@ -34,8 +36,19 @@ def records() -> list[dict[str, Any]]:
     return [kit.item(number, second=number // 3) for number in range(COUNT)]
 
 
-async def start(config: Path, *options: str, before: tuple[str, ...] = ()) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(*before, sys.executable, "-m", "worker", "run", str(config), *options, stderr=asyncio.subprocess.PIPE)
+async def start(
+    config: Path, *options: str, before: tuple[str, ...] = ()
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *before,
+        sys.executable,
+        "-m",
+        "worker",
+        "run",
+        str(config),
+        *options,
+        stderr=asyncio.subprocess.PIPE,
+    )
 
 
 async def finish(config: Path, *options: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
@@ -64,7 +77,9 @@ async def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(tmp_path
         code, said = await finish(config, "--once")
         assert code == 75, said
         assert "another instance" in said
-        assert time.perf_counter() - started < 8  # it does not wait for the first one; most of it is the start of the interpreter
+        assert (
+            time.perf_counter() - started < 8
+        )  # it does not wait for the first one; most of it is the start of the interpreter
         assert await first.wait() == 0
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
@@ -80,10 +95,14 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-async def test_the_second_signal_exits_at_once_and_the_next_run_is_exact(number: signal.Signals, code: int, tmp_path: Path) -> None:
+async def test_the_second_signal_exits_at_once_and_the_next_run_is_exact(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     async with Replica(records(), Shape(style="cursor", cap=10)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", SLOW_SEAL, "run", str(config), stderr=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SLOW_SEAL, "run", str(config), stderr=asyncio.subprocess.PIPE
+        )
         while len(replica.requests) < 50:
             await asyncio.sleep(0.01)
         process.send_signal(number)
@@ -101,15 +120,25 @@ async def test_the_second_signal_exits_at_once_and_the_next_run_is_exact(number:
 
 
 @needs_root
-async def test_a_full_output_pauses_and_resumes_by_itself_when_space_returns(tmp_path: Path) -> None:
+async def test_a_full_output_pauses_and_resumes_by_itself_when_space_returns(
+    tmp_path: Path,
+) -> None:
     lake = tmp_path / "lake"
     with small_disk(lake, "256k"):
         filler = lake / "filler"
         filler.write_bytes(b"x" * 200 * 1024)
         async with Replica(records(), Shape(style="cursor", cap=100)) as replica:
-            config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"codec": "null", "roll": {"records": 500}})
+            config = kit.write_config(
+                tmp_path,
+                replica.url,
+                source=SOURCE,
+                sink={"codec": "null", "roll": {"records": 500}},
+            )
             process = await start(config, "--once")
-            while not list((tmp_path / "lake" / ".worker").glob("*/*/staging/*")) and process.returncode is None:
+            while (
+                not list((tmp_path / "lake" / ".worker").glob("*/*/staging/*"))
+                and process.returncode is None
+            ):
                 await asyncio.sleep(0.01)
             await asyncio.sleep(1.5)  # a real process that must be seen not to end
             assert process.returncode is None
@@ -127,7 +156,9 @@ async def test_a_full_state_commits_nothing_and_resumes(tmp_path: Path) -> None:
     with small_disk(state, "2m"):
         filler = state / "filler"
         async with Replica(records(), Shape(style="cursor", cap=100)) as replica:
-            config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 100}})
+            config = kit.write_config(
+                tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 100}}
+            )
             process = await start(config, "--once")
             while not kit.published(tmp_path) and process.returncode is None:
                 await asyncio.sleep(0.005)
@@ -143,7 +174,9 @@ async def test_a_full_state_commits_nothing_and_resumes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 14))
-async def test_one_failed_fsync_is_redone_from_the_log(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_failed_fsync_is_redone_from_the_log(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The n-th fsync of the IO thread fails; no descriptor is synced again after it."""
     calls: list[tuple[str, str]] = []  # path, and the IO thread of the attempt
     fsync = os.fsync
@@ -152,35 +185,63 @@ async def test_one_failed_fsync_is_redone_from_the_log(number: int, tmp_path: Pa
         if not threading.current_thread().name.startswith("items.io"):
             fsync(fd)
             return
-        calls.append((os.readlink(f"/proc/self/fd/{fd}"), threading.current_thread().name + str(threading.get_native_id())))
+        calls.append(
+            (
+                os.readlink(f"/proc/self/fd/{fd}"),
+                threading.current_thread().name + str(threading.get_native_id()),
+            )
+        )
         if len(calls) == number:
             raise OSError(errno.EIO, "Input/output error")
         fsync(fd)
 
     async with Replica(records(), Shape(style="cursor", cap=500)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 1000}})
+        config = kit.write_config(
+            tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 1000}}
+        )
         monkeypatch.setattr(os, "fsync", failing)
         result = await run_async(load_settings([config]), once=True)
     assert result.exit_code == 0, result
     assert len(calls) > number
     if calls[number - 1][0].endswith(".avro"):
-        assert calls[number - 1] not in calls[number:], "never synced again: the next attempt writes it anew"
+        assert calls[number - 1] not in calls[number:], (
+            "never synced again: the next attempt writes it anew"
+        )
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
 @needs_strace
 async def test_an_fsync_that_fails_again_ends_with_74_and_nothing_is_lost(tmp_path: Path) -> None:
     async with Replica(records(), Shape(style="cursor", cap=500)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 1000}})
-        strace = ("strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", "trace=fsync", "-P", str(tmp_path / "lake"), "-e", "inject=fsync:error=EIO")
+        config = kit.write_config(
+            tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 1000}}
+        )
+        strace = (
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            str(tmp_path / "trace"),
+            "-e",
+            "trace=fsync",
+            "-P",
+            str(tmp_path / "lake"),
+            "-e",
+            "inject=fsync:error=EIO",
+        )
         assert (await finish(config, "--once", before=strace))[0] == 74
         assert (await finish(config, "--once"))[0] == 0
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
-async def test_short_writes_still_make_complete_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_short_writes_still_make_complete_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
-    monkeypatch.setattr("worker.runtime.fs.os.write", lambda fd, data: write(fd, bytes(data[: max(len(data) // 3, 1)])))
+    monkeypatch.setattr(
+        "worker.runtime.fs.os.write",
+        lambda fd, data: write(fd, bytes(data[: max(len(data) // 3, 1)])),
+    )
     async with Replica(records(), Shape(style="cursor", cap=500)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         assert (await run_async(load_settings([config]), once=True)).exit_code == 0
@@ -189,7 +250,15 @@ async def test_short_writes_still_make_complete_files(tmp_path: Path, monkeypatc
 
 async def test_published_files_that_consumers_took_away_are_not_missed(tmp_path: Path) -> None:
     async with Replica(records(), Shape(style="cursor", cap=500, since="since")) as replica:
-        config = kit.write_config(tmp_path, replica.url, source={**SOURCE, "key": ["id"], "incremental": {"field": "updated_at", "param": "since"}})
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source={
+                **SOURCE,
+                "key": ["id"],
+                "incremental": {"field": "updated_at", "param": "since"},
+            },
+        )
         assert (await finish(config, "--once"))[0] == 0
         taken = kit.lake_ids(tmp_path)
         for path in kit.published(tmp_path):

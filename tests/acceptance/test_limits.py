@@ -30,15 +30,24 @@ def items(count: int) -> list[dict[str, Any]]:
 
 
 async def test_bodies_over_the_channel_bound_pass_and_do_not_deadlock(tmp_path: Path) -> None:
-    source = {"pagination": OFFSET, "concurrency": 4, "params": {"tenant": "{partition.tenant}"}, "partitions": {"tenant": list(kit.TENANTS)}}
-    async with Replica(items(90), Shape(style="offset", cap=10, filters=("tenant",), pad_bytes=256 * 1024)) as replica:
+    source = {
+        "pagination": OFFSET,
+        "concurrency": 4,
+        "params": {"tenant": "{partition.tenant}"},
+        "partitions": {"tenant": list(kit.TENANTS)},
+    }
+    async with Replica(
+        items(90), Shape(style="offset", cap=10, filters=("tenant",), pad_bytes=256 * 1024)
+    ) as replica:
         config = kit.write_config(tmp_path, replica.url, source=source, channel_bytes="64KiB")
         result = await asyncio.wait_for(run_async(load_settings([config]), once=True), 60)
     assert result.exit_code == 0
     assert kit.lake_ids(tmp_path) == list(range(90))
 
 
-async def test_a_blocked_sink_stops_requests_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_blocked_sink_stops_requests_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = threading.Event()
     write = FilesSink.write
 
@@ -48,7 +57,9 @@ async def test_a_blocked_sink_stops_requests_and_loses_nothing(tmp_path: Path, m
 
     monkeypatch.setattr(FilesSink, "write", blocked)
     async with Replica(items(20_000), Shape(style="offset", cap=500)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source={"pagination": OFFSET}, channel_bytes="16KiB")
+        config = kit.write_config(
+            tmp_path, replica.url, source={"pagination": OFFSET}, channel_bytes="16KiB"
+        )
         task = asyncio.create_task(run_async(load_settings([config]), once=True))
         try:
             asked = -1
@@ -65,7 +76,14 @@ async def test_a_blocked_sink_stops_requests_and_loses_nothing(tmp_path: Path, m
 def serve_big_page(port: Any) -> None:
     record = json.dumps({**kit.item(1, second=1), "note": "x" * 200})
     count = BIG_BODY_BYTES // (len(record) + 1)
-    body = b'{"items": [' + b",".join(json.dumps({**kit.item(number, second=1), "note": "x" * 200}).encode() for number in range(count)) + b"]}"
+    body = (
+        b'{"items": ['
+        + b",".join(
+            json.dumps({**kit.item(number, second=1), "note": "x" * 200}).encode()
+            for number in range(count)
+        )
+        + b"]}"
+    )
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -95,9 +113,20 @@ def big_server() -> Iterator[str]:
     process.join()
 
 
-async def test_the_loop_stays_responsive_while_a_page_of_64_mib_is_processed(tmp_path: Path, big_server: str) -> None:
-    config = kit.write_config(tmp_path, big_server, source={"limits": {"body": "128MiB", "wire": "128MiB"}}, sink={"partition_by": "region={region}"})
-    text = config.read_text().replace("listen: null", "listen: 127.0.0.1:19464").replace("listen:\n", "listen: 127.0.0.1:19464\n")
+async def test_the_loop_stays_responsive_while_a_page_of_64_mib_is_processed(
+    tmp_path: Path, big_server: str
+) -> None:
+    config = kit.write_config(
+        tmp_path,
+        big_server,
+        source={"limits": {"body": "128MiB", "wire": "128MiB"}},
+        sink={"partition_by": "region={region}"},
+    )
+    text = (
+        config.read_text()
+        .replace("listen: null", "listen: 127.0.0.1:19464")
+        .replace("listen:\n", "listen: 127.0.0.1:19464\n")
+    )
     config.write_text(text)
     lags: list[float] = []
     answers: list[int] = []
@@ -129,6 +158,8 @@ async def test_the_loop_stays_responsive_while_a_page_of_64_mib_is_processed(tmp
     assert result.exit_code == 0, result
     assert result.pipelines[0].records > 200_000
     lags.sort()
-    print(f"p50 {lags[len(lags) // 2] * 1e3:.1f} ms, p99 {lags[int(len(lags) * 0.99)] * 1e3:.1f} ms, max {lags[-1] * 1e3:.1f} ms over {len(lags)} samples")
+    print(
+        f"p50 {lags[len(lags) // 2] * 1e3:.1f} ms, p99 {lags[int(len(lags) * 0.99)] * 1e3:.1f} ms, max {lags[-1] * 1e3:.1f} ms over {len(lags)} samples"
+    )
     assert lags[int(len(lags) * 0.99)] < 0.05
     assert answers and set(answers) == {200}

@@ -24,10 +24,15 @@ F_SETPIPE_SZ = 1031
 
 def chatty_config(directory: Path, url: str) -> tuple[Path, int]:
     """A daemon that asks twenty times a second, commits three times a second and logs everything."""
-    path = kit.write_config(directory, url, source={"schedule": {"every": "50ms"}}, sink={"roll": {"age": "300ms"}})
+    path = kit.write_config(
+        directory, url, source={"schedule": {"every": "50ms"}}, sink={"roll": {"age": "300ms"}}
+    )
     port = kit.free_port()
     config = YAML(typ="safe").load(path)
-    config |= {"logging": {"level": "debug", "format": "json"}, "admin": {"listen": f"127.0.0.1:{port}"}}
+    config |= {
+        "logging": {"level": "debug", "format": "json"},
+        "admin": {"listen": f"127.0.0.1:{port}"},
+    }
     with path.open("w") as file:
         YAML(typ="safe").dump(config, file)
     return path, port
@@ -58,7 +63,9 @@ async def drained(process: subprocess.Popen[bytes]) -> int:
 
 
 def start(config: Path, **streams: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "worker", "run", str(config)], stdin=subprocess.DEVNULL, **streams)
+    return subprocess.Popen(
+        [sys.executable, "-m", "worker", "run", str(config)], stdin=subprocess.DEVNULL, **streams
+    )
 
 
 async def test_the_reader_of_the_log_goes_away(tmp_path: Path) -> None:
@@ -81,7 +88,9 @@ async def test_nobody_reads_the_log(tmp_path: Path, shared: bool) -> None:
     try:
         async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
             config, port = chatty_config(tmp_path, replica.url)
-            process = start(config, stdout=writing if shared else subprocess.DEVNULL, stderr=writing)
+            process = start(
+                config, stdout=writing if shared else subprocess.DEVNULL, stderr=writing
+            )
             os.close(writing)
             await requests_more(replica, 100)
             assert await asyncio.to_thread(alive, port)
@@ -94,7 +103,10 @@ async def test_nobody_reads_the_log(tmp_path: Path, shared: bool) -> None:
 async def test_a_log_that_cannot_be_written(tmp_path: Path, redirection: str) -> None:
     async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
         config, _ = chatty_config(tmp_path, replica.url)
-        process = subprocess.Popen(["/bin/sh", "-c", f"exec {sys.executable} -m worker run {config} {redirection}"], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {sys.executable} -m worker run {config} {redirection}"],
+            stdout=subprocess.DEVNULL,
+        )
         await requests_more(replica, 20)
         assert await drained(process) == 0
     assert kit.lake_ids(tmp_path)
@@ -102,7 +114,15 @@ async def test_a_log_that_cannot_be_written(tmp_path: Path, redirection: str) ->
 
 def test_an_error_that_nobody_can_read_keeps_its_exit_code(tmp_path: Path) -> None:
     for redirection in ("2>/dev/full", "2>&-"):
-        ended = subprocess.run(["/bin/sh", "-c", f"exec {sys.executable} -m worker check {tmp_path}/none.yaml {redirection}"], check=False, timeout=60)
+        ended = subprocess.run(
+            [
+                "/bin/sh",
+                "-c",
+                f"exec {sys.executable} -m worker check {tmp_path}/none.yaml {redirection}",
+            ],
+            check=False,
+            timeout=60,
+        )
         assert ended.returncode == 78
 
 
@@ -115,5 +135,7 @@ async def test_every_line_of_the_log_is_json_the_signal_too(tmp_path: Path) -> N
         _, said = await asyncio.to_thread(process.communicate, timeout=20)
     assert process.returncode == 0
     events = [json.loads(line) for line in said.splitlines()]
-    assert [event["signal"] for event in events if event["event"] == "signal.received"] == ["SIGTERM"]
+    assert [event["signal"] for event in events if event["event"] == "signal.received"] == [
+        "SIGTERM"
+    ]
     assert all({"event", "level", "timestamp"} <= event.keys() for event in events)

@@ -31,10 +31,16 @@ async def run(config: Path) -> RunResult:
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-@pytest.mark.parametrize(("style", "pagination"), [("offset", OFFSET), ("page", PAGE), ("cursor", CURSOR)])
-async def test_a_server_that_caps_pages_loses_nothing(tmp_path: Path, style: Any, pagination: dict[str, Any], concurrency: int) -> None:
+@pytest.mark.parametrize(
+    ("style", "pagination"), [("offset", OFFSET), ("page", PAGE), ("cursor", CURSOR)]
+)
+async def test_a_server_that_caps_pages_loses_nothing(
+    tmp_path: Path, style: Any, pagination: dict[str, Any], concurrency: int
+) -> None:
     async with Replica(items(5_000), Shape(style=style, cap=500)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source={"pagination": pagination, "concurrency": concurrency})
+        config = kit.write_config(
+            tmp_path, replica.url, source={"pagination": pagination, "concurrency": concurrency}
+        )
         result = await run(config)
     assert result.exit_code == 0
     assert kit.lake_ids(tmp_path) == list(range(5_000))
@@ -52,7 +58,9 @@ async def test_what_came_before_a_failing_page_is_committed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("tokens", [("A",), ("A", "B")])
-async def test_a_cycle_of_tokens_stops_as_a_pagination_loop(tmp_path: Path, tokens: tuple[str, ...]) -> None:
+async def test_a_cycle_of_tokens_stops_as_a_pagination_loop(
+    tmp_path: Path, tokens: tuple[str, ...]
+) -> None:
     async with Replica(items(100), Shape(style="cursor", cap=10, tokens=tokens)) as replica:
         result = await run(kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR}))
     assert result.exit_code == 1
@@ -60,12 +68,20 @@ async def test_a_cycle_of_tokens_stops_as_a_pagination_loop(tmp_path: Path, toke
 
 
 @pytest.mark.parametrize("kind", ["truncated_gzip", "truncated_length", "reset", "html"])
-async def test_a_broken_answer_is_retried_and_never_half_committed(tmp_path: Path, kind: Any) -> None:
+async def test_a_broken_answer_is_retried_and_never_half_committed(
+    tmp_path: Path, kind: Any
+) -> None:
     def script(number: int, seen: Seen) -> Fault | None:
         return Fault(kind) if number % 2 else None
 
     async with Replica(items(200), Shape(style="cursor", cap=20), script) as replica:
-        result = await run(kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR, "breaker": {"failure_rate": 1.0}}))
+        result = await run(
+            kit.write_config(
+                tmp_path,
+                replica.url,
+                source={"pagination": CURSOR, "breaker": {"failure_rate": 1.0}},
+            )
+        )
     assert result.exit_code == 0, result
     assert kit.lake_ids(tmp_path) == list(range(200))
 
@@ -93,7 +109,12 @@ async def test_a_second_run_fetches_nothing_and_says_why(tmp_path: Path) -> None
 
 async def test_a_deleted_state_is_refused_and_files_stay(tmp_path: Path) -> None:
     async with Replica(items(50), Shape(style="cursor", cap=20)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR}, dead_letters={"path": str(tmp_path / "dead")})
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source={"pagination": CURSOR},
+            dead_letters={"path": str(tmp_path / "dead")},
+        )
         await run(config)
         before = {path: path.read_bytes() for path in kit.published(tmp_path)}
         for path in (tmp_path / "state").glob("state.db*"):
@@ -111,12 +132,22 @@ async def test_a_partition_claimed_from_outside_stops_alone(tmp_path: Path) -> N
     def script(number: int, seen: Seen) -> Fault | None:
         if number == 8 and not claimed:
             with sqlite3.connect(tmp_path / "state" / "state.db") as other:
-                claimed.append(other.execute("UPDATE partitions SET epoch = epoch + 1 WHERE partition = 'tenant=b'").rowcount)
+                claimed.append(
+                    other.execute(
+                        "UPDATE partitions SET epoch = epoch + 1 WHERE partition = 'tenant=b'"
+                    ).rowcount
+                )
             other.close()
         return None
 
-    source = {"pagination": CURSOR, "params": {"tenant": "{partition.tenant}"}, "partitions": {"tenant": list(kit.TENANTS)}}
-    async with Replica(items(90), Shape(style="cursor", cap=5, filters=("tenant",)), script) as replica:
+    source = {
+        "pagination": CURSOR,
+        "params": {"tenant": "{partition.tenant}"},
+        "partitions": {"tenant": list(kit.TENANTS)},
+    }
+    async with Replica(
+        items(90), Shape(style="cursor", cap=5, filters=("tenant",)), script
+    ) as replica:
         config = kit.write_config(tmp_path, replica.url, source=source)
         result = await run(config)
         assert claimed == [1]
@@ -129,7 +160,11 @@ async def test_a_partition_claimed_from_outside_stops_alone(tmp_path: Path) -> N
 async def test_changed_meaning_of_the_cursor_is_refused(tmp_path: Path) -> None:
     async with Replica(items(5), Shape(style="cursor")) as replica:
         await run(kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR}))
-        result = await run(kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR, "params": {"x": 1}}))
+        result = await run(
+            kit.write_config(
+                tmp_path, replica.url, source={"pagination": CURSOR, "params": {"x": 1}}
+            )
+        )
     assert result.exit_code == 78
     assert "source.params changed" in result.pipelines[0].error
 
@@ -141,9 +176,18 @@ async def test_a_second_instance_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate", "zstandard"])
-async def test_published_files_open_in_fastavro_with_schema_and_codec(tmp_path: Path, codec: str) -> None:
+async def test_published_files_open_in_fastavro_with_schema_and_codec(
+    tmp_path: Path, codec: str
+) -> None:
     async with Replica(items(50), Shape(style="cursor", cap=20)) as replica:
-        await run(kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR}, sink={"codec": codec, "partition_by": "region={region}"}))
+        await run(
+            kit.write_config(
+                tmp_path,
+                replica.url,
+                source={"pagination": CURSOR},
+                sink={"codec": codec, "partition_by": "region={region}"},
+            )
+        )
     for path in kit.published(tmp_path):
         with path.open("rb") as file:
             reader = fastavro.reader(file)
@@ -154,7 +198,9 @@ async def test_published_files_open_in_fastavro_with_schema_and_codec(tmp_path: 
 
 async def test_verify_names_a_removed_record_and_a_changed_row(tmp_path: Path) -> None:
     async with Replica(items(50), Shape(style="cursor", cap=20)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR}, sink={"codec": "null"})
+        config = kit.write_config(
+            tmp_path, replica.url, source={"pagination": CURSOR}, sink={"codec": "null"}
+        )
         await run(config)
     settings = load_settings([config])
 
@@ -198,7 +244,11 @@ async def test_a_missing_secret_is_said_before_anything_is_asked(tmp_path: Path)
 
 async def test_incremental_runs_bring_what_is_new_once(tmp_path: Path) -> None:
     records = items(60)
-    source = {"pagination": CURSOR, "key": ["id"], "incremental": {"field": "updated_at", "param": "since"}}
+    source = {
+        "pagination": CURSOR,
+        "key": ["id"],
+        "incremental": {"field": "updated_at", "param": "since"},
+    }
     async with Replica(records[:40], Shape(style="cursor", cap=7, since="since")) as replica:
         config = kit.write_config(tmp_path, replica.url, source=source)
         await run(config)

@@ -18,7 +18,13 @@ from tls_kit import Authority, needs_openssl, server_context
 from worker.build import RunResult, run_async
 from worker.cli import cli
 from worker.cli.check import examine
-from worker.core.errors import IncompatibleSchema, PermanentError, RegistryUnavailable, SchemaMismatch, WorkerError
+from worker.core.errors import (
+    IncompatibleSchema,
+    PermanentError,
+    RegistryUnavailable,
+    SchemaMismatch,
+    WorkerError,
+)
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
@@ -42,7 +48,17 @@ async def test_messages_of_several_writers_are_read_by_their_ids(tmp_path: Path)
     wider = {**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "more", "type": "int"}]}
     async with registry() as stub:
         old, new = stub.add("items", kit.SCHEMA), stub.add("items", wider)
-        bodies = [b"".join(message(new if n % 2 else old, wider if n % 2 else kit.SCHEMA, row(page * 50 + n, more=1)) for n in range(50)) for page in range(4)]
+        bodies = [
+            b"".join(
+                message(
+                    new if n % 2 else old,
+                    wider if n % 2 else kit.SCHEMA,
+                    row(page * 50 + n, more=1),
+                )
+                for n in range(50)
+            )
+            for page in range(4)
+        ]
         async with avro_server(bodies) as url:
             result = await run(confluent(tmp_path, url, stub))
         assert result.exit_code == 0, result
@@ -62,33 +78,51 @@ class Failing(list[bytes]):
         return super().__getitem__(place)
 
 
-async def test_an_outage_in_mid_run_pauses_what_needs_an_unknown_id_and_loses_nothing(tmp_path: Path) -> None:
+async def test_an_outage_in_mid_run_pauses_what_needs_an_unknown_id_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
     async with registry() as stub:
         old, new = stub.add("items", kit.SCHEMA), stub.add("items", {**kit.SCHEMA, "doc": "newer"})
         ids = [old, old, old, old, new, old]
-        async with avro_server(Failing([message(each, kit.SCHEMA, row(number)) for number, each in enumerate(ids)], stub, 2)) as url:
+        async with avro_server(
+            Failing(
+                [message(each, kit.SCHEMA, row(number)) for number, each in enumerate(ids)], stub, 2
+            )
+        ) as url:
             config = confluent(tmp_path, url, stub)
             result = await run(config)
             assert result.exit_code == 69
             assert "the schema registry does not answer" in result.pipelines[0].error
             assert kit.lake_ids(tmp_path) == [0, 1, 2, 3]
-            assert not (tmp_path / "state" / "dead_letters" / "items").exists() or not kit.dead_ids(tmp_path)
+            assert not (tmp_path / "state" / "dead_letters" / "items").exists() or not kit.dead_ids(
+                tmp_path
+            )
             stub.down, stub.asked = False, []
             assert (await run(config)).exit_code == 0
             assert stub.asked == [f"GET /sr/schemas/ids/{new}"]
     assert kit.lake_ids(tmp_path) == list(range(6))
 
 
-async def test_a_cached_id_goes_on_through_an_outage_in_mid_run_and_after_a_restart(tmp_path: Path) -> None:
+async def test_a_cached_id_goes_on_through_an_outage_in_mid_run_and_after_a_restart(
+    tmp_path: Path,
+) -> None:
     async with registry() as stub:
         old = stub.add("items", kit.SCHEMA)
-        async with avro_server(Failing([message(old, kit.SCHEMA, row(number)) for number in range(5)], stub, 1)) as url:
+        async with avro_server(
+            Failing([message(old, kit.SCHEMA, row(number)) for number in range(5)], stub, 1)
+        ) as url:
             assert (await run(confluent(tmp_path, url, stub))).exit_code == 0
             assert kit.lake_ids(tmp_path) == list(range(5))
             # a pipeline of its own over the same state, while the registry is still down: what was seen is on disk
             source = {**PAGES, "retry": QUICK}
             decode = {"type": "avro", "framing": "confluent", "registry": {"url": stub.url}}
-            config = kit.write_config(tmp_path, url, source=source, decode=decode, sink={"path": str(tmp_path / "lake" / "again")})
+            config = kit.write_config(
+                tmp_path,
+                url,
+                source=source,
+                decode=decode,
+                sink={"path": str(tmp_path / "lake" / "again")},
+            )
             text = config.read_text().replace("items:\n", "again:\n", 1)
             config.write_text(text)
             assert (await run(config)).exit_code == 0
@@ -115,7 +149,9 @@ async def test_an_unknown_id_is_no_dead_letter(tmp_path: Path) -> None:
 
 def from_subject(directory: Path, url: str, stub: Stub, **ref: Any) -> Path:
     schema = {"registry": stub.url, "subject": "items-value", **ref}
-    return kit.write_config(directory, url, source={"retry": QUICK, "pagination": {"type": "none"}}, schema=schema)
+    return kit.write_config(
+        directory, url, source={"retry": QUICK, "pagination": {"type": "none"}}, schema=schema
+    )
 
 
 async def test_the_schema_of_a_pipeline_may_be_a_subject(tmp_path: Path) -> None:
@@ -125,12 +161,16 @@ async def test_the_schema_of_a_pipeline_may_be_a_subject(tmp_path: Path) -> None
     async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
         stub.authorization = "Bearer t0k"
         stub.add("items-value", kit.SCHEMA)
-        config = from_subject(tmp_path, replica.url, stub, auth={"type": "bearer", "token": {"file": str(token)}})
+        config = from_subject(
+            tmp_path, replica.url, stub, auth={"type": "bearer", "token": {"file": str(token)}}
+        )
         assert (await run(config)).exit_code == 0
         assert kit.lake_ids(tmp_path) == list(range(30))
         stub.down = True
         assert (await run(config)).exit_code == 0  # the latest that was seen
-        assert b"t0k" not in b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+        assert b"t0k" not in b"".join(
+            path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()
+        )
 
 
 async def test_without_a_registry_and_without_a_cache_nothing_starts(tmp_path: Path) -> None:
@@ -139,7 +179,9 @@ async def test_without_a_registry_and_without_a_cache_nothing_starts(tmp_path: P
         with pytest.raises(RegistryUnavailable, match="does not answer"):
             await run(from_subject(tmp_path, replica.url, stub))
         stub.down = False
-        with pytest.raises(SchemaMismatch, match="the registry has no subjects/items-value/versions/latest"):
+        with pytest.raises(
+            SchemaMismatch, match="the registry has no subjects/items-value/versions/latest"
+        ):
             await run(from_subject(tmp_path, replica.url, stub))
         assert replica.requests == []
 
@@ -148,25 +190,40 @@ def beside(config: Path, directory: Path) -> Path:
     """The config with a second pipeline, `plain`, which needs no registry."""
     document = YAML(typ="safe").load(config)
     items = document["pipelines"]["items"]
-    document["pipelines"]["plain"] = {**items, "schema": "item.avsc", "sink": {"path": str(directory / "plain" / "lake")}}
+    document["pipelines"]["plain"] = {
+        **items,
+        "schema": "item.avsc",
+        "sink": {"path": str(directory / "plain" / "lake")},
+    }
     with config.open("w") as file:
         YAML(typ="safe").dump(document, file)
     return config
 
 
-async def test_an_outage_at_the_start_ends_only_the_pipeline_that_needs_the_registry(tmp_path: Path) -> None:
+async def test_an_outage_at_the_start_ends_only_the_pipeline_that_needs_the_registry(
+    tmp_path: Path,
+) -> None:
     records = [kit.item(number, second=number) for number in range(30)]
     async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
         stub.down = True
         result = await run(beside(from_subject(tmp_path, replica.url, stub), tmp_path))
     assert kit.lake_ids(tmp_path / "plain") == list(range(30))
     assert result.exit_code == 69
-    assert {each.name: "does not answer" in each.error for each in result.pipelines} == {"plain": False, "items": True}
+    assert {each.name: "does not answer" in each.error for each in result.pipelines} == {
+        "plain": False,
+        "items": True,
+    }
 
 
-@pytest.mark.parametrize(("authorization", "code", "said"), [("", 65, "has no subjects"), ("Bearer other", 77, "")], ids=["unknown subject", "401"])
+@pytest.mark.parametrize(
+    ("authorization", "code", "said"),
+    [("", 65, "has no subjects"), ("Bearer other", 77, "")],
+    ids=["unknown subject", "401"],
+)
 @pytest.mark.parametrize("once", [True, False])
-async def test_what_a_registry_refuses_at_the_start_ends_only_its_pipeline(authorization: str, code: int, said: str, once: bool, tmp_path: Path) -> None:
+async def test_what_a_registry_refuses_at_the_start_ends_only_its_pipeline(
+    authorization: str, code: int, said: str, once: bool, tmp_path: Path
+) -> None:
     records = [kit.item(number, second=number) for number in range(30)]
     async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
         stub.authorization = authorization
@@ -184,43 +241,73 @@ async def test_an_incompatible_schema_ends_only_its_pipeline(tmp_path: Path) -> 
         stub.add("lake", {**kit.SCHEMA, "doc": "older"})
         stub.refuses = ["reader type: INT"]
         ref = {"registry": stub.url, "subject": "lake"}
-        config = kit.write_config(tmp_path, replica.url, source={"retry": QUICK, "pagination": {"type": "none"}}, sink={"register": ref})
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source={"retry": QUICK, "pagination": {"type": "none"}},
+            sink={"register": ref},
+        )
         result = await run(beside(config, tmp_path))
     assert kit.lake_ids(tmp_path / "plain") == list(range(30))
     assert result.exit_code == 65
-    assert {each.name: "reader type: INT" in each.error for each in result.pipelines} == {"plain": False, "items": True}
+    assert {each.name: "reader type: INT" in each.error for each in result.pipelines} == {
+        "plain": False,
+        "items": True,
+    }
 
 
-async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("worker.build.late.PAUSE_S", 0.01)
     records = [kit.item(number, second=number) for number in range(30)]
     async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
         stub.add("items-value", kit.SCHEMA)
         stub.failures = 5
-        result = await run_async(load_settings([beside(from_subject(tmp_path, replica.url, stub), tmp_path)]), once=False, for_s=1.5)
+        result = await run_async(
+            load_settings([beside(from_subject(tmp_path, replica.url, stub), tmp_path)]),
+            once=False,
+            for_s=1.5,
+        )
     assert result.exit_code == 0, result
     assert kit.lake_ids(tmp_path) == kit.lake_ids(tmp_path / "plain") == list(range(30))
     assert len(stub.asked) > 5
 
 
-async def test_the_schema_of_the_files_is_registered_once_after_the_registry_found_it_compatible(tmp_path: Path) -> None:
+async def test_the_schema_of_the_files_is_registered_once_after_the_registry_found_it_compatible(
+    tmp_path: Path,
+) -> None:
     async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
         ref = {"registry": stub.url, "subject": "lake items"}
-        config = kit.write_config(tmp_path, replica.url, source={"retry": QUICK, "pagination": {"type": "none"}}, sink={"register": ref})
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source={"retry": QUICK, "pagination": {"type": "none"}},
+            sink={"register": ref},
+        )
         assert (await run(config)).exit_code == 0
         [(_, text, _, _)] = stub.subjects["lake items"]
         with kit.published(tmp_path)[0].open("rb") as file:
             assert json.loads(text) == json.loads(fastavro.reader(file).metadata["avro.schema"])
-        assert stub.asked == ["POST /sr/compatibility/subjects/lake%20items/versions/latest", "POST /sr/subjects/lake%20items/versions"]
+        assert stub.asked == [
+            "POST /sr/compatibility/subjects/lake%20items/versions/latest",
+            "POST /sr/subjects/lake%20items/versions",
+        ]
         stub.down = True
         assert (await run(config)).exit_code == 0  # it is registered: nobody needs to be asked
         stub.down, stub.refuses = False, ["reader type: INT"]
         (tmp_path / "item.avsc").write_text(json.dumps({**kit.SCHEMA, "doc": "changed"}))
-        with pytest.raises(IncompatibleSchema, match="for subject lake items: reader type: INT") as refused:
+        with pytest.raises(
+            IncompatibleSchema, match="for subject lake items: reader type: INT"
+        ) as refused:
             await run(config)
         assert refused.value.exit == 65
         asked, stub.refuses = len(stub.asked), []
-        (tmp_path / "item.avsc").write_text(json.dumps({**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "must", "type": "int"}]}))
+        (tmp_path / "item.avsc").write_text(
+            json.dumps(
+                {**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "must", "type": "int"}]}
+            )
+        )
         with pytest.raises(IncompatibleSchema, match="cannot read the committed files"):
             await run(config)
         assert len(stub.asked) == asked  # what may not follow the committed files is not registered
@@ -229,10 +316,15 @@ async def test_the_schema_of_the_files_is_registered_once_after_the_registry_fou
 
 def test_check_needs_no_registry_and_says_what_it_could_not_look_at(tmp_path: Path) -> None:
     stub = Stub(url="http://127.0.0.1:9/sr")
-    found = CliRunner().invoke(cli, ["check", str(from_subject(tmp_path, "http://127.0.0.1:9/x", stub)), "--json"])
+    found = CliRunner().invoke(
+        cli, ["check", str(from_subject(tmp_path, "http://127.0.0.1:9/x", stub)), "--json"]
+    )
     assert found.exit_code == 0, found.output
     [promise] = json.loads(found.output)
-    assert promise["not_checked"] == "version latest of subject items-value at http://127.0.0.1:9/sr: needs the registry, so --connect"
+    assert (
+        promise["not_checked"]
+        == "version latest of subject items-value at http://127.0.0.1:9/sr: needs the registry, so --connect"
+    )
 
 
 async def test_check_with_connect_reads_with_the_schema_of_the_subject(tmp_path: Path) -> None:
@@ -240,7 +332,9 @@ async def test_check_with_connect_reads_with_the_schema_of_the_subject(tmp_path:
 
     async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
         stub.add("items-value", kit.SCHEMA)
-        seen = await peek(load_settings([from_subject(tmp_path, replica.url, stub)]), "items", records=1)
+        seen = await peek(
+            load_settings([from_subject(tmp_path, replica.url, stub)]), "items", records=1
+        )
     assert json.loads(seen.lines[0])["id"] == 1
     assert not (tmp_path / "state").exists()
 
@@ -255,7 +349,9 @@ async def test_check_with_connect_reads_with_the_schema_of_the_subject(tmp_path:
     ],
 )
 def test_a_wrong_reference_is_refused(tmp_path: Path, ref: dict[str, Any], said: str) -> None:
-    config = from_subject(tmp_path, "http://127.0.0.1:9/x", Stub(url="http://127.0.0.1:9/sr"), **ref)
+    config = from_subject(
+        tmp_path, "http://127.0.0.1:9/x", Stub(url="http://127.0.0.1:9/sr"), **ref
+    )
     problems, _ = examine([config])
     [problem] = problems
     assert "schema" in problem.place.key
@@ -266,20 +362,28 @@ def test_a_wrong_reference_is_refused(tmp_path: Path, ref: dict[str, Any], said:
 async def test_a_registry_with_tls_is_trusted_through_its_ca_only(tmp_path: Path) -> None:
     ours, others = Authority(tmp_path), Authority(tmp_path, "others")
     own = server_context(ours.certificate("registry", "IP:127.0.0.1"))
-    async with registry(own) as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+    async with (
+        registry(own) as stub,
+        Replica([kit.item(1, second=1)], Shape(style="none")) as replica,
+    ):
         stub.add("items-value", kit.SCHEMA)
         for tls in ({}, {"ca_file": str(others.cert)}):
             with pytest.raises(PermanentError, match="certificate"):
                 await run(from_subject(tmp_path, replica.url, stub, tls=tls))
         assert stub.asked == []
-        assert (await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))).exit_code == 0
+        assert (
+            await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
+        ).exit_code == 0
     assert kit.lake_ids(tmp_path) == [1]
 
 
 @needs_openssl
 async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
-    async with registry(server_context(ours.certificate("registry", "DNS:registry.example.com"))) as stub, Replica([], Shape(style="none")) as replica:
+    async with (
+        registry(server_context(ours.certificate("registry", "DNS:registry.example.com"))) as stub,
+        Replica([], Shape(style="none")) as replica,
+    ):
         stub.add("items-value", kit.SCHEMA)
         with pytest.raises(PermanentError, match="certificate"):
             await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
@@ -289,12 +393,22 @@ async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
 @needs_openssl
 async def test_a_registry_that_asks_for_a_certificate_of_the_client_gets_it(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
-    own, client = ours.certificate("registry", "IP:127.0.0.1"), ours.certificate("worker", "DNS:worker")
-    async with registry(server_context(own, clients=ours.cert)) as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+    own, client = (
+        ours.certificate("registry", "IP:127.0.0.1"),
+        ours.certificate("worker", "DNS:worker"),
+    )
+    async with (
+        registry(server_context(own, clients=ours.cert)) as stub,
+        Replica([kit.item(1, second=1)], Shape(style="none")) as replica,
+    ):
         stub.add("items-value", kit.SCHEMA)
         with pytest.raises(WorkerError):
             await run(from_subject(tmp_path, replica.url, stub, tls={"ca_file": str(ours.cert)}))
         assert stub.asked == []
-        tls = {"ca_file": str(ours.cert), "cert_file": str(client.cert), "key_file": str(client.key)}
+        tls = {
+            "ca_file": str(ours.cert),
+            "cert_file": str(client.cert),
+            "key_file": str(client.key),
+        }
         assert (await run(from_subject(tmp_path, replica.url, stub, tls=tls))).exit_code == 0
     assert kit.lake_ids(tmp_path) == [1]

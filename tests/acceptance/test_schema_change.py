@@ -17,7 +17,9 @@ from worker.core.errors import Exit
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
-CURSOR = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
+CURSOR = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+}
 INCREMENTAL = {**CURSOR, "key": ["id"], "incremental": {"field": "updated_at", "param": "since"}}
 
 
@@ -26,7 +28,10 @@ def with_field(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def without(name: str) -> dict[str, Any]:
-    return {**kit.SCHEMA, "fields": [field for field in kit.SCHEMA["fields"] if field["name"] != name]}
+    return {
+        **kit.SCHEMA,
+        "fields": [field for field in kit.SCHEMA["fields"] if field["name"] != name],
+    }
 
 
 NULLABLE = with_field({"name": "note", "type": ["null", "string"], "default": None})
@@ -49,9 +54,14 @@ def schemas(directory: Path) -> list[list[str]]:
 
 
 async def test_a_compatible_change_goes_on_in_new_files_with_the_new_schema(tmp_path: Path) -> None:
-    async with Replica([kit.item(number, second=number) for number in range(20)], Shape(style="cursor", cap=5, since="since")) as replica:
+    async with Replica(
+        [kit.item(number, second=number) for number in range(20)],
+        Shape(style="cursor", cap=5, since="since"),
+    ) as replica:
         assert (await run(tmp_path, replica, kit.SCHEMA)).exit_code == 0
-        replica.records += [{**kit.item(number, second=number), "note": "n"} for number in range(20, 40)]
+        replica.records += [
+            {**kit.item(number, second=number), "note": "n"} for number in range(20, 40)
+        ]
         assert (await run(tmp_path, replica, NULLABLE)).exit_code == 0
     old = [field["name"] for field in kit.SCHEMA["fields"]]
     assert schemas(tmp_path) == [old, [*old, "note"]]
@@ -63,14 +73,30 @@ async def test_a_compatible_change_goes_on_in_new_files_with_the_new_schema(tmp_
     [
         (None, REQUIRED, "$.note: the writer has no such field, and the reader's has no default"),
         ("backward", REQUIRED, "the new schema cannot read the committed files: $.note"),
-        ("forward", without("value"), "readers with the old schema cannot read the new files: $.value"),
+        (
+            "forward",
+            without("value"),
+            "readers with the old schema cannot read the new files: $.value",
+        ),
         ("full", without("value"), "$.value"),
-        ("backward", {**kit.SCHEMA, "fields": [{"name": "id", "type": "string"}, {"name": "x", "type": "int"}]}, "$.id: long cannot be read as string"),
+        (
+            "backward",
+            {
+                **kit.SCHEMA,
+                "fields": [{"name": "id", "type": "string"}, {"name": "x", "type": "int"}],
+            },
+            "$.id: long cannot be read as string",
+        ),
     ],
 )
-async def test_an_incompatible_change_is_refused_with_every_reason_and_nothing_moves(tmp_path: Path, level: str | None, schema: Any, said: str) -> None:
+async def test_an_incompatible_change_is_refused_with_every_reason_and_nothing_moves(
+    tmp_path: Path, level: str | None, schema: Any, said: str
+) -> None:
     more = {} if level is None else {"schema_compatibility": level}
-    async with Replica([kit.item(number, second=number) for number in range(20)], Shape(style="cursor", cap=5, since="since")) as replica:
+    async with Replica(
+        [kit.item(number, second=number) for number in range(20)],
+        Shape(style="cursor", cap=5, since="since"),
+    ) as replica:
         await run(tmp_path, replica, kit.SCHEMA)
         before, asked = kit.published(tmp_path), len(replica.requests)
         result = await run(tmp_path, replica, schema, **more)
@@ -80,10 +106,14 @@ async def test_an_incompatible_change_is_refused_with_every_reason_and_nothing_m
             assert "$.x: the writer has no such field" in result.pipelines[0].error
         assert len(replica.requests) == asked
         assert kit.published(tmp_path) == before
-        assert (await run(tmp_path, replica, schema, schema_compatibility="none")).exit_code == Exit.OK
+        assert (
+            await run(tmp_path, replica, schema, schema_compatibility="none")
+        ).exit_code == Exit.OK
 
 
-async def test_a_logical_type_that_changes_its_meaning_is_refused_although_the_canonical_form_is_the_same(tmp_path: Path) -> None:
+async def test_a_logical_type_that_changes_its_meaning_is_refused_although_the_canonical_form_is_the_same(
+    tmp_path: Path,
+) -> None:
     micros = json.loads(json.dumps(kit.SCHEMA).replace("timestamp-millis", "timestamp-micros"))
     async with Replica([kit.item(1, second=1)], Shape(style="cursor", since="since")) as replica:
         await run(tmp_path, replica, kit.SCHEMA)
@@ -95,18 +125,26 @@ async def test_a_logical_type_that_changes_its_meaning_is_refused_although_the_c
 async def test_only_what_was_committed_counts(tmp_path: Path) -> None:
     """A schema that no file has binds nobody; a transitive level looks at all that have one."""
     renamed = with_field({"name": "note", "type": "int", "default": 0})
-    async with Replica([kit.item(number, second=number) for number in range(4)], Shape(style="cursor", cap=5, since="since")) as replica:
+    async with Replica(
+        [kit.item(number, second=number) for number in range(4)],
+        Shape(style="cursor", cap=5, since="since"),
+    ) as replica:
         await run(tmp_path, replica, with_field({"name": "note", "type": "string", "default": ""}))
         assert (await run(tmp_path, replica, kit.SCHEMA)).exit_code == 0  # nothing new: no file
         assert (await run(tmp_path, replica, renamed)).exit_code == Exit.DATA
         replica.records += [kit.item(9, second=9)]
         assert (await run(tmp_path, replica, kit.SCHEMA)).exit_code == 0
-        assert (await run(tmp_path, replica, renamed, schema_compatibility="backward_transitive")).exit_code == Exit.DATA
+        assert (
+            await run(tmp_path, replica, renamed, schema_compatibility="backward_transitive")
+        ).exit_code == Exit.DATA
         assert (await run(tmp_path, replica, renamed)).exit_code == 0
 
 
 async def test_a_state_of_the_format_before_goes_on_without_a_gate_once(tmp_path: Path) -> None:
-    async with Replica([kit.item(number, second=number) for number in range(4)], Shape(style="cursor", cap=5, since="since")) as replica:
+    async with Replica(
+        [kit.item(number, second=number) for number in range(4)],
+        Shape(style="cursor", cap=5, since="since"),
+    ) as replica:
         await run(tmp_path, replica, kit.SCHEMA)
         with sqlite3.connect(tmp_path / "state" / "state.db") as db:
             db.execute("DROP TABLE schemas")
@@ -114,14 +152,18 @@ async def test_a_state_of_the_format_before_goes_on_without_a_gate_once(tmp_path
         db.close()
         replica.records += [{**kit.item(7, second=7), "note": "n"}]
         assert (await run(tmp_path, replica, REQUIRED)).exit_code == 0
-        assert (await run(tmp_path, replica, kit.SCHEMA, schema_compatibility="forward")).exit_code == Exit.DATA
+        assert (
+            await run(tmp_path, replica, kit.SCHEMA, schema_compatibility="forward")
+        ).exit_code == Exit.DATA
     assert kit.lake_ids(tmp_path) == [0, 1, 2, 3, 7]
 
 
 async def test_the_schema_of_the_output_counts_and_not_that_of_the_source(tmp_path: Path) -> None:
     """A writer that changes is resolved; the files keep their schema."""
     wider = with_field({"name": "more", "type": "string"})
-    async with avro_server([container(kit.SCHEMA, [row(0)]), container(wider, [row(1, more="x")])]) as url:
+    async with avro_server(
+        [container(kit.SCHEMA, [row(0)]), container(wider, [row(1, more="x")])]
+    ) as url:
         config = kit.write_config(tmp_path, url, source=PAGES, decode={"type": "avro"})
         assert (await run_async(load_settings([config]), once=True)).exit_code == 0
     assert len(set(map(tuple, schemas(tmp_path)))) == 1

@@ -19,7 +19,9 @@ from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
-SOURCE = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
+SOURCE = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+}
 
 
 async def run(config: Path, code: int = 0) -> RunResult:
@@ -51,7 +53,11 @@ def rows(directory: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def letters(directory: Path) -> list[dict[str, Any]]:
     root = directory / "state" / "dead_letters" / "items"
-    return [json.loads(line) for path in sorted(root.glob("items-*.ndjson")) for line in path.read_text().splitlines()]
+    return [
+        json.loads(line)
+        for path in sorted(root.glob("items-*.ndjson"))
+        for line in path.read_text().splitlines()
+    ]
 
 
 async def serve(body: bytes, content_type: str = "application/json") -> TestServer:
@@ -99,14 +105,19 @@ async def test_transforms_change_the_shape_and_routes_come_from_the_output(tmp_p
         result = await run(config)
     expected = [each for each in records if each["value"] >= 10 and each["region"] in ("r0", "r1")]
     got = list(rows(tmp_path))
-    assert sorted(record["id"] for _, record in got) == [each["id"] for each in expected if each["value"] != 500]
+    assert sorted(record["id"] for _, record in got) == [
+        each["id"] for each in expected if each["value"] != 500
+    ]
     assert result.pipelines[0].rejects == sum(each["value"] == 500 for each in expected) > 0
     for route, record in got:
         assert route == f"big={str(record['big']).lower()}/place={record['place']}"
         assert len(record["owner"]) == 64
         assert record["ratio"] == 1000 / (records[record["id"]]["value"] - 500)
     assert {letter["code"] for letter in letters(tmp_path)} == {"division_by_zero"}
-    assert all(json.loads(letter["raw"]) == records[json.loads(letter["raw"])["id"]] for letter in letters(tmp_path))
+    assert all(
+        json.loads(letter["raw"]) == records[json.loads(letter["raw"])["id"]]
+        for letter in letters(tmp_path)
+    )
 
 
 PYTHON = '''
@@ -123,17 +134,26 @@ def split(record):
 '''
 
 
-async def test_a_python_step_filters_expands_and_rejects_whole_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_python_step_filters_expands_and_rejects_whole_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "halves.py").write_text(PYTHON)
     monkeypatch.syspath_prepend(str(tmp_path))
     records = [kit.item(number, second=number) for number in range(100)]
     async with Replica(records, Shape(style="cursor", cap=30)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, transforms=[{"python": "halves:split"}, {"filter": "value > 0"}])
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source=SOURCE,
+            transforms=[{"python": "halves:split"}, {"filter": "value > 0"}],
+        )
         result = await run(config)
     totals: dict[int, int] = {}
     for _, record in rows(tmp_path):
         totals[record["id"]] = totals.get(record["id"], 0) + record["value"]
-    assert totals == {number: number for number in range(100) if number % 10 not in (3, 5, 7) and number > 0}
+    assert totals == {
+        number: number for number in range(100) if number % 10 not in (3, 5, 7) and number > 0
+    }
     assert result.pipelines[0].rejects == 20
     assert {letter["code"] for letter in letters(tmp_path)} == {"python_error", "python_result"}
     assert not any("secret content" in json.dumps(letter["errors"]) for letter in letters(tmp_path))
@@ -153,10 +173,17 @@ async def test_ndjson_in_and_out(tmp_path: Path, codec: str) -> None:
         decode={"type": "ndjson"},
         sink={"format": "ndjson", "codec": codec, "roll": {"records": 200}},
     )
-    config.write_text(config.read_text().replace("      records: null\n", "").replace("records: null, ", "").replace("records: null", "method: GET"))
+    config.write_text(
+        config.read_text()
+        .replace("      records: null\n", "")
+        .replace("records: null, ", "")
+        .replace("records: null", "method: GET")
+    )
     result = await run(config)
     await server.close()
-    assert [record["id"] for _, record in rows(tmp_path)] == [number for number in range(500) if number not in (100, 200)]
+    assert [record["id"] for _, record in rows(tmp_path)] == [
+        number for number in range(500) if number not in (100, 200)
+    ]
     assert next(rows(tmp_path))[1] == {**records[0], "updated_at": "2024-01-01T00:00:00Z"}
     assert result.pipelines[0].rejects == 2
     assert [letter["raw"] for letter in letters(tmp_path)] == ["{broken", '{"id": 200} {"id": 201}']
@@ -181,7 +208,12 @@ def page(*items: bytes) -> bytes:
         (b'{"error": "x"}', 65, [], []),
         (page(GOOD, GOOD[:-1] + b', "x": NaN}'), 0, [1], ["no_json"]),
         (page(GOOD, GOOD[:-1] + b', "x": "\\ud800"}'), 0, [1], ["no_json"]),
-        (page(GOOD, GOOD[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), 0, [1], ["nested_too_deep"]),
+        (
+            page(GOOD, GOOD[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+            0,
+            [1],
+            ["nested_too_deep"],
+        ),
         (page(GOOD).replace(b'"tenant": "b"', b'"tenant": "\xff"'), 0, [], ["no_json"]),
         (page(GOOD, GOOD).decode().encode("utf-16"), 69, [], []),
         (page(GOOD, BIG), 0, [1], ["record_too_large"]),
@@ -198,9 +230,15 @@ def page(*items: bytes) -> bytes:
         (b'{"items": []}', 0, [], []),
     ],
 )
-async def test_hostile_bodies_have_a_documented_outcome(body: bytes, code: int, ids: list[int], rejects: list[str], tmp_path: Path) -> None:
+async def test_hostile_bodies_have_a_documented_outcome(
+    body: bytes, code: int, ids: list[int], rejects: list[str], tmp_path: Path
+) -> None:
     server = await serve(body)
-    config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"retry": {"max_attempts": 2, "base": "1ms", "cap": "1ms"}})
+    config = kit.write_config(
+        tmp_path,
+        str(server.make_url("/v1/items")),
+        source={"retry": {"max_attempts": 2, "base": "1ms", "cap": "1ms"}},
+    )
     result = await run(config, code)
     await server.close()
     assert [record["id"] for _, record in rows(tmp_path)] == ids
@@ -209,7 +247,9 @@ async def test_hostile_bodies_have_a_documented_outcome(body: bytes, code: int, 
 
 
 @pytest.mark.parametrize(("rule", "code"), [({}, 1), ({"on_status": {304: "empty"}}, 0)])
-async def test_a_304_that_nobody_asked_for_is_no_empty_page(rule: dict[str, Any], code: int, tmp_path: Path) -> None:
+async def test_a_304_that_nobody_asked_for_is_no_empty_page(
+    rule: dict[str, Any], code: int, tmp_path: Path
+) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(status=304)
 
@@ -217,41 +257,65 @@ async def test_a_304_that_nobody_asked_for_is_no_empty_page(rule: dict[str, Any]
     app.router.add_get("/v1/items", handler)
     server = TestServer(app)
     await server.start_server()
-    result = await run(kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=rule), code)
+    result = await run(
+        kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=rule), code
+    )
     await server.close()
     assert ("not modified" in result.pipelines[0].error) == bool(code)
 
 
-async def test_a_bad_body_may_be_a_dead_letter_where_the_next_page_does_not_need_it(tmp_path: Path) -> None:
+async def test_a_bad_body_may_be_a_dead_letter_where_the_next_page_does_not_need_it(
+    tmp_path: Path,
+) -> None:
     async def handler(request: web.Request) -> web.Response:
         number = int(request.query["page"])
         if number == 2:
             return web.Response(body=b'{"items": [cut')
-        return web.json_response({"items": [kit.item(number * 10 + each, second=number) for each in range(3)] if number < 5 else []})
+        return web.json_response(
+            {
+                "items": [kit.item(number * 10 + each, second=number) for each in range(3)]
+                if number < 5
+                else []
+            }
+        )
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
     server = TestServer(app)
     await server.start_server()
-    source = {"pagination": {"type": "page", "param": "page"}, "on_body_error": "dead_letter", "retry": {"max_attempts": 2, "base": "1ms", "cap": "1ms"}}
+    source = {
+        "pagination": {"type": "page", "param": "page"},
+        "on_body_error": "dead_letter",
+        "retry": {"max_attempts": 2, "base": "1ms", "cap": "1ms"},
+    }
     config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
     await run(config)
     await server.close()
     assert [record["id"] // 10 for _, record in rows(tmp_path)] == [1] * 3 + [3] * 3 + [4] * 3
-    assert [(letter["code"], letter["raw"]) for letter in letters(tmp_path)] == [("bad_body", '{"items": [cut')]
+    assert [(letter["code"], letter["raw"]) for letter in letters(tmp_path)] == [
+        ("bad_body", '{"items": [cut')
+    ]
 
 
 async def test_a_source_that_turns_bad_stops_before_it_is_committed(tmp_path: Path) -> None:
     records = [kit.item(number, second=number, bad=number >= 600) for number in range(2_000)]
     async with Replica(records, Shape(style="cursor", cap=100)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 500}}, dead_letters={"max_ratio": 0.2, "window": 200})
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source=SOURCE,
+            sink={"roll": {"records": 500}},
+            dead_letters={"max_ratio": 0.2, "window": 200},
+        )
         result = await run(config, 65)
     assert "dead_letters.max_ratio" in result.pipelines[0].error
     assert sorted(record["id"] for _, record in rows(tmp_path)) == list(range(500))
     assert letters(tmp_path) == []
 
 
-async def test_fields_that_the_schema_lacks_are_announced_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_fields_that_the_schema_lacks_are_announced_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     records = [{**kit.item(number, second=number), "new_field": [number]} for number in range(500)]
     async with Replica(records, Shape(style="cursor", cap=50)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
@@ -278,14 +342,22 @@ async def test_a_next_link_asks_for_what_it_says(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         asked.append(request.raw_path)
         number = len(asked)
-        following = f'/v1/items?filter={{"even":true}}&name=ü b&page={number}' if number < 3 else None
+        following = (
+            f'/v1/items?filter={{"even":true}}&name=ü b&page={number}' if number < 3 else None
+        )
         return web.json_response({"items": [kit.item(number, second=1)], "next": following})
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
     server = TestServer(app)
     await server.start_server()
-    config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source={"pagination": {"type": "next_url", "path": "next"}})
+    config = kit.write_config(
+        tmp_path,
+        str(server.make_url("/v1/items")),
+        source={"pagination": {"type": "next_url", "path": "next"}},
+    )
     await run(config)
     await server.close()
-    assert asked[1:] == [f'/v1/items?filter={{"even":true}}&name=%C3%BC%20b&page={page}' for page in (1, 2)]
+    assert asked[1:] == [
+        f'/v1/items?filter={{"even":true}}&name=%C3%BC%20b&page={page}' for page in (1, 2)
+    ]

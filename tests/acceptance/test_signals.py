@@ -14,9 +14,13 @@ from worker.testing.replica import Replica, Shape
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
-async def test_a_signal_commits_what_is_staged_and_exits_0(tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_signal_commits_what_is_staged_and_exits_0(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     records = [kit.item(number, second=number // 3) for number in range(20_000)]
-    source = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
+    source = {
+        "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+    }
     async with Replica(records, Shape(style="cursor", cap=50)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=source)
         command = (sys.executable, "-m", "worker", "run", str(config))
@@ -38,7 +42,9 @@ async def test_a_signal_commits_what_is_staged_and_exits_0(tmp_path: Path, numbe
 async def test_nohup_is_respected(tmp_path: Path) -> None:
     async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
         config = kit.write_config(tmp_path, replica.url, source={"schedule": {"every": "50ms"}})
-        process = await asyncio.create_subprocess_exec("nohup", sys.executable, "-m", "worker", "run", str(config))
+        process = await asyncio.create_subprocess_exec(
+            "nohup", sys.executable, "-m", "worker", "run", str(config)
+        )
         while not replica.requests:
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGHUP)

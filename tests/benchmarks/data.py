@@ -13,7 +13,14 @@ DEMO: Final = files("worker.demo")
 PAGE: Final = 1_000
 
 BRANCHES: Final = [
-    {"type": "record", "name": "Flown", "fields": [{"name": "arr_time", "type": "int"}, {"name": "arr_delay", "type": ["null", "double"]}]},
+    {
+        "type": "record",
+        "name": "Flown",
+        "fields": [
+            {"name": "arr_time", "type": "int"},
+            {"name": "arr_delay", "type": ["null", "double"]},
+        ],
+    },
     {"type": "record", "name": "Cancelled", "fields": [{"name": "reason", "type": "string"}]},
 ]
 
@@ -34,20 +41,33 @@ def union_schema() -> dict[str, Any]:
 def delay_schema() -> dict[str, Any]:
     """What the transforms of the benchmark make."""
     schema = flight_schema()
-    kept = [{**field, "name": "destination"} if field["name"] == "dest" else field for field in schema["fields"]]
-    return schema | {"name": "Delay", "fields": [*kept, {"name": "delayed", "type": ["null", "boolean"]}]}
+    kept = [
+        {**field, "name": "destination"} if field["name"] == "dest" else field
+        for field in schema["fields"]
+    ]
+    return schema | {
+        "name": "Delay",
+        "fields": [*kept, {"name": "delayed", "type": ["null", "boolean"]}],
+    }
 
 
 def records(count: int, kind: str) -> Iterator[dict[str, Any]]:
     """`kind` is flights, bad (1 % break the schema) or union."""
-    flights = [json.loads(line) for line in gzip.decompress((DEMO / "flights.ndjson.gz").read_bytes()).splitlines()]
+    flights = [
+        json.loads(line)
+        for line in gzip.decompress((DEMO / "flights.ndjson.gz").read_bytes()).splitlines()
+    ]
     for number in range(count):
         record = {**flights[number % len(flights)], "id": number}
         if kind == "bad" and number % 100 == 37:
             record["distance"] = "far"
         if kind == "union":
             arrived = record.pop("arr_time"), record.pop("arr_delay")
-            record["outcome"] = {"reason": "weather"} if arrived[0] is None else {"arr_time": arrived[0], "arr_delay": arrived[1]}
+            record["outcome"] = (
+                {"reason": "weather"}
+                if arrived[0] is None
+                else {"arr_time": arrived[0], "arr_delay": arrived[1]}
+            )
         yield record
 
 
@@ -61,5 +81,11 @@ def render(target: Path, count: int, kind: str) -> None:
             if len(page) == PAGE:
                 number += 1
                 following = f'"{number}"' if number * PAGE < count else "null"
-                file.write(b'{"data":{"items":[' + b",".join(page) + b']},"meta":{"next":' + following.encode() + b"}}\n")
+                file.write(
+                    b'{"data":{"items":['
+                    + b",".join(page)
+                    + b']},"meta":{"next":'
+                    + following.encode()
+                    + b"}}\n"
+                )
                 page.clear()

@@ -44,20 +44,35 @@ Task = Callable[[], tuple[int, int]]
 _CUSTOMER: Final[dict[str, Any]] = {
     "type": "record",
     "name": "Customer",
-    "fields": [{"name": "name", "type": "string"}, {"name": "email", "type": ["null", "string"]}, {"name": "score", "type": "double"}],
+    "fields": [
+        {"name": "name", "type": "string"},
+        {"name": "email", "type": ["null", "string"]},
+        {"name": "score", "type": "double"},
+    ],
 }
-_GUEST: Final[dict[str, Any]] = {"type": "record", "name": "Guest", "fields": [{"name": "session", "type": "string"}]}
+_GUEST: Final[dict[str, Any]] = {
+    "type": "record",
+    "name": "Guest",
+    "fields": [{"name": "session", "type": "string"}],
+}
 _LINE: Final[dict[str, Any]] = {
     "type": "record",
     "name": "Line",
-    "fields": [{"name": "sku", "type": "string"}, {"name": "quantity", "type": "int"}, {"name": "price", "type": "double"}],
+    "fields": [
+        {"name": "sku", "type": "string"},
+        {"name": "quantity", "type": "int"},
+        {"name": "price", "type": "double"},
+    ],
 }
 ORDER: Final[dict[str, Any]] = {
     "type": "record",
     "name": "Order",
     "fields": [
         {"name": "id", "type": "long"},
-        {"name": "state", "type": {"type": "enum", "name": "State", "symbols": ["NEW", "PAID", "SENT", "BACK"]}},
+        {
+            "name": "state",
+            "type": {"type": "enum", "name": "State", "symbols": ["NEW", "PAID", "SENT", "BACK"]},
+        },
         {"name": "created", "type": {"type": "long", "logicalType": "timestamp-millis"}},
         {"name": "customer", "type": _CUSTOMER},
         {"name": "lines", "type": {"type": "array", "items": _LINE}},
@@ -75,13 +90,22 @@ def orders(count: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(7)
     for number in range(count):
         lines = [
-            {"sku": f"SKU-{rng.randrange(500)}", "quantity": rng.randrange(1, 9), "price": rng.randrange(10_000) / 100} for _ in range(rng.randrange(1, 5))
+            {
+                "sku": f"SKU-{rng.randrange(500)}",
+                "quantity": rng.randrange(1, 9),
+                "price": rng.randrange(10_000) / 100,
+            }
+            for _ in range(rng.randrange(1, 5))
         ]
         yield {
             "id": 50_000_000 + number,
             "state": rng.choice(["NEW", "PAID", "SENT", "BACK"]),
             "created": f"2025-03-{1 + number % 28:02}T{number % 24:02}:00:00Z",
-            "customer": {"name": f"Customer {rng.randrange(10**9)}", "email": None if number % 3 else f"c{number}@example.org", "score": rng.random()},
+            "customer": {
+                "name": f"Customer {rng.randrange(10**9)}",
+                "email": None if number % 3 else f"c{number}@example.org",
+                "score": rng.random(),
+            },
             "lines": lines,
             "tags": rng.sample(["red", "green", "blue", "fragile"], 2),
             "labels": {"origin": rng.choice(["web", "shop", "phone"]), "batch": str(number // 100)},
@@ -93,22 +117,35 @@ def orders(count: int) -> Iterator[dict[str, Any]]:
 
 def with_guests(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every third customer is a guest."""
-    return [{**each, "customer": {"session": f"s{number}"}} if number % 3 == 0 else each for number, each in enumerate(records)]
+    return [
+        {**each, "customer": {"session": f"s{number}"}} if number % 3 == 0 else each
+        for number, each in enumerate(records)
+    ]
 
 
 def broken(records: list[dict[str, Any]], field: str) -> list[dict[str, Any]]:
     """One record of a hundred has text where a number belongs."""
-    return [{**each, field: "far"} if number % 100 == 37 else each for number, each in enumerate(records)]
+    return [
+        {**each, field: "far"} if number % 100 == 37 else each
+        for number, each in enumerate(records)
+    ]
 
 
 def replaced(schema: dict[str, Any], field_name: str, **changes: Any) -> dict[str, Any]:
     """The schema with a field changed."""
-    return schema | {"fields": [field | changes if field["name"] == field_name else field for field in schema["fields"]]}
+    return schema | {
+        "fields": [
+            field | changes if field["name"] == field_name else field for field in schema["fields"]
+        ]
+    }
 
 
 def pages_of(records: list[dict[str, Any]]) -> list[bytes]:
     """JSON pages of 1,000 records."""
-    return [orjson.dumps({"items": records[start : start + data.PAGE]}) for start in range(0, len(records), data.PAGE)]
+    return [
+        orjson.dumps({"items": records[start : start + data.PAGE]})
+        for start in range(0, len(records), data.PAGE)
+    ]
 
 
 # -- what is measured ----------------------------------------------------------------------------------------------
@@ -140,7 +177,9 @@ def ours(schema: dict[str, Any], pages: list[bytes], target: io.BytesIO) -> Task
     return run
 
 
-def theirs(schema: dict[str, Any], pages: list[bytes], target: io.BytesIO, moment: str, *, check: bool) -> Task:
+def theirs(
+    schema: dict[str, Any], pages: list[bytes], target: io.BytesIO, moment: str, *, check: bool
+) -> Task:
     """The same by hand; `moment` is the field that holds a time as text."""
     parsed = fastavro.parse_schema(schema)
 
@@ -182,7 +221,15 @@ class Row:
     against: tuple[tuple[str, float], ...] = ()
 
 
-def rows_of(name: str, schema: dict[str, Any], records: list[dict[str, Any]], moment: str, bad_field: str, union: Any, readers: dict[str, Any]) -> list[Row]:
+def rows_of(
+    name: str,
+    schema: dict[str, Any],
+    records: list[dict[str, Any]],
+    moment: str,
+    bad_field: str,
+    union: Any,
+    readers: dict[str, Any],
+) -> list[Row]:
     """All tasks over one schema. `union`: (union schema, its records, schema with the one record, its records)."""
     count, bad = len(records), len(records) // 100
     pages = pages_of(records)
@@ -194,35 +241,97 @@ def rows_of(name: str, schema: dict[str, Any], records: list[dict[str, Any]], mo
             f"{name}: pages",
             ours(schema, pages, file),
             (count, 0),
-            ((f"{name}: orjson + fastavro Writer", 3.0), (f"{name}: orjson + fastavro.validate + Writer", 20.0)),
+            (
+                (f"{name}: orjson + fastavro Writer", 3.0),
+                (f"{name}: orjson + fastavro.validate + Writer", 20.0),
+            ),
         ),
-        Row(f"{name}: orjson + fastavro Writer", theirs(schema, pages, sink, moment, check=False), (count, 0)),
-        Row(f"{name}: orjson + fastavro.validate + Writer", theirs(schema, pages, sink, moment, check=True), (count, 0)),
-        Row(f"{name}: checked (a union of two records)", ours(wide, pages_of(wide_records), sink), (count, 0), ((f"{name}: its typed twin", 1 / 3),)),
+        Row(
+            f"{name}: orjson + fastavro Writer",
+            theirs(schema, pages, sink, moment, check=False),
+            (count, 0),
+        ),
+        Row(
+            f"{name}: orjson + fastavro.validate + Writer",
+            theirs(schema, pages, sink, moment, check=True),
+            (count, 0),
+        ),
+        Row(
+            f"{name}: checked (a union of two records)",
+            ours(wide, pages_of(wide_records), sink),
+            (count, 0),
+            ((f"{name}: its typed twin", 1 / 3),),
+        ),
         Row(f"{name}: its typed twin", ours(narrow, pages_of(narrow_records), sink), (count, 0)),
-        Row(f"{name}: reading as another schema", our_reader(file.getvalue(), readers), (count, 0), ((f"{name}: fastavro's reader", 1.0),)),
+        Row(
+            f"{name}: reading as another schema",
+            our_reader(file.getvalue(), readers),
+            (count, 0),
+            ((f"{name}: fastavro's reader", 1.0),),
+        ),
         Row(f"{name}: fastavro's reader", their_reader(file.getvalue(), readers), (count, 0)),
-        Row(f"{name}: 1 % bad", ours(schema, pages_of(broken(records, bad_field)), sink), (count - bad, bad), ((f"{name}: pages", 1 / 1.5),)),
+        Row(
+            f"{name}: 1 % bad",
+            ours(schema, pages_of(broken(records, bad_field)), sink),
+            (count - bad, bad),
+            ((f"{name}: pages", 1 / 1.5),),
+        ),
     ]
 
 
 def flights_rows(count: int) -> list[Row]:
     schema, records = data.flight_schema(), list(data.records(count, "flights"))
-    flown = data.BRANCHES[0] | {"fields": [{"name": "arr_time", "type": ["null", "int"]}, {"name": "arr_delay", "type": ["null", "double"]}]}
-    twin = [{**each, "outcome": {"arr_time": each.pop("arr_time"), "arr_delay": each.pop("arr_delay")}} for each in data.records(count, "flights")]
-    union = (data.union_schema(), list(data.records(count, "union")), replaced(data.union_schema(), "outcome", type=flown), twin)
-    kept = [field for field in replaced(schema, "year", type="long")["fields"] if field["name"] not in ("hour", "minute")]
-    reader = schema | {"fields": [*kept, {"name": "airline", "type": ["null", "string"], "default": None}]}
-    reader = replaced(replaced(reader, "dest", name="destination", aliases=["dest"]), "flight", type="double")
+    flown = data.BRANCHES[0] | {
+        "fields": [
+            {"name": "arr_time", "type": ["null", "int"]},
+            {"name": "arr_delay", "type": ["null", "double"]},
+        ]
+    }
+    twin = [
+        {**each, "outcome": {"arr_time": each.pop("arr_time"), "arr_delay": each.pop("arr_delay")}}
+        for each in data.records(count, "flights")
+    ]
+    union = (
+        data.union_schema(),
+        list(data.records(count, "union")),
+        replaced(data.union_schema(), "outcome", type=flown),
+        twin,
+    )
+    kept = [
+        field
+        for field in replaced(schema, "year", type="long")["fields"]
+        if field["name"] not in ("hour", "minute")
+    ]
+    reader = schema | {
+        "fields": [*kept, {"name": "airline", "type": ["null", "string"], "default": None}]
+    }
+    reader = replaced(
+        replaced(reader, "dest", name="destination", aliases=["dest"]), "flight", type="double"
+    )
     return rows_of("flights", schema, records, "time_hour", "distance", union, reader)
 
 
 def orders_rows(count: int) -> list[Row]:
     records = list(orders(count))
-    union = (replaced(ORDER, "customer", type=[_CUSTOMER, _GUEST]), with_guests(records), ORDER, records)
-    line = _LINE | {"fields": [{"name": "sku", "type": "string"}, {"name": "pieces", "aliases": ["quantity"], "type": "long"}]}
+    union = (
+        replaced(ORDER, "customer", type=[_CUSTOMER, _GUEST]),
+        with_guests(records),
+        ORDER,
+        records,
+    )
+    line = _LINE | {
+        "fields": [
+            {"name": "sku", "type": "string"},
+            {"name": "pieces", "aliases": ["quantity"], "type": "long"},
+        ]
+    }
     reader = replaced(ORDER, "lines", type={"type": "array", "items": line})
-    reader = reader | {"fields": [*(field for field in reader["fields"] if field["name"] != "tags"), {"name": "channel", "type": "string", "default": "web"}]}
+    reader = reader | {
+        "fields": [
+            *(field for field in reader["fields"] if field["name"] != "tags"),
+            {"name": "channel", "type": "string", "default": "web"},
+        ]
+    }
     return rows_of("nested", ORDER, records, "created", "total", union, reader)
 
 
@@ -246,7 +355,9 @@ def measure(rows: list[Row], rounds: int) -> dict[str, list[float]]:
             counts = row.run()
             found[row.label].append(time.process_time() - started)
             if counts != row.expected:
-                raise SystemExit(f"{row.label}: {counts} records taken and refused, {row.expected} were expected")
+                raise SystemExit(
+                    f"{row.label}: {counts} records taken and refused, {row.expected} were expected"
+                )
     return found
 
 
@@ -258,9 +369,15 @@ def show(rows: list[Row], found: dict[str, list[float]], count: int) -> None:
         ratios = []
         for other, goal in row.against:
             ratio = min(found[other]) / min(times)
-            text = f"{ratio:.1f} times as fast (goal {goal:g})" if goal >= 1 else f"{1 / ratio:.2f} times the time (goal at most {1 / goal:.2g})"
+            text = (
+                f"{ratio:.1f} times as fast (goal {goal:g})"
+                if goal >= 1
+                else f"{1 / ratio:.2f} times the time (goal at most {1 / goal:.2g})"
+            )
             ratios.append(f"{'' if ratio >= goal else 'MISSED '}{text} {other.split(': ')[1]}")
-        print(f"{row.label:46}{min(times) / count * 1e6:12.2f}{statistics.median(times) / count * 1e6:9.2f}  {'; '.join(ratios)}")
+        print(
+            f"{row.label:46}{min(times) / count * 1e6:12.2f}{statistics.median(times) / count * 1e6:9.2f}  {'; '.join(ratios)}"
+        )
 
 
 def main() -> None:

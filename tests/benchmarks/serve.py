@@ -25,7 +25,10 @@ class Server(asyncio.Protocol):
             match = ASKED.match(head)
             assert match is not None
             body = self.pages[match[1]][int(match[2] or 0)]
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                % len(body)
+            )
             self._transport.write(body)
 
 

@@ -20,7 +20,9 @@ from worker.testing.replica import Replica, Shape
 KILLED = -9
 KINDS = ("write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["worker.build", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"])
+CONTEXT.set_forkserver_preload(
+    ["worker.build", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"]
+)
 
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
@@ -62,13 +64,21 @@ class World:
                 "pagination": {**CURSOR, "within": WITHIN} if self.windows else CURSOR,
                 "incremental": {"field": "updated_at", **incremental},
             },
-            sink={"partition_by": "region={region}", "max_open_files": 2, "roll": {"records": 25, "age": "20ms"}},
+            sink={
+                "partition_by": "region={region}",
+                "max_open_files": 2,
+                "roll": {"records": 25, "age": "20ms"},
+            },
         )
 
     def change(self, more: int) -> None:
         """New records at the end, many of them at the second of the last one, and pages cut elsewhere."""
         records = self.replica.records
-        last = 0 if not records else int(records[-1]["updated_at"][17:19]) + 60 * int(records[-1]["updated_at"][14:16])
+        last = (
+            0
+            if not records
+            else int(records[-1]["updated_at"][17:19]) + 60 * int(records[-1]["updated_at"][14:16])
+        )
         for number in range(len(records), len(records) + more):
             last += self.rng.random() < 0.2
             records.append(kit.item(number, second=last, bad=number % 11 == 5))
@@ -79,9 +89,20 @@ class World:
         last = datetime.fromisoformat(self.replica.records[-1]["updated_at"])
         return last.timestamp() + LAG_S + beyond_s if self.windows else 0.0
 
-    async def run(self, kind: str = "", number: int = 0, mutation: str = "", result: str = "", *, beyond_s: int = 0) -> int:
+    async def run(
+        self,
+        kind: str = "",
+        number: int = 0,
+        mutation: str = "",
+        result: str = "",
+        *,
+        beyond_s: int = 0,
+    ) -> int:
         """Exit code of one run; -9 when it was killed."""
-        process = CONTEXT.Process(target=victim.run, args=(str(self.config), kind, number, mutation, result, self.now(beyond_s)))
+        process = CONTEXT.Process(
+            target=victim.run,
+            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s)),
+        )
         process.start()
         await asyncio.to_thread(process.join)
         code = process.exitcode
@@ -94,15 +115,22 @@ class World:
         good = sorted(record["id"] for record in self.replica.records if record["value"] != "bad")
         bad = sorted(record["id"] for record in self.replica.records if record["value"] == "bad")
         found = []
-        for name, expected, got in (("records", good, kit.lake_ids(self.directory)), ("dead letters", bad, kit.dead_ids(self.directory))):
+        for name, expected, got in (
+            ("records", good, kit.lake_ids(self.directory)),
+            ("dead letters", bad, kit.dead_ids(self.directory)),
+        ):
             if got != expected:
                 lost = sorted(set(expected) - set(got))
                 double = sorted({each for each in got if got.count(each) > 1})
-                found.append(f"{name}: lost {lost}, double {double}, unknown {sorted(set(got) - set(expected))}")
+                found.append(
+                    f"{name}: lost {lost}, double {double}, unknown {sorted(set(got) - set(expected))}"
+                )
         return "; ".join(found)
 
 
-async def point(directory: Path, kind: str, number: int, *, seed: int, mutation: str = "", windows: bool = False) -> str:
+async def point(
+    directory: Path, kind: str, number: int, *, seed: int, mutation: str = "", windows: bool = False
+) -> str:
     """One kill, a kill in the recovery from it, and the end: what is wrong then."""
     rng = random.Random(seed)
     async with Replica([], WINDOWED if windows else SHAPE) as replica:

@@ -16,7 +16,10 @@ def stale_commit(log: SqliteCommitLog) -> None:
     state = log.load("items", {})
     first = log.claim("items", ["a", "b"])
     log.claim("items", ["b"])
-    ends = tuple(PartitionEnd(name, claim.epoch, claim.seq, Progress(Cursor(received=1))) for name, claim in first.items())
+    ends = tuple(
+        PartitionEnd(name, claim.epoch, claim.seq, Progress(Cursor(received=1)))
+        for name, claim in first.items()
+    )
     log.commit(Commit("items", state.lineage, 1, "id", "now", (), ends, Ledger()))
 
 
@@ -30,11 +33,15 @@ def test_a_commit_with_one_stale_partition_changes_nothing(tmp_path: Path) -> No
     log.close()
 
 
-def test_the_mutant_without_the_guard_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mutant_without_the_guard_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import victim
 
     monkeypatch.setattr(SqliteCommitLog, "_advance", victim._unguarded(SqliteCommitLog._advance))
     log = SqliteCommitLog(tmp_path / "state.db")
     stale_commit(log)
-    assert len(log.commits("items")) == 1, "without the guard the stale owner commits: the test above would fail"
+    assert len(log.commits("items")) == 1, (
+        "without the guard the stale owner commits: the test above would fail"
+    )
     log.close()

@@ -10,9 +10,15 @@ import sweep
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("windows", [False, True])
-async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubled(tmp_path: Path, windows: bool) -> None:
+async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubled(
+    tmp_path: Path, windows: bool
+) -> None:
     (tmp_path / "count").mkdir()
-    points = [(kind, number) for kind, most in (await sweep.counts(tmp_path / "count", windows=windows)).items() for number in range(1, most + 1)]
+    points = [
+        (kind, number)
+        for kind, most in (await sweep.counts(tmp_path / "count", windows=windows)).items()
+        for number in range(1, most + 1)
+    ]
     violations = []
     for seed, (kind, number) in enumerate(points):
         directory = tmp_path / f"{kind}-{number}"
@@ -25,8 +31,13 @@ async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubl
 
 
 @pytest.mark.parametrize("windows", [False, True])
-@pytest.mark.parametrize(("kind", "number"), [("write", 7), ("fsync", 20), ("rename", 3), ("before_commit", 4), ("after_commit", 4)])
-async def test_killed_at_some_calls_nothing_is_lost_or_doubled(tmp_path: Path, kind: str, number: int, windows: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("write", 7), ("fsync", 20), ("rename", 3), ("before_commit", 4), ("after_commit", 4)],
+)
+async def test_killed_at_some_calls_nothing_is_lost_or_doubled(
+    tmp_path: Path, kind: str, number: int, windows: bool
+) -> None:
     assert not await sweep.point(tmp_path, kind, number, seed=number, windows=windows)
 
 

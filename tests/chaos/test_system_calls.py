@@ -16,7 +16,10 @@ from worker.testing.replica import Replica, Shape
 
 pytestmark = [
     pytest.mark.chaos,
-    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: fsync order is NOT checked (apt-get install strace)"),
+    pytest.mark.skipif(
+        shutil.which("strace") is None,
+        reason="strace is not installed: fsync order is NOT checked (apt-get install strace)",
+    ),
 ]
 
 SYNC = re.compile(r"(?:fsync|fdatasync)\(\d+<([^>]*)>")
@@ -31,12 +34,31 @@ async def trace(directory: Path, mutation: str = "") -> list[str]:
         config = kit.write_config(
             directory,
             replica.url,
-            source={"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}},
+            source={
+                "pagination": {
+                    "type": "cursor",
+                    "from": {"body": "meta.next"},
+                    "to": {"param": "cursor"},
+                }
+            },
             sink={"partition_by": "region={region}", "roll": {"records": 20}},
         )
         log = directory / "trace"
-        command = ["strace", "-f", "-y", "-qq", "-s", "300", "-e", "trace=fsync,fdatasync,write,renameat2", "-o", str(log)]
-        process = await asyncio.create_subprocess_exec(*command, sys.executable, victim.__file__, str(config), "", "0", mutation, "")
+        command = [
+            "strace",
+            "-f",
+            "-y",
+            "-qq",
+            "-s",
+            "300",
+            "-e",
+            "trace=fsync,fdatasync,write,renameat2",
+            "-o",
+            str(log),
+        ]
+        process = await asyncio.create_subprocess_exec(
+            *command, sys.executable, victim.__file__, str(config), "", "0", mutation, ""
+        )
         assert await process.wait() == 0
     return log.read_text().splitlines()
 
@@ -78,6 +100,8 @@ async def test_everything_is_durable_before_it_is_visible(tmp_path: Path) -> Non
     assert broken_rules(await trace(tmp_path)) == set()
 
 
-@pytest.mark.parametrize("mutation", ["no_data_fsync", "no_directory_fsync", "synchronous_normal", "publish_first"])
+@pytest.mark.parametrize(
+    "mutation", ["no_data_fsync", "no_directory_fsync", "synchronous_normal", "publish_first"]
+)
 async def test_a_mutant_breaks_a_rule(tmp_path: Path, mutation: str) -> None:
     assert broken_rules(await trace(tmp_path, mutation))

@@ -95,7 +95,9 @@ def mutate(name: str) -> None:
 
         class Normal(sqlite3.Connection):
             def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
-                return super().execute(sql.replace("synchronous = FULL", "synchronous = NORMAL"), *args)
+                return super().execute(
+                    sql.replace("synchronous = FULL", "synchronous = NORMAL"), *args
+                )
 
         sqlite3.connect = lambda *args, **options: connect(*args, factory=Normal, **options)  # type: ignore[assignment]
     elif name == "cursor_before_files":
@@ -104,7 +106,10 @@ def mutate(name: str) -> None:
         def cursor_first(self: Committer, ends: Any, ledger: Any) -> Any:
             db = self._log._db  # type: ignore[attr-defined]
             for end in ends:
-                db.execute("UPDATE partitions SET cursor = ? WHERE pipeline = 'items' AND partition = ?", (end.progress.cursor.to_json(), end.partition))
+                db.execute(
+                    "UPDATE partitions SET cursor = ? WHERE pipeline = 'items' AND partition = ?",
+                    (end.progress.cursor.to_json(), end.partition),
+                )
             return original(self, ends, ledger)
 
         Committer.commit = cursor_first  # type: ignore[method-assign]
@@ -127,7 +132,10 @@ def mutate(name: str) -> None:
 
 def _unguarded(advance: Callable[..., bool]) -> Callable[..., bool]:
     def always(self: Any, db: Any, commit: Any, end: Any) -> bool:
-        epoch, seq = db.execute("SELECT epoch, seq FROM partitions WHERE pipeline = ? AND partition = ?", (commit.pipeline, end.partition)).fetchone()
+        epoch, seq = db.execute(
+            "SELECT epoch, seq FROM partitions WHERE pipeline = ? AND partition = ?",
+            (commit.pipeline, end.partition),
+        ).fetchone()
         from dataclasses import replace
 
         return advance(self, db, commit, replace(end, epoch=epoch, expected_seq=seq))

@@ -22,12 +22,16 @@ OVERRIDES = (1, 2)
 
 def mortal() -> None:
     for capability in OVERRIDES:
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # refused to whoever is no root, who needs it not
+        ctypes.CDLL(None).prctl(
+            PR_CAPBSET_DROP, capability, 0, 0, 0
+        )  # refused to whoever is no root, who needs it not
 
 
 def worker(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "worker", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=mortal)  # no threads
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=mortal
+    )  # no threads
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -35,7 +39,9 @@ def worker(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 async def config(tmp_path: Path) -> Path:
     """A pipeline that has run, with a record and a dead letter."""
-    async with Replica([kit.item(1, second=0), kit.item(2, second=1, bad=True)], Shape(style="none")) as replica:
+    async with Replica(
+        [kit.item(1, second=0), kit.item(2, second=1, bad=True)], Shape(style="none")
+    ) as replica:
         path = kit.write_config(tmp_path, replica.url)
         assert (await asyncio.to_thread(worker, "run", path, "--once")).returncode == 0
     return path
@@ -59,7 +65,11 @@ def test_commands_that_only_read_need_no_permission_to_write(read_only: Path) ->
 
 
 def test_commands_that_write_say_what_they_may_not(read_only: Path) -> None:
-    for command in (("run", "--once"), ("state", "reset", "--pipeline", "items", "--yes"), ("dlq", "replay", "--pipeline", "items")):
+    for command in (
+        ("run", "--once"),
+        ("state", "reset", "--pipeline", "items", "--yes"),
+        ("dlq", "replay", "--pipeline", "items"),
+    ):
         done = worker(*command, read_only)
         assert done.returncode == 74, command
         assert "error [state]" in done.stderr and "Permission denied" in done.stderr

@@ -13,11 +13,20 @@ from ruamel.yaml import YAML
 
 from worker.testing.replica import Fault, Replica, Shape
 
-SOURCE = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
+SOURCE = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+}
 
 
 async def worker(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     out, errors = await process.communicate()
     return process.returncode or 0, out.decode(), errors.decode()
 
@@ -25,13 +34,27 @@ async def worker(*arguments: str) -> tuple[int, str, str]:
 async def test_read_prints_transformed_records_and_names_rejects(tmp_path: Path) -> None:
     records = [kit.item(number, second=number, bad=number == 1) for number in range(100)]
     async with Replica(records, Shape(style="cursor", cap=5)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, transforms=[{"filter": "id != 3"}, {"set": {"region": "upper(region)"}}])
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source=SOURCE,
+            transforms=[{"filter": "id != 3"}, {"set": {"region": "upper(region)"}}],
+        )
         code, out, errors = await worker("read", str(config), "items", "-n", "6")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0, errors
     assert [line["id"] for line in lines] == [0, 2, 4, 5, 6, 7]
-    assert lines[0] == {"id": 0, "tenant": "a", "region": "R0", "updated_at": "2024-01-01T00:00:00Z", "value": 0}
-    assert "reject: record 1, validate invalid: $.value: found text of 3 characters, allowed a whole number" in errors
+    assert lines[0] == {
+        "id": 0,
+        "tenant": "a",
+        "region": "R0",
+        "updated_at": "2024-01-01T00:00:00Z",
+        "value": 0,
+    }
+    assert (
+        "reject: record 1, validate invalid: $.value: found text of 3 characters, allowed a whole number"
+        in errors
+    )
     assert "2 pages of partition default: 10 records received, 1 filtered, 1 rejects" in errors
     assert len(replica.requests) == 2
     assert not (tmp_path / "state").exists()
@@ -59,7 +82,10 @@ async def test_check_connect_says_why_not_and_how_it_exits(tmp_path: Path) -> No
 
 
 async def test_check_connect_asks_once_however_patient_the_pipeline_is(tmp_path: Path) -> None:
-    for fault in (Fault("status", status=503), Fault("status", status=429, headers={"Retry-After": "300"})):
+    for fault in (
+        Fault("status", status=503),
+        Fault("status", status=429, headers={"Retry-After": "300"}),
+    ):
         async with Replica([], Shape(), lambda number, seen, fault=fault: fault) as replica:
             config = kit.write_config(tmp_path, replica.url, source=SOURCE)
             code, out, _ = await worker("check", str(config), "--connect")
@@ -68,12 +94,24 @@ async def test_check_connect_asks_once_however_patient_the_pipeline_is(tmp_path:
         assert len(replica.requests) == 1
 
 
-async def test_the_worst_of_several_sources_is_the_exit_code_of_check_connect(tmp_path: Path) -> None:
-    async with Replica([], Shape(), lambda number, seen: Fault("status", status=503 if "later" in seen.query else 401)) as replica:
+async def test_the_worst_of_several_sources_is_the_exit_code_of_check_connect(
+    tmp_path: Path,
+) -> None:
+    async with Replica(
+        [],
+        Shape(),
+        lambda number, seen: Fault("status", status=503 if "later" in seen.query else 401),
+    ) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         document = YAML(typ="safe").load(config)
-        document["pipelines"]["later"] = {**document["pipelines"]["items"], "sink": {"path": str(tmp_path / "later")}}
-        document["pipelines"]["later"]["source"] = {**document["pipelines"]["items"]["source"], "params": {"later": 1}}
+        document["pipelines"]["later"] = {
+            **document["pipelines"]["items"],
+            "sink": {"path": str(tmp_path / "later")},
+        }
+        document["pipelines"]["later"]["source"] = {
+            **document["pipelines"]["items"]["source"],
+            "params": {"later": 1},
+        }
         with config.open("w") as file:
             YAML(typ="safe").dump(document, file)
         code, out, _ = await worker("check", str(config), "--connect")
@@ -82,7 +120,11 @@ async def test_the_worst_of_several_sources_is_the_exit_code_of_check_connect(tm
 
 
 async def test_read_says_why_it_takes_so_long(tmp_path: Path) -> None:
-    async with Replica([kit.item(1, second=1)], Shape(style="cursor"), lambda number, seen: Fault("status", status=503) if number < 2 else None) as replica:
+    async with Replica(
+        [kit.item(1, second=1)],
+        Shape(style="cursor"),
+        lambda number, seen: Fault("status", status=503) if number < 2 else None,
+    ) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         code, out, errors = await worker("read", str(config), "items")
     assert code == 0 and json.loads(out)["id"] == 1
@@ -100,7 +142,15 @@ async def test_ctrl_c_ends_a_look_with_130(tmp_path: Path) -> None:
     async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         config = kit.write_config(tmp_path, f"http://127.0.0.1:{port}/x")
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "read", str(config), "items", stderr=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "worker",
+            "read",
+            str(config),
+            "items",
+            stderr=asyncio.subprocess.PIPE,
+        )
         await asked.wait()
         process.send_signal(signal.SIGINT)
         _, errors = await process.communicate()

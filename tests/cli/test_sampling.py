@@ -18,11 +18,15 @@ from worker.core.errors import ConfigError
 from worker.schema import compile_plan, parse_schema
 from worker.testing.replica import Replica, Shape
 
-SOURCE = {"pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}}
+SOURCE = {
+    "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+}
 
 
 def call(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, ["schema", *arguments], standalone_mode=False, catch_exceptions=False)
+    result = CliRunner().invoke(
+        cli, ["schema", *arguments], standalone_mode=False, catch_exceptions=False
+    )
     assert not result.return_value
     return result.stdout
 
@@ -37,9 +41,26 @@ def accepted(schema: str, records: list[dict[str, Any]]) -> dict[str, Any]:
 async def test_a_pipeline_without_a_schema_gets_one_proposed(tmp_path: Path) -> None:
     records = [kit.item(number, second=number) for number in range(120)]
     async with Replica(records, Shape(style="cursor", cap=20)) as replica:
-        config = kit.write_config(tmp_path, replica.url, source=SOURCE, sink={"partition_by": "{tenant}"}, transforms=[{"filter": "value > 1"}])
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source=SOURCE,
+            sink={"partition_by": "{tenant}"},
+            transforms=[{"filter": "value > 1"}],
+        )
         (tmp_path / "item.avsc").unlink()
-        text = await asyncio.to_thread(call, "infer", str(config), "items", "--pages", "4", "--name", "item", "--namespace", "n")
+        text = await asyncio.to_thread(
+            call,
+            "infer",
+            str(config),
+            "items",
+            "--pages",
+            "4",
+            "--name",
+            "item",
+            "--namespace",
+            "n",
+        )
         assert len(replica.requests) == 4
     fields = accepted(text, records)
     assert fields["updated_at"] == {"type": "long", "logicalType": "timestamp-millis"}
@@ -52,7 +73,9 @@ async def test_a_pipeline_without_a_schema_gets_one_proposed(tmp_path: Path) -> 
 async def test_a_url(tmp_path: Path) -> None:
     records = [kit.item(number, second=number) for number in range(30)]
     async with Replica(records, Shape(style="cursor", cap=50)) as replica:
-        text = await asyncio.to_thread(call, "infer", replica.url, "--records", "items", "--no-enums")
+        text = await asyncio.to_thread(
+            call, "infer", replica.url, "--records", "items", "--no-enums"
+        )
     assert accepted(text, records)["tenant"] == "string"
 
 
@@ -67,7 +90,10 @@ async def test_a_url(tmp_path: Path) -> None:
 def test_a_file(tmp_path: Path, text: bytes, options: tuple[str, ...]) -> None:
     (tmp_path / "data").write_bytes(text)
     call("infer", str(tmp_path / "data"), "--output", str(tmp_path / "out.avsc"), *options)
-    assert accepted((tmp_path / "out.avsc").read_text(), [{"a": 1}, {"a": 2, "b": None}]) == {"a": "long", "b": ["null", "string"]}
+    assert accepted((tmp_path / "out.avsc").read_text(), [{"a": 1}, {"a": 2, "b": None}]) == {
+        "a": "long",
+        "b": ["null", "string"],
+    }
 
 
 def test_what_the_proposal_does_not_know_is_counted(tmp_path: Path) -> None:
@@ -81,17 +107,27 @@ def test_what_has_no_records_says_so(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with (tmp_path / "data.avro").open("wb") as file:
         fastavro.writer(file, kit.SCHEMA, [])
-    for name, said in (("text", "no records"), ("data.avro", "schema show"), ("missing", "cannot be read")):
+    for name, said in (
+        ("text", "no records"),
+        ("data.avro", "schema show"),
+        ("missing", "cannot be read"),
+    ):
         with pytest.raises(ConfigError, match=said):
             call("infer", str(tmp_path / name))
 
 
 async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> None:
-    records = [{**kit.item(number, second=number), "score": number / 2} | ({"new.flag": True} if number % 2 else {}) for number in range(40)]
+    records = [
+        {**kit.item(number, second=number), "score": number / 2}
+        | ({"new.flag": True} if number % 2 else {})
+        for number in range(40)
+    ]
     async with Replica(records, Shape(style="cursor", cap=20)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         [found] = json.loads(await asyncio.to_thread(call, "drift", str(config), "--json"))
-        text = await asyncio.to_thread(call, "drift", str(config), "items", "--pages", "1", "--examples")
+        text = await asyncio.to_thread(
+            call, "drift", str(config), "items", "--pages", "1", "--examples"
+        )
     assert (found["pipeline"], found["records"]) == ("items", 40)
     assert found["fields"] == [
         {"name": "new.flag", "type": ["null", "boolean"], "seen": 20},
@@ -100,16 +136,27 @@ async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> N
     assert 'score: "double", 20 times, like 9.5' in text
 
 
-async def test_of_avro_the_writers_say_what_the_schema_lacks_and_nothing_is_guessed(tmp_path: Path) -> None:
+async def test_of_avro_the_writers_say_what_the_schema_lacks_and_nothing_is_guessed(
+    tmp_path: Path,
+) -> None:
     wider = {**kit.SCHEMA, "fields": [{"name": "more", "type": "string"}, *kit.SCHEMA["fields"]]}
-    bodies = [container(wider if page else kit.SCHEMA, [row(page * 5 + number, more="x") for number in range(5)]) for page in range(3)]
+    bodies = [
+        container(
+            wider if page else kit.SCHEMA, [row(page * 5 + number, more="x") for number in range(5)]
+        )
+        for page in range(3)
+    ]
     async with avro_server(bodies) as url:
         config = kit.write_config(tmp_path, url, source=PAGES, decode={"type": "avro"})
         [found] = json.loads(await asyncio.to_thread(call, "drift", str(config), "--json"))
         text = await asyncio.to_thread(call, "drift", str(config), "--examples")
         with pytest.raises(ConfigError, match="nothing to guess"):
             await asyncio.to_thread(call, "infer", str(config), "items")
-    assert found == {"pipeline": "items", "records": 15, "fields": [{"name": "more", "type": "string", "seen": 10}]}
+    assert found == {
+        "pipeline": "items",
+        "records": 15,
+        "fields": [{"name": "more", "type": "string", "seen": 10}],
+    }
     assert 'more: "string", 10 times' in text
 
 
@@ -131,8 +178,13 @@ def test_a_proposal_that_cannot_be_made_is_an_error_of_the_user(
         call("infer", "seen.json", *options)
 
 
-@pytest.mark.parametrize(("arguments", "where"), [(("http://h/", "--records", "a["), "--records"), (("http://",), "SOURCE")])
-def test_what_is_wrong_on_the_command_line_is_said_of_it(arguments: tuple[str, ...], where: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [(("http://h/", "--records", "a["), "--records"), (("http://",), "SOURCE")],
+)
+def test_what_is_wrong_on_the_command_line_is_said_of_it(
+    arguments: tuple[str, ...], where: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         call("infer", *arguments)
     assert caught.value.where == where

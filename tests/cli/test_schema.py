@@ -16,7 +16,11 @@ from worker.core.errors import ConfigError
 
 
 def record(*fields: tuple[str, Any]) -> dict[str, Any]:
-    return {"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in fields]}
+    return {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": name, "type": kind} for name, kind in fields],
+    }
 
 
 @pytest.fixture
@@ -24,13 +28,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(cli, ["schema", *arguments], standalone_mode=False, catch_exceptions=False)
+        result = CliRunner().invoke(
+            cli, ["schema", *arguments], standalone_mode=False, catch_exceptions=False
+        )
         return result.return_value or 0, result.output
 
     for name, document in {
         "v1": record(("a", "int")),
         "v2": record(("a", "long"), ("b", ["null", "int"])),
-        "v3": {**record(("a", "long")), "fields": [{"name": "a", "type": "long"}, {"name": "c", "type": "int", "default": 0}]},
+        "v3": {
+            **record(("a", "long")),
+            "fields": [{"name": "a", "type": "long"}, {"name": "c", "type": "int", "default": 0}],
+        },
     }.items():
         (tmp_path / f"{name}.avsc").write_text(json.dumps(document))
     return call
@@ -48,7 +57,16 @@ def test_every_incompatibility_is_printed_with_its_path(run: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize(("level", "code"), [("BACKWARD", 0), ("backward_transitive", 0), ("FORWARD", 65), ("FULL_TRANSITIVE", 65), ("NONE", 0)])
+@pytest.mark.parametrize(
+    ("level", "code"),
+    [
+        ("BACKWARD", 0),
+        ("backward_transitive", 0),
+        ("FORWARD", 65),
+        ("FULL_TRANSITIVE", 65),
+        ("NONE", 0),
+    ],
+)
 def test_levels(run: Any, level: str, code: int) -> None:
     assert run("check", "v1.avsc", "v3.avsc", "--level", level)[0] == code
 
@@ -56,9 +74,13 @@ def test_levels(run: Any, level: str, code: int) -> None:
 def test_only_transitive_levels_look_at_older_versions(run: Any) -> None:
     # v1 reads v1, not v2's long
     assert run("check", "v2.avsc", "v1.avsc", "v1.avsc")[0] == 0
-    code, said = run("check", "v2.avsc", "v1.avsc", "v1.avsc", "--level", "BACKWARD_TRANSITIVE", "--json")
+    code, said = run(
+        "check", "v2.avsc", "v1.avsc", "v1.avsc", "--level", "BACKWARD_TRANSITIVE", "--json"
+    )
     assert code == 65
-    assert [(each["old"], each["direction"], each["path"]) for each in json.loads(said)] == [("v2.avsc", "backward", "$.a")]
+    assert [(each["old"], each["direction"], each["path"]) for each in json.loads(said)] == [
+        ("v2.avsc", "backward", "$.a")
+    ]
 
 
 def test_an_avro_file_stands_for_its_schema(run: Any, tmp_path: Path) -> None:
@@ -77,8 +99,25 @@ def test_what_is_shown_of_a_schema(run: Any, tmp_path: Path) -> None:
         "fields": [
             {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
             {"name": "children", "type": {"type": "array", "items": "Tree"}, "default": []},
-            {"name": "price", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}], "default": None},
-            {"name": "sub", "type": {"type": "map", "values": {"type": "record", "name": "S", "fields": [{"name": "x", "type": "int"}]}}},
+            {
+                "name": "price",
+                "type": [
+                    "null",
+                    {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2},
+                ],
+                "default": None,
+            },
+            {
+                "name": "sub",
+                "type": {
+                    "type": "map",
+                    "values": {
+                        "type": "record",
+                        "name": "S",
+                        "fields": [{"name": "x", "type": "int"}],
+                    },
+                },
+            },
         ],
     }
     (tmp_path / "tree.avsc").write_text(json.dumps(tree))
@@ -101,11 +140,16 @@ def test_what_is_shown_of_a_schema(run: Any, tmp_path: Path) -> None:
     [
         (None, ("bad.avsc", "cannot be read")),
         (b"{", ("bad.avsc", "no JSON")),
-        (b'{"type": "record", "name": "R", "fields": [{"name": "a", "type": "strin"}]}', ("bad.avsc", "$.fields[0].type")),
+        (
+            b'{"type": "record", "name": "R", "fields": [{"name": "a", "type": "strin"}]}',
+            ("bad.avsc", "$.fields[0].type"),
+        ),
         (b"Obj\x01broken", ("bad.avsc", "no intact Avro file")),
     ],
 )
-def test_a_wrong_file_is_named_with_the_place(run: Any, tmp_path: Path, text: bytes | None, pieces: tuple[str, ...]) -> None:
+def test_a_wrong_file_is_named_with_the_place(
+    run: Any, tmp_path: Path, text: bytes | None, pieces: tuple[str, ...]
+) -> None:
     if text is not None:
         (tmp_path / "bad.avsc").write_bytes(text)
     with pytest.raises(ConfigError) as refused:
@@ -124,12 +168,23 @@ def test_a_schema_may_come_through_a_pipe(run: Any, tmp_path: Path) -> None:
     assert code == 0, said
 
 
-def test_types_that_hold_others_twice_on_many_levels_are_shown_in_an_end(run: Any, tmp_path: Path) -> None:
-    fields: list[Any] = [{"name": "f0", "type": {"type": "record", "name": "N0", "fields": [{"name": "leaf", "type": "int"}]}}]
+def test_types_that_hold_others_twice_on_many_levels_are_shown_in_an_end(
+    run: Any, tmp_path: Path
+) -> None:
+    fields: list[Any] = [
+        {
+            "name": "f0",
+            "type": {"type": "record", "name": "N0", "fields": [{"name": "leaf", "type": "int"}]},
+        }
+    ]
     for level in range(1, 40):
         pair = [{"name": side, "type": f"N{level - 1}"} for side in ("left", "right")]
-        fields.append({"name": f"f{level}", "type": {"type": "record", "name": f"N{level}", "fields": pair}})
-    (tmp_path / "bush.avsc").write_text(json.dumps({"type": "record", "name": "Bush", "fields": fields}))
+        fields.append(
+            {"name": f"f{level}", "type": {"type": "record", "name": f"N{level}", "fields": pair}}
+        )
+    (tmp_path / "bush.avsc").write_text(
+        json.dumps({"type": "record", "name": "Bush", "fields": fields})
+    )
     code, said = run("show", "bush.avsc", "--json")
     assert code == 0
     shown = json.loads(said)["fields"]

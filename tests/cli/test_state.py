@@ -21,7 +21,14 @@ SOURCE = {
 
 
 async def worker(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     out, errors = await process.communicate()
     return process.returncode or 0, out.decode(), errors.decode()
 
@@ -31,15 +38,28 @@ async def test_a_mark_that_is_set_is_where_the_next_pass_starts(tmp_path: Path) 
     async with Replica(records, Shape(style="cursor", cap=20, since="since")) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         assert (await worker("run", str(config), "--once"))[0] == 0
-        code, out, _ = await worker("state", "set", str(config), "--pipeline", "items", "--mark", "2024-01-01T00:00:40Z", "--yes")
+        code, out, _ = await worker(
+            "state",
+            "set",
+            str(config),
+            "--pipeline",
+            "items",
+            "--mark",
+            "2024-01-01T00:00:40Z",
+            "--yes",
+        )
         assert code == 0 and "goes on at" in out
         assert (await worker("verify", str(config)))[0] == 0
         assert (await worker("run", str(config), "--once"))[0] == 0
         assert (await worker("verify", str(config)))[0] == 0
-    assert kit.lake_ids(tmp_path) == sorted([*range(50), *range(40, 50)]), "asked for, so written again"
+    assert kit.lake_ids(tmp_path) == sorted([*range(50), *range(40, 50)]), (
+        "asked for, so written again"
+    )
 
 
-async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_does_not_know(tmp_path: Path) -> None:
+async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_does_not_know(
+    tmp_path: Path,
+) -> None:
     async with Replica([kit.item(1, second=7)], Shape(style="cursor", since="since")) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         assert (await worker("run", str(config), "--once"))[0] == 0
@@ -48,7 +68,9 @@ async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_doe
     assert pipeline["partitions"][0]["mark"] == "2024-01-01T00:00:07Z"
     code, out, errors = await worker("state", "show", str(config), "--pipeline", "other")
     assert (code, out) == (78, "") and "there are items" in errors
-    assert (await worker("dlq", "show", str(config), "--pipeline", "items"))[1] == "no dead letters wait\n"
+    assert (await worker("dlq", "show", str(config), "--pipeline", "items"))[
+        1
+    ] == "no dead letters wait\n"
 
 
 async def test_a_dead_letter_commands_no_terminal(tmp_path: Path) -> None:
@@ -56,35 +78,54 @@ async def test_a_dead_letter_commands_no_terminal(tmp_path: Path) -> None:
 
     async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(body), body)
+        )
         writer.close()
 
     async with await asyncio.start_server(source, "127.0.0.1", 0) as server:
-        config = str(kit.write_config(tmp_path, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"))
+        config = str(
+            kit.write_config(tmp_path, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x")
+        )
         assert (await worker("run", config, "--once"))[0] == 0
     _, out, _ = await worker("dlq", "show", config, "--pipeline", "items")
     assert "\\x1b[2J" in out and "\x1b" not in out
 
 
-async def test_a_pipeline_that_there_is_not_is_named_by_every_command_before_it_looks_at_the_state(tmp_path: Path) -> None:
+async def test_a_pipeline_that_there_is_not_is_named_by_every_command_before_it_looks_at_the_state(
+    tmp_path: Path,
+) -> None:
     config = str(kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE))
     commands = (
         ("run", config, "--pipeline", "itmes"),
         ("read", config, "itmes"),
         ("schema", "drift", config, "itmes"),
         ("state", "reset", config, "--pipeline", "itmes"),
-        *(("dlq", command, config, "--pipeline", "itmes") for command in ("list", "show", "replay", "purge")),
+        *(
+            ("dlq", command, config, "--pipeline", "itmes")
+            for command in ("list", "show", "replay", "purge")
+        ),
     )
-    for command, (code, out, errors) in zip(commands, await asyncio.gather(*(worker(*command) for command in commands)), strict=True):
+    for command, (code, out, errors) in zip(
+        commands, await asyncio.gather(*(worker(*command) for command in commands)), strict=True
+    ):
         assert (code, out) == (78, ""), command
-        assert "no pipeline is called itmes" in errors and "did you mean 'items'? there are items" in errors, command
+        assert (
+            "no pipeline is called itmes" in errors
+            and "did you mean 'items'? there are items" in errors
+        ), command
 
 
 async def test_a_mark_that_is_none_is_refused(tmp_path: Path) -> None:
     config = kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE)
-    code, _, errors = await worker("state", "set", str(config), "--pipeline", "items", "--mark", "soon", "--yes")
+    code, _, errors = await worker(
+        "state", "set", str(config), "--pipeline", "items", "--mark", "soon", "--yes"
+    )
     assert code == 78 and "rfc3339" in errors
-    code, _, errors = await worker("state", "set", str(config), "--pipeline", "other", "--mark", "1", "--yes")
+    code, _, errors = await worker(
+        "state", "set", str(config), "--pipeline", "other", "--mark", "1", "--yes"
+    )
     assert code == 78 and "there are items" in errors
 
 
@@ -93,7 +134,18 @@ async def test_a_partition_that_is_reset_is_read_again_and_verify_agrees(tmp_pat
     async with Replica(records, Shape(style="cursor", cap=20, since="since")) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         assert (await worker("run", str(config), "--once"))[0] == 0
-        assert (await worker("state", "reset", str(config), "--pipeline", "items", "--partition", "default", "--yes"))[0] == 0
+        assert (
+            await worker(
+                "state",
+                "reset",
+                str(config),
+                "--pipeline",
+                "items",
+                "--partition",
+                "default",
+                "--yes",
+            )
+        )[0] == 0
         assert (await worker("verify", str(config)))[0] == 0
         assert (await worker("run", str(config), "--once"))[0] == 0
         assert (await worker("verify", str(config)))[0] == 0
@@ -105,7 +157,9 @@ async def test_an_unknown_partition_is_named_before_anything_is_asked(tmp_path: 
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
         assert (await worker("run", str(config), "--once"))[0] == 0
     for command in (("reset",), ("set", "--mark", "2024-01-01T00:00:00Z")):
-        code, out, errors = await worker("state", *command, str(config), "--pipeline", "items", "--partition", "zz")
+        code, out, errors = await worker(
+            "state", *command, str(config), "--pipeline", "items", "--partition", "zz"
+        )
         assert (code, out) == (78, "")
         assert "no partition 'zz'" in errors and "there are default" in errors
 
@@ -115,11 +169,15 @@ async def test_status_asks_a_running_worker(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     async with Replica([kit.item(1, second=1)], Shape(style="cursor", since="since")) as replica:
-        config = kit.write_config(tmp_path, replica.url, source={**SOURCE, "schedule": {"every": "1h"}})
+        config = kit.write_config(
+            tmp_path, replica.url, source={**SOURCE, "schedule": {"every": "1h"}}
+        )
         config.write_text(config.read_text().replace("listen: null", f"listen: 127.0.0.1:{port}"))
         code, _, errors = await worker("status", str(config))
         assert code == 69 and "nobody answers" in errors
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "run", str(config))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "worker", "run", str(config)
+        )
         while (answer := await worker("status", str(config), "--json"))[0] == 69:
             assert process.returncode is None
         assert answer[0] == 0
@@ -137,13 +195,19 @@ async def test_status_knows_a_worker_from_whatever_else_answers(tmp_path: Path) 
 
     async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
         config = kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE)
-        config.write_text(config.read_text().replace("listen: null", f"listen: 127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        config.write_text(
+            config.read_text().replace(
+                "listen: null", f"listen: 127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            )
+        )
         code, out, errors = await worker("status", str(config), "--json")
     assert (code, out) == (69, "")
     assert "is no worker" in errors
 
 
-async def test_a_backfill_reads_a_range_once_more_and_never_moves_the_live_mark(tmp_path: Path) -> None:
+async def test_a_backfill_reads_a_range_once_more_and_never_moves_the_live_mark(
+    tmp_path: Path,
+) -> None:
     records = [kit.item(number, second=number) for number in range(60)]
     async with Replica(records, Shape(style="cursor", cap=7, since="since")) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)
@@ -158,6 +222,8 @@ async def test_a_backfill_reads_a_range_once_more_and_never_moves_the_live_mark(
         assert (await worker("verify", str(config)))[0] == 0
     assert kit.lake_ids(tmp_path) == sorted([*range(70), *range(20, 30)])
     assert (await worker("run", str(config), "--to", "2024-01-01T00:00:30Z"))[0] == 64
-    code, _, errors = await worker("run", str(config), "--from", "2024-01-01T00:00:30Z", "--to", "2024-01-01T00:00:20Z")
+    code, _, errors = await worker(
+        "run", str(config), "--from", "2024-01-01T00:00:30Z", "--to", "2024-01-01T00:00:20Z"
+    )
     assert code == 78 and "nothing is between" in errors
     assert (await worker("run", str(config), "--from", "soon"))[0] == 78

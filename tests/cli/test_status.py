@@ -26,26 +26,43 @@ WELL: dict[str, Any] = {
     "lag_s": None,
     "parked": {},
     "parked_count": 0,
-    "stages": {stage: {"busy": 0.1, "blocked": 0.0, "idle": 1.0} for stage in ("read", "process", "write")},
+    "stages": {
+        stage: {"busy": 0.1, "blocked": 0.0, "idle": 1.0} for stage in ("read", "process", "write")
+    },
     "troubles": [],
-    "source": {"breaker": "closed", "breaker_opens_in_s": 0.0, "gate_opens_in_s": 0.0, "unknown_fields": {}},
+    "source": {
+        "breaker": "closed",
+        "breaker_opens_in_s": 0.0,
+        "gate_opens_in_s": 0.0,
+        "unknown_fields": {},
+    },
 }
 
 
 def test_what_is_well_is_short() -> None:
-    assert lines("items", WELL) == ["items: running", "  10 records, 1 rejects, 2 files in 1 commits; nothing waits"]
+    assert lines("items", WELL) == [
+        "items: running",
+        "  10 records, 1 rejects, 2 files in 1 commits; nothing waits",
+    ]
 
 
 def test_what_could_not_start_yet_says_why() -> None:
-    assert lines("items", {"state": "waiting", "reason": "the registry is down"}) == ["items: waiting: the registry is down"]
+    assert lines("items", {"state": "waiting", "reason": "the registry is down"}) == [
+        "items: waiting: the registry is down"
+    ]
 
 
 @pytest.mark.parametrize(
     ("error", "state", "ready"),
-    [(RegistryUnavailable("nobody answers"), "waiting", True), (SchemaMismatch("it has no such subject"), "failed", False)],
+    [
+        (RegistryUnavailable("nobody answers"), "waiting", True),
+        (SchemaMismatch("it has no such subject"), "failed", False),
+    ],
     ids=["outage", "refusal"],
 )
-def test_a_pipeline_that_its_registry_refused_is_not_waiting(error: WorkerError, state: str, ready: bool) -> None:
+def test_a_pipeline_that_its_registry_refused_is_not_waiting(
+    error: WorkerError, state: str, ready: bool
+) -> None:
     supervisor = Supervisor((), FakeClock(), lambda event: None, once=False)
     document = Status(supervisor, cast(Telemetry, None), lambda: {"items": error}).document()
     assert (document["pipelines"]["items"]["state"], document["ready"]) == (state, ready)
@@ -60,7 +77,8 @@ def test_what_holds_it_back_stands_first() -> None:
         "parked_count": 1,
         "stages": WELL["stages"] | {"write": {"busy": 7.0, "blocked": 0.0, "idle": 0.0}},
         "troubles": [{"event": "partition.parked", "at": 0.0, "times": 3, "reason": "status 401"}],
-        "source": WELL["source"] | {"breaker": "open", "gate_opens_in_s": 12.0, "unknown_fields": {"b": {}, "a": {}}},
+        "source": WELL["source"]
+        | {"breaker": "open", "gate_opens_in_s": 12.0, "unknown_fields": {"b": {}, "a": {}}},
     }
     assert lines("items", now) == [
         "items: running, breaker open; the source asked for a pause of 12 s more; 1 of 3 partitions parked",

@@ -16,7 +16,13 @@ from worker.testing.replica import Replica, Shape
 
 
 def shell(line: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["/bin/bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def worker(*args: str | Path) -> str:
@@ -27,20 +33,32 @@ def worker(*args: str | Path) -> str:
 def avro_file(tmp_path: Path) -> Path:
     path = tmp_path / "many.avro"
     with path.open("wb") as file:
-        fastavro.writer(file, kit.SCHEMA, (kit.item(number, second=0) | {"updated_at": 0} for number in range(50_000)))
+        fastavro.writer(
+            file,
+            kit.SCHEMA,
+            (kit.item(number, second=0) | {"updated_at": 0} for number in range(50_000)),
+        )
     return path
 
 
 def test_a_full_disk_behind_stdout_has_a_name(tmp_path: Path, avro_file: Path) -> None:
     config = kit.write_config(tmp_path, "http://127.0.0.1:9/x")
-    for command in (("cat", avro_file), ("check", config), ("check", config, "--json"), ("--help",), ("schema", "show", avro_file)):
+    for command in (
+        ("cat", avro_file),
+        ("check", config),
+        ("check", config, "--json"),
+        ("--help",),
+        ("schema", "show", avro_file),
+    ):
         ended = shell(f"{worker(*command)} > /dev/full")
         assert ended.returncode == 74, command
         assert ended.stderr.splitlines()[0] == "error [output_lost]", command
         assert "Traceback" not in ended.stderr
 
 
-async def test_a_run_whose_summary_cannot_be_written_says_so_after_the_commit(tmp_path: Path) -> None:
+async def test_a_run_whose_summary_cannot_be_written_says_so_after_the_commit(
+    tmp_path: Path,
+) -> None:
     async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
         config = kit.write_config(tmp_path, replica.url)
         ended = await asyncio.to_thread(shell, f"{worker('run', config, '--once')} > /dev/full")

@@ -20,7 +20,14 @@ pipelines:
     schema: item.avsc
     sink: {path: lake}
 """
-SCHEMA = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long"}, {"name": "city", "type": ["null", "string"], "default": None}]}
+SCHEMA = {
+    "type": "record",
+    "name": "Item",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "city", "type": ["null", "string"], "default": None},
+    ],
+}
 
 Check = Callable[..., list[Problem]]
 

@@ -39,7 +39,9 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path, kind
 
 @pytest.mark.parametrize("place", ["config", "schema", "secret", "ca_file"])
 @pytest.mark.parametrize("command", [("check",), ("run", "--once")], ids=["check", "run"])
-def test_commands_do_not_wait_for_a_fifo(tmp_path: Path, place: str, command: tuple[str, ...]) -> None:
+def test_commands_do_not_wait_for_a_fifo(
+    tmp_path: Path, place: str, command: tuple[str, ...]
+) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     config = kit.write_config(tmp_path, "https://127.0.0.1:9/v1")
@@ -54,7 +56,14 @@ def test_commands_do_not_wait_for_a_fifo(tmp_path: Path, place: str, command: tu
     with config.open("w") as file:
         YAML(typ="safe").dump(values, file)
     ended = subprocess.run(
-        [sys.executable, "-m", "worker", command[0], str(fifo if place == "config" else config), *command[1:]],
+        [
+            sys.executable,
+            "-m",
+            "worker",
+            command[0],
+            str(fifo if place == "config" else config),
+            *command[1:],
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -18,7 +18,15 @@ from worker.config.yaml import load_yaml
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = config_schema()
-TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None), "integer": int, "number": (int, float)}
+TYPES: dict[str, Any] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+    "integer": int,
+    "number": (int, float),
+}
 KNOWN = {"$schema", "$defs", "title", "description", "default", "format", "discriminator", "enum", "const", "type", "$ref", "anyOf", "oneOf", "if", "then", "not",
          "properties", "patternProperties", "additionalProperties", "required", "items", "pattern", "minLength", "minItems", "minProperties", "propertyNames",
          "minimum", "maximum", "exclusiveMinimum"}  # fmt: skip
@@ -36,25 +44,46 @@ def fits(schema: Any, value: Any) -> bool:
         if number or not isinstance(value, TYPES[schema["type"]]):
             return False
     checks = [
-        "enum" not in schema or any(type(each) is type(value) and each == value for each in schema["enum"]),
-        "const" not in schema or (type(schema["const"]) is type(value) and schema["const"] == value),
+        "enum" not in schema
+        or any(type(each) is type(value) and each == value for each in schema["enum"]),
+        "const" not in schema
+        or (type(schema["const"]) is type(value) and schema["const"] == value),
         "anyOf" not in schema or any(fits(each, value) for each in schema["anyOf"]),
         "oneOf" not in schema or sum(fits(each, value) for each in schema["oneOf"]) == 1,
         "not" not in schema or not fits(schema["not"], value),
         "if" not in schema or not fits(schema["if"], value) or fits(schema["then"], value),
     ]
     if isinstance(value, str):
-        checks += [re.search(schema.get("pattern", ""), value) is not None, len(value) >= schema.get("minLength", 0)]
+        checks += [
+            re.search(schema.get("pattern", ""), value) is not None,
+            len(value) >= schema.get("minLength", 0),
+        ]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        checks += [value >= schema.get("minimum", value), value <= schema.get("maximum", value), value > schema.get("exclusiveMinimum", value - 1)]
+        checks += [
+            value >= schema.get("minimum", value),
+            value <= schema.get("maximum", value),
+            value > schema.get("exclusiveMinimum", value - 1),
+        ]
     if isinstance(value, list):
-        checks += [fits(schema.get("items", {}), each) for each in value] + [len(value) >= schema.get("minItems", 0)]
+        checks += [fits(schema.get("items", {}), each) for each in value] + [
+            len(value) >= schema.get("minItems", 0)
+        ]
     if isinstance(value, dict):
-        checks += [key in value for key in schema.get("required", ())] + [len(value) >= schema.get("minProperties", 0)]
+        checks += [key in value for key in schema.get("required", ())] + [
+            len(value) >= schema.get("minProperties", 0)
+        ]
         for key, inner in value.items():
             below = [schema["properties"][key]] if key in schema.get("properties", {}) else []
-            below += [each for pattern, each in schema.get("patternProperties", {}).items() if re.search(pattern, key)]
-            checks += [fits(each, inner) for each in below] if below else [fits(schema.get("additionalProperties", {}), inner)]
+            below += [
+                each
+                for pattern, each in schema.get("patternProperties", {}).items()
+                if re.search(pattern, key)
+            ]
+            checks += (
+                [fits(each, inner) for each in below]
+                if below
+                else [fits(schema.get("additionalProperties", {}), inner)]
+            )
             checks += [fits(schema.get("propertyNames", {}), key)]
     return all(checks)
 
@@ -91,9 +120,19 @@ FLIGHTS = ("pipelines", "flights")
         changed(*FLIGHTS, "source", "x-note", value=1),
         changed("pipelines", "x-common", value=5),
         changed(*FLIGHTS, "sink", "codec", value=None),
-        changed(*FLIGHTS, "source", "auth", value={"type": "bearer", "token": {"credential": "api"}}),
-        changed(*FLIGHTS, "schema", extra={"defaults": {"schema": "a.avsc", "source": {"retry": {"cap": "5s"}}}}),
-        changed(*FLIGHTS, "transforms", value=[{"python": "a.b:c"}, {"python": {"function": "a:b", "values": "native"}}]),
+        changed(
+            *FLIGHTS, "source", "auth", value={"type": "bearer", "token": {"credential": "api"}}
+        ),
+        changed(
+            *FLIGHTS,
+            "schema",
+            extra={"defaults": {"schema": "a.avsc", "source": {"retry": {"cap": "5s"}}}},
+        ),
+        changed(
+            *FLIGHTS,
+            "transforms",
+            value=[{"python": "a.b:c"}, {"python": {"function": "a:b", "values": "native"}}],
+        ),
     ],
 )
 def test_what_check_takes_fits(document: Any) -> None:

@@ -37,13 +37,18 @@ INCREMENTAL = "{field: at, initial: 2024-01-01T00:00:00Z}"
 def windowed(window: str = "", *, initial: str = "2024-01-01T00:00:00Z", more: str = "") -> str:
     """A source of time windows: more keys of the window, and of incremental."""
     incremental = f"{{field: at, initial: {initial}{', ' + more if more else ''}}}"
-    return source(f"incremental: {incremental}, pagination: {WINDOW[:-1]}{', ' + window if window else ''}}}")
+    return source(
+        f"incremental: {incremental}, pagination: {WINDOW[:-1]}{', ' + window if window else ''}}}"
+    )
 
 
 BOMB = (
     RIGHT
     + "x-a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
-    + "".join(f"x-{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    + "".join(
+        f"x-{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n"
+        for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+    )
     + "name: *i\n"
 )
 
@@ -63,20 +68,62 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     "a zero byte": (RIGHT.encode() + b"name: a\0b\n", "yaml", 8, "", ("broken YAML",)),
     "too large": (RIGHT + "#" * 2_100_000, "file", 0, "", ("2 MiB", "several files")),
     "an alias bomb": (BOMB, "yaml", 8, "name[0][0][0][0][8][9][9]", ("aliases",)),
-    "nested too deep": (RIGHT + "name: " + "[" * 70 + "]" * 70 + "\n", "yaml", 8, "name[0][0][0][0][0][0][0]", ("levels",)),
-    "nested far too deep": (RIGHT + "name: " + "[" * 5000 + "]" * 5000 + "\n", "yaml", 1, "", ("levels",)),
+    "nested too deep": (
+        RIGHT + "name: " + "[" * 70 + "]" * 70 + "\n",
+        "yaml",
+        8,
+        "name[0][0][0][0][0][0][0]",
+        ("levels",),
+    ),
+    "nested far too deep": (
+        RIGHT + "name: " + "[" * 5000 + "]" * 5000 + "\n",
+        "yaml",
+        1,
+        "",
+        ("levels",),
+    ),
     "a key twice": (RIGHT + "state: {path: other}\n", "yaml", 8, "state", ("twice", "line 2")),
     "a Python tag": (RIGHT + "name: !!python/object:os.system {}\n", "yaml", 8, "name", ("tag",)),
     "an own tag": (RIGHT + "name: !include other.yaml\n", "yaml", 8, "name", ("tag",)),
     "binary": (RIGHT + "name: !!binary aGVsbG8=\n", "yaml", 8, "name", ("tag",)),
     "a list as key": (RIGHT + "? [a]\n: 1\n", "yaml", 8, "(root)", ("key is text",)),
-    "not a number": (source("retry: {base: .nan}"), "yaml", 5, "pipelines.items.source.retry.base", ("finite",)),
-    "a port beyond all ports": (RIGHT.replace("{path: state}", "{path: state}\nadmin: {listen: '127.0.0.1:65536'}"), "not_allowed", 3, "admin.listen", ("65535",)),
+    "not a number": (
+        source("retry: {base: .nan}"),
+        "yaml",
+        5,
+        "pipelines.items.source.retry.base",
+        ("finite",),
+    ),
+    "a port beyond all ports": (
+        RIGHT.replace("{path: state}", "{path: state}\nadmin: {listen: '127.0.0.1:65536'}"),
+        "not_allowed",
+        3,
+        "admin.listen",
+        ("65535",),
+    ),
     "a list without its end": (RIGHT + "name: [a,\n  b\n\n", "yaml", 11, "", ("begun in line 8",)),
     # keys
-    "unknown key": (RIGHT + "stat: {}\n", "unknown_key", 8, "stat", ("'stat'", "did you mean 'state'?", "pipelines")),
-    "defaults in the singular": (RIGHT + "default: {}\n", "unknown_key", 8, "default", ("did you mean 'defaults'?",)),
-    "a status that is none": (source("on_status: {9999: empty}"), "not_allowed", 5, "pipelines.items.source.on_status.9999", ("'9999'", "at most 599")),
+    "unknown key": (
+        RIGHT + "stat: {}\n",
+        "unknown_key",
+        8,
+        "stat",
+        ("'stat'", "did you mean 'state'?", "pipelines"),
+    ),
+    "defaults in the singular": (
+        RIGHT + "default: {}\n",
+        "unknown_key",
+        8,
+        "default",
+        ("did you mean 'defaults'?",),
+    ),
+    "a status that is none": (
+        source("on_status: {9999: empty}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.on_status.9999",
+        ("'9999'", "at most 599"),
+    ),
     "a time that cannot be read": (
         source("incremental: {field: at, param: since, format: {record: '%Y %Q'}}"),
         "not_allowed",
@@ -84,9 +131,27 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.incremental.format.record",
         ("strptime",),
     ),
-    "a password in a URL": (RIGHT.replace("//api", "//me:hunter@api"), "not_allowed", 5, "pipelines.items.source.url", ("no credentials in a URL", "basic")),
-    "a host with a space": (RIGHT.replace("api.example.com", "api .example.com"), "not_allowed", 5, "pipelines.items.source.url", ("host",)),
-    "unknown nested key": (source("shedule: {every: 5s}"), "unknown_key", 5, "pipelines.items.source.shedule", ("did you mean 'schedule'?",)),
+    "a password in a URL": (
+        RIGHT.replace("//api", "//me:hunter@api"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.url",
+        ("no credentials in a URL", "basic"),
+    ),
+    "a host with a space": (
+        RIGHT.replace("api.example.com", "api .example.com"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.url",
+        ("host",),
+    ),
+    "unknown nested key": (
+        source("shedule: {every: 5s}"),
+        "unknown_key",
+        5,
+        "pipelines.items.source.shedule",
+        ("did you mean 'schedule'?",),
+    ),
     "unknown key in a list": (
         source("on_body: [{when: {path: a, equal: 1}, do: retry}]"),
         "unknown_key",
@@ -102,22 +167,100 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("did you mean 'body'?", "header"),
     ),
     "no version": (RIGHT.replace("version: 1\n", ""), "missing_key", 1, "version", ("missing",)),
-    "version 2": (RIGHT.replace("version: 1", "version: 2"), "not_allowed", 1, "version", ("number 2", "allowed are 1")),
+    "version 2": (
+        RIGHT.replace("version: 1", "version: 2"),
+        "not_allowed",
+        1,
+        "version",
+        ("number 2", "allowed are 1"),
+    ),
     "no pipelines": ("version: 1\n", "missing_key", 1, "pipelines", ("missing",)),
-    "pipelines empty": ("version: 1\npipelines: {}\n", "not_allowed", 2, "pipelines", ("empty", "at least one")),
-    "pipelines a list": ("version: 1\npipelines: [a]\n", "wrong_type", 2, "pipelines", ("a list", "mapping")),
-    "a pipeline of nothing": ("version: 1\npipelines:\n  a:\n", "wrong_type", 3, "pipelines.a", ("null", "mapping")),
-    "no sink": (RIGHT.replace("    sink: {path: lake}\n", ""), "missing_key", 4, "pipelines.items.sink", ("missing",)),
-    "a bad name": (RIGHT + "name: Lake House\n", "not_allowed", 8, "name", ("'Lake House'", "lower-case")),
-    "a bad pipeline name": (RIGHT.replace("  items:", "  Items:"), "not_allowed", 4, "pipelines.Items", ("'Items'", "lower-case")),
+    "pipelines empty": (
+        "version: 1\npipelines: {}\n",
+        "not_allowed",
+        2,
+        "pipelines",
+        ("empty", "at least one"),
+    ),
+    "pipelines a list": (
+        "version: 1\npipelines: [a]\n",
+        "wrong_type",
+        2,
+        "pipelines",
+        ("a list", "mapping"),
+    ),
+    "a pipeline of nothing": (
+        "version: 1\npipelines:\n  a:\n",
+        "wrong_type",
+        3,
+        "pipelines.a",
+        ("null", "mapping"),
+    ),
+    "no sink": (
+        RIGHT.replace("    sink: {path: lake}\n", ""),
+        "missing_key",
+        4,
+        "pipelines.items.sink",
+        ("missing",),
+    ),
+    "a bad name": (
+        RIGHT + "name: Lake House\n",
+        "not_allowed",
+        8,
+        "name",
+        ("'Lake House'", "lower-case"),
+    ),
+    "a bad pipeline name": (
+        RIGHT.replace("  items:", "  Items:"),
+        "not_allowed",
+        4,
+        "pipelines.Items",
+        ("'Items'", "lower-case"),
+    ),
     "a long name": (RIGHT + f"name: {'a' * 64}\n", "not_allowed", 8, "name", ("63",)),
     # values
-    "wrong type": (source("concurrency: many"), "wrong_type", 5, "pipelines.items.source.concurrency", ("'many'", "whole number")),
-    "a boolean is no number": (source("concurrency: true"), "wrong_type", 5, "pipelines.items.source.concurrency", ("true", "whole number")),
-    "text is no number": (sink('roll: {records: "5"}'), "wrong_type", 7, "pipelines.items.sink.roll.records", ("'5'", "whole number")),
-    "a number is no header": (source("headers: {revision: 5}"), "wrong_type", 5, "pipelines.items.source.headers.revision", ("number", "in quotes")),
-    "out of bounds": (source("concurrency: 0"), "not_allowed", 5, "pipelines.items.source.concurrency", ("number 0", "at least 1")),
-    "none of the choices": (source("method: PSOT"), "not_allowed", 5, "pipelines.items.source.method", ("'PSOT'", "GET, POST", "did you mean 'POST'?")),
+    "wrong type": (
+        source("concurrency: many"),
+        "wrong_type",
+        5,
+        "pipelines.items.source.concurrency",
+        ("'many'", "whole number"),
+    ),
+    "a boolean is no number": (
+        source("concurrency: true"),
+        "wrong_type",
+        5,
+        "pipelines.items.source.concurrency",
+        ("true", "whole number"),
+    ),
+    "text is no number": (
+        sink('roll: {records: "5"}'),
+        "wrong_type",
+        7,
+        "pipelines.items.sink.roll.records",
+        ("'5'", "whole number"),
+    ),
+    "a number is no header": (
+        source("headers: {revision: 5}"),
+        "wrong_type",
+        5,
+        "pipelines.items.source.headers.revision",
+        ("number", "in quotes"),
+    ),
+    "out of bounds": (
+        source("concurrency: 0"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.concurrency",
+        ("number 0", "at least 1"),
+    ),
+    "none of the choices": (
+        source("method: PSOT"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.method",
+        ("'PSOT'", "GET, POST", "did you mean 'POST'?"),
+    ),
     "an unknown style": (
         source("pagination: {type: curser}"),
         "not_allowed",
@@ -125,11 +268,41 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.pagination.type",
         ("did you mean 'cursor'?", "offset"),
     ),
-    "a style without type": (source("pagination: {rel: next}"), "not_allowed", 5, "pipelines.items.source.pagination.type", ("missing", "link_header")),
-    "unknown credentials": (source("auth: {type: bearr, token: x}"), "not_allowed", 5, "pipelines.items.source.auth.type", ("did you mean 'bearer'?",)),
-    "a bad URL": (RIGHT.replace("https://api.example.com", "ftp://api.example.com"), "not_allowed", 5, "pipelines.items.source.url", ("ftp://", "https://")),
-    "a URL with a bad port": (RIGHT.replace("example.com/", "example.com:99999/"), "not_allowed", 5, "pipelines.items.source.url", ("no URL", "65535")),
-    "a URL with a broken host": (RIGHT.replace("api.example.com", "[::1"), "not_allowed", 5, "pipelines.items.source.url", ("no URL",)),
+    "a style without type": (
+        source("pagination: {rel: next}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.pagination.type",
+        ("missing", "link_header"),
+    ),
+    "unknown credentials": (
+        source("auth: {type: bearr, token: x}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.auth.type",
+        ("did you mean 'bearer'?",),
+    ),
+    "a bad URL": (
+        RIGHT.replace("https://api.example.com", "ftp://api.example.com"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.url",
+        ("ftp://", "https://"),
+    ),
+    "a URL with a bad port": (
+        RIGHT.replace("example.com/", "example.com:99999/"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.url",
+        ("no URL", "65535"),
+    ),
+    "a URL with a broken host": (
+        RIGHT.replace("api.example.com", "[::1"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.url",
+        ("no URL",),
+    ),
     "a host of a partition": (
         source("partitions: {p: [a]}").replace("api.example", "{partition.p}.example"),
         "not_allowed",
@@ -137,15 +310,69 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.url",
         ("behind the host only",),
     ),
-    "a bad status": (source("on_status: {4044: empty}"), "not_allowed", 5, "pipelines.items.source.on_status.4044", ("599",)),
-    "a bad action": (source("on_status: {404: emty}"), "not_allowed", 5, "pipelines.items.source.on_status.404", ("did you mean 'empty'?",)),
-    "a duration without unit": (source("schedule: {every: 60}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("500ms", "60")),
-    "a duration of another language": (source("schedule: {every: 1min}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("'1min'",)),
-    "a duration for ever": (source("schedule: {every: 999999999999d}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("duration",)),
-    "a schedule of no time": (source("schedule: {every: 0s}"), "not_allowed", 5, "pipelines.items.source.schedule.every", ("more than 0",)),
-    "a negative duration": (sink("roll: {age: -5s}"), "not_allowed", 7, "pipelines.items.sink.roll.age", ("duration",)),
-    "a decimal size": (sink("roll: {bytes: 128MB}"), "not_allowed", 7, "pipelines.items.sink.roll.bytes", ("MiB", "'128MB'")),
-    "a size of nothing": (pipeline("channel_bytes: 0"), "not_allowed", 8, "pipelines.items.channel_bytes", ("more than 0",)),
+    "a bad status": (
+        source("on_status: {4044: empty}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.on_status.4044",
+        ("599",),
+    ),
+    "a bad action": (
+        source("on_status: {404: emty}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.on_status.404",
+        ("did you mean 'empty'?",),
+    ),
+    "a duration without unit": (
+        source("schedule: {every: 60}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.schedule.every",
+        ("500ms", "60"),
+    ),
+    "a duration of another language": (
+        source("schedule: {every: 1min}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.schedule.every",
+        ("'1min'",),
+    ),
+    "a duration for ever": (
+        source("schedule: {every: 999999999999d}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.schedule.every",
+        ("duration",),
+    ),
+    "a schedule of no time": (
+        source("schedule: {every: 0s}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.schedule.every",
+        ("more than 0",),
+    ),
+    "a negative duration": (
+        sink("roll: {age: -5s}"),
+        "not_allowed",
+        7,
+        "pipelines.items.sink.roll.age",
+        ("duration",),
+    ),
+    "a decimal size": (
+        sink("roll: {bytes: 128MB}"),
+        "not_allowed",
+        7,
+        "pipelines.items.sink.roll.bytes",
+        ("MiB", "'128MB'"),
+    ),
+    "a size of nothing": (
+        pipeline("channel_bytes: 0"),
+        "not_allowed",
+        8,
+        "pipelines.items.channel_bytes",
+        ("more than 0",),
+    ),
     "a broken path of a style": (
         source("pagination: {type: cursor, from: {body: 'm..n'}, to: {param: c}}"),
         "not_allowed",
@@ -153,7 +380,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.pagination.from.body",
         ("no JMESPath", "m..n"),
     ),
-    "a broken path": (source('records: "data..items"'), "not_allowed", 5, "pipelines.items.source.records", ("no JMESPath", "data..items")),
+    "a broken path": (
+        source('records: "data..items"'),
+        "not_allowed",
+        5,
+        "pipelines.items.source.records",
+        ("no JMESPath", "data..items"),
+    ),
     "a broken path in a rule": (
         source("stop: {when: {path: 'a[', exists: true}}"),
         "not_allowed",
@@ -161,8 +394,20 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.stop.when.path",
         ("no JMESPath",),
     ),
-    "two comparisons": (source("stop: {when: {path: a, equals: 1, less: 2}}"), "not_allowed", 5, "pipelines.items.source.stop.when", ("exactly one",)),
-    "a comparison with nothing": (source("stop: {when: {path: a, less: null}}"), "not_allowed", 5, "pipelines.items.source.stop.when", ("exactly one",)),
+    "two comparisons": (
+        source("stop: {when: {path: a, equals: 1, less: 2}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.stop.when",
+        ("exactly one",),
+    ),
+    "a comparison with nothing": (
+        source("stop: {when: {path: a, less: null}}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.stop.when",
+        ("exactly one",),
+    ),
     "a mark to nothing": (
         source("incremental: {field: at, to: {param: null}}"),
         "not_allowed",
@@ -170,22 +415,112 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.incremental.to",
         ("exactly one of param, header, body",),
     ),
-    "a list as type": (source("pagination: {type: []}"), "not_allowed", 5, "pipelines.items.source.pagination.type", ("unknown",)),
-    "a number that changes": (source("params: {v: 2.10}"), "not_allowed", 5, "pipelines.items.source.params.v", ("2.10", "2.1", "in quotes")),
-    "an octal number": (source("params: {zip: 0o17}"), "not_allowed", 5, "pipelines.items.source.params.zip", ("0o17", "15")),
-    "a header with a line end": (source('headers: {X: "a\\r\\nb"}'), "not_allowed", 5, "pipelines.items.source.headers.X", ("one line",)),
-    "a codec of another format": (sink("format: ndjson, codec: snappy"), "not_allowed", 7, "pipelines.items.sink.codec", ("snappy", "null, gzip")),
-    "two verbs in an item": (pipeline("transforms: [{drop: [a], select: [b]}]"), "not_allowed", 8, "pipelines.items.transforms[0]", ("one verb",)),
-    "a verb outside the list": (pipeline("transforms: {drop: [id]}"), "wrong_type", 8, "pipelines.items.transforms", ("a mapping", "a list")),
-    "a bad ratio": (pipeline("dead_letters: {max_ratio: 1.5}"), "not_allowed", 8, "pipelines.items.dead_letters.max_ratio", ("1.5", "at most 1")),
-    "a small window": (pipeline("dead_letters: {window: 10}"), "not_allowed", 8, "pipelines.items.dead_letters.window", ("at least 100",)),
-    "dead letters in the lake": (pipeline("dead_letters: {path: lake}"), "not_allowed", 8, "pipelines.items.dead_letters.path", ("is sink.path", "share")),
-    "dead letters below the lake": (pipeline("dead_letters: {path: lake/dead}"), "not_allowed", 8, "pipelines.items.dead_letters.path", ("below sink.path lake",)),
+    "a list as type": (
+        source("pagination: {type: []}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.pagination.type",
+        ("unknown",),
+    ),
+    "a number that changes": (
+        source("params: {v: 2.10}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.params.v",
+        ("2.10", "2.1", "in quotes"),
+    ),
+    "an octal number": (
+        source("params: {zip: 0o17}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.params.zip",
+        ("0o17", "15"),
+    ),
+    "a header with a line end": (
+        source('headers: {X: "a\\r\\nb"}'),
+        "not_allowed",
+        5,
+        "pipelines.items.source.headers.X",
+        ("one line",),
+    ),
+    "a codec of another format": (
+        sink("format: ndjson, codec: snappy"),
+        "not_allowed",
+        7,
+        "pipelines.items.sink.codec",
+        ("snappy", "null, gzip"),
+    ),
+    "two verbs in an item": (
+        pipeline("transforms: [{drop: [a], select: [b]}]"),
+        "not_allowed",
+        8,
+        "pipelines.items.transforms[0]",
+        ("one verb",),
+    ),
+    "a verb outside the list": (
+        pipeline("transforms: {drop: [id]}"),
+        "wrong_type",
+        8,
+        "pipelines.items.transforms",
+        ("a mapping", "a list"),
+    ),
+    "a bad ratio": (
+        pipeline("dead_letters: {max_ratio: 1.5}"),
+        "not_allowed",
+        8,
+        "pipelines.items.dead_letters.max_ratio",
+        ("1.5", "at most 1"),
+    ),
+    "a small window": (
+        pipeline("dead_letters: {window: 10}"),
+        "not_allowed",
+        8,
+        "pipelines.items.dead_letters.window",
+        ("at least 100",),
+    ),
+    "dead letters in the lake": (
+        pipeline("dead_letters: {path: lake}"),
+        "not_allowed",
+        8,
+        "pipelines.items.dead_letters.path",
+        ("is sink.path", "share"),
+    ),
+    "dead letters below the lake": (
+        pipeline("dead_letters: {path: lake/dead}"),
+        "not_allowed",
+        8,
+        "pipelines.items.dead_letters.path",
+        ("below sink.path lake",),
+    ),
     # keys together
-    "nowhere to read": (RIGHT.replace('url: "https://api.example.com/items"', "method: GET"), "not_allowed", 5, "pipelines.items.source.url", ("origin",)),
-    "path without origin": (source("path: /a"), "not_allowed", 5, "pipelines.items.source.path", ("go together",)),
-    "a body in a GET": (source("body: {a: 1}"), "not_allowed", 5, "pipelines.items.source.body", ("POST",)),
-    "a mark for nobody": (source("incremental: {field: at}"), "not_allowed", 5, "pipelines.items.source.incremental.param", ("goes nowhere", "{mark}")),
+    "nowhere to read": (
+        RIGHT.replace('url: "https://api.example.com/items"', "method: GET"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.url",
+        ("origin",),
+    ),
+    "path without origin": (
+        source("path: /a"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.path",
+        ("go together",),
+    ),
+    "a body in a GET": (
+        source("body: {a: 1}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.body",
+        ("POST",),
+    ),
+    "a mark for nobody": (
+        source("incremental: {field: at}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.param",
+        ("goes nowhere", "{mark}"),
+    ),
     "a mark twice": (
         source("incremental: {field: at, param: since}, params: {q: '{mark}'}"),
         "not_allowed",
@@ -193,8 +528,20 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.incremental.param",
         ("twice",),
     ),
-    "a mark without incremental": (source("params: {q: 'at > {mark}'}"), "not_allowed", 5, "pipelines.items.source.params.q", ("needs incremental",)),
-    "a mark of nothing": (source("incremental: {param: since}"), "not_allowed", 5, "pipelines.items.source.incremental.field", ("field or from",)),
+    "a mark without incremental": (
+        source("params: {q: 'at > {mark}'}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.params.q",
+        ("needs incremental",),
+    ),
+    "a mark of nothing": (
+        source("incremental: {param: since}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.field",
+        ("field or from",),
+    ),
     "an unknown format": (
         source("incremental: {field: at, param: since, format: {record: rfc3393}}"),
         "not_allowed",
@@ -203,7 +550,9 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("did you mean 'rfc3339'?", "epoch_ms"),
     ),
     "an unknown zone": (
-        source("incremental: {field: at, param: since, format: {record: '%Y-%m-%d', zone: Mars/Olympus}}"),
+        source(
+            "incremental: {field: at, param: since, format: {record: '%Y-%m-%d', zone: Mars/Olympus}}"
+        ),
         "not_allowed",
         5,
         "pipelines.items.source.incremental.format.zone",
@@ -244,9 +593,19 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.auth.token",
         ("no partitions",),
     ),
-    "equal partitions": (source("partitions: {p: [1, '1']}"), "not_allowed", 5, "pipelines.items.source.partitions.p", ("twice",)),
+    "equal partitions": (
+        source("partitions: {p: [1, '1']}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.partitions.p",
+        ("twice",),
+    ),
     "partitions without end": (
-        source("partitions: {" + ", ".join(f"p{n}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]" for n in range(9)) + "}"),
+        source(
+            "partitions: {"
+            + ", ".join(f"p{n}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]" for n in range(9))
+            + "}"
+        ),
         "not_allowed",
         5,
         "pipelines.items.source.partitions",
@@ -267,20 +626,70 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("descending",),
     ),
     "dead bodies with a cursor": (
-        source("on_body_error: dead_letter, pagination: {type: cursor, from: {body: n}, to: {param: c}}"),
+        source(
+            "on_body_error: dead_letter, pagination: {type: cursor, from: {body: n}, to: {param: c}}"
+        ),
         "not_allowed",
         5,
         "pipelines.items.source.on_body_error",
         ("token", "park"),
     ),
-    "a window of no field": (source(f"pagination: {WINDOW}"), "not_allowed", 5, PAGINATION + "type", ("no incremental", "field and initial")),
-    "a window without its length": (windowed("x: 1").replace("size: 7d, x: 1", "lag: 5m"), "missing_key", 5, PAGINATION + "size", ("longest window",)),
-    "a window of no time": (windowed().replace("7d", "0s"), "not_allowed", 5, PAGINATION + "size", ("'0s'", "more than 0")),
-    "a window of less than no time": (windowed().replace("7d", "-7d"), "not_allowed", 5, PAGINATION + "size", ("'-7d'", "duration like")),
-    "a window that ends in the future": (windowed("lag: -5m"), "not_allowed", 5, PAGINATION + "lag", ("'-5m'", "duration like")),
-    "an end of another kind": (windowed("end: open"), "not_allowed", 5, PAGINATION + "end", ("'open'", "exclusive, inclusive")),
-    "a step longer than the window": (windowed("step: 8d"), "not_allowed", 5, PAGINATION + "step", ("step is 8d", "size, which is 7d", "at most")),
-    "a step of no time": (windowed("step: 0s"), "not_allowed", 5, PAGINATION + "step", ("more than 0",)),
+    "a window of no field": (
+        source(f"pagination: {WINDOW}"),
+        "not_allowed",
+        5,
+        PAGINATION + "type",
+        ("no incremental", "field and initial"),
+    ),
+    "a window without its length": (
+        windowed("x: 1").replace("size: 7d, x: 1", "lag: 5m"),
+        "missing_key",
+        5,
+        PAGINATION + "size",
+        ("longest window",),
+    ),
+    "a window of no time": (
+        windowed().replace("7d", "0s"),
+        "not_allowed",
+        5,
+        PAGINATION + "size",
+        ("'0s'", "more than 0"),
+    ),
+    "a window of less than no time": (
+        windowed().replace("7d", "-7d"),
+        "not_allowed",
+        5,
+        PAGINATION + "size",
+        ("'-7d'", "duration like"),
+    ),
+    "a window that ends in the future": (
+        windowed("lag: -5m"),
+        "not_allowed",
+        5,
+        PAGINATION + "lag",
+        ("'-5m'", "duration like"),
+    ),
+    "an end of another kind": (
+        windowed("end: open"),
+        "not_allowed",
+        5,
+        PAGINATION + "end",
+        ("'open'", "exclusive, inclusive"),
+    ),
+    "a step longer than the window": (
+        windowed("step: 8d"),
+        "not_allowed",
+        5,
+        PAGINATION + "step",
+        ("step is 8d", "size, which is 7d", "at most"),
+    ),
+    "a step of no time": (
+        windowed("step: 0s"),
+        "not_allowed",
+        5,
+        PAGINATION + "step",
+        ("more than 0",),
+    ),
     "a step that the format cannot say": (
         windowed("step: 1h", initial='"2024-01-01"', more="format: {param: '%Y-%m-%d'}"),
         "not_allowed",
@@ -310,7 +719,9 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("range of times", "int", "epoch_s"),
     ),
     "a window of tokens": (
-        windowed().replace("field: at, initial: 2024-01-01T00:00:00Z", "from: {body: next}, param: since"),
+        windowed().replace(
+            "field: at, initial: 2024-01-01T00:00:00Z", "from: {body: next}, param: since"
+        ),
         "not_allowed",
         5,
         "pipelines.items.source.incremental.from",
@@ -337,7 +748,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.incremental.initial",
         ("1704067200000", "no time"),
     ),
-    "a mark beside a window": (windowed(more="param: since"), "not_allowed", 5, "pipelines.items.source.incremental.param", ("twice", "by the window")),
+    "a mark beside a window": (
+        windowed(more="param: since"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.param",
+        ("twice", "by the window"),
+    ),
     "a mark beside a window in a text": (
         windowed().replace("pagination", "params: {q: '{mark}'}, pagination"),
         "not_allowed",
@@ -345,10 +762,34 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.params.q",
         ("twice", "by the window"),
     ),
-    "a newest bound beside a window": (windowed(more="newest_bound: 60s"), "not_allowed", 5, "pipelines.items.source.incremental.newest_bound", ("lag",)),
-    "a window without a start": (windowed().replace("start_param: a, ", ""), "not_allowed", 5, PAGINATION + "start_param", ("start_to", "found neither")),
-    "a window with two ends": (windowed("end_to: {body: b}"), "not_allowed", 5, PAGINATION + "end_param", ("end_to", "found both")),
-    "a window whose ends are one": (windowed().replace("end_param: b", "end_param: a"), "not_allowed", 5, PAGINATION + "end_param", ("same", "'a'")),
+    "a newest bound beside a window": (
+        windowed(more="newest_bound: 60s"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.incremental.newest_bound",
+        ("lag",),
+    ),
+    "a window without a start": (
+        windowed().replace("start_param: a, ", ""),
+        "not_allowed",
+        5,
+        PAGINATION + "start_param",
+        ("start_to", "found neither"),
+    ),
+    "a window with two ends": (
+        windowed("end_to: {body: b}"),
+        "not_allowed",
+        5,
+        PAGINATION + "end_param",
+        ("end_to", "found both"),
+    ),
+    "a window whose ends are one": (
+        windowed().replace("end_param: b", "end_param: a"),
+        "not_allowed",
+        5,
+        PAGINATION + "end_param",
+        ("same", "'a'"),
+    ),
     "a window in a parameter that is taken": (
         windowed().replace("pagination", "params: {b: 1}, pagination"),
         "not_allowed",
@@ -356,11 +797,41 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         PAGINATION + "end_param",
         ("b is sent twice", "by params"),
     ),
-    "a split on no status": (windowed("split_on: {status: 40}"), "not_allowed", 5, PAGINATION + "split_on.status", ("number 40", "at least 400")),
-    "a split on a word": (windowed("split_on: {status: too_many}"), "wrong_type", 5, PAGINATION + "split_on.status", ("'too_many'", "whole number")),
-    "a split on success": (windowed("split_on: {status: 200}"), "not_allowed", 5, PAGINATION + "split_on.status", ("number 200", "at least 400")),
-    "a split on nothing": (windowed("split_on: {}"), "missing_key", 5, PAGINATION + "split_on.status", ("status of the answer",)),
-    "a split that is no mapping": (windowed("split_on: 400"), "wrong_type", 5, PAGINATION + "split_on", ("number 400", "mapping")),
+    "a split on no status": (
+        windowed("split_on: {status: 40}"),
+        "not_allowed",
+        5,
+        PAGINATION + "split_on.status",
+        ("number 40", "at least 400"),
+    ),
+    "a split on a word": (
+        windowed("split_on: {status: too_many}"),
+        "wrong_type",
+        5,
+        PAGINATION + "split_on.status",
+        ("'too_many'", "whole number"),
+    ),
+    "a split on success": (
+        windowed("split_on: {status: 200}"),
+        "not_allowed",
+        5,
+        PAGINATION + "split_on.status",
+        ("number 200", "at least 400"),
+    ),
+    "a split on nothing": (
+        windowed("split_on: {}"),
+        "missing_key",
+        5,
+        PAGINATION + "split_on.status",
+        ("status of the answer",),
+    ),
+    "a split that is no mapping": (
+        windowed("split_on: 400"),
+        "wrong_type",
+        5,
+        PAGINATION + "split_on",
+        ("number 400", "mapping"),
+    ),
     "halves longer than the window": (
         windowed("split_on: {status: 400, smallest: 8d}"),
         "not_allowed",
@@ -369,20 +840,30 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("smallest is 8d", "which is 7d"),
     ),
     "a split on a status that means something else": (
-        windowed("split_on: {status: 404}").replace("pagination", "on_status: {404: empty}, pagination"),
+        windowed("split_on: {status: 404}").replace(
+            "pagination", "on_status: {404: empty}, pagination"
+        ),
         "not_allowed",
         5,
         PAGINATION + "split_on.status",
         ("two meanings", "on_status says empty"),
     ),
     "a split on a status that ends the pages": (
-        windowed("split_on: {status: 404}").replace("pagination", "stop: {status: [{code: 404}]}, pagination"),
+        windowed("split_on: {status: 404}").replace(
+            "pagination", "stop: {status: [{code: 404}]}, pagination"
+        ),
         "not_allowed",
         5,
         PAGINATION + "split_on.status",
         ("two meanings", "split_on.when"),
     ),
-    "a window in a window": (windowed(f"within: {WINDOW}"), "not_allowed", 5, PAGINATION + "within", ("no window within", "style of the pages")),
+    "a window in a window": (
+        windowed(f"within: {WINDOW}"),
+        "not_allowed",
+        5,
+        PAGINATION + "within",
+        ("no window within", "style of the pages"),
+    ),
     "no pages in a window": (
         source(f"incremental: {INCREMENTAL}, pagination: {{type: none, within: {WINDOW}}}"),
         "not_allowed",
@@ -391,20 +872,30 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("none has no pages", "the pagination itself"),
     ),
     "pages within pages": (
-        source(f"incremental: {INCREMENTAL}, pagination: {{type: offset, param: o, within: {{type: page, param: p}}}}"),
+        source(
+            f"incremental: {INCREMENTAL}, pagination: {{type: offset, param: o, within: {{type: page, param: p}}}}"
+        ),
         "not_allowed",
         5,
         PAGINATION + "within",
         ("'page'", "allowed are window", "beside within"),
     ),
     "a wrong window round pages": (
-        source(f"incremental: {INCREMENTAL}, pagination: {{type: offset, param: a, within: {WINDOW}}}"),
+        source(
+            f"incremental: {INCREMENTAL}, pagination: {{type: offset, param: a, within: {WINDOW}}}"
+        ),
         "not_allowed",
         5,
         PAGINATION + "within.start_param",
         ("a is sent twice", "pagination round the window"),
     ),
-    "an unknown key of a window": (windowed("stp: 1s"), "unknown_key", 5, PAGINATION + "stp", ("did you mean 'step'?",)),
+    "an unknown key of a window": (
+        windowed("stp: 1s"),
+        "unknown_key",
+        5,
+        PAGINATION + "stp",
+        ("did you mean 'step'?",),
+    ),
     "conditional windows": (
         windowed(more="order: descending").replace("pagination", "conditional: true, pagination"),
         "not_allowed",
@@ -412,7 +903,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.conditional",
         ("no meaning with windows",),
     ),
-    "a key without certificate": (source("tls: {key_file: k.pem}"), "not_allowed", 5, "pipelines.items.source.tls.key_file", ("cert_file",)),
+    "a key without certificate": (
+        source("tls: {key_file: k.pem}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.tls.key_file",
+        ("cert_file",),
+    ),
     "records of lines": (
         source("records: a").replace("schema:", "decode: {type: ndjson}\n    schema:"),
         "not_allowed",
@@ -421,8 +918,20 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         (),
     ),
     # what it refers to
-    "no schema file": (RIGHT.replace("item.avsc", "itm.avsc"), "schema", 6, "pipelines.items.schema", ("itm.avsc", "No such file", "relative")),
-    "a directory as schema": (RIGHT.replace("item.avsc", "."), "schema", 6, "pipelines.items.schema", ("directory",)),
+    "no schema file": (
+        RIGHT.replace("item.avsc", "itm.avsc"),
+        "schema",
+        6,
+        "pipelines.items.schema",
+        ("itm.avsc", "No such file", "relative"),
+    ),
+    "a directory as schema": (
+        RIGHT.replace("item.avsc", "."),
+        "schema",
+        6,
+        "pipelines.items.schema",
+        ("directory",),
+    ),
     "no secret in the environment": (
         source("auth: {type: bearer, token: {env: NOT_SET}}"),
         "secret",
@@ -430,7 +939,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.auth.token",
         ("NOT_SET", "not set"),
     ),
-    "no secret file": (source("auth: {type: bearer, token: {file: no/token}}"), "secret", 5, "pipelines.items.source.auth.token", ("no/token", "No such file")),
+    "no secret file": (
+        source("auth: {type: bearer, token: {file: no/token}}"),
+        "secret",
+        5,
+        "pipelines.items.source.auth.token",
+        ("no/token", "No such file"),
+    ),
     "no credential": (
         source("auth: {type: bearer, token: {credential: api}}"),
         "secret",
@@ -459,12 +974,48 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.transforms[0].mask.key",
         ("MASK_KEY",),
     ),
-    "an output under a file": (sink("").replace("lake, ", "item.avsc/lake"), "path", 7, "pipelines.items.sink.path", ("no directory",)),
-    "an output that nobody can write": (sink("").replace("lake, ", "/proc/nobody/lake"), "path", 7, "pipelines.items.sink.path", ("cannot be written",)),
-    "state under a file": (RIGHT.replace("path: state", "path: item.avsc/state"), "path", 2, "state.path", ("commit log", "no directory")),
-    "no certificate": (source("tls: {ca_file: ca.pem}"), "path", 5, "pipelines.items.source.tls.ca_file", ("ca.pem", "No such file")),
-    "a certificate that is none": (source("tls: {ca_file: item.avsc}"), "pipeline", 5, "pipelines.items.source.tls", ("certificates", "PEM")),
-    "an output that is no text": (RIGHT.replace("lake}", '"l\\uDCFFke"}'), "path", 7, "pipelines.items.sink.path", ("no UTF-8 text",)),
+    "an output under a file": (
+        sink("").replace("lake, ", "item.avsc/lake"),
+        "path",
+        7,
+        "pipelines.items.sink.path",
+        ("no directory",),
+    ),
+    "an output that nobody can write": (
+        sink("").replace("lake, ", "/proc/nobody/lake"),
+        "path",
+        7,
+        "pipelines.items.sink.path",
+        ("cannot be written",),
+    ),
+    "state under a file": (
+        RIGHT.replace("path: state", "path: item.avsc/state"),
+        "path",
+        2,
+        "state.path",
+        ("commit log", "no directory"),
+    ),
+    "no certificate": (
+        source("tls: {ca_file: ca.pem}"),
+        "path",
+        5,
+        "pipelines.items.source.tls.ca_file",
+        ("ca.pem", "No such file"),
+    ),
+    "a certificate that is none": (
+        source("tls: {ca_file: item.avsc}"),
+        "pipeline",
+        5,
+        "pipelines.items.source.tls",
+        ("certificates", "PEM"),
+    ),
+    "an output that is no text": (
+        RIGHT.replace("lake}", '"l\\uDCFFke"}'),
+        "path",
+        7,
+        "pipelines.items.sink.path",
+        ("no UTF-8 text",),
+    ),
     "a route format that is none": (
         sink("partition_by: 'd={city:%Q}'"),
         "pipeline",
@@ -472,7 +1023,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.sink.partition_by",
         ("strftime knows no %Q",),
     ),
-    "an unknown route field": (sink("partition_by: 'c={ctiy}'"), "pipeline", 7, "pipelines.items.sink.partition_by", ("ctiy", "did you mean 'city'?")),
+    "an unknown route field": (
+        sink("partition_by: 'c={ctiy}'"),
+        "pipeline",
+        7,
+        "pipelines.items.sink.partition_by",
+        ("ctiy", "did you mean 'city'?"),
+    ),
     "an unknown field in an expression": (
         pipeline("transforms: [{drop: [city]}, {filter: 'city is null'}]"),
         "pipeline",
@@ -480,7 +1037,13 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.transforms[1].filter",
         ("city",),
     ),
-    "less than required": (pipeline("require_completeness: proven"), "pipeline", 8, "pipelines.items.require_completeness", ("assumed", "proven")),
+    "less than required": (
+        pipeline("require_completeness: proven"),
+        "pipeline",
+        8,
+        "pipelines.items.require_completeness",
+        ("assumed", "proven"),
+    ),
     "a registry without subject": (
         RIGHT.replace("item.avsc", "{registry: 'https://r'}"),
         "missing_key",
@@ -501,14 +1064,24 @@ def test_all_that_does_not_compile_is_said_at_once(check: Check) -> None:
     )
     keys = [each.place.key.removeprefix("pipelines.items.") for each in check(text)]
     # nothing of the last filter: it may be right once `new` is
-    assert keys == ["sink.partition_by", "transforms[0].filter", "transforms[1].mask", "transforms[2].set", "require_completeness"]
+    assert keys == [
+        "sink.partition_by",
+        "transforms[0].filter",
+        "transforms[1].mask",
+        "transforms[2].set",
+        "require_completeness",
+    ]
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_config_is_named_with_its_place(case: str, check: Check) -> None:
     text, code, line, key, pieces = WRONG[case]
     problems = check(text)
-    found = [each for each in problems if (each.code, each.place.line, each.place.key) == (code, line, key)]
+    found = [
+        each
+        for each in problems
+        if (each.code, each.place.line, each.place.key) == (code, line, key)
+    ]
     assert len(found) == 1, problems
     assert all(piece in str(found[0]) for piece in pieces), str(found[0])
     assert len(problems) == (2 if case in TWICE_WRONG else 1), problems
@@ -563,18 +1136,37 @@ def test_a_check_of_keys_together_is_not_run_over_what_was_taken_out(check: Chec
     ("schema", "line", "path", "piece"),
     [
         ('{"type": "record",\n "name": "A"\n "fields": []}', 3, "$", "no JSON"),
-        ('{"type": "record", "name": "A", "fields": [{"name": "a-b", "type": "int"}]}', 0, "$.fields[0].name", "json_name"),
-        ('{"type": "record", "name": "A", "fields": [{"name": "a", "type": ["int", "itn"]}]}', 0, "$.fields[0].type[1]", "'itn'"),
+        (
+            '{"type": "record", "name": "A", "fields": [{"name": "a-b", "type": "int"}]}',
+            0,
+            "$.fields[0].name",
+            "json_name",
+        ),
+        (
+            '{"type": "record", "name": "A", "fields": [{"name": "a", "type": ["int", "itn"]}]}',
+            0,
+            "$.fields[0].type[1]",
+            "'itn'",
+        ),
     ],
 )
-def test_a_problem_of_a_schema_has_the_file_and_the_path_inside(schema: str, line: int, path: str, piece: str, check: Check) -> None:
+def test_a_problem_of_a_schema_has_the_file_and_the_path_inside(
+    schema: str, line: int, path: str, piece: str, check: Check
+) -> None:
     Path("bad.avsc").write_text(schema)
     [problem] = check(RIGHT.replace("item.avsc", "bad.avsc"))
-    assert (problem.code, problem.place.file, problem.place.line, problem.place.key) == ("schema", "bad.avsc", line, path)
+    assert (problem.code, problem.place.file, problem.place.line, problem.place.key) == (
+        "schema",
+        "bad.avsc",
+        line,
+        path,
+    )
     assert piece in str(problem)
 
 
-def test_a_secret_that_no_header_can_carry_is_named_at_its_key_and_not_shown(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_no_header_can_carry_is_named_at_its_key_and_not_shown(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TWO_LINES", "hunter2\nhunter3\n")
     [problem] = check(source("auth: {type: bearer, token: {env: TWO_LINES}}"))
     assert (problem.code, problem.place.key) == ("secret", "pipelines.items.source.auth.token")
@@ -585,7 +1177,13 @@ def test_a_secret_that_no_header_can_carry_is_named_at_its_key_and_not_shown(che
 
 
 @pytest.mark.parametrize(
-    "section", ["auth: {type: bearer, token: [hunter2]}", "auth: {type: hunter2}", "headers: {A: [hunter2]}", "auth: {type: basic, username: {nv: hunter2}}"]
+    "section",
+    [
+        "auth: {type: bearer, token: [hunter2]}",
+        "auth: {type: hunter2}",
+        "headers: {A: [hunter2]}",
+        "auth: {type: basic, username: {nv: hunter2}}",
+    ],
 )
 def test_a_secret_is_never_shown(section: str, check: Check) -> None:
     problems = check(source(section))
@@ -593,8 +1191,13 @@ def test_a_secret_is_never_shown(section: str, check: Check) -> None:
 
 
 def test_a_problem_in_defaults_is_said_once_at_its_place(check: Check) -> None:
-    text = RIGHT.replace("pipelines:", "defaults: {sink: {codec: lz4, rol: {}}}\npipelines:") + RIGHT.partition("pipelines:\n")[2].replace("items:", "more:")
-    assert [(each.place.line, each.place.key) for each in check(text)] == [(3, "defaults.sink.codec"), (3, "defaults.sink.rol")]
+    text = RIGHT.replace(
+        "pipelines:", "defaults: {sink: {codec: lz4, rol: {}}}\npipelines:"
+    ) + RIGHT.partition("pipelines:\n")[2].replace("items:", "more:")
+    assert [(each.place.line, each.place.key) for each in check(text)] == [
+        (3, "defaults.sink.codec"),
+        (3, "defaults.sink.rol"),
+    ]
 
 
 def test_a_single_problem_is_an_error_with_place_and_remedy(tmp_path: Path) -> None:
@@ -607,7 +1210,10 @@ def test_a_single_problem_is_an_error_with_place_and_remedy(tmp_path: Path) -> N
 
 def test_a_missing_file_and_a_directory_are_problems_of_their_own(tmp_path: Path) -> None:
     problems = inspect_settings([tmp_path / "no.yaml", tmp_path]).problems
-    assert [(each.code, each.place.file) for each in problems] == [("file", str(tmp_path / "no.yaml")), ("file", str(tmp_path))]
+    assert [(each.code, each.place.file) for each in problems] == [
+        ("file", str(tmp_path / "no.yaml")),
+        ("file", str(tmp_path)),
+    ]
 
 
 # -- hostile input: an answer, never a traceback ------------------------------------------------------------------
@@ -621,11 +1227,19 @@ _LEAVES = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from([*_KEYS, "cursor", "bearer", "5s", "{partition.a}", "{mark}", ""]),
 )
-_TREES = st.recursive(_LEAVES, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(_KEYS), inner, max_size=5)), max_leaves=25)
+_TREES = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(_KEYS), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
 
 
 @given(first=_TREES, second=_TREES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_tree_is_answered_with_problems(first: object, second: object, tmp_path: Path) -> None:
     one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
     one.write_text(json.dumps({"version": 1, "pipelines": {"items": first}, "origins": second}))
@@ -635,12 +1249,20 @@ def test_any_tree_is_answered_with_problems(first: object, second: object, tmp_p
 
 
 @given(rng=st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_damage_to_the_text_is_answered(rng: random.Random, tmp_path: Path) -> None:
-    text = bytearray(source("auth: {type: bearer, token: {env: HOME}}, pagination: {type: page, param: p}").encode())
+    text = bytearray(
+        source(
+            "auth: {type: bearer, token: {env: HOME}}, pagination: {type: page, param: p}"
+        ).encode()
+    )
     for _ in range(rng.randrange(1, 6)):
         at = rng.randrange(len(text))
-        text[at : at + rng.randrange(0, 3)] = bytes(rng.choices(b"\x00\t\n {}[]:,&*!|>'\"%@`-#\xffa0", k=rng.randrange(0, 3)))
+        text[at : at + rng.randrange(0, 3)] = bytes(
+            rng.choices(b"\x00\t\n {}[]:,&*!|>'\"%@`-#\xffa0", k=rng.randrange(0, 3))
+        )
     file = tmp_path / "a.yaml"
     file.write_bytes(text)
     examine([file])

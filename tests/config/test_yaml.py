@@ -24,7 +24,13 @@ def test_what_looks_like_a_date_stays_text(tmp_path: Path) -> None:
 
 
 def test_yes_no_on_and_off_are_text_and_a_key_may_be_a_number(tmp_path: Path) -> None:
-    assert read(tmp_path, "{a: no, b: yes, on: off, c: true, 404: null}").values == {"a": "no", "b": "yes", "on": "off", "c": True, "404": None}
+    assert read(tmp_path, "{a: no, b: yes, on: off, c: true, 404: null}").values == {
+        "a": "no",
+        "b": "yes",
+        "on": "off",
+        "c": True,
+        "404": None,
+    }
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
@@ -34,17 +40,27 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> Non
 
 
 def test_keys_that_begin_with_x_hold_anchors_and_are_ignored(tmp_path: Path) -> None:
-    values = read(tmp_path, "x-source: &s {retry: {cap: 5s}, x-note: 1}\na: {<<: *s, url: u, x-b: 2}\n").values
+    values = read(
+        tmp_path, "x-source: &s {retry: {cap: 5s}, x-note: 1}\na: {<<: *s, url: u, x-b: 2}\n"
+    ).values
     assert values == {"a": {"retry": {"cap": "5s"}, "url": "u"}}
 
 
 def test_names_of_others_that_begin_with_x_are_kept(tmp_path: Path) -> None:
     text = "source: {headers: {x-api-version: '2'}, params: {x-p: 1}, body: {a: {x-b: 1}}, x-note: 1}\n"
-    assert read(tmp_path, text).values == {"source": {"headers": {"x-api-version": "2"}, "params": {"x-p": 1}, "body": {"a": {"x-b": 1}}}}
+    assert read(tmp_path, text).values == {
+        "source": {
+            "headers": {"x-api-version": "2"},
+            "params": {"x-p": 1},
+            "body": {"a": {"x-b": 1}},
+        }
+    }
 
 
 def test_own_keys_win_over_merged_ones_and_earlier_merged_over_later(tmp_path: Path) -> None:
-    document = read(tmp_path, "x-a: &a {k: 1, m: 1}\nx-b: &b {m: 2, n: 2}\nc:\n  k: 0\n  <<: [*a, *b]\n")
+    document = read(
+        tmp_path, "x-a: &a {k: 1, m: 1}\nx-b: &b {m: 2, n: 2}\nc:\n  k: 0\n  <<: [*a, *b]\n"
+    )
     assert document.values == {"c": {"k": 0, "m": 1, "n": 2}}
     assert document.lines[("c", "k")] == 4 and document.lines[("c", "n")] == 2
 
@@ -62,7 +78,10 @@ def test_numbers_that_are_printed_otherwise_are_remembered_as_written(tmp_path: 
 
 def test_all_duplicate_keys_are_found_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: 1\na: 2\nb: {c: 1, c: 2}\n")
-    assert [problem.place.key for problem in load_yaml(tmp_path / "a.yaml").problems] == ["a", "b.c"]
+    assert [problem.place.key for problem in load_yaml(tmp_path / "a.yaml").problems] == [
+        "a",
+        "b.c",
+    ]
 
 
 def test_a_file_that_never_ends_is_refused() -> None:
@@ -79,7 +98,15 @@ def test_a_large_file_is_not_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_texts_of_variables_are_values() -> None:
-    assert [plain_value(text) for text in ("5", "true", "null", "[a, b]", "a: 1", "", "text")] == [5, True, None, ["a", "b"], {"a": 1}, None, "text"]
+    assert [plain_value(text) for text in ("5", "true", "null", "[a, b]", "a: 1", "", "text")] == [
+        5,
+        True,
+        None,
+        ["a", "b"],
+        {"a": 1},
+        None,
+        "text",
+    ]
     for text in ("[", "!!python/name:os.system", "{a: 1, a: 2}"):
         with pytest.raises(ValueError):
             plain_value(text)

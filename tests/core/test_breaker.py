@@ -8,7 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from worker.core.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, BreakerSpec, Permit
 
-SPEC = BreakerSpec(failure_rate=0.5, min_calls=4, window_s=10.0, open_for_s=5.0, permits=2, longest_open_s=40.0)
+SPEC = BreakerSpec(
+    failure_rate=0.5, min_calls=4, window_s=10.0, open_for_s=5.0, permits=2, longest_open_s=40.0
+)
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -117,7 +119,9 @@ def test_slow_calls_count_as_failures() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 4), st.booleans()), max_size=80), st.integers(1, 8))
-def test_it_opens_exactly_when_the_window_says_so(calls: list[tuple[float, bool]], most: int) -> None:
+def test_it_opens_exactly_when_the_window_says_so(
+    calls: list[tuple[float, bool]], most: int
+) -> None:
     """Against the definition, counted anew for each call."""
     spec = BreakerSpec(failure_rate=0.5, min_calls=3, window_s=10.0, window_calls=most)
     breaker, now, seen = Breaker(spec), 0.0, list[tuple[float, bool]]()

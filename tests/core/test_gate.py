@@ -9,7 +9,9 @@ from worker.core.gate import PROBE_PATIENCE_S, Gate
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.integers(1, 5), st.floats(0.5, 5))
-def test_a_rate_limit_holds_in_every_window(waits: list[float], requests: int, per_s: float) -> None:
+def test_a_rate_limit_holds_in_every_window(
+    waits: list[float], requests: int, per_s: float
+) -> None:
     gate, now, passed = Gate(requests, per_s), 0.0, list[float]()
     for wait in waits:
         now += wait
@@ -21,11 +23,15 @@ def test_a_rate_limit_holds_in_every_window(waits: list[float], requests: int, p
     for first, start in enumerate(passed):
         for last, end in enumerate(passed[first:], first):
             flowed = (end - start) * requests / per_s
-            assert last - first + 1 <= requests + flowed + 1e-4  # a full bucket, and what flows in meanwhile
+            assert (
+                last - first + 1 <= requests + flowed + 1e-4
+            )  # a full bucket, and what flows in meanwhile
 
 
 @given(st.integers(1, 50), st.floats(0.5, 5), st.integers(1, 100), st.floats(0, 1e6))
-def test_who_asks_again_when_told_is_let_through(requests: int, per_s: float, calls: int, start: float) -> None:
+def test_who_asks_again_when_told_is_let_through(
+    requests: int, per_s: float, calls: int, start: float
+) -> None:
     gate, now = Gate(requests, per_s), start
     for _ in range(calls):
         if (until := gate.acquire(now)) is not None:
@@ -52,7 +58,9 @@ def test_a_probe_that_ends_without_an_answer_lets_another_one_go() -> None:
     gate.released(10.0)
     assert gate.acquire(11.0) is None
     assert gate.acquire(11.0) is not None
-    assert gate.acquire(11.0 + PROBE_PATIENCE_S) is None  # a probe that never ends blocks nobody for ever
+    assert (
+        gate.acquire(11.0 + PROBE_PATIENCE_S) is None
+    )  # a probe that never ends blocks nobody for ever
 
 
 def test_pauses_grow_when_the_origin_does_not_say_how_long() -> None:

@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 from worker.core.json_depth import deeper, nesting
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(alphabet='[]{}"\\a')
-DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet='[{]}"\\b', max_size=3), inner, max_size=3))
+DOCUMENTS = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(alphabet='[{]}"\\b', max_size=3), inner, max_size=3)
+    ),
+)
 
 
 def levels(document: Any) -> int:
     if not isinstance(document, list | dict):
         return 0
-    return 1 + max(map(levels, document.values() if isinstance(document, dict) else document), default=0)
+    return 1 + max(
+        map(levels, document.values() if isinstance(document, dict) else document), default=0
+    )
 
 
 @given(DOCUMENTS, st.integers(0, 6))

@@ -23,7 +23,9 @@ def test_an_rfc3339_mark_survives_the_round_trip(moment: datetime) -> None:
 
 
 @given(MOMENTS, MOMENTS, st.integers(-720, 720))
-def test_instants_compare_as_instants_whatever_their_zone(one: datetime, other: datetime, minutes: int) -> None:
+def test_instants_compare_as_instants_whatever_their_zone(
+    one: datetime, other: datetime, minutes: int
+) -> None:
     parse = MarkFormat().parser()
     offset = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
     shifted = (one.replace(tzinfo=None) + timedelta(minutes=minutes)).isoformat() + offset
@@ -36,7 +38,9 @@ def test_digits_below_a_microsecond_are_kept_apart() -> None:
     assert parse("2024-01-01T00:00:00.123456789Z") == (parse("2024-01-01T00:00:00.123456Z")[0], 789)
 
 
-@pytest.mark.parametrize("value", ["2024-01-01T00:00:00", "2024-01-01", "", "x", "2024-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "value", ["2024-01-01T00:00:00", "2024-01-01", "", "x", "2024-13-01T00:00:00Z"]
+)
 def test_what_is_no_instant_is_refused(value: str) -> None:
     with pytest.raises(ValueError):
         MarkFormat().parser()(value)
@@ -53,7 +57,11 @@ def test_what_is_no_instant_is_refused(value: str) -> None:
         (MarkFormat("rfc3339", "%Y-%m-%d %H:%M"), "2024-05-06T07:08:59Z", "2024-05-06 07:08"),
         (MarkFormat("rfc3339", "epoch_s"), "1970-01-01T00:00:01.999Z", "1"),
         (MarkFormat("%d.%m.%Y", "rfc3339"), "02.01.1970", "1970-01-02T00:00:00Z"),
-        (MarkFormat("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M", "Europe/Berlin"), "2024-07-01 12:00", "2024-07-01 12:00"),
+        (
+            MarkFormat("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M", "Europe/Berlin"),
+            "2024-07-01 12:00",
+            "2024-07-01 12:00",
+        ),
     ],
 )
 def test_formats(style: MarkFormat, value: Any, text: str) -> None:
@@ -65,7 +73,9 @@ def test_formats(style: MarkFormat, value: Any, text: str) -> None:
     st.sampled_from(["rfc3339", "epoch_s", "epoch_ms", "epoch_us", "%Y-%m-%d", "%Y-%m-%d %H:%M"]),
     st.sampled_from(["UTC", "Europe/Berlin"]),
 )
-def test_a_bound_is_read_as_the_source_reads_it_and_is_never_above_the_mark(moment: datetime, param: str, zone: str) -> None:
+def test_a_bound_is_read_as_the_source_reads_it_and_is_never_above_the_mark(
+    moment: datetime, param: str, zone: str
+) -> None:
     style = MarkFormat("rfc3339", param, zone)
     mark, _ = style.parser()(moment.isoformat())
     bound = style.bound(style.text(mark))

@@ -46,8 +46,13 @@ def test_a_worker_that_fails_is_idle_again() -> None:
     assert times.seconds() == {"busy": 0.0, "blocked": 2.0, "idle": 3.0}
 
 
-@given(st.integers(1, 5), st.lists(st.tuples(TICKS, st.sampled_from(["working", "idle", "blocked"])), max_size=20))
-def test_the_three_add_up_to_the_time_that_passed(workers: int, steps: list[tuple[float, str]]) -> None:
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(TICKS, st.sampled_from(["working", "idle", "blocked"])), max_size=20),
+)
+def test_the_three_add_up_to_the_time_that_passed(
+    workers: int, steps: list[tuple[float, str]]
+) -> None:
     clock = Hand()
     times = StageTimes(clock, workers)
     with ExitStack() as stack:

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.errors import BoundaryFull, CursorStuck, OrderViolation, PaginationLoop, PermanentError, TotalMismatch
+from worker.core.errors import (
+    BoundaryFull,
+    CursorStuck,
+    OrderViolation,
+    PaginationLoop,
+    PermanentError,
+    TotalMismatch,
+)
 from worker.core.mark import MarkFormat
 from worker.core.model import Claim, Cursor, Decoded, Facts, Progress
 from worker.core.plan import Accepted, Done, Fetch, IncrementalSpec, PlanSpec, Reply, StopSpec, Wait
@@ -26,7 +33,15 @@ INCREMENTAL = IncrementalSpec(field="u", format=MarkFormat("int"))
 def decoded(records: list[Record], body: Mapping[str, Any] | None = None) -> Decoded:
     keys = [blake2b(str(record["id"]).encode(), digest_size=16).digest() for record in records]
     digest = blake2b(msgspec.json.encode([records, body]), digest_size=16).digest()
-    facts = Facts(len(records), dict(body or {}), {}, [record.get("u") for record in records], keys, digest, 100 * len(records))
+    facts = Facts(
+        len(records),
+        dict(body or {}),
+        {},
+        [record.get("u") for record in records],
+        keys,
+        digest,
+        100 * len(records),
+    )
     return Decoded(list(records), None, [], facts)
 
 
@@ -49,12 +64,19 @@ class Server:
             start = position.get("token", 0)
         part = found[start : start + self.cap]
         more = start + self.cap < len(found)
-        body = {"next": start + self.cap if more else None, "total": (len(found) if self.said is None else self.said) if self.total else None}
+        body = {
+            "next": start + self.cap if more else None,
+            "total": (len(found) if self.said is None else self.said) if self.total else None,
+        }
         return Reply(decoded(part, body))
 
 
 def token_style() -> Any:
-    return cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "next"}, "to": {"param": "c"}}))
+    return cursor.build(
+        cursor.Config.model_validate(
+            {"type": "cursor", "from": {"body": "next"}, "to": {"param": "c"}}
+        )
+    )
 
 
 def offset_style() -> Any:
@@ -69,7 +91,10 @@ STYLES = {"token": token_style, "offset": offset_style, "page": page_style}
 
 
 def spec(style: Any, **changes: Any) -> PlanSpec:
-    return replace(PlanSpec(style=style, once=True, total=lambda facts, headers: facts.body.get("total")), **changes)
+    return replace(
+        PlanSpec(style=style, once=True, total=lambda facts, headers: facts.body.get("total")),
+        **changes,
+    )
 
 
 def run(planner: PartitionPlanner, server: Server, now: float = 0.0) -> list[Accepted]:
@@ -96,7 +121,14 @@ def resumed(claim: Claim, taken: list[Accepted]) -> Claim:
         boundary = {key for key in boundary if key[0] >= whole.boundary_floor}  # type: ignore[operator]
     tokens = (set() if whole.tokens_cleared else set(claim.tokens)) | set(whole.tokens_added)
     cursor_after = Cursor.from_json(whole.cursor.to_json())
-    return Claim("p", claim.epoch + 1, claim.seq + 1, cursor_after, frozenset(boundary | set(whole.boundary_added)), frozenset(tokens))
+    return Claim(
+        "p",
+        claim.epoch + 1,
+        claim.seq + 1,
+        cursor_after,
+        frozenset(boundary | set(whole.boundary_added)),
+        frozenset(tokens),
+    )
 
 
 def claim() -> Claim:
@@ -105,7 +137,9 @@ def claim() -> Claim:
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 @given(count=st.integers(0, 40), cap=st.integers(1, 12), total=st.booleans())
-def test_every_record_is_received_once_whatever_the_server_caps_pages_at(style: Any, count: int, cap: int, total: bool) -> None:
+def test_every_record_is_received_once_whatever_the_server_caps_pages_at(
+    style: Any, count: int, cap: int, total: bool
+) -> None:
     records = [{"id": number} for number in range(count)]
     taken = run(PartitionPlanner(spec(style()), claim()), Server(records, cap, total=total))
     assert ids(taken) == list(range(count))
@@ -120,7 +154,9 @@ def test_every_record_is_received_once_whatever_the_server_caps_pages_at(style: 
     cap_after=st.integers(1, 7),
     overlap=st.booleans(),
 )
-def test_a_crash_at_any_page_loses_and_duplicates_nothing(data: list[int], cap: int, later: list[int], cut: int, cap_after: int, overlap: bool) -> None:
+def test_a_crash_at_any_page_loses_and_duplicates_nothing(
+    data: list[int], cap: int, later: list[int], cut: int, cap_after: int, overlap: bool
+) -> None:
     """Tokens are record numbers, so pages may be cut differently after the crash, and records come in at the end."""
     server = Server([{"id": number, "u": value} for number, value in enumerate(data)], cap)
     plan = spec(token_style(), incremental=INCREMENTAL)
@@ -153,8 +189,13 @@ COARSE = {
 
 @pytest.mark.parametrize("incremental", COARSE.values(), ids=COARSE)
 @pytest.mark.parametrize("order", ["ascending", "any"])
-@given(steps=st.lists(st.sampled_from([0, 1, 999_999, HOUR, 7 * HOUR]), min_size=1, max_size=25), cuts=st.lists(st.integers(0, 25), max_size=4))
-def test_a_bound_coarser_than_the_mark_brings_no_duplicates(incremental: IncrementalSpec, order: str, steps: list[int], cuts: list[int]) -> None:
+@given(
+    steps=st.lists(st.sampled_from([0, 1, 999_999, HOUR, 7 * HOUR]), min_size=1, max_size=25),
+    cuts=st.lists(st.integers(0, 25), max_size=4),
+)
+def test_a_bound_coarser_than_the_mark_brings_no_duplicates(
+    incremental: IncrementalSpec, order: str, steps: list[int], cuts: list[int]
+) -> None:
     """An honest server, which reads the bound as it is written; records come in between the passes."""
     style = incremental.format
 
@@ -165,7 +206,11 @@ def test_a_bound_coarser_than_the_mark_brings_no_duplicates(incremental: Increme
 
     stamps = [sum(steps[: number + 1]) + 400_000 * HOUR for number in range(len(steps))]
     records = [{"id": number, "u": stamp} for number, stamp in enumerate(stamps)]
-    plan = spec(token_style(), incremental=replace(incremental, order=order), wall=lambda: (stamps[0] + stamps[-1]) / 2e6)
+    plan = spec(
+        token_style(),
+        incremental=replace(incremental, order=order),
+        wall=lambda: (stamps[0] + stamps[-1]) / 2e6,
+    )
     at, seen = claim(), []
     for cut in [*sorted(cuts), len(records), len(records)]:
         taken = run(PartitionPlanner(plan, at), Honest(records[:cut], 4))
@@ -175,10 +220,18 @@ def test_a_bound_coarser_than_the_mark_brings_no_duplicates(incremental: Increme
 
 
 @pytest.mark.parametrize("order", ["any", "descending"])
-@given(data=st.lists(st.integers(0, 9), max_size=25), more=st.lists(st.integers(0, 9), max_size=5), cap=st.integers(1, 6))
-def test_unordered_sources_move_the_mark_only_when_a_pass_is_complete(order: str, data: list[int], more: list[int], cap: int) -> None:
+@given(
+    data=st.lists(st.integers(0, 9), max_size=25),
+    more=st.lists(st.integers(0, 9), max_size=5),
+    cap=st.integers(1, 6),
+)
+def test_unordered_sources_move_the_mark_only_when_a_pass_is_complete(
+    order: str, data: list[int], more: list[int], cap: int
+) -> None:
     plan = spec(token_style(), incremental=replace(INCREMENTAL, order=order))
-    server = Server([{"id": number, "u": value} for number, value in enumerate(sorted(data, reverse=True))], cap)
+    server = Server(
+        [{"id": number, "u": value} for number, value in enumerate(sorted(data, reverse=True))], cap
+    )
     planner = PartitionPlanner(plan, claim())
     taken = run(planner, server)
     assert all(accepted.progress.cursor.mark is None for accepted in taken[:-1])
@@ -218,7 +271,9 @@ def test_a_page_is_not_lost_with_a_bad_one_that_was_fetched_ahead() -> None:
     planner = PartitionPlanner(spec(offset_style(), depth=3, incremental=INCREMENTAL), claim())
     [first] = planner.accept(fetched(planner), Reply(decoded([{"id": 0, "u": 5}])), 0.0)
     head, ahead = fetched(planner), fetched(planner)
-    assert planner.accept(ahead, Reply(decoded([{"id": 2, "u": 1}])), 0.0) == []  # older than its predecessor
+    assert (
+        planner.accept(ahead, Reply(decoded([{"id": 2, "u": 1}])), 0.0) == []
+    )  # older than its predecessor
     assert ids([first, *planner.accept(head, Reply(decoded([{"id": 1, "u": 6}])), 0.0)]) == [0, 1]
     again = fetched(planner)
     assert (again.position, again.speculative) == (ahead.position, False)
@@ -257,7 +312,11 @@ def test_the_token_of_a_loop_is_told_without_its_query() -> None:
         for _ in range(2):
             todo = planner.next(0.0)
             assert isinstance(todo, Fetch)
-            planner.accept(todo, Reply(decoded([{"id": 1}], {"next": "https://api.example.com/x?sid=s3cret"})), 0.0)
+            planner.accept(
+                todo,
+                Reply(decoded([{"id": 1}], {"next": "https://api.example.com/x?sid=s3cret"})),
+                0.0,
+            )
     assert "https://api.example.com/x" in str(caught.value) and "s3cret" not in str(caught.value)
 
 
@@ -299,7 +358,10 @@ def test_fewer_records_than_the_total_is_loud() -> None:
 
 @pytest.mark.parametrize(("total", "said"), [(True, "proven"), (False, "assumed")])
 def test_a_pass_says_what_it_proved_or_what_its_config_promises(total: bool, said: str) -> None:
-    taken = run(PartitionPlanner(spec(token_style(), completeness="assumed"), claim()), Server([{"id": number} for number in range(5)], 2, total=total))
+    taken = run(
+        PartitionPlanner(spec(token_style(), completeness="assumed"), claim()),
+        Server([{"id": number} for number in range(5)], 2, total=total),
+    )
     assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == said
 
 
@@ -309,7 +371,9 @@ def test_a_total_that_changes_is_drift_and_not_proven() -> None:
     for number, (token, total) in enumerate([("A", 2), (None, 1)]):
         todo = planner.next(0.0)
         assert isinstance(todo, Fetch)
-        taken += planner.accept(todo, Reply(decoded([{"id": number}], {"next": token, "total": total})), 0.0)
+        taken += planner.accept(
+            todo, Reply(decoded([{"id": number}], {"next": token, "total": total})), 0.0
+        )
     assert "changed" in taken[-1].drift
     assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == "unknown"
 
@@ -322,7 +386,10 @@ def test_a_total_that_was_passed_does_not_end_a_numbered_source(style: Any, said
     planner = PartitionPlanner(spec(style(), depth=3), claim())
     taken = run(planner, server)
     assert ids(taken) == list(range(30))
-    assert taken[-1].pass_end is not None and (taken[-1].pass_end.reason, taken[-1].pass_end.completeness) == ("empty page", "unknown")
+    assert taken[-1].pass_end is not None and (
+        taken[-1].pass_end.reason,
+        taken[-1].pass_end.completeness,
+    ) == ("empty page", "unknown")
     assert any("the source said" in accepted.drift for accepted in taken)
 
 
@@ -336,7 +403,10 @@ def test_a_total_that_grows_with_the_source_ends_the_pass() -> None:
     server.records.append({"id": 5})
     taken += run(planner, server)
     assert ids(taken) == list(range(6)) and len(taken) == 2
-    assert taken[-1].pass_end is not None and (taken[-1].pass_end.reason, taken[-1].pass_end.completeness) == ("total reached", "unknown")
+    assert taken[-1].pass_end is not None and (
+        taken[-1].pass_end.reason,
+        taken[-1].pass_end.completeness,
+    ) == ("total reached", "unknown")
 
 
 def test_a_wrong_total_stays_wrong_after_a_crash() -> None:
@@ -373,16 +443,23 @@ def test_passes_cut_by_max_pages_get_to_the_end_and_prove_nothing(style: Any) ->
         at = resumed(at, taken)
         seen += ids(taken)
         end = taken[-1].pass_end
-        assert end is not None and end.completeness == ("unknown" if end.reason == "max_pages 2" else "proven")
+        assert end is not None and end.completeness == (
+            "unknown" if end.reason == "max_pages 2" else "proven"
+        )
     assert seen == list(range(20))
 
 
 @pytest.mark.parametrize("order", ["ascending", "any"])
 def test_a_range_that_was_cut_at_its_end_is_not_compared_with_the_total(order: str) -> None:
     plan = spec(token_style(), incremental=replace(INCREMENTAL, initial="4", until=9, order=order))
-    taken = run(PartitionPlanner(plan, claim()), Server([{"id": number, "u": number} for number in range(20)], 3, total=True))
+    taken = run(
+        PartitionPlanner(plan, claim()),
+        Server([{"id": number, "u": number} for number in range(20)], 3, total=True),
+    )
     assert ids(taken) == [4, 5, 6, 7, 8]
-    assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == ("unknown" if order == "ascending" else "proven")
+    assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == (
+        "unknown" if order == "ascending" else "proven"
+    )
 
 
 def test_a_pass_of_known_records_that_ends_before_its_next_page_is_stuck() -> None:
@@ -411,8 +488,15 @@ def test_a_status_stop_ends_the_pass() -> None:
     assert taken.pass_end is not None and taken.pass_end.reason == "status 400"
 
 
-@given(count=st.integers(0, 60), caps=st.lists(st.integers(1, 9), min_size=1, max_size=8), order=st.randoms(use_true_random=False), depth=st.integers(2, 5))
-def test_speculation_changes_nothing_whatever_order_answers_come_in(count: int, caps: list[int], order: Any, depth: int) -> None:
+@given(
+    count=st.integers(0, 60),
+    caps=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    order=st.randoms(use_true_random=False),
+    depth=st.integers(2, 5),
+)
+def test_speculation_changes_nothing_whatever_order_answers_come_in(
+    count: int, caps: list[int], order: Any, depth: int
+) -> None:
     """The server changes its page size all the time; answers come in any order; some guesses fail."""
     records = [{"id": number} for number in range(count)]
     planner = PartitionPlanner(spec(offset_style(), depth=depth), claim())

@@ -25,7 +25,10 @@ from worker.sources.pagination import cursor
 from worker.transforms.steps import compile_steps
 
 PAGE = 7
-STEPS = [("filter", "value != 3"), ("set", {"value": "1000 // (value - 7)"})]  # one is filtered, one divides by zero
+STEPS = [
+    ("filter", "value != 3"),
+    ("set", {"value": "1000 // (value - 7)"}),
+]  # one is filtered, one divides by zero
 
 
 def recorded() -> dict[str | None, bytes]:
@@ -40,12 +43,29 @@ def recorded() -> dict[str | None, bytes]:
 
 
 def replay(pages: dict[str | None, bytes]) -> list[Any]:
-    spec = JsonSpec(records="items", body_paths=("meta.next",), record=RecordSpec(value_path="updated_at", key_paths=("id",), identify=True))
+    spec = JsonSpec(
+        records="items",
+        body_paths=("meta.next",),
+        record=RecordSpec(value_path="updated_at", key_paths=("id",), identify=True),
+    )
     plan = compile_plan(parse_schema(json.dumps(kit.SCHEMA)), extra=spec.record.extra_names())
     decoder = JsonPages(spec, plan)
-    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "c"}}))
-    planner = PartitionPlanner(PlanSpec(style=style, once=True, incremental=IncrementalSpec("updated_at", MarkFormat())), Claim("p", 1, 0, Cursor()))
-    shape = compile_steps(plan, STEPS, plan.schema, EncoderSource(plan.schema), route_parts("region={region}", plan.fields))
+    style = cursor.build(
+        cursor.Config.model_validate(
+            {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "c"}}
+        )
+    )
+    planner = PartitionPlanner(
+        PlanSpec(style=style, once=True, incremental=IncrementalSpec("updated_at", MarkFormat())),
+        Claim("p", 1, 0, Cursor()),
+    )
+    shape = compile_steps(
+        plan,
+        STEPS,
+        plan.schema,
+        EncoderSource(plan.schema),
+        route_parts("region={region}", plan.fields),
+    )
     flow = Flow(shape, plan.fingerprint)
     seen: list[Any] = []
     while not isinstance(todo := planner.next(0.0), Done):

@@ -49,11 +49,21 @@ def test_a_date_without_the_servers_own_date_says_nothing() -> None:
 
 @given(st.integers(0, 2_000_000_000), st.integers(0, 2_000_000_000), st.floats(0, 1e6))
 def test_any_two_dates_give_a_time_within_the_limit(until: int, now: int, longest: float) -> None:
-    found = parse_retry_after(formatdate(until, usegmt=True), date=formatdate(now, usegmt=True), max_s=longest)
+    found = parse_retry_after(
+        formatdate(until, usegmt=True), date=formatdate(now, usegmt=True), max_s=longest
+    )
     assert found == min(max(until - now, 0), longest)
 
 
-@pytest.mark.parametrize("date", ["Mon, 01 Jan 2024 00:00:00", "Mon, 01 Jan 2024 00:00:00 -0000", "01 Jan 99999999999 00:00:00 GMT", "garbage"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 2024 00:00:00",
+        "Mon, 01 Jan 2024 00:00:00 -0000",
+        "01 Jan 99999999999 00:00:00 GMT",
+        "garbage",
+    ],
+)
 def test_dates_that_cannot_be_compared_are_ignored(date: str) -> None:
     assert parse_retry_after("Mon, 01 Jan 2024 00:01:00 GMT", date=date, max_s=600.0) is None
 

@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from worker.core.retry_budget import RetryBudget
 
 
-@given(st.lists(st.tuples(st.sampled_from(["first", "retry", "again", "done", "wait"]), st.floats(0, 4)), max_size=200))
-def test_beyond_the_floor_retries_are_a_share_of_first_attempts_of_the_window(steps: list[tuple[str, float]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["first", "retry", "again", "done", "wait"]), st.floats(0, 4)),
+        max_size=200,
+    )
+)
+def test_beyond_the_floor_retries_are_a_share_of_first_attempts_of_the_window(
+    steps: list[tuple[str, float]],
+) -> None:
     budget, now, holders = RetryBudget(0.2, 3, window_s=10.0), 0.0, 0
     firsts, retries = list[float](), list[float]()
     for what, seconds in steps:
@@ -30,7 +37,9 @@ def test_beyond_the_floor_retries_are_a_share_of_first_attempts_of_the_window(st
                 holders += not again
                 retries.append(now)
                 # a slot is forgotten as a whole, at most a tenth of the window before its last attempt is that old
-                assert within or sum(at > now - 9.0 for at in retries) <= 0.2 * sum(at > now - 10.0 - 1e-9 for at in firsts)
+                assert within or sum(at > now - 9.0 for at in retries) <= 0.2 * sum(
+                    at > now - 10.0 - 1e-9 for at in firsts
+                )
         assert budget.retrying == holders
 
 

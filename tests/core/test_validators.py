@@ -34,14 +34,28 @@ def learned(headers: dict[str, str]) -> Any:
     ],
     ids=["both", "weak", "date", "a tag that cannot be sent"],
 )
-def test_what_a_page_said_of_its_version_is_sent_with_the_same_request(headers: dict[str, str], sent: tuple[str, str]) -> None:
+def test_what_a_page_said_of_its_version_is_sent_with_the_same_request(
+    headers: dict[str, str], sent: tuple[str, str]
+) -> None:
     known = learned(headers)
     assert Condition.of(REQUEST, MEANING, known).headers == (sent,)
 
 
-@pytest.mark.parametrize("change", [{"method": "POST"}, {"url": "https://a/c"}, {"params": (("since", "2"),)}, {"headers": ()}, {"body": None}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "POST"},
+        {"url": "https://a/c"},
+        {"params": (("since", "2"),)},
+        {"headers": ()},
+        {"body": None},
+    ],
+    ids=str,
+)
 def test_another_request_asks_for_everything(change: dict[str, Any]) -> None:
-    assert Condition.of(replace(REQUEST, **change), MEANING, learned({"ETag": '"v1"'})).headers == ()
+    assert (
+        Condition.of(replace(REQUEST, **change), MEANING, learned({"ETag": '"v1"'})).headers == ()
+    )
 
 
 def test_another_meaning_of_the_config_asks_for_everything() -> None:
@@ -50,7 +64,14 @@ def test_another_meaning_of_the_config_asks_for_everything() -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"ETag": ""}, {"ETag": "a\nb"}, {**DATES, "Date": DATES["Last-Modified"]}, {**DATES, "Date": ""}, {**DATES, "Last-Modified": "yesterday"}],
+    [
+        {},
+        {"ETag": ""},
+        {"ETag": "a\nb"},
+        {**DATES, "Date": DATES["Last-Modified"]},
+        {**DATES, "Date": ""},
+        {**DATES, "Last-Modified": "yesterday"},
+    ],
     ids=["none", "empty", "two lines", "changed within the second", "no date", "no time"],
 )
 def test_what_cannot_be_trusted_is_not_kept(headers: dict[str, str]) -> None:
@@ -65,21 +86,38 @@ def taken(planner: PartitionPlanner, reply: Reply) -> Any:
 
 
 @given(pages=st.integers(1, 5), crash=st.integers(0, 5))
-def test_validators_of_the_first_page_are_kept_when_the_pass_is_complete_whatever_happens_between(pages: int, crash: int) -> None:
+def test_validators_of_the_first_page_are_kept_when_the_pass_is_complete_whatever_happens_between(
+    pages: int, crash: int
+) -> None:
     """The cursor goes through its JSON at the crash; the old validators stay until the end of the pass."""
-    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "next"}, "to": {"param": "c"}}))
+    style = cursor.build(
+        cursor.Config.model_validate(
+            {"type": "cursor", "from": {"body": "next"}, "to": {"param": "c"}}
+        )
+    )
     spec = PlanSpec(style, incremental=IncrementalSpec("u", order="descending"), every_s=0.0)
     planner = PartitionPlanner(spec, Claim("p", 1, 0, Cursor(validators="old")))
     for number in range(pages):
         if number == crash:
-            planner = PartitionPlanner(spec, Claim("p", 1, 0, Cursor.from_json(planner.cursor.to_json())))
-        facts = Facts(0, {"next": number + 1 if number + 1 < pages else None}, digest=bytes([number]))
-        todo, accepted = taken(planner, Reply(Decoded([], None, [], facts), validators=f"of page {number}"))
+            planner = PartitionPlanner(
+                spec, Claim("p", 1, 0, Cursor.from_json(planner.cursor.to_json()))
+            )
+        facts = Facts(
+            0, {"next": number + 1 if number + 1 < pages else None}, digest=bytes([number])
+        )
+        todo, accepted = taken(
+            planner, Reply(Decoded([], None, [], facts), validators=f"of page {number}")
+        )
         assert todo.validators == ("old" if number == 0 else None)
-        assert accepted.progress.cursor.validators == ("of page 0" if number + 1 == pages else "old")
+        assert accepted.progress.cursor.validators == (
+            "of page 0" if number + 1 == pages else "old"
+        )
     todo, accepted = taken(planner, Reply(None, unchanged=True))
     assert todo.validators == "of page 0"
-    assert accepted.pass_end.reason == "not modified" and accepted.progress.cursor.validators == "of page 0"
+    assert (
+        accepted.pass_end.reason == "not modified"
+        and accepted.progress.cursor.validators == "of page 0"
+    )
     assert accepted.progress.cursor.pass_no == 3 and accepted.progress.tokens_cleared
 
 

@@ -7,11 +7,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from core.test_planner import Record, claim, decoded, ids, offset_style, page_style, resumed, token_style
+from core.test_planner import (
+    Record,
+    claim,
+    decoded,
+    ids,
+    offset_style,
+    page_style,
+    resumed,
+    token_style,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.errors import OrderViolation, OutsideWindow, PaginationLoop, PermanentError, TotalMismatch, WindowRefused
+from worker.core.errors import (
+    OrderViolation,
+    OutsideWindow,
+    PaginationLoop,
+    PermanentError,
+    TotalMismatch,
+    WindowRefused,
+)
 from worker.core.mark import MarkFormat
 from worker.core.model import Cursor
 from worker.core.plan import Accepted, Done, Fetch, IncrementalSpec, PlanSpec, Reply, StopSpec, Wait
@@ -53,12 +69,27 @@ class Server:
         if len(found) > self.limit:
             return Reply(None, split="status 400: too many")
         found.sort(
-            key=lambda record: (record["u"] * 7_919 % 13 if self.order == "any" else -record["u"] if self.order == "descending" else record["u"], record["id"])
+            key=lambda record: (
+                record["u"] * 7_919 % 13
+                if self.order == "any"
+                else -record["u"]
+                if self.order == "descending"
+                else record["u"],
+                record["id"],
+            )
         )
         position = fetch.position or {}
-        begin = position.get("offset", (position.get("page", 1) - 1) * self.cap if "page" in position else position.get("token", 0))
+        begin = position.get(
+            "offset",
+            (position.get("page", 1) - 1) * self.cap
+            if "page" in position
+            else position.get("token", 0),
+        )
         part = found if self.style == "window" else found[begin : begin + self.cap]
-        body = {"next": begin + self.cap if begin + self.cap < len(found) else None, "total": len(found) if self.total else None}
+        body = {
+            "next": begin + self.cap if begin + self.cap < len(found) else None,
+            "total": len(found) if self.total else None,
+        }
         return Reply(decoded(part, {**body, "of": start}))
 
 
@@ -74,14 +105,32 @@ def plan(style: str, wall: Wall, **changes: Any) -> PlanSpec:
     """Windows of ten microseconds, lag three."""
     names = ("size", "lag", "step", "inclusive", "smallest")
     windows = Windows(
-        **{"size": 10, "lag": 3, "smallest": 1, **{name: changes.pop(name) for name in names if name in changes}},
+        **{
+            "size": 10,
+            "lag": 3,
+            "smallest": 1,
+            **{name: changes.pop(name) for name in names if name in changes},
+        },
         form=FORM,
         address=lambda start, end: Address(params={"from": start, "to": end}),
     )
-    incremental = IncrementalSpec("u", FORM, initial=str(BEGIN), order=changes.pop("order", "any"), overlap_s=changes.pop("overlap_s", 0.0))
+    incremental = IncrementalSpec(
+        "u",
+        FORM,
+        initial=str(BEGIN),
+        order=changes.pop("order", "any"),
+        overlap_s=changes.pop("overlap_s", 0.0),
+    )
     if "until" in changes:
         incremental = replace(incremental, until=changes.pop("until"))
-    made = PlanSpec(style=STYLES[style](), once=True, incremental=incremental, windows=windows, wall=wall, total=lambda facts, headers: facts.body.get("total"))
+    made = PlanSpec(
+        style=STYLES[style](),
+        once=True,
+        incremental=incremental,
+        windows=windows,
+        wall=wall,
+        total=lambda facts, headers: facts.body.get("total"),
+    )
     return replace(made, **changes)
 
 
@@ -167,16 +216,26 @@ def test_killed_anywhere_every_record_is_received_once(
         taken = run(PartitionPlanner(spec, at), server, cut)
         at, seen = resumed(at, taken), seen + taken
     server.cap = caps[-1]
-    server.records += records([60 + min(each, lag) for each in late], 1_000) + records([61 + lag + value for value in more], 2_000)
+    server.records += records([60 + min(each, lag) for each in late], 1_000) + records(
+        [61 + lag + value for value in more], 2_000
+    )
     wall.now += 120
     for _ in range(2):
         taken = run(PartitionPlanner(spec, at), server)
         at, seen = resumed(at, taken), seen + taken
-    assert sorted(ids(seen)) == sorted(record["id"] for record in server.records if record["u"] < wall.now - lag)
+    assert sorted(ids(seen)) == sorted(
+        record["id"] for record in server.records if record["u"] < wall.now - lag
+    )
     assert at.cursor.position is None and at.cursor.mark == wall.now - lag
     for accepted in seen:
         ledger = accepted.ledger
-        assert ledger.received == len(accepted.decoded.records) + ledger.deduplicated + ledger.filtered + ledger.dead_lettered
+        assert (
+            ledger.received
+            == len(accepted.decoded.records)
+            + ledger.deduplicated
+            + ledger.filtered
+            + ledger.dead_lettered
+        )
 
 
 def test_windows_follow_each_other_and_end_at_the_lag() -> None:
@@ -220,7 +279,9 @@ def test_the_end_of_a_window_stays_what_was_asked_for_however_late_its_answer_co
 
 def test_without_a_window_that_is_over_nothing_is_asked_for() -> None:
     wall = Wall(BEGIN + 3)
-    assert PartitionPlanner(plan("window", wall), claim()).next(0.0) == Done("no window is over yet")
+    assert PartitionPlanner(plan("window", wall), claim()).next(0.0) == Done(
+        "no window is over yet"
+    )
     scheduled = PartitionPlanner(plan("window", wall, once=False, every_s=60.0), claim())
     assert scheduled.next(5.0) == Wait(65.0)
     wall.now += 1
@@ -244,28 +305,54 @@ def test_a_window_with_more_than_the_source_allows_is_halved_until_it_fits() -> 
     server = Server(records([0, 0, 1, 2, 5, 7, 8, 9, 15]), limit=3)
     taken = run(PartitionPlanner(plan("window", Wall(BEGIN + 23)), claim()), server)
     assert ids(taken) == list(range(9))
-    assert [(start - BEGIN, end - BEGIN) for start, end in server.asked] == [(0, 10), (0, 5), (0, 2), (2, 5), (5, 10), (5, 7), (7, 10), (10, 20)]
+    assert [(start - BEGIN, end - BEGIN) for start, end in server.asked] == [
+        (0, 10),
+        (0, 5),
+        (0, 2),
+        (2, 5),
+        (5, 10),
+        (5, 7),
+        (7, 10),
+        (10, 20),
+    ]
 
 
 @pytest.mark.parametrize("style", ["offset", "page", "token"])
 @pytest.mark.parametrize("order", ["ascending", "descending"])
-def test_a_refusal_behind_some_pages_of_a_window_doubles_none_of_them(style: str, order: str) -> None:
+def test_a_refusal_behind_some_pages_of_a_window_doubles_none_of_them(
+    style: str, order: str
+) -> None:
     """An API that pages to a depth only: the pages before were read, and come again in the halves."""
 
     class Deep(Server):
         def answer(self, fetch: Fetch) -> Reply:
             position = fetch.position or {}
-            if max(position.get("offset", 0), (position.get("page", 1) - 1) * self.cap, position.get("token", 0)) >= 6:
+            if (
+                max(
+                    position.get("offset", 0),
+                    (position.get("page", 1) - 1) * self.cap,
+                    position.get("token", 0),
+                )
+                >= 6
+            ):
                 return Reply(None, split="status 400: too deep")
             return super().answer(fetch)
 
     server = Deep(records(list(range(30))), style, order=order, total=True)
-    spec, at, seen = plan(style, Wall(BEGIN + 33), size=30, order="ascending" if order == "ascending" else "any"), claim(), []
+    spec, at, seen = (
+        plan(
+            style, Wall(BEGIN + 33), size=30, order="ascending" if order == "ascending" else "any"
+        ),
+        claim(),
+        [],
+    )
     for cut in (1, 2, 3, 1000):
         taken = run(PartitionPlanner(spec, at), server, cut)
         at, seen = resumed(at, taken), seen + taken
     assert sorted(ids(seen)) == list(range(30))
-    assert seen[-1].pass_end is not None and seen[-1].pass_end.completeness == "proven", "halves are compared with totals of their own"
+    assert seen[-1].pass_end is not None and seen[-1].pass_end.completeness == "proven", (
+        "halves are compared with totals of their own"
+    )
 
 
 def test_nothing_is_guessed_of_a_window_before_its_first_page() -> None:
@@ -283,7 +370,10 @@ def test_a_window_that_cannot_be_made_shorter_is_a_clear_error_and_what_came_bef
     server = Server(records([1, 12, 12, 12]), limit=2)
     planner = PartitionPlanner(plan("window", Wall(BEGIN + 33), smallest=2), claim())
     taken: list[Accepted] = []
-    with pytest.raises(WindowRefused, match=rf"status 400: too many, for a window from {BEGIN + 12} to {BEGIN + 14}, which cannot be made shorter"):
+    with pytest.raises(
+        WindowRefused,
+        match=rf"status 400: too many, for a window from {BEGIN + 12} to {BEGIN + 14}, which cannot be made shorter",
+    ):
         while isinstance(todo := planner.next(0.0), Fetch):
             taken += planner.accept(todo, server.answer(todo), 0.0)
     assert ids(taken) == [0] and planner.cursor.mark == BEGIN + 12
@@ -295,8 +385,12 @@ def test_records_at_an_inclusive_end_come_twice_and_are_taken_once() -> None:
     assert ids(taken) == [0, 1, 2, 3]
     assert sum(each.ledger.deduplicated for each in taken) == 3
     server.asked.clear()
-    stepped = run(PartitionPlanner(plan("window", Wall(BEGIN + 33), inclusive=True, step=1), claim()), server)
-    assert ids(stepped) == [0, 1, 2] and not any(each.ledger.deduplicated for each in stepped), "30 belongs to the next pass"
+    stepped = run(
+        PartitionPlanner(plan("window", Wall(BEGIN + 33), inclusive=True, step=1), claim()), server
+    )
+    assert ids(stepped) == [0, 1, 2] and not any(each.ledger.deduplicated for each in stepped), (
+        "30 belongs to the next pass"
+    )
     assert server.asked[:2] == [(BEGIN, BEGIN + 9), (BEGIN + 10, BEGIN + 19)]
 
 
@@ -306,18 +400,36 @@ def test_a_source_that_ignores_the_end_sends_much_twice_and_nothing_is_doubled()
             params = {**(fetch.address.params or {}), "to": str(BEGIN + 1000)}
             return super().answer(replace(fetch, address=Address(params=params)))
 
-    taken = run(PartitionPlanner(plan("window", Wall(BEGIN + 53)), claim()), Endless(records([1, 15, 15, 30, 49, 90])))
+    taken = run(
+        PartitionPlanner(plan("window", Wall(BEGIN + 53)), claim()),
+        Endless(records([1, 15, 15, 30, 49, 90])),
+    )
     assert ids(taken) == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_source_that_ignores_the_window_is_stopped_before_anything_is_doubled() -> None:
     class Deaf(Server):
         def answer(self, fetch: Fetch) -> Reply:
-            return super().answer(replace(fetch, address=Address(params={"from": str(BEGIN - 100), "to": str(BEGIN + 1000)})))
+            return super().answer(
+                replace(
+                    fetch,
+                    address=Address(params={"from": str(BEGIN - 100), "to": str(BEGIN + 1000)}),
+                )
+            )
 
-    server, planner, taken = Deaf(records([-5, 1, 15, 30])), PartitionPlanner(plan("window", Wall(BEGIN + 53)), claim()), []
-    with pytest.raises(OutsideWindow, match="record 0 has u = 1704067199999995, older than the window"):
-        taken += planner.accept(todo, server.answer(todo), 0.0) if isinstance(todo := planner.next(0.0), Fetch) else []
+    server, planner, taken = (
+        Deaf(records([-5, 1, 15, 30])),
+        PartitionPlanner(plan("window", Wall(BEGIN + 53)), claim()),
+        [],
+    )
+    with pytest.raises(
+        OutsideWindow, match="record 0 has u = 1704067199999995, older than the window"
+    ):
+        taken += (
+            planner.accept(todo, server.answer(todo), 0.0)
+            if isinstance(todo := planner.next(0.0), Fetch)
+            else []
+        )
         run(planner, server)
     assert ids(taken) == [0, 1, 2, 3] and planner.cursor.mark == BEGIN + 10
 
@@ -336,7 +448,17 @@ def test_an_ascending_source_is_checked_within_each_window() -> None:
     spec = plan("window", Wall(BEGIN + 33), order="ascending")
     with pytest.raises(OrderViolation, match="below its predecessor"):
         run(PartitionPlanner(spec, claim()), Server(records([11, 12]), order="descending"))
-    assert len(ids(run(PartitionPlanner(plan("window", Wall(BEGIN + 33)), claim()), Server(records([11, 12]), order="descending")))) == 2
+    assert (
+        len(
+            ids(
+                run(
+                    PartitionPlanner(plan("window", Wall(BEGIN + 33)), claim()),
+                    Server(records([11, 12]), order="descending"),
+                )
+            )
+        )
+        == 2
+    )
 
 
 @pytest.mark.parametrize("style", ["offset", "token"])
@@ -344,7 +466,10 @@ def test_a_total_is_that_of_a_window(style: str) -> None:
     server = Server(records([1, 2, 3, 4, 15, 16, 35]), style, total=True)
     taken = run(PartitionPlanner(plan(style, Wall(BEGIN + 43), depth=3), claim()), server)
     assert ids(taken) == list(range(7))
-    assert taken[-1].pass_end is not None and (taken[-1].pass_end.received, taken[-1].pass_end.completeness) == (7, "proven")
+    assert taken[-1].pass_end is not None and (
+        taken[-1].pass_end.received,
+        taken[-1].pass_end.completeness,
+    ) == (7, "proven")
 
 
 def test_a_window_that_ends_before_its_total_is_loud() -> None:
@@ -352,11 +477,16 @@ def test_a_window_that_ends_before_its_total_is_loud() -> None:
         def answer(self, fetch: Fetch) -> Reply:
             reply = super().answer(fetch)
             assert reply.decoded is not None
-            wrong = dict(reply.decoded.facts.body) | ({"total": 9} if self.asked[-1][0] == BEGIN + 10 else {})
+            wrong = dict(reply.decoded.facts.body) | (
+                {"total": 9} if self.asked[-1][0] == BEGIN + 10 else {}
+            )
             return Reply(decoded(reply.decoded.records, wrong))
 
     with pytest.raises(TotalMismatch, match="the window ended with 1 of 9 records"):
-        run(PartitionPlanner(plan("token", Wall(BEGIN + 43)), claim()), Short(records([1, 2, 15, 35]), "token", total=True))
+        run(
+            PartitionPlanner(plan("token", Wall(BEGIN + 43)), claim()),
+            Short(records([1, 2, 15, 35]), "token", total=True),
+        )
 
 
 def test_one_window_without_its_total_and_the_pass_is_not_proven() -> None:
@@ -372,7 +502,13 @@ def test_one_window_without_its_total_and_the_pass_is_not_proven() -> None:
 
 @pytest.mark.parametrize("style", ["window", "offset"])
 def test_a_pass_that_max_pages_cut_goes_on_at_the_mark(style: str) -> None:
-    wall, server, at, seen, ends = Wall(BEGIN + 63), Server(records(list(range(60))), style, cap=4), claim(), [], []
+    wall, server, at, seen, ends = (
+        Wall(BEGIN + 63),
+        Server(records(list(range(60))), style, cap=4),
+        claim(),
+        [],
+        [],
+    )
     while at.cursor.mark != BEGIN + 60:
         taken = run(PartitionPlanner(plan(style, wall, stop=StopSpec(max_pages=5)), at), server)
         at, seen = resumed(at, taken), seen + ids(taken)
@@ -388,8 +524,13 @@ def test_a_pass_that_would_never_get_behind_its_mark_is_loud(style: str, overlap
     wall, server = Wall(BEGIN + 43), Server(records(list(range(40))), style)
     at = claim() if style == "offset" else replace(claim(), cursor=Cursor(mark=BEGIN + 40))
     wall.now += 0 if style == "offset" else 20
-    with pytest.raises(PermanentError, match=r"more than stop\.max_pages = 2 pages before the mark moved"):
-        run(PartitionPlanner(plan(style, wall, stop=StopSpec(max_pages=2), overlap_s=overlap), at), server)
+    with pytest.raises(
+        PermanentError, match=r"more than stop\.max_pages = 2 pages before the mark moved"
+    ):
+        run(
+            PartitionPlanner(plan(style, wall, stop=StopSpec(max_pages=2), overlap_s=overlap), at),
+            server,
+        )
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -402,15 +543,24 @@ def test_a_range_is_read_from_its_begin_to_its_end_and_no_further(style: str) ->
     assert ids(taken) == list(range(12, 27))
     assert server.asked[-1][1] == BEGIN + 27
     assert taken[-1].pass_end is not None and taken[-1].progress.cursor.mark == BEGIN + 27
-    assert run(PartitionPlanner(spec, resumed(claim(), taken)), server) == [], "the same range again has nothing left"
+    assert run(PartitionPlanner(spec, resumed(claim(), taken)), server) == [], (
+        "the same range again has nothing left"
+    )
 
 
 def test_a_status_that_ends_pages_never_applies_to_the_first_page_of_a_window() -> None:
-    planner, server, first = PartitionPlanner(plan("page", Wall(BEGIN + 33)), claim()), Server(records([1, 2, 3, 14]), "page"), []
+    planner, server, first = (
+        PartitionPlanner(plan("page", Wall(BEGIN + 33)), claim()),
+        Server(records([1, 2, 3, 14]), "page"),
+        [],
+    )
     while isinstance(todo := planner.next(0.0), Fetch):
         first.append((todo.first, todo.position["page"]))
         planner.accept(todo, server.answer(todo), 0.0)
-    assert first == [(page == 1, page) for _, page in first] and len([each for each in first if each[0]]) == 3
+    assert (
+        first == [(page == 1, page) for _, page in first]
+        and len([each for each in first if each[0]]) == 3
+    )
 
 
 def test_a_refused_position_begins_the_window_again() -> None:
@@ -422,6 +572,10 @@ def test_a_refused_position_begins_the_window_again() -> None:
     planner.drop(todo)
     assert planner.fall_back()
     todo = planner.next(0.0)
-    assert isinstance(todo, Fetch) and todo.position is None and (todo.address.params or {})["from"] == str(BEGIN + 10)
+    assert (
+        isinstance(todo, Fetch)
+        and todo.position is None
+        and (todo.address.params or {})["from"] == str(BEGIN + 10)
+    )
     planner.drop(todo)
     assert ids(taken + run(planner, server)) == list(range(7))

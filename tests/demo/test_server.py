@@ -25,7 +25,9 @@ HERE = Path(demo.__file__).parent
 
 def ask(port: int, origin: str, cursor: str | None, seen: Counter[str]) -> dict[str, Any]:
     """One page, asked for until it is whole."""
-    url = f"http://{HOST}:{port}/v1/flights?origin={origin}&limit=1000" + (f"&cursor={cursor}" if cursor else "")
+    url = f"http://{HOST}:{port}/v1/flights?origin={origin}&limit=1000" + (
+        f"&cursor={cursor}" if cursor else ""
+    )
     for _ in range(3):
         try:
             with urllib.request.urlopen(url) as response:

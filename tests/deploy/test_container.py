@@ -22,11 +22,23 @@ pytestmark = pytest.mark.deploy
 BASE = "localhost/worker-deploy-test-base"
 OWNER = 65532
 IMAGE = "localhost/worker-deploy-test"
-STORE = ("--storage-driver=overlay", f"--root={deploy_kit.CACHE}/images", f"--runroot={deploy_kit.CACHE}/run")
+STORE = (
+    "--storage-driver=overlay",
+    f"--root={deploy_kit.CACHE}/images",
+    f"--runroot={deploy_kit.CACHE}/run",
+)
 # health checks are ours to run: podman would ask a systemd for a timer
 PODMAN = ("env", "DISABLE_HC_SYSTEMD=true", "podman", *STORE, "--cgroup-manager=cgroupfs")
 # crun refuses a hybrid cgroup layout: its cgroup2 part is taken away, in a mount namespace of this process only
-ALONE = ("unshare", "--mount", "--propagation=private", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "-")
+ALONE = (
+    "unshare",
+    "--mount",
+    "--propagation=private",
+    "sh",
+    "-c",
+    'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"',
+    "-",
+)
 MEMORY = 128 * 1024**2
 HARDENED = (
     "--read-only",
@@ -63,8 +75,24 @@ def image() -> str:
     if subprocess.run([*PODMAN, "image", "exists", BASE]).returncode:
         deploy_kit.run(*PODMAN, "import", "-q", base, BASE)
     certificates = "--volume=/etc/ssl/certs:/etc/ssl/certs:ro"  # of this machine: its package index may have its own
-    arguments = (f"--build-arg=BASE={BASE}", f"--build-arg=BUILDER={BASE}", "--file=deploy/container/Dockerfile", f"--tag={IMAGE}")
-    deploy_kit.run("buildah", *STORE, "bud", "--isolation=chroot", "--format=docker", "--layers", "--network=host", certificates, *arguments, ".")
+    arguments = (
+        f"--build-arg=BASE={BASE}",
+        f"--build-arg=BUILDER={BASE}",
+        "--file=deploy/container/Dockerfile",
+        f"--tag={IMAGE}",
+    )
+    deploy_kit.run(
+        "buildah",
+        *STORE,
+        "bud",
+        "--isolation=chroot",
+        "--format=docker",
+        "--layers",
+        "--network=host",
+        certificates,
+        *arguments,
+        ".",
+    )
     return IMAGE
 
 
@@ -79,12 +107,33 @@ class Site:
     def volume(self) -> Path:
         return self.directory / "volume"
 
-    async def start(self, *arguments: str, options: tuple[str, ...] = ()) -> asyncio.subprocess.Process:
+    async def start(
+        self, *arguments: str, options: tuple[str, ...] = ()
+    ) -> asyncio.subprocess.Process:
         """`podman run`: its exit code is the program's."""
-        mounts = (f"--volume={self.volume}:/var/lib/worker", f"--volume={self.directory / 'etc'}:/etc/worker:ro")
-        command = (*ALONE, *PODMAN, "run", "--pull=never", "--rm", "--name", self.name, "--network=host", *HARDENED, *mounts, *options, IMAGE, *arguments)
+        mounts = (
+            f"--volume={self.volume}:/var/lib/worker",
+            f"--volume={self.directory / 'etc'}:/etc/worker:ro",
+        )
+        command = (
+            *ALONE,
+            *PODMAN,
+            "run",
+            "--pull=never",
+            "--rm",
+            "--name",
+            self.name,
+            "--network=host",
+            *HARDENED,
+            *mounts,
+            *options,
+            IMAGE,
+            *arguments,
+        )
         # where it runs, conmon leaves a file `oom`
-        return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.directory)
+        return await asyncio.create_subprocess_exec(
+            *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.directory
+        )
 
     async def run(self, *arguments: str, options: tuple[str, ...] = ()) -> str:
         """What a container said that must exit 0."""
@@ -144,7 +193,9 @@ async def test_a_stop_drains_what_the_daemon_holds(site: Site) -> None:
         daemon = await site.start(options=(f"--env=WORKER_ADMIN__LISTEN=127.0.0.1:{port}",))
         await deploy_kit.until("the third request", lambda: len(replica.requests) >= 3)
         assert kit.lake_ids(site.volume) == []
-        healthy = await asyncio.create_subprocess_exec(*ALONE, *PODMAN, "healthcheck", "run", site.name)
+        healthy = await asyncio.create_subprocess_exec(
+            *ALONE, *PODMAN, "healthcheck", "run", site.name
+        )
         assert await healthy.wait() == 0
         began = time.monotonic()
         stop = await asyncio.create_subprocess_exec(*ALONE, *PODMAN, "stop", "--time=90", site.name)

@@ -17,7 +17,15 @@ from worker.testing.replica import Fault, Replica, Seen
 
 pytestmark = pytest.mark.deploy
 
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", "python3", "python3-venv", "ca-certificates")
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "procps",
+    "python3",
+    "python3-venv",
+    "ca-certificates",
+)
 DYNAMIC = range(61184, 65520)  # user ids that systemd gives to DynamicUser=
 NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit")
 INSTALL = """
@@ -43,8 +51,26 @@ class Machine:
 
     async def systemctl(self, *arguments: str) -> tuple[int, str]:
         """Exit code and output."""
-        inside = ("nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--")
-        done = await asyncio.to_thread(subprocess.run, [*inside, "systemctl", *arguments], capture_output=True, text=True, timeout=120)
+        inside = (
+            "nsenter",
+            f"--target={self.leader}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--root",
+            "--wd",
+            "--",
+        )
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [*inside, "systemctl", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         return done.returncode, done.stdout + done.stderr
 
     async def show(self, *names: str) -> dict[str, str]:
@@ -61,8 +87,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, dist = directory / "root", directory / "dist"
     root.mkdir()
     deploy_kit.run("tar", "-xf", tar, "-C", root)
-    deploy_kit.run(sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "--outdir", dist)
-    binds = ("--bind-ro=/etc/ssl/certs", f"--bind-ro={deploy_kit.ROOT}:/src", f"--bind-ro={dist}:/dist")
+    deploy_kit.run(
+        sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "--outdir", dist
+    )
+    binds = (
+        "--bind-ro=/etc/ssl/certs",
+        f"--bind-ro={deploy_kit.ROOT}:/src",
+        f"--bind-ro={dist}:/dist",
+    )
     deploy_kit.run(*NSPAWN, "--pipe", f"--directory={root}", *binds, "sh", "-ec", INSTALL)
     return root
 
@@ -71,7 +103,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machine(installed: Path, tmp_path: Path) -> Iterator[Machine]:
     """Booted; it shares the network of this machine, and may not change it."""
     with (tmp_path / "console").open("wb") as console:
-        command = (*NSPAWN, "--boot", "--console=pipe", "--machine=worker-deploy-test", f"--directory={installed}")
+        command = (
+            *NSPAWN,
+            "--boot",
+            "--console=pipe",
+            "--machine=worker-deploy-test",
+            f"--directory={installed}",
+        )
         nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
     try:
         yield asyncio.run(_booted(installed, nspawn))
@@ -86,7 +124,10 @@ async def _booted(root: Path, nspawn: subprocess.Popen[bytes]) -> Machine:
         await asyncio.sleep(0.1)
         for child in children.read_text().split():
             machine = Machine(root, int(child))
-            if Path(f"/proc/{child}/comm").read_text() == "systemd\n" and (await machine.systemctl("is-system-running"))[1] == "running\n":
+            if (
+                Path(f"/proc/{child}/comm").read_text() == "systemd\n"
+                and (await machine.systemctl("is-system-running"))[1] == "running\n"
+            ):
                 return machine
     raise AssertionError("the machine does not boot")
 
@@ -100,17 +141,32 @@ async def test_systemd_starts_drains_and_restarts_the_unit(machine: Machine) -> 
 
     token = machine.root / "etc/worker/credentials/token"
     token.write_text("canary")
-    async with Replica([kit.item(number, second=number) for number in range(60)], deploy_kit.SHAPE, third_page_hangs) as replica:
+    async with Replica(
+        [kit.item(number, second=number) for number in range(60)],
+        deploy_kit.SHAPE,
+        third_page_hangs,
+    ) as replica:
         auth = {"type": "bearer", "token": {"credential": "secrets_token"}}
-        config = deploy_kit.write_config(machine.root / "etc/worker", replica.url, auth=auth, sink={"path": "lake"})
-        assert (await machine.systemctl("enable", "--now", "worker"))[0] == 0  # Type=notify: it waits for READY
-        assert (await machine.show("ActiveState", "SubState")) == {"ActiveState": "active", "SubState": "running"}
+        config = deploy_kit.write_config(
+            machine.root / "etc/worker", replica.url, auth=auth, sink={"path": "lake"}
+        )
+        assert (await machine.systemctl("enable", "--now", "worker"))[
+            0
+        ] == 0  # Type=notify: it waits for READY
+        assert (await machine.show("ActiveState", "SubState")) == {
+            "ActiveState": "active",
+            "SubState": "running",
+        }
         assert int((await machine.show("UID"))["UID"]) in DYNAMIC
         await deploy_kit.until("the third request", lambda: len(replica.requests) >= 3)
         assert replica.requests[0].headers["Authorization"] == "Bearer canary"
         assert records() == []
         assert (await machine.systemctl("stop", "worker"))[0] == 0
-        assert await machine.show("Result", "ExecMainStatus", "NRestarts") == {"Result": "success", "ExecMainStatus": "0", "NRestarts": "0"}
+        assert await machine.show("Result", "ExecMainStatus", "NRestarts") == {
+            "Result": "success",
+            "ExecMainStatus": "0",
+            "NRestarts": "0",
+        }
         assert records() == list(range(20))
 
         asked = len(replica.requests)
@@ -120,10 +176,17 @@ async def test_systemd_starts_drains_and_restarts_the_unit(machine: Machine) -> 
         deploy_kit.write_config(machine.root / "etc/worker", replica.url, auth=auth)
         assert (await machine.systemctl("kill", "--signal=KILL", "worker"))[0] == 0
         await deploy_kit.until("all records after a kill", lambda: records() == list(range(60)))
-        assert await machine.show("ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "1"}
+        assert await machine.show("ActiveState", "NRestarts") == {
+            "ActiveState": "active",
+            "NRestarts": "1",
+        }
         assert (await machine.systemctl("stop", "worker"))[0] == 0
 
     config.write_text("version: 1\npipelines: {}\nno_such_key: 1\n")
     assert (await machine.systemctl("start", "worker"))[0] != 0
     await asyncio.sleep(5)  # longer than RestartSec
-    assert await machine.show("ActiveState", "ExecMainStatus", "NRestarts") == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+    assert await machine.show("ActiveState", "ExecMainStatus", "NRestarts") == {
+        "ActiveState": "failed",
+        "ExecMainStatus": "78",
+        "NRestarts": "0",
+    }

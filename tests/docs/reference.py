@@ -19,8 +19,21 @@ from worker.registry import PAGINATION, component
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 _SIZE, _DURATION = "a size: 64KiB", "a duration: 500ms, 30s, 5m, 1h, 7d"
-_NUMBERS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null", "object": "map", "array": "list"}
-_BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
+_NUMBERS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "map",
+    "array": "list",
+}
+_BOUNDS = {
+    "minimum": "≥ {}",
+    "exclusiveMinimum": "> {}",
+    "maximum": "≤ {}",
+    "exclusiveMaximum": "< {}",
+}
 
 CONFIG_HEAD = """# Config reference
 
@@ -71,18 +84,35 @@ def config_page() -> str:
         lines += _section(title, definitions[name], definitions)
         if name == "HttpConfig":
             for style in PAGINATION:
-                model = component(PAGINATION, "pagination type", style).Config.model_json_schema(by_alias=True)
-                lines += _section(f"`pipelines.NAME.source.pagination` of type `{style}`", model, model.get("$defs", {}))
-                for below, part in _sections(model, model.get("$defs", {}), "pipelines.NAME.source.pagination", seen):
+                model = component(PAGINATION, "pagination type", style).Config.model_json_schema(
+                    by_alias=True
+                )
+                lines += _section(
+                    f"`pipelines.NAME.source.pagination` of type `{style}`",
+                    model,
+                    model.get("$defs", {}),
+                )
+                for below, part in _sections(
+                    model, model.get("$defs", {}), "pipelines.NAME.source.pagination", seen
+                ):
                     lines += _section(below, model["$defs"][part], model["$defs"])
     return "\n".join(lines) + "\n"
 
 
 def _section(title: str, node: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
-    return ["", f"## {title}", "", node.get("description", "").replace("\n", " "), "", *_table(node, definitions)]
+    return [
+        "",
+        f"## {title}",
+        "",
+        node.get("description", "").replace("\n", " "),
+        "",
+        *_table(node, definitions),
+    ]
 
 
-def _sections(node: dict[str, Any], definitions: dict[str, Any], path: str, seen: set[str]) -> Iterator[tuple[str, str]]:
+def _sections(
+    node: dict[str, Any], definitions: dict[str, Any], path: str, seen: set[str]
+) -> Iterator[tuple[str, str]]:
     """(title, definition) of everything below, each once, in the order of the language."""
     for key, value in node.get("properties", {}).items():
         if key in ("defaults", "title"):
@@ -118,7 +148,9 @@ def _table(node: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
     for key, value in node.get("properties", {}).items():
         needed = key in node.get("required", ())
         default = "**needed**" if needed else _shown(value.get("default", ""))
-        rows.append(f"| `{key}` | {_type(value, definitions)} | {default} | {_cell(value.get('description', 'this kind' if 'const' in value else ''))} |")
+        rows.append(
+            f"| `{key}` | {_type(value, definitions)} | {default} | {_cell(value.get('description', 'this kind' if 'const' in value else ''))} |"
+        )
     return rows
 
 
@@ -137,7 +169,9 @@ def _type(value: Any, definitions: dict[str, Any]) -> str:
         return "anything"
     if "$ref" in value:
         return "map"
-    if value.get("description") == _DURATION or str(value.get("pattern", "")).startswith("^\\d{1,12}"):
+    if value.get("description") == _DURATION or str(value.get("pattern", "")).startswith(
+        "^\\d{1,12}"
+    ):
         return "duration"
     if "const" in value:
         return f"`{value['const']}`"
@@ -160,7 +194,11 @@ def _type(value: Any, definitions: dict[str, Any]) -> str:
 
 
 def cli_page() -> str:
-    lines = [CLI_HEAD.rstrip("\n"), *(f"| {int(code)} | {MEANINGS[code]} |" for code in Exit), "| 130, 143 | forced by a second SIGINT, SIGTERM; or by the first where nothing drains yet |"]
+    lines = [
+        CLI_HEAD.rstrip("\n"),
+        *(f"| {int(code)} | {MEANINGS[code]} |" for code in Exit),
+        "| 130, 143 | forced by a second SIGINT, SIGTERM; or by the first where nothing drains yet |",
+    ]
     for name in cli.list_commands(None):  # type: ignore[arg-type]
         command = cli.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
@@ -172,14 +210,35 @@ def _command(command: click.Command, name: str) -> list[str]:
     if isinstance(command, click.Group):
         found = ["", f"## {name}", "", command.help or ""]
         for each in command.commands.values():
-            found += [line.replace("## ", "### ", 1) if line.startswith("## ") else line for line in _command(each, f"{name} {each.name}")]
+            found += [
+                line.replace("## ", "### ", 1) if line.startswith("## ") else line
+                for line in _command(each, f"{name} {each.name}")
+            ]
         return found
     with click.Context(command, info_name=name) as context:
         usage = command.get_usage(context).removeprefix("Usage: ")
-        rows = [record for each in command.params if (record := each.get_help_record(context)) is not None and record[1]]
-        found = ["", f"## {name}", "", "```", re.sub(r"\s+", " ", usage), "```", "", re.sub(r"[ \t]*\n[ \t]*", "\n", (command.help or "").strip())]
+        rows = [
+            record
+            for each in command.params
+            if (record := each.get_help_record(context)) is not None and record[1]
+        ]
+        found = [
+            "",
+            f"## {name}",
+            "",
+            "```",
+            re.sub(r"\s+", " ", usage),
+            "```",
+            "",
+            re.sub(r"[ \t]*\n[ \t]*", "\n", (command.help or "").strip()),
+        ]
         if rows:
-            found += ["", "| option | meaning |", "|---|---|", *(f"| `{_cell(option)}` | {_cell(text)} |" for option, text in rows)]
+            found += [
+                "",
+                "| option | meaning |",
+                "|---|---|",
+                *(f"| `{_cell(option)}` | {_cell(text)} |" for option, text in rows),
+            ]
         return found
 
 
@@ -231,9 +290,23 @@ REJECTS = {
 
 def errors_page() -> str:
     for module in pkgutil.walk_packages(worker.__path__, "worker."):
-        if module.name.startswith(("worker.core", "worker.schema", "worker.http", "worker.supervisor", "worker.config", "worker.state", "worker.sinks")):
+        if module.name.startswith(
+            (
+                "worker.core",
+                "worker.schema",
+                "worker.http",
+                "worker.supervisor",
+                "worker.config",
+                "worker.state",
+                "worker.sinks",
+            )
+        ):
             import_module(module.name)
-    classes = {error.code: error for error in reversed(list(_below(WorkerError))) if error.code not in ("error", "corrupt_data", "deferred")}
+    classes = {
+        error.code: error
+        for error in reversed(list(_below(WorkerError)))
+        if error.code not in ("error", "corrupt_data", "deferred")
+    }
     rows = [
         f"| `{code}` | {int(error.exit)} | {_cell(' '.join(re.split(r'(?:Args|Attributes):', error.__doc__ or '')[0].split()))} |"
         for code, error in sorted(classes.items(), key=lambda item: (int(item[1].exit), item[0]))

@@ -17,7 +17,10 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
 SCHEMA = {
     "type": "record",
     "name": "Flight",
-    "fields": [{"name": "id", "type": "long"}, {"name": "updated_at", "type": {"type": "long", "logicalType": "timestamp-millis"}}],
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "updated_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    ],
 }
 
 
@@ -26,13 +29,20 @@ def test_there_are_blocks() -> None:
 
 
 @pytest.mark.parametrize("text", BLOCKS)
-def test_a_config_of_the_page_is_one(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_of_the_page_is_one(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGISTRY_PASSWORD", "p")
     for name in re.findall(r"[\w-]+\.avsc", text):
         (tmp_path / name).write_text(
             json.dumps(
-                {**SCHEMA, "doc": name} if name == "flight.avsc" else {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "f" + name[7:11], "type": "int"}]}
+                {**SCHEMA, "doc": name}
+                if name == "flight.avsc"
+                else {
+                    **SCHEMA,
+                    "fields": [*SCHEMA["fields"], {"name": "f" + name[7:11], "type": "int"}],
+                }
             )
         )  # type: ignore[misc]
     (tmp_path / "worker.yaml").write_text(text)
@@ -44,4 +54,6 @@ def test_a_config_of_the_page_is_one(text: str, tmp_path: Path, monkeypatch: pyt
 
 def test_every_framing_is_in_the_table() -> None:
     table = PAGE.partition("| `framing` |")[2].partition("```")[0]
-    assert set(re.findall(r"^\| `(\w+)`", table, re.M)) == set(get_args(DecodeConfig.model_fields["framing"].annotation))
+    assert set(re.findall(r"^\| `(\w+)`", table, re.M)) == set(
+        get_args(DecodeConfig.model_fields["framing"].annotation)
+    )

@@ -20,16 +20,25 @@ COMPONENTS = [
     *(("pagination", name) for name in PAGINATION),
     *(("transform", name) for name in TRANSFORMS),
     *(("format", name) for name in CODECS),
-    *((kind, name) for kind, model in TYPED for name in get_args(model.model_fields["type"].annotation)),
+    *(
+        (kind, name)
+        for kind, model in TYPED
+        for name in get_args(model.model_fields["type"].annotation)
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
 def test_a_component_has_a_page_and_an_example_that_uses_it(kind: str, name: str) -> None:
-    page, example = DOCS / "reference" / "components" / f"{kind}-{name}.md", CONFIGS / "components" / f"{kind}-{name}.yaml"
+    page, example = (
+        DOCS / "reference" / "components" / f"{kind}-{name}.md",
+        CONFIGS / "components" / f"{kind}-{name}.yaml",
+    )
     assert page.exists(), f"write docs/reference/components/{page.name}"
     assert example.exists(), f"write configs/components/{example.name}"
-    assert f"```yaml\n{example.read_text()}```" in page.read_text(), "the page shows another example"
+    assert f"```yaml\n{example.read_text()}```" in page.read_text(), (
+        "the page shows another example"
+    )
     config = YAML(typ="safe").load(example.read_text())["pipelines"]["items"]
     match kind:
         case "pagination":
@@ -64,16 +73,28 @@ def test_an_example_is_right(path: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 def _whole_configs() -> list[tuple[str, str]]:
     """(page, YAML block) of every whole config; examples of components are files, and avro-sources.md has a test of its own."""
-    pages = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "components" and page.name != "avro-sources.md"]
-    found = [(page.name, block) for page in pages for block in re.findall(r"^```yaml[^\n]*\n(.*?)^```", page.read_text(), re.S | re.M)]
+    pages = [
+        page
+        for page in sorted(DOCS.rglob("*.md"))
+        if page.parent.name != "components" and page.name != "avro-sources.md"
+    ]
+    found = [
+        (page.name, block)
+        for page in pages
+        for block in re.findall(r"^```yaml[^\n]*\n(.*?)^```", page.read_text(), re.S | re.M)
+    ]
     return [(page, block) for page, block in found if block.startswith("version:")]
 
 
 @pytest.mark.parametrize(("page", "block"), _whole_configs())
-def test_a_config_in_a_page_is_right(page: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_in_a_page_is_right(
+    page: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _prepare(block, tmp_path, monkeypatch)
     texts = [each.read_text() for each in DOCS.rglob(page)]
-    schemas = dict(re.findall(r"<!-- file: (\S+\.avsc) -->\n```json\n(.*?)```", "".join(texts), re.S))
+    schemas = dict(
+        re.findall(r"<!-- file: (\S+\.avsc) -->\n```json\n(.*?)```", "".join(texts), re.S)
+    )
     for name, text in schemas.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "config.yaml").write_text(block)

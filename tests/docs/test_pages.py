@@ -50,7 +50,9 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
-            found += [(page.name, line) for line in block.splitlines() if line.startswith("worker ")]
+            found += [
+                (page.name, line) for line in block.splitlines() if line.startswith("worker ")
+            ]
     return found
 
 
@@ -62,13 +64,20 @@ def test_commands_and_their_options_exist(page: str, line: str) -> None:
         found = command.get_command(click.Context(command), words.pop(0))
         assert found is not None, line
         command = found
-    options = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+    options = {option for parameter in command.params for option in parameter.opts} | {
+        "--help",
+        "--version",
+    }
     assert {word for word in words if word.startswith("-")} <= options
 
 
 def test_all_pages_are_in_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text()
-    pages = [page.relative_to(ROOT / "docs") for page in PAGES if page.name not in ("README.md", "index.md") and page.parent.name != "decisions"]
+    pages = [
+        page.relative_to(ROOT / "docs")
+        for page in PAGES
+        if page.name not in ("README.md", "index.md") and page.parent.name != "decisions"
+    ]
     assert [str(page) for page in pages if f"({page})" not in index] == []
 
 
@@ -77,7 +86,15 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
     expected = [
         [
             f"`{style}`",
-            *(delivery.completeness(component(PAGINATION, "pagination type", style).Config.completeness, order, total=False, stable=False) for order in orders),
+            *(
+                delivery.completeness(
+                    component(PAGINATION, "pagination type", style).Config.completeness,
+                    order,
+                    total=False,
+                    stable=False,
+                )
+                for order in orders
+            ),
             "proven",
         ]
         for style in PAGINATION
@@ -86,18 +103,24 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
 
 
 def test_the_limits_of_the_page_are_those_of_the_code() -> None:
-    assert table("reference/avro.md", "limits") == [[f"`{name}`", str(value)] for name, value in asdict(Limits()).items()]
+    assert table("reference/avro.md", "limits") == [
+        [f"`{name}`", str(value)] for name, value in asdict(Limits()).items()
+    ]
 
 
 def test_python_blocks_run() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "reference" / "avro.md").read_text(), re.DOTALL)
+    blocks = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "reference" / "avro.md").read_text(), re.DOTALL
+    )
     assert blocks
     for block in blocks:
         exec(compile(block, "avro.md", "exec"), {})
 
 
 def test_every_function_is_in_the_page() -> None:
-    assert table("expressions.md", "functions") == [[f"`{name}`", function.takes] for name, function in FUNCTIONS.items()]
+    assert table("expressions.md", "functions") == [
+        [f"`{name}`", function.takes] for name, function in FUNCTIONS.items()
+    ]
 
 
 @pytest.mark.parametrize(("expression", "result"), table("expressions.md", "examples"))
@@ -105,18 +128,36 @@ def test_an_example_of_the_expression_language(expression: str, result: str) -> 
     text = (ROOT / "docs" / "expressions.md").read_text()
     record = json.loads(re.findall(r"Of the record `(\{.*?\})`", text, re.DOTALL)[0])
     stamp = {"type": "long", "logicalType": "timestamp-millis"}
-    kinds: dict[str, Any] = {"id": "long", "price": "double", "discount": ["null", "double"], "name": "string", "at": stamp}
+    kinds: dict[str, Any] = {
+        "id": "long",
+        "price": "double",
+        "discount": ["null", "double"],
+        "name": "string",
+        "at": stamp,
+    }
     kinds["tags"] = {"type": "array", "items": "string"}
     found = outcome_of(expression.strip("`"), record, kinds)
-    assert found == (result.removeprefix("reject ").strip("`") if result.startswith("reject") else json.loads(result.strip("`")))
+    assert found == (
+        result.removeprefix("reject ").strip("`")
+        if result.startswith("reject")
+        else json.loads(result.strip("`"))
+    )
 
 
 def test_every_code_of_a_reject_is_in_the_page() -> None:
     used: set[str] = set()
     for path in (ROOT / "worker").rglob("*.py"):
         text = path.read_text()
-        used |= set(re.findall(r'(?:InvalidRecord|Invalid|_bad|refuse)\((?:index, |batch, \w+, )?"([a-z_]+)"', text))
-        used |= set(re.findall(r': \("([a-z_]+)", "[^"]+"\)[,}]', text)) if path.name == "program.py" else set()
+        used |= set(
+            re.findall(
+                r'(?:InvalidRecord|Invalid|_bad|refuse)\((?:index, |batch, \w+, )?"([a-z_]+)"', text
+            )
+        )
+        used |= (
+            set(re.findall(r': \("([a-z_]+)", "[^"]+"\)[,}]', text))
+            if path.name == "program.py"
+            else set()
+        )
     assert used - set(reference.REJECTS) == set()
     assert len(used) >= 8
 
@@ -127,7 +168,9 @@ async def test_the_quickstart_as_a_new_user_follows_it(tmp_path: Path) -> None:
         (tmp_path / name).write_text(body)
 
     async def orders(request: web.Request) -> web.Response:
-        return web.Response(body=(tmp_path / "orders.json").read_bytes(), content_type="application/json")
+        return web.Response(
+            body=(tmp_path / "orders.json").read_bytes(), content_type="application/json"
+        )
 
     app = web.Application()
     app.router.add_get("/orders.json", orders)
@@ -137,7 +180,9 @@ async def test_the_quickstart_as_a_new_user_follows_it(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"))
     environment = {**os.environ, "WORKER_ADMIN__LISTEN": "127.0.0.1:0", "PYTHONPATH": str(ROOT)}
     said = []
-    steps = re.findall(r"<!-- edit: (\S+): (.*?) -> (.*?) -->|<!-- run -->\n```sh\n(.*?)```", text, re.DOTALL)
+    steps = re.findall(
+        r"<!-- edit: (\S+): (.*?) -> (.*?) -->|<!-- run -->\n```sh\n(.*?)```", text, re.DOTALL
+    )
     assert len(steps) == 4
     for file, before, after, block in steps:
         if file:
@@ -146,7 +191,16 @@ async def test_the_quickstart_as_a_new_user_follows_it(tmp_path: Path) -> None:
             (tmp_path / file).write_text(changed)
         for line in block.splitlines():
             command = line.replace("worker ", f"{shlex.quote(sys.executable)} -m worker ", 1)
-            done = await asyncio.to_thread(subprocess.run, command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+            done = await asyncio.to_thread(
+                subprocess.run,
+                command,
+                shell=True,
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
             assert done.returncode == 0, (line, done.stdout, done.stderr)
             said.append(done.stdout)
     await server.close()
@@ -156,4 +210,6 @@ async def test_the_quickstart_as_a_new_user_follows_it(tmp_path: Path) -> None:
     assert "2 records" in run and "1 rejects" in run
     assert [json.loads(line)["customer"] for line in cat.splitlines()] == ["ann", "bob"]
     assert "total" in show
-    assert sorted(path.parent.name for path in (tmp_path / "var" / "lake" / "orders").glob("*/*.avro")) == ["dt=2024-05-01", "dt=2024-05-02"]
+    assert sorted(
+        path.parent.name for path in (tmp_path / "var" / "lake" / "orders").glob("*/*.avro")
+    ) == ["dt=2024-05-01", "dt=2024-05-02"]

@@ -38,10 +38,27 @@ def test_the_configs_are_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "created_days": "int",
         "updated_days": "int",
     }
-    record = {"type": "record", "name": "Issue", "fields": [{"name": name, "type": kind} for name, kind in {**fields, "updated_at": stamp}.items()]}
-    out = {"id": "long", "author": "string", "age_days": "int", "busy": "boolean", "email": "string", "updated_at": stamp}
+    record = {
+        "type": "record",
+        "name": "Issue",
+        "fields": [
+            {"name": name, "type": kind} for name, kind in {**fields, "updated_at": stamp}.items()
+        ],
+    }
+    out = {
+        "id": "long",
+        "author": "string",
+        "age_days": "int",
+        "busy": "boolean",
+        "email": "string",
+        "updated_at": stamp,
+    }
     (tmp_path / "issue.avsc").write_text(json.dumps(record))
-    (tmp_path / "issue_out.avsc").write_text(json.dumps({**record, "fields": [{"name": name, "type": kind} for name, kind in out.items()]}))
+    (tmp_path / "issue_out.avsc").write_text(
+        json.dumps(
+            {**record, "fields": [{"name": name, "type": kind} for name, kind in out.items()]}
+        )
+    )
     monkeypatch.setenv("API_TOKEN", "t")
     monkeypatch.setenv("MASK_KEY", "k")
     monkeypatch.chdir(tmp_path)

@@ -31,8 +31,23 @@ READER = {
         {"name": "id", "type": "long"},
         {"name": "colour", "type": COLOURS},
         {"name": "weight", "type": ["null", "double"]},
-        {"name": "label", "type": ["null", "string"], "aliases": ["title"], "json_name": "item-label"},
-        {"name": "parts", "type": {"type": "array", "items": {"type": "record", "name": "Part", "fields": [{"name": "code", "type": "bytes"}]}}},
+        {
+            "name": "label",
+            "type": ["null", "string"],
+            "aliases": ["title"],
+            "json_name": "item-label",
+        },
+        {
+            "name": "parts",
+            "type": {
+                "type": "array",
+                "items": {
+                    "type": "record",
+                    "name": "Part",
+                    "fields": [{"name": "code", "type": "bytes"}],
+                },
+            },
+        },
         {"name": "any", "type": ["null", "long", "string"], "default": None},
     ],
 }
@@ -45,7 +60,17 @@ WRITER = {
         {"name": "colour", "type": {**COLOURS, "symbols": ["green", "blue", "red"]}},
         {"name": "weight", "type": ["null", "double"]},
         {"name": "title", "type": ["null", "string"]},
-        {"name": "parts", "type": {"type": "array", "items": {"type": "record", "name": "Part", "fields": [{"name": "code", "type": "bytes"}]}}},
+        {
+            "name": "parts",
+            "type": {
+                "type": "array",
+                "items": {
+                    "type": "record",
+                    "name": "Part",
+                    "fields": [{"name": "code", "type": "bytes"}],
+                },
+            },
+        },
     ],
 }
 
@@ -59,10 +84,20 @@ def schema_of(document: Any) -> Schema:
 
 
 def item(number: int, **more: Any) -> dict[str, Any]:
-    return {"extra": "x", "id": number, "colour": "red", "weight": 0.5, "title": f"t{number}", "parts": [{"code": b"\xff"}], **more}
+    return {
+        "extra": "x",
+        "id": number,
+        "colour": "red",
+        "weight": 0.5,
+        "title": f"t{number}",
+        "parts": [{"code": b"\xff"}],
+        **more,
+    }
 
 
-def pages(framing: str, plan: CompiledPlan, record: RecordSpec | None = None, **options: Any) -> AvroPages:
+def pages(
+    framing: str, plan: CompiledPlan, record: RecordSpec | None = None, **options: Any
+) -> AvroPages:
     return AvroPages(AvroSpec(framing, record or RecordSpec()), plan, **options)
 
 
@@ -78,23 +113,45 @@ def decoded(pages: AvroPages, body: bytes) -> Decoded:
 
 def values(plan: CompiledPlan, found: Decoded) -> list[Any]:
     """Records as JSON, through the same encoder that a file would get."""
-    return [json.loads(found.raw(place)) for place in (found.indices if found.indices is not None else range(len(found.records)))]
+    return [
+        json.loads(found.raw(place))
+        for place in (found.indices if found.indices is not None else range(len(found.records)))
+    ]
 
 
 def test_a_container_is_read_as_the_schema_of_the_pipeline() -> None:
     plan = plan_of(READER)
-    found = decoded(pages("container", plan), container(WRITER, [item(number) for number in range(5_000)]))
+    found = decoded(
+        pages("container", plan), container(WRITER, [item(number) for number in range(5_000)])
+    )
     assert found.facts.count == 5_000
     assert found.rejects == []
-    assert values(plan, found)[7] == {"id": 7, "colour": "red", "weight": 0.5, "item-label": "t7", "parts": [{"code": "\xff"}], "any": None}
-    assert [plan.one(found.raw(place)) for place in (0, 4_999)] == [found.records[0], found.records[4_999]]
+    assert values(plan, found)[7] == {
+        "id": 7,
+        "colour": "red",
+        "weight": 0.5,
+        "item-label": "t7",
+        "parts": [{"code": "\xff"}],
+        "any": None,
+    }
+    assert [plan.one(found.raw(place)) for place in (0, 4_999)] == [
+        found.records[0],
+        found.records[4_999],
+    ]
     assert found.facts.unknown["extra"].count == 5_000
     assert found.facts.unknown["extra"].kinds == ("string",)
     assert (found.facts.digest, found.facts.url, found.facts.received_us) == (b"d", "u", 5)
 
 
 def test_a_record_without_a_value_in_the_schema_is_one_reject_and_the_rest_stays() -> None:
-    records = [item(number, colour="blue" if number % 10 == 3 else "red", weight=math.nan if number == 4 else 1.0) for number in range(100)]
+    records = [
+        item(
+            number,
+            colour="blue" if number % 10 == 3 else "red",
+            weight=math.nan if number == 4 else 1.0,
+        )
+        for number in range(100)
+    ]
     spec = RecordSpec(value_path="id", key_paths=("id",), identify=True)
     found = decoded(pages("container", plan_of(READER), spec), container(WRITER, records))
     bad = [4, *range(3, 100, 10)]
@@ -116,31 +173,51 @@ def test_a_record_without_a_value_in_the_schema_is_one_reject_and_the_rest_stays
 
 def test_a_reject_of_a_dead_letter_is_read_again_once_the_schema_has_the_symbol() -> None:
     wider = json.loads(json.dumps(READER).replace('"green"', '"green", "blue"'))
-    found = decoded(pages("container", plan_of(READER)), container(WRITER, [item(1, colour="blue")]))
-    expected = decoded(pages("container", plan_of(wider)), container(WRITER, [item(1, colour="blue")]))
-    assert plan_of(wider).encode([plan_of(wider).one(found.rejects[0].raw)]) == plan_of(wider).encode(expected.records)
+    found = decoded(
+        pages("container", plan_of(READER)), container(WRITER, [item(1, colour="blue")])
+    )
+    expected = decoded(
+        pages("container", plan_of(wider)), container(WRITER, [item(1, colour="blue")])
+    )
+    assert plan_of(wider).encode([plan_of(wider).one(found.rejects[0].raw)]) == plan_of(
+        wider
+    ).encode(expected.records)
 
 
 def test_nan_in_a_dead_letter_is_never_read_back_as_null() -> None:
-    found = decoded(pages("container", plan_of(READER)), container(WRITER, [item(1, weight=math.inf)]))
+    found = decoded(
+        pages("container", plan_of(READER)), container(WRITER, [item(1, weight=math.inf)])
+    )
     assert json.loads(found.rejects[0].raw)["weight"] == "inf"
 
 
 def test_a_record_over_the_limit_is_a_reject() -> None:
     spec = RecordSpec(record_bytes=1_000)
-    found = decoded(pages("container", plan_of(READER), spec), container(WRITER, [item(0), item(1, title="x" * 2_000), item(2)]))
+    found = decoded(
+        pages("container", plan_of(READER), spec),
+        container(WRITER, [item(0), item(1, title="x" * 2_000), item(2)]),
+    )
     assert [(each.index, each.code) for each in found.rejects] == [(1, "record_too_large")]
     assert len(found.records) == 2
 
 
 @pytest.mark.parametrize("framing", ["raw", "single_object", "confluent"])
 def test_messages_stand_one_behind_the_other(framing: str) -> None:
-    plan, other = plan_of(READER), {**WRITER, "fields": [*WRITER["fields"], {"name": "more", "type": "int"}]}  # type: ignore[misc]
-    schemas = {"raw": [WRITER], "single_object": [WRITER, other], "confluent": [WRITER, other]}[framing]
+    plan, other = (
+        plan_of(READER),
+        {**WRITER, "fields": [*WRITER["fields"], {"name": "more", "type": "int"}]},
+    )  # type: ignore[misc]
+    schemas = {"raw": [WRITER], "single_object": [WRITER, other], "confluent": [WRITER, other]}[
+        framing
+    ]
     body, count = b"", 3_000
     for number in range(count):
         writer = schemas[number % len(schemas)]
-        begin = {"raw": b"", "single_object": header(schema_of(writer)), "confluent": b"\0" + (7 + number % len(schemas)).to_bytes(4, "big")}[framing]
+        begin = {
+            "raw": b"",
+            "single_object": header(schema_of(writer)),
+            "confluent": b"\0" + (7 + number % len(schemas)).to_bytes(4, "big"),
+        }[framing]
         body += begin + datum(writer, item(number, more=1, colour="blue" if number == 5 else "red"))
     known = {header(schema_of(each))[2:]: schema_of(each) for each in schemas}
     found = decoded(
@@ -166,7 +243,10 @@ def test_the_identity_of_a_record_does_not_depend_on_who_wrote_it() -> None:
     spec = RecordSpec(identify=True, value_path="id")
     narrow = {**WRITER, "fields": WRITER["fields"][1:]}  # type: ignore[index]
     wide = decoded(pages("container", plan_of(READER), spec), container(WRITER, [item(1)]))
-    assert decoded(pages("container", plan_of(READER), spec), container(narrow, [item(1)])).facts.keys == wide.facts.keys
+    assert (
+        decoded(pages("container", plan_of(READER), spec), container(narrow, [item(1)])).facts.keys
+        == wide.facts.keys
+    )
 
 
 def test_a_schema_that_is_not_there_yet_is_asked_for() -> None:
@@ -174,15 +254,26 @@ def test_a_schema_that_is_not_there_yet_is_asked_for() -> None:
         raise SchemaNeeded(number)
 
     with pytest.raises(SchemaNeeded) as needed:
-        decoded(pages("confluent", plan_of(READER), confluent=get), b"\0\0\0\1\2" + datum(WRITER, item(1)))
+        decoded(
+            pages("confluent", plan_of(READER), confluent=get),
+            b"\0\0\0\1\2" + datum(WRITER, item(1)),
+        )
     assert needed.value.schema_id == 258
 
 
 def test_an_unknown_fingerprint_and_an_unreadable_schema_keep_the_page_waiting() -> None:
     with pytest.raises(SchemaMismatch, match="no schema has the fingerprint"):
-        decoded(pages("single_object", plan_of(READER)), b"\xc3\x01" + bytes(8) + datum(WRITER, item(1)))
+        decoded(
+            pages("single_object", plan_of(READER)), b"\xc3\x01" + bytes(8) + datum(WRITER, item(1))
+        )
     with pytest.raises(SchemaMismatch, match=r"\$\.id: .*\$\.colour: the writer has no such field"):
-        decoded(pages("container", plan_of(READER)), container({"type": "record", "name": "Item", "fields": [{"name": "id", "type": "string"}]}, [{"id": "x"}]))
+        decoded(
+            pages("container", plan_of(READER)),
+            container(
+                {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "string"}]},
+                [{"id": "x"}],
+            ),
+        )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +293,15 @@ def test_an_unknown_fingerprint_and_an_unreadable_schema_keep_the_page_waiting()
 )
 def test_damage_is_a_bad_body(framing: str, body: bytes) -> None:
     with pytest.raises(BadBody, match="is no intact Avro"):
-        decoded(pages(framing, plan_of(READER), raw=schema_of(WRITER), confluent=lambda number: schema_of(WRITER)), body)
+        decoded(
+            pages(
+                framing,
+                plan_of(READER),
+                raw=schema_of(WRITER),
+                confluent=lambda number: schema_of(WRITER),
+            ),
+            body,
+        )
 
 
 def test_good_records_before_the_damage_are_not_kept() -> None:
@@ -215,13 +314,27 @@ def test_good_records_before_the_damage_are_not_kept() -> None:
 
 def test_datums_without_bytes_cannot_be_counted() -> None:
     empty = {"type": "record", "name": "Item", "fields": []}
-    reader = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long", "default": 1}]}
+    reader = {
+        "type": "record",
+        "name": "Item",
+        "fields": [{"name": "id", "type": "long", "default": 1}],
+    }
     with pytest.raises(BadBody, match="without bytes"):
-        found = pages("raw", plan_of(reader), raw=schema_of({"type": "record", "name": "Item", "fields": [{"name": "n", "type": "null"}]}))
+        found = pages(
+            "raw",
+            plan_of(reader),
+            raw=schema_of(
+                {"type": "record", "name": "Item", "fields": [{"name": "n", "type": "null"}]}
+            ),
+        )
         decoded(found, b"\0")
-    body = file_header(json.dumps(empty), "null", {}, bytes(16)) + frame_block(1_000, b"", "null", bytes(16))
+    body = file_header(json.dumps(empty), "null", {}, bytes(16)) + frame_block(
+        1_000, b"", "null", bytes(16)
+    )
     assert decoded(pages("container", plan_of(reader)), body).facts.count == 1_000
-    flood = file_header(json.dumps(empty), "null", {}, bytes(16)) + frame_block(9_000_000, b"", "null", bytes(16))
+    flood = file_header(json.dumps(empty), "null", {}, bytes(16)) + frame_block(
+        9_000_000, b"", "null", bytes(16)
+    )
     with pytest.raises(BadBody, match="9000000 records in 0 bytes"):
         decoded(pages("container", plan_of(reader)), flood)
 
@@ -231,14 +344,20 @@ def test_a_bomb_is_refused_by_its_ratio(monkeypatch: pytest.MonkeyPatch) -> None
     one = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long"}]}
     packed = zlib.compressobj(9, zlib.DEFLATED, -15)
     size = len(packed.compress(bytes(1_000_000)) + packed.flush())
-    body = file_header(json.dumps(one), "deflate", {}, bytes(16)) + frame_block(1_000_000, bytes(1_000_000), "deflate", bytes(16))
+    body = file_header(json.dumps(one), "deflate", {}, bytes(16)) + frame_block(
+        1_000_000, bytes(1_000_000), "deflate", bytes(16)
+    )
     assert size < 2_000
     with pytest.raises(BadBody, match="are allowed"):
         decoded(pages("container", plan_of(one)), body)
 
 
 def test_a_type_that_holds_itself_is_refused_beyond_its_depth() -> None:
-    node = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+    node = {
+        "type": "record",
+        "name": "Node",
+        "fields": [{"name": "next", "type": ["null", "Node"]}],
+    }
     plan = plan_of(node)
     assert len(decoded(pages("raw", plan, raw=plan.schema), b"\2" * 10 + b"\0").records) == 1
     with pytest.raises(BadBody, match="nested"):
@@ -255,22 +374,31 @@ def test_records_of_any_schema_are_the_records_that_json_gives(data: st.DataObje
     except (WorkerError, InvalidRecord):
         reject()
     encoded = plan.encode(records)
-    body = file_header(plan.schema_json, "null", {}, bytes(16)) + frame_block(3, encoded, "null", bytes(16))
+    body = file_header(plan.schema_json, "null", {}, bytes(16)) + frame_block(
+        3, encoded, "null", bytes(16)
+    )
     found = decoded(pages("container", plan), body)
     assert found.rejects == []
     assert plan.encode(found.records) == encoded
     assert found.records == records
-    assert plan.encode([plan.one(found.raw(place)) for place in range(3)]) == encoded  # a dead letter is replayed as what it was
+    assert (
+        plan.encode([plan.one(found.raw(place)) for place in range(3)]) == encoded
+    )  # a dead letter is replayed as what it was
 
 
 @settings(max_examples=150)
 @given(st.sampled_from(["null", "deflate", "zstandard"]), st.data())
-def test_whatever_is_damaged_the_outcome_is_a_page_or_a_named_error(codec: str, data: st.DataObject) -> None:
+def test_whatever_is_damaged_the_outcome_is_a_page_or_a_named_error(
+    codec: str, data: st.DataObject
+) -> None:
     body = bytearray(container(WRITER, [item(number) for number in range(20)], codec))
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     try:
-        found = decoded(pages("container", plan_of(READER)), bytes(body[: data.draw(st.integers(0, len(body))) or len(body)]))
+        found = decoded(
+            pages("container", plan_of(READER)),
+            bytes(body[: data.draw(st.integers(0, len(body))) or len(body)]),
+        )
     except (BadBody, SchemaMismatch):
         return
     assert len(found.records) + len(found.rejects) == found.facts.count
@@ -278,7 +406,9 @@ def test_whatever_is_damaged_the_outcome_is_a_page_or_a_named_error(codec: str, 
 
 @settings(max_examples=150)
 @given(st.sampled_from(["raw", "single_object", "confluent"]), st.data())
-def test_whatever_is_damaged_in_messages_the_outcome_is_a_page_or_a_named_error(framing: str, data: st.DataObject) -> None:
+def test_whatever_is_damaged_in_messages_the_outcome_is_a_page_or_a_named_error(
+    framing: str, data: st.DataObject
+) -> None:
     writer = schema_of(WRITER)
     begin = {"raw": b"", "single_object": header(writer), "confluent": b"\0\0\0\0\1"}[framing]
     body = bytearray(b"".join(begin + datum(WRITER, item(number)) for number in range(20)))
@@ -291,7 +421,13 @@ def test_whatever_is_damaged_in_messages_the_outcome_is_a_page_or_a_named_error(
             raise SchemaNeeded(number)
         return writer
 
-    found = pages(framing, plan_of(READER), raw=writer, single=lambda key: writer if key == known else None, confluent=confluent)
+    found = pages(
+        framing,
+        plan_of(READER),
+        raw=writer,
+        single=lambda key: writer if key == known else None,
+        confluent=confluent,
+    )
     try:
         page = decoded(found, bytes(body))
     except (BadBody, SchemaMismatch, SchemaNeeded):

@@ -21,7 +21,11 @@ from worker.schema import compile_plan
 from worker.schema.parse import parse_schema
 
 PLAN = compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
-NODE = {"type": "record", "name": "Node", "fields": [{"name": "id", "type": "int"}, {"name": "next", "type": ["null", "Node"]}]}
+NODE = {
+    "type": "record",
+    "name": "Node",
+    "fields": [{"name": "id", "type": "int"}, {"name": "next", "type": ["null", "Node"]}],
+}
 LEVELS = 5_000  # no parser follows
 
 
@@ -36,7 +40,11 @@ def ids(decoded: Decoded) -> list[int]:
 def record(number: int, levels: int = 0) -> bytes:
     """An item; `levels` of arrays in a field that the schema lacks."""
     text = json.dumps(kit.item(number, second=number))
-    return text.encode() if not levels else text[:-1].encode() + b', "more": ' + b"[" * levels + b"]" * levels + b"}"
+    return (
+        text.encode()
+        if not levels
+        else text[:-1].encode() + b', "more": ' + b"[" * levels + b"]" * levels + b"}"
+    )
 
 
 def page(records: list[bytes], meta: bytes = b'{"next": "t"}') -> bytes:
@@ -44,7 +52,9 @@ def page(records: list[bytes], meta: bytes = b'{"next": "t"}') -> bytes:
 
 
 def typed(**record_spec: Any) -> JsonPages:
-    return JsonPages(JsonSpec("items", body_paths=("meta.next",), record=RecordSpec(**record_spec)), PLAN)
+    return JsonPages(
+        JsonSpec("items", body_paths=("meta.next",), record=RecordSpec(**record_spec)), PLAN
+    )
 
 
 def linked(levels: int) -> bytes:
@@ -52,10 +62,14 @@ def linked(levels: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "facts", [{}, {"identify": True}, {"identify": True, "value_path": "updated_at", "key_paths": ("id",)}], ids=["plain", "bytes", "keys"]
+    "facts",
+    [{}, {"identify": True}, {"identify": True, "value_path": "updated_at", "key_paths": ("id",)}],
+    ids=["plain", "bytes", "keys"],
 )
 @given(deep=st.lists(st.booleans(), min_size=1, max_size=8))
-def test_a_record_that_no_parser_can_follow_costs_itself_only(facts: dict[str, Any], deep: list[bool]) -> None:
+def test_a_record_that_no_parser_can_follow_costs_itself_only(
+    facts: dict[str, Any], deep: list[bool]
+) -> None:
     records = [record(number, LEVELS if each else 0) for number, each in enumerate(deep)]
     decoded = decode(typed(**facts), page(records))
     assert [(reject.index, reject.code, reject.raw) for reject in decoded.rejects] == [
@@ -69,7 +83,10 @@ def test_a_record_that_no_parser_can_follow_costs_itself_only(facts: dict[str, A
 
 def test_the_identity_of_a_record_is_the_same_beside_one_that_is_too_deep() -> None:
     pages = typed(identify=True)
-    alone, beside = decode(pages, page([record(1), record(2)])), decode(pages, page([record(1), record(2), record(3, LEVELS)]))
+    alone, beside = (
+        decode(pages, page([record(1), record(2)])),
+        decode(pages, page([record(1), record(2), record(3, LEVELS)])),
+    )
     assert beside.facts.keys[:2] == alone.facts.keys
 
 
@@ -87,7 +104,13 @@ def test_what_the_schema_lacks_is_skipped_as_deep_as_a_parser_goes() -> None:
         page([record(1), b'{"id" nonsense}', record(2, LEVELS)]),
         b'{"more": ' + page([record(1, LEVELS)]) + b"}",
     ],
-    ids=["deep envelope", "cut in the envelope", "cut behind the records", "a record that is no JSON", "no records where they should be"],
+    ids=[
+        "deep envelope",
+        "cut in the envelope",
+        "cut behind the records",
+        "a record that is no JSON",
+        "no records where they should be",
+    ],
 )
 def test_a_page_that_cannot_be_cut_is_a_bad_body(body: bytes) -> None:
     with pytest.raises(BadBody):
@@ -100,7 +123,10 @@ def test_a_page_of_more_than_keys_is_a_bad_body_when_it_is_too_deep() -> None:
 
 
 def test_a_long_page_is_cut_at_its_deep_records_too() -> None:
-    decoded = decode(typed(), page([record(number, LEVELS if number == 7_000 else 0) for number in range(20_000)]))
+    decoded = decode(
+        typed(),
+        page([record(number, LEVELS if number == 7_000 else 0) for number in range(20_000)]),
+    )
     assert [reject.index for reject in decoded.rejects] == [7_000]
     assert ids(decoded) == [number for number in range(20_000) if number != 7_000]
 
@@ -116,9 +142,11 @@ def test_a_deep_line_is_one_reject(ending: bytes) -> None:
 
 @pytest.mark.parametrize("path", ["items", "items[?id > `0`]"])
 def test_a_schema_that_holds_itself_is_bounded_by_the_limit(path: str) -> None:
-    pages = JsonPages(JsonSpec(path, record=RecordSpec(depth=5)), compile_plan(parse_schema(json.dumps(NODE))))
+    pages = JsonPages(
+        JsonSpec(path, record=RecordSpec(depth=5)), compile_plan(parse_schema(json.dumps(NODE)))
+    )
     decoded = decode(pages, page([linked(5), linked(6), linked(1)]))
-    assert [(reject.index, reject.code, reject.errors[0].allowed) for reject in decoded.rejects] == [
-        (1, "nested_too_deep", "at most 5 levels (source.limits.depth)")
-    ]
+    assert [
+        (reject.index, reject.code, reject.errors[0].allowed) for reject in decoded.rejects
+    ] == [(1, "nested_too_deep", "at most 5 levels (source.limits.depth)")]
     assert len(decoded.records) == 2

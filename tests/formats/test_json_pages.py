@@ -17,7 +17,13 @@ from worker.schema import compile_plan, parse_schema
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [(b"null", "null"), (b"42", "whole number"), (b'"secret"', "text of 6 characters"), (b"true", "boolean"), (b'{"error": 1}', "an object with the keys 'error'")],
+    [
+        (b"null", "null"),
+        (b"42", "whole number"),
+        (b'"secret"', "text of 6 characters"),
+        (b"true", "boolean"),
+        (b'{"error": 1}', "an object with the keys 'error'"),
+    ],
 )
 def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes, said: str) -> None:
     pages = JsonPages(JsonSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
@@ -26,8 +32,13 @@ def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes,
     assert str(caught.value).partition("the page is ")[2].startswith(f"{said} (")
 
 
-AMOUNT = {"type": {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 2}, "name": "amount"}
-AMOUNTS = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [AMOUNT]})))
+AMOUNT = {
+    "type": {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 2},
+    "name": "amount",
+}
+AMOUNTS = compile_plan(
+    parse_schema(json.dumps({"type": "record", "name": "R", "fields": [AMOUNT]}))
+)
 LONG = "12345678901234567890.12"
 
 
@@ -38,23 +49,51 @@ LONG = "12345678901234567890.12"
         (JsonSpec("@"), '{"amount": %s}'),
         (JsonSpec("rows[?amount > `0`]"), '{"rows": [{"amount": %s}]}'),
         (JsonSpec("rows[?abs(amount) > `0`]"), '{"rows": [{"amount": %s}]}'),
-        (JsonSpec(body_paths=("[0].amount",), record=RecordSpec(key_paths=("amount",), value_path="amount", last_paths=("amount",))), '[{"amount": %s}]'),
+        (
+            JsonSpec(
+                body_paths=("[0].amount",),
+                record=RecordSpec(
+                    key_paths=("amount",), value_path="amount", last_paths=("amount",)
+                ),
+            ),
+            '[{"amount": %s}]',
+        ),
     ],
 )
-def test_a_number_keeps_all_its_digits_wherever_the_records_stand(spec: JsonSpec, body: str) -> None:
+def test_a_number_keeps_all_its_digits_wherever_the_records_stand(
+    spec: JsonSpec, body: str
+) -> None:
     page = at_once(JsonPages(spec, AMOUNTS).decode((body % LONG).encode(), digest=b""))
     assert [record.f0 for record in page.records] == [Decimal(LONG)]
-    assert all(type(value) is float for value in (*page.facts.values, *page.facts.last.values(), *page.facts.body.values()))
+    assert all(
+        type(value) is float
+        for value in (*page.facts.values, *page.facts.last.values(), *page.facts.body.values())
+    )
 
 
 @pytest.mark.parametrize("path", ["@", "rows[*]"])
-def test_a_number_that_no_float_holds_is_a_bad_body_where_no_record_can_be_cut_out(path: str) -> None:
+def test_a_number_that_no_float_holds_is_a_bad_body_where_no_record_can_be_cut_out(
+    path: str,
+) -> None:
     with pytest.raises(BadBody, match="out of range"):
-        at_once(JsonPages(JsonSpec(path), AMOUNTS).decode(b'{"rows": [{"amount": 1e400}], "amount": 1e400}', digest=b""))
+        at_once(
+            JsonPages(JsonSpec(path), AMOUNTS).decode(
+                b'{"rows": [{"amount": 1e400}], "amount": 1e400}', digest=b""
+            )
+        )
 
 
 @pytest.mark.parametrize("records", ["items", "items[?id > `0`]", None])
-def test_a_number_that_no_float_holds_outside_the_records_is_a_bad_body(records: str | None) -> None:
-    pages = JsonPages(JsonSpec(records, body_paths=("total",)), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
+def test_a_number_that_no_float_holds_outside_the_records_is_a_bad_body(
+    records: str | None,
+) -> None:
+    pages = JsonPages(
+        JsonSpec(records, body_paths=("total",)), compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
+    )
     with pytest.raises(BadBody):
-        at_once(pages.decode(b'{"total": 1e400, "items": [' + json.dumps(kit.item(1, second=1)).encode() + b"]}", digest=b""))
+        at_once(
+            pages.decode(
+                b'{"total": 1e400, "items": [' + json.dumps(kit.item(1, second=1)).encode() + b"]}",
+                digest=b"",
+            )
+        )

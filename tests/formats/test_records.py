@@ -18,21 +18,41 @@ MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 22, "scale": 2}
 
 def decoded(kind: Any, *texts: str, record: RecordSpec | None = None) -> tuple[Decoded, list[Any]]:
     """The page of records with one field `a`, and the values that are written."""
-    plan = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]})), extra=("at",))
-    steps = JsonPages(JsonSpec(record=record or RecordSpec()), plan).decode(f"[{','.join(texts)}]".encode(), digest=b"")
+    plan = compile_plan(
+        parse_schema(
+            json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]})
+        ),
+        extra=("at",),
+    )
+    steps = JsonPages(JsonSpec(record=record or RecordSpec()), plan).decode(
+        f"[{','.join(texts)}]".encode(), digest=b""
+    )
     while True:
         try:
             next(steps)
         except StopIteration as end:
             page: Decoded = end.value
-            return page, [DatumReader(plan.schema).one(plan.encode([each]))["a"] for each in page.records]
+            return page, [
+                DatumReader(plan.schema).one(plan.encode([each]))["a"] for each in page.records
+            ]
 
 
 @pytest.mark.parametrize("kind", [MONEY, ["null", MONEY], ["null", MONEY, "boolean"]])
 def test_a_number_of_more_digits_than_a_float_has_is_read_exactly(kind: Any) -> None:
-    page, values = decoded(kind, '{"a": 1.5}', '{"a": 12345678901234567890.12}', '{"a": 1234567890123456789.01e1}', '{"a": "12345678901234567890.12"}')
+    page, values = decoded(
+        kind,
+        '{"a": 1.5}',
+        '{"a": 12345678901234567890.12}',
+        '{"a": 1234567890123456789.01e1}',
+        '{"a": "12345678901234567890.12"}',
+    )
     assert not page.rejects
-    assert values == [Decimal("1.5"), Decimal("12345678901234567890.12"), Decimal("12345678901234567890.1"), Decimal("12345678901234567890.12")]
+    assert values == [
+        Decimal("1.5"),
+        Decimal("12345678901234567890.12"),
+        Decimal("12345678901234567890.1"),
+        Decimal("12345678901234567890.12"),
+    ]
 
 
 def test_a_number_that_fits_only_when_it_is_rounded_is_one_reject() -> None:
@@ -43,6 +63,11 @@ def test_a_number_that_fits_only_when_it_is_rounded_is_one_reject() -> None:
 
 
 def test_facts_of_such_records_are_those_of_the_page() -> None:
-    page, _ = decoded(MONEY, '{"a": 1.5, "at": 1.25}', '{"a": 12345678901234567890.12, "at": 1704067200.1234567}', record=RecordSpec(value_path="at"))
+    page, _ = decoded(
+        MONEY,
+        '{"a": 1.5, "at": 1.25}',
+        '{"a": 12345678901234567890.12, "at": 1704067200.1234567}',
+        record=RecordSpec(value_path="at"),
+    )
     assert page.facts.values == [1.25, 1704067200.1234567]
     assert [type(each) for each in page.facts.values] == [float, float]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 import zlib
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -19,10 +20,17 @@ def raw_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-PACK = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress, "raw deflate": raw_deflate}
+PACK = {
+    "identity": bytes,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "raw deflate": raw_deflate,
+}
 
 
-def decode(codings: str, data: bytes, cuts: list[int] = [], limits: BodyLimits | None = None) -> bytes:  # noqa: B006
+def decode(
+    codings: str, data: bytes, cuts: Sequence[int] = (), limits: BodyLimits | None = None
+) -> bytes:
     decoder = BodyDecoder(codings, limits or BodyLimits())
     at, out = 0, []
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
@@ -32,7 +40,11 @@ def decode(codings: str, data: bytes, cuts: list[int] = [], limits: BodyLimits |
     return b"".join(out)
 
 
-@given(st.sampled_from(list(PACK)), st.binary(max_size=5_000), st.lists(st.integers(0, 10_000), max_size=5))
+@given(
+    st.sampled_from(list(PACK)),
+    st.binary(max_size=5_000),
+    st.lists(st.integers(0, 10_000), max_size=5),
+)
 def test_a_body_comes_back_however_it_is_cut(coding: str, data: bytes, cuts: list[int]) -> None:
     assert decode(coding.removeprefix("raw "), PACK[coding](data), cuts) == data
 
@@ -46,9 +58,17 @@ def test_any_truncation_of_a_compressed_body_is_refused(data: bytes, draw: st.Da
         decode(coding.removeprefix("raw "), packed[:cut])
 
 
-@given(st.lists(st.binary(max_size=500), min_size=1, max_size=4), st.integers(0, 20), st.lists(st.integers(0, 10_000), max_size=5))
-def test_several_gzip_members_and_padding_are_one_body(parts: list[bytes], padding: int, cuts: list[int]) -> None:
-    assert decode("gzip", b"".join(map(gzip.compress, parts)) + b"\0" * padding, cuts) == b"".join(parts)
+@given(
+    st.lists(st.binary(max_size=500), min_size=1, max_size=4),
+    st.integers(0, 20),
+    st.lists(st.integers(0, 10_000), max_size=5),
+)
+def test_several_gzip_members_and_padding_are_one_body(
+    parts: list[bytes], padding: int, cuts: list[int]
+) -> None:
+    assert decode("gzip", b"".join(map(gzip.compress, parts)) + b"\0" * padding, cuts) == b"".join(
+        parts
+    )
 
 
 @given(st.lists(st.binary(max_size=200), min_size=2, max_size=4), st.data())
@@ -84,7 +104,10 @@ def test_layers_are_undone_from_the_outside() -> None:
     assert decode("deflate, gzip", gzip.compress(zlib.compress(b"data"))) == b"data"
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"a" * 100) + b"garbage", gzip.compress(b"x")[:-8] + b"\0" * 8])
+@pytest.mark.parametrize(
+    "data",
+    [b"not gzip", gzip.compress(b"a" * 100) + b"garbage", gzip.compress(b"x")[:-8] + b"\0" * 8],
+)
 def test_damaged_gzip_is_refused(data: bytes) -> None:
     with pytest.raises(BadBody):
         decode("gzip", data)
@@ -120,10 +143,15 @@ def test_thousands_of_empty_members_take_no_more_time_than_their_bytes() -> None
     members = gzip.compress(b"") * 200_000
     started = time.process_time()
     assert decode("gzip", members) == b""
-    assert time.process_time() - started < 5.0  # 0.3 s; copying all the rest for each member takes 20 s
+    assert (
+        time.process_time() - started < 5.0
+    )  # 0.3 s; copying all the rest for each member takes 20 s
 
 
-@pytest.mark.parametrize(("limits", "says"), [(BodyLimits(wire_bytes=10), "on the wire"), (BodyLimits(body_bytes=10), "inflated")])
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [(BodyLimits(wire_bytes=10), "on the wire"), (BodyLimits(body_bytes=10), "inflated")],
+)
 def test_caps_name_their_setting(limits: BodyLimits, says: str) -> None:
     with pytest.raises(BodyTooLarge, match=says) as caught:
         decode("identity", b"x" * 11, limits=limits)

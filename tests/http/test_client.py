@@ -74,7 +74,13 @@ async def raw(answer: bytes, *, trickle_s: float = 0.0, abort: bool = False) -> 
         await asyncio.gather(*talks, return_exceptions=True)
 
 
-async def get(origin: str, tmp_path: Path, path: str = "/data?token=s3cret", auth: StaticAuth | None = None, **options: Any) -> Any:
+async def get(
+    origin: str,
+    tmp_path: Path,
+    path: str = "/data?token=s3cret",
+    auth: StaticAuth | None = None,
+    **options: Any,
+) -> Any:
     settings: dict[str, Any] = {
         "user_agent": "worker/test",
         "timeouts": Timeouts(1, 1, 3),
@@ -92,18 +98,36 @@ async def test_a_plain_answer(tmp_path: Path) -> None:
 
     async with served(handler) as origin:
         answer = await get(origin, tmp_path)
-    assert (answer.status, bytes(answer.body), answer.headers["x-total"]) == (200, b'{"agent": "worker/test"}', "5")
+    assert (answer.status, bytes(answer.body), answer.headers["x-total"]) == (
+        200,
+        b'{"agent": "worker/test"}',
+        "5",
+    )
 
 
 async def test_lines_of_one_header_are_one_value(tmp_path: Path) -> None:
     lines = [
-        *(b'Link: </x?page=1>; rel="first"', b'link: </x?page=3>; rel="next"', b"X-Total: 5", b"X-Total: 5"),
-        *(b"Date: Mon, 01 Jan 2024 00:00:00 GMT", b"date: Mon, 01 Jan 2024 00:00:01 GMT", b"Retry-After: 3", b"Retry-After: 4"),
+        *(
+            b'Link: </x?page=1>; rel="first"',
+            b'link: </x?page=3>; rel="next"',
+            b"X-Total: 5",
+            b"X-Total: 5",
+        ),
+        *(
+            b"Date: Mon, 01 Jan 2024 00:00:00 GMT",
+            b"date: Mon, 01 Jan 2024 00:00:01 GMT",
+            b"Retry-After: 3",
+            b"Retry-After: 4",
+        ),
     ]
     async with raw(HEAD + b"\r\n".join(lines) + b"\r\n\r\n[]") as origin:
         headers = (await get(origin, tmp_path)).headers
     assert headers["LINK"] == '</x?page=1>; rel="first", </x?page=3>; rel="next"'
-    assert (headers["x-total"], headers["Retry-After"], headers["Date"]) == ("5", "3", "Mon, 01 Jan 2024 00:00:00 GMT")
+    assert (headers["x-total"], headers["Retry-After"], headers["Date"]) == (
+        "5",
+        "3",
+        "Mon, 01 Jan 2024 00:00:00 GMT",
+    )
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
@@ -115,14 +139,24 @@ PACKED = gzip.compress(b'{"items": []}' * 50)
     [
         (HEAD + b"Content-Length: 100\r\n\r\nshort", TransientError),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", TransientError),
-        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(PACKED) - 9) + PACKED[:-9], BadBody),
-        (HEAD + b"Content-Encoding: gzip\r\n\r\n" + PACKED[:-9], BadBody),  # ended by the connection
+        (
+            HEAD
+            + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(PACKED) - 9)
+            + PACKED[:-9],
+            BadBody,
+        ),
+        (
+            HEAD + b"Content-Encoding: gzip\r\n\r\n" + PACKED[:-9],
+            BadBody,
+        ),  # ended by the connection
         (b"HTTP/1.1 200 OK\r\nContent-Len", TransientError),
         (b"garbage\r\n\r\n", TransientError),
         (b"", TransientError),
     ],
 )
-async def test_what_is_cut_is_never_a_page(answer: bytes, error: type[WorkerError], tmp_path: Path) -> None:
+async def test_what_is_cut_is_never_a_page(
+    answer: bytes, error: type[WorkerError], tmp_path: Path
+) -> None:
     async with raw(answer) as origin:
         with pytest.raises(error) as caught:
             await get(origin, tmp_path)
@@ -137,7 +171,9 @@ async def test_a_reset_in_the_body_is_transient(tmp_path: Path) -> None:
 
 async def test_a_body_that_trickles_is_given_up(tmp_path: Path) -> None:
     timeouts = Timeouts(1, 1, 30, floor_bytes_s=1_000_000, floor_after_s=0.05)
-    async with raw(HEAD + b"Content-Length: 2000\r\n\r\n" + b"x" * 2_000, trickle_s=0.002) as origin:
+    async with raw(
+        HEAD + b"Content-Length: 2000\r\n\r\n" + b"x" * 2_000, trickle_s=0.002
+    ) as origin:
         with pytest.raises(TransientError, match="trickles"):
             await get(origin, tmp_path, timeouts=timeouts)
 
@@ -170,9 +206,17 @@ async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "auth", [api_key("X-Api-Key", "header", lambda: "k3y"), bearer(lambda: "k3y"), basic(lambda: "u", lambda: "k3y"), api_key("k", "cookie", lambda: "k3y")]
+    "auth",
+    [
+        api_key("X-Api-Key", "header", lambda: "k3y"),
+        bearer(lambda: "k3y"),
+        basic(lambda: "u", lambda: "k3y"),
+        api_key("k", "cookie", lambda: "k3y"),
+    ],
 )
-async def test_a_redirect_to_another_origin_is_refused_and_nothing_is_sent_there(auth: StaticAuth, tmp_path: Path) -> None:
+async def test_a_redirect_to_another_origin_is_refused_and_nothing_is_sent_there(
+    auth: StaticAuth, tmp_path: Path
+) -> None:
     reached = []
 
     async def other(request: web.Request) -> web.Response:
@@ -201,7 +245,10 @@ async def test_an_allowed_origin_is_followed_without_credentials(tmp_path: Path)
             raise web.HTTPFound(f"{elsewhere}/data")
 
         async with served(handler) as origin:
-            for auth in (api_key("X-Api-Key", "header", lambda: "k3y"), api_key("key", "query", lambda: "k3y")):
+            for auth in (
+                api_key("X-Api-Key", "header", lambda: "k3y"),
+                api_key("key", "query", lambda: "k3y"),
+            ):
                 answer = await get(origin, tmp_path, auth=auth, allowed_origins=(elsewhere,))
                 assert bytes(answer.body) == b"[null, {}]"
 
@@ -215,9 +262,15 @@ async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
             await get(origin, tmp_path)
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "http://169.254.169.254/", "//127.0.0.1:1/x", "http://[bad"])
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "http://169.254.169.254/", "//127.0.0.1:1/x", "http://[bad"]
+)
 async def test_redirects_to_strange_places_are_refused(location: str, tmp_path: Path) -> None:
-    async with raw(b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: " + location.encode() + b"\r\n\r\n") as origin:
+    async with raw(
+        b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: "
+        + location.encode()
+        + b"\r\n\r\n"
+    ) as origin:
         with pytest.raises(WorkerError):
             await get(origin, tmp_path)
 
@@ -231,8 +284,17 @@ async def test_a_followed_link_stays_at_the_origin(elsewhere: bool, tmp_path: Pa
         return web.Response()
 
     async with served(handler) as origin, served(handler) as other:
-        client = HttpClient(origin, user_agent="t", timeouts=Timeouts(1, 1, 3), limits=BodyLimits(), connections=1, spool=tmp_path)
-        request = Request("GET", f"{other if elsewhere else origin}/next?cursor=s3cret", followed=True)
+        client = HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(1, 1, 3),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+        )
+        request = Request(
+            "GET", f"{other if elsewhere else origin}/next?cursor=s3cret", followed=True
+        )
         async with client:
             if elsewhere:
                 with pytest.raises(PermanentError, match="the next link leads to") as caught:
@@ -244,20 +306,55 @@ async def test_a_followed_link_stays_at_the_origin(elsewhere: bool, tmp_path: Pa
 
 
 HOSTS = st.sampled_from(
-    ["h.example", "H.EXAMPLE:80", "h.example:99999", "h.example:x", "xn--", "\ud800", "[::1", "u:p@h.example", "@h.example", "other.example", ""]
+    [
+        "h.example",
+        "H.EXAMPLE:80",
+        "h.example:99999",
+        "h.example:x",
+        "xn--",
+        "\ud800",
+        "[::1",
+        "u:p@h.example",
+        "@h.example",
+        "other.example",
+        "",
+    ]
 )
 
 
-@given(st.one_of(st.text(max_size=30), st.builds("{}//{}{}".format, st.sampled_from(["http:", "https:", "", "ftp:"]), HOSTS, st.text(max_size=8))))
+@given(
+    st.one_of(
+        st.text(max_size=30),
+        st.builds(
+            "{}//{}{}".format,
+            st.sampled_from(["http:", "https:", "", "ftp:"]),
+            HOSTS,
+            st.text(max_size=8),
+        ),
+    )
+)
 def test_any_link_is_a_url_of_the_origin_or_refused(link: str) -> None:
-    client = HttpClient("http://h.example", user_agent="t", timeouts=Timeouts(), limits=BodyLimits(), connections=1, spool=Path())
+    client = HttpClient(
+        "http://h.example",
+        user_agent="t",
+        timeouts=Timeouts(),
+        limits=BodyLimits(),
+        connections=1,
+        spool=Path(),
+    )
     for base in (None, URL("http://h.example/items")):
         try:
             url = _parsed(link)
             url = client._checked(url if base is None else base.join(url), "the next link")
         except PermanentError:
             continue
-        assert (url.scheme, url.host, url.port, url.user, url.password) == ("http", "h.example", 80, None, None)
+        assert (url.scheme, url.host, url.port, url.user, url.password) == (
+            "http",
+            "h.example",
+            80,
+            None,
+            None,
+        )
 
 
 async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
@@ -266,7 +363,9 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         seen.append(request.headers.get("Authorization"))
         if request.path == "/data":
-            raise web.HTTPFound(str(request.url.with_user("mallory").with_password("pw").with_path("/moved")))
+            raise web.HTTPFound(
+                str(request.url.with_user("mallory").with_password("pw").with_path("/moved"))
+            )
         return web.Response()
 
     async with served(handler) as origin:
@@ -276,7 +375,14 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\nb", "nul\0", "\ud800"])
 async def test_what_a_server_said_cannot_become_a_second_header(value: str, tmp_path: Path) -> None:
-    async with HttpClient("http://127.0.0.1:1", user_agent="t", timeouts=Timeouts(), limits=BodyLimits(), connections=1, spool=tmp_path) as client:
+    async with HttpClient(
+        "http://127.0.0.1:1",
+        user_agent="t",
+        timeouts=Timeouts(),
+        limits=BodyLimits(),
+        connections=1,
+        spool=tmp_path,
+    ) as client:
         with pytest.raises(PermanentError, match="header X-Cursor"):
             await client.fetch(Request("GET", "http://127.0.0.1:1/", (), (("X-Cursor", value),)))
 
@@ -284,7 +390,12 @@ async def test_what_a_server_said_cannot_become_a_second_header(value: str, tmp_
 async def test_credentials_of_each_kind_are_sent_as_they_should(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.json_response(
-            [request.headers.get("Authorization"), request.headers.get("Cookie"), request.headers.get("X-Key"), request.rel_url.raw_query_string]
+            [
+                request.headers.get("Authorization"),
+                request.headers.get("Cookie"),
+                request.headers.get("X-Key"),
+                request.rel_url.raw_query_string,
+            ]
         )
 
     kinds = [
@@ -324,7 +435,14 @@ async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None
         return web.Response(status=status, headers={"Location": "/other"})
 
     async with served(handler) as origin:
-        client = HttpClient(origin, user_agent="t", timeouts=Timeouts(1, 1, 3), limits=BodyLimits(), connections=1, spool=tmp_path)
+        client = HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(1, 1, 3),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+        )
         async with client:
             with pytest.raises(PermanentError, match="POST was redirected"):
                 await client.fetch(Request("POST", f"{origin}/data?token=s3cret", (), (), b"{}"))
@@ -338,7 +456,17 @@ async def test_cookies_are_not_kept(tmp_path: Path) -> None:
         seen.append(request.headers.get("Cookie"))
         return web.Response(headers={"Set-Cookie": "a=1"})
 
-    async with served(handler) as origin, HttpClient(origin, user_agent="t", timeouts=Timeouts(), limits=BodyLimits(), connections=1, spool=tmp_path) as client:
+    async with (
+        served(handler) as origin,
+        HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+        ) as client,
+    ):
         for _ in range(2):
             await client.fetch(Request("GET", f"{origin}/"))
     assert seen == [None, None]
@@ -364,7 +492,22 @@ async def test_a_body_over_the_limit_is_permanent(tmp_path: Path) -> None:
 
 
 async def test_a_certificate_that_is_not_trusted_is_no_case_for_a_retry(tmp_path: Path) -> None:
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=other"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=other",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
@@ -378,9 +521,13 @@ async def test_a_certificate_that_is_not_trusted_is_no_case_for_a_retry(tmp_path
 
 
 @pytest.mark.parametrize(("head", "whole"), [(b"", False), (b"Content-Length: 0\r\n", True)])
-async def test_an_empty_body_of_a_coding_is_whole_only_where_the_server_says_so(head: bytes, whole: bool, tmp_path: Path) -> None:
+async def test_an_empty_body_of_a_coding_is_whole_only_where_the_server_says_so(
+    head: bytes, whole: bool, tmp_path: Path
+) -> None:
     """Where the body ends with the connection, nothing of it may have come."""
-    async with raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\n" + head + b"\r\n") as origin:
+    async with raw(
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\n" + head + b"\r\n"
+    ) as origin:
         if whole:
             assert (await get(origin, tmp_path)).body == b""
         else:
@@ -389,7 +536,9 @@ async def test_an_empty_body_of_a_coding_is_whole_only_where_the_server_says_so(
 
 
 @pytest.mark.parametrize("ends", [True, False], ids=["refused", "endless"])
-async def test_credentials_in_the_path_of_a_redirect_are_not_told(ends: bool, tmp_path: Path) -> None:
+async def test_credentials_in_the_path_of_a_redirect_are_not_told(
+    ends: bool, tmp_path: Path
+) -> None:
     async def handler(request: web.Request) -> web.Response:
         elsewhere = "http://127.0.0.1:1" if ends and request.path.startswith("/denied") else ""
         raise web.HTTPFound(f"{elsewhere}/denied/k3y%2F%2B")

@@ -40,25 +40,40 @@ class TokenServer:
     hold: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def token(self, request: web.Request) -> web.Response:
-        self.asked.append((dict(parse_qsl((await request.read()).decode())), request.headers.get("Authorization")))
+        self.asked.append(
+            (dict(parse_qsl((await request.read()).decode())), request.headers.get("Authorization"))
+        )
         number = len(self.asked)
         await self.hold.wait()
         if self.answers:
             status, document = self.answers.pop(0)
-            return web.Response(status=status, text=document if isinstance(document, str) else json.dumps(document), headers=self.headers)
-        return web.json_response({"access_token": f"t{number}", "token_type": "bearer"} | ({} if self.life is None else {"expires_in": self.life}))
+            return web.Response(
+                status=status,
+                text=document if isinstance(document, str) else json.dumps(document),
+                headers=self.headers,
+            )
+        return web.json_response(
+            {"access_token": f"t{number}", "token_type": "bearer"}
+            | ({} if self.life is None else {"expires_in": self.life})
+        )
 
     async def data(self, request: web.Request) -> web.Response:
         header = request.headers.get("Authorization", "")
         self.seen.append(header)
-        return web.Response(status=200 if self.valid is None or header.removeprefix("Bearer ") in self.valid else 401)
+        return web.Response(
+            status=200
+            if self.valid is None or header.removeprefix("Bearer ") in self.valid
+            else 401
+        )
 
 
 Make = Callable[..., ClientCredentials]
 
 
 @asynccontextmanager
-async def served(server: TokenServer, tmp_path: Path) -> AsyncIterator[tuple[Make, HttpClient, str, FakeClock]]:
+async def served(
+    server: TokenServer, tmp_path: Path
+) -> AsyncIterator[tuple[Make, HttpClient, str, FakeClock]]:
     app = web.Application()
     app.router.add_post("/token", server.token)
     app.router.add_get("/data", server.data)
@@ -68,11 +83,22 @@ async def served(server: TokenServer, tmp_path: Path) -> AsyncIterator[tuple[Mak
     origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
     server.hold.set()
     clock = FakeClock()
-    client = HttpClient(origin, user_agent="t", timeouts=Timeouts(1, 1, 3), limits=BodyLimits(65536, 65536), connections=9, spool=tmp_path)
+    client = HttpClient(
+        origin,
+        user_agent="t",
+        timeouts=Timeouts(1, 1, 3),
+        limits=BodyLimits(65536, 65536),
+        connections=9,
+        spool=tmp_path,
+    )
     async with client:
 
         def make(**options: Any) -> ClientCredentials:
-            given: dict[str, Any] = {"token_url": f"{origin}/token?tenant=s3cret", "client_id": lambda: "me", "client_secret": lambda: SECRET}
+            given: dict[str, Any] = {
+                "token_url": f"{origin}/token?tenant=s3cret",
+                "client_id": lambda: "me",
+                "client_secret": lambda: SECRET,
+            }
             return ClientCredentials(client.fetch, clock, **given | options)
 
         yield make, client, origin, clock
@@ -87,8 +113,13 @@ async def test_the_client_proves_itself_as_configured(tmp_path: Path) -> None:
     form, header = server.asked[0]
     assert form == {"grant_type": "client_credentials", "scope": "a b"}
     assert header is not None
-    assert base64.b64decode(header.removeprefix("Basic ")) == b"me:s3%2Fcr%2Bt+%C3%BC"  # RFC 6749, 2.3.1: encoded as in a form
-    assert server.asked[1] == ({"grant_type": "client_credentials", "client_id": "me", "client_secret": SECRET}, None)
+    assert (
+        base64.b64decode(header.removeprefix("Basic ")) == b"me:s3%2Fcr%2Bt+%C3%BC"
+    )  # RFC 6749, 2.3.1: encoded as in a form
+    assert server.asked[1] == (
+        {"grant_type": "client_credentials", "client_id": "me", "client_secret": SECRET},
+        None,
+    )
 
 
 async def test_a_token_is_asked_for_once_by_all_who_need_it(tmp_path: Path) -> None:
@@ -163,7 +194,9 @@ async def test_others_use_the_old_token_while_it_is_renewed(tmp_path: Path) -> N
         assert await renewing == {"Authorization": "Bearer t2"}
 
 
-async def test_an_endpoint_that_is_down_costs_nothing_while_the_token_is_valid(tmp_path: Path) -> None:
+async def test_an_endpoint_that_is_down_costs_nothing_while_the_token_is_valid(
+    tmp_path: Path,
+) -> None:
     server = TokenServer(life=600)
     async with served(server, tmp_path) as (make, _, _, clock):
         auth = make()
@@ -187,10 +220,16 @@ async def test_a_token_without_a_lifetime_holds_until_it_is_refused(tmp_path: Pa
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-async def test_refused_credentials_are_permanent_and_exit_with_77(status: int, tmp_path: Path) -> None:
-    server = TokenServer([(status, {"error": "invalid_client", "error_description": f"no client has {SECRET}"})])
+async def test_refused_credentials_are_permanent_and_exit_with_77(
+    status: int, tmp_path: Path
+) -> None:
+    server = TokenServer(
+        [(status, {"error": "invalid_client", "error_description": f"no client has {SECRET}"})]
+    )
     async with served(server, tmp_path) as (make, _, _, _):
-        with pytest.raises(AuthError, match=rf"answered {status}, saying 'invalid_client: no client has \*\*\*'") as caught:
+        with pytest.raises(
+            AuthError, match=rf"answered {status}, saying 'invalid_client: no client has \*\*\*'"
+        ) as caught:
             await make().headers()
     assert caught.value.exit == Exit.PERMISSION
     assert "client_secret" in caught.value.remedy
@@ -220,7 +259,9 @@ async def test_an_endpoint_that_may_answer_later_is_transient(status: int, tmp_p
         ((200, {"access_token": "t", "token_type": None}), PermanentError, "no bearer token"),
     ],
 )
-async def test_answers_that_are_no_token_have_names(answer: tuple[int, Any], kind: type[WorkerError], says: str, tmp_path: Path) -> None:
+async def test_answers_that_are_no_token_have_names(
+    answer: tuple[int, Any], kind: type[WorkerError], says: str, tmp_path: Path
+) -> None:
     async with served(TokenServer([answer]), tmp_path) as (make, _, origin, _):
         with pytest.raises(kind, match=says) as caught:
             await make().headers()
@@ -229,8 +270,13 @@ async def test_answers_that_are_no_token_have_names(answer: tuple[int, Any], kin
 
 
 async def test_nothing_that_is_shown_carries_a_secret(tmp_path: Path) -> None:
-    echoes = {"error": "x", "error_description": f"{SECRET} s3%2Fcr%2Bt+%C3%BC {base64.b64encode(b'me:s3%2Fcr%2Bt+%C3%BC').decode()}"}
-    async with served(TokenServer([(401, echoes), (503, SECRET), (200, {"access_token": 7, **echoes})]), tmp_path) as (make, client, origin, _):
+    echoes = {
+        "error": "x",
+        "error_description": f"{SECRET} s3%2Fcr%2Bt+%C3%BC {base64.b64encode(b'me:s3%2Fcr%2Bt+%C3%BC').decode()}",
+    }
+    async with served(
+        TokenServer([(401, echoes), (503, SECRET), (200, {"access_token": 7, **echoes})]), tmp_path
+    ) as (make, client, origin, _):
         auth = make()
         shown = []
         for _ in range(3):
@@ -256,7 +302,9 @@ async def fetched(client: HttpClient, origin: str, auth: ClientCredentials) -> R
 
 
 async def test_a_secret_in_the_path_of_a_redirect_is_not_told(tmp_path: Path) -> None:
-    server = TokenServer(answers=[(302, "")], headers={"Location": f"/denied/{quote(SECRET, safe='')}"})
+    server = TokenServer(
+        answers=[(302, "")], headers={"Location": f"/denied/{quote(SECRET, safe='')}"}
+    )
     async with served(server, tmp_path) as (make, _, _, _):
         with pytest.raises(PermanentError) as caught:
             await make().headers()
@@ -273,7 +321,9 @@ async def test_a_refused_token_is_renewed_once(tmp_path: Path) -> None:
         answers = await asyncio.gather(*(fetched(client, origin, auth) for _ in range(5)))
         assert [answer.status for answer in answers] == [200] * 5
         assert len(server.asked) == 2
-        assert auth.renew({"Authorization": "Bearer t1"})  # who was late with the old one takes the new one
+        assert auth.renew(
+            {"Authorization": "Bearer t1"}
+        )  # who was late with the old one takes the new one
         assert len(server.asked) == 2
         server.valid = set()
         refused = await fetched(client, origin, auth)
@@ -283,6 +333,10 @@ async def test_a_refused_token_is_renewed_once(tmp_path: Path) -> None:
         assert (await fetched(client, origin, auth)).credentials == {"Authorization": "Bearer t3"}
 
 
-@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
+@given(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())
+    )
+)
 def test_any_lifetime_is_a_number_of_seconds(expires_in: Any) -> None:
     assert 1.0 <= _seconds(expires_in) <= 10 * 365 * 86_400.0

@@ -13,7 +13,15 @@ import pytest
 from registry_stub import Stub, registry
 
 from worker.core.breaker import Breaker, BreakerSpec
-from worker.core.errors import AuthError, Deferred, IncompatibleSchema, PermanentError, RegistryUnavailable, SchemaMismatch, WorkerError
+from worker.core.errors import (
+    AuthError,
+    Deferred,
+    IncompatibleSchema,
+    PermanentError,
+    RegistryUnavailable,
+    SchemaMismatch,
+    WorkerError,
+)
 from worker.core.gate import Gate
 from worker.http import auth
 from worker.http.body import BodyLimits
@@ -29,12 +37,39 @@ ITEM = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "lon
 
 
 @asynccontextmanager
-async def client(stub: Stub, tmp_path: Path, clock: FakeClock | None = None, *, store: bool = False, **options: Any) -> AsyncIterator[RegistryClient]:
+async def client(
+    stub: Stub,
+    tmp_path: Path,
+    clock: FakeClock | None = None,
+    *,
+    store: bool = False,
+    **options: Any,
+) -> AsyncIterator[RegistryClient]:
     clock = clock or FakeClock()
-    http = HttpClient(stub.url, user_agent="t", timeouts=Timeouts(), limits=BodyLimits(100_000, 100_000), connections=4, spool=tmp_path)
-    guard = Guard(RetrySpec(2, 0.01, 0.01), Breaker(BreakerSpec(min_calls=6)), Gate(), clock, lambda event: None)
+    http = HttpClient(
+        stub.url,
+        user_agent="t",
+        timeouts=Timeouts(),
+        limits=BodyLimits(100_000, 100_000),
+        connections=4,
+        spool=tmp_path,
+    )
+    guard = Guard(
+        RetrySpec(2, 0.01, 0.01),
+        Breaker(BreakerSpec(min_calls=6)),
+        Gate(),
+        clock,
+        lambda event: None,
+    )
     async with http:
-        yield RegistryClient(stub.url, http.fetch, guard, clock, store=SchemaFiles(tmp_path / "schemas") if store else None, **options)
+        yield RegistryClient(
+            stub.url,
+            http.fetch,
+            guard,
+            clock,
+            store=SchemaFiles(tmp_path / "schemas") if store else None,
+            **options,
+        )
 
 
 async def test_an_id_is_asked_for_once_however_many_wait(tmp_path: Path) -> None:
@@ -110,7 +145,9 @@ async def test_what_was_seen_outlives_the_process_and_a_torn_file_is_none(tmp_pa
                 await found.by_id(number)
 
 
-async def test_an_open_breaker_gives_the_latest_version_that_was_seen_at_once(tmp_path: Path) -> None:
+async def test_an_open_breaker_gives_the_latest_version_that_was_seen_at_once(
+    tmp_path: Path,
+) -> None:
     async with registry() as stub, client(stub, tmp_path, store=True) as found:
         stub.add("items", ITEM)
         await found.by_subject("items", "latest")
@@ -126,14 +163,25 @@ async def test_references_are_put_in_place(tmp_path: Path) -> None:
     async with registry() as stub, client(stub, tmp_path) as found:
         stub.add("unit", {"type": "enum", "name": "a.b.Unit", "symbols": ["kg"]})
         unit = {"name": "a.b.Unit", "subject": "unit", "version": 1}
-        stub.add("weight", {"type": "record", "name": "Weight", "namespace": "a.b", "fields": [{"name": "unit", "type": "Unit"}]}, references=[unit])
+        stub.add(
+            "weight",
+            {
+                "type": "record",
+                "name": "Weight",
+                "namespace": "a.b",
+                "fields": [{"name": "unit", "type": "Unit"}],
+            },
+            references=[unit],
+        )
         weight = {"name": "a.b.Weight", "subject": "weight", "version": 1}
         fields = [
             {"name": "w", "type": ["null", "a.b.Weight"]},
             {"name": "u", "type": "a.b.Unit"},
             {"name": "ws", "type": {"type": "array", "items": "a.b.Weight"}},
         ]
-        number = stub.add("items", {"type": "record", "name": "Item", "fields": fields}, references=[weight, unit])
+        number = stub.add(
+            "items", {"type": "record", "name": "Item", "fields": fields}, references=[weight, unit]
+        )
         schema = await found.by_id(number)
     assert parse_schema(schema.source) == schema  # it stands alone
     assert set(schema.named) == {"Item", "a.b.Weight", "a.b.Unit"}
@@ -143,11 +191,15 @@ async def test_references_in_a_circle_or_without_end_are_refused(tmp_path: Path)
     async with registry() as stub, client(stub, tmp_path) as found:
         for name, other in (("A", "B"), ("B", "A")):
             stub.add(
-                name, {"type": "record", "name": name, "fields": [{"name": "x", "type": other}]}, references=[{"name": other, "subject": other, "version": 1}]
+                name,
+                {"type": "record", "name": name, "fields": [{"name": "x", "type": other}]},
+                references=[{"name": other, "subject": other, "version": 1}],
             )
         with pytest.raises(SchemaMismatch, match="refers to itself"):
             await found.by_subject("A", 1)
-        many = [{"name": f"T{number}", "subject": f"T{number}", "version": 1} for number in range(200)]
+        many = [
+            {"name": f"T{number}", "subject": f"T{number}", "version": 1} for number in range(200)
+        ]
         for number in range(200):
             stub.add(f"T{number}", {"type": "fixed", "name": f"T{number}", "size": 1})
         stub.add("many", ITEM, references=many)
@@ -163,7 +215,9 @@ async def test_references_in_a_circle_or_without_end_are_refused(tmp_path: Path)
         ("[" * 50_000, "AVRO", "is no"),
     ],
 )
-async def test_what_is_no_avro_schema_is_refused(tmp_path: Path, schema: str, kind: str, said: str) -> None:
+async def test_what_is_no_avro_schema_is_refused(
+    tmp_path: Path, schema: str, kind: str, said: str
+) -> None:
     async with registry() as stub, client(stub, tmp_path) as found:
         stub.add("items", schema, kind=kind)
         with pytest.raises(SchemaMismatch, match=said):
@@ -181,9 +235,14 @@ async def test_an_answer_that_is_none_counts_as_an_outage(tmp_path: Path, answer
 
 @pytest.mark.parametrize(
     ("given", "demanded"),
-    [(auth.bearer(lambda: "t0k"), "Bearer t0k"), (auth.basic(lambda: "me", lambda: "pw"), "Basic bWU6cHc=")],
+    [
+        (auth.bearer(lambda: "t0k"), "Bearer t0k"),
+        (auth.basic(lambda: "me", lambda: "pw"), "Basic bWU6cHc="),
+    ],
 )
-async def test_credentials_are_sent_and_their_refusal_has_its_name(tmp_path: Path, given: Any, demanded: str) -> None:
+async def test_credentials_are_sent_and_their_refusal_has_its_name(
+    tmp_path: Path, given: Any, demanded: str
+) -> None:
     async with registry() as stub:
         stub.authorization = demanded
         number = stub.add("items", ITEM)
@@ -195,24 +254,43 @@ async def test_credentials_are_sent_and_their_refusal_has_its_name(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("status", "kind"), [(409, IncompatibleSchema), (422, PermanentError)])
-async def test_what_a_registry_says_of_a_schema_that_it_does_not_take_is_passed_on(tmp_path: Path, status: int, kind: type[WorkerError]) -> None:
+async def test_what_a_registry_says_of_a_schema_that_it_does_not_take_is_passed_on(
+    tmp_path: Path, status: int, kind: type[WorkerError]
+) -> None:
     async with registry() as stub, client(stub, tmp_path) as found:
         stub.refuses_new = (status, "field x has no default")
         with pytest.raises(kind, match="field x has no default"):
             await found.register("items", parse_schema(json.dumps(ITEM)))
 
 
-@pytest.mark.parametrize("references", [5, {"a": 1}, "text", [5], [{"name": "x"}], [{"name": "x", "subject": "s", "version": "latest"}]])
+@pytest.mark.parametrize(
+    "references",
+    [
+        5,
+        {"a": 1},
+        "text",
+        [5],
+        [{"name": "x"}],
+        [{"name": "x", "subject": "s", "version": "latest"}],
+    ],
+)
 async def test_references_that_are_none_are_refused(tmp_path: Path, references: Any) -> None:
     async with registry() as stub, client(stub, tmp_path) as found:
         stub.add("items", ITEM, references=references)
-        with pytest.raises(SchemaMismatch, match=r"references that are no list|a reference without"):
+        with pytest.raises(
+            SchemaMismatch, match=r"references that are no list|a reference without"
+        ):
             await found.by_subject("items", 1)
 
 
 @pytest.mark.parametrize("none", [{}, {"namespace": None}, {"namespace": ""}])
 def test_a_referenced_type_keeps_its_namespace(none: dict[str, Any]) -> None:
     plain = {"type": "record", "name": "Plain", **none, "fields": []}
-    root = {"type": "record", "name": "Root", "namespace": "n", "fields": [{"name": "p", "type": "Plain"}, {"name": "q", "type": "Plain"}]}
+    root = {
+        "type": "record",
+        "name": "Root",
+        "namespace": "n",
+        "fields": [{"name": "p", "type": "Plain"}, {"name": "q", "type": "Plain"}],
+    }
     schema = parse_schema(json.dumps(inlined(root, {"Plain": plain})))
     assert set(schema.named) == {"n.Root", "Plain"}

@@ -24,19 +24,45 @@ PAGES = 3
 
 def planners(names: list[str], depth: int = 1) -> list[PartitionPlanner]:
     style = offset.build(offset.Config(type="offset", param="o"))
-    return [PartitionPlanner(PlanSpec(style=style, once=True, depth=depth), Claim(name, 1, 0, Cursor())) for name in names]
+    return [
+        PartitionPlanner(PlanSpec(style=style, once=True, depth=depth), Claim(name, 1, 0, Cursor()))
+        for name in names
+    ]
 
 
 def page(fetch: Fetch, pages: int = PAGES, size_bytes: int = 10) -> Reply:
     number = fetch.position["offset"]
     records = [number] if number < pages else []
-    return Reply(Decoded(list(records), None, [], Facts(len(records), digest=bytes([number]) * 16, size_bytes=size_bytes)))
+    return Reply(
+        Decoded(
+            list(records),
+            None,
+            [],
+            Facts(len(records), digest=bytes([number]) * 16, size_bytes=size_bytes),
+        )
+    )
 
 
-def pool(served: list[PartitionPlanner], attempt: Any, channel: Channel[Page], events: list[Event] | None = None, **options: Any) -> FetchPool:
+def pool(
+    served: list[PartitionPlanner],
+    attempt: Any,
+    channel: Channel[Page],
+    events: list[Event] | None = None,
+    **options: Any,
+) -> FetchPool:
     emit = (events if events is not None else []).append
-    settings = {"pipeline": "p", "concurrency": 4, "once": True, "patience_s": 60.0, "clock": SystemClock(), "emit": emit} | options
-    settings |= {"times": StageTimes(settings["clock"].monotonic, settings["concurrency"]), "backlog": Backlog()}
+    settings = {
+        "pipeline": "p",
+        "concurrency": 4,
+        "once": True,
+        "patience_s": 60.0,
+        "clock": SystemClock(),
+        "emit": emit,
+    } | options
+    settings |= {
+        "times": StageTimes(settings["clock"].monotonic, settings["concurrency"]),
+        "backlog": Backlog(),
+    }
     return FetchPool(served, attempt, channel, **settings)
 
 
@@ -79,7 +105,9 @@ async def test_order_is_kept_in_a_partition_that_fetches_ahead() -> None:
 
     channel: Channel[Page] = Channel(1 << 20)
     await pool(planners(["p"], depth=4), attempt, channel).run(asyncio.Event())
-    records = [record for item in await drained(channel) for record in item.accepted.decoded.records]
+    records = [
+        record for item in await drained(channel) for record in item.accepted.decoded.records
+    ]
     assert records == list(range(40))
 
 
@@ -115,7 +143,9 @@ async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:
 
 
 @pytest.mark.parametrize("paced", [True, False])
-async def test_patience_ends_with_a_source_that_keeps_us_waiting_and_not_with_our_own_rate_limit(paced: bool) -> None:
+async def test_patience_ends_with_a_source_that_keeps_us_waiting_and_not_with_our_own_rate_limit(
+    paced: bool,
+) -> None:
     turns = 0
 
     async def attempt(partition: str, fetch: Fetch) -> Reply:

@@ -47,13 +47,27 @@ class SteppedClock(FakeClock):
 
 
 def guard(
-    clock: FakeClock, *, retry: RetrySpec | None = None, breaker: BreakerSpec = PATIENT, gate: Gate | None = None, events: list[Event] | None = None
+    clock: FakeClock,
+    *,
+    retry: RetrySpec | None = None,
+    breaker: BreakerSpec = PATIENT,
+    gate: Gate | None = None,
+    events: list[Event] | None = None,
 ) -> Guard:
     emit = (events if events is not None else []).append
-    return Guard(retry or RetrySpec(max_attempts=4), Breaker(breaker), gate or Gate(), clock, emit, target="https://a.example")
+    return Guard(
+        retry or RetrySpec(max_attempts=4),
+        Breaker(breaker),
+        gate or Gate(),
+        clock,
+        emit,
+        target="https://a.example",
+    )
 
 
-def failing(times: int, error: Callable[[], Exception], result: str = "ok") -> tuple[Callable[[], Awaitable[str]], list[float]]:
+def failing(
+    times: int, error: Callable[[], Exception], result: str = "ok"
+) -> tuple[Callable[[], Awaitable[str]], list[float]]:
     """An attempt that fails so many times first, and when it was called."""
     calls: list[float] = []
 
@@ -108,7 +122,9 @@ async def test_a_timeout_of_the_attempt_itself_is_not_taken_for_the_deadline() -
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("error", [PermanentError("no"), ValueError("bug"), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [PermanentError("no"), ValueError("bug"), asyncio.CancelledError()]
+)
 async def test_nothing_else_is_retried(error: BaseException) -> None:
     calls = 0
 
@@ -138,7 +154,12 @@ async def test_retry_after_closes_the_gate_and_is_deferred_without_a_retry() -> 
 
 async def test_an_open_breaker_defers_and_closes_again_after_probes() -> None:
     clock, events = FakeClock(), list[Event]()
-    subject = guard(clock, retry=RetrySpec(max_attempts=1), breaker=BreakerSpec(min_calls=2, open_for_s=30, permits=1), events=events)
+    subject = guard(
+        clock,
+        retry=RetrySpec(max_attempts=1),
+        breaker=BreakerSpec(min_calls=2, open_for_s=30, permits=1),
+        events=events,
+    )
     bad, _ = failing(99, lambda: TransientError("500"))
     for _ in range(2):
         with pytest.raises(TransientError):
@@ -186,7 +207,11 @@ async def test_what_may_not_be_repeated_is_tried_once() -> None:
 
 async def test_a_cancelled_call_gives_everything_back() -> None:
     clock = FakeClock()
-    subject = guard(clock, breaker=BreakerSpec(min_calls=1, permits=1, open_for_s=1), retry=RetrySpec(max_attempts=1))
+    subject = guard(
+        clock,
+        breaker=BreakerSpec(min_calls=1, permits=1, open_for_s=1),
+        retry=RetrySpec(max_attempts=1),
+    )
     bad, _ = failing(1, lambda: TransientError("500"))
     with pytest.raises(TransientError):
         await subject.call(bad)
@@ -280,7 +305,9 @@ async def test_a_burst_is_amplified_by_a_fifth_and_the_floor_at_most(callers: in
         await asyncio.sleep(0)
         raise TransientError("503")
 
-    found = await asyncio.gather(*(subject.call(attempt) for _ in range(callers)), return_exceptions=True)
+    found = await asyncio.gather(
+        *(subject.call(attempt) for _ in range(callers)), return_exceptions=True
+    )
     turns = [outcome.until for outcome in found if isinstance(outcome, Deferred)]
     assert len(turns) >= callers * 0.8
     assert sent <= callers * 1.2 + 3 * 4

@@ -20,7 +20,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from schema.damage import CONTAINER_SCHEMA, SYNC, damaged, ours
 
 from worker.core.ports import InvalidRecord
-from worker.schema import CorruptContainer, CorruptDatum, DatumReader, Limits, SchemaError, compile_plan, parse_schema
+from worker.schema import (
+    CorruptContainer,
+    CorruptDatum,
+    DatumReader,
+    Limits,
+    SchemaError,
+    compile_plan,
+    parse_schema,
+)
 from worker.schema.canonical import canonical_form, fingerprints
 from worker.schema.codegen import compile_datum_encoder
 from worker.schema.compat import problems
@@ -40,7 +48,11 @@ def parsed(schema: Any) -> Any:
 def plain(value: Any, *, branches: bool = False) -> Any:
     """A datum as the cases write it."""
     if isinstance(value, Branch):
-        return {"branch": value.number, "value": plain(value.value)} if branches else plain(value.value)
+        return (
+            {"branch": value.number, "value": plain(value.value)}
+            if branches
+            else plain(value.value)
+        )
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, Decimal):
@@ -81,11 +93,20 @@ def canonical(case: Case) -> None:
         expect(prints["CRC-64-AVRO"], f"{case['crc64'] % 2**64:016x}")
     if "md5" in case:
         little_endian = int(prints["CRC-64-AVRO"], 16).to_bytes(8, "little").hex()
-        expect([little_endian, prints["MD5"], prints["SHA-256"]], [case["little_endian_crc64"], case["md5"], case["sha256"]])
+        expect(
+            [little_endian, prints["MD5"], prints["SHA-256"]],
+            [case["little_endian_crc64"], case["md5"], case["sha256"]],
+        )
 
 
 def compatibility(case: Case) -> None:
-    expect([[each.path, each.code] for each in problems(parsed(case["writer"]), parsed(case["reader"]))], case["problems"])
+    expect(
+        [
+            [each.path, each.code]
+            for each in problems(parsed(case["writer"]), parsed(case["reader"]))
+        ],
+        case["problems"],
+    )
 
 
 def resolution(case: Case) -> None:
@@ -93,7 +114,10 @@ def resolution(case: Case) -> None:
     try:
         value = reader.one(bytes.fromhex(case["hex"]))
     except CorruptDatum as error:
-        expect(f"error at {error.path}", f"error at {case['error']}" if "error" in case else case["value"])
+        expect(
+            f"error at {error.path}",
+            f"error at {case['error']}" if "error" in case else case["value"],
+        )
     else:
         expect(plain(value), case["value"])
 
@@ -104,14 +128,20 @@ def json_values(case: Case) -> None:
     try:
         record = plan.one(b'{"a": ' + case["json"].encode() + b"}")
     except InvalidRecord as error:
-        expect(f"refused: {error.errors}", f"refused: {error.errors}" if "refused" in case else case["value"])
+        expect(
+            f"refused: {error.errors}",
+            f"refused: {error.errors}" if "refused" in case else case["value"],
+        )
         return
     if "refused" in case:
         raise AssertionError(f"{record.f0!r} was taken")
     wide = isinstance(record.f0, Branch)
     datum = DatumReader(plan.schema, branches=True).one(plan.encode([record]))["a"]
     if case["type"] != "float" and not (wide and isinstance(datum.value, float)):
-        expect(plain(datum, branches=True) if wide else _like(plain(datum), case["value"]), case["value"])
+        expect(
+            plain(datum, branches=True) if wide else _like(plain(datum), case["value"]),
+            case["value"],
+        )
 
 
 def _like(found: Any, wanted: Any) -> Any:
@@ -129,7 +159,10 @@ def binary(case: Case) -> None:
     try:
         value = DatumReader(schema, branches=True).one(data)
     except CorruptDatum as error:
-        expect(f"error at {error.path}", f"error at {case['error']}" if "error" in case else case["value"])
+        expect(
+            f"error at {error.path}",
+            f"error at {case['error']}" if "error" in case else case["value"],
+        )
         return
     expect(plain(value), case["value"])
     if "read_only" not in case:
@@ -169,7 +202,13 @@ def containers(case: Case) -> None:
     expect(list(read_records(io.BytesIO(file))), records)
     expect(list(fastavro.reader(io.BytesIO(file))), records)  # type: ignore[arg-type]
     theirs = io.BytesIO()
-    fastavro.writer(theirs, fastavro.parse_schema(json.loads(CONTAINER_SCHEMA)), records, codec=codec, sync_marker=SYNC)
+    fastavro.writer(
+        theirs,
+        fastavro.parse_schema(json.loads(CONTAINER_SCHEMA)),
+        records,
+        codec=codec,
+        sync_marker=SYNC,
+    )
     theirs.seek(0)
     expect(list(read_records(theirs)), records)
 

@@ -10,7 +10,9 @@ from schema.reference import long_bytes
 from worker.schema import compile_plan, parse_schema
 from worker.schema.container import MAGIC, file_header, frame_block
 
-CONTAINER_SCHEMA = json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]})
+CONTAINER_SCHEMA = json.dumps(
+    {"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}
+)
 SYNC = bytes(range(16))
 ROWS_A_BLOCK = 100
 BOMB_BYTES = 64 * 1024 * 1024
@@ -27,7 +29,9 @@ def blocks(codec: str, rows: list[int]) -> list[bytes]:
 
 
 def ours(codec: str, rows: list[int]) -> bytes:
-    return file_header(CONTAINER_SCHEMA, codec, {"worker.seq": b"1"}, SYNC) + b"".join(blocks(codec, rows))
+    return file_header(CONTAINER_SCHEMA, codec, {"worker.seq": b"1"}, SYNC) + b"".join(
+        blocks(codec, rows)
+    )
 
 
 def _raw(count: int, size: int, data: bytes) -> bytes:
@@ -46,7 +50,10 @@ def damaged(kind: str, codec: str, rows: list[int]) -> tuple[bytes, int]:
         case "flip":
             middle = len(second) // 2
             flipped = second[:middle] + bytes([second[middle] ^ 0xFF]) + second[middle + 1 :]
-            if codec in ("null", "deflate"):  # a codec without a checksum takes changed data: change what frames it
+            if codec in (
+                "null",
+                "deflate",
+            ):  # a codec without a checksum takes changed data: change what frames it
                 flipped = second[:-1] + b"\xff"
             return half + flipped + b"".join(rest), ROWS_A_BLOCK
         case "magic":

@@ -68,17 +68,30 @@ def keep(target: str) -> None:
     merged = WORK / target / "merged"
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir(parents=True)
-    _run(target, "-merge=1", f"-timeout={SECONDS_AN_INPUT}", str(merged), str(WORK / target / "corpus"))
-    lines, room = {base64.b64encode(data).decode() for data in kept_inputs(CORPUS / f"{target}.txt")}, KEPT_BYTES
+    _run(
+        target,
+        "-merge=1",
+        f"-timeout={SECONDS_AN_INPUT}",
+        str(merged),
+        str(WORK / target / "corpus"),
+    )
+    lines, room = (
+        {base64.b64encode(data).decode() for data in kept_inputs(CORPUS / f"{target}.txt")},
+        KEPT_BYTES,
+    )
     for each in sorted(merged.iterdir(), key=lambda path: path.stat().st_size):
         room -= each.stat().st_size
         if room > 0:
             lines.add(base64.b64encode(each.read_bytes()).decode())
-    (CORPUS / f"{target}.txt").write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda text: (len(text), text))))
+    (CORPUS / f"{target}.txt").write_text(
+        "".join(f"{line}\n" for line in sorted(lines, key=lambda text: (len(text), text)))
+    )
 
 
 def _run(target: str, *arguments: str) -> int:
-    return subprocess.run([sys.executable, __file__, "--child", target, *arguments], check=False).returncode
+    return subprocess.run(
+        [sys.executable, __file__, "--child", target, *arguments], check=False
+    ).returncode
 
 
 def main() -> int:
@@ -88,7 +101,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzzes the Avro engine.")
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="all when omitted")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--keep", action="store_true", help="put what was found into the corpus of the tests instead of fuzzing")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="put what was found into the corpus of the tests instead of fuzzing",
+    )
     options = parser.parse_args()
     failed = []
     for target in options.targets or TARGETS:

@@ -23,7 +23,17 @@ from worker.core.errors import BadBody, SchemaMismatch
 from worker.core.ports import InvalidRecord, SchemaNeeded
 from worker.formats.avro import AvroPages, AvroSpec
 from worker.formats.records import RecordSpec
-from worker.schema import CorruptContainer, CorruptDatum, DatumReader, Limits, Schema, SchemaError, codecs, compile_plan, parse_schema
+from worker.schema import (
+    CorruptContainer,
+    CorruptDatum,
+    DatumReader,
+    Limits,
+    Schema,
+    SchemaError,
+    codecs,
+    compile_plan,
+    parse_schema,
+)
 from worker.schema.canonical import canonical_form, fingerprint
 from worker.schema.codecs import CODECS
 from worker.schema.codegen import compile_datum_encoder
@@ -32,7 +42,16 @@ from worker.schema.container import file_header, frame_block, read_records, salv
 from worker.schema.single import SchemaStore, compile_single_encoder
 
 INFLATED: Final = 256 * 1024
-SMALL: Final = Limits(header=64 * 1024, block=64 * 1024, inflated=INFLATED, rows=10_000, datum=64 * 1024, items=10_000, empty=10_000, depth=16)
+SMALL: Final = Limits(
+    header=64 * 1024,
+    block=64 * 1024,
+    inflated=INFLATED,
+    rows=10_000,
+    datum=64 * 1024,
+    items=10_000,
+    empty=10_000,
+    depth=16,
+)
 NAMES: Final = ("a", "b", "c", "d")
 SLOW_S: Final = 10  # of CPU time, for one input
 
@@ -75,7 +94,16 @@ FIXED: Final[tuple[Any, ...]] = (
     {"size": 12, "logicalType": "duration"},
     {"size": 4, "logicalType": "decimal", "precision": 9, "scale": 3},
 )
-DEFAULTS: Final = {"null": None, "boolean": True, "int": -3, "long": 2**40, "float": 0.5, "double": 1, "string": "d", "bytes": "\u00ff"}
+DEFAULTS: Final = {
+    "null": None,
+    "boolean": True,
+    "int": -3,
+    "long": 2**40,
+    "float": 0.5,
+    "double": 1,
+    "string": "d",
+    "bytes": "\u00ff",
+}
 
 
 class Drawn:
@@ -100,7 +128,12 @@ class Drawn:
             return {"type": "fixed", "name": self._fresh("F"), **self._take.of(FIXED)}
         if choice == 6:
             symbols = ["A", "B", "C", "D"][: 1 + self._take.byte() % 4]
-            return {"type": "enum", "name": self._fresh("E"), "symbols": symbols, **({"default": "A"} if self._take.byte() & 1 else {})}
+            return {
+                "type": "enum",
+                "name": self._fresh("E"),
+                "symbols": symbols,
+                **({"default": "A"} if self._take.byte() & 1 else {}),
+            }
         if choice == 7:
             return {"type": "array", "items": self._type(depth + 1)}
         if choice == 8:
@@ -114,7 +147,13 @@ class Drawn:
         for _ in range(1 + self._take.byte() % 4):
             known = list(self._known)
             branch = self._type(depth + 1)
-            label = "" if isinstance(branch, list) else branch if isinstance(branch, str) else branch.get("name", branch["type"])
+            label = (
+                ""
+                if isinstance(branch, list)
+                else branch
+                if isinstance(branch, str)
+                else branch.get("name", branch["type"])
+            )
             if not label or label in branches:
                 self._known = known  # what the branch named is not in the schema
             else:
@@ -153,13 +192,82 @@ KEYS: Final = (
     "json_name",
 )
 NODES: Final = (
-    *("null", "boolean", "int", "long", "float", "double", "string", "bytes", "record", "error", "enum", "fixed", "array", "map", "union"),
-    *("R", "a.R", ".R", "", "A", "decimal", "big-decimal", "uuid", "duration", "date", "timestamp-micros", "\u00ff", "a", "b", "order", "ignore"),
+    *(
+        "null",
+        "boolean",
+        "int",
+        "long",
+        "float",
+        "double",
+        "string",
+        "bytes",
+        "record",
+        "error",
+        "enum",
+        "fixed",
+        "array",
+        "map",
+        "union",
+    ),
+    *(
+        "R",
+        "a.R",
+        ".R",
+        "",
+        "A",
+        "decimal",
+        "big-decimal",
+        "uuid",
+        "duration",
+        "date",
+        "timestamp-micros",
+        "\u00ff",
+        "a",
+        "b",
+        "order",
+        "ignore",
+    ),
 )
 SCALARS: Final = (
-    *("null", "true", "false", "0", "-0", "1", "-1", "16", "12", "2147483647", "2147483648", "9223372036854775808", "-9223372036854775808"),
-    *("1e400", "1e308", "0.1", "-0.0", "1.0", "3.4028235e38", "1e-400", "1e", "12345678901234567890123456789012345678901234567890", "NaN", "9" * 400),
-    *('""', '"A"', '"AAAA"', '"2024-02-29"', '"23:59:60"', '"12:00:00.123"', '"2024-02-29T12:00:00.123456789Z"', '"2024-02-29T12:00:00"', '"-1.50"'),
+    *(
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "1",
+        "-1",
+        "16",
+        "12",
+        "2147483647",
+        "2147483648",
+        "9223372036854775808",
+        "-9223372036854775808",
+    ),
+    *(
+        "1e400",
+        "1e308",
+        "0.1",
+        "-0.0",
+        "1.0",
+        "3.4028235e38",
+        "1e-400",
+        "1e",
+        "12345678901234567890123456789012345678901234567890",
+        "NaN",
+        "9" * 400,
+    ),
+    *(
+        '""',
+        '"A"',
+        '"AAAA"',
+        '"2024-02-29"',
+        '"23:59:60"',
+        '"12:00:00.123"',
+        '"2024-02-29T12:00:00.123456789Z"',
+        '"2024-02-29T12:00:00"',
+        '"-1.50"',
+    ),
     *(
         '"1e1000000000"',
         '"Infinity"',
@@ -171,7 +279,14 @@ SCALARS: Final = (
         '"\x7f',
         "\ufeff1",
     ),
-    *('"0001-01-01T00:00:00-23:59"', '"9999-12-31T23:59:59+00:00"', '"' + "9" * 5000 + '"', '"\u0661\u0662:00:00"', '" 1"', '"1_0"'),
+    *(
+        '"0001-01-01T00:00:00-23:59"',
+        '"9999-12-31T23:59:59+00:00"',
+        '"' + "9" * 5000 + '"',
+        '"\u0661\u0662:00:00"',
+        '" 1"',
+        '"1_0"',
+    ),
 )
 
 
@@ -185,7 +300,14 @@ def json_text(take: Take, keys: tuple[str, ...], words: tuple[str, ...], depth: 
     count = take.byte() % 5
     if choice < 6:
         return "[" + ",".join(json_text(take, keys, words, depth + 1) for _ in range(count)) + "]"
-    return "{" + ",".join(f"{json.dumps(take.of(keys))}:{json_text(take, keys, words, depth + 1)}" for _ in range(count)) + "}"
+    return (
+        "{"
+        + ",".join(
+            f"{json.dumps(take.of(keys))}:{json_text(take, keys, words, depth + 1)}"
+            for _ in range(count)
+        )
+        + "}"
+    )
 
 
 def _parsed(document: Any) -> Schema:
@@ -265,7 +387,13 @@ def resolve(data: bytes) -> None:
         found = resolving.one(body)
     except CorruptDatum:
         # Bytes may be no text, and text no decimal; where the writer reads a plain value, the reader may see a logical one.
-        assert wrong or not fits or "string" in writer.source or "bytes" in writer.source or "fixed" in writer.source
+        assert (
+            wrong
+            or not fits
+            or "string" in writer.source
+            or "bytes" in writer.source
+            or "fixed" in writer.source
+        )
         return
     slow_writer, slow_reader = reference.Schema(written), reference.Schema(read)
     if not fits:
@@ -318,7 +446,9 @@ def page(data: bytes) -> None:
     if take.byte() & 1:
         body = take.rest()
     else:
-        body = f"[{','.join(json_text(take, NAMES, NAMES) for _ in range(1 + take.byte() % 3))}]".encode("utf-8", "surrogatepass")
+        body = f"[{','.join(json_text(take, NAMES, NAMES) for _ in range(1 + take.byte() % 3))}]".encode(
+            "utf-8", "surrogatepass"
+        )
     try:
         raws = msgspec.json.decode(body, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -342,7 +472,10 @@ def page(data: bytes) -> None:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return
     wrong = {each.index for each in plan.finish(records)}
-    assert plan.encode([record for index, record in enumerate(records) if index not in wrong]) == encoded
+    assert (
+        plan.encode([record for index, record in enumerate(records) if index not in wrong])
+        == encoded
+    )
 
 
 def single(data: bytes) -> None:
@@ -408,7 +541,13 @@ ROW: Final = {
     "fields": [
         {"name": "n", "type": "long"},
         {"name": "s", "type": ["null", "string"]},
-        {"name": "m", "type": {"type": "map", "values": {"type": "array", "items": ["null", "double", "Row"]}}},
+        {
+            "name": "m",
+            "type": {
+                "type": "map",
+                "values": {"type": "array", "items": ["null", "double", "Row"]},
+            },
+        },
         {"name": "e", "type": {"type": "array", "items": "null"}},
     ],
 }
@@ -419,13 +558,24 @@ READER: Final = {
         {"name": "n", "type": "double"},
         {"name": "s", "type": ["null", "string"], "json_name": "text-s"},
         {"name": "added", "type": ["null", "int", "string"], "default": None},
-        {"name": "m", "type": {"type": "map", "values": {"type": "array", "items": ["null", "double", "Row"]}}},
+        {
+            "name": "m",
+            "type": {
+                "type": "map",
+                "values": {"type": "array", "items": ["null", "double", "Row"]},
+            },
+        },
     ],
 }
-SINGLES: Final[tuple[Any, ...]] = ("long", ROW, {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"})
+SINGLES: Final[tuple[Any, ...]] = (
+    "long",
+    ROW,
+    {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"},
+)
 SINGLE_DATUMS: Final[tuple[Any, ...]] = (7, {"n": 1, "s": None, "m": {}, "e": []}, bytes(12))
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    each.__name__: each for each in (container, datum, resolve, schema, shape, page, single, avro_body, codec)
+    each.__name__: each
+    for each in (container, datum, resolve, schema, shape, page, single, avro_body, codec)
 }
 
 
@@ -437,31 +587,64 @@ LIST_SHAPE: Final = bytes((1, 10, 1, 0, 0, 9, 0))  # a record R1 of one field, [
 
 def seeds(target: str) -> Iterator[bytes]:
     """Inputs that are right, to be broken."""
-    row = compile_datum_encoder(_parsed(ROW))({"n": 2**40, "s": "text", "m": {"k": []}, "e": [None, None]})
+    row = compile_datum_encoder(_parsed(ROW))(
+        {"n": 2**40, "s": "text", "m": {"k": []}, "e": [None, None]}
+    )
     if target == "container":
         for number, name in enumerate(CODECS):
-            yield bytes((0, 0)) + file_header(json.dumps(ROW), name, {"user.key": b"v"}, SYNC) + frame_block(2, row + row, name, SYNC)
+            yield (
+                bytes((0, 0))
+                + file_header(json.dumps(ROW), name, {"user.key": b"v"}, SYNC)
+                + frame_block(2, row + row, name, SYNC)
+            )
             yield bytes((1, number, 2)) + row + row
             yield bytes((2, number, 2)) + codecs.compress(row + row, name)
     elif target in ("datum", "resolve", "page"):
         for number in range(12):
             shape = bytes((3, number, number, 1, number + 5, 2, 0, 7, number, 1, 10, 2, 0, 3))
-            tails = (bytes(20), b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, "d": [1.5, {"a": true}]}]')
+            tails = (
+                bytes(20),
+                b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, "d": [1.5, {"a": true}]}]',
+            )
             yield shape + (shape if target == "resolve" else b"") + tails[target == "page"]
         for depth in (15, 16, 17, 63, 64, 65, 5_000):
             if target == "page":
-                yield LIST_SHAPE + bytes((0, 0, 0, 1)) + b"[" + b'{"a":' * depth + b"null" + b"}" * depth + b"]"
+                yield (
+                    LIST_SHAPE
+                    + bytes((0, 0, 0, 1))
+                    + b"["
+                    + b'{"a":' * depth
+                    + b"null"
+                    + b"}" * depth
+                    + b"]"
+                )
             else:
                 yield LIST_SHAPE * (1 + (target == "resolve")) + b"\x02" * depth + b"\0"
     elif target == "schema":
-        for document in (*SINGLES, Drawn(Take(bytes(range(5, 250, 7)))).root(), {**ROW, "namespace": "x.y", "aliases": ["Old"], "doc": "d"}):
+        for document in (
+            *SINGLES,
+            Drawn(Take(bytes(range(5, 250, 7)))).root(),
+            {**ROW, "namespace": "x.y", "aliases": ["Old"], "doc": "d"},
+        ):
             yield json.dumps(document).encode()
-        for deep in (b"[", b'{"type":', b'{"type":"array","items":', b'{"type":"record","name":"R","fields":[{"name":"a","type":'):
+        for deep in (
+            b"[",
+            b'{"type":',
+            b'{"type":"array","items":',
+            b'{"type":"record","name":"R","fields":[{"name":"a","type":',
+        ):
             yield deep * 5_000
     elif target == "shape":
-        yield from (bytes((6, 3, 0, 1, number, 1, 0, 8, 2, 1, 5, 5, 4, 6, 2, 1, 0, 16, 0, 0, number)) for number in range(9))
+        yield from (
+            bytes((6, 3, 0, 1, number, 1, 0, 8, 2, 1, 5, 5, 4, 6, 2, 1, 0, 16, 0, 0, number))
+            for number in range(9)
+        )
     elif target == "avro_body":
-        yield b"\0" + file_header(json.dumps(ROW), "deflate", {}, SYNC) + frame_block(3, row * 3, "deflate", SYNC)
+        yield (
+            b"\0"
+            + file_header(json.dumps(ROW), "deflate", {}, SYNC)
+            + frame_block(3, row * 3, "deflate", SYNC)
+        )
         yield b"\1" + compile_single_encoder(_parsed(ROW))(SINGLE_DATUMS[1]) * 2
         yield b"\2" + (b"\0\0\0\0\1" + row) * 2
         yield b"\3" + row * 3
@@ -480,12 +663,16 @@ def seeds(target: str) -> Iterator[bytes]:
 
 def kept_inputs(file: Path) -> list[bytes]:
     """The inputs of a corpus file: one a line, in base64."""
-    return [base64.b64decode(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return (
+        [base64.b64decode(line) for line in file.read_text().splitlines()] if file.exists() else []
+    )
 
 
 def replay(target: Callable[[bytes], None], file: Path, more: Iterable[bytes]) -> int:
     """Runs a target over the inputs of a corpus file and more; returns how many. AssertionError with the line of what broke."""
-    inputs = [(f"line {number}", data) for number, data in enumerate(kept_inputs(file), 1)] + [(f"seed {number}", data) for number, data in enumerate(more)]
+    inputs = [(f"line {number}", data) for number, data in enumerate(kept_inputs(file), 1)] + [
+        (f"seed {number}", data) for number, data in enumerate(more)
+    ]
     for name, data in inputs:
         begin = process_time()
         try:

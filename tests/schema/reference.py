@@ -51,11 +51,21 @@ class Schema:
             inner = node.get("namespace", namespace)
             full = name if "." in name or not inner else f"{inner}.{name}"
             space = full.rpartition(".")[0]
-            aliases = [alias if "." in alias or not space else f"{space}.{alias}" for alias in node.get("aliases", [])]
-            made = {**node, "type": "record" if kind == "error" else kind, "full": full, "aliases": aliases}
+            aliases = [
+                alias if "." in alias or not space else f"{space}.{alias}"
+                for alias in node.get("aliases", [])
+            ]
+            made = {
+                **node,
+                "type": "record" if kind == "error" else kind,
+                "full": full,
+                "aliases": aliases,
+            }
             self.names[full] = made
             if made["type"] == "record":
-                made["fields"] = [{**each, "type": self._resolved(each["type"], space)} for each in node["fields"]]
+                made["fields"] = [
+                    {**each, "type": self._resolved(each["type"], space)} for each in node["fields"]
+                ]
             return {"type": "ref", "full": full}
         return dict(node) if kind in PRIMITIVES else self._resolved(kind, namespace)
 
@@ -68,7 +78,12 @@ def logical(node: Any) -> str | None:
     name, kind = node.get("logicalType"), node["type"]
     if name == "decimal" and kind in ("bytes", "fixed"):
         precision, scale = node.get("precision"), node.get("scale", 0)
-        if type(precision) is not int or type(scale) is not int or precision < 1 or not 0 <= scale <= precision:
+        if (
+            type(precision) is not int
+            or type(scale) is not int
+            or precision < 1
+            or not 0 <= scale <= precision
+        ):
             return None
         return name if kind == "bytes" or 10**precision <= 2 ** (8 * node["size"] - 1) else None
     fits = {
@@ -76,11 +91,19 @@ def logical(node: Any) -> str | None:
         "time-millis": "int",
         "time-micros": "long",
         "big-decimal": "bytes",
-        **{f"{local}timestamp-{unit}": "long" for local in ("", "local-") for unit in ("millis", "micros", "nanos")},
+        **{
+            f"{local}timestamp-{unit}": "long"
+            for local in ("", "local-")
+            for unit in ("millis", "micros", "nanos")
+        },
     }
     if fits.get(name) == kind or (name == "uuid" and kind == "string"):
         return name
-    return name if kind == "fixed" and (name, node["size"]) in (("uuid", 16), ("duration", 12)) else None
+    return (
+        name
+        if kind == "fixed" and (name, node["size"]) in (("uuid", 16), ("duration", 12))
+        else None
+    )
 
 
 # -- JSON -> datum ------------------------------------------------------------------------------------------------------
@@ -90,7 +113,14 @@ def wide(node: Any) -> bool:
     return sum(branch["type"] != "null" for branch in node["branches"]) > 1
 
 
-def from_json(schema: Schema, node: Any, value: Any, bytes_as: str = "latin1", unknown: str = "drop", missing: str = "fill") -> Any:
+def from_json(
+    schema: Schema,
+    node: Any,
+    value: Any,
+    bytes_as: str = "latin1",
+    unknown: str = "drop",
+    missing: str = "fill",
+) -> Any:
     """The datum. Raises Bad."""
 
     def go(node: Any, value: Any) -> Any:
@@ -102,17 +132,29 @@ def from_json(schema: Schema, node: Any, value: Any, bytes_as: str = "latin1", u
             return None
         if kind == "boolean" and isinstance(value, bool):
             return value
-        if kind in ("int", "long") and type(value) is int and -(2 ** (31 if kind == "int" else 63)) <= value < 2 ** (31 if kind == "int" else 63):
+        if (
+            kind in ("int", "long")
+            and type(value) is int
+            and -(2 ** (31 if kind == "int" else 63)) <= value < 2 ** (31 if kind == "int" else 63)
+        ):
             return value
         if kind in ("float", "double") and type(value) in (int, float):
-            limit = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0] if kind == "float" else 1.7976931348623157e308
+            limit = (
+                struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+                if kind == "float"
+                else 1.7976931348623157e308
+            )
             if -limit <= value <= limit:
                 return float(value)
         if kind == "string" and isinstance(value, str):
             return value
         if kind in ("bytes", "fixed") and isinstance(value, str):
             try:
-                data = value.encode("latin-1") if bytes_as == "latin1" else base64.b64decode(value, validate=True)
+                data = (
+                    value.encode("latin-1")
+                    if bytes_as == "latin1"
+                    else base64.b64decode(value, validate=True)
+                )
             except (UnicodeEncodeError, binascii.Error, ValueError):
                 raise Bad from None
             if kind == "bytes" or len(data) == node["size"]:
@@ -147,7 +189,9 @@ def from_json(schema: Schema, node: Any, value: Any, bytes_as: str = "latin1", u
         return out
 
     def nullable(node: Any) -> bool:
-        return node["type"] == "null" or (node["type"] == "union" and any(branch["type"] == "null" for branch in node["branches"]))
+        return node["type"] == "null" or (
+            node["type"] == "union" and any(branch["type"] == "null" for branch in node["branches"])
+        )
 
     def null_of(node: Any) -> Any:
         if node["type"] == "union" and wide(node):
@@ -170,11 +214,14 @@ def from_json(schema: Schema, node: Any, value: Any, bytes_as: str = "latin1", u
                     needed = [
                         each.get("json_name", each["name"])
                         for each in branch["fields"]
-                        if "default" not in each and not (missing == "fill" and nullable(each["type"]))
+                        if "default" not in each
+                        and not (missing == "fill" and nullable(each["type"]))
                     ]
                     if all(name in value for name in needed):
                         fits.append(number)
-            fits = fits or [number for number, branch in enumerate(branches) if branch["type"] == "map"]
+            fits = fits or [
+                number for number, branch in enumerate(branches) if branch["type"] == "map"
+            ]
             if len(fits) != 1:
                 raise Bad("no branch, or several")
             return Branch(fits[0], go(branches[fits[0]], value))
@@ -243,7 +290,9 @@ def time_from_text(of: str, text: str) -> int:
                 raise Bad("time")
             at = datetime.fromisoformat(f"1970-01-01T{found[1]}")
         else:
-            if (found[4] is None) != of.startswith("local") or not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]..:..:..", found[1]):
+            if (found[4] is None) != of.startswith("local") or not re.fullmatch(
+                r"\d{4}-\d\d-\d\d[Tt ]..:..:..", found[1]
+            ):
                 raise Bad("zone")
             at = datetime.fromisoformat(found[1].replace("t", "T"))
             if found[4] and found[4] not in "Zz":
@@ -281,12 +330,19 @@ def decimal_from_json(node: Any, of: str, value: Any) -> Decimal:
 
 
 def duration_from_json(value: Any) -> bytes:
-    found = isinstance(value, str) and re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(\.\d{1,3})?S)?)?", value)
+    found = isinstance(value, str) and re.fullmatch(
+        r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(\.\d{1,3})?S)?)?",
+        value,
+    )
     if not found or value in ("P", "PT") or value.endswith("T"):
         raise Bad("duration")
     number = [int(found[index] or 0) for index in (1, 2, 3, 4, 6, 7, 8)]
     millis = int((found[9] or ".")[1:].ljust(3, "0"))
-    parts = (number[0] * 12 + number[1], number[2] * 7 + number[3], (number[4] * 3600 + number[5] * 60 + number[6]) * 1000 + millis)
+    parts = (
+        number[0] * 12 + number[1],
+        number[2] * 7 + number[3],
+        (number[4] * 3600 + number[5] * 60 + number[6]) * 1000 + millis,
+    )
     if max(parts) >= 2**32:
         raise Bad("duration")
     return struct.pack("<III", *parts)
@@ -313,9 +369,13 @@ def default(schema: Schema, node: Any, value: Any) -> Any:
         for each in node["fields"]:
             if each["name"] not in value and "default" not in each:
                 raise Bad("default")
-            out[each["name"]] = default(schema, each["type"], value.get(each["name"], each.get("default")))
+            out[each["name"]] = default(
+                schema, each["type"], value.get(each["name"], each.get("default"))
+            )
         return out
-    raw = from_json(schema, {key: part for key, part in node.items() if key != "logicalType"}, value)
+    raw = from_json(
+        schema, {key: part for key, part in node.items() if key != "logicalType"}, value
+    )
     return from_bytes(node, raw) if kind in ("bytes", "fixed") else raw
 
 
@@ -351,7 +411,11 @@ def to_bytes(node: Any, value: Any) -> bytes:
                 digits = signed(int(value.scaleb(scale)))
                 return long_bytes(len(digits)) + digits + long_bytes(scale)
             number = int(value.scaleb(node.get("scale", 0)))
-            return number.to_bytes(node["size"], "big", signed=True) if node["type"] == "fixed" else signed(number)
+            return (
+                number.to_bytes(node["size"], "big", signed=True)
+                if node["type"] == "fixed"
+                else signed(number)
+            )
     return value
 
 
@@ -406,13 +470,24 @@ def encode(schema: Schema, node: Any, datum: Any) -> bytes:
         items = b"".join(encode(schema, node["items"], each) for each in datum)
         return (long_bytes(len(datum)) + items if datum else b"") + b"\0"
     if kind == "map":
-        items = b"".join(long_bytes(len(key.encode())) + key.encode() + encode(schema, node["items"], each) for key, each in datum.items())
+        items = b"".join(
+            long_bytes(len(key.encode())) + key.encode() + encode(schema, node["items"], each)
+            for key, each in datum.items()
+        )
         return (long_bytes(len(datum)) + items if datum else b"") + b"\0"
     if kind == "record":
-        return b"".join(encode(schema, each["type"], datum[each["name"]]) for each in node["fields"])
+        return b"".join(
+            encode(schema, each["type"], datum[each["name"]]) for each in node["fields"]
+        )
     if isinstance(datum, Branch):
-        return long_bytes(datum.number) + encode(schema, node["branches"][datum.number], datum.value)
-    number = next(number for number, branch in enumerate(node["branches"]) if (branch["type"] == "null") == (datum is None))
+        return long_bytes(datum.number) + encode(
+            schema, node["branches"][datum.number], datum.value
+        )
+    number = next(
+        number
+        for number, branch in enumerate(node["branches"])
+        if (branch["type"] == "null") == (datum is None)
+    )
     return long_bytes(number) + encode(schema, node["branches"][number], datum)
 
 
@@ -461,7 +536,9 @@ class Decoder:
     def long(self, bits: int = 64) -> int:
         begin = self.at
         value, self.at = long_at(self.data, self.at)
-        if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1) or (bits == 32 and self.at - begin > 5):
+        if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1) or (
+            bits == 32 and self.at - begin > 5
+        ):
             raise Bad("range")
         return value
 
@@ -484,20 +561,28 @@ class Decoder:
         if written["type"] != read["type"]:
             if (written["type"], read["type"]) not in PROMOTED:
                 return False
-        elif ("full" in written and written["full"].split(".")[-1] != read["full"].split(".")[-1] and written["full"] not in read["aliases"]) or written.get(
-            "size"
-        ) != read.get("size"):
+        elif (
+            "full" in written
+            and written["full"].split(".")[-1] != read["full"].split(".")[-1]
+            and written["full"] not in read["aliases"]
+        ) or written.get("size") != read.get("size"):
             return False
         a, b = logical(written), logical(read)
         if a and b and (a, *scales(written, a)) != (b, *scales(read, b)):
             return False
-        return written["type"] not in ("array", "map") or self.matches(written["items"], read["items"])
+        return written["type"] not in ("array", "map") or self.matches(
+            written["items"], read["items"]
+        )
 
     def same(self, written: Any, read: Any) -> bool:
         """No promotion, and no name that matches only in its last part."""
         if written["type"] != read["type"]:
             return False
-        return "full" not in written or written["full"] == read["full"] or written["full"] in read["aliases"]
+        return (
+            "full" not in written
+            or written["full"] == read["full"]
+            or written["full"] in read["aliases"]
+        )
 
     def read(self, written: Any, read: Any) -> Any:
         written, read = self.writer.at(written), self.reader.at(read)
@@ -507,14 +592,24 @@ class Decoder:
                 raise Bad("branch")
             return self.read(written["branches"][number], read)
         if read["type"] == "union":
-            fits = [number for number, branch in enumerate(read["branches"]) if self.matches(written, branch)]
-            exact = [number for number in fits if self.same(written, self.reader.at(read["branches"][number]))]
+            fits = [
+                number
+                for number, branch in enumerate(read["branches"])
+                if self.matches(written, branch)
+            ]
+            exact = [
+                number
+                for number in fits
+                if self.same(written, self.reader.at(read["branches"][number]))
+            ]
             if not fits:
                 raise Bad("no branch")
             number = (exact or fits)[0]
             found = self.read(written, read["branches"][number])
             return Branch(number, found) if wide(read) else found
-        if not self.matches({**written, "items": {"type": "union"}} if "items" in written else written, read):
+        if not self.matches(
+            {**written, "items": {"type": "union"}} if "items" in written else written, read
+        ):
             raise Bad("mismatch")
         return self.same_kind(written, read)
 
@@ -533,7 +628,9 @@ class Decoder:
                 return struct.unpack("<f", struct.pack("<f", value))[0]
             return float(value) if read["type"] == "double" else value
         if kind in ("float", "double"):
-            return struct.unpack("<f" if kind == "float" else "<d", self.take(4 if kind == "float" else 8))[0]
+            return struct.unpack(
+                "<f" if kind == "float" else "<d", self.take(4 if kind == "float" else 8)
+            )[0]
         if kind in ("string", "bytes", "fixed"):
             data = self.take(node_size(written) if kind == "fixed" else self.long())
             try:
@@ -580,7 +677,10 @@ class Decoder:
                     source[each["name"]] = alias
         values = {}
         for each in written["fields"]:
-            target = next((field for field in read["fields"] if source.get(field["name"]) == each["name"]), None)
+            target = next(
+                (field for field in read["fields"] if source.get(field["name"]) == each["name"]),
+                None,
+            )
             if target is None:
                 Decoder.read_own(self, each["type"])
             else:

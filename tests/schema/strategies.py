@@ -17,8 +17,22 @@ JUNK = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT
-    | st.sampled_from(["2024-02-30", "2024-01-01T00:00:00Z", "12:00:00", "1e5", "NaN", "P1D", "AAAA", "00000000-0000-0000-0000-000000000000"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["f0", "f1", "g", "x"]), inner, max_size=3),
+    | st.sampled_from(
+        [
+            "2024-02-30",
+            "2024-01-01T00:00:00Z",
+            "12:00:00",
+            "1e5",
+            "NaN",
+            "P1D",
+            "AAAA",
+            "00000000-0000-0000-0000-000000000000",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["f0", "f1", "g", "x"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -35,7 +49,9 @@ PRIMITIVES: dict[str, Any] = {
 
 
 def _decimal(precision: int, scale: int) -> Any:
-    return st.integers(-(10**precision) + 1, 10**precision - 1).map(lambda number: f"{number}e{-scale}")
+    return st.integers(-(10**precision) + 1, 10**precision - 1).map(
+        lambda number: f"{number}e{-scale}"
+    )
 
 
 def _stamp(zone: str) -> Any:
@@ -43,12 +59,24 @@ def _stamp(zone: str) -> Any:
 
 
 LOGICAL: list[tuple[dict[str, Any], Any]] = [
-    ({"type": "int", "logicalType": "date"}, PRIMITIVES["int"] | st.dates().map(lambda day: day.isoformat())),
-    ({"type": "int", "logicalType": "time-millis"}, PRIMITIVES["int"] | st.times().map(lambda at: at.isoformat())),
-    ({"type": "long", "logicalType": "time-micros"}, PRIMITIVES["long"] | st.times().map(lambda at: at.isoformat())),
+    (
+        {"type": "int", "logicalType": "date"},
+        PRIMITIVES["int"] | st.dates().map(lambda day: day.isoformat()),
+    ),
+    (
+        {"type": "int", "logicalType": "time-millis"},
+        PRIMITIVES["int"] | st.times().map(lambda at: at.isoformat()),
+    ),
+    (
+        {"type": "long", "logicalType": "time-micros"},
+        PRIMITIVES["long"] | st.times().map(lambda at: at.isoformat()),
+    ),
     ({"type": "long", "logicalType": "timestamp-millis"}, PRIMITIVES["long"] | _stamp("Z")),
     ({"type": "long", "logicalType": "timestamp-micros"}, PRIMITIVES["long"] | _stamp("+02:00")),
-    ({"type": "long", "logicalType": "timestamp-nanos"}, PRIMITIVES["long"] | st.just("2024-02-29T12:00:00.123456789Z")),
+    (
+        {"type": "long", "logicalType": "timestamp-nanos"},
+        PRIMITIVES["long"] | st.just("2024-02-29T12:00:00.123456789Z"),
+    ),
     ({"type": "long", "logicalType": "local-timestamp-micros"}, PRIMITIVES["long"] | _stamp("")),
     ({"type": "long", "logicalType": "local-timestamp-nanos"}, PRIMITIVES["long"]),
     ({"type": "string", "logicalType": "uuid"}, st.uuids().map(str)),
@@ -85,11 +113,17 @@ def types(draw: Draw, names: Names, depth: int = 0) -> tuple[Any, Any]:
         return draw(st.sampled_from(LOGICAL))
     if kind == "enum":
         symbols = draw(st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=4, unique=True))
-        return {"type": "enum", "name": names.fresh("E"), "symbols": symbols}, st.sampled_from(symbols)
+        return {"type": "enum", "name": names.fresh("E"), "symbols": symbols}, st.sampled_from(
+            symbols
+        )
     if kind == "fixed":
         return draw(fixed(names))
     if kind == "nullable":
-        inner, values = draw(types(names, depth + 1).filter(lambda found: not isinstance(found[0], list) and name_of(found[0]) != "null"))
+        inner, values = draw(
+            types(names, depth + 1).filter(
+                lambda found: not isinstance(found[0], list) and name_of(found[0]) != "null"
+            )
+        )
         return draw(st.permutations(["null", inner])), st.none() | values
     if kind == "union":
         return draw(unions(names, depth))
@@ -98,7 +132,14 @@ def types(draw: Draw, names: Names, depth: int = 0) -> tuple[Any, Any]:
     if kind == "list":
         name = names.fresh("L")
         inner, values = draw(types(names, 2))
-        node = {"type": "record", "name": name, "fields": [{"name": "value", "type": inner}, {"name": "next", "type": ["null", name], "default": None}]}
+        node = {
+            "type": "record",
+            "name": name,
+            "fields": [
+                {"name": "value", "type": inner},
+                {"name": "next", "type": ["null", name], "default": None},
+            ],
+        }
         linked = st.lists(values, min_size=1, max_size=4).map(_linked)
         return node, linked
     inner, values = draw(types(names, depth + 1))
@@ -129,9 +170,13 @@ def fixed(draw: Draw, names: Names) -> tuple[Any, Any]:
         return {**node, "size": 16, "logicalType": "uuid"}, st.uuids().map(str)
     if kind == "duration":
         parts = st.integers(0, 10_000)
-        return {**node, "size": 12, "logicalType": "duration"}, st.builds(lambda m, d, s: f"P{m}M{d}DT{s}.5S", parts, parts, parts)
+        return {**node, "size": 12, "logicalType": "duration"}, st.builds(
+            lambda m, d, s: f"P{m}M{d}DT{s}.5S", parts, parts, parts
+        )
     if kind == "decimal":
-        return {**node, "size": 4, "logicalType": "decimal", "precision": 9, "scale": 3}, _decimal(9, 3)
+        return {**node, "size": 4, "logicalType": "decimal", "precision": 9, "scale": 3}, _decimal(
+            9, 3
+        )
     size = draw(st.integers(0, 5))
     return {**node, "size": size}, st.text(LATIN1, min_size=size, max_size=size)
 
@@ -140,7 +185,9 @@ def fixed(draw: Draw, names: Names) -> tuple[Any, Any]:
 def unions(draw: Draw, names: Names, depth: int) -> tuple[Any, Any]:
     branches, values, seen = [], [], set()
     for _ in range(draw(st.integers(1, 4))):
-        inner, inner_values = draw(types(names, depth + 1).filter(lambda found: not isinstance(found[0], list)))
+        inner, inner_values = draw(
+            types(names, depth + 1).filter(lambda found: not isinstance(found[0], list))
+        )
         if name_of(inner) not in seen:
             seen.add(name_of(inner))
             branches.append(inner)
@@ -168,7 +215,13 @@ def schemas(draw: Draw) -> tuple[Any, Any]:
 
 # -- later versions -------------------------------------------------------------------------------------------------------
 
-WIDER = {"int": ["long", "float", "double"], "long": ["float", "double"], "float": ["double"], "string": ["bytes"], "bytes": ["string"]}
+WIDER = {
+    "int": ["long", "float", "double"],
+    "long": ["float", "double"],
+    "float": ["double"],
+    "string": ["bytes"],
+    "bytes": ["string"],
+}
 
 
 @st.composite
@@ -189,7 +242,11 @@ def _evolve(draw: Draw, node: Any, names: Names) -> Any:
         unique = list({name_of(each): each for each in branches}.values())
         if chance == 0:
             unique = unique[1:] or unique
-        return draw(st.permutations(unique)) if not any(isinstance(each, dict) for each in unique) else unique
+        return (
+            draw(st.permutations(unique))
+            if not any(isinstance(each, dict) for each in unique)
+            else unique
+        )
     if isinstance(node, str) and node in WIDER and chance < 3:
         return draw(st.sampled_from(WIDER[node]))
     if isinstance(node, str) and chance == 4 and node in WIDER:
@@ -201,7 +258,11 @@ def _evolve(draw: Draw, node: Any, names: Names) -> Any:
     if node["type"] == "enum" and chance < 5:
         symbols = draw(st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=4, unique=True))
         rest = {key: part for key, part in node.items() if key != "default"}
-        return {**rest, "symbols": symbols, **({"default": symbols[0]} if draw(st.booleans()) else {})}
+        return {
+            **rest,
+            "symbols": symbols,
+            **({"default": symbols[0]} if draw(st.booleans()) else {}),
+        }
     if node["type"] == "array":
         return {**node, "items": draw(_evolve(node["items"], names))}
     if node["type"] == "map":

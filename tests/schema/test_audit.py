@@ -16,11 +16,21 @@ def code_makers(source: str) -> list[str]:
     """Uses of what makes code from text: the builtins by name, called or handed on, and types of code objects."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Name) and node.id in MAKES_CODE | {"builtins", "__builtins__", "FunctionType", "CodeType"}:
+        if isinstance(node, ast.Name) and node.id in MAKES_CODE | {
+            "builtins",
+            "__builtins__",
+            "FunctionType",
+            "CodeType",
+        }:
             found.append(node.id)
-        elif isinstance(node, ast.Attribute) and node.attr in MAKES_CODE - {"compile"} | {"FunctionType", "CodeType"}:
+        elif isinstance(node, ast.Attribute) and node.attr in MAKES_CODE - {"compile"} | {
+            "FunctionType",
+            "CodeType",
+        }:
             found.append(node.attr)
-        elif isinstance(node, ast.Import | ast.ImportFrom) and any(alias.name in ("builtins", "importlib", "codeop", "types") for alias in node.names):
+        elif isinstance(node, ast.Import | ast.ImportFrom) and any(
+            alias.name in ("builtins", "importlib", "codeop", "types") for alias in node.names
+        ):
             found.append("import")
     return found
 
@@ -39,5 +49,9 @@ def test_code_is_made_in_one_module_only() -> None:
 
 
 def test_no_module_is_long() -> None:
-    long = {path.name: lines for path in MODULES if (lines := len(path.read_text().splitlines())) > MOST_LINES}
+    long = {
+        path.name: lines
+        for path in MODULES
+        if (lines := len(path.read_text().splitlines())) > MOST_LINES
+    }
     assert not long

@@ -16,7 +16,11 @@ from worker.schema import CorruptDatum, DatumReader, Schema, parse_schema
 from worker.schema.compat import LEVELS, Incompatibility, check, problems
 
 Draw = Any
-VALUES = ("utf-8", "decimal", "big-decimal")  # what depends on the value: bytes that are no text, text that is no decimal
+VALUES = (
+    "utf-8",
+    "decimal",
+    "big-decimal",
+)  # what depends on the value: bytes that are no text, text that is no decimal
 
 
 def parsed(document: Any) -> Schema:
@@ -42,9 +46,15 @@ def test_a_level_is_which_versions_are_compared_in_which_direction(drawn: Any, l
     expected = []
     for version in compared if level != "NONE" else []:
         if level.startswith(("BACKWARD", "FULL")):
-            expected += [Incompatibility(version, "backward", each) for each in problems(earlier[version], new)]
+            expected += [
+                Incompatibility(version, "backward", each)
+                for each in problems(earlier[version], new)
+            ]
         if level.startswith(("FORWARD", "FULL")):
-            expected += [Incompatibility(version, "forward", each) for each in problems(new, earlier[version])]
+            expected += [
+                Incompatibility(version, "forward", each)
+                for each in problems(new, earlier[version])
+            ]
     assert check(new, earlier, level) == expected
 
 
@@ -66,7 +76,9 @@ def test_levels_imply_each_other(drawn: Any) -> None:
 def _written(document: Any, values: Any, data: Any) -> bytes:
     slow = reference.Schema(document)
     try:
-        return reference.encode(slow, slow.root, reference.from_json(slow, slow.root, data.draw(values)))
+        return reference.encode(
+            slow, slow.root, reference.from_json(slow, slow.root, data.draw(values))
+        )
     except reference.Bad:  # an object that fits several branches
         assume(False)
         raise

@@ -6,7 +6,14 @@ import pytest
 from schema.conformance import AREAS, DATA, Case, cases, failure
 
 
-@pytest.mark.parametrize(("area", "case"), [pytest.param(area, case, id=f"{area}-{number}") for area in AREAS for number, case in enumerate(cases(area))])
+@pytest.mark.parametrize(
+    ("area", "case"),
+    [
+        pytest.param(area, case, id=f"{area}-{number}")
+        for area in AREAS
+        for number, case in enumerate(cases(area))
+    ],
+)
 def test_case(area: str, case: Case) -> None:
     assert failure(area, case) is None
 

@@ -19,7 +19,10 @@ CORPUS = Path(__file__).parent / "corpus"
 CORPUS_BYTES = 300 * 1024
 MEMORY = 1024 * 1024 * 1024  # address space, Python and its modules included
 STACKS = {"the usual stack": 8 * 1024 * 1024}
-if sys.version_info < (3, 12):  # from then on Python lets C code recurse 10,000 times, which takes more than that
+if sys.version_info < (
+    3,
+    12,
+):  # from then on Python lets C code recurse 10,000 times, which takes more than that
     STACKS["a small stack"] = 512 * 1024
 
 
@@ -47,7 +50,11 @@ def test_the_corpus_breaks_nothing(target: str, stack: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_random_bytes_break_nothing(target: str) -> None:
     @settings(max_examples=60)
-    @given(st.sampled_from(sorted(seeds(target))) | st.just(b""), st.binary(max_size=80), st.integers(0, 200))
+    @given(
+        st.sampled_from(sorted(seeds(target))) | st.just(b""),
+        st.binary(max_size=80),
+        st.integers(0, 200),
+    )
     def run(seed: bytes, data: bytes, at: int) -> None:
         TARGETS[target](seed[:at] + data + seed[at + len(data) :])
 

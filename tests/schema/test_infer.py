@@ -15,17 +15,41 @@ from worker.schema.infer import ENUM_RECORDS, MAP_KEYS, Inference, Surplus
 
 TEXTS = st.one_of(
     st.text(max_size=10),
-    st.sampled_from(["A", "B", "open", "2024-05-06", "2024-05-06T07:08:09Z", "2024-05-06T07:08:09.123456+02:00", "2024-05-06 07:08:09", "07:08:09.5", ""]),
+    st.sampled_from(
+        [
+            "A",
+            "B",
+            "open",
+            "2024-05-06",
+            "2024-05-06T07:08:09Z",
+            "2024-05-06T07:08:09.123456+02:00",
+            "2024-05-06 07:08:09",
+            "07:08:09.5",
+            "",
+        ]
+    ),
     st.uuids().map(str),
     st.datetimes().map(lambda at: at.isoformat()),
     st.dates().map(str),
 )
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), TEXTS),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(allow_nan=False, allow_infinity=False),
+        TEXTS,
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=10,
 )
-RECORDS = st.lists(st.dictionaries(st.one_of(st.sampled_from("abc"), st.text(max_size=6)), VALUES, max_size=6), min_size=1, max_size=8)
+RECORDS = st.lists(
+    st.dictionaries(st.one_of(st.sampled_from("abc"), st.text(max_size=6)), VALUES, max_size=6),
+    min_size=1,
+    max_size=8,
+)
 
 
 def proposed(records: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
@@ -47,7 +71,9 @@ def test_a_proposal_accepts_what_it_was_made_from(records: list[dict[str, Any]])
 
 
 @given(RECORDS, st.randoms(use_true_random=False))
-def test_the_order_of_the_records_does_not_matter(records: list[dict[str, Any]], shuffle: random.Random) -> None:
+def test_the_order_of_the_records_does_not_matter(
+    records: list[dict[str, Any]], shuffle: random.Random
+) -> None:
     others = list(records)
     shuffle.shuffle(others)
     assert proposed(others) == proposed(records)
@@ -66,10 +92,16 @@ def kind_of(values: list[Any]) -> Any:
         ([1, 2], "long"),
         ([1, 2.5], "double"),
         ([1, 2**64 - 1], {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 0}),
-        ([-(10**30), None], ["null", {"type": "bytes", "logicalType": "decimal", "precision": 31, "scale": 0}]),
+        (
+            [-(10**30), None],
+            ["null", {"type": "bytes", "logicalType": "decimal", "precision": 31, "scale": 0}],
+        ),
         (
             [{f"k{number}": 2**64} for number in range(MAP_KEYS)],
-            {"type": "map", "values": {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 0}},
+            {
+                "type": "map",
+                "values": {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 0},
+            },
         ),
         ([0.5, 2**64], "double"),
         ([True], "boolean"),
@@ -77,8 +109,14 @@ def kind_of(values: list[Any]) -> Any:
         ([1, None], ["null", "long"]),
         ([1, "a"], ["long", "string"]),
         (["2024-05-06", "2024-05-07"], {"type": "int", "logicalType": "date"}),
-        (["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.12+02:00"], {"type": "long", "logicalType": "timestamp-millis"}),
-        (["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.123456Z"], {"type": "long", "logicalType": "timestamp-micros"}),
+        (
+            ["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.12+02:00"],
+            {"type": "long", "logicalType": "timestamp-millis"},
+        ),
+        (
+            ["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.123456Z"],
+            {"type": "long", "logicalType": "timestamp-micros"},
+        ),
         (["2024-05-06T07:08:09.123456789Z"], {"type": "long", "logicalType": "timestamp-nanos"}),
         (["2024-05-06T07:08:09"], {"type": "long", "logicalType": "local-timestamp-millis"}),
         (["2024-05-06T07:08:09", "2024-05-06T07:08:09Z"], "string"),
@@ -97,10 +135,16 @@ def test_the_type_of_values(values: list[Any], kind: Any) -> None:
 
 def test_symbols_that_repeat_are_an_enum() -> None:
     states = ["open", "closed", "late"] * ENUM_RECORDS
-    assert kind_of(states) == {"type": "enum", "name": "RecordX", "symbols": ["closed", "late", "open"]}
+    assert kind_of(states) == {
+        "type": "enum",
+        "name": "RecordX",
+        "symbols": ["closed", "late", "open"],
+    }
     assert kind_of(states[:20]) == "string"
     assert kind_of([*states, "not a symbol"]) == "string"
-    assert proposed([{"x": state} for state in states], enums=False)["fields"][0]["type"] == "string"
+    assert (
+        proposed([{"x": state} for state in states], enums=False)["fields"][0]["type"] == "string"
+    )
 
 
 def test_keys_that_are_data_make_a_map() -> None:
@@ -129,16 +173,40 @@ def test_keys_that_cannot_be_read_are_left_out_and_refused_by_name() -> None:
     records = [{'a"b': 1, "c\\d": 2, "e\n": 3, "f": 4}]
     document = proposed(records)
     accepts(document, records)
-    assert ([each["name"] for each in document["fields"]], "left out" in document["doc"]) == (["f"], True)
+    assert ([each["name"] for each in document["fields"]], "left out" in document["doc"]) == (
+        ["f"],
+        True,
+    )
     with pytest.raises(SchemaError, match="json_name"):
-        parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "json_name": 'a"b', "type": "int"}]}))
+        parse_schema(
+            json.dumps(
+                {
+                    "type": "record",
+                    "name": "R",
+                    "fields": [{"name": "a", "json_name": 'a"b', "type": "int"}],
+                }
+            )
+        )
 
 
 def test_what_the_schema_lacks_is_found_at_any_depth() -> None:
     line = {"type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"}]}
     address = {"type": "record", "name": "Address", "fields": [{"name": "city", "type": "string"}]}
-    fields = [("id", "long"), ("lines", {"type": "array", "items": line}), ("home", ["null", address]), ("by", {"type": "map", "values": "Address"})]
-    schema = parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in fields]}))
+    fields = [
+        ("id", "long"),
+        ("lines", {"type": "array", "items": line}),
+        ("home", ["null", address]),
+        ("by", {"type": "map", "values": "Address"}),
+    ]
+    schema = parse_schema(
+        json.dumps(
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [{"name": name, "type": kind} for name, kind in fields],
+            }
+        )
+    )
     surplus = Surplus(schema)
     for number in range(3):
         surplus.observe(

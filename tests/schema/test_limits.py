@@ -19,10 +19,26 @@ from schema.damage import SYNC
 from schema.reference import long_bytes
 
 from worker.core.ports import InvalidRecord
-from worker.schema import CorruptContainer, CorruptDatum, DatumReader, Limits, SchemaError, codecs, compile_plan, parse_schema
+from worker.schema import (
+    CorruptContainer,
+    CorruptDatum,
+    DatumReader,
+    Limits,
+    SchemaError,
+    codecs,
+    compile_plan,
+    parse_schema,
+)
 from worker.schema.codecs import CODECS
 from worker.schema.compat import problems
-from worker.schema.container import MAGIC, MAX_METADATA, Records, file_header, frame_block, read_records
+from worker.schema.container import (
+    MAGIC,
+    MAX_METADATA,
+    Records,
+    file_header,
+    frame_block,
+    read_records,
+)
 from worker.schema.logical import MAX_PRECISION
 from worker.schema.parse import MAX_BRANCHES, MAX_BYTES, MAX_DEPTH, MAX_LEVELS, MAX_NAMED
 from worker.schema.sizes import Sizes, recursive_names
@@ -32,7 +48,11 @@ SECONDS = 20
 
 
 def record(name: str, *kinds: Any) -> Any:
-    return {"type": "record", "name": name, "fields": [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)]}
+    return {
+        "type": "record",
+        "name": name,
+        "fields": [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)],
+    }
 
 
 def parsed(node: Any) -> Any:
@@ -44,7 +64,9 @@ def read(node: Any, data: bytes, **limits: int) -> Any:
 
 
 def file_of(node: Any, *blocks: tuple[int, bytes], codec: str = "null") -> bytes:
-    return file_header(json.dumps(node), codec, {}, SYNC) + b"".join(frame_block(rows, data, codec, SYNC) for rows, data in blocks)
+    return file_header(json.dumps(node), codec, {}, SYNC) + b"".join(
+        frame_block(rows, data, codec, SYNC) for rows, data in blocks
+    )
 
 
 def rows(file: bytes, **limits: int) -> list[Any]:
@@ -64,7 +86,9 @@ def test_the_header() -> None:
 
 def test_entries_of_the_header_are_counted() -> None:
     def file(entries: int) -> bytes:
-        return file_header('"long"', "null", {f"k{number}": b"" for number in range(entries - 2)}, SYNC) + frame_block(1, b"\2", "null", SYNC)
+        return file_header(
+            '"long"', "null", {f"k{number}": b"" for number in range(entries - 2)}, SYNC
+        ) + frame_block(1, b"\2", "null", SYNC)
 
     assert rows(file(MAX_METADATA)) == [1]
     with pytest.raises(CorruptContainer, match="entries of metadata"):
@@ -75,7 +99,13 @@ def test_entries_of_the_header_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [long_bytes(2**62) + b"\0\0" * 100, long_bytes(-1) + long_bytes(0) + b"\0\0" * 100, b"\xff" * 11, b"\2\0" + b"\xff" * 9 + b"\2"]
+    "metadata",
+    [
+        long_bytes(2**62) + b"\0\0" * 100,
+        long_bytes(-1) + long_bytes(0) + b"\0\0" * 100,
+        b"\xff" * 11,
+        b"\2\0" + b"\xff" * 9 + b"\2",
+    ],
 )
 def test_headers_that_promise_too_much(metadata: bytes) -> None:
     with pytest.raises(CorruptContainer):
@@ -125,7 +155,9 @@ def test_records_without_bytes_are_counted_over_the_whole_file() -> None:
     assert refused.value.block == 5
 
 
-@pytest.mark.parametrize(("count", "size"), [(-1, 1), (1, -1), (2**62, 1), (1, 2**62), (-(2**63), 0)])
+@pytest.mark.parametrize(
+    ("count", "size"), [(-1, 1), (1, -1), (2**62, 1), (1, 2**62), (-(2**63), 0)]
+)
 def test_blocks_of_impossible_sizes(count: int, size: int) -> None:
     with pytest.raises(CorruptContainer, match="block of"):
         rows(file_of("boolean") + long_bytes(count) + long_bytes(size) + b"\1" + SYNC)
@@ -143,17 +175,28 @@ def test_the_bytes_of_a_datum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "item"), [({"type": "array", "items": "boolean"}, b"\1"), ({"type": "map", "values": "null"}, b"\2k"), ({"type": "array", "items": "null"}, b"")]
+    ("kind", "item"),
+    [
+        ({"type": "array", "items": "boolean"}, b"\1"),
+        ({"type": "map", "values": "null"}, b"\2k"),
+        ({"type": "array", "items": "null"}, b""),
+    ],
 )
 @pytest.mark.parametrize("split", [False, True])
 def test_the_items_of_a_datum(kind: Any, item: bytes, split: bool) -> None:
     count = 100
-    data = (long_bytes(1) + item) * count if split else long_bytes(-count) + long_bytes(len(item) * count) + item * count
+    data = (
+        (long_bytes(1) + item) * count
+        if split
+        else long_bytes(-count) + long_bytes(len(item) * count) + item * count
+    )
     assert read(kind, data + b"\0", items=count)
     with pytest.raises(CorruptDatum, match="items"):
         read(kind, data + b"\0", items=count - 1)
     skipping = DatumReader(
-        parsed(record("R", kind, "int")), parsed({**record("R"), "fields": [{"name": "f1", "type": "int"}]}), limits=Limits(items=count + 1)
+        parsed(record("R", kind, "int")),
+        parsed({**record("R"), "fields": [{"name": "f1", "type": "int"}]}),
+        limits=Limits(items=count + 1),
     )  # and the record
     assert skipping.one(data + b"\0\2") == {"f1": 1}
 
@@ -218,7 +261,16 @@ def test_damage_behind_a_million_nulls_is_found_at_once() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 10 + b"\0", b"\x80" * 10 + b"\1", b"\xff" * 9 + b"\2"])
-@pytest.mark.parametrize("kind", ["long", "string", ["null", "int"], {"type": "array", "items": "null"}, {"type": "map", "values": "int"}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "long",
+        "string",
+        ["null", "int"],
+        {"type": "array", "items": "null"},
+        {"type": "map", "values": "int"},
+    ],
+)
 def test_whole_numbers_that_do_not_end(kind: Any, data: bytes) -> None:
     with pytest.raises(CorruptDatum):
         read(kind, data)
@@ -242,7 +294,13 @@ def arrays(levels: int, node: Any) -> Any:
 
 def chain(levels: int) -> Any:
     """Records beside each other, each of which holds the one before."""
-    return record("Top", *[record(f"R{number}", *([f"R{number - 1}"] if number else ["int"])) for number in range(levels)])
+    return record(
+        "Top",
+        *[
+            record(f"R{number}", *([f"R{number - 1}"] if number else ["int"]))
+            for number in range(levels)
+        ],
+    )
 
 
 @pytest.mark.parametrize(
@@ -250,7 +308,8 @@ def chain(levels: int) -> Any:
     [
         (arrays(MAX_DEPTH, "int"), arrays(MAX_DEPTH + 1, "int")),
         (chain(MAX_LEVELS - 2), chain(MAX_LEVELS + 1)),
-        ([{"type": "fixed", "name": f"F{number}", "size": 1} for number in range(MAX_BRANCHES)],) * 2,
+        ([{"type": "fixed", "name": f"F{number}", "size": 1} for number in range(MAX_BRANCHES)],)
+        * 2,
     ],
 )
 def test_the_depth_and_the_branches_of_a_schema(fits: Any, too_much: Any) -> None:
@@ -266,7 +325,10 @@ def test_the_size_and_the_names_of_a_schema() -> None:
     with pytest.raises(SchemaError, match="at most"):
         parse_schema(text)
     parse_schema(json.dumps({"type": "int", "doc": "x" * (MAX_BYTES - len(text) + MAX_BYTES)}))
-    names = [{"name": f"f{number}", "type": {"type": "fixed", "name": f"F{number}", "size": 1}} for number in range(MAX_NAMED)]
+    names = [
+        {"name": f"f{number}", "type": {"type": "fixed", "name": f"F{number}", "size": 1}}
+        for number in range(MAX_NAMED)
+    ]
     assert len(json.dumps(names)) < MAX_BYTES
     parsed({"type": "record", "name": "R", "fields": names[:-1]})
     with pytest.raises(SchemaError, match="named types"):
@@ -276,18 +338,44 @@ def test_the_size_and_the_names_of_a_schema() -> None:
 MANY_FIELDS = 20_000
 MANY_SYMBOLS = 80_000
 COSTLY = {
-    "fields read as themselves": lambda: problems(*[parsed(record("R", *["int"] * MANY_FIELDS))] * 2),
+    "fields read as themselves": lambda: problems(
+        *[parsed(record("R", *["int"] * MANY_FIELDS))] * 2
+    ),
     "fields read by their aliases": lambda: problems(
         parsed(record("R", *["int"] * (MANY_FIELDS // 2))),
-        parsed({"type": "record", "name": "R", "fields": [{"name": f"g{n}", "type": "int", "aliases": [f"f{n}"]} for n in range(MANY_FIELDS // 2)]}),
+        parsed(
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [
+                    {"name": f"g{n}", "type": "int", "aliases": [f"f{n}"]}
+                    for n in range(MANY_FIELDS // 2)
+                ],
+            }
+        ),
     ),
     "symbols read as themselves": lambda: DatumReader(*[parsed(enum(MANY_SYMBOLS))] * 2),
-    "symbols that another enum lacks": lambda: problems(parsed(enum(MANY_SYMBOLS)), parsed(enum(1))),
-    "a symbol that stands twice": lambda: expect_error(lambda: parsed({**enum(0), "symbols": [f"S{n}" for n in range(MANY_SYMBOLS)] + ["Z", "Z"]})),
-    "arrays of one large record": lambda: DatumReader(parsed(record("T", record("B", *["int"] * 3_000), *[{"type": "array", "items": "B"}] * 3_000))),
+    "symbols that another enum lacks": lambda: problems(
+        parsed(enum(MANY_SYMBOLS)), parsed(enum(1))
+    ),
+    "a symbol that stands twice": lambda: expect_error(
+        lambda: parsed({**enum(0), "symbols": [f"S{n}" for n in range(MANY_SYMBOLS)] + ["Z", "Z"]})
+    ),
+    "arrays of one large record": lambda: DatumReader(
+        parsed(
+            record("T", record("B", *["int"] * 3_000), *[{"type": "array", "items": "B"}] * 3_000)
+        )
+    ),
     "records that name many others": lambda: recursive_names(parsed(crowd(20, 40))),
     "a default of records that are named over and over": lambda: compile_plan(
-        parsed({**record("T"), "fields": [{"name": "a", "type": {"type": "array", "items": shared(40)}, "default": []}]})
+        parsed(
+            {
+                **record("T"),
+                "fields": [
+                    {"name": "a", "type": {"type": "array", "items": shared(40)}, "default": []}
+                ],
+            }
+        )
     ),
 }
 
@@ -299,7 +387,14 @@ def enum(symbols: int) -> Any:
 def crowd(levels: int, width: int) -> Any:
     """Levels of records, each of which names all of the level below."""
     rows = [[f"R{level}_{number}" for number in range(width)] for level in range(levels)]
-    return record("T", *[record(name, rows[level - 1] if level else "int") for level, names in enumerate(rows) for name in names])
+    return record(
+        "T",
+        *[
+            record(name, rows[level - 1] if level else "int")
+            for level, names in enumerate(rows)
+            for name in names
+        ],
+    )
 
 
 def expect_error(parse: Any) -> None:
@@ -331,12 +426,24 @@ def test_a_number_that_json_cannot_say_again_is_refused() -> None:
 
 
 def test_the_records_that_can_hold_themselves() -> None:
-    a = record("A", record("B", ["null", "A"], record("C", "int")), record("D", ["null", "D"]), {"type": "array", "items": record("E", "C", "D")})
+    a = record(
+        "A",
+        record("B", ["null", "A"], record("C", "int")),
+        record("D", ["null", "D"]),
+        {"type": "array", "items": record("E", "C", "D")},
+    )
     assert recursive_names(parsed(a)) == {"A", "B", "D"}
 
 
 def test_values_without_bytes_are_weighed() -> None:
-    schema = parsed(record("A", record("B", "null", "int"), ["null", "B", record("C", "null", "null", {"type": "fixed", "name": "F", "size": 0})], "B"))
+    schema = parsed(
+        record(
+            "A",
+            record("B", "null", "int"),
+            ["null", "B", record("C", "null", "null", {"type": "fixed", "name": "F", "size": 0})],
+            "B",
+        )
+    )
     assert Sizes(schema).weight(schema.root) == 1 + 2 + (4 - 1) + 2
     assert Sizes(schema).smallest(schema.root) == 1 + 1 + 1
     tree = parsed(record("T", ["null", "T"], "null", {"type": "array", "items": "T"}))
@@ -378,12 +485,20 @@ def bomb(codec: str) -> bytes:
         packed = b"\x80\x80\x80\x32" + codecs.compress(zeros, codec)[3:]  # says 100 MiB
     elif codec == "deflate":
         stream = zlib.compressobj(9, wbits=-15)
-        packed = b"".join(stream.compress(zeros) for _ in range(size // len(zeros))) + stream.flush()
+        packed = (
+            b"".join(stream.compress(zeros) for _ in range(size // len(zeros))) + stream.flush()
+        )
     elif codec == "null":
         packed = zeros * 65
     else:
         packed = codecs.compress(zeros * (size // len(zeros)), codec)
-    return file_header('"null"', codec, {}, SYNC) + long_bytes(1) + long_bytes(len(packed)) + packed + SYNC
+    return (
+        file_header('"null"', codec, {}, SYNC)
+        + long_bytes(1)
+        + long_bytes(len(packed))
+        + packed
+        + SYNC
+    )
 
 
 def expect(file: bytes) -> None:
@@ -412,7 +527,12 @@ def test_hostile_data_costs_little_time_and_memory(name: str) -> None:
             print("read")
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=SECONDS, preexec_fn=_little_memory, check=False
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        preexec_fn=_little_memory,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-500:]
     assert done.stdout.strip() in ("refused CorruptDatum", "refused CorruptContainer", "read")

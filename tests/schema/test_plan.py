@@ -36,20 +36,28 @@ def typed_values(draw: Any, depth: int = 0) -> tuple[Any, Any]:
     if kind in SCALARS:
         return kind, SCALARS[kind]
     if kind == "enum":
-        return {"type": "enum", "name": f"E{draw(st.integers(0, 10**9))}", "symbols": ["A", "B", "C"]}, st.sampled_from("ABC")
+        return {
+            "type": "enum",
+            "name": f"E{draw(st.integers(0, 10**9))}",
+            "symbols": ["A", "B", "C"],
+        }, st.sampled_from("ABC")
     if kind == "nullable":
         inner, values = draw(typed_values(2).filter(lambda found: not isinstance(found[0], list)))
         return (["null", inner] if draw(st.booleans()) else [inner, "null"]), st.none() | values
     if kind == "record":
         parts = [draw(typed_values(depth + 1)) for _ in range(draw(st.integers(1, 3)))]
         fields = [{"name": f"g{number}", "type": part} for number, (part, _) in enumerate(parts)]
-        return {"type": "record", "name": f"R{draw(st.integers(0, 10**9))}", "fields": fields}, st.fixed_dictionaries(
-            {f"g{number}": values for number, (_, values) in enumerate(parts)}
-        )
+        return {
+            "type": "record",
+            "name": f"R{draw(st.integers(0, 10**9))}",
+            "fields": fields,
+        }, st.fixed_dictionaries({f"g{number}": values for number, (_, values) in enumerate(parts)})
     inner, values = draw(typed_values(depth + 1))
     if kind == "array":
         return {"type": "array", "items": inner}, st.lists(values, max_size=3)
-    return {"type": "map", "values": inner}, st.dictionaries(st.text(max_size=4), values, max_size=3)
+    return {"type": "map", "values": inner}, st.dictionaries(
+        st.text(max_size=4), values, max_size=3
+    )
 
 
 @given(st.data())
@@ -73,19 +81,46 @@ def test_encoded_bytes_are_fastavros(data: Any) -> None:
 
 
 def one_field(kind: Any, **options: Any) -> Any:
-    return compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "a", "type": kind, **options}]})))
+    return compile_plan(
+        parse_schema(
+            json.dumps(
+                {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind, **options}]}
+            )
+        )
+    )
 
 
-EDGES = [sign * ((1 << bits) + near) for bits in (0, *range(6, 63)) for near in (-1, 0, 1) for sign in (1, -1)] + [2**63 - 1, -(2**63)]
+EDGES = [
+    sign * ((1 << bits) + near)
+    for bits in (0, *range(6, 63))
+    for near in (-1, 0, 1)
+    for sign in (1, -1)
+] + [2**63 - 1, -(2**63)]
 
 
 @pytest.mark.parametrize(
-    "kind", ["long", ["null", "long"], ["long", "null"], ["long"], {"type": "array", "items": ["null", "long"]}, {"type": "map", "values": "long"}]
+    "kind",
+    [
+        "long",
+        ["null", "long"],
+        ["long", "null"],
+        ["long"],
+        {"type": "array", "items": ["null", "long"]},
+        {"type": "map", "values": "long"},
+    ],
 )
 def test_whole_numbers_of_every_length_are_fastavros(kind: Any) -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}
-    wrap = {"array": lambda value: [value, 0], "map": lambda value: {"k": value}}.get(kind["type"] if isinstance(kind, dict) else "", lambda value: value)
-    records = [{"a": wrap(value)} for value in (*EDGES, *([None] if "null" in json.dumps(kind) and isinstance(kind, list) else []))]
+    wrap = {"array": lambda value: [value, 0], "map": lambda value: {"k": value}}.get(
+        kind["type"] if isinstance(kind, dict) else "", lambda value: value
+    )
+    records = [
+        {"a": wrap(value)}
+        for value in (
+            *EDGES,
+            *([None] if "null" in json.dumps(kind) and isinstance(kind, list) else []),
+        )
+    ]
     plan = one_field(kind)
     page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
     expected = io.BytesIO()
@@ -95,11 +130,21 @@ def test_whole_numbers_of_every_length_are_fastavros(kind: Any) -> None:
     assert plan.encode(page) == expected.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["string", ["null", "string"], {"type": "array", "items": "string"}, {"type": "map", "values": ["string", "null"]}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "string",
+        ["null", "string"],
+        {"type": "array", "items": "string"},
+        {"type": "map", "values": ["string", "null"]},
+    ],
+)
 def test_texts_are_fastavros_whether_they_repeat_or_not(kind: Any) -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": kind}]}
     shape = kind["type"] if isinstance(kind, dict) else ""
-    wrap = {"array": lambda text: [text, "x"], "map": lambda text: {"k": text, text: "x"}}.get(shape, lambda text: text)
+    wrap = {"array": lambda text: [text, "x"], "map": lambda text: {"k": text, text: "x"}}.get(
+        shape, lambda text: text
+    )
     long = ["", "ü" * 40, "é" * 4_095, "é" * 4_096 + "x", "y" * 70_000]
     plan, parsed = one_field(kind), fastavro.parse_schema(schema)
     for page in range(24):
@@ -113,7 +158,9 @@ def test_texts_are_fastavros_whether_they_repeat_or_not(kind: Any) -> None:
         assert plan.encode(typed) == expected.getvalue()
 
 
-@pytest.mark.parametrize("kind", [{"type": "array", "items": "double"}, {"type": "map", "values": ["null", "float"]}])
+@pytest.mark.parametrize(
+    "kind", [{"type": "array", "items": "double"}, {"type": "map", "values": ["null", "float"]}]
+)
 def test_values_that_are_equal_but_not_the_same_keep_their_bytes(kind: Any) -> None:
     plan = one_field(kind)
     wrap = (lambda value: [value]) if kind["type"] == "array" else (lambda value: {"k": value})
@@ -124,17 +171,30 @@ def test_values_that_are_equal_but_not_the_same_keep_their_bytes(kind: Any) -> N
 
 
 def test_a_record_of_a_union_is_what_the_schema_says_on_later_pages_too() -> None:
-    measured = {"type": "record", "name": "M", "fields": [{"name": "x", "type": "double"}, {"name": "xs", "type": {"type": "array", "items": "double"}}]}
+    measured = {
+        "type": "record",
+        "name": "M",
+        "fields": [
+            {"name": "x", "type": "double"},
+            {"name": "xs", "type": {"type": "array", "items": "double"}},
+        ],
+    }
     named = {"type": "record", "name": "N", "fields": [{"name": "name", "type": "string"}]}
     plan = one_field(["null", measured, named])
     for _ in range(3):  # from the second page on the keys of such an object are known
-        raw = b'[{"a": {"x": 5, "xs": [1], "more": {"secret": 1}}}, {"a": {"name": "y", "more": 2}}]'
+        raw = (
+            b'[{"a": {"x": 5, "xs": [1], "more": {"secret": 1}}}, {"a": {"name": "y", "more": 2}}]'
+        )
         page = msgspec.json.decode(raw, type=list[plan.record_type])  # type: ignore[name-defined]
         assert plan.finish(page) == []
-        assert repr([record.f0.value for record in page]) == "[{'x': 5.0, 'xs': [1.0]}, {'name': 'y'}]"
+        assert (
+            repr([record.f0.value for record in page]) == "[{'x': 5.0, 'xs': [1.0]}, {'name': 'y'}]"
+        )
 
 
-@pytest.mark.parametrize(("kind", "value"), [("double", 0.0), ("float", 0.0), (["null", "double"], 0.0), ("long", 0)])
+@pytest.mark.parametrize(
+    ("kind", "value"), [("double", 0.0), ("float", 0.0), (["null", "double"], 0.0), ("long", 0)]
+)
 def test_a_default_is_a_value_of_its_type(kind: Any, value: Any) -> None:
     plan = one_field(kind, default=0)
     assert repr(plan.one(b"{}").f0) == repr(value)
@@ -155,7 +215,11 @@ DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2
         ({"type": "int", "logicalType": "time-millis"}, "00:00:01.5", 1500),
         (["null", MILLIS], None, None),
         ("bytes", "\u00ff\u0000", b"\xff\x00"),
-        ({"type": "string", "logicalType": "uuid"}, "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+        (
+            {"type": "string", "logicalType": "uuid"},
+            "6BA7B810-9DAD-11D1-80B4-00C04FD430C8",
+            "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        ),
         ("double", 3, 3.0),
         (["null", "string", "long"], 7, 7),
         (["null", {"type": "enum", "name": "E", "symbols": ["X"]}, "string"], "X", "X"),
@@ -199,7 +263,10 @@ def test_values_that_are_refused(kind: Any, raw: str) -> None:
 
 
 def test_an_object_that_fits_several_branches_is_ambiguous() -> None:
-    branch = [{"type": "record", "name": name, "fields": [{"name": "x", "type": "int"}]} for name in ("A", "B")]
+    branch = [
+        {"type": "record", "name": name, "fields": [{"name": "x", "type": "int"}]}
+        for name in ("A", "B")
+    ]
     with pytest.raises(InvalidRecord) as invalid:
         one_field(branch).one(b'{"a": {"x": 1}}')
     assert "ambiguous" in invalid.value.errors[0].found
@@ -218,11 +285,20 @@ def test_all_wrong_fields_are_named_without_their_content() -> None:
     ("schema", "path"),
     [
         ('{"type": "record", "name": "1R", "fields": []}', "$.name"),
-        ('{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}', "$.fields[1].name"),
+        (
+            '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}',
+            "$.fields[1].name",
+        ),
         ('["int", "int"]', "$[1]"),
         ('["int", ["null"]]', "$[1]"),
-        ('{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": "x"}]}', "$.fields[0].default"),
-        ('{"type": "record", "name": "R", "fields": [{"name": "a", "type": "Unknown"}]}', "$.fields[0].type"),
+        (
+            '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": "x"}]}',
+            "$.fields[0].default",
+        ),
+        (
+            '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "Unknown"}]}',
+            "$.fields[0].type",
+        ),
         ('{"type": "enum", "name": "E", "symbols": ["A", "A"]}', "$.symbols"),
         ('{"type": "fixed", "name": "F"}', "$.size"),
         ("{", "$"),
@@ -243,11 +319,15 @@ def test_fingerprints_of_the_specification() -> None:
 
 @pytest.mark.parametrize("codec", ["null", "deflate", "zstandard"])
 @given(numbers=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20), cut=st.integers(1, 400))
-def test_containers_are_read_by_fastavro_and_a_cut_one_is_noticed(codec: str, numbers: list[int], cut: int) -> None:
+def test_containers_are_read_by_fastavro_and_a_cut_one_is_noticed(
+    codec: str, numbers: list[int], cut: int
+) -> None:
     plan = one_field("long")
     data = plan.encode([plan.one(json.dumps({"a": number}).encode()) for number in numbers])
     sync = b"s" * 16
-    whole = file_header(plan.schema_json, codec, {"worker.seq": b"1"}, sync) + frame_block(len(numbers), data, codec, sync)
+    whole = file_header(plan.schema_json, codec, {"worker.seq": b"1"}, sync) + frame_block(
+        len(numbers), data, codec, sync
+    )
     assert [record["a"] for record in fastavro.reader(io.BytesIO(whole))] == numbers  # type: ignore[index,call-overload]
     assert [record["a"] for record in read_records(io.BytesIO(whole))] == numbers
     assert [rows for rows, _ in ContainerReader(io.BytesIO(whole)).blocks()] == [len(numbers)]

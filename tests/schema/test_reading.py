@@ -18,7 +18,11 @@ from worker.schema.compat import check, problems
 from worker.schema.container import MAGIC, read_records
 
 CODECS = ["null", "deflate", "snappy", "zstandard", "bzip2", "xz"]
-ROW = {"type": "record", "name": "Row", "fields": [{"name": "n", "type": "long"}, {"name": "s", "type": ["null", "string"]}]}
+ROW = {
+    "type": "record",
+    "name": "Row",
+    "fields": [{"name": "n", "type": "long"}, {"name": "s", "type": ["null", "string"]}],
+}
 
 
 def written(schema: Any, records: list[Any], codec: str = "null") -> bytes:
@@ -31,12 +35,19 @@ def written(schema: Any, records: list[Any], codec: str = "null") -> bytes:
 @given(st.data())
 def test_records_of_any_schema_read_as_fastavro_wrote_them(data: st.DataObject) -> None:
     parts = [data.draw(typed_values()) for _ in range(data.draw(st.integers(1, 4)))]
-    schema = {"type": "record", "name": "Root", "fields": [{"name": f"f{number}", "type": kind} for number, (kind, _) in enumerate(parts)]}
+    schema = {
+        "type": "record",
+        "name": "Root",
+        "fields": [{"name": f"f{number}", "type": kind} for number, (kind, _) in enumerate(parts)],
+    }
     try:
         parse_schema(json.dumps(schema))
     except WorkerError:
         reject()  # a name was drawn twice
-    records = [{f"f{number}": data.draw(values) for number, (_, values) in enumerate(parts)} for _ in range(3)]
+    records = [
+        {f"f{number}": data.draw(values) for number, (_, values) in enumerate(parts)}
+        for _ in range(3)
+    ]
     file = written(schema, records)
     assert list(read_records(io.BytesIO(file))) == list(fastavro.reader(io.BytesIO(file)))
 
@@ -71,10 +82,30 @@ def test_any_bytes_behind_the_magic_are_a_named_error(data: bytes) -> None:
 
 
 BOMBS = [
-    ({"type": "record", "name": "A", "fields": [{"name": "x", "type": {"type": "array", "items": "null"}}]}, b"\xfe\xff\xff\xff\x0f"),
-    ({"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]}, b"\x02" * 100_000),
-    ({"type": "record", "name": "B", "fields": [{"name": "x", "type": "bytes"}]}, b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-    ({"type": "record", "name": "E", "fields": [{"name": "x", "type": {"type": "enum", "name": "F", "symbols": ["A"]}}]}, b"\x01"),
+    (
+        {
+            "type": "record",
+            "name": "A",
+            "fields": [{"name": "x", "type": {"type": "array", "items": "null"}}],
+        },
+        b"\xfe\xff\xff\xff\x0f",
+    ),
+    (
+        {"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]},
+        b"\x02" * 100_000,
+    ),
+    (
+        {"type": "record", "name": "B", "fields": [{"name": "x", "type": "bytes"}]},
+        b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+    ),
+    (
+        {
+            "type": "record",
+            "name": "E",
+            "fields": [{"name": "x", "type": {"type": "enum", "name": "F", "symbols": ["A"]}}],
+        },
+        b"\x01",
+    ),
     ({"type": "record", "name": "U", "fields": [{"name": "x", "type": ["null", "int"]}]}, b"\x01"),
     ({"type": "record", "name": "V", "fields": [{"name": "x", "type": "long"}]}, b"\xff" * 11),
     ({"type": "record", "name": "S", "fields": [{"name": "x", "type": "string"}]}, b"\x02\xff"),
@@ -98,7 +129,10 @@ def test_any_datum_is_read_or_refused(schema: Any, data: bytes) -> None:
 
 
 def record(*fields: tuple[str, Any] | tuple[str, Any, Any]) -> Any:
-    made = [{"name": each[0], "type": each[1], **({"default": each[2]} if len(each) == 3 else {})} for each in fields]
+    made = [
+        {"name": each[0], "type": each[1], **({"default": each[2]} if len(each) == 3 else {})}
+        for each in fields
+    ]
     return parse_schema(json.dumps({"type": "record", "name": "R", "fields": made}))
 
 
@@ -119,8 +153,16 @@ def record(*fields: tuple[str, Any] | tuple[str, Any, Any]) -> Any:
             record(("a", {"type": "enum", "name": "E", "symbols": ["A"], "default": "A"})),
             True,
         ),
-        (record(("a", {"type": "enum", "name": "E", "symbols": ["A", "B"]})), record(("a", {"type": "enum", "name": "E", "symbols": ["A"]})), False),
-        (record(("a", {"type": "fixed", "name": "F", "size": 2})), record(("a", {"type": "fixed", "name": "F", "size": 3})), False),
+        (
+            record(("a", {"type": "enum", "name": "E", "symbols": ["A", "B"]})),
+            record(("a", {"type": "enum", "name": "E", "symbols": ["A"]})),
+            False,
+        ),
+        (
+            record(("a", {"type": "fixed", "name": "F", "size": 2})),
+            record(("a", {"type": "fixed", "name": "F", "size": 3})),
+            False,
+        ),
     ],
 )
 def test_compatibility(writer: Any, reader: Any, reads: bool) -> None:
@@ -131,7 +173,10 @@ def test_compatibility(writer: Any, reader: Any, reads: bool) -> None:
 
 
 def test_values_are_promoted_and_defaults_filled() -> None:
-    writer, reader = record(("a", "int"), ("gone", "string")), record(("b", ["null", "string"], None), ("a", "double"))
+    writer, reader = (
+        record(("a", "int"), ("gone", "string")),
+        record(("b", ["null", "string"], None), ("a", "double")),
+    )
     file = io.BytesIO()
     fastavro.schemaless_writer(file, writer.document, {"a": 5, "gone": "x"})
     found = DatumReader(writer, reader).one(file.getvalue())

@@ -20,7 +20,11 @@ from worker.schema.codegen import compile_datum_encoder
 from worker.schema.compat import problems
 from worker.schema.values import Branch
 
-quick = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+quick = settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    deadline=None,
+)
 
 
 def parsed(document: Any) -> Any:
@@ -33,9 +37,18 @@ def datum_of(schema: Any, kind: Any, value: Any) -> Any:
     if isinstance(value, Branch):
         return Branch(value.number, datum_of(schema, kind.branches[value.number], value.value))
     if kind.kind == "union":
-        return None if value is None else datum_of(schema, next(each for each in kind.branches if each.kind != "null"), value)
+        return (
+            None
+            if value is None
+            else datum_of(
+                schema, next(each for each in kind.branches if each.kind != "null"), value
+            )
+        )
     if isinstance(value, msgspec.Struct):
-        return {each.name: datum_of(schema, each.type, getattr(value, f"f{number}")) for number, each in enumerate(kind.fields)}
+        return {
+            each.name: datum_of(schema, each.type, getattr(value, f"f{number}"))
+            for number, each in enumerate(kind.fields)
+        }
     if kind.kind == "record":
         fields = {each.name: each.type for each in kind.fields}
         return {name: datum_of(schema, fields[name], part) for name, part in value.items()}
@@ -89,15 +102,27 @@ def test_json_becomes_the_bytes_of_the_reference_and_reads_back(data: Any) -> No
 @given(st.data())
 def test_what_the_reference_refuses_is_refused_and_the_rest_is_taken(data: Any) -> None:
     document, values = data.draw(schemas())
-    policy = {"unknown_fields": data.draw(st.sampled_from(["drop", "reject"])), "missing_fields": data.draw(st.sampled_from(["fill", "reject"]))}
+    policy = {
+        "unknown_fields": data.draw(st.sampled_from(["drop", "reject"])),
+        "missing_fields": data.draw(st.sampled_from(["fill", "reject"])),
+    }
     bytes_as = data.draw(st.sampled_from(["latin1", "base64"]))
-    slow, plan = reference.Schema(document), compile_plan(parsed(document), bytes_as=bytes_as, **policy)
+    slow, plan = (
+        reference.Schema(document),
+        compile_plan(parsed(document), bytes_as=bytes_as, **policy),
+    )
     value = data.draw(values)
     key = data.draw(st.sampled_from([*value, "unknown"]))
-    value = {**value, key: data.draw(JUNK)} if data.draw(st.booleans()) else {name: part for name, part in value.items() if name != key}
+    value = (
+        {**value, key: data.draw(JUNK)}
+        if data.draw(st.booleans())
+        else {name: part for name, part in value.items() if name != key}
+    )
     raw = json.dumps(value).encode()
     try:
-        datum = reference.from_json(slow, slow.root, value, bytes_as, policy["unknown_fields"], policy["missing_fields"])
+        datum = reference.from_json(
+            slow, slow.root, value, bytes_as, policy["unknown_fields"], policy["missing_fields"]
+        )
     except reference.Bad:
         with pytest.raises(InvalidRecord):
             plan.one(raw)
@@ -137,7 +162,9 @@ def test_data_is_read_as_another_schema_like_the_reference_does(data: Any) -> No
             ours.one(binary)
         return
     assert ours.one(binary) == expected
-    json_text = DatumReader(writer, reader, text=True)  # what people read of it is not checked here, only that there is one
+    json_text = DatumReader(
+        writer, reader, text=True
+    )  # what people read of it is not checked here, only that there is one
     assert json_text.one(binary).keys() == expected.keys()
 
 
@@ -171,7 +198,11 @@ def without_logical_types(node: Any) -> Any:
     if isinstance(node, list):
         return [without_logical_types(each) for each in node]
     if isinstance(node, dict):
-        return {key: without_logical_types(part) for key, part in node.items() if key not in ("logicalType", "precision", "scale")}
+        return {
+            key: without_logical_types(part)
+            for key, part in node.items()
+            if key not in ("logicalType", "precision", "scale")
+        }
     return node
 
 

@@ -89,7 +89,9 @@ def test_no_change_in_a_block_touches_those_before(codec: str, block: int, data:
     broken[at] ^= data.draw(st.integers(1, 255))
     found, copy = saved(bytes(broken))
     assert found.blocks >= block and copy == bytes(broken)[: found.good_bytes]
-    assert [row["a"] for row in read_records(io.BytesIO(copy))][: block * ROWS_A_BLOCK] == ROWS[: block * ROWS_A_BLOCK]
+    assert [row["a"] for row in read_records(io.BytesIO(copy))][: block * ROWS_A_BLOCK] == ROWS[
+        : block * ROWS_A_BLOCK
+    ]
 
 
 def test_a_block_of_good_bytes_and_bad_records_is_not_saved() -> None:

@@ -22,9 +22,24 @@ UNIONS = {
     "name": "n.Root",
     "fields": [
         {"name": "a", "type": ["null", "long"]},
-        {"name": "b", "type": ["int", "string", {"type": "record", "name": "Sub", "fields": [{"name": "x", "type": ["null", "bytes"]}]}, "null"]},
+        {
+            "name": "b",
+            "type": [
+                "int",
+                "string",
+                {
+                    "type": "record",
+                    "name": "Sub",
+                    "fields": [{"name": "x", "type": ["null", "bytes"]}],
+                },
+                "null",
+            ],
+        },
         {"name": "c", "type": {"type": "array", "items": ["null", "double"]}, "default": []},
-        {"name": "d", "type": [{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}]},
+        {
+            "name": "d",
+            "type": [{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}],
+        },
     ],
 }
 
@@ -42,7 +57,11 @@ def datum(document: Any, record: Any) -> bytes:
 @given(st.data())
 def test_what_fastavro_writes_as_json_becomes_the_bytes_that_it_writes(data: st.DataObject) -> None:
     parts = [data.draw(typed_values()) for _ in range(data.draw(st.integers(1, 4)))]
-    schema = {"type": "record", "name": "Root", "fields": [{"name": f"f{number}", "type": kind} for number, (kind, _) in enumerate(parts)]}
+    schema = {
+        "type": "record",
+        "name": "Root",
+        "fields": [{"name": f"f{number}", "type": kind} for number, (kind, _) in enumerate(parts)],
+    }
     try:
         plan = plan_of(schema)
     except WorkerError:
@@ -65,7 +84,10 @@ def test_what_fastavro_writes_as_json_becomes_the_bytes_that_it_writes(data: st.
             '{"a": {"long": 5}, "b": {"n.Sub": {"x": {"bytes": "\\u00ff"}}}, "c": [null, {"double": 1}], "d": {"bytes": "\\u0001"}}',
             {"a": 5, "b": ("n.Sub", {"x": b"\xff"}), "c": [None, 1.0], "d": 1},
         ),
-        ('{"a": null, "b": null, "d": {"bytes": "\\u0000\\u00ff"}}', {"a": None, "b": None, "c": [], "d": 255}),
+        (
+            '{"a": null, "b": null, "d": {"bytes": "\\u0000\\u00ff"}}',
+            {"a": None, "b": None, "c": [], "d": 255},
+        ),
         ('{"b": {"int": 1}, "d": {"bytes": "\\u00ff"}}', {"a": None, "b": 1, "c": [], "d": -1}),
     ],
 )

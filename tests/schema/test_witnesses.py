@@ -42,9 +42,18 @@ def fixed(size: int, **more: Any) -> dict[str, Any]:
     return {"type": "fixed", "name": "F", "size": size, **more}
 
 
-LIST = {"type": "record", "name": "L", "fields": [{"name": "v", "type": "int"}, {"name": "next", "type": ["null", "L"]}]}
+LIST = {
+    "type": "record",
+    "name": "L",
+    "fields": [{"name": "v", "type": "int"}, {"name": "next", "type": ["null", "L"]}],
+}
 E1 = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
-INNER = {"type": "record", "name": "I", "namespace": "a.b", "fields": [{"name": "x", "type": "string"}]}
+INNER = {
+    "type": "record",
+    "name": "I",
+    "namespace": "a.b",
+    "fields": [{"name": "x", "type": "string"}],
+}
 ID = "12345678-1234-5678-9234-567812345678"
 CASES: dict[str, tuple[Any, list[Any]]] = {
     "null": ("null", [None]),
@@ -59,10 +68,16 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
     "fixed of no bytes": (fixed(0), [b""]),
     "enum": (E1, ["A", "B"]),
     "array": ({"type": "array", "items": "int"}, [[], [1, 2, 3]]),
-    "array of arrays": ({"type": "array", "items": {"type": "array", "items": "string"}}, [[], [[], ["a"]]]),
+    "array of arrays": (
+        {"type": "array", "items": {"type": "array", "items": "string"}},
+        [[], [[], ["a"]]],
+    ),
     "map": ({"type": "map", "values": "long"}, [{}, {"b": 1, "a": 2, "": 3}]),
     "nullable": (["null", "string"], [None, "x"]),
-    "union": (["null", "boolean", "int", "string", E1, INNER], [Branch(0, None), Branch(1, True), Branch(2, 5), Branch(3, "t"), Branch(5, {"x": "y"})]),
+    "union": (
+        ["null", "boolean", "int", "string", E1, INNER],
+        [Branch(0, None), Branch(1, True), Branch(2, 5), Branch(3, "t"), Branch(5, {"x": "y"})],
+    ),
     "union of bytes and text": (["bytes", "string"], [Branch(0, b"t"), Branch(1, "t")]),
     "union of int and long": (["int", "long"], [Branch(0, 5), Branch(1, 5)]),
     "record": (INNER, [{"x": "y"}]),
@@ -74,16 +89,31 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
     "timestamp-micros": (logical("long", "timestamp-micros"), [0, 1_709_208_000_123_456, -1]),
     "timestamp-nanos": (logical("long", "timestamp-nanos"), [0, 2**62, -1]),
     "local-timestamp-millis": (logical("long", "local-timestamp-millis"), [0, 1_709_208_000_123]),
-    "local-timestamp-micros": (logical("long", "local-timestamp-micros"), [0, 1_709_208_000_123_456]),
+    "local-timestamp-micros": (
+        logical("long", "local-timestamp-micros"),
+        [0, 1_709_208_000_123_456],
+    ),
     "local-timestamp-nanos": (logical("long", "local-timestamp-nanos"), [7]),
     "uuid": (logical("string", "uuid"), [ID]),
     "uuid in fixed": (fixed(16, logicalType="uuid"), [ID]),
     "decimal": (
         logical("bytes", "decimal", precision=9, scale=2),
-        [Decimal("0.00"), Decimal("-1.28"), Decimal("1.27"), Decimal("1.28"), Decimal("9999999.99")],
+        [
+            Decimal("0.00"),
+            Decimal("-1.28"),
+            Decimal("1.27"),
+            Decimal("1.28"),
+            Decimal("9999999.99"),
+        ],
     ),
-    "long decimal": (logical("bytes", "decimal", precision=60, scale=20), [Decimal("-" + "1" * 30 + ".5")]),
-    "decimal in fixed": (fixed(8, logicalType="decimal", precision=18, scale=6), [Decimal("-123.456"), Decimal(1)]),
+    "long decimal": (
+        logical("bytes", "decimal", precision=60, scale=20),
+        [Decimal("-" + "1" * 30 + ".5")],
+    ),
+    "decimal in fixed": (
+        fixed(8, logicalType="decimal", precision=18, scale=6),
+        [Decimal("-123.456"), Decimal(1)],
+    ),
     "decimal without scale": (logical("bytes", "decimal", precision=5), [Decimal(-12)]),
     "big-decimal": (logical("bytes", "big-decimal"), [Decimal("1.50")]),
     "duration": (fixed(12, logicalType="duration"), [bytes(range(12))]),
@@ -131,7 +161,9 @@ def _apache_encode(schema: Any, value: Any) -> bytes:
 
 def _apache_write(schema: Any, values: list[Any], codec: str) -> bytes:
     file = io.BytesIO()
-    writer = avro.datafile.DataFileWriter(file, avro.io.DatumWriter(), _apache_schema(schema), codec=codec)
+    writer = avro.datafile.DataFileWriter(
+        file, avro.io.DatumWriter(), _apache_schema(schema), codec=codec
+    )
     for value in values:
         writer.append(value)
     writer.flush()
@@ -150,7 +182,9 @@ FASTAVRO = Witness(
     frozenset({*MOMENTS, "local-timestamp-millis", "local-timestamp-micros", "uuid"}),
     frozenset(CODECS),
     _fastavro_encode,
-    lambda schema, data: fastavro.schemaless_reader(io.BytesIO(data), fastavro.parse_schema(schema), None),
+    lambda schema, data: fastavro.schemaless_reader(
+        io.BytesIO(data), fastavro.parse_schema(schema), None
+    ),
     _fastavro_write,
     lambda file: list(fastavro.reader(io.BytesIO(file))),
 )
@@ -159,7 +193,9 @@ APACHE = Witness(
     frozenset(MOMENTS),
     frozenset(CODECS) & set(avro.codecs.KNOWN_CODECS),
     _apache_encode,
-    lambda schema, data: avro.io.DatumReader(_apache_schema(schema)).read(avro.io.BinaryDecoder(io.BytesIO(data))),
+    lambda schema, data: avro.io.DatumReader(_apache_schema(schema)).read(
+        avro.io.BinaryDecoder(io.BytesIO(data))
+    ),
     _apache_write,
     _apache_read,
 )
@@ -182,7 +218,8 @@ WRITES_OTHERWISE: dict[tuple[str, str], str] = {
     ("fastavro", "decimal"): SIGN_BYTE,
 }
 NO_CODEC: dict[tuple[str, str], str] = {
-    ("avro", codec): "not at all (xz), or only with a package that this project does not use" for codec in ("snappy", "zstandard", "xz")
+    ("avro", codec): "not at all (xz), or only with a package that this project does not use"
+    for codec in ("snappy", "zstandard", "xz")
 }
 
 
@@ -192,7 +229,9 @@ def native(witness: Witness, kind: Any, value: Any) -> Any:
         return native(witness, kind[value.number], value.value)
     name = kind.get("logicalType") if isinstance(kind, dict) else None
     if name == "big-decimal" and isinstance(value, Decimal):
-        return compile_datum_encoder(parse_schema(json.dumps(kind)))(value)[1:]  # the bytes under it, without their length
+        return compile_datum_encoder(parse_schema(json.dumps(kind)))(value)[
+            1:
+        ]  # the bytes under it, without their length
     if name == "uuid" and (kind["type"] == "fixed" or name in witness.natives):
         return uuid.UUID(value) if name in witness.natives else uuid.UUID(value).bytes
     if name is None or name not in witness.natives:
@@ -204,7 +243,9 @@ def native(witness: Witness, kind: Any, value: Any) -> Any:
     micros = value * (1000 if name.endswith("millis") else 1)
     if name.startswith("time-"):
         return (datetime(1970, 1, 1) + timedelta(microseconds=micros)).time()
-    return datetime(1970, 1, 1, tzinfo=None if name.startswith("local") else UTC) + timedelta(microseconds=micros)
+    return datetime(1970, 1, 1, tzinfo=None if name.startswith("local") else UTC) + timedelta(
+        microseconds=micros
+    )
 
 
 # -- every type -------------------------------------------------------------------------------------------------------
@@ -217,7 +258,16 @@ def agrees(attempt: Callable[[], bool]) -> str:
     """Empty, or how the witness differs."""
     try:
         return "" if attempt() else "another value"
-    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, ArithmeticError, avro.errors.AvroException, AssertionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        OverflowError,
+        ArithmeticError,
+        avro.errors.AvroException,
+        AssertionError,
+    ) as error:
         return f"{type(error).__name__}: {error}"
 
 
@@ -233,7 +283,16 @@ def expect(difference: str, table: dict[tuple[str, str], str], key: tuple[str, s
 def test_datums_of_ours_are_read(witness: Witness, name: str) -> None:
     kind, values = CASES[name]
     encode = compile_datum_encoder(parse_schema(json.dumps(kind)))
-    expect(agrees(lambda: all(witness.decode(kind, encode(value)) == native(witness, kind, value) for value in values)), READS_OTHERWISE, (witness.name, name))
+    expect(
+        agrees(
+            lambda: all(
+                witness.decode(kind, encode(value)) == native(witness, kind, value)
+                for value in values
+            )
+        ),
+        READS_OTHERWISE,
+        (witness.name, name),
+    )
 
 
 @each_witness
@@ -252,8 +311,23 @@ def test_datums_of_theirs_have_the_same_bytes_and_are_read(witness: Witness, nam
 
 # -- every codec ------------------------------------------------------------------------------------------------------
 
-WIDE = {"type": "record", "name": "Wide", "fields": [{"name": "n", "type": "long"}, {"name": "s", "type": ["null", "string"]}, {"name": "e", "type": E1}]}
-ROWS = [{"n": number * 37 - 500, "s": None if number % 3 else "x" * (number % 200), "e": "AB"[number % 2]} for number in range(700)]
+WIDE = {
+    "type": "record",
+    "name": "Wide",
+    "fields": [
+        {"name": "n", "type": "long"},
+        {"name": "s", "type": ["null", "string"]},
+        {"name": "e", "type": E1},
+    ],
+}
+ROWS = [
+    {
+        "n": number * 37 - 500,
+        "s": None if number % 3 else "x" * (number % 200),
+        "e": "AB"[number % 2],
+    }
+    for number in range(700)
+]
 
 
 @each_witness
@@ -264,14 +338,21 @@ def test_files_of_ours_are_read(witness: Witness, codec: str) -> None:
     file = file_header(json.dumps(WIDE), codec, {"user.key": b"v"}, SYNC) + b"".join(
         frame_block(len(part), b"".join(map(encode, part)), codec, SYNC) for part in parts
     )
-    expect(agrees(lambda: codec in witness.codecs and witness.read(file) == ROWS), NO_CODEC, (witness.name, codec))
+    expect(
+        agrees(lambda: codec in witness.codecs and witness.read(file) == ROWS),
+        NO_CODEC,
+        (witness.name, codec),
+    )
 
 
 @each_witness
 @pytest.mark.parametrize("codec", CODECS)
 def test_files_of_theirs_are_read(witness: Witness, codec: str) -> None:
     def reads() -> bool:
-        return codec in witness.codecs and list(read_records(io.BytesIO(witness.write(WIDE, ROWS, codec)))) == ROWS
+        return (
+            codec in witness.codecs
+            and list(read_records(io.BytesIO(witness.write(WIDE, ROWS, codec)))) == ROWS
+        )
 
     expect(agrees(reads), NO_CODEC, (witness.name, codec))
 
@@ -297,4 +378,8 @@ def test_apache_writes_what_we_write(data: Any) -> None:
     except SchemaError:
         reject()  # a name was drawn twice
     value = data.draw(values)
-    assert APACHE.encode(kind, value) == compile_datum_encoder(schema)(value) == FASTAVRO.encode(kind, value)
+    assert (
+        APACHE.encode(kind, value)
+        == compile_datum_encoder(schema)(value)
+        == FASTAVRO.encode(kind, value)
+    )

@@ -33,7 +33,14 @@ FIELDS = {
 
 
 def sink(root: Path, lineage: str = "l" * 16, **limits: Any) -> FilesSink:
-    made = FilesSink(root, "p", lineage, 1, lambda *_: AvroEncoder(SCHEMA, "null", {}), limits=SinkLimits(**limits))
+    made = FilesSink(
+        root,
+        "p",
+        lineage,
+        1,
+        lambda *_: AvroEncoder(SCHEMA, "null", {}),
+        limits=SinkLimits(**limits),
+    )
     made.prepare(())
     return made
 
@@ -48,7 +55,11 @@ def read(path: Path) -> list[int]:
 
 
 def listing(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and ".worker" not in path.parts)
+    return sorted(
+        str(path.relative_to(root))
+        for path in root.rglob("*")
+        if path.is_file() and ".worker" not in path.parts
+    )
 
 
 def test_nothing_is_seen_before_it_is_published_and_then_all_of_it(tmp_path: Path) -> None:
@@ -93,7 +104,9 @@ def test_a_full_file_is_followed_by_its_next_part(tmp_path: Path) -> None:
     sealed = files.seal()
     assert len(sealed) > 1
     files.publish(sealed)
-    assert [number for file in sealed for number in read(tmp_path / file.final)] == [number % 60 for number in range(50)]
+    assert [number for file in sealed for number in read(tmp_path / file.final)] == [
+        number % 60 for number in range(50)
+    ]
 
 
 def test_a_commit_of_many_files_is_due(tmp_path: Path) -> None:
@@ -109,7 +122,10 @@ def test_a_commit_of_many_files_is_due(tmp_path: Path) -> None:
 
 
 def test_only_the_own_staging_is_swept(tmp_path: Path) -> None:
-    files, other = sink(tmp_path), FilesSink(tmp_path, "q", "l" * 16, 1, lambda *_: AvroEncoder(SCHEMA, "null", {}))
+    files, other = (
+        sink(tmp_path),
+        FilesSink(tmp_path, "q", "l" * 16, 1, lambda *_: AvroEncoder(SCHEMA, "null", {})),
+    )
     other.prepare(())
     for each in (files, other):
         each.write(chunk("", 1))
@@ -122,7 +138,9 @@ def test_another_lineage_of_the_pipeline_is_refused_unless_it_is_known(tmp_path:
     sink(tmp_path)
     with pytest.raises(ConfigError, match="state reset"):
         sink(tmp_path, "m" * 16)
-    FilesSink(tmp_path, "p", "m" * 16, 1, lambda *_: AvroEncoder(SCHEMA, "null", {})).prepare(("l" * 16,))
+    FilesSink(tmp_path, "p", "m" * 16, 1, lambda *_: AvroEncoder(SCHEMA, "null", {})).prepare(
+        ("l" * 16,)
+    )
 
 
 def test_a_link_in_the_output_is_not_followed(tmp_path: Path) -> None:
@@ -136,11 +154,19 @@ def test_a_link_in_the_output_is_not_followed(tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
-values = st.one_of(st.none(), st.text(max_size=60), st.sampled_from(["..", ".", "/", "a/../../b", "\0", "%2e%2e", "~", "CON", "a\nb", "ü" * 30, " "]))
+values = st.one_of(
+    st.none(),
+    st.text(max_size=60),
+    st.sampled_from(
+        ["..", ".", "/", "a/../../b", "\0", "%2e%2e", "~", "CON", "a\nb", "ü" * 30, " "]
+    ),
+)
 
 
 @given(values)
-def test_any_text_is_one_segment_below_the_root_and_distinct_texts_stay_distinct(value: str | None) -> None:
+def test_any_text_is_one_segment_below_the_root_and_distinct_texts_stay_distinct(
+    value: str | None,
+) -> None:
     ((_, _, segments),) = route_parts("{s}", FIELDS)
     assert segments is not None
     try:
@@ -178,7 +204,9 @@ def test_segments(template: str, value: Any, segment: str) -> None:
     assert segments[value] == segment
 
 
-@pytest.mark.parametrize("template", ["../{s}", "/x", "{s}//{n}", "{x}", "{nope}", "{s:%Y}", "{", "a\0", "."])
+@pytest.mark.parametrize(
+    "template", ["../{s}", "/x", "{s}//{n}", "{x}", "{nope}", "{s:%Y}", "{", "a\0", "."]
+)
 def test_templates_that_cannot_work_are_refused(template: str) -> None:
     with pytest.raises(ConfigError):
         route_parts(template, FIELDS)
@@ -196,7 +224,17 @@ def test_a_time_out_of_range_is_a_reject() -> None:
 def test_a_dead_letter_keeps_the_bytes(raw: bytes) -> None:
     import base64
 
-    line = dead_letter_line(Reject(3, "validate", "invalid", (), raw), pipeline="p", partition="a", seq=7, position=None, at="t", fingerprint="f")
+    line = dead_letter_line(
+        Reject(3, "validate", "invalid", (), raw),
+        pipeline="p",
+        partition="a",
+        seq=7,
+        position=None,
+        at="t",
+        fingerprint="f",
+    )
     letter = json.loads(line)
     assert line.endswith(b"\n") and b"\n" not in line[:-1]
-    assert (letter["raw"].encode() if "raw" in letter else base64.b64decode(letter["raw_base64"])) == raw
+    assert (
+        letter["raw"].encode() if "raw" in letter else base64.b64decode(letter["raw_base64"])
+    ) == raw

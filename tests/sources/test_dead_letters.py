@@ -32,8 +32,12 @@ class GrowingLog:
 
 
 async def test_a_replay_that_mends_nothing_ends_before_its_own_rejects() -> None:
-    replay = DeadLetters("items", GrowingLog(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))), RecordSpec())
-    planner = PartitionPlanner(REPLAY_PLAN, Claim("default", 1, 0, Cursor(), frozenset(), frozenset()))
+    replay = DeadLetters(
+        "items", GrowingLog(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))), RecordSpec()
+    )
+    planner = PartitionPlanner(
+        REPLAY_PLAN, Claim("default", 1, 0, Cursor(), frozenset(), frozenset())
+    )
     for pages in range(MOST_PAGES):
         todo = planner.next(float(pages))
         if isinstance(todo, Done):

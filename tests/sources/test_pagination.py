@@ -19,7 +19,9 @@ from worker.sources.pagination.common import is_end, resolve
 URL = "https://api.example.com/v1/items?limit=2"
 
 
-def facts(count: int = 2, *, body: Mapping[str, Any] | None = None, last: Mapping[str, Any] | None = None) -> Facts:
+def facts(
+    count: int = 2, *, body: Mapping[str, Any] | None = None, last: Mapping[str, Any] | None = None
+) -> Facts:
     return Facts(count, dict(body or {}), dict(last or {}), url=URL)
 
 
@@ -30,14 +32,26 @@ def test_none_ends_at_once() -> None:
 @pytest.mark.parametrize(
     ("header", "url"),
     [
-        ('<https://api.example.com/x?page=2>; rel="next", <https://api.example.com/x?page=9>; rel="last"', "https://api.example.com/x?page=2"),
-        ('<https://api.example.com/x?page=9>; rel="last", </repositories/1?page=2>; rel="next"', "https://api.example.com/repositories/1?page=2"),
+        (
+            '<https://api.example.com/x?page=2>; rel="next", <https://api.example.com/x?page=9>; rel="last"',
+            "https://api.example.com/x?page=2",
+        ),
+        (
+            '<https://api.example.com/x?page=9>; rel="last", </repositories/1?page=2>; rel="next"',
+            "https://api.example.com/repositories/1?page=2",
+        ),
         ("<?page=2>; rel=next", "https://api.example.com/v1/items?page=2"),
-        ('<https://api.example.com/a,b;c>; title="x, y"; rel="prev next"', "https://api.example.com/a,b;c"),
+        (
+            '<https://api.example.com/a,b;c>; title="x, y"; rel="prev next"',
+            "https://api.example.com/a,b;c",
+        ),
         ('<https://api.example.com/x>; REL="NEXT"', "https://api.example.com/x"),
         ('</x?page=2>; rel="next";', "https://api.example.com/x?page=2"),
         ('</x?page=2>; title="a; rel=prev"; rel="next"', "https://api.example.com/x?page=2"),
-        (r'</x?page=2>; title="say \"; rel=prev, <y>\""; rel="next"', "https://api.example.com/x?page=2"),
+        (
+            r'</x?page=2>; title="say \"; rel=prev, <y>\""; rel="next"',
+            "https://api.example.com/x?page=2",
+        ),
         ("</x?page=2>; rel='next'", "https://api.example.com/x?page=2"),
         ("</x?page=2>; rel='prev next'; title='a, b'", "https://api.example.com/x?page=2"),
         ("</x?page=2>;rel=prev next", "https://api.example.com/x?page=2"),
@@ -55,9 +69,24 @@ def test_link_header_follows_next(header: str, url: str) -> None:
     assert style.address(found.position) == Address(url=url)
 
 
-@pytest.mark.parametrize("header", ["", " ", '<https://api.example.com/x>; rel="last"', '</x>; title="rel=next"', '</x>; rel="nextpage"', "</x>"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        " ",
+        '<https://api.example.com/x>; rel="last"',
+        '</x>; title="rel=next"',
+        '</x>; rel="nextpage"',
+        "</x>",
+    ],
+)
 def test_link_header_without_next_is_the_end(header: str) -> None:
-    assert isinstance(link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": header}), End)
+    assert isinstance(
+        link_header.build(link_header.Config(type="link_header")).after(
+            None, facts(), {"Link": header}
+        ),
+        End,
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,12 +105,16 @@ def test_link_header_without_next_is_the_end(header: str) -> None:
 )
 def test_a_link_header_that_is_half_understood_is_an_error_and_not_the_end(header: str) -> None:
     with pytest.raises(PermanentError, match="Link header cannot be read"):
-        link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": header})
+        link_header.build(link_header.Config(type="link_header")).after(
+            None, facts(), {"Link": header}
+        )
 
 
 def test_a_link_header_is_shown_without_what_may_be_secret() -> None:
     with pytest.raises(PermanentError) as raised:
-        link_header.build(link_header.Config(type="link_header")).after(None, facts(), {"Link": "<https://me:word@h/x?token=abc&p=2>; rel=next; ?"})
+        link_header.build(link_header.Config(type="link_header")).after(
+            None, facts(), {"Link": "<https://me:word@h/x?token=abc&p=2>; rel=next; ?"}
+        )
     assert "'<https://h/x?***>; rel=next; ?***'" in str(raised.value)
 
 
@@ -89,18 +122,26 @@ LINK_TEXT = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max
 
 
 @given(title=LINK_TEXT, before=LINK_TEXT, page=st.integers(0, 99))
-def test_whatever_a_quoted_string_holds_the_next_link_is_found(title: str, before: str, page: int) -> None:
+def test_whatever_a_quoted_string_holds_the_next_link_is_found(
+    title: str, before: str, page: int
+) -> None:
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     target = before.replace("<", "").replace(">", "")
     found = link_header.build(link_header.Config(type="link_header")).after(
-        None, facts(), {"Link": f'</{target}>; rel=first; title="{quoted}", </x?page={page}>; title="{quoted}"; rel="next"'}
+        None,
+        facts(),
+        {
+            "Link": f'</{target}>; rel=first; title="{quoted}", </x?page={page}>; title="{quoted}"; rel="next"'
+        },
     )
     assert isinstance(found, Next) and found.token == f"https://api.example.com/x?page={page}"
 
 
 def test_next_url_is_relative_absolute_or_templated() -> None:
     assert resolve(URL, "/v2/items?x=1") == "https://api.example.com/v2/items?x=1"
-    assert resolve(URL, "https://api.example.com/items{?page,size}") == "https://api.example.com/items"
+    assert (
+        resolve(URL, "https://api.example.com/items{?page,size}") == "https://api.example.com/items"
+    )
     with pytest.raises(PermanentError, match="whole number"):
         resolve(URL, 7)
 
@@ -117,7 +158,11 @@ def test_next_url_reads_body_or_header() -> None:
 
 @pytest.mark.parametrize("token", [0, "abc", 12.5, [1, "x"], {"a": 1}, True])
 def test_any_json_value_is_a_token(token: Any) -> None:
-    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "next"}, "to": {"body": "page.after"}}))
+    style = cursor.build(
+        cursor.Config.model_validate(
+            {"type": "cursor", "from": {"body": "next"}, "to": {"body": "page.after"}}
+        )
+    )
     found = style.after(None, facts(body={"next": token}), {})
     assert isinstance(found, Next)
     assert style.address(found.position).body == {"page.after": token}
@@ -129,31 +174,48 @@ def test_end_tokens(token: Any) -> None:
 
 
 def test_a_token_may_come_from_the_last_record() -> None:
-    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"last_record": "id"}, "to": {"param": "starting_after"}}))
+    style = cursor.build(
+        cursor.Config.model_validate(
+            {"type": "cursor", "from": {"last_record": "id"}, "to": {"param": "starting_after"}}
+        )
+    )
     found = style.after(None, facts(last={"id": "ch_9"}), {})
     assert isinstance(found, Next)
     assert style.address(found.position).params == {"starting_after": "ch_9"}
 
 
 def test_a_repeating_token_is_not_remembered() -> None:
-    config = {"type": "cursor", "from": {"body": "scroll"}, "to": {"param": "scroll"}, "repeat": "allow"}
-    found = cursor.build(cursor.Config.model_validate(config)).after(None, facts(body={"scroll": "s"}), {})
+    config = {
+        "type": "cursor",
+        "from": {"body": "scroll"},
+        "to": {"param": "scroll"},
+        "repeat": "allow",
+    }
+    found = cursor.build(cursor.Config.model_validate(config)).after(
+        None, facts(body={"scroll": "s"}), {}
+    )
     assert isinstance(found, Next) and found.token is None
 
 
 def test_offsets_step_by_the_records_received() -> None:
-    style = offset.build(offset.Config(type="offset", param="offset", start=1, limit_param="limit", limit=1000))
+    style = offset.build(
+        offset.Config(type="offset", param="offset", start=1, limit_param="limit", limit=1000)
+    )
     first = style.first()
     assert style.address(first).params == {"limit": "1000", "offset": "1"}
     assert style.after(first, facts(500), {}).position == {"offset": 501}
 
 
 def test_pages_end_at_the_number_of_pages() -> None:
-    config = page.Config.model_validate({"type": "page", "param": "page", "total_pages": {"header": "X-Total-Pages"}})
+    config = page.Config.model_validate(
+        {"type": "page", "param": "page", "total_pages": {"header": "X-Total-Pages"}}
+    )
     style = page.build(config)
     assert isinstance(style.after({"page": 2}, facts(), {"X-Total-Pages": "3"}), Next)
     assert isinstance(style.after({"page": 3}, facts(), {"X-Total-Pages": "3"}), End)
-    assert isinstance(style.after({"page": 1}, facts(), {"X-Total-Pages": "0"}), Next)  # there are records: the number is wrong
+    assert isinstance(
+        style.after({"page": 1}, facts(), {"X-Total-Pages": "0"}), Next
+    )  # there are records: the number is wrong
     assert isinstance(style.after({"page": 1}, facts(0), {"X-Total-Pages": "0"}), End)
     with pytest.raises(PermanentError, match="no count"):
         style.after({"page": 3}, facts(), {"X-Total-Pages": "many"})
@@ -162,7 +224,10 @@ def test_pages_end_at_the_number_of_pages() -> None:
 @pytest.mark.parametrize(
     ("model", "config"),
     [
-        (cursor.Config, {"type": "cursor", "from": {"body": "a", "header": "b"}, "to": {"param": "c"}}),
+        (
+            cursor.Config,
+            {"type": "cursor", "from": {"body": "a", "header": "b"}, "to": {"param": "c"}},
+        ),
         (cursor.Config, {"type": "cursor", "from": {}, "to": {"param": "c"}}),
         (next_url.Config, {"type": "next_url"}),
         (page.Config, {"type": "page"}),
@@ -195,7 +260,9 @@ def test_contradictory_configs_are_refused(model: Any, config: dict[str, Any]) -
         (" /x?page=2\n", "https://api.example.com/x?page=2"),
     ],
 )
-def test_a_link_is_taken_verbatim_but_for_templates_and_what_no_url_may_have(link: str, url: str) -> None:
+def test_a_link_is_taken_verbatim_but_for_templates_and_what_no_url_may_have(
+    link: str, url: str
+) -> None:
     assert resolve(URL, link) == url
 
 
@@ -204,13 +271,21 @@ def test_a_link_that_is_no_text_is_refused() -> None:
         resolve(URL, "/x?c=\ud800")
 
 
-@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="{}#"), max_size=40))
+@given(
+    st.text(
+        st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="{}#"), max_size=40
+    )
+)
 def test_ascii_of_a_query_is_never_changed(query: str) -> None:
     assert resolve(URL, f"/x?a=1&{query}") == f"https://api.example.com/x?a=1&{query}"
 
 
 def test_a_token_that_is_no_text_is_an_error_and_not_another_token() -> None:
     """aiohttp keeps such bytes as lone surrogates, which can be neither stored nor sent back."""
-    style = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"header": "X-Next"}, "to": {"param": "c"}}))
+    style = cursor.build(
+        cursor.Config.model_validate(
+            {"type": "cursor", "from": {"header": "X-Next"}, "to": {"param": "c"}}
+        )
+    )
     with pytest.raises(PermanentError, match="no UTF-8"):
         style.after(None, facts(), {"X-Next": "abc\udce9"})

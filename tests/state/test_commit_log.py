@@ -17,7 +17,9 @@ from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
 from worker.core.model import Claim, Commit, Cursor, Ledger, PartitionEnd, Progress, StagedFile
 from worker.state.sqlite import SqliteCommitLog
 
-LOGS: dict[str, Callable[[Path], Any]] = {"sqlite": lambda directory: SqliteCommitLog(directory / "state.db")}
+LOGS: dict[str, Callable[[Path], Any]] = {
+    "sqlite": lambda directory: SqliteCommitLog(directory / "state.db")
+}
 MEANING = {"url": "a", "params": "b"}
 
 
@@ -36,15 +38,41 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 
 
 def file(number: int) -> StagedFile:
-    return StagedFile("records", "/lake", f".worker/l/p/staging/f{number}", f"r/f{number}", 10, "ab" * 32, 3, "f" * 16)
+    return StagedFile(
+        "records",
+        "/lake",
+        f".worker/l/p/staging/f{number}",
+        f"r/f{number}",
+        10,
+        "ab" * 32,
+        3,
+        "f" * 16,
+    )
 
 
 def commit(
-    log: Any, claims: dict[str, Claim], seq: int, *progress: tuple[str, Progress], files: tuple[StagedFile, ...] = (), seqs: dict[str, int] | None = None
+    log: Any,
+    claims: dict[str, Claim],
+    seq: int,
+    *progress: tuple[str, Progress],
+    files: tuple[StagedFile, ...] = (),
+    seqs: dict[str, int] | None = None,
 ) -> Commit:
-    ends = tuple(PartitionEnd(name, claims[name].epoch, (seqs or {}).get(name, claims[name].seq), step) for name, step in progress)
+    ends = tuple(
+        PartitionEnd(name, claims[name].epoch, (seqs or {}).get(name, claims[name].seq), step)
+        for name, step in progress
+    )
     lineage = log.load("p", MEANING).lineage
-    made = Commit("p", lineage, seq, f"id-{seq}", "2024-01-01T00:00:00Z", files, ends, Ledger(received=3, sent=3))
+    made = Commit(
+        "p",
+        lineage,
+        seq,
+        f"id-{seq}",
+        "2024-01-01T00:00:00Z",
+        files,
+        ends,
+        Ledger(received=3, sent=3),
+    )
     log.commit(made)
     return made
 
@@ -59,7 +87,11 @@ def test_what_was_committed_is_there_after_a_restart(reopen: Callable[[], Any]) 
     claims = log.claim("p", ["a", "b"])
     made = commit(log, claims, 1, ("a", at(5)), files=(file(1), file(2)))
     state = reopen().load("p", MEANING)
-    assert (state.seq, [each.seq for each in state.unpublished], state.unpublished[0].files) == (1, [1], made.files)
+    assert (state.seq, [each.seq for each in state.unpublished], state.unpublished[0].files) == (
+        1,
+        [1],
+        made.files,
+    )
     log = reopen()
     log.mark_published("p", 1)
     assert reopen().load("p", MEANING).unpublished == ()
@@ -67,20 +99,29 @@ def test_what_was_committed_is_there_after_a_restart(reopen: Callable[[], Any]) 
     assert (claims["a"].cursor.received, claims["a"].seq, claims["b"].cursor) == (5, 1, Cursor())
 
 
-def test_a_claim_fences_the_owner_before_and_nothing_of_its_commit_is_kept(reopen: Callable[[], Any]) -> None:
+def test_a_claim_fences_the_owner_before_and_nothing_of_its_commit_is_kept(
+    reopen: Callable[[], Any],
+) -> None:
     log = reopen()
     log.load("p", MEANING)
     old = log.claim("p", ["a", "b"])
     new = reopen().claim("p", ["b"])
     assert new["b"].epoch > old["b"].epoch
-    steps = (("a", at(1, boundary_added=((7, b"k" * 16),), tokens_added=(b"t" * 16,))), ("b", at(2)))
+    steps = (
+        ("a", at(1, boundary_added=((7, b"k" * 16),), tokens_added=(b"t" * 16,))),
+        ("b", at(2)),
+    )
     with pytest.raises(Fenced) as caught:
         commit(log, old, 1, *steps, files=(file(1),))
     assert caught.value.partitions == ("b",)
     again = reopen()
     assert again.load("p", MEANING).seq == 0
     claims = again.claim("p", ["a", "b"])
-    assert (claims["a"].cursor, claims["a"].boundary, claims["a"].tokens) == (Cursor(), frozenset(), frozenset())
+    assert (claims["a"].cursor, claims["a"].boundary, claims["a"].tokens) == (
+        Cursor(),
+        frozenset(),
+        frozenset(),
+    )
 
 
 def test_a_commit_at_the_wrong_seq_is_fenced(reopen: Callable[[], Any]) -> None:
@@ -107,11 +148,15 @@ def test_tokens_of_a_pass_are_forgotten_with_it(reopen: Callable[[], Any]) -> No
     log.load("p", MEANING)
     claims = log.claim("p", ["a"])
     commit(log, claims, 1, ("a", at(1, tokens_added=(b"1" * 16, b"2" * 16))))
-    commit(log, claims, 2, ("a", at(2, tokens_cleared=True, tokens_added=(b"3" * 16,))), seqs={"a": 1})
+    commit(
+        log, claims, 2, ("a", at(2, tokens_cleared=True, tokens_added=(b"3" * 16,))), seqs={"a": 1}
+    )
     assert reopen().claim("p", ["a"])["a"].tokens == {b"3" * 16}
 
 
-def test_a_config_that_means_something_else_is_refused_with_the_keys(reopen: Callable[[], Any]) -> None:
+def test_a_config_that_means_something_else_is_refused_with_the_keys(
+    reopen: Callable[[], Any],
+) -> None:
     log = reopen()
     log.load("p", MEANING)
     commit(log, log.claim("p", ["a"]), 1, ("a", at(1)))
@@ -147,9 +192,23 @@ def test_a_key_may_change_while_no_boundary_key_was_made_with_it(reopen: Callabl
     log = reopen()
     log.load("p", {**MEANING, "key": "1"})
     claims = log.claim("p", ["a", "@dead_letters"])
-    commit_as = Commit("p", log.load("p", {**MEANING, "key": "2"}).lineage, 1, "id", "2024-01-01T00:00:00Z", (), (), Ledger())
+    commit_as = Commit(
+        "p",
+        log.load("p", {**MEANING, "key": "2"}).lineage,
+        1,
+        "id",
+        "2024-01-01T00:00:00Z",
+        (),
+        (),
+        Ledger(),
+    )
     steps = (("@dead_letters", at(1, boundary_added=((7, b"k" * 16),))), ("a", at(1)))
-    log.commit(replace(commit_as, ends=tuple(PartitionEnd(name, claims[name].epoch, 0, step) for name, step in steps)))
+    log.commit(
+        replace(
+            commit_as,
+            ends=tuple(PartitionEnd(name, claims[name].epoch, 0, step) for name, step in steps),
+        )
+    )
     log.load("p", {**MEANING, "key": "3"})
     ends = (PartitionEnd("a", claims["a"].epoch, 1, at(2, boundary_added=((7, b"k" * 16),))),)
     log.commit(replace(commit_as, seq=2, id="id2", ends=ends))
@@ -182,7 +241,9 @@ class LogMachine(RuleBasedStateMachine):
         self.cursor = {"a": 0, "b": 0}
         self.seq = self.steps = 0
 
-    @rule(who=st.sampled_from(["one", "two"]), names=st.sets(st.sampled_from(["a", "b"]), min_size=1))
+    @rule(
+        who=st.sampled_from(["one", "two"]), names=st.sets(st.sampled_from(["a", "b"]), min_size=1)
+    )
     def claim(self, who: str, names: set[str]) -> None:
         claims = self.log.claim("p", sorted(names))
         self.claims.setdefault(who, {}).update(claims)

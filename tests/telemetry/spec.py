@@ -21,19 +21,31 @@ def registry() -> CollectorRegistry:
     """A registry with every metric that there is, and a sample of those that are read from pipelines."""
     metrics = Metrics()
     stages = {stage: dict.fromkeys(STATES, 0.0) for stage in ("read", "process", "write")}
-    metrics.watch(lambda: [Reading("p", "running", stages, 0, 0.0, {"pages": (0, 1)}, 1, 0, 0, 0.0)])
+    metrics.watch(
+        lambda: [Reading("p", "running", stages, 0, 0.0, {"pages": (0, 1)}, 1, 0, 0, 0.0)]
+    )
     return metrics.registry
 
 
 def metrics_table() -> str:
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     known = registry()
-    declared = {collector._name: collector._labelnames for collector in known._collector_to_names if hasattr(collector, "_labelnames")}
+    declared = {
+        collector._name: collector._labelnames
+        for collector in known._collector_to_names
+        if hasattr(collector, "_labelnames")
+    }
     for family in known.collect():
         if family.name.startswith("worker_"):
-            labels = declared[family.name] if family.name in declared else sorted(family.samples[0].labels)
+            labels = (
+                declared[family.name]
+                if family.name in declared
+                else sorted(family.samples[0].labels)
+            )
             name = f"{family.name}_total" if family.type == "counter" else family.name
-            rows.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {family.documentation} |")
+            rows.append(
+                f"| `{name}` | {family.type} | {', '.join(labels)} | {family.documentation} |"
+            )
     return "\n".join(rows)
 
 
@@ -41,14 +53,21 @@ def events_table() -> str:
     rows = ["| event | level | fields | same by |", "|---|---|---|---|"]
     for event in vars(events).values():
         if isinstance(event, type) and issubclass(event, Event) and event is not Event:
-            rows.append(f"| `{event_name(event)}` | {event.level} | {', '.join(each.name for each in fields(event))} | {', '.join(event.same_by)} |")
+            rows.append(
+                f"| `{event_name(event)}` | {event.level} | {', '.join(each.name for each in fields(event))} | {', '.join(event.same_by)} |"
+            )
     return "\n".join(rows)
 
 
 def page(text: str) -> str:
     """The page with tables of now."""
     for name, table in (("metrics", metrics_table()), ("events", events_table())):
-        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL)
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda found, table=table: f"{found[1]}{table}\n{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
     return text
 
 

@@ -29,7 +29,9 @@ class Hand:
 
 
 def retried(partition: str, code: str = "http_503") -> RequestRetried:
-    return RequestRetried("items", partition, 1, 0.5, code, "said https://me:hunter22@example.com/?api_key=hunter23")
+    return RequestRetried(
+        "items", partition, 1, 0.5, code, "said https://me:hunter22@example.com/?api_key=hunter23"
+    )
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -47,8 +49,15 @@ def test_a_storm_is_a_few_lines_and_a_count(capfd: pytest.CaptureFixture[str]) -
         telemetry(retried("later"))
         telemetry.close()
     said = lines(capfd.readouterr().err)
-    assert [each["event"] for each in said] == ["request.retried"] * 6 + ["repeated", "request.retried"]
-    assert (said[6]["repeated"], said[6]["key"], said[6]["times"]) == ("request.retried", "items http_503", 995)
+    assert [each["event"] for each in said] == ["request.retried"] * 6 + [
+        "repeated",
+        "request.retried",
+    ]
+    assert (said[6]["repeated"], said[6]["key"], said[6]["times"]) == (
+        "request.retried",
+        "items http_503",
+        995,
+    )
     assert said[7]["partition"] == "later"
 
 
@@ -61,7 +70,9 @@ def test_what_is_held_back_is_said_at_the_end(capfd: pytest.CaptureFixture[str])
     assert lines(capfd.readouterr().err)[-1]["times"] == 5
 
 
-def test_levels_below_the_set_one_say_nothing_and_count_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+def test_levels_below_the_set_one_say_nothing_and_count_all_the_same(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     metrics = Metrics()
     with open_logger("info", "json") as logger:
         Telemetry(logger, metrics, Hand())(PageAccepted("items", "", 7, 0, 0, 100))
@@ -79,6 +90,11 @@ def test_troubles_are_kept_by_kind_without_secrets(capfd: pytest.CaptureFixture[
         telemetry(AttemptFailed("other", "sink_unavailable", "disk full", 1.0))
     assert "hunter" not in capfd.readouterr().err
     [trouble] = telemetry.troubles("items")
-    assert (trouble["event"], trouble["times"], trouble["at"], trouble["partition"]) == ("request.retried", 3, 1_000.0, "2")
+    assert (trouble["event"], trouble["times"], trouble["at"], trouble["partition"]) == (
+        "request.retried",
+        3,
+        1_000.0,
+        "2",
+    )
     assert "hunter" not in json.dumps(trouble)
     assert [each["event"] for each in telemetry.troubles("other")] == ["attempt.failed"]

@@ -22,7 +22,9 @@ def test_the_page_is_that_of_the_code() -> None:
 def test_alerts_use_metrics_that_there_are() -> None:
     known = {sample.name for family in spec.registry().collect() for sample in family.samples}
     declared = set(re.findall(r"`(worker_\w+)`", spec.metrics_table()))
-    used = set(re.findall(r"worker_\w+", re.sub(r"(?m)^\s*(summary|remedy):.*$", "", RULES.read_text())))
+    used = set(
+        re.findall(r"worker_\w+", re.sub(r"(?m)^\s*(summary|remedy):.*$", "", RULES.read_text()))
+    )
     assert len(used) >= 10
     assert used - known - declared - {f"{name}_bucket" for name in declared} == set()
 
@@ -30,5 +32,7 @@ def test_alerts_use_metrics_that_there_are() -> None:
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_alerts_fire_when_they_should() -> None:
     for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "tests.yml"]):
-        done = subprocess.run(["promtool", *arguments], cwd=RULES.parent, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["promtool", *arguments], cwd=RULES.parent, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stdout + done.stderr

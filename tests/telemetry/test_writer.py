@@ -31,7 +31,9 @@ def test_a_stuck_reader_costs_lines_but_never_time() -> None:
     with open(reading, "rb") as reader, open(writing, "wb", buffering=0) as pipe:
         writer = LineWriter(pipe, dropped, bound_bytes=100_000)
         line = b"x" * 999 + b"\n"
-        for number in range(1_000):  # a pipe takes 64 KiB: the rest waits or is dropped, this loop does not
+        for number in range(
+            1_000
+        ):  # a pipe takes 64 KiB: the rest waits or is dropped, this loop does not
             writer.put(line, debug=number % 2 == 0)
         got = []
         thread = threading.Thread(target=lambda: got.append(reader.read()))

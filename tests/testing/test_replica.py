@@ -15,16 +15,23 @@ RECORDS = 1_203
 
 
 def rows(count: int = RECORDS) -> list[Record]:
-    return [{"id": number, "city": "ab"[number % 2], "updated_at": f"2024-01-{number % 28 + 1:02}"} for number in range(count)]
+    return [
+        {"id": number, "city": "ab"[number % 2], "updated_at": f"2024-01-{number % 28 + 1:02}"}
+        for number in range(count)
+    ]
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(
+        auto_decompress=False, timeout=aiohttp.ClientTimeout(total=10)
+    ) as session:
         yield session
 
 
-async def page(http: aiohttp.ClientSession, url: str, **params: Any) -> tuple[dict[str, Any], aiohttp.ClientResponse]:
+async def page(
+    http: aiohttp.ClientSession, url: str, **params: Any
+) -> tuple[dict[str, Any], aiohttp.ClientResponse]:
     async with http.get(url, params=params) as response:
         return await response.json(content_type=None), response
 
@@ -59,7 +66,9 @@ async def walk(http: aiohttp.ClientSession, replica: Replica) -> list[list[int]]
 
 
 @pytest.mark.parametrize("style", ["cursor", "next_url", "link_header", "page", "offset"])
-async def test_each_style_serves_every_record_once_under_the_cap(http: aiohttp.ClientSession, style: Style) -> None:
+async def test_each_style_serves_every_record_once_under_the_cap(
+    http: aiohttp.ClientSession, style: Style
+) -> None:
     async with Replica(rows(), Shape(style=style, cap=500)) as replica:
         pages = await walk(http, replica)
     assert [len(each) for each in pages if each] == [500, 500, 203]
@@ -71,8 +80,13 @@ async def test_style_none_serves_everything_at_once(http: aiohttp.ClientSession)
         assert [len(each) for each in await walk(http, replica)] == [RECORDS]
 
 
-@pytest.mark.parametrize(("style", "start", "default"), [("page", None, 1), ("page", 0, 0), ("offset", None, 0), ("offset", 1, 1)])
-async def test_positions_start_where_the_shape_says(http: aiohttp.ClientSession, style: Style, start: int | None, default: int) -> None:
+@pytest.mark.parametrize(
+    ("style", "start", "default"),
+    [("page", None, 1), ("page", 0, 0), ("offset", None, 0), ("offset", 1, 1)],
+)
+async def test_positions_start_where_the_shape_says(
+    http: aiohttp.ClientSession, style: Style, start: int | None, default: int
+) -> None:
     async with Replica(rows(), Shape(style=style, start=start, cap=10)) as replica:
         body, _ = await page(http, replica.url, **{style: str(default)})
         assert body["items"][0]["id"] == 0
@@ -89,7 +103,9 @@ async def test_total_in_the_body_and_in_a_header(http: aiohttp.ClientSession) ->
 
 async def test_a_page_that_always_fails(http: aiohttp.ClientSession) -> None:
     async with Replica(rows(100), Shape(style="page", cap=10, fail_pages={7: 500})) as replica:
-        statuses = [(await page(http, replica.url, page=str(number)))[1].status for number in (6, 7, 7, 8)]
+        statuses = [
+            (await page(http, replica.url, page=str(number)))[1].status for number in (6, 7, 7, 8)
+        ]
     assert statuses == [200, 500, 500, 200]
 
 
@@ -127,7 +143,10 @@ async def test_records_may_change_while_it_runs(http: aiohttp.ClientSession) -> 
 
 
 async def test_bodies_are_padded_and_compressed(http: aiohttp.ClientSession) -> None:
-    async with Replica(rows(1), Shape(pad_bytes=10_000)) as replica, http.get(replica.url) as response:
+    async with (
+        Replica(rows(1), Shape(pad_bytes=10_000)) as replica,
+        http.get(replica.url) as response,
+    ):
         assert len(await response.read()) > 10_000
     async with Replica(rows(1), Shape(compress=True)) as replica, http.get(replica.url) as response:
         assert b'"items"' in gzip.decompress(await response.read())
@@ -140,19 +159,29 @@ async def test_requests_are_logged_in_order(http: aiohttp.ClientSession) -> None
             assert response.status == 200
     first, second = replica.requests
     assert (first.number, first.method, first.query, first.path) == (1, "GET", {"a": "1"}, "/items")
-    assert (second.number, second.method, second.body, second.headers["X-Test"]) == (2, "POST", b"query", "yes")
+    assert (second.number, second.method, second.body, second.headers["X-Test"]) == (
+        2,
+        "POST",
+        b"query",
+        "yes",
+    )
 
 
 async def test_a_script_decides_by_number_and_request(http: aiohttp.ClientSession) -> None:
     limited = Fault("status", 429, {"Retry-After": "1"})
-    async with Replica(rows(1), script=lambda number, seen: limited if number == 1 and "a" in seen.query else None) as replica:
+    async with Replica(
+        rows(1), script=lambda number, seen: limited if number == 1 and "a" in seen.query else None
+    ) as replica:
         _, first = await page(http, replica.url, a="1")
         _, second = await page(http, replica.url, a="1")
     assert (first.status, first.headers["Retry-After"], second.status) == (429, "1", 200)
 
 
 async def test_a_truncated_gzip_body_has_no_end(http: aiohttp.ClientSession) -> None:
-    async with Replica(rows(), script=lambda *_: Fault("truncated_gzip")) as replica, http.get(replica.url) as response:
+    async with (
+        Replica(rows(), script=lambda *_: Fault("truncated_gzip")) as replica,
+        http.get(replica.url) as response,
+    ):
         body = await response.read()
     assert response.headers["Content-Encoding"] == "gzip"
     with pytest.raises(EOFError):
@@ -160,14 +189,20 @@ async def test_a_truncated_gzip_body_has_no_end(http: aiohttp.ClientSession) -> 
 
 
 async def test_a_body_shorter_than_its_length(http: aiohttp.ClientSession) -> None:
-    async with Replica(rows(), script=lambda *_: Fault("truncated_length")) as replica, http.get(replica.url) as response:
+    async with (
+        Replica(rows(), script=lambda *_: Fault("truncated_length")) as replica,
+        http.get(replica.url) as response,
+    ):
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
 
 
 async def test_a_stall_sends_half_and_then_nothing(http: aiohttp.ClientSession) -> None:
     patience = aiohttp.ClientTimeout(sock_read=0.2)
-    async with Replica(rows(), script=lambda *_: Fault("stall")) as replica, http.get(replica.url, timeout=patience) as response:
+    async with (
+        Replica(rows(), script=lambda *_: Fault("stall")) as replica,
+        http.get(replica.url, timeout=patience) as response,
+    ):
         assert response.status == 200
         with pytest.raises(aiohttp.SocketTimeoutError):
             await response.read()
@@ -180,7 +215,9 @@ async def test_a_reset_answers_nothing(http: aiohttp.ClientSession) -> None:
 
 
 async def test_html_and_error_objects_come_with_200(http: aiohttp.ClientSession) -> None:
-    async with Replica(rows(), script=lambda number, _: Fault("html" if number == 1 else "error_object")) as replica:
+    async with Replica(
+        rows(), script=lambda number, _: Fault("html" if number == 1 else "error_object")
+    ) as replica:
         async with http.get(replica.url) as response:
             assert (response.status, response.content_type) == (200, "text/html")
         body, second = await page(http, replica.url)

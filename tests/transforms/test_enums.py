@@ -26,7 +26,15 @@ class NoRows:
 
 
 def schema(kind: Any) -> Any:
-    return parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "id", "type": "long"}, {"name": "state", "type": kind}]}))
+    return parse_schema(
+        json.dumps(
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [{"name": "id", "type": "long"}, {"name": "state", "type": kind}],
+            }
+        )
+    )
 
 
 ENUM = {"type": "enum", "name": "S", "symbols": ["open", "closed"]}
@@ -42,7 +50,9 @@ def compiled(kind: Any, *steps: tuple[str, Any], output: Any = None) -> None:
 @pytest.mark.parametrize("method", ["hash", "redact", "last4"])
 def test_an_enum_cannot_be_masked(kind: Any, method: str) -> None:
     step = mask.Config(("state",), method, lambda: "k")
-    with pytest.raises(ConfigError, match=f"'state' is an enum .* {method} .*open, closed") as caught:
+    with pytest.raises(
+        ConfigError, match=f"'state' is an enum .* {method} .*open, closed"
+    ) as caught:
         compiled(kind, ("mask", step))
     assert caught.value.where == "transforms[0].mask"
     assert "output_schema" in caught.value.remedy
@@ -51,7 +61,9 @@ def test_an_enum_cannot_be_masked(kind: Any, method: str) -> None:
 
 @KINDS
 def test_an_enum_cannot_be_set_to_a_text_that_is_no_symbol(kind: Any) -> None:
-    with pytest.raises(ConfigError, match="'state' is set to 'opne', the output schema allows open, closed") as caught:
+    with pytest.raises(
+        ConfigError, match="'state' is set to 'opne', the output schema allows open, closed"
+    ) as caught:
         compiled(kind, ("set", {"state": "'opne'"}))
     assert caught.value.where == "transforms[0].set"
     assert "did you mean 'open'?" in caught.value.remedy

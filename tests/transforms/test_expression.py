@@ -36,7 +36,20 @@ SCHEMA = {
         {"name": "at", "type": TIMESTAMP},
         {"name": "day", "type": ["null", {"type": "int", "logicalType": "date"}]},
         {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["A", "B"]}},
-        {"name": "u", "type": ["null", {"type": "record", "name": "U", "fields": [{"name": "n", "type": ["null", "int"]}, {"name": "m", "type": "string"}]}]},
+        {
+            "name": "u",
+            "type": [
+                "null",
+                {
+                    "type": "record",
+                    "name": "U",
+                    "fields": [
+                        {"name": "n", "type": ["null", "int"]},
+                        {"name": "m", "type": "string"},
+                    ],
+                },
+            ],
+        },
         {"name": "l", "type": {"type": "array", "items": "int"}},
         {"name": "w", "type": ["int", "string", "boolean"]},
     ],
@@ -56,7 +69,17 @@ def outcome(expression: str, record: dict[str, Any], kind: Any) -> Any:
 
 def outcome_of(expression: str, record: dict[str, Any], kinds: dict[str, Any]) -> Any:
     """The same for a record of other fields; the kind of the result is the one that fits."""
-    plan = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in kinds.items()]})))
+    plan = compile_plan(
+        parse_schema(
+            json.dumps(
+                {
+                    "type": "record",
+                    "name": "R",
+                    "fields": [{"name": name, "type": kind} for name, kind in kinds.items()],
+                }
+            )
+        )
+    )
     for kind in ("long", "double", "boolean", "string"):
         try:
             return outcome_with(plan, expression, record, ["null", kind])
@@ -65,9 +88,22 @@ def outcome_of(expression: str, record: dict[str, Any], kinds: dict[str, Any]) -
     raise AssertionError(expression)
 
 
-def outcome_with(plan: Any, expression: str, record: dict[str, Any], kind: Any, before: Sequence[tuple[str, Any]] = ()) -> Any:
-    output = parse_schema(json.dumps({"type": "record", "name": "O", "fields": [{"name": "out", "type": kind}]}))
-    shape = compile_steps(plan, [*before, ("set", {"out": expression}), ("select", ["out"])], output, EncoderSource(output))
+def outcome_with(
+    plan: Any,
+    expression: str,
+    record: dict[str, Any],
+    kind: Any,
+    before: Sequence[tuple[str, Any]] = (),
+) -> Any:
+    output = parse_schema(
+        json.dumps({"type": "record", "name": "O", "fields": [{"name": "out", "type": kind}]})
+    )
+    shape = compile_steps(
+        plan,
+        [*before, ("set", {"out": expression}), ("select", ["out"])],
+        output,
+        EncoderSource(output),
+    )
     typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[plan.record_type])
     assert not plan.finish(typed)
     found = shape(typed, NOW_US)
@@ -112,9 +148,19 @@ def outcome_with(plan: Any, expression: str, record: dict[str, Any], kind: Any, 
         ("str(b)", "string", "true"),
         ("str(at)", "string", "2024-05-06T07:08:09.123Z"),
         ("str(day)", ["null", "string"], "2024-02-29"),
-        ("date(at)", {"type": "int", "logicalType": "date"}, __import__("datetime").date(2024, 5, 6)),
+        (
+            "date(at)",
+            {"type": "int", "logicalType": "date"},
+            __import__("datetime").date(2024, 5, 6),
+        ),
         ("hour(at)", "int", 7),
-        ("now_received()", TIMESTAMP, __import__("datetime").datetime(2023, 11, 14, 22, 13, 20, 123000, __import__("datetime").UTC)),
+        (
+            "now_received()",
+            TIMESTAMP,
+            __import__("datetime").datetime(
+                2023, 11, 14, 22, 13, 20, 123000, __import__("datetime").UTC
+            ),
+        ),
         ("at > '2024-05-06T07:08:09Z'", "boolean", True),
         ("at > '2024-05-06T09:08:10+02:00'", "boolean", False),
         ("day == '2024-02-29'", ["null", "boolean"], True),
@@ -241,10 +287,21 @@ def test_long_and_deeply_nested_expressions_compile_at_once(expression: str) -> 
 
 
 def test_a_field_that_python_has_a_word_for_can_be_renamed_first() -> None:
-    plan = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": [{"name": "from", "type": "string"}]})))
+    plan = compile_plan(
+        parse_schema(
+            json.dumps(
+                {"type": "record", "name": "R", "fields": [{"name": "from", "type": "string"}]}
+            )
+        )
+    )
     with pytest.raises(ConfigError, match="fields from are words of Python: rename"):
         outcome_with(plan, "from == 'a'", {"from": "a"}, "boolean")
-    assert outcome_with(plan, "sender == 'a'", {"from": "a"}, "boolean", before=[("rename", {"from": "sender"})]) is True
+    assert (
+        outcome_with(
+            plan, "sender == 'a'", {"from": "a"}, "boolean", before=[("rename", {"from": "sender"})]
+        )
+        is True
+    )
 
 
 def test_a_type_that_never_fits_the_output_is_refused_at_load() -> None:
@@ -258,7 +315,9 @@ NUMBERS = ["i", "j", "x", "y"]
 numbers = st.recursive(
     st.sampled_from([*NUMBERS, "0", "1", "2.5", "-3"]),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "//", "%"]), inner).map(lambda each: f"({each[0]} {each[1]} {each[2]})"),
+        st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "//", "%"]), inner).map(
+            lambda each: f"({each[0]} {each[1]} {each[2]})"
+        ),
         st.tuples(inner, inner).map(lambda each: f"coalesce({each[0]}, {each[1]})"),
         inner.map(lambda each: f"abs({each})"),
     ),
@@ -266,11 +325,17 @@ numbers = st.recursive(
 )
 booleans = st.recursive(
     st.one_of(
-        st.sampled_from(["b", "c", "t is null", "j is not null", "t in ['a', 'b']", "s == 'a'", "t != s"]),
-        st.tuples(numbers, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), numbers).map(lambda each: f"({each[0]} {each[1]} {each[2]})"),
+        st.sampled_from(
+            ["b", "c", "t is null", "j is not null", "t in ['a', 'b']", "s == 'a'", "t != s"]
+        ),
+        st.tuples(numbers, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), numbers).map(
+            lambda each: f"({each[0]} {each[1]} {each[2]})"
+        ),
     ),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda each: f"({each[0]} {each[1]} {each[2]})"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(
+            lambda each: f"({each[0]} {each[1]} {each[2]})"
+        ),
         inner.map(lambda each: f"(not {each})"),
         st.tuples(inner, inner, inner).map(lambda each: f"({each[0]} if {each[1]} else {each[2]})"),
     ),
@@ -307,7 +372,9 @@ def interpret(node: Any, record: dict[str, Any]) -> Any:
         case ast.BoolOp(op=ast.And(), values=[left, right]):
             return conjunction(interpret(left, record), lambda: interpret(right, record))
         case ast.BoolOp(op=ast.Or(), values=[left, right]):
-            found = conjunction(negation(interpret(left, record)), lambda: negation(interpret(right, record)))
+            found = conjunction(
+                negation(interpret(left, record)), lambda: negation(interpret(right, record))
+            )
             return negation(found)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return negation(interpret(operand, record))
@@ -328,7 +395,10 @@ def interpret(node: Any, record: dict[str, Any]) -> Any:
         case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.List(elts=elts)]):
             value = interpret(left, record)
             return None if value is None else value in [interpret(each, record) for each in elts]
-        case ast.Compare(left=left, ops=[op], comparators=[right]) | ast.BinOp(left=left, op=op, right=right):
+        case (
+            ast.Compare(left=left, ops=[op], comparators=[right])
+            | ast.BinOp(left=left, op=op, right=right)
+        ):
             a, b = interpret(left, record), None
             if a is None or (b := interpret(right, record)) is None:
                 return None
@@ -362,13 +432,17 @@ def apply(op: Any, a: Any, b: Any) -> Any:
 
 @settings(max_examples=400, deadline=None)
 @given(booleans, records)
-def test_compiled_booleans_mean_what_a_slow_interpreter_says(expression: str, values: dict[str, Any]) -> None:
+def test_compiled_booleans_mean_what_a_slow_interpreter_says(
+    expression: str, values: dict[str, Any]
+) -> None:
     check(expression, values, ["null", "boolean"])
 
 
 @settings(max_examples=300, deadline=None)
 @given(numbers, records)
-def test_compiled_numbers_mean_what_a_slow_interpreter_says(expression: str, values: dict[str, Any]) -> None:
+def test_compiled_numbers_mean_what_a_slow_interpreter_says(
+    expression: str, values: dict[str, Any]
+) -> None:
     check(expression, values, ["null", "double"])
 
 

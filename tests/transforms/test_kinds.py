@@ -24,7 +24,11 @@ DURATION = {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"}
 
 
 def record(name: str, **fields: Any) -> Any:
-    return {"type": "record", "name": name, "fields": [{"name": each, "type": kind} for each, kind in fields.items()]}
+    return {
+        "type": "record",
+        "name": name,
+        "fields": [{"name": each, "type": kind} for each, kind in fields.items()],
+    }
 
 
 def parsed(node: Any) -> Schema:
@@ -44,7 +48,9 @@ def shared(levels: int, leaf: str = "int") -> Schema:
     return parsed(node)
 
 
-@pytest.mark.parametrize(("kind", "value"), [(BIG, Decimal("1.50")), (DURATION, bytes(12)), (EXACT, Decimal("0.5"))])
+@pytest.mark.parametrize(
+    ("kind", "value"), [(BIG, Decimal("1.50")), (DURATION, bytes(12)), (EXACT, Decimal("0.5"))]
+)
 def test_python_may_give_back_every_logical_type(kind: Any, value: Any) -> None:
     assert checked(kind, value) == value
 
@@ -57,7 +63,10 @@ def test_python_may_give_back_every_logical_type(kind: Any, value: Any) -> None:
         (BIG, b"\2\1\0"),
         (DURATION, bytes(11)),
         (DURATION, 5),
-        (EXACT, Decimal("1." + "1" * 31)),  # 28 digits, the default context, would round it to one that fits
+        (
+            EXACT,
+            Decimal("1." + "1" * 31),
+        ),  # 28 digits, the default context, would round it to one that fits
         (EXACT, Decimal(10**10)),
     ],
 )
@@ -67,13 +76,17 @@ def test_python_may_give_back_no_other(kind: Any, value: Any) -> None:
 
 
 def test_rows_of_json_have_text_for_big_decimals_and_durations() -> None:
-    schema = parsed(record("R", a=BIG, b=DURATION, c=["null", BIG, "string"], d={"type": "array", "items": "D"}))
+    schema = parsed(
+        record("R", a=BIG, b=DURATION, c=["null", BIG, "string"], d={"type": "array", "items": "D"})
+    )
     rows, source = JsonRows(schema), Source()
     rows.begin(source)
     made = rows.row([(field, f"r[{field.name!r}]", False) for field in schema.root.fields])
     row = compile_function("row", f"def row(r):\n    return {made}\n", source)
     span = (1).to_bytes(4, "little") + (2).to_bytes(4, "little") + (1500).to_bytes(4, "little")
-    found = orjson.loads(row({"a": Decimal("1.50"), "b": span, "c": Branch(1, Decimal(3)), "d": [span]}))
+    found = orjson.loads(
+        row({"a": Decimal("1.50"), "b": span, "c": Branch(1, Decimal(3)), "d": [span]})
+    )
     assert found == {"a": "1.50", "b": "P1M2DT1.500S", "c": "3", "d": ["P1M2DT1.500S"]}
 
 
@@ -97,12 +110,26 @@ def test_records_that_are_named_over_and_over_cost_no_more_than_once() -> None:
         (record("A", x="int"), record("B", x="int"), True),
         (record("A", x="int"), record("A", y="int"), False),
         (record("A", x="int"), record("A", x="long"), False),
-        (record("A", next=["null", "A"]), record("B", next=["null", record("C", next=["null", "B"])]), True),
-        (record("A", next=["null", "A"]), record("B", next=["null", record("C", next=["null", "int"])]), False),
-        (record("A", x=record("I", y="int"), z="I"), record("A", x=record("I", y="int"), z=record("J", y="int")), True),
+        (
+            record("A", next=["null", "A"]),
+            record("B", next=["null", record("C", next=["null", "B"])]),
+            True,
+        ),
+        (
+            record("A", next=["null", "A"]),
+            record("B", next=["null", record("C", next=["null", "int"])]),
+            False,
+        ),
+        (
+            record("A", x=record("I", y="int"), z="I"),
+            record("A", x=record("I", y="int"), z=record("J", y="int")),
+            True,
+        ),
         (EXACT, {**EXACT, "scale": 29}, False),
     ],
 )
-def test_types_are_the_same_when_their_values_and_bytes_are(left: Any, right: Any, same: bool) -> None:
+def test_types_are_the_same_when_their_values_and_bytes_are(
+    left: Any, right: Any, same: bool
+) -> None:
     one, other = parsed(left), parsed(right)
     assert same_values(one.root, one, other.root, other) is same

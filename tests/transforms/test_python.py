@@ -65,24 +65,40 @@ def test_a_module_that_is_not_there(module: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["def f(record, more=1): ...\n", "def f(*all): ...\n", "f = dict\n", "class C:\n    def __call__(self, record): ...\nf = C()\n"]
+    "text",
+    [
+        "def f(record, more=1): ...\n",
+        "def f(*all): ...\n",
+        "f = dict\n",
+        "class C:\n    def __call__(self, record): ...\nf = C()\n",
+    ],
 )
 def test_what_takes_one_argument_is_taken(module: Any, text: str) -> None:
     assert callable(python.load(f"{module(text)}:f", "transforms[0].python"))
 
 
-@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit", "MemoryError", "ValueError('secret')"])
+@pytest.mark.parametrize(
+    "raised",
+    ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit", "MemoryError", "ValueError('secret')"],
+)
 def test_whatever_a_function_raises_rejects_its_record_only(module: Any, raised: str) -> None:
-    function = python.load(f"{module(f'def f(record):{chr(10)}    raise {raised}{chr(10)}')}:f", "transforms[0].python")
+    function = python.load(
+        f"{module(f'def f(record):{chr(10)}    raise {raised}{chr(10)}')}:f", "transforms[0].python"
+    )
     with pytest.raises(InvalidRecord) as caught:
         python._caller(function, {}, {})({"id": 1})
     assert caught.value.code == "python_error"
     assert "secret" not in str(caught.value.errors)
 
 
-@pytest.mark.parametrize(("value", "said"), [(float("nan"), "not a number (NaN)"), (float("inf"), "infinity"), (float("-inf"), "infinity")])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(float("nan"), "not a number (NaN)"), (float("inf"), "infinity"), (float("-inf"), "infinity")],
+)
 def test_numbers_that_are_none_are_named(value: float, said: str) -> None:
-    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": "double"}]}))
+    schema = parse_schema(
+        orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": "double"}]})
+    )
     for check in (checker(schema.root.fields[0].type, schema), kind_checker(FLOAT, nullable=False)):
         with pytest.raises(InvalidRecord) as caught:
             check(value, "$.x")
@@ -100,8 +116,18 @@ def test_numbers_that_are_none_are_named(value: float, said: str) -> None:
         ("time-micros", "long", -1, "one day"),
     ],
 )
-def test_a_number_that_no_native_object_reaches_rejects_its_record_only(logical: str, kind: str, number: int, allowed: str) -> None:
-    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": kind, "logicalType": logical}}]}))
+def test_a_number_that_no_native_object_reaches_rejects_its_record_only(
+    logical: str, kind: str, number: int, allowed: str
+) -> None:
+    schema = parse_schema(
+        orjson.dumps(
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [{"name": "x", "type": {"type": kind, "logicalType": logical}}],
+            }
+        )
+    )
     convert = converter(schema.root.fields[0].type, schema, native=True)
     with pytest.raises(InvalidRecord) as caught:
         convert(number)
@@ -110,18 +136,44 @@ def test_a_number_that_no_native_object_reaches_rejects_its_record_only(logical:
 
 def test_nanoseconds_stay_whole_numbers_because_a_datetime_would_cut_them() -> None:
     schema = parse_schema(
-        orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": "long", "logicalType": "timestamp-nanos"}}]})
+        orjson.dumps(
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [
+                    {"name": "x", "type": {"type": "long", "logicalType": "timestamp-nanos"}}
+                ],
+            }
+        )
     )
     kind = schema.root.fields[0].type
-    assert checker(kind, schema)(converter(kind, schema, native=True)(1_700_000_000_123_456_789), "$.x") == 1_700_000_000_123_456_789
+    assert (
+        checker(kind, schema)(
+            converter(kind, schema, native=True)(1_700_000_000_123_456_789), "$.x"
+        )
+        == 1_700_000_000_123_456_789
+    )
 
 
 def test_what_holds_itself_or_is_nested_without_end_rejects_its_record_only(module: Any) -> None:
-    fields = [{"name": "n", "type": ["null", {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null", "N"]}]}]}]
+    fields = [
+        {
+            "name": "n",
+            "type": [
+                "null",
+                {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null", "N"]}]},
+            ],
+        }
+    ]
     schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": fields}))
-    function = python.load(module('def f(record):\n    record["n"] = record\n    return record\n') + ":f", "transforms[0].python")
+    function = python.load(
+        module('def f(record):\n    record["n"] = record\n    return record\n') + ":f",
+        "transforms[0].python",
+    )
     with pytest.raises(InvalidRecord) as caught:
-        python._caller(function, {}, {"n": checker(schema.root.fields[0].type, schema)})({"n": None})
+        python._caller(function, {}, {"n": checker(schema.root.fields[0].type, schema)})(
+            {"n": None}
+        )
     assert caught.value.code == "python_result"
 
 
@@ -136,8 +188,19 @@ def test_a_dict_whose_own_methods_raise_rejects_its_record_only(module: Any, met
 
 
 def test_text_with_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
-    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": [{"name": "m", "type": {"type": "map", "values": "int"}}]}))
-    for check, value in ((checker(schema.root.fields[0].type, schema), {"\ud800": 1}), (kind_checker(STR, nullable=False), "\ud800")):
+    schema = parse_schema(
+        orjson.dumps(
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [{"name": "m", "type": {"type": "map", "values": "int"}}],
+            }
+        )
+    )
+    for check, value in (
+        (checker(schema.root.fields[0].type, schema), {"\ud800": 1}),
+        (kind_checker(STR, nullable=False), "\ud800"),
+    ):
         with pytest.raises(InvalidRecord) as caught:
             check(value, "$.m")
         assert caught.value.errors[0].allowed == "text without lone surrogates"

@@ -16,7 +16,13 @@ from worker.build.gate import register_output
 from worker.build.late import Latecomers
 from worker.build.origins import Origins
 from worker.build.parts import Parts
-from worker.build.pipelines import backfill_pipeline, http_pipeline, open_log, output_roots, replay_pipeline
+from worker.build.pipelines import (
+    backfill_pipeline,
+    http_pipeline,
+    open_log,
+    output_roots,
+    replay_pipeline,
+)
 from worker.build.schemas import Registries, subjects_of
 from worker.build.secrets import check_secrets, tls_of
 from worker.build.status import Status
@@ -36,7 +42,17 @@ from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
 
-__all__ = ["Backfill", "PipelineResult", "RunResult", "describe", "open_log", "output_roots", "replay_async", "run", "run_async"]
+__all__ = [
+    "Backfill",
+    "PipelineResult",
+    "RunResult",
+    "describe",
+    "open_log",
+    "output_roots",
+    "replay_async",
+    "run",
+    "run_async",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +105,22 @@ class Backfill:
 
 
 def run(
-    settings: Settings, *, once: bool, for_s: float | None = None, only: Sequence[str] = (), backfill: Backfill | None = None, watch: Watch | None = None
+    settings: Settings,
+    *,
+    once: bool,
+    for_s: float | None = None,
+    only: Sequence[str] = (),
+    backfill: Backfill | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
     gc.freeze()  # what was imported stays: the collector need not look at it again
-    gc.set_threshold(20_000, 20, 50)  # records are freed by reference counting; with the default the collector took 4 % of the time
-    return asyncio.run(run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill, watch=watch))
+    gc.set_threshold(
+        20_000, 20, 50
+    )  # records are freed by reference counting; with the default the collector took 4 % of the time
+    return asyncio.run(
+        run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill, watch=watch)
+    )
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -102,7 +128,12 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
     found = []
     for name, config in settings.pipelines.items():
         if subjects := subjects_of(config):
-            found.append(_described(name, config) | {"not_checked": f"{', '.join(_shown(each) for each in subjects)}: needs the registry, so --connect"})
+            found.append(
+                _described(name, config)
+                | {
+                    "not_checked": f"{', '.join(_shown(each) for each in subjects)}: needs the registry, so --connect"
+                }
+            )
             continue
         parts = Parts.of(name, config)
         for values in parts.partitions.values():
@@ -167,7 +198,9 @@ async def run_async(
     chosen = _chosen(settings, only)
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        logger = stack.enter_context(open_logger(settings.logging.level, settings.logging.format, colors=colors()))
+        logger = stack.enter_context(
+            open_logger(settings.logging.level, settings.logging.format, colors=colors())
+        )
         emit = Telemetry(logger, metrics, clock)
         stack.callback(emit.close)
         origins = Origins(clock, emit)
@@ -179,26 +212,52 @@ async def run_async(
 
         await late.start(list(chosen), prepare)
         stack.enter_context(lock_state(settings.state.path.absolute()))
-        await late.start(list(parts), lambda name: register_output(settings, parts[name], registries))
+        await late.start(
+            list(parts), lambda name: register_output(settings, parts[name], registries)
+        )
         if chosen and len(late.errors) == len(chosen):
             raise next(iter(late.errors.values()))
         parts = {name: parts[name] for name in chosen if name not in late.errors}
         once = once or backfill is not None
         if replay:
-            pipelines = [replay_pipeline(stack, settings, each, clock=clock, emit=emit) for each in parts.values()]
+            pipelines = [
+                replay_pipeline(stack, settings, each, clock=clock, emit=emit)
+                for each in parts.values()
+            ]
         elif backfill is not None:
             pipelines = [
-                await backfill_pipeline(stack, settings, each, origins, registries, backfill.since, backfill.until, clock=clock, emit=emit)
+                await backfill_pipeline(
+                    stack,
+                    settings,
+                    each,
+                    origins,
+                    registries,
+                    backfill.since,
+                    backfill.until,
+                    clock=clock,
+                    emit=emit,
+                )
                 for each in parts.values()
             ]
         else:
-            pipelines = [await http_pipeline(stack, settings, each, origins, registries, once=once, clock=clock, emit=emit) for each in parts.values()]
+            pipelines = [
+                await http_pipeline(
+                    stack, settings, each, origins, registries, once=once, clock=clock, emit=emit
+                )
+                for each in parts.values()
+            ]
         supervisor = Supervisor(pipelines, clock, emit, once=once)
         status = Status(supervisor, emit, lambda: late.errors)
         metrics.watch(status.readings)
-        await stack.enter_async_context(admin_server(settings.admin.listen, metrics, status.document, status.ready))
+        await stack.enter_async_context(
+            admin_server(settings.admin.listen, metrics, status.document, status.ready)
+        )
         stack.enter_context(stop_on_signals(stop, signal_line(settings.logging.format)))
-        timers = [asyncio.create_task(_hurry_after(stop, hurry, settings.shutdown.deadline), name="shutdown.deadline")]
+        timers = [
+            asyncio.create_task(
+                _hurry_after(stop, hurry, settings.shutdown.deadline), name="shutdown.deadline"
+            )
+        ]
         if for_s is not None:
             timers.append(asyncio.create_task(_stop_after(stop, for_s), name="run.for"))
         if watch is not None:
@@ -206,14 +265,27 @@ async def run_async(
         manager = service_manager()
         notifier = Notifier(manager.notify_socket)
         if manager.watchdog_s:
-            feeding = feed_watchdog(notifier, manager.watchdog_s, lambda: max((each.stalled_s() for each in supervisor.pipelines), default=0.0))
+            feeding = feed_watchdog(
+                notifier,
+                manager.watchdog_s,
+                lambda: max((each.stalled_s() for each in supervisor.pipelines), default=0.0),
+            )
             timers.append(asyncio.create_task(feeding, name="watchdog"))
         timers.append(asyncio.create_task(_say_stopping(stop, notifier), name="notify.stopping"))
 
         async def start(name: str) -> Pipeline:
             await prepare(name)
             await register_output(settings, parts[name], registries)
-            pipeline = await http_pipeline(stack, settings, parts[name], origins, registries, once=False, clock=clock, emit=emit)
+            pipeline = await http_pipeline(
+                stack,
+                settings,
+                parts[name],
+                origins,
+                registries,
+                once=False,
+                clock=clock,
+                emit=emit,
+            )
             emit(PipelineStarted(name, parts[name].delivery, parts[name].completeness))
             return pipeline
 
@@ -221,7 +293,12 @@ async def run_async(
             late.give_up()
         else:
             timers += [
-                asyncio.create_task(late.join(name, partial(start, name), partial(supervisor.add, stop=stop, hurry=hurry)), name=f"{name}.late")
+                asyncio.create_task(
+                    late.join(
+                        name, partial(start, name), partial(supervisor.add, stop=stop, hurry=hurry)
+                    ),
+                    name=f"{name}.late",
+                )
                 for name in late.errors
             ]
         emit(RunStarted(tuple(chosen), __version__))
@@ -233,20 +310,34 @@ async def run_async(
             timer.cancel()
         await asyncio.gather(*timers, return_exceptions=True)
         code = exit_code(outcomes, list(late.errors.values()))
-        emit(RunEnded(code, sum(outcome.pipeline.totals.discarded for outcome in outcomes), "signal" if stop.is_set() and for_s is None else "done"))
-    results = [_result(settings, outcome) for outcome in outcomes] + [_not_started(settings, *each) for each in late.errors.items()]
+        emit(
+            RunEnded(
+                code,
+                sum(outcome.pipeline.totals.discarded for outcome in outcomes),
+                "signal" if stop.is_set() and for_s is None else "done",
+            )
+        )
+    results = [_result(settings, outcome) for outcome in outcomes] + [
+        _not_started(settings, *each) for each in late.errors.items()
+    ]
     return RunResult(code, time.monotonic() - started, results)
 
 
 def _chosen(settings: Settings, only: Sequence[str]) -> dict[str, PipelineSettings]:
     for name in only:
         settings.pipeline(name)
-    return {name: each for name, each in settings.pipelines.items() if (name in only if only else each.enabled)}
+    return {
+        name: each
+        for name, each in settings.pipelines.items()
+        if (name in only if only else each.enabled)
+    }
 
 
 def exit_code(outcomes: Sequence[Outcome], not_started: Sequence[WorkerError] = ()) -> int:
     """The code of a run: the first present of 70 74 77 69 65 1, else whatever ended a pipeline."""
-    decides = worst([*(outcome.error for outcome in outcomes if outcome.error is not None), *not_started])
+    decides = worst(
+        [*(outcome.error for outcome in outcomes if outcome.error is not None), *not_started]
+    )
     return int(decides.exit) if decides is not None else int(Exit.OK)
 
 
@@ -283,7 +374,18 @@ async def _hurry_after(stop: asyncio.Event, hurry: asyncio.Event, seconds: float
 async def _tell(watch: Watch, pipelines: Sequence[Pipeline]) -> None:
     while True:
         await asyncio.sleep(0.5)
-        watch([Progress(each.name, each.totals.ledger.sent, each.reading("").in_flight, each.totals.ledger.dead_lettered, each.totals.files) for each in pipelines])
+        watch(
+            [
+                Progress(
+                    each.name,
+                    each.totals.ledger.sent,
+                    each.reading("").in_flight,
+                    each.totals.ledger.dead_lettered,
+                    each.totals.files,
+                )
+                for each in pipelines
+            ]
+        )
 
 
 async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:

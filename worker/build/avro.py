@@ -37,11 +37,16 @@ class WriterSchemas:
         self._known[schema_id] = schema
 
 
-def avro_pages(config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas) -> AvroPages:
+def avro_pages(
+    config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas
+) -> AvroPages:
     """Raises ConfigError for what Avro bodies do not have."""
     if spec.body_paths:
         paths = ", ".join(dict.fromkeys(spec.body_paths))
-        raise ConfigError(f"decode: an Avro body has nothing but records, so nothing is at {paths}", remedy="take it from a header, or from the last record")
+        raise ConfigError(
+            f"decode: an Avro body has nothing but records, so nothing is at {paths}",
+            remedy="take it from a header, or from the last record",
+        )
     _check_fields(spec.record, plan)
     decode, limits = config.decode, config.source.limits
     written = [schema_file(path) for path in decode.writer_schema]
@@ -50,7 +55,9 @@ def avro_pages(config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, wri
         try:
             store.add(schema)
         except ValueError as error:
-            raise ConfigError(f"decode.writer_schema: {error}", remedy="take one of them out") from error
+            raise ConfigError(
+                f"decode.writer_schema: {error}", remedy="take one of them out"
+            ) from error
     return AvroPages(
         AvroSpec(decode.framing, spec.record, config.validation.bytes, limits.body, limits.ratio),
         plan,
@@ -66,6 +73,12 @@ def _check_fields(spec: RecordSpec, plan: CompiledPlan) -> None:
     for path in spec.paths:
         keys = plain_keys(path)
         if not keys:
-            raise ConfigError(f"source: {path!r} is more than the name of a field", remedy="with decode.type avro write the keys alone, like a.b")
+            raise ConfigError(
+                f"source: {path!r} is more than the name of a field",
+                remedy="with decode.type avro write the keys alone, like a.b",
+            )
         if keys[0] not in known:
-            raise ConfigError(f"source: the schema has no field {keys[0]!r}, and with decode.type avro only its fields are read", remedy="add it to the schema")
+            raise ConfigError(
+                f"source: the schema has no field {keys[0]!r}, and with decode.type avro only its fields are read",
+                remedy="add it to the schema",
+            )

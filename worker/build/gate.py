@@ -12,7 +12,10 @@ from worker.schema.compat import Incompatibility, check
 from worker.settings import Settings
 from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 
-_MEANING = {"backward": "the new schema cannot read the committed files", "forward": "readers with the old schema cannot read the new files"}
+_MEANING = {
+    "backward": "the new schema cannot read the committed files",
+    "forward": "readers with the old schema cannot read the new files",
+}
 
 
 def schema_gate(output: Schema, level: str) -> Callable[[Sequence[str]], None]:
@@ -21,7 +24,9 @@ def schema_gate(output: Schema, level: str) -> Callable[[Sequence[str]], None]:
     def gate(committed: Sequence[str]) -> None:
         if not committed or level == "none" or set(committed) == {output.source}:
             return
-        found = check(output, [parse_schema(text, strict=False) for text in committed], level.upper())
+        found = check(
+            output, [parse_schema(text, strict=False) for text in committed], level.upper()
+        )
         if found:
             raise IncompatibleSchema(
                 f"the schema of the files is not {level.replace('_', ' ')} compatible: {'; '.join(_reason(each, len(committed)) for each in found)}",

@@ -31,13 +31,17 @@ class Latecomers:
 
     async def start(self, names: Sequence[str], start: Callable[[str], Awaitable[None]]) -> None:
         """Starts pipelines side by side and notes those whose registry does not answer, or refuses them. Raises the first other error."""
-        for name, result in zip(names, await asyncio.gather(*map(start, names), return_exceptions=True), strict=True):
+        for name, result in zip(
+            names, await asyncio.gather(*map(start, names), return_exceptions=True), strict=True
+        ):
             if isinstance(result, PermanentError | IncompatibleSchema):
                 self.errors[name] = result
             elif result is not None:
                 raise result
 
-    async def join(self, name: str, start: Callable[[], Awaitable[Pipeline]], add: Callable[[Pipeline], None]) -> None:
+    async def join(
+        self, name: str, start: Callable[[], Awaitable[Pipeline]], add: Callable[[Pipeline], None]
+    ) -> None:
         """Tries to start a pipeline until it works, or fails for another reason than an outage of its registry."""
         while True:
             error = self.errors[name]

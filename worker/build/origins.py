@@ -36,13 +36,23 @@ class Origins:
     def guard(self, source: HttpConfig) -> Guard:
         """The guard of a source: its own retries round what the origin shares."""
         origin, breaker, retry = origin_of(source.url), source.breaker, source.retry
-        spec = BreakerSpec(breaker.failure_rate, breaker.min_calls, breaker.window, breaker.open_for, breaker.permits)
+        spec = BreakerSpec(
+            breaker.failure_rate,
+            breaker.min_calls,
+            breaker.window,
+            breaker.open_for,
+            breaker.permits,
+        )
         credential = "" if source.auth is None else source.auth.model_dump_json()
         limit = source.rate_limit
         guard = Guard(
-            RetrySpec(retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after),
+            RetrySpec(
+                retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after
+            ),
             self._breakers.setdefault(origin, Breaker(spec)),
-            self._gates.setdefault((origin, credential), Gate(limit.requests, limit.per) if limit else Gate()),
+            self._gates.setdefault(
+                (origin, credential), Gate(limit.requests, limit.per) if limit else Gate()
+            ),
             self._clock,
             self._emit,
             target=origin,
@@ -56,7 +66,9 @@ class Origins:
         origin = origin_of(server.url)
         credential = "" if server.auth is None else server.auth.model_dump_json()
         return Guard(
-            RetrySpec(retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after),
+            RetrySpec(
+                retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after
+            ),
             self._breakers.setdefault(f"registry {origin}", Breaker(BreakerSpec())),
             self._gates.setdefault((f"registry {origin}", credential), Gate()),
             self._clock,

@@ -53,34 +53,70 @@ class Parts:
         """Compiles a pipeline. `fetched`: the schemas of it that are in registries. Raises ConfigError."""
         fetched = fetched or {}
         source = config.source
-        style = component(PAGINATION, "pagination type", source.pagination.type).build(source.pagination)
+        style = component(PAGINATION, "pagination type", source.pagination.type).build(
+            source.pagination
+        )
         spec = _json_spec(source, style)
         plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
         names = frozenset(each.json_name for each in plan.schema.root.fields)
-        spec = replace(spec, record=replace(spec.record, json_names=names, depth=levels(source, plan)))
-        output = plan.schema if config.output_schema is None else schema_of(config.output_schema, fetched)
+        spec = replace(
+            spec, record=replace(spec.record, json_names=names, depth=levels(source, plan))
+        )
+        output = (
+            plan.schema
+            if config.output_schema is None
+            else schema_of(config.output_schema, fetched)
+        )
         sink = config.sink
         route: tuple[Part, ...] = ()
         found = Collector()
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
-        encoder = EncoderSource(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
+        encoder = (
+            EncoderSource(output)
+            if sink.format == "avro"
+            else JsonRows(output, config.validation.bytes)
+        )
         with found.part("transforms"):
-            shape = compile_steps(plan, steps_of(config), output, encoder, route, fill=config.validation.missing_fields == "fill")
+            shape = compile_steps(
+                plan,
+                steps_of(config),
+                output,
+                encoder,
+                route,
+                fill=config.validation.missing_fields == "fill",
+            )
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
-        complete = delivery.completeness(source.pagination.completeness, order, total=source.pagination.total is not None, stable=source.stable)
+        complete = delivery.completeness(
+            source.pagination.completeness,
+            order,
+            total=source.pagination.total is not None,
+            stable=source.stable,
+        )
         delivers = delivery.delivery()
         with found.part("require_delivery"):
             delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
         with found.part("require_completeness"):
-            delivery.require("completeness", config.require_completeness, complete, delivery.COMPLETENESS)
+            delivery.require(
+                "completeness", config.require_completeness, complete, delivery.COMPLETENESS
+            )
         writers = WriterSchemas()
         with found.part("decode"):
             pages = _pages(config, spec, plan, writers)
         found.check()
         return cls(
-            name, config, style, plan, output, pages, writers, Flow(shape, fingerprint(output), grouped=grouped), _partitions(source), delivers, complete
+            name,
+            config,
+            style,
+            plan,
+            output,
+            pages,
+            writers,
+            Flow(shape, fingerprint(output), grouped=grouped),
+            _partitions(source),
+            delivers,
+            complete,
         )
 
 
@@ -95,7 +131,9 @@ def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:
     for step in config.transforms:
         verb, value = step.verb, step.value
         if verb == "mask":
-            value = mask.Config(value.fields, value.method, None if value.key is None else reading(value.key, {}))
+            value = mask.Config(
+                value.fields, value.method, None if value.key is None else reading(value.key, {})
+            )
         elif verb == "python":
             value = python.Config(value.function, value.values)
         steps.append((verb, value))
@@ -108,7 +146,11 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
     if source.stop.when is not None:
         body_paths.append(source.stop.when.path)
     body_paths += (rule.when.path for rule in source.on_body)
-    if source.incremental is not None and source.incremental.from_ is not None and source.incremental.from_.body is not None:
+    if (
+        source.incremental is not None
+        and source.incremental.from_ is not None
+        and source.incremental.from_.body is not None
+    ):
         body_paths.append(source.incremental.from_.body)
     fielded = source.incremental is not None and bool(source.incremental.field)
     return JsonSpec(
@@ -117,7 +159,9 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
         body_paths=tuple(dict.fromkeys(body_paths)),
         record=RecordSpec(
             last_paths=style.last_paths,
-            value_path=source.incremental.field if source.incremental is not None and fielded else None,
+            value_path=source.incremental.field
+            if source.incremental is not None and fielded
+            else None,
             key_paths=source.key if fielded or total is not None else (),
             identify=fielded,
             record_bytes=source.limits.record,
@@ -125,7 +169,9 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
     )
 
 
-def _pages(config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas) -> Pages:
+def _pages(
+    config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas
+) -> Pages:
     if config.decode.type == "avro":
         return avro_pages(config, spec, plan, writers)
     return JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
@@ -149,4 +195,9 @@ def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
         return {ONLY_PARTITION: {}}
     names = list(source.partitions)
     combinations = itertools.product(*(map(str, source.partitions[name]) for name in names))
-    return {",".join(f"{name}={value}" for name, value in zip(names, values, strict=True)): dict(zip(names, values, strict=True)) for values in combinations}
+    return {
+        ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True)): dict(
+            zip(names, values, strict=True)
+        )
+        for values in combinations
+    }

@@ -66,7 +66,9 @@ class Peek:
     total: int | None = None
 
 
-async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 1_000, tell: Tell | None = None) -> Peek:
+async def peek(
+    settings: Settings, pipeline: str, *, records: int, pages: int = 1_000, tell: Tell | None = None
+) -> Peek:
     """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises.
 
     Args:
@@ -76,7 +78,11 @@ async def peek(settings: Settings, pipeline: str, *, records: int, pages: int = 
     async with AsyncExitStack() as stack:
         parts, pages_of = await _opened(stack, settings, pipeline, config, tell)
         shape = compile_steps(
-            parts.plan, steps_of(config), parts.output, JsonRows(parts.output, config.validation.bytes), fill=config.validation.missing_fields == "fill"
+            parts.plan,
+            steps_of(config),
+            parts.output,
+            JsonRows(parts.output, config.validation.bytes),
+            fill=config.validation.missing_fields == "fill",
         )
         found = Peek(pipeline, next(iter(parts.partitions)))
         async for page in pages_of:
@@ -100,7 +106,9 @@ class Sample:
     dropped: dict[str, Unknown] | None = None
 
 
-async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True) -> Sample:
+async def sample(
+    settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True
+) -> Sample:
     """The records of the first pages of the first partition, whatever the transforms make of them. Raises what the source raises.
 
     Args:
@@ -108,13 +116,21 @@ async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, s
     """
     config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
-        plain: dict[str, Any] = {"output_schema": None, "transforms": (), "sink": config.sink.model_copy(update={"partition_by": None})}
+        plain: dict[str, Any] = {
+            "output_schema": None,
+            "transforms": (),
+            "sink": config.sink.model_copy(update={"partition_by": None}),
+        }
         if not schema:
             anything = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "anything.avsc"
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
             plain |= {"schema_": anything, "validation": type(config.validation)()}
-        parts, pages_of = await _opened(stack, settings, pipeline, config.model_copy(update=plain), tell)
-        found = Sample(schema=parts.plan.schema, dropped={} if config.decode.type == "avro" else None)
+        parts, pages_of = await _opened(
+            stack, settings, pipeline, config.model_copy(update=plain), tell
+        )
+        found = Sample(
+            schema=parts.plan.schema, dropped={} if config.decode.type == "avro" else None
+        )
         async for page in pages_of:
             found.records += map(page.decoded.raw, range(page.decoded.facts.count))
             if found.dropped is not None:
@@ -128,22 +144,38 @@ async def sample(settings: Settings, pipeline: str, *, pages: int, tell: Tell, s
 def _count(known: dict[str, Unknown], seen: Mapping[str, Unknown]) -> None:
     for name, each in seen.items():
         before = known.get(name, Unknown(0, ()))
-        known[name] = Unknown(before.count + each.count, tuple(dict.fromkeys((*before.kinds, *each.kinds))))
+        known[name] = Unknown(
+            before.count + each.count, tuple(dict.fromkeys((*before.kinds, *each.kinds)))
+        )
 
 
 async def _opened(
-    stack: AsyncExitStack, settings: Settings, pipeline: str, config: PipelineSettings, tell: Tell | None
+    stack: AsyncExitStack,
+    settings: Settings,
+    pipeline: str,
+    config: PipelineSettings,
+    tell: Tell | None,
 ) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
     """The parts of a pipeline, and the pages of its first partition from its start to the end of the pass; open until the stack closes."""
     if tell is None:
         retry = config.source.retry.model_copy(update={"max_attempts": 1})
-        config = config.model_copy(update={"source": config.source.model_copy(update={"retry": retry})})
+        config = config.model_copy(
+            update={"source": config.source.model_copy(update={"retry": retry})}
+        )
     clock = SystemClock()
     origins = Origins(clock, lambda event: None)
     registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
     parts = Parts.of(pipeline, config, await registries.fetch(config))
     spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    source = await http_source(stack, parts, origins, registries, spool=spool, clock=clock, emit=lambda event: _tell(event, tell))
+    source = await http_source(
+        stack,
+        parts,
+        origins,
+        registries,
+        spool=spool,
+        clock=clock,
+        emit=lambda event: _tell(event, tell),
+    )
     pages = _pages(parts, source, clock, tell)
     stack.push_async_callback(pages.aclose)
     return parts, pages
@@ -154,9 +186,13 @@ def _tell(event: Event, tell: Tell | None) -> None:
         tell(f"attempt {event.attempt} failed, the next in {event.wait_s:.1f} s: {event.reason}")
 
 
-async def _pages(parts: Parts, source: HttpSource, clock: Clock, tell: Tell | None) -> AsyncGenerator[Accepted, None]:
+async def _pages(
+    parts: Parts, source: HttpSource, clock: Clock, tell: Tell | None
+) -> AsyncGenerator[Accepted, None]:
     partition = next(iter(parts.partitions))
-    planner = PartitionPlanner(plan_spec(parts, once=True, clock=clock), Claim(partition, 0, 0, Cursor()))
+    planner = PartitionPlanner(
+        plan_spec(parts, once=True, clock=clock), Claim(partition, 0, 0, Cursor())
+    )
     while isinstance(todo := planner.next(clock.monotonic()), Fetch):
         if todo.speculative:
             planner.drop(todo)
@@ -182,11 +218,17 @@ def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
     found.pages += 1
     found.received += accepted.ledger.received
     found.filtered += shaping.filtered
-    found.rejects += (Rejected(each.index, each.stage, each.code, each.errors) for each in decoded.rejects)
-    found.rejects += (Rejected(each.index, each.stage, each.code, each.errors) for each in shaping.unshaped)
+    found.rejects += (
+        Rejected(each.index, each.stage, each.code, each.errors) for each in decoded.rejects
+    )
+    found.rejects += (
+        Rejected(each.index, each.stage, each.code, each.errors) for each in shaping.unshaped
+    )
     for _, _, data in shaping.chunks:
         found.lines += data.splitlines()
     cursor = accepted.progress.cursor
     position = cursor.position or {"at": None}
-    found.position = {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
+    found.position = (
+        {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
+    )
     found.total = cursor.total

@@ -39,7 +39,16 @@ from worker.sources.pagination.common import as_count
 from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 
 
-async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, registries: Registries, *, spool: Path, clock: Clock, emit: Emit) -> HttpSource:
+async def http_source(
+    stack: AsyncExitStack,
+    parts: Parts,
+    origins: Origins,
+    registries: Registries,
+    *,
+    spool: Path,
+    clock: Clock,
+    emit: Emit,
+) -> HttpSource:
     """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
     source = parts.config.source
     for values in parts.partitions.values():
@@ -54,7 +63,8 @@ async def http_source(stack: AsyncExitStack, parts: Parts, origins: Origins, reg
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
-            hash_bodies=parts.style.numbered or getattr(source.pagination, "repeat", "fail") == "allow",
+            hash_bodies=parts.style.numbered
+            or getattr(source.pagination, "repeat", "fail") == "allow",
         )
     )
     return HttpSource(
@@ -86,11 +96,34 @@ async def _learner(parts: Parts, registries: Registries) -> Callable[[int], Awai
 
 
 async def http_pipeline(
-    stack: AsyncExitStack, settings: Settings, parts: Parts, origins: Origins, registries: Registries, *, once: bool, clock: Clock, emit: Emit
+    stack: AsyncExitStack,
+    settings: Settings,
+    parts: Parts,
+    origins: Origins,
+    registries: Registries,
+    *,
+    once: bool,
+    clock: Clock,
+    emit: Emit,
 ) -> Pipeline:
     """A pipeline that polls its source."""
-    attempt = await http_source(stack, parts, origins, registries, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
-    spec = _spec(settings, parts, attempt, tuple(parts.partitions), plan_spec(parts, once=once, clock=clock), once=once)
+    attempt = await http_source(
+        stack,
+        parts,
+        origins,
+        registries,
+        spool=settings.state.path.absolute() / "spool",
+        clock=clock,
+        emit=emit,
+    )
+    spec = _spec(
+        settings,
+        parts,
+        attempt,
+        tuple(parts.partitions),
+        plan_spec(parts, once=once, clock=clock),
+        once=once,
+    )
     return Pipeline(spec, opened_log(stack, settings), clock, emit)
 
 
@@ -112,33 +145,68 @@ async def backfill_pipeline(
     """
     incremental = parts.config.source.incremental
     if incremental is None or not incremental.field:
-        raise ConfigError(f"pipeline {parts.name} is not incremental by a field: it has no range to read", remedy="take --from and --to off, or name others with --pipeline")
+        raise ConfigError(
+            f"pipeline {parts.name} is not incremental by a field: it has no range to read",
+            remedy="take --from and --to off, or name others with --pipeline",
+        )
     form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
     begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
     if end is not None and not begin < end:  # type: ignore[operator]  # both come from one parser
-        raise ConfigError(f"--from {since} is not before --to {until}: nothing is between them", remedy="--to is exclusive: name a later mark")
+        raise ConfigError(
+            f"--from {since} is not before --to {until}: nothing is between them",
+            remedy="--to is exclusive: name a later mark",
+        )
     label = f"@backfill {since}..{until or ''}"
-    parts = replace(parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()})
+    parts = replace(
+        parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()}
+    )
     plan = plan_spec(parts, once=True, clock=clock)
     assert plan.incremental is not None
-    plan = replace(plan, every_s=None, incremental=replace(plan.incremental, initial=form.text(begin), until=end))
-    attempt = await http_source(stack, parts, origins, registries, spool=settings.state.path.absolute() / "spool", clock=clock, emit=emit)
-    return Pipeline(_spec(settings, parts, attempt, tuple(parts.partitions), plan, once=True), opened_log(stack, settings), clock, emit)
+    plan = replace(
+        plan,
+        every_s=None,
+        incremental=replace(plan.incremental, initial=form.text(begin), until=end),
+    )
+    attempt = await http_source(
+        stack,
+        parts,
+        origins,
+        registries,
+        spool=settings.state.path.absolute() / "spool",
+        clock=clock,
+        emit=emit,
+    )
+    return Pipeline(
+        _spec(settings, parts, attempt, tuple(parts.partitions), plan, once=True),
+        opened_log(stack, settings),
+        clock,
+        emit,
+    )
 
 
 def _mark(form: MarkFormat, text: str, option: str) -> int | str:
     try:
         return form.parser()(text)[0]
     except (ValueError, TypeError, OverflowError) as error:
-        raise ConfigError(f"{option} {text!r} is no mark of this pipeline", remedy=f"write it like the records do: {form.record}") from error
+        raise ConfigError(
+            f"{option} {text!r} is no mark of this pipeline",
+            remedy=f"write it like the records do: {form.record}",
+        ) from error
 
 
-def replay_pipeline(stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit) -> Pipeline:
+def replay_pipeline(
+    stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit
+) -> Pipeline:
     """A pipeline that reads its own dead letters instead of its source, and commits what they make now as any other records."""
     log = opened_log(stack, settings)
-    letters = open_log(settings, read_only=True)  # a connection of its own: it is read on the loop while the log is written elsewhere
+    letters = open_log(
+        settings, read_only=True
+    )  # a connection of its own: it is read on the loop while the log is written elsewhere
     stack.callback(letters.close)
-    limits = RecordSpec(record_bytes=parts.config.source.limits.record, depth=levels(parts.config.source, parts.plan))
+    limits = RecordSpec(
+        record_bytes=parts.config.source.limits.record,
+        depth=levels(parts.config.source, parts.plan),
+    )
     source = DeadLetters(parts.name, letters, parts.plan, limits)
     spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
     return Pipeline(spec, log, clock, emit)
@@ -163,7 +231,15 @@ def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     return config.sink.path.absolute(), dead.absolute()
 
 
-def _spec(settings: Settings, parts: Parts, attempt: Attempt, partitions: tuple[str, ...], plan: PlanSpec, *, once: bool) -> PipelineSpec:
+def _spec(
+    settings: Settings,
+    parts: Parts,
+    attempt: Attempt,
+    partitions: tuple[str, ...],
+    plan: PlanSpec,
+    *,
+    once: bool,
+) -> PipelineSpec:
     config = parts.config
     return PipelineSpec(
         name=parts.name,
@@ -199,7 +275,9 @@ def plan_spec(parts: Parts, *, once: bool, clock: Clock) -> PlanSpec:
 
     mark = None
     if incremental is not None:
-        form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
+        form = MarkFormat(
+            incremental.format.record, incremental.format.param, incremental.format.zone
+        )
         form.parser()
         mark = IncrementalSpec(
             incremental.field,
@@ -212,9 +290,16 @@ def plan_spec(parts: Parts, *, once: bool, clock: Clock) -> PlanSpec:
         )
     return PlanSpec(
         style=parts.style,
-        stop=StopSpec(stop.empty_page, stop.short_page or None, stop.max_pages, stop_when(stop.when) if stop.when else (lambda facts: False)),
+        stop=StopSpec(
+            stop.empty_page,
+            stop.short_page or None,
+            stop.max_pages,
+            stop_when(stop.when) if stop.when else (lambda facts: False),
+        ),
         incremental=mark,
-        windows=None if mark is None or source.pagination.windows is None else source.pagination.windows.plan(mark.format),
+        windows=None
+        if mark is None or source.pagination.windows is None
+        else source.pagination.windows.plan(mark.format),
         total=read_total,
         counts_distinct=total is not None and bool(source.key),
         every_s=schedule.every if schedule else None,
@@ -235,13 +320,20 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
         try:
             check_text(root)
         except ValueError as error:
-            raise ConfigError(str(error), where=f"pipelines.{parts.name}", remedy="choose another directory") from error
+            raise ConfigError(
+                str(error), where=f"pipelines.{parts.name}", remedy="choose another directory"
+            ) from error
 
     def build(lineage: str, seq: int) -> tuple[FilesSink, FilesSink]:
         def encoder(fingerprint: str, at: int, group: int | None) -> AvroEncoder | NdjsonEncoder:
             if config.format == "ndjson":
                 return NdjsonEncoder(config.codec)
-            metadata = {"worker.pipeline": parts.name, "worker.lineage": lineage, "worker.seq": str(at), "worker.fingerprint": fingerprint}
+            metadata = {
+                "worker.pipeline": parts.name,
+                "worker.lineage": lineage,
+                "worker.seq": str(at),
+                "worker.fingerprint": fingerprint,
+            }
             if group is not None:
                 metadata["worker.pass"] = str(group)
             return AvroEncoder(parts.output.source, config.codec, metadata)
@@ -253,9 +345,21 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
                 lineage,
                 seq,
                 encoder,
-                limits=SinkLimits(config.max_open_files, config.roll.bytes, commit_files=config.max_files_per_commit),
+                limits=SinkLimits(
+                    config.max_open_files,
+                    config.roll.bytes,
+                    commit_files=config.max_files_per_commit,
+                ),
             ),
-            FilesSink(dead, parts.name, lineage, seq, lambda *_: NdjsonEncoder(), kind="dead_letters", mode=0o600),
+            FilesSink(
+                dead,
+                parts.name,
+                lineage,
+                seq,
+                lambda *_: NdjsonEncoder(),
+                kind="dead_letters",
+                mode=0o600,
+            ),
         )
 
     return build

@@ -41,7 +41,10 @@ def schema_file(path: Path) -> Schema:
     try:
         text = read_file(path, MAX_BYTES)
     except OSError as error:
-        raise ConfigError(f"schema {path} cannot be read: {error.strerror}", remedy="the path is relative to the config file") from error
+        raise ConfigError(
+            f"schema {path} cannot be read: {error.strerror}",
+            remedy="the path is relative to the config file",
+        ) from error
     try:
         return parse_schema(text)
     except ConfigError as error:
@@ -76,7 +79,16 @@ def subjects_of(config: PipelineSettings) -> list[SubjectConfig]:
 class Registries:
     """The clients of a run, one a registry and credential, open until the stack closes."""
 
-    def __init__(self, stack: AsyncExitStack, settings: Settings, origins: Origins, clock: Clock, emit: Emit, *, cache: bool = True) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        settings: Settings,
+        origins: Origins,
+        clock: Clock,
+        emit: Emit,
+        *,
+        cache: bool = True,
+    ) -> None:
         self._stack, self._origins, self._clock, self._emit = stack, origins, clock, emit
         self._state = settings.state.path.absolute()
         self._cache = cache
@@ -96,7 +108,9 @@ class Registries:
                 HttpClient(
                     origin_of(server.url),
                     user_agent=f"worker/{__version__}",
-                    timeouts=Timeouts(source.timeout.connect, source.timeout.read, source.timeout.total),
+                    timeouts=Timeouts(
+                        source.timeout.connect, source.timeout.read, source.timeout.total
+                    ),
                     limits=BodyLimits(ANSWER_BYTES, ANSWER_BYTES),
                     connections=CONNECTIONS,
                     spool=self._state / "spool",
@@ -106,7 +120,9 @@ class Registries:
             )
             store = SchemaFiles(self._state / CACHE) if self._cache else None
             guard = self._origins.registry_guard(server, source.retry)
-            self._clients[key] = RegistryClient(server.url, http.fetch, guard, self._clock, auth=registry_auth(server), store=store)
+            self._clients[key] = RegistryClient(
+                server.url, http.fetch, guard, self._clock, auth=registry_auth(server), store=store
+            )
         return self._clients[key]
 
     async def fetch(self, config: PipelineSettings) -> dict[str, Schema]:
@@ -114,10 +130,17 @@ class Registries:
         found = {}
         for ref in subjects_of(config):
             client = await self.client(ref.server, config.source)
-            registered = await self._patiently(partial(client.by_subject, ref.subject, ref.version), config)
+            registered = await self._patiently(
+                partial(client.by_subject, ref.subject, ref.version), config
+            )
             if registered.stale:
-                self._emit(SchemaStale(ref.registry, ref.subject, registered.version, registered.stale))
-            found[key_of(ref)] = _strict(registered.schema, f"version {registered.version} of subject {ref.subject} at {ref.registry}")
+                self._emit(
+                    SchemaStale(ref.registry, ref.subject, registered.version, registered.stale)
+                )
+            found[key_of(ref)] = _strict(
+                registered.schema,
+                f"version {registered.version} of subject {ref.subject} at {ref.registry}",
+            )
         return found
 
     async def register(self, config: PipelineSettings, output: Schema) -> None:
@@ -134,5 +157,7 @@ class Registries:
                 return await ask()
             except Deferred as deferred:
                 if deferred.until >= deadline:
-                    raise RegistryUnavailable(f"the schema registry keeps us waiting: {deferred.message}") from deferred
+                    raise RegistryUnavailable(
+                        f"the schema registry keeps us waiting: {deferred.message}"
+                    ) from deferred
                 await self._clock.sleep(max(deferred.until - self._clock.monotonic(), 0.001))

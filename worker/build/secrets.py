@@ -21,7 +21,14 @@ from worker.http.auth import Auth
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.oauth2 import ClientCredentials
-from worker.sources.http_config import ApiKeyAuth, BasicAuth, BearerAuth, HttpConfig, OAuth2ClientCredentials, TlsConfig
+from worker.sources.http_config import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    HttpConfig,
+    OAuth2ClientCredentials,
+    TlsConfig,
+)
 
 TOKEN_BYTES: Final = 256 * 1024
 """What a token endpoint may answer."""
@@ -34,7 +41,9 @@ def reading(secret: Secret, values: Values) -> Callable[[], str]:
     return lambda: secret_value(secret, values)
 
 
-async def open_auth(stack: AsyncExitStack, source: HttpConfig, *, spool: Path, clock: Clock) -> Callable[[Values], Auth | None]:
+async def open_auth(
+    stack: AsyncExitStack, source: HttpConfig, *, spool: Path, clock: Clock
+) -> Callable[[Values], Auth | None]:
     """What makes the credentials of each partition; partitions with the same client share its token. Open until the stack closes."""
     config = source.auth
     if not isinstance(config, OAuth2ClientCredentials):
@@ -51,7 +60,13 @@ async def open_auth(stack: AsyncExitStack, source: HttpConfig, *, spool: Path, c
             hash_bodies=False,
         )
     )
-    placeholders = sorted({name for secret in (config.client_id, config.client_secret) for name in _placeholders(secret)})
+    placeholders = sorted(
+        {
+            name
+            for secret in (config.client_id, config.client_secret)
+            for name in _placeholders(secret)
+        }
+    )
     shared: dict[tuple[str, ...], Auth] = {}
 
     def auth(values: Values) -> Auth:
@@ -78,13 +93,19 @@ def _static_auth(config: BasicAuth | BearerAuth | ApiKeyAuth | None, values: Val
     if isinstance(config, BasicAuth):
         return http_auth.basic(reading(config.username, values), reading(config.password, values))
     if isinstance(config, ApiKeyAuth):
-        return http_auth.api_key(config.name, config.in_, reading(config.value, values), config.prefix)
+        return http_auth.api_key(
+            config.name, config.in_, reading(config.value, values), config.prefix
+        )
     return http_auth.bearer(reading(config.token, values))
 
 
 def _placeholders(secret: Secret) -> list[str]:
     """Names in `{partition.name}` of a reference."""
-    return [] if isinstance(secret, str) else re.findall(r"\{partition\.([^{}]*)\}", " ".join(secret.texts))
+    return (
+        []
+        if isinstance(secret, str)
+        else re.findall(r"\{partition\.([^{}]*)\}", " ".join(secret.texts))
+    )
 
 
 def secret_params(source: HttpConfig) -> tuple[str, ...]:
@@ -123,7 +144,13 @@ def tls_of(config: TlsConfig, where: str = "") -> ssl.SSLContext | bool:
                     pass
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
-            context.load_cert_chain(config.cert_file, config.key_file, password="")  # a key with one is refused: else OpenSSL asks the terminal
+            context.load_cert_chain(
+                config.cert_file, config.key_file, password=""
+            )  # a key with one is refused: else OpenSSL asks the terminal
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the certificates cannot be used: {error}", where=where, remedy="they are PEM files, a key belongs to its certificate and has no password") from error
+        raise ConfigError(
+            f"the certificates cannot be used: {error}",
+            where=where,
+            remedy="they are PEM files, a key belongs to its certificate and has no password",
+        ) from error
     return context

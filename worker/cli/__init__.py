@@ -26,7 +26,10 @@ _COMMANDS: Final = {
     "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
     "check": ("worker.cli.check", "Check a config and say what it promises."),
     "read": ("worker.cli.read", "Print the first records of a pipeline; write nothing."),
-    "schema": ("worker.cli.schema", "Compare, show and propose Avro schemas; the schema of the config."),
+    "schema": (
+        "worker.cli.schema",
+        "Compare, show and propose Avro schemas; the schema of the config.",
+    ),
     "verify": ("worker.cli.verify", "Compare published files with the commit log."),
     "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),
     "state": ("worker.cli.state", "Show, set or reset how far pipelines have come."),
@@ -63,7 +66,10 @@ def show(error: WorkerError) -> None:
     lines = [f"error [{error.code}]"]
     if error.where:
         lines.append(f"  where:  {error.where}")
-    lines += [f"  {'what: ' if number == 0 else '      '}  {line}" for number, line in enumerate(error.message.splitlines())]
+    lines += [
+        f"  {'what: ' if number == 0 else '      '}  {line}"
+        for number, line in enumerate(error.message.splitlines())
+    ]
     if error.remedy:
         lines.append(f"  remedy: {error.remedy}")
     say("\n".join(lines) + "\n", wait_s=STUCK_S)
@@ -71,7 +77,9 @@ def show(error: WorkerError) -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """The console script: exceptions become exit codes here and nowhere else."""
-    gc.set_threshold(200_000, 20, 50)  # importing makes many objects that stay: the collector took a tenth of the start
+    gc.set_threshold(
+        200_000, 20, 50
+    )  # importing makes many objects that stay: the collector took a tenth of the start
     open_streams()
     try:
         code = cli.main(args, standalone_mode=False)
@@ -83,12 +91,19 @@ def main(args: list[str] | None = None) -> Any:
         code = Exit.USAGE
     except (click.Abort, KeyboardInterrupt) as error:  # click makes an Abort of Ctrl-C
         say("aborted\n", wait_s=STUCK_S)
-        code = INTERRUPTED if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt) else Exit.FAILED
+        code = (
+            INTERRUPTED
+            if isinstance(error, KeyboardInterrupt)
+            or isinstance(error.__context__, KeyboardInterrupt)
+            else Exit.FAILED
+        )
     except WorkerError as error:
         show(error)
         code = error.exit
     except Exception as error:
-        if "KeyboardInterrupt" in str(error):  # pydantic makes text of a Ctrl-C that comes while it builds a model
+        if "KeyboardInterrupt" in str(
+            error
+        ):  # pydantic makes text of a Ctrl-C that comes while it builds a model
             sys.exit(INTERRUPTED)
         import traceback  # only for bugs
 

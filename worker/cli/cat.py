@@ -13,7 +13,9 @@ from worker.runtime.streams import output
 
 
 @click.command("cat")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 def command(files: tuple[Path, ...]) -> None:
     """Print the records of Avro FILES as JSON lines; bytes are latin-1 text, decimals and times are text."""
     import orjson
@@ -24,7 +26,11 @@ def command(files: tuple[Path, ...]) -> None:
     for path in files:
         with path.open("rb") as file:
             for record in read_records(file, str(path), text=True):
-                sys.stdout.buffer.write(orjson.dumps(record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+                sys.stdout.buffer.write(
+                    orjson.dumps(
+                        record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+                    )
+                )
                 if seen is not None and seen.reader_gone:
                     return
 

@@ -21,8 +21,17 @@ _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
 
 @click.command("check")
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of promises, or of problems with exit code 78.")
-@click.option("--connect", is_flag=True, help="Also make one request for each pipeline and say what came back.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON: a list of promises, or of problems with exit code 78.",
+)
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Also make one request for each pipeline and say what came back.",
+)
 def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     """Check CONFIG files; nothing is written, and without --connect nothing fetched. Exit 78 with every problem and its place."""
     from worker.cli.json import print_json
@@ -68,9 +77,16 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
             promise["connected"] = str(error)
             errors.append(error)
             continue
-        promise["connected"] = f"partition {seen.partition}: {seen.received} records, {len(seen.rejects)} of them rejects, {seen.filtered} filtered"
+        promise["connected"] = (
+            f"partition {seen.partition}: {seen.received} records, {len(seen.rejects)} of them rejects, {seen.filtered} filtered"
+        )
         promise["first_reject"] = (
-            "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in seen.rejects[0].errors) if seen.rejects else None
+            "; ".join(
+                f"{each.path}: found {each.found}, allowed {each.allowed}"
+                for each in seen.rejects[0].errors
+            )
+            if seen.rejects
+            else None
         )
         promise["total"], promise["next_position"] = seen.total, seen.position
     decides = worst(errors)
@@ -92,7 +108,11 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
         found = preflight(merged, name, raw)
-        said = [each.place.key for each in inspection.problems if each.place.key.startswith((f"pipelines.{name}.", f"pipelines.{name}["))]
+        said = [
+            each.place.key
+            for each in inspection.problems
+            if each.place.key.startswith((f"pipelines.{name}.", f"pipelines.{name}["))
+        ]
         if settings is not None and name in settings.pipelines and not found and not said:
             found = list(_compiled(inspection, settings, name, promises))
         problems += found
@@ -116,22 +136,38 @@ def _state(inspection: Inspection) -> Path | None:
     return Path(path) if isinstance(path, str) and path else None
 
 
-def _compiled(inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]) -> Iterator[Problem]:
+def _compiled(
+    inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]
+) -> Iterator[Problem]:
     """Compiles one pipeline; what it says of a key below the pipeline is given the place of that key."""
     from worker.build import describe
     from worker.config.problems import Problem
     from worker.core.collect import ConfigErrors
 
     try:
-        promises += describe(settings.model_copy(update={"pipelines": {name: settings.pipelines[name]}}))
+        promises += describe(
+            settings.model_copy(update={"pipelines": {name: settings.pipelines[name]}})
+        )
     except ConfigError as error:
         for each in error.errors if isinstance(error, ConfigErrors) else (error,):
             path: Path_ = ("pipelines", name)
             if _KEY.fullmatch(each.where):
-                yield Problem("pipeline", inspection.merged.place((*path, *_parts(each.where))), each.message, remedy=each.remedy)
+                yield Problem(
+                    "pipeline",
+                    inspection.merged.place((*path, *_parts(each.where))),
+                    each.message,
+                    remedy=each.remedy,
+                )
             else:
-                yield Problem("pipeline", inspection.merged.place(path), f"{each.where}: {each.message}" if each.where else each.message, remedy=each.remedy)
+                yield Problem(
+                    "pipeline",
+                    inspection.merged.place(path),
+                    f"{each.where}: {each.message}" if each.where else each.message,
+                    remedy=each.remedy,
+                )
 
 
 def _parts(key: str) -> Path_:
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"[.\[\]]+", key) if part)
+    return tuple(
+        int(part) if part.isdigit() else part for part in re.split(r"[.\[\]]+", key) if part
+    )

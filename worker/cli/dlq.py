@@ -42,7 +42,10 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
             for letter in _waiting(log, name):
                 fields = {error["path"] for error in letter["errors"]} or {""}
                 counts.update((letter["stage"], letter["code"], path) for path in fields)
-            rows += [{"pipeline": name, "stage": s, "code": c, "field": f, "letters": n} for (s, c, f), n in counts.most_common()]
+            rows += [
+                {"pipeline": name, "stage": s, "code": c, "field": f, "letters": n}
+                for (s, c, f), n in counts.most_common()
+            ]
     finally:
         log.close()
     if as_json:
@@ -51,21 +54,34 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
         print_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['pipeline']}: {row['letters']} x {row['stage']} {row['code']} {row['field']}".rstrip())
+        click.echo(
+            f"{row['pipeline']}: {row['letters']} x {row['stage']} {row['code']} {row['field']}".rstrip()
+        )
     click.echo(f"{len(rows)} kinds" if rows else "no dead letters wait")
 
 
 @command.command("show")
 @_CONFIG
 @_PIPELINE
-@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="At most so many.",
+)
 @click.option("--code", help="Only those with this code.")
 @_JSON
-def show(config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool) -> None:
+def show(
+    config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool
+) -> None:
     """Print dead letters that wait: where they came from, what is wrong, the record as it was received."""
     _, log = _opened(config, pipeline)
     try:
-        found = [letter for letter in _waiting(log, pipeline) if code in (None, letter["code"])][:count]
+        found = [letter for letter in _waiting(log, pipeline) if code in (None, letter["code"])][
+            :count
+        ]
     finally:
         log.close()
     if as_json:
@@ -120,7 +136,10 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
                 if file.kind == "dead_letters" and (Path(file.root) / file.final).exists()
             ]
             if paths and not yes:
-                click.confirm(f"Delete {len(paths)} files of dead letters of {pipeline}{', some of which were not replayed' if waiting else ''}?", abort=True)
+                click.confirm(
+                    f"Delete {len(paths)} files of dead letters of {pipeline}{', some of which were not replayed' if waiting else ''}?",
+                    abort=True,
+                )
             for path in paths:
                 path.unlink()
     finally:
@@ -150,7 +169,9 @@ def _replayed_to(log: SqliteCommitLog, pipeline: str) -> int:
 
     from worker.core.model import REPLAYED
 
-    cursor = next((row["cursor"] for row in log.partitions(pipeline) if row["partition"] == REPLAYED), None)
+    cursor = next(
+        (row["cursor"] for row in log.partitions(pipeline) if row["partition"] == REPLAYED), None
+    )
     return 0 if cursor is None else msgspec.json.decode(cursor)["mark"] or 0
 
 

@@ -19,7 +19,9 @@ def tell(text: str) -> None:
 @click.command("read")
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.argument("pipeline")
-@click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print.")
+@click.option(
+    "-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print."
+)
 def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
     """Fetch, validate and transform the first records of PIPELINE and print them as JSON lines. Nothing is written, no state is touched."""
     from worker.build.peek import peek
@@ -29,7 +31,14 @@ def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
     for line in seen.lines[:count]:
         click.echo(line)
     for reject in seen.rejects[:count]:
-        errors = "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in reject.errors)
-        say(f"reject: record {reject.index}, {reject.stage} {reject.code}: {errors}\n", wait_s=STUCK_S)
-    counts = f"{seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects"
+        errors = "; ".join(
+            f"{each.path}: found {each.found}, allowed {each.allowed}" for each in reject.errors
+        )
+        say(
+            f"reject: record {reject.index}, {reject.stage} {reject.code}: {errors}\n",
+            wait_s=STUCK_S,
+        )
+    counts = (
+        f"{seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects"
+    )
     say(f"{seen.pages} pages of partition {seen.partition}: {counts}\n", wait_s=STUCK_S)

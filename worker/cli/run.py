@@ -21,11 +21,28 @@ if TYPE_CHECKING:
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--once", is_flag=True, help="Finish the pass in progress, else make one; then exit.")
 @click.option("--for", "for_", metavar="DURATION", help="Drain and exit after this time, like 10m.")
-@click.option("--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated.")
-@click.option("--from", "since", metavar="MARK", help="Read a range again, from this value of the incremental field on; the live mark does not move. The same range once more goes on where it ended.")
-@click.option("--to", "until", metavar="MARK", help="End of the range, exclusive; default: the end.")
+@click.option(
+    "--pipeline", "only", multiple=True, metavar="NAME", help="Only this pipeline; may be repeated."
+)
+@click.option(
+    "--from",
+    "since",
+    metavar="MARK",
+    help="Read a range again, from this value of the incremental field on; the live mark does not move. The same range once more goes on where it ended.",
+)
+@click.option(
+    "--to", "until", metavar="MARK", help="End of the range, exclusive; default: the end."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(config: tuple[Path, ...], once: bool, for_: str | None, only: tuple[str, ...], since: str | None, until: str | None, as_json: bool) -> int:
+def command(
+    config: tuple[Path, ...],
+    once: bool,
+    for_: str | None,
+    only: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    as_json: bool,
+) -> int:
     """Run the pipelines of CONFIG files."""
     from worker.build import Backfill, run
     from worker.cli.check import examine, locate
@@ -87,7 +104,9 @@ def print_summary(result: RunResult, *, as_json: bool) -> None:
         print_json(result)
         return
     if not result.pipelines:
-        click.echo("no pipeline is enabled: nothing was done; set `enabled: true`, or name one with --pipeline")
+        click.echo(
+            "no pipeline is enabled: nothing was done; set `enabled: true`, or name one with --pipeline"
+        )
     for each in result.pipelines:
         click.echo(
             f"{each.name}: {each.records} records in {each.files} files ({each.size_bytes} bytes), {each.rejects} rejects, "

@@ -26,7 +26,16 @@ from worker.settings import Settings, load_settings
 FILE_BYTES = 256 * 1024 * 1024
 
 
-def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | None, name: str, namespace: str, enums: bool) -> tuple[str, int]:
+def infer_from(
+    source: str,
+    pipeline: str | None,
+    *,
+    pages: int,
+    path: str | None,
+    name: str,
+    namespace: str,
+    enums: bool,
+) -> tuple[str, int]:
     """The proposal as JSON text, and how many records are no JSON objects, so that it does not know them.
 
     Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them.
@@ -34,7 +43,9 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
     if pipeline is not None:
         settings = load_settings([Path(source)])
         _refuse_avro(settings, pipeline)
-        records = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell, schema=False)).records
+        records = asyncio.run(
+            sample(settings, pipeline, pages=pages, tell=tell, schema=False)
+        ).records
     elif source.startswith(("http://", "https://")):
         records = _of_url(source, path, pages)
     else:
@@ -43,20 +54,33 @@ def infer_from(source: str, pipeline: str | None, *, pages: int, path: str | Non
     for record in _objects(records):
         inference.observe(record)
     if not inference.records:
-        raise ConfigError(f"{source} has no records to look at", remedy="name the place of the records with --records PATH, like data.items")
-    text = json.dumps(inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False)
-    parse_schema(text)  # a namespace that is none, or records beyond the limits of a schema: said, not printed
+        raise ConfigError(
+            f"{source} has no records to look at",
+            remedy="name the place of the records with --records PATH, like data.items",
+        )
+    text = json.dumps(
+        inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False
+    )
+    parse_schema(
+        text
+    )  # a namespace that is none, or records beyond the limits of a schema: said, not printed
     return text, len(records) - inference.records
 
 
-def drift_of(config: Path, pipelines: Sequence[str], *, pages: int, examples: bool) -> list[dict[str, Any]]:
+def drift_of(
+    config: Path, pipelines: Sequence[str], *, pages: int, examples: bool
+) -> list[dict[str, Any]]:
     """For each pipeline (all of them when none is named): fields of its records that its schema lacks."""
     settings = load_settings([config])
     found = []
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
         seen = asyncio.run(sample(settings, name, pages=pages, tell=tell))
         assert seen.schema is not None
-        fields = _dropped(seen.dropped) if seen.dropped is not None else _surplus(seen.schema, seen.records, examples)
+        fields = (
+            _dropped(seen.dropped)
+            if seen.dropped is not None
+            else _surplus(seen.schema, seen.records, examples)
+        )
         found.append({"pipeline": name, "records": len(seen.records), "fields": fields})
     return found
 
@@ -65,12 +89,22 @@ def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[d
     surplus = Surplus(schema)
     for record in _objects(records):
         surplus.observe(record)
-    return [{"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})} for place, kind, count, example in surplus.found()]
+    return [
+        {"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})}
+        for place, kind, count, example in surplus.found()
+    ]
 
 
 def _dropped(fields: Mapping[str, Unknown]) -> list[dict[str, Any]]:
     """Of Avro: the writers say the types; values are never read."""
-    return [{"name": name, "type": list(each.kinds) if len(each.kinds) > 1 else each.kinds[0], "seen": each.count} for name, each in sorted(fields.items())]
+    return [
+        {
+            "name": name,
+            "type": list(each.kinds) if len(each.kinds) > 1 else each.kinds[0],
+            "seen": each.count,
+        }
+        for name, each in sorted(fields.items())
+    ]
 
 
 def _refuse_avro(settings: Settings, pipeline: str) -> None:
@@ -98,18 +132,29 @@ def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
         config = Path(directory) / "infer.yaml"
         source = {"url": url, "concurrency": 1, **({"records": path} if path else {})}
         pipeline = {"source": source, "schema": "none.avsc", "sink": {"path": directory}}
-        config.write_text(json.dumps({"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}))  # JSON is YAML
+        config.write_text(
+            json.dumps(
+                {"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}
+            )
+        )  # JSON is YAML
         try:
             settings = load_settings([config])
-        except ConfigProblems as error:  # what is wrong stands on the command line, not in a file that is gone
+        except (
+            ConfigProblems
+        ) as error:  # what is wrong stands on the command line, not in a file that is gone
             raise _of_the_command(error) from error
         return asyncio.run(sample(settings, "infer", pages=pages, tell=tell, schema=False)).records
 
 
 def _of_the_command(error: ConfigProblems) -> ConfigError:
     names = {"url": "SOURCE", "records": "--records"}
-    places = (Place(names.get(each.place.key.rpartition(".")[2], each.place.key)) for each in error.problems)
-    return ConfigProblems(replace(each, place=place) for each, place in zip(error.problems, places, strict=True))
+    places = (
+        Place(names.get(each.place.key.rpartition(".")[2], each.place.key))
+        for each in error.problems
+    )
+    return ConfigProblems(
+        replace(each, place=place) for each, place in zip(error.problems, places, strict=True)
+    )
 
 
 def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
@@ -118,20 +163,34 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
         with file.open("rb") as opened:
             text = opened.read(FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}", remedy="name a file, a URL, or a config and a pipeline") from error
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}",
+            remedy="name a file, a URL, or a config and a pipeline",
+        ) from error
     if len(text) > FILE_BYTES:
-        raise ConfigError(f"{file} has more than {FILE_BYTES} bytes", remedy="a part of it is enough: head -n 10000")
+        raise ConfigError(
+            f"{file} has more than {FILE_BYTES} bytes",
+            remedy="a part of it is enough: head -n 10000",
+        )
     if text.startswith(b"Obj\x01"):
-        raise ConfigError(f"{file} is an Avro file: it has its schema", remedy=f"worker schema show {file}")
+        raise ConfigError(
+            f"{file} is an Avro file: it has its schema", remedy=f"worker schema show {file}"
+        )
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if next(_objects(lines), None) is None:
             remedy = "name a JSON or NDJSON file, or a config and a PIPELINE of it"
-            raise ConfigError(f"{file} has no records to look at: it is no JSON ({error}), nor lines of it", remedy=remedy) from error
+            raise ConfigError(
+                f"{file} has no records to look at: it is no JSON ({error}), nor lines of it",
+                remedy=remedy,
+            ) from error
         if path is not None:
-            raise ConfigError(f"{file} is no JSON document ({error}); each line of it is a record", remedy="leave --records out") from error
+            raise ConfigError(
+                f"{file} is no JSON document ({error}); each line of it is a record",
+                remedy="leave --records out",
+            ) from error
         yield from lines
         return
     found = compile_path(path).search(document) if path else document

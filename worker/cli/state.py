@@ -29,7 +29,11 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
     finally:
         log.close()
     if partition not in names:
-        some = f"there are {', '.join(names[:20])}{' and more' if len(names) > 20 else ''}" if names else "it is there after the first run"
+        some = (
+            f"there are {', '.join(names[:20])}{' and more' if len(names) > 20 else ''}"
+            if names
+            else "it is there after the first run"
+        )
         raise ConfigError(f"pipeline {pipeline} has no partition {partition!r}", remedy=some)
 
 
@@ -61,11 +65,16 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     try:
         rows = log.pipelines()
         if pipeline is not None and pipeline not in [each["name"] for each in rows]:
-            settings.pipeline(pipeline)  # one that is no more in the config may have state, one that is in it may have none yet
+            settings.pipeline(
+                pipeline
+            )  # one that is no more in the config may have state, one that is in it may have none yet
         rows = [each for each in rows if pipeline in (None, each["name"])]
         for each in rows:
             text = _mark_text(settings, each["name"])
-            parts = [{**part, "cursor": msgspec.json.decode(part["cursor"])} for part in log.partitions(each["name"])]
+            parts = [
+                {**part, "cursor": msgspec.json.decode(part["cursor"])}
+                for part in log.partitions(each["name"])
+            ]
             each["partitions"] = [{**part, "mark": text(part["cursor"]["mark"])} for part in parts]
     finally:
         log.close()
@@ -76,7 +85,11 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
         click.echo(f"{each['name']}: lineage {each['lineage']}, commit {each['seq']}")
         for part in each["partitions"]:
             cursor = part["cursor"]
-            at = "complete" if cursor["complete"] else f"pass {cursor['pass']}, mark {part['mark']}, position {cursor['position']}"
+            at = (
+                "complete"
+                if cursor["complete"]
+                else f"pass {cursor['pass']}, mark {part['mark']}, position {cursor['position']}"
+            )
             click.echo(f"  {part['partition']}: {at} (epoch {part['epoch']}, commit {part['seq']})")
 
 
@@ -84,7 +97,9 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", required=True, help="The pipeline.")
 @click.option("--partition", default="default", show_default=True, help="The partition.")
-@click.option("--mark", required=True, help="The value that the next pass starts at, as records carry it.")
+@click.option(
+    "--mark", required=True, help="The value that the next pass starts at, as records carry it."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str, yes: bool) -> None:
     """Say how far a partition of an incremental pipeline has come. Records from an earlier mark on are read, and written, again."""
@@ -96,14 +111,28 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
     settings = load_settings(config)
     incremental = settings.pipeline(pipeline).source.incremental
     if incremental is None:
-        raise ConfigError(f"pipeline {pipeline} is not incremental: it has no mark", remedy="`worker state reset` reads it again from the start")
+        raise ConfigError(
+            f"pipeline {pipeline} is not incremental: it has no mark",
+            remedy="`worker state reset` reads it again from the start",
+        )
     try:
-        value = mark if incremental.from_ is not None else MarkFormat(incremental.format.record, zone=incremental.format.zone).parser()(mark)[0]
+        value = (
+            mark
+            if incremental.from_ is not None
+            else MarkFormat(incremental.format.record, zone=incremental.format.zone).parser()(mark)[
+                0
+            ]
+        )
     except (ValueError, TypeError, OverflowError) as error:
-        raise ConfigError(f"{mark!r} is no mark of this pipeline", remedy=f"write it like the records do: {incremental.format.record}") from error
+        raise ConfigError(
+            f"{mark!r} is no mark of this pipeline",
+            remedy=f"write it like the records do: {incremental.format.record}",
+        ) from error
     _known_partition(settings, pipeline, partition)
     if not yes:
-        click.confirm(f"Set the mark of pipeline {pipeline}, partition {partition} to {mark}?", abort=True)
+        click.confirm(
+            f"Set the mark of pipeline {pipeline}, partition {partition} to {mark}?", abort=True
+        )
     with lock_state(settings.state.path.absolute()):
         log = open_log(settings, read_only=False)
         try:
@@ -132,7 +161,13 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
     if not yes:
         click.confirm(f"Reset {what}? Everything is read again, published files stay", abort=True)
-    lineages = sorted({path.parent.name for root in output_roots(settings, pipeline) for path in root.glob(f"{HIDDEN}/*/{pipeline}")})
+    lineages = sorted(
+        {
+            path.parent.name
+            for root in output_roots(settings, pipeline)
+            for path in root.glob(f"{HIDDEN}/*/{pipeline}")
+        }
+    )
     with lock_state(settings.state.path.absolute()):
         log = open_log(settings, read_only=False)
         try:

@@ -27,7 +27,9 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
 
     listen = load_settings(config).admin.listen
     if listen is None:
-        raise ConfigError("admin.listen is null: nobody can be asked", remedy="set admin.listen to host:port")
+        raise ConfigError(
+            "admin.listen is null: nobody can be asked", remedy="set admin.listen to host:port"
+        )
     host, _, port = listen.rpartition(":")
     base = f"http://{'127.0.0.1' if host.strip('[]') in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104  # asked, not bound
     try:
@@ -57,22 +59,43 @@ def lines(name: str, now: dict[str, Any]) -> list[str]:
         return [f"{name}: {now['state']}: {now['reason']}"]
     source = now.get("source", {})
     held = [f"breaker {source['breaker']}"] if source.get("breaker", "closed") != "closed" else []
-    held += [f"the source asked for a pause of {source['gate_opens_in_s']:.0f} s more"] if source.get("gate_opens_in_s") else []
-    held += [f"{now['parked_count']} of {now['partitions']} partitions parked"] if now["parked_count"] else []
+    held += (
+        [f"the source asked for a pause of {source['gate_opens_in_s']:.0f} s more"]
+        if source.get("gate_opens_in_s")
+        else []
+    )
+    held += (
+        [f"{now['parked_count']} of {now['partitions']} partitions parked"]
+        if now["parked_count"]
+        else []
+    )
     found = [f"{name}: {now['state']}" + (f", {'; '.join(held)}" if held else "")]
-    waiting = f"{now['in_flight']} not durable, the oldest for {now['oldest_undurable_s']:.1f} s" if now["in_flight"] else "nothing waits"
-    found.append(f"  {now['records']} records, {now['rejects']} rejects, {now['files']} files in {now['commits']} commits; {waiting}")
+    waiting = (
+        f"{now['in_flight']} not durable, the oldest for {now['oldest_undurable_s']:.1f} s"
+        if now["in_flight"]
+        else "nothing waits"
+    )
+    found.append(
+        f"  {now['records']} records, {now['rejects']} rejects, {now['files']} files in {now['commits']} commits; {waiting}"
+    )
     if now["lag_s"] is not None:
         found.append(f"  the mark is {now['lag_s']:.0f} s behind now")
     busy = {stage: times["busy"] for stage, times in now["stages"].items()}
     if sum(busy.values()) > 1:
-        found.append("  seconds busy: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in busy.items()))
-    found += [f"  parked: {partition}: {each['reason']}" for partition, each in now["parked"].items()]
+        found.append(
+            "  seconds busy: "
+            + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in busy.items())
+        )
+    found += [
+        f"  parked: {partition}: {each['reason']}" for partition, each in now["parked"].items()
+    ]
     if unknown := source.get("unknown_fields"):
         found.append(f"  fields that the schema lacks: {', '.join(sorted(unknown)[:10])}")
     for each in now["troubles"]:
         what = each.get("reason") or each.get("detail") or each.get("field") or ""
-        found.append(f"  {datetime.fromtimestamp(each['at'], UTC):%Y-%m-%d %H:%M:%SZ} {each['event']} {each['times']} times: {what}")
+        found.append(
+            f"  {datetime.fromtimestamp(each['at'], UTC):%Y-%m-%d %H:%M:%SZ} {each['event']} {each['times']} times: {what}"
+        )
     return found
 
 

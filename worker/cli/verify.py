@@ -32,7 +32,9 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
         print_json(reports)
     else:
         for report in reports:
-            click.echo(f"{report.pipeline}: {report.commits} commits, {report.files} files, {report.rows} rows checked, {report.moved} moved away by others")
+            click.echo(
+                f"{report.pipeline}: {report.commits} commits, {report.files} files, {report.rows} rows checked, {report.moved} moved away by others"
+            )
         for finding in findings:
             click.echo(f"  {finding}")
         click.echo("ok" if not findings else f"{len(findings)} problems")

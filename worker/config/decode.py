@@ -27,7 +27,11 @@ def _version(value: Any) -> Any:
     return value
 
 
-Version = Annotated[int | str, BeforeValidator(_version), WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "latest"}]})]
+Version = Annotated[
+    int | str,
+    BeforeValidator(_version),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "latest"}]}),
+]
 
 
 class RegisterConfig(Model):
@@ -47,14 +51,21 @@ class RegisterConfig(Model):
 class SubjectConfig(RegisterConfig):
     """A schema in a registry instead of a file."""
 
-    version: Version = Field("latest", description="version of the subject, or latest: the newest at the start of a run")
+    version: Version = Field(
+        "latest", description="version of the subject, or latest: the newest at the start of a run"
+    )
 
 
 def _kind_of_schema(value: Any) -> str:
-    return "in a registry" if isinstance(value, dict | SubjectConfig) else "a file"  # no keys: pydantic puts them into the place of an error
+    return (
+        "in a registry" if isinstance(value, dict | SubjectConfig) else "a file"
+    )  # no keys: pydantic puts them into the place of an error
 
 
-SchemaRef = Annotated[Annotated[Path, Tag("a file")] | Annotated[SubjectConfig, Tag("in a registry")], Discriminator(_kind_of_schema)]
+SchemaRef = Annotated[
+    Annotated[Path, Tag("a file")] | Annotated[SubjectConfig, Tag("in a registry")],
+    Discriminator(_kind_of_schema),
+]
 """An Avro schema: a file, or a subject in a registry."""
 
 Files = Annotated[
@@ -69,15 +80,20 @@ class DecodeConfig(Model):
 
     type: Literal["json", "ndjson", "avro"] = Field("json", description="format of a page")
     encoding: Literal["plain", "avro"] = Field(
-        "plain", description="of JSON and NDJSON: plain, or avro: the JSON encoding of the Avro specification, where values of unions say their branch"
+        "plain",
+        description="of JSON and NDJSON: plain, or avro: the JSON encoding of the Avro specification, where values of unions say their branch",
     )
     framing: Literal["container", "single_object", "confluent", "raw"] = Field(
-        "container", description="of Avro: an object container, or messages one behind the other: single objects, Confluent's wire format, or datums alone"
+        "container",
+        description="of Avro: an object container, or messages one behind the other: single objects, Confluent's wire format, or datums alone",
     )
     writer_schema: Files = Field(
-        (), description="Avro schemas that datums were written with, relative to the config file: one for raw, any number for single_object"
+        (),
+        description="Avro schemas that datums were written with, relative to the config file: one for raw, any number for single_object",
     )
-    registry: RegistryConfig | None = Field(None, description="where the schemas of Confluent's wire format are")
+    registry: RegistryConfig | None = Field(
+        None, description="where the schemas of Confluent's wire format are"
+    )
 
     @model_validator(mode="after")
     def _fitting(self) -> DecodeConfig:
@@ -88,14 +104,34 @@ class DecodeConfig(Model):
                 wrong.add((key,), f"{key} has a meaning with decode.type avro only", "type")
         else:
             if "encoding" in given:
-                wrong.add(("encoding",), "encoding has a meaning with decode.type json and ndjson only", "type")
+                wrong.add(
+                    ("encoding",),
+                    "encoding has a meaning with decode.type json and ndjson only",
+                    "type",
+                )
             if self.framing == "raw" and len(self.writer_schema) != 1:
-                wrong.add(("framing",), f"raw datums need writer_schema, one file; {len(self.writer_schema)} are given", "writer_schema")
+                wrong.add(
+                    ("framing",),
+                    f"raw datums need writer_schema, one file; {len(self.writer_schema)} are given",
+                    "writer_schema",
+                )
             if self.framing in ("container", "confluent") and self.writer_schema:
-                wrong.add(("writer_schema",), f"the writer's schema of a {self.framing} body is not configured: the data names it", "framing")
+                wrong.add(
+                    ("writer_schema",),
+                    f"the writer's schema of a {self.framing} body is not configured: the data names it",
+                    "framing",
+                )
             if self.framing == "confluent" and self.registry is None:
-                wrong.add(("framing",), "Confluent's wire format names schemas by their ids in a registry: set decode.registry", "registry")
+                wrong.add(
+                    ("framing",),
+                    "Confluent's wire format names schemas by their ids in a registry: set decode.registry",
+                    "registry",
+                )
             if self.framing != "confluent" and self.registry is not None:
-                wrong.add(("registry",), f"a registry has a meaning with framing confluent only, not with {self.framing}", "framing")
+                wrong.add(
+                    ("registry",),
+                    f"a registry has a meaning with framing confluent only, not with {self.framing}",
+                    "framing",
+                )
         wrong.check()
         return self

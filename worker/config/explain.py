@@ -12,7 +12,9 @@ from worker.config.models import annotation_below, keys_of, model_of, types_belo
 from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
 from worker.config.types import DURATION_PATTERN, NAME_PATTERN
 
-SECRET_KEYS: Final = frozenset({"auth", "headers", "params", "body", "mask", "first", "equals", "not_equals"})
+SECRET_KEYS: Final = frozenset(
+    {"auth", "headers", "params", "body", "mask", "first", "equals", "not_equals"}
+)
 """Below these a value may be a secret: it is never shown."""
 ROUNDS: Final = 3
 
@@ -62,7 +64,11 @@ def problems_of(model: type[BaseModel], merged: Merged) -> tuple[BaseModel | Non
             groups = _by_path(error.errors(include_url=False), values)
         else:
             return (found if not problems else None), problems
-        fresh = {path: errors for path, errors in groups.items() if not any(_rests_on(path, errors[0], each) for each in gone)}
+        fresh = {
+            path: errors
+            for path, errors in groups.items()
+            if not any(_rests_on(path, errors[0], each) for each in gone)
+        }
         problems += [_problem(model, merged, path, errors) for path, errors in fresh.items()]
         wrong = [path for path in fresh if path and _reach(values, path) is not _NOTHING]
         if not wrong:
@@ -75,7 +81,9 @@ def problems_of(model: type[BaseModel], merged: Merged) -> tuple[BaseModel | Non
 
 def _rests_on(path: Path_, error: Any, gone: Path_) -> bool:
     """What is said of `path` may only be so because `gone` was taken out."""
-    return gone[: len(path)] == path or any(key in gone for key in (error.get("ctx") or {}).get("about", ()))
+    return gone[: len(path)] == path or any(
+        key in gone for key in (error.get("ctx") or {}).get("about", ())
+    )
 
 
 def _by_path(errors: Sequence[Any], values: Any) -> dict[Path_, list[Any]]:
@@ -98,7 +106,10 @@ def _config_path(error: Any, values: Any) -> Path_:
         elif isinstance(values, list) and isinstance(part, int) and part < len(values):
             values = values[part]
             path.append(part)
-        elif last and (error["type"] in ("missing", "refused") or (isinstance(part, str) and error["type"] == "extra_forbidden")):
+        elif last and (
+            error["type"] in ("missing", "refused")
+            or (isinstance(part, str) and error["type"] == "extra_forbidden")
+        ):
             path.append(part)
     if error["type"] in ("union_tag_invalid", "union_tag_not_found") and isinstance(values, dict):
         path.append("type")
@@ -115,31 +126,72 @@ def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> 
     if kind == "extra_forbidden":
         return _unknown_key(model, merged, path, place)
     if kind == "missing":
-        return Problem("missing_key", place, "is missing", f"needed: {text}" if (text := _description(model, merged, path)) else "")
+        return Problem(
+            "missing_key",
+            place,
+            "is missing",
+            f"needed: {text}" if (text := _description(model, merged, path)) else "",
+        )
     if kind == "union_tag_not_found":
         return Problem("missing_key", place, "is missing", listed(_kinds(model, merged, path)))
     if kind in ("union_tag_invalid", "literal_error"):
         names = _kinds(model, merged, path) if kind == "union_tag_invalid" else _literals(errors)
         plain = value if not isinstance(value, _Hidden) else _reach(merged.values, path)
-        return Problem("not_allowed", place, f"found {_shown_value(value)}", listed(names), did_you_mean(plain, names) if isinstance(plain, str) else "")
+        return Problem(
+            "not_allowed",
+            place,
+            f"found {_shown_value(value)}",
+            listed(names),
+            did_you_mean(plain, names) if isinstance(plain, str) else "",
+        )
     if kind in ("value_error", "refused"):
         why = str(context.get("error") or context.get("why") or error["msg"])
-        return Problem("not_allowed", place, f"{why}" + (f", found {_shown_value(value)}" if kind == "value_error" and _is_plain(value) else ""))
+        return Problem(
+            "not_allowed",
+            place,
+            f"{why}"
+            + (
+                f", found {_shown_value(value)}"
+                if kind == "value_error" and _is_plain(value)
+                else ""
+            ),
+        )
     if kind == "string_pattern_mismatch":
-        allowed = _PATTERNS.get(context.get("pattern", "")) or _description(model, merged, path) or f"the pattern {context.get('pattern')} is needed"
+        allowed = (
+            _PATTERNS.get(context.get("pattern", ""))
+            or _description(model, merged, path)
+            or f"the pattern {context.get('pattern')} is needed"
+        )
         return Problem("not_allowed", place, f"found {_shown_value(value)}", allowed)
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return Problem("not_allowed", place, f"found {_shown_value(value)}", f"{words} {context.get(key)} is needed")
+        return Problem(
+            "not_allowed",
+            place,
+            f"found {_shown_value(value)}",
+            f"{words} {context.get(key)} is needed",
+        )
     if kind in ("too_short", "string_too_short"):
         return Problem("not_allowed", place, "is empty", "at least one is needed")
     needed = list(dict.fromkeys(_NEEDED.get(each["type"], each["msg"]) for each in errors))
-    remedy = "write it in quotes" if needed == ["text"] and isinstance(_unhidden(value), int | float) else ""
-    return Problem("wrong_type", place, f"found {_shown_value(value)}", f"{' or '.join(needed)} is needed", remedy)
+    remedy = (
+        "write it in quotes"
+        if needed == ["text"] and isinstance(_unhidden(value), int | float)
+        else ""
+    )
+    return Problem(
+        "wrong_type",
+        place,
+        f"found {_shown_value(value)}",
+        f"{' or '.join(needed)} is needed",
+        remedy,
+    )
 
 
 def _unknown_key(model: Any, merged: Merged, path: Path_, place: Place) -> Problem:
-    known = keys_of(model_of(*_above(model, merged, path))) + (["defaults"] if len(path) == 1 else [])  # which is gone by now
+    known = keys_of(model_of(*_above(model, merged, path))) + (
+        ["defaults"] if len(path) == 1 else []
+    )  # which is gone by now
     hint = did_you_mean(path[-1], known)
     return Problem("unknown_key", place, f"unknown key {str(path[-1])!r}", listed(known), hint)
 
@@ -170,7 +222,9 @@ def _literals(errors: Sequence[Any]) -> list[str]:
     names: list[str] = []
     for each in errors:
         expected = str((each.get("ctx") or {}).get("expected", ""))
-        names += [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(", ") if part]
+        names += [
+            part.strip().strip("'") for part in expected.replace(" or ", ", ").split(", ") if part
+        ]
     return list(dict.fromkeys(names))
 
 
@@ -193,13 +247,25 @@ def _unhidden(value: Any) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and len(str(value)) <= 60
+    return (
+        isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and len(str(value)) <= 60
+    )
 
 
 def _shown_value(value: Any) -> str:
     """What was found: the value when it is short and no secret, else what kind of value it is."""
     plain = _unhidden(value)
-    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping", type(None): "nothing (null)"}
+    kinds = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "a mapping",
+        type(None): "nothing (null)",
+    }
     kind = kinds.get(type(plain), "something else")
     if isinstance(value, _Hidden) or isinstance(plain, list | dict) or plain is None:
         return kind
@@ -224,5 +290,7 @@ def _without(values: Any, path: Path_) -> Any:
     if isinstance(values, dict):
         if not rest or isinstance(rest[0], int) or _reach(values, path[:2]) is _NOTHING:
             return {key: value for key, value in values.items() if key != head}
-        return {key: _without(value, rest) if key == head else value for key, value in values.items()}
+        return {
+            key: _without(value, rest) if key == head else value for key, value in values.items()
+        }
     return values

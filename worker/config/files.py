@@ -10,13 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-_KINDS: Final = {stat.S_IFIFO: "a fifo or pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_KINDS: Final = {
+    stat.S_IFIFO: "a fifo or pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Opens a regular file for reading, without waiting for anybody. Raises OSError with a reason for all others, ValueError for what is no file name."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as file:
+    with os.fdopen(
+        os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb"
+    ) as file:
         kind = stat.S_IFMT(os.fstat(file.fileno()).st_mode)
         if kind != stat.S_IFREG:
             raise OSError(errno.EINVAL, f"{_KINDS.get(kind, 'something else')}, not a regular file")
@@ -35,4 +42,6 @@ def check_text(path: Path) -> None:
         str(path).encode()
         os.fsencode(path)
     except UnicodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text, or not what the locale can name (LC_ALL=C.UTF-8 names all)") from error
+        raise ValueError(
+            f"{path} is no UTF-8 text, or not what the locale can name (LC_ALL=C.UTF-8 names all)"
+        ) from error

@@ -27,11 +27,19 @@ def config_schema() -> dict[str, Any]:
         "$ref": f"#/$defs/{_PARTIAL}PipelineSettings",
         "description": "merged under every pipeline: maps deep, lists replaced",
     }
-    definitions.update({name: each for name, each in partial.items() if name in _used(partial, f"{_PARTIAL}PipelineSettings")})
+    definitions.update(
+        {
+            name: each
+            for name, each in partial.items()
+            if name in _used(partial, f"{_PARTIAL}PipelineSettings")
+        }
+    )
     found: dict[str, Any] = _with_holders(schema)
     whole = found["properties"]["pipelines"]
     found["properties"]["pipelines"] = _partial(whole)
-    found["if"] = {"not": {"required": ["defaults"]}}  # without defaults under it, a pipeline is complete
+    found["if"] = {
+        "not": {"required": ["defaults"]}
+    }  # without defaults under it, a pipeline is complete
     found["then"] = {"properties": {"pipelines": whole}}
     return {"$schema": DIALECT, **found, "title": "worker config"}
 
@@ -42,7 +50,11 @@ def _partial(node: Any) -> Any:
         return [_partial(each) for each in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _partial(value) for key, value in node.items() if key != "required" or not isinstance(value, list)}
+    found = {
+        key: _partial(value)
+        for key, value in node.items()
+        if key != "required" or not isinstance(value, list)
+    }
     if isinstance(found.get("$ref"), str):
         found["$ref"] = found["$ref"].replace("#/$defs/", f"#/$defs/{_PARTIAL}")
     if "anyOf" in found:
@@ -79,8 +91,13 @@ def _with_holders(node: Any) -> Any:
     found = {key: _with_holders(value) for key, value in node.items()}
     patterns = found.get("patternProperties")
     if isinstance(patterns, dict) and NAME_PATTERN in patterns:
-        found["patternProperties"] = {NAME_PATTERN.replace("^", "^(?!x-)", 1): patterns[NAME_PATTERN]}
+        found["patternProperties"] = {
+            NAME_PATTERN.replace("^", "^(?!x-)", 1): patterns[NAME_PATTERN]
+        }
         found["additionalProperties"] = False
     if found.get("additionalProperties") is False:
-        found["patternProperties"] = {**copy.deepcopy(found.get("patternProperties", {})), "^x-": {}}
+        found["patternProperties"] = {
+            **copy.deepcopy(found.get("patternProperties", {})),
+            "^x-": {},
+        }
     return found

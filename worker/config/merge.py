@@ -22,7 +22,9 @@ from worker.config.yaml import Document, plain_value
 
 PREFIX: Final = "WORKER_"
 # Kubernetes sets these for services called worker or worker-something.
-_KUBERNETES: Final = re.compile(r"WORKER(_[A-Z0-9]+)*?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)")
+_KUBERNETES: Final = re.compile(
+    r"WORKER(_[A-Z0-9]+)*?_(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
+)
 _KUBERNETES_URL: Final = re.compile(r"(tcp|udp|sctp)://.*")
 FROM_ORIGIN: Final = ("auth", "rate_limit", "concurrency")
 SCHEMAS: Final = ("schema", "output_schema")
@@ -54,9 +56,13 @@ class Merged:
         while known and known not in self.sources:
             known = known[:-1]
         document, base = self.sources.get(known, ("", ()))
-        return None if isinstance(document, str) else document.written.get(base + path[len(known) :])
+        return (
+            None if isinstance(document, str) else document.written.get(base + path[len(known) :])
+        )
 
-    def wrong(self, code: str, path: Path_, found: str, allowed: str = "", remedy: str = "") -> None:
+    def wrong(
+        self, code: str, path: Path_, found: str, allowed: str = "", remedy: str = ""
+    ) -> None:
         self.problems.append(Problem(code, self.place(path), found, allowed, remedy))
 
 
@@ -92,7 +98,11 @@ def _add(merged: Merged, document: Document, root: Any) -> None:
                 path = ("pipelines", name)
                 if isinstance(pipelines, dict) and name in pipelines:
                     found = f"pipeline {name!r} stands in two files, first at {merged.place(path).file}:{merged.place(path).line}"
-                    merged.problems.append(Problem("conflict", document.place(path), found, remedy="rename one of them"))
+                    merged.problems.append(
+                        Problem(
+                            "conflict", document.place(path), found, remedy="rename one of them"
+                        )
+                    )
                 elif isinstance(pipelines, dict):
                     merged.sources[path] = (document, path)
                     pipelines[name] = _placed(each, document)
@@ -101,22 +111,48 @@ def _add(merged: Merged, document: Document, root: Any) -> None:
         elif key == "version":
             if value != merged.values.get("version"):
                 merged.problems.append(
-                    Problem("conflict", document.place((key,)), f"version {value!r}, the first file has {merged.values.get('version')!r}", "allowed is 1")
+                    Problem(
+                        "conflict",
+                        document.place((key,)),
+                        f"version {value!r}, the first file has {merged.values.get('version')!r}",
+                        "allowed is 1",
+                    )
                 )
         elif key == "defaults" or key in keys_of(root):
             _only_in_first(merged, document, key, value)
         else:
             place, hint = document.place((key,)), did_you_mean(key, ("pipelines", "version"))
-            merged.problems.append(Problem("unknown_key", place, f"unknown key {key!r}", hint or "further files hold pipelines only"))
+            merged.problems.append(
+                Problem(
+                    "unknown_key",
+                    place,
+                    f"unknown key {key!r}",
+                    hint or "further files hold pipelines only",
+                )
+            )
 
 
 def _only_in_first(merged: Merged, document: Document, key: str, value: Any) -> None:
     mine = merged.values.get(key)
-    twice = [name for name in value if name in mine] if isinstance(value, dict) and isinstance(mine, dict) else []
-    also = f"; {', '.join(map(str, twice))} stands in {merged.place((key,)).file}:{merged.place((key, twice[0])).line} too" if twice else ""
+    twice = (
+        [name for name in value if name in mine]
+        if isinstance(value, dict) and isinstance(mine, dict)
+        else []
+    )
+    also = (
+        f"; {', '.join(map(str, twice))} stands in {merged.place((key,)).file}:{merged.place((key, twice[0])).line} too"
+        if twice
+        else ""
+    )
     first = merged.place(()).file
     merged.problems.append(
-        Problem("conflict", document.place((key,)), f"{key} may only stand in the first file{also}", "further files hold pipelines only", f"move it to {first}")
+        Problem(
+            "conflict",
+            document.place((key,)),
+            f"{key} may only stand in the first file{also}",
+            "further files hold pipelines only",
+            f"move it to {first}",
+        )
     )
 
 
@@ -133,7 +169,12 @@ def _placed(pipeline: Any, document: Document) -> Any:
     decode = placed.get("decode")
     if isinstance(decode, dict) and "writer_schema" in decode:
         written = decode["writer_schema"]
-        placed["decode"] = {**decode, "writer_schema": [file(each) for each in written] if isinstance(written, list) else file(written)}
+        placed["decode"] = {
+            **decode,
+            "writer_schema": [file(each) for each in written]
+            if isinstance(written, list)
+            else file(written),
+        }
     return placed
 
 
@@ -146,20 +187,34 @@ def _defaults(merged: Merged) -> None:
     if defaults is None:
         return
     if not isinstance(defaults, dict):
-        merged.wrong("wrong_type", ("defaults",), "defaults is no mapping", "it is merged under every pipeline")
+        merged.wrong(
+            "wrong_type",
+            ("defaults",),
+            "defaults is no mapping",
+            "it is merged under every pipeline",
+        )
     elif isinstance(pipelines, dict):
         for name, each in pipelines.items():
             if isinstance(each, dict):
                 pipelines[name] = _deep(merged, defaults, ("defaults",), each, ("pipelines", name))
 
 
-def _deep(merged: Merged, under: Mapping[str, Any], base: Path_, over: Mapping[str, Any], path: Path_) -> dict[str, Any]:
+def _deep(
+    merged: Merged, under: Mapping[str, Any], base: Path_, over: Mapping[str, Any], path: Path_
+) -> dict[str, Any]:
     found = dict(over)
     for key, value in under.items():
         if key not in over:
             found[key] = value
-            merged.sources[(*path, key)] = merged.sources.get((*base, key)) or (merged.sources[()][0], (*base, key))
-        elif isinstance(value, dict) and isinstance(over[key], dict) and not _other_kind(value, over[key]):
+            merged.sources[(*path, key)] = merged.sources.get((*base, key)) or (
+                merged.sources[()][0],
+                (*base, key),
+            )
+        elif (
+            isinstance(value, dict)
+            and isinstance(over[key], dict)
+            and not _other_kind(value, over[key])
+        ):
             found[key] = _deep(merged, value, (*base, key), over[key], (*path, key))
     return found
 
@@ -184,19 +239,37 @@ def _overrides(merged: Merged, environ: Mapping[str, str], root: Any) -> list[Ov
         section = sections.get(parts[0].upper())
         if section is None:
             joined = any(parts[0].upper().startswith(f"{each}_") for each in sections)
-            hint = "two underscores stand between keys, as in WORKER_ADMIN__LISTEN" if joined else did_you_mean(parts[0], sections)
+            hint = (
+                "two underscores stand between keys, as in WORKER_ADMIN__LISTEN"
+                if joined
+                else did_you_mean(parts[0], sections)
+            )
             _environment(merged, variable, "overrides nothing", hint, sections)
         elif len(parts) == 1 and _is_section(root, section):
-            _environment(merged, variable, f"names the section {section}", f"name a key of it: {variable}__...", ())
+            _environment(
+                merged,
+                variable,
+                f"names the section {section}",
+                f"name a key of it: {variable}__...",
+                (),
+            )
         else:
             found.append((variable, [parts[0].upper(), *parts[1:]], environ[variable]))
     return found
 
 
 def _from_kubernetes(variable: str, value: str) -> bool:
-    if variable == "WORKER_PORT" or variable.startswith("WORKER_SERVICE_") or _KUBERNETES.fullmatch(variable):
+    if (
+        variable == "WORKER_PORT"
+        or variable.startswith("WORKER_SERVICE_")
+        or _KUBERNETES.fullmatch(variable)
+    ):
         return True
-    return variable.endswith("_PORT") and "__" not in variable and bool(_KUBERNETES_URL.fullmatch(value))
+    return (
+        variable.endswith("_PORT")
+        and "__" not in variable
+        and bool(_KUBERNETES_URL.fullmatch(value))
+    )
 
 
 def _is_section(root: Any, name: str) -> bool:
@@ -211,7 +284,11 @@ def _is_scalar(annotation: Any) -> bool:
 def _environment(merged: Merged, variable: str, found: str, hint: str, names: Any) -> None:
     allowed = listed(f"{PREFIX}{name}" for name in names) if names else ""
     remedy = f"{hint}; or unset it" if hint else "correct its name, or unset it"
-    merged.problems.append(Problem("environment", Place("environment", 0, variable), f"{variable} {found}", allowed, remedy))
+    merged.problems.append(
+        Problem(
+            "environment", Place("environment", 0, variable), f"{variable} {found}", allowed, remedy
+        )
+    )
 
 
 def _override(merged: Merged, root: Any, variable: str, parts: list[str], text: str) -> None:
@@ -236,9 +313,19 @@ def _override(merged: Merged, root: Any, variable: str, parts: list[str], text: 
         if not isinstance(values.get(name), dict):
             if annotation is not None and _is_scalar(annotation):
                 kinds = types_below(annotation)
-                why = f"is not in the config, and may be {', '.join(kinds)}" if kinds else "holds no keys"
+                why = (
+                    f"is not in the config, and may be {', '.join(kinds)}"
+                    if kinds
+                    else "holds no keys"
+                )
                 hint = "write it with its type into the file" if kinds else ""
-                _environment(merged, variable, f"goes below {'.'.join(map(str, path))}, which {why}", hint, ())
+                _environment(
+                    merged,
+                    variable,
+                    f"goes below {'.'.join(map(str, path))}, which {why}",
+                    hint,
+                    (),
+                )
                 return
             values[name] = {}
             merged.sources[path] = (variable, ())
@@ -250,7 +337,11 @@ def _override(merged: Merged, root: Any, variable: str, parts: list[str], text: 
 def _named(annotation: Any, values: Any, part: str, path: Path_) -> tuple[str | None, str]:
     """The key that a part of a variable's name means, or what is wrong with it."""
     wanted = part.lower().replace("-", "_")
-    there = [key for key in values if str(key).lower().replace("-", "_") == wanted] if isinstance(values, dict) else []
+    there = (
+        [key for key in values if str(key).lower().replace("-", "_") == wanted]
+        if isinstance(values, dict)
+        else []
+    )
     exact = [key for key in there if key == part]
     if len(there) == 1 or exact:
         return (exact or there)[0], ""
@@ -258,7 +349,10 @@ def _named(annotation: Any, values: Any, part: str, path: Path_) -> tuple[str | 
         return None, f"names {' and '.join(there)} alike"
     if path in (("pipelines",), ("origins",)):
         what = str(path[0]).removesuffix("s")
-        return None, f"names no {what} of the config: an override never creates one; there are {', '.join(values) or 'none'}"
+        return (
+            None,
+            f"names no {what} of the config: an override never creates one; there are {', '.join(values) or 'none'}",
+        )
     if not path and part == "DEFAULTS":
         return "defaults", ""
     known = keys_of(model_of(annotation, values))
@@ -266,7 +360,10 @@ def _named(annotation: Any, values: Any, part: str, path: Path_) -> tuple[str | 
         names = {name.lower().replace("-", "_"): name for name in known}
         if wanted not in names:
             hint = did_you_mean(wanted, names)
-            return None, f"overrides nothing: {'.'.join(map(str, path))} has no key {wanted!r}; {hint + '; ' if hint else ''}{listed(known)}"
+            return (
+                None,
+                f"overrides nothing: {'.'.join(map(str, path))} has no key {wanted!r}; {hint + '; ' if hint else ''}{listed(known)}",
+            )
         return names[wanted], ""
     return (part.lower() if part.isupper() else part), ""
 
@@ -298,19 +395,38 @@ def _origins(merged: Merged) -> None:
     for name, each in (pipelines if isinstance(pipelines, dict) else {}).items():
         source = each.get("source") if isinstance(each, dict) else None
         if isinstance(source, dict) and "origin" in source:
-            each["source"] = _from_origin(merged, origins if isinstance(origins, dict) else {}, source, ("pipelines", name, "source"))
+            each["source"] = _from_origin(
+                merged,
+                origins if isinstance(origins, dict) else {},
+                source,
+                ("pipelines", name, "source"),
+            )
 
 
-def _from_origin(merged: Merged, origins: Mapping[str, Any], source: Mapping[str, Any], path: Path_) -> dict[str, Any]:
+def _from_origin(
+    merged: Merged, origins: Mapping[str, Any], source: Mapping[str, Any], path: Path_
+) -> dict[str, Any]:
     name, below, found = source["origin"], source.get("path"), dict(source)
     if "url" in source:
-        merged.wrong("conflict", (*path, "url"), "url and origin are both given", "allowed is url, or origin with path", "take one of them out")
+        merged.wrong(
+            "conflict",
+            (*path, "url"),
+            "url and origin are both given",
+            "allowed is url, or origin with path",
+            "take one of them out",
+        )
         return found
     if not isinstance(name, str) or name not in origins:
         hint = did_you_mean(name, origins)
-        known = listed(origins) if origins else "there are no origins: define it in the first file, under `origins:`"
+        known = (
+            listed(origins)
+            if origins
+            else "there are no origins: define it in the first file, under `origins:`"
+        )
         merged.wrong("not_allowed", (*path, "origin"), f"unknown origin {name!r}", known, hint)
-        found["url"] = "http://unknown.invalid/"  # stands in, so that the rest of the source is checked too
+        found["url"] = (
+            "http://unknown.invalid/"  # stands in, so that the rest of the source is checked too
+        )
         return found
     origin = origins[name]
     if not isinstance(origin, dict):
@@ -321,9 +437,17 @@ def _from_origin(merged: Merged, origins: Mapping[str, Any], source: Mapping[str
     if "rate_limit" in source and "rate_limit" in origin:
         at = merged.place(("origins", name, "rate_limit"))
         found_text = f"origin {name!r} has a rate_limit already ({at.file}:{at.line})"
-        merged.wrong("conflict", (*path, "rate_limit"), found_text, remedy="set it in one of the two places: the origin's is shared by its pipelines")
+        merged.wrong(
+            "conflict",
+            (*path, "rate_limit"),
+            found_text,
+            remedy="set it in one of the two places: the origin's is shared by its pipelines",
+        )
     for key in FROM_ORIGIN:
         if key in origin and key not in source:
             found[key] = origin[key]
-            merged.sources[(*path, key)] = merged.sources.get(("origins", name, key)) or (merged.sources[()][0], ("origins", name, key))
+            merged.sources[(*path, key)] = merged.sources.get(("origins", name, key)) or (
+                merged.sources[()][0],
+                ("origins", name, key),
+            )
     return found

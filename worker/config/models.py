@@ -20,7 +20,9 @@ class Chosen:
     def model(self, raw: Any) -> type[BaseModel]:
         """The model for a raw value; ValueError names the types there are."""
         try:
-            found: type[BaseModel] = component(self.table, self.what, raw.get("type") if isinstance(raw, dict) else raw).Config
+            found: type[BaseModel] = component(
+                self.table, self.what, raw.get("type") if isinstance(raw, dict) else raw
+            ).Config
         except ConfigError as error:
             raise ValueError(f"{error.message}; {error.remedy}") from error
         return found
@@ -40,7 +42,11 @@ def model_of(annotation: Any, raw: Any) -> type[BaseModel] | None:
             return marker.model(raw)
         except ValueError:
             return None
-    models = [each for each in map(_plain, _members(annotation)) if isinstance(each, type) and issubclass(each, BaseModel)]
+    models = [
+        each
+        for each in map(_plain, _members(annotation))
+        if isinstance(each, type) and issubclass(each, BaseModel)
+    ]
     if len(models) > 1:
         kind = raw.get("type") if isinstance(raw, dict) else None
         models = [each for each in models if kind in types_of(each)]
@@ -50,7 +56,11 @@ def model_of(annotation: Any, raw: Any) -> type[BaseModel] | None:
 def types_of(model: Any) -> tuple[Any, ...]:
     """The values that the key `type` of a model may have."""
     each = getattr(model, "model_fields", {}).get("type")
-    return get_args(each.annotation) if each is not None and get_origin(each.annotation) is Literal else ()
+    return (
+        get_args(each.annotation)
+        if each is not None and get_origin(each.annotation) is Literal
+        else ()
+    )
 
 
 def types_below(annotation: Any) -> list[str]:
@@ -65,7 +75,11 @@ def annotation_below(annotation: Any, key: str | int, raw: Any) -> Any:
     if (model := model_of(annotation, raw)) is not None:
         for name, each in model.model_fields.items():
             if key in (name, each.alias):
-                return Annotated[(each.annotation, *each.metadata)] if each.metadata else each.annotation
+                return (
+                    Annotated[(each.annotation, *each.metadata)]
+                    if each.metadata
+                    else each.annotation
+                )
         return None
     for member in map(_plain, _members(annotation)):
         kind, arguments = get_origin(member), get_args(member)
@@ -77,7 +91,9 @@ def annotation_below(annotation: Any, key: str | int, raw: Any) -> Any:
 
 
 def _marker(annotation: Any) -> Chosen | None:
-    return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Chosen)), None)
+    return next(
+        (each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Chosen)), None
+    )
 
 
 def _plain(annotation: Any) -> Any:
@@ -88,5 +104,10 @@ def _members(annotation: Any) -> list[Any]:
     """The types of a union, one level down, without null."""
     annotation = _plain(annotation)
     if get_origin(annotation) in (Union, UnionType):
-        return [inner for each in get_args(annotation) if each is not NoneType for inner in _members(each)]
+        return [
+            inner
+            for each in get_args(annotation)
+            if each is not NoneType
+            for inner in _members(each)
+        ]
     return [annotation]

@@ -70,15 +70,25 @@ def _schema(merged: Merged, path: Path_, file: Any) -> Iterator[Problem]:
         text = read_file(file, MAX_BYTES)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no file name"
-        yield Problem("schema", place, f"the schema {file} cannot be read: {why}", remedy="the path is relative to the config file")
+        yield Problem(
+            "schema",
+            place,
+            f"the schema {file} cannot be read: {why}",
+            remedy="the path is relative to the config file",
+        )
         return
     try:
         parse_schema(text)
     except SchemaError as error:
         line = _LINE.search(error.message) if error.path == "$" else None
         what = error.message.removeprefix(f"{error.path}: ")
-        remedy = error.remedy or f"it is the {path[2] if len(path) == 3 else 'writer_schema'} of {place.key}"
-        yield Problem("schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=remedy)
+        remedy = (
+            error.remedy
+            or f"it is the {path[2] if len(path) == 3 else 'writer_schema'} of {place.key}"
+        )
+        yield Problem(
+            "schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=remedy
+        )
     except ConfigError as error:
         yield Problem("schema", Place(file), error.message, remedy=error.remedy)
 
@@ -125,14 +135,21 @@ def _peers(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Ma
         ("decode", "registry"): decode.get("registry") if isinstance(decode, dict) else None,
         ("sink", "register"): sink.get("register") if isinstance(sink, dict) else None,
     }
-    yield from (((*path, *keys), values) for keys, values in found.items() if isinstance(values, dict))
+    yield from (
+        ((*path, *keys), values) for keys, values in found.items() if isinstance(values, dict)
+    )
 
 
 def _combinations(partitions: Any) -> list[dict[str, str]]:
-    if not isinstance(partitions, dict) or not all(isinstance(values, list) for values in partitions.values()):
+    if not isinstance(partitions, dict) or not all(
+        isinstance(values, list) for values in partitions.values()
+    ):
         return []
     every = itertools.product(*(map(str, values) for values in partitions.values()))
-    return [dict(zip(partitions, values, strict=True)) for values in itertools.islice(every, MAX_COMBINATIONS)]
+    return [
+        dict(zip(partitions, values, strict=True))
+        for values in itertools.islice(every, MAX_COMBINATIONS)
+    ]
 
 
 # -- files --------------------------------------------------------------------------------------------------------
@@ -156,7 +173,12 @@ def _certificates(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> I
                         pass
                 except (OSError, ValueError) as error:
                     why = error.strerror if isinstance(error, OSError) else "no file name"
-                    yield Problem("path", merged.place((*place, "tls", key)), f"{file} cannot be read: {why}", remedy="check the path")
+                    yield Problem(
+                        "path",
+                        merged.place((*place, "tls", key)),
+                        f"{file} cannot be read: {why}",
+                        remedy="check the path",
+                    )
 
 
 def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterator[Problem]:
@@ -170,7 +192,12 @@ def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterat
     except (OSError, ValueError) as error:
         why = str(error)
     if why:
-        yield Problem("path", merged.place(path), f"{directory} cannot be written for {what}: {why}", remedy="change the path, or its owner and mode")
+        yield Problem(
+            "path",
+            merged.place(path),
+            f"{directory} cannot be written for {what}: {why}",
+            remedy="change the path, or its owner and mode",
+        )
 
 
 def _refuses(directory: Path) -> str:

@@ -14,7 +14,10 @@ Path_ = tuple[str | int, ...]
 
 def shown(path: Path_) -> str:
     """A key path as people write it."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "(root)"
+    return (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        or "(root)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,13 @@ class Problem:
     @property
     def hints(self) -> str:
         """What is allowed and what to do; a near miss first."""
-        return "; ".join(each for each in sorted((self.allowed, self.remedy), key=lambda text: not text.startswith("did you mean")) if each)
+        return "; ".join(
+            each
+            for each in sorted(
+                (self.allowed, self.remedy), key=lambda text: not text.startswith("did you mean")
+            )
+            if each
+        )
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
@@ -64,7 +73,12 @@ class Problem:
 def in_order(problems: Iterable[Problem], files: Iterable[Any]) -> tuple[Problem, ...]:
     """Each once; those of a file by line, files in the order given, then others."""
     every = tuple(dict.fromkeys(problems))
-    order = {str(file): number for number, file in reversed(list(enumerate((*files, *(each.place.file for each in every)))))}
+    order = {
+        str(file): number
+        for number, file in reversed(
+            list(enumerate((*files, *(each.place.file for each in every))))
+        )
+    }
     return tuple(sorted(every, key=lambda each: (order[each.place.file], each.place.line)))
 
 

@@ -15,7 +15,9 @@ class MaskConfig(Model):
     """Take out what identifies people."""
 
     fields: tuple[str, ...] = Field(min_length=1, description="text fields to mask")
-    method: Literal["hash", "redact", "last4"] = Field("hash", description="HMAC-SHA256 in hex, `***`, or all but the last four characters")
+    method: Literal["hash", "redact", "last4"] = Field(
+        "hash", description="HMAC-SHA256 in hex, `***`, or all but the last four characters"
+    )
     key: Secret | None = Field(None, description="key of the hash")
 
 
@@ -24,8 +26,14 @@ class PythonConfig(Model):
 
     """A function of yours."""
 
-    function: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:function, fn(record: dict) -> dict | None | list[dict]")
-    values: Literal["plain", "native"] = Field("plain", description="native: dates and times are datetime objects; times in nanoseconds stay numbers")
+    function: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="package.module:function, fn(record: dict) -> dict | None | list[dict]",
+    )
+    values: Literal["plain", "native"] = Field(
+        "plain",
+        description="native: dates and times are datetime objects; times in nanoseconds stay numbers",
+    )
 
 
 def _python(value: Any) -> Any:
@@ -41,7 +49,9 @@ class Step(Model):
     set: dict[str, str] | None = Field(None, min_length=1, description="field: expression")
     filter: str | None = Field(None, description="expression; records for which it is true go on")
     mask: MaskConfig | None = Field(None, description="take out what identifies people")
-    python: Annotated[PythonConfig | None, BeforeValidator(_python)] = Field(None, description="package.module:function, or {function, values}")
+    python: Annotated[PythonConfig | None, BeforeValidator(_python)] = Field(
+        None, description="package.module:function, or {function, values}"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Step:

@@ -8,7 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from worker.config.files import read_file
@@ -41,7 +52,11 @@ def duration_seconds(value: Any) -> float:
 
 def size_bytes(value: Any) -> int:
     """Bytes of a text like `64KiB` or of a whole number; ValueError for anything else."""
-    match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    match = (
+        _SIZE.fullmatch(str(value))
+        if isinstance(value, str | int) and not isinstance(value, bool)
+        else None
+    )
     if match is None:
         raise ValueError("a size like 64KiB, 128MiB or 1GiB is needed")
     return int(match[1]) * _BYTES[match[2]]
@@ -56,15 +71,26 @@ def _jmespath(value: Any) -> Any:
     return value
 
 
-_DURATION_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "description": "a duration: 500ms, 30s, 5m, 1h, 7d"})
+_DURATION_SCHEMA: Final = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": DURATION_PATTERN,
+        "description": "a duration: 500ms, 30s, 5m, 1h, 7d",
+    }
+)
 _SIZE_SCHEMA: Final = WithJsonSchema(
-    {"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 0}], "description": "a size: 64KiB"}
+    {
+        "anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 0}],
+        "description": "a size: 64KiB",
+    }
 )
 
 Duration = Annotated[float, BeforeValidator(duration_seconds), _DURATION_SCHEMA]
 """Text like `30s` -> seconds."""
 
-PositiveDuration = Annotated[float, BeforeValidator(duration_seconds), Field(gt=0), _DURATION_SCHEMA]
+PositiveDuration = Annotated[
+    float, BeforeValidator(duration_seconds), Field(gt=0), _DURATION_SCHEMA
+]
 
 Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0), _SIZE_SCHEMA]
 """Text like `64KiB` -> bytes."""
@@ -88,7 +114,13 @@ def written(text: str, *, description: str) -> Any:
 class Model(BaseModel):
     """Base of all settings: frozen, no unknown keys, defaults checked like values, no input in error texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
 
 
 class Wrong:
@@ -111,22 +143,39 @@ class Wrong:
 class SecretRef(Model):
     """A reference to a secret, resolved when it is used; never text in the config."""
 
-    env: str | None = Field(None, min_length=1, description="name of an environment variable; line ends behind its value are dropped")
-    file: Path | None = Field(None, description="file that holds it, relative to the working directory; line ends behind it are dropped")
-    credential: str | None = Field(None, min_length=1, description="name of a file in $CREDENTIALS_DIRECTORY (systemd), or else in /run/secrets")
+    env: str | None = Field(
+        None,
+        min_length=1,
+        description="name of an environment variable; line ends behind its value are dropped",
+    )
+    file: Path | None = Field(
+        None,
+        description="file that holds it, relative to the working directory; line ends behind it are dropped",
+    )
+    credential: str | None = Field(
+        None,
+        min_length=1,
+        description="name of a file in $CREDENTIALS_DIRECTORY (systemd), or else in /run/secrets",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> SecretRef:
         if sum(each is not None for each in (self.env, self.file, self.credential)) != 1:
             raise ValueError("exactly one of env, file, credential is needed")
-        if self.credential is not None and (self.credential.startswith("/") or ".." in PurePosixPath(self.credential).parts):
-            raise ValueError("credential is the name of a file below the credentials directory; use file: for other paths")
+        if self.credential is not None and (
+            self.credential.startswith("/") or ".." in PurePosixPath(self.credential).parts
+        ):
+            raise ValueError(
+                "credential is the name of a file below the credentials directory; use file: for other paths"
+            )
         return self
 
     @property
     def texts(self) -> tuple[str, ...]:
         """What may hold placeholders."""
-        return tuple(str(each) for each in (self.env, self.file, self.credential) if each is not None)
+        return tuple(
+            str(each) for each in (self.env, self.file, self.credential) if each is not None
+        )
 
     def resolve(self, environ: Mapping[str, str], values: Mapping[str, str]) -> str:
         """The secret. `values` fill `{partition.x}` in the reference. Raises ConfigError naming the reference only."""
@@ -141,14 +190,23 @@ class SecretRef(Model):
             secret = environ.get(name, "").rstrip("\r\n")
             if not secret:
                 state = "empty" if name in environ else "not set"
-                raise ConfigError(f"the secret {{env: {name}}} is {state}", remedy=f"set the environment variable {name}")
+                raise ConfigError(
+                    f"the secret {{env: {name}}} is {state}",
+                    remedy=f"set the environment variable {name}",
+                )
             return secret
         if self.file is not None:
             return _read(Path(fill(str(self.file))), "check that the file is there and readable")
         directory = environ.get("CREDENTIALS_DIRECTORY")
         place = Path(directory) if directory else CREDENTIALS
-        why = "it is looked up in $CREDENTIALS_DIRECTORY" if directory else f"$CREDENTIALS_DIRECTORY is not set, so it is looked up in {CREDENTIALS}"
-        return _read(place / fill(self.credential or ""), f"{why}; check that the file is there and readable")
+        why = (
+            "it is looked up in $CREDENTIALS_DIRECTORY"
+            if directory
+            else f"$CREDENTIALS_DIRECTORY is not set, so it is looked up in {CREDENTIALS}"
+        )
+        return _read(
+            place / fill(self.credential or ""), f"{why}; check that the file is there and readable"
+        )
 
 
 def _read(path: Path, remedy: str) -> str:
@@ -159,7 +217,10 @@ def _read(path: Path, remedy: str) -> str:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise ConfigError(f"the secret in {path} cannot be read: {why}", remedy=remedy) from error
     if not text or len(data) > SECRET_BYTES:
-        raise ConfigError(f"the secret in {path} is {'longer than 64 KiB' if text else 'empty'}", remedy="write the secret, and nothing else, into the file")
+        raise ConfigError(
+            f"the secret in {path} is {'longer than 64 KiB' if text else 'empty'}",
+            remedy="write the secret, and nothing else, into the file",
+        )
     return text
 
 
@@ -167,7 +228,10 @@ def _kind_of_secret(value: Any) -> str:
     return "reference" if isinstance(value, dict | SecretRef) else "text"
 
 
-Secret = Annotated[Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")], Discriminator(_kind_of_secret)]
+Secret = Annotated[
+    Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(_kind_of_secret),
+]
 """A literal, or where the secret is."""
 
 
@@ -177,7 +241,8 @@ def credential(secret: str | SecretRef, values: Mapping[str, str]) -> str:
     if _CONTROL.search(text):
         shown = "a secret" if isinstance(secret, str) else f"the secret in {secret.texts[0]}"
         raise ConfigError(
-            f"{shown} has control characters or line ends within it", remedy="it is one line of text; look for a second line, a tab, or a binary file"
+            f"{shown} has control characters or line ends within it",
+            remedy="it is one line of text; look for a second line, a tab, or a binary file",
         )
     return text
 

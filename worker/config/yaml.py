@@ -20,7 +20,9 @@ from worker.config.problems import ConfigProblems, Path_, Place, Problem, shown
 MAX_NODES: Final = 100_000
 MAX_DEPTH: Final = 64
 MAX_BYTES: Final = 2 * 1024 * 1024
-DATA_KEYS: Final = frozenset({"headers", "params", "body", "first", "rename", "set", "equals", "not_equals"})
+DATA_KEYS: Final = frozenset(
+    {"headers", "params", "body", "first", "rename", "set", "equals", "not_equals"}
+)
 """Below these stand names of others, where `x-` means nothing: `headers: {x-api-version: 2}`."""
 
 _TAG: Final = "tag:yaml.org,2002:"
@@ -61,21 +63,41 @@ def load_yaml(path: Path) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         began = error.context_mark
-        since = f", begun in line {began.line + 1}" if began and mark and began.line != mark.line else ""
+        since = (
+            f", begun in line {began.line + 1}"
+            if began and mark and began.line != mark.line
+            else ""
+        )
         where = f" ({error.context}{since})" if error.context and error.problem else ""
         found = f"broken YAML: {error.problem or error.context}{where}"
-        remedy = "indent with spaces, YAML allows no tabs" if "'\\t'" in found else "check indentation, colons and quotes"
+        remedy = (
+            "indent with spaces, YAML allows no tabs"
+            if "'\\t'" in found
+            else "check indentation, colons and quotes"
+        )
         raise _fatal(path, found, mark.line + 1 if mark else 1, remedy=remedy) from error
     except RecursionError as error:
         raise _fatal(path, f"nested deeper than {MAX_DEPTH} levels", 1) from error
     except (YAMLError, ValueError) as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-        raise _fatal(path, f"broken YAML: {str(error).splitlines()[0]}", line, remedy="take control characters out") from error
+        raise _fatal(
+            path,
+            f"broken YAML: {str(error).splitlines()[0]}",
+            line,
+            remedy="take control characters out",
+        ) from error
     if node is None:
-        raise _fatal(path, "the file is empty", 1, remedy="begin with `version: 1` and `pipelines:`")
+        raise _fatal(
+            path, "the file is empty", 1, remedy="begin with `version: 1` and `pipelines:`"
+        )
     if not isinstance(node, MappingNode):
         kind = "a list" if isinstance(node, SequenceNode) else "a single value"
-        raise _fatal(path, f"the root is {kind}, a mapping is needed", node.start_mark.line + 1, remedy="begin with `version: 1` and `pipelines:`")
+        raise _fatal(
+            path,
+            f"the root is {kind}, a mapping is needed",
+            node.start_mark.line + 1,
+            remedy="begin with `version: 1` and `pipelines:`",
+        )
     document = Document(str(path))
     document.values = _Builder(document, yaml).mapping(node, (), 0)
     return document
@@ -97,7 +119,9 @@ def plain_value(text: str) -> Any:
 
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
-    yaml.composer.warn_double_anchors = False  # YAML 1.2 allows them, and a warning is no place for what is allowed
+    yaml.composer.warn_double_anchors = (
+        False  # YAML 1.2 allows them, and a warning is no place for what is allowed
+    )
     return yaml
 
 
@@ -106,17 +130,32 @@ def _text(path: Path) -> str:
         data = read_file(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise _fatal(path, f"cannot be read: {why}", remedy="check the path; CONFIG is one or more YAML files") from error
+        raise _fatal(
+            path,
+            f"cannot be read: {why}",
+            remedy="check the path; CONFIG is one or more YAML files",
+        ) from error
     if len(data) > MAX_BYTES:
-        raise _fatal(path, f"larger than {MAX_BYTES // 1024**2} MiB", remedy="split the pipelines into several files")
+        raise _fatal(
+            path,
+            f"larger than {MAX_BYTES // 1024**2} MiB",
+            remedy="split the pipelines into several files",
+        )
     try:
         return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise _fatal(path, "is not UTF-8 text", data.count(b"\n", 0, error.start) + 1, remedy="save it as UTF-8") from error
+        raise _fatal(
+            path,
+            "is not UTF-8 text",
+            data.count(b"\n", 0, error.start) + 1,
+            remedy="save it as UTF-8",
+        ) from error
 
 
 def _fatal(path: Path, found: str, line: int = 0, *, remedy: str = "") -> ConfigProblems:
-    return ConfigProblems([Problem("yaml" if line else "file", Place(str(path), line), found, remedy=remedy)])
+    return ConfigProblems(
+        [Problem("yaml" if line else "file", Place(str(path), line), found, remedy=remedy)]
+    )
 
 
 def _shown_tag(node: Node) -> str:
@@ -132,8 +171,20 @@ class _Builder:
     def value(self, node: Node, path: Path_, depth: int) -> Any:
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
-            what = f"more than {MAX_NODES} values when aliases are expanded" if self._count > MAX_NODES else f"nested deeper than {MAX_DEPTH} levels"
-            raise ConfigProblems([Problem("yaml", Place(self._document.file, node.start_mark.line + 1, shown(path[:8])), what)])
+            what = (
+                f"more than {MAX_NODES} values when aliases are expanded"
+                if self._count > MAX_NODES
+                else f"nested deeper than {MAX_DEPTH} levels"
+            )
+            raise ConfigProblems(
+                [
+                    Problem(
+                        "yaml",
+                        Place(self._document.file, node.start_mark.line + 1, shown(path[:8])),
+                        what,
+                    )
+                ]
+            )
         if isinstance(node, MappingNode):
             self._no_tag(node, "map", path)
             return self.mapping(node, path, depth)
@@ -153,7 +204,9 @@ class _Builder:
         data = any(part in DATA_KEYS for part in path)
         for key_node, value_node in node.value:  # first, so that the lines of the own keys win
             if key_node.tag == _MERGE:
-                for parent in value_node.value if isinstance(value_node, SequenceNode) else [value_node]:
+                for parent in (
+                    value_node.value if isinstance(value_node, SequenceNode) else [value_node]
+                ):
                     below = self.value(parent, path, depth + 1)
                     if isinstance(below, dict):
                         merged = {**below, **merged}
@@ -168,7 +221,12 @@ class _Builder:
                 continue
             name = str(key)
             if name in mine:
-                self._wrong(key_node, (*path, name), f"the key stands twice, first in line {self._document.lines[(*path, name)]}", "take one of them out")
+                self._wrong(
+                    key_node,
+                    (*path, name),
+                    f"the key stands twice, first in line {self._document.lines[(*path, name)]}",
+                    "take one of them out",
+                )
                 continue
             mine.add(name)
             self._document.lines[(*path, name)] = key_node.start_mark.line + 1
@@ -183,7 +241,11 @@ class _Builder:
         try:
             value = self._scalars.construct_object(node)
         except (YAMLError, ValueError, OverflowError) as error:
-            self._wrong(node, path, f"cannot be read: {getattr(error, 'problem', None) or str(error).splitlines()[0]}")
+            self._wrong(
+                node,
+                path,
+                f"cannot be read: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
+            )
             return None
         if isinstance(value, int | float) and not isinstance(value, bool):
             if isinstance(value, float) and not math.isfinite(value):
@@ -193,7 +255,12 @@ class _Builder:
             else:
                 self._document.written.pop(path, None)
         if value is not None and not isinstance(value, str | int | float):
-            self._wrong(node, path, f"the tag {_shown_tag(node)} is not known here", "values are text, numbers, true, false and null")
+            self._wrong(
+                node,
+                path,
+                f"the tag {_shown_tag(node)} is not known here",
+                "values are text, numbers, true, false and null",
+            )
             return None
         return value
 
@@ -202,4 +269,11 @@ class _Builder:
             self._wrong(node, path, f"the tag {_shown_tag(node)} is not known here")
 
     def _wrong(self, node: Node, path: Path_, found: str, remedy: str = "") -> None:
-        self._document.problems.append(Problem("yaml", Place(self._document.file, node.start_mark.line + 1, shown(path)), found, remedy=remedy))
+        self._document.problems.append(
+            Problem(
+                "yaml",
+                Place(self._document.file, node.start_mark.line + 1, shown(path)),
+                found,
+                remedy=remedy,
+            )
+        )

@@ -79,9 +79,14 @@ class Breaker:
             return
         self._calls.append((now, ok))
         self._failures += not ok
-        while len(self._calls) > self._spec.window_calls or self._calls[0][0] < now - self._spec.window_s:
+        while (
+            len(self._calls) > self._spec.window_calls
+            or self._calls[0][0] < now - self._spec.window_s
+        ):
             self._failures -= not self._calls.popleft()[1]
-        if len(self._calls) >= self._spec.min_calls and self._failures >= self._spec.failure_rate * len(self._calls):
+        if len(
+            self._calls
+        ) >= self._spec.min_calls and self._failures >= self._spec.failure_rate * len(self._calls):
             self._open(now)
 
     def release(self, permit: Permit) -> None:
@@ -92,7 +97,9 @@ class Breaker:
     def _open(self, now: float) -> None:
         self._openings += 1
         self._enter(OPEN)
-        self.open_until = now + min(self._spec.open_for_s * 2.0 ** min(self._openings - 1, 20), self._spec.longest_open_s)
+        self.open_until = now + min(
+            self._spec.open_for_s * 2.0 ** min(self._openings - 1, 20), self._spec.longest_open_s
+        )
 
     def _enter(self, state: str) -> None:
         self.state = state

@@ -25,7 +25,9 @@ class ByOrder:
 
 SINGLE_PAGE: Final = ByOrder("assumed", "assumed", "assumed")
 TOKENS: Final = ByOrder("unknown", "assumed", "unknown")
-WINDOWS: Final = ByOrder("unknown", "assumed", "assumed")  # each is asked for once it is over; they need incremental
+WINDOWS: Final = ByOrder(
+    "unknown", "assumed", "assumed"
+)  # each is asked for once it is over; they need incremental
 UNPROMISED: Final = ByOrder("unknown", "unknown", "unknown")
 
 
@@ -38,7 +40,9 @@ def completeness(style: ByOrder, order: str | None, *, total: bool, stable: bool
     """The best that a pass of this source can show. `order` is None without incremental."""
     if total:
         return "proven"
-    found = style.plain if order is None else style.ascending if order == "ascending" else style.other
+    found = (
+        style.plain if order is None else style.ascending if order == "ascending" else style.other
+    )
     return "assumed" if stable and found == "unknown" else found
 
 

@@ -32,7 +32,9 @@ def commit_document(commit: Commit) -> dict[str, Any]:
                 "expected_seq": end.expected_seq,
                 "cursor": end.progress.cursor.to_json(),
                 "boundary_floor": end.progress.boundary_floor,
-                "boundary_added": [[value, key.hex()] for value, key in end.progress.boundary_added],
+                "boundary_added": [
+                    [value, key.hex()] for value, key in end.progress.boundary_added
+                ],
             }
             for end in commit.ends
         ],
@@ -42,5 +44,10 @@ def commit_document(commit: Commit) -> dict[str, Any]:
 def chained(previous: str, document: dict[str, Any]) -> str:
     """The digest of a commit document behind the commit of digest `previous`."""
     covered = {name: value for name, value in document.items() if name != "ends"}
-    covered["ends"] = [{name: end[name] for name in ("partition", "epoch", "expected_seq", "cursor")} for end in document["ends"]]
-    return hashlib.sha256(previous.encode() + msgspec.json.encode(covered, order="sorted")).hexdigest()
+    covered["ends"] = [
+        {name: end[name] for name in ("partition", "epoch", "expected_seq", "cursor")}
+        for end in document["ends"]
+    ]
+    return hashlib.sha256(
+        previous.encode() + msgspec.json.encode(covered, order="sorted")
+    ).hexdigest()

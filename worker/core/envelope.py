@@ -29,7 +29,9 @@ class Envelope:
 def build_envelope(records: Keys, facts: dict[str, Keys], record_list: Any) -> Envelope | None:
     """The envelope, or None when the paths overlap so that no typed shape can hold them."""
     if not records:
-        return Envelope(record_list, lambda page: page, {path: lambda page: MISSING for path in facts})
+        return Envelope(
+            record_list, lambda page: page, {path: lambda page: MISSING for path in facts}
+        )
     if any(_prefix(keys, records) or not keys for keys in facts.values()):
         return None
     leaves: dict[Keys, Any] = {records: record_list | None}
@@ -49,7 +51,9 @@ def _prefix(short: Keys, long: Keys) -> bool:
 
 
 def _children(leaves: Iterable[Keys], prefix: Keys) -> list[str]:
-    return sorted({keys[len(prefix)] for keys in leaves if _prefix(prefix, keys) and len(keys) > len(prefix)})
+    return sorted(
+        {keys[len(prefix)] for keys in leaves if _prefix(prefix, keys) and len(keys) > len(prefix)}
+    )
 
 
 def _struct(leaves: dict[Keys, Any], name: str, prefix: Keys = ()) -> Any:
@@ -63,7 +67,9 @@ def _struct(leaves: dict[Keys, Any], name: str, prefix: Keys = ()) -> Any:
 
 
 def _getter(leaves: dict[Keys, Any], keys: Keys, rest: Keys) -> Callable[[Any], Any]:
-    attributes = [f"f{_children(leaves, keys[:depth]).index(key)}" for depth, key in enumerate(keys)]
+    attributes = [
+        f"f{_children(leaves, keys[:depth]).index(key)}" for depth, key in enumerate(keys)
+    ]
 
     def read(page: Any) -> Any:
         for attribute in attributes:

@@ -66,7 +66,14 @@ class TransientError(WorkerError):
     exit = Exit.UNAVAILABLE
     code = "transient"
 
-    def __init__(self, message: str = "", *, retry_after_s: float | None = None, remedy: str = "", where: str = "") -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after_s: float | None = None,
+        remedy: str = "",
+        where: str = "",
+    ) -> None:
         super().__init__(message, remedy=remedy, where=where)
         self.retry_after_s = retry_after_s
 

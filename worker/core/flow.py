@@ -42,14 +42,30 @@ class Flow:
             part = records[start : start + SLICE_RECORDS]
             shaping = self._shape(part, decoded.facts.received_us)
             rejects = [_reject(decoded, start + each.index, each) for each in shaping.unshaped]
-            chunks = [Chunk(route, self._fingerprint, rows, data, group) for route, rows, data in shaping.chunks]
+            chunks = [
+                Chunk(route, self._fingerprint, rows, data, group)
+                for route, rows, data in shaping.chunks
+            ]
             sent = len(part) + shaping.expanded - shaping.filtered - len(rejects)
-            ledger = Ledger(expanded=shaping.expanded, sent=sent, filtered=shaping.filtered, dead_lettered=len(rejects))
+            ledger = Ledger(
+                expanded=shaping.expanded,
+                sent=sent,
+                filtered=shaping.filtered,
+                dead_lettered=len(rejects),
+            )
             last = start + SLICE_RECORDS >= len(records)
             if last:
                 rejects = [*decoded.rejects, *rejects]
                 ledger += page.ledger
-            yield Shaped(partition, page.position, chunks, rejects, ledger, page.progress if last else None, _weight(chunks, rejects))
+            yield Shaped(
+                partition,
+                page.position,
+                chunks,
+                rejects,
+                ledger,
+                page.progress if last else None,
+                _weight(chunks, rejects),
+            )
 
 
 def _reject(decoded: Decoded, place: int, bad: Unshaped) -> Reject:
@@ -58,4 +74,6 @@ def _reject(decoded: Decoded, place: int, bad: Unshaped) -> Reject:
 
 
 def _weight(chunks: Sequence[Chunk], rejects: Sequence[Reject]) -> int:
-    return sum(len(chunk.data) + OBJECT_BYTES for chunk in chunks) + sum(len(reject.raw) + 2 * OBJECT_BYTES for reject in rejects)
+    return sum(len(chunk.data) + OBJECT_BYTES for chunk in chunks) + sum(
+        len(reject.raw) + 2 * OBJECT_BYTES for reject in rejects
+    )

@@ -11,7 +11,9 @@ from typing import Final
 
 PROBE_PATIENCE_S: Final = 30.0
 SAID_S: Final = 1.0  # a shorter wait than this ("come back at once") is believed once
-_WHOLE: Final = 1.0 - 1e-6  # what is left of a token after rounding: who comes when told is let through
+_WHOLE: Final = (
+    1.0 - 1e-6
+)  # what is left of a token after rounding: who comes when told is let through
 
 
 class Gate:
@@ -34,7 +36,11 @@ class Gate:
         """None: go ahead. Otherwise when to ask again."""
         if now < self._closed_until:
             return self._closed_until
-        if self._probing and self._probe_sent is not None and now - self._probe_sent < PROBE_PATIENCE_S:
+        if (
+            self._probing
+            and self._probe_sent is not None
+            and now - self._probe_sent < PROBE_PATIENCE_S
+        ):
             return now + 0.1
         if self._rate is not None:
             self._tokens = min(self._size, self._tokens + max(now - self._at, 0.0) * self._rate)
@@ -54,7 +60,9 @@ class Gate:
         """Seconds until a pause that the origin asked for is over; 0 when there is none."""
         return max(self._closed_until - now, 0.0)
 
-    def pause(self, now: float, seconds: float | None, *, sent_at: float, longest_s: float = 60.0) -> float:
+    def pause(
+        self, now: float, seconds: float | None, *, sent_at: float, longest_s: float = 60.0
+    ) -> float:
         """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when.
 
         An origin that says "at once", or a time in the past, and then refuses again has not said how long either:

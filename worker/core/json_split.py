@@ -36,7 +36,9 @@ class Split:
     slices: tuple[tuple[int, int], ...]
 
 
-def split_array(body: bytes, keys: tuple[str, ...], most: int = SLICE_RECORDS) -> Steps[Split | None]:
+def split_array(
+    body: bytes, keys: tuple[str, ...], most: int = SLICE_RECORDS
+) -> Steps[Split | None]:
     """Finds the array under `keys` (the root for none); None when there is no array there. Raises BadBody when it never ends.
 
     `most`: records a slice.

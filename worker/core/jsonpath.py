@@ -17,7 +17,10 @@ def compile_path(path: str) -> Any:
     try:
         return jmespath.compile(path)
     except JMESPathError as error:
-        raise ConfigError(f"{path!r} is no JMESPath: {str(error).splitlines()[0]}", remedy="""keys with dots or dashes are quoted: '"a-b".c'""") from error
+        raise ConfigError(
+            f"{path!r} is no JMESPath: {str(error).splitlines()[0]}",
+            remedy="""keys with dots or dashes are quoted: '"a-b".c'""",
+        ) from error
 
 
 def plain_keys(path: str) -> tuple[str, ...] | None:

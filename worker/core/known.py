@@ -97,7 +97,9 @@ def sort_records(
     known.highest = highest
     if known.repeated:  # a reject seen again is a duplicate too, not a second dead letter
         known.duplicates += len(known.repeated)
-        decoded.rejects[:] = [reject for reject in decoded.rejects if reject.index not in known.repeated]
+        decoded.rejects[:] = [
+            reject for reject in decoded.rejects if reject.index not in known.repeated
+        ]
     return known
 
 
@@ -110,7 +112,9 @@ def later(one: Comparable | None, other: Comparable | None) -> Comparable | None
 
 def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Decoded) -> Reject:
     found = "absent" if value is MISSING else "null" if value is None else type(value).__name__
-    error = FieldError(f"$.{incremental.field}", found, f"a value of format {incremental.format.record}")
+    error = FieldError(
+        f"$.{incremental.field}", found, f"a value of format {incremental.format.record}"
+    )
     return Reject(index, "decode", "incremental_value", (error,), decoded.raw(index))
 
 
@@ -119,5 +123,9 @@ def without(decoded: Decoded, dropped: set[int]) -> tuple[list[Any], list[int] |
     if not dropped:
         return decoded.records, decoded.indices
     indices = decoded.indices if decoded.indices is not None else range(len(decoded.records))
-    kept = [(record, index) for record, index in zip(decoded.records, indices, strict=True) if index not in dropped]
+    kept = [
+        (record, index)
+        for record, index in zip(decoded.records, indices, strict=True)
+        if index not in dropped
+    ]
     return [record for record, _ in kept], [index for _, index in kept]

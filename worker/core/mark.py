@@ -23,7 +23,9 @@ LEAST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 MOST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 _WHOLE: Final = range(-(2**63), 2**63)  # what the commit log can keep
 _INSTANTS: Final = range(LEAST, MOST + 1)
-_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)")
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)"
+)
 
 Comparable = int | str
 
@@ -48,7 +50,9 @@ def _number(scale: int) -> Callable[[Any], tuple[int, int]]:
     return parse
 
 
-def _within(allowed: range, parse: Callable[[Any], tuple[int, int]]) -> Callable[[Any], tuple[int, int]]:
+def _within(
+    allowed: range, parse: Callable[[Any], tuple[int, int]]
+) -> Callable[[Any], tuple[int, int]]:
     def bounded(value: Any) -> tuple[int, int]:
         found = parse(value)
         if found[0] not in allowed:
@@ -79,7 +83,9 @@ _SCALES: Final = {"epoch_s": MICROS, "epoch_ms": 1000, "epoch_us": 1}
 
 def _rfc3339_text(micros: int) -> str:
     moment = EPOCH + timedelta(microseconds=micros)
-    return moment.isoformat(timespec="microseconds" if micros % MICROS else "seconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="microseconds" if micros % MICROS else "seconds").replace(
+        "+00:00", "Z"
+    )
 
 
 def _local(micros: int, zone: ZoneInfo) -> datetime:
@@ -117,7 +123,9 @@ class MarkFormat:
         if self.record == "string":
             return _string
         if "%" not in self.record:
-            raise ConfigError(f"incremental.format {self.record!r} is neither a known format nor a strptime pattern")
+            raise ConfigError(
+                f"incremental.format {self.record!r} is neither a known format nor a strptime pattern"
+            )
         return _within(_INSTANTS, _pattern(self.record, ZoneInfo(self.zone)))
 
     def text(self, mark: Comparable) -> str:

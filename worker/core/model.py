@@ -63,7 +63,10 @@ class Cursor:
         document = {"v": CURSOR_VERSION, "pass": fields.pop("pass_no"), **fields}
         text = msgspec.json.encode(document)
         if len(text) > CURSOR_LIMIT_BYTES:
-            raise StateError(f"cursor of {len(text)} bytes, at most {CURSOR_LIMIT_BYTES} are allowed", remedy="the source's page token is too large to keep")
+            raise StateError(
+                f"cursor of {len(text)} bytes, at most {CURSOR_LIMIT_BYTES} are allowed",
+                remedy="the source's page token is too large to keep",
+            )
         return text.decode()
 
     @classmethod
@@ -71,7 +74,10 @@ class Cursor:
         document = msgspec.json.decode(text)
         version = document.pop("v", None)
         if version != CURSOR_VERSION:
-            raise StateError(f"cursor has version {version!r}, this program knows {CURSOR_VERSION}", remedy="run the version that wrote the state, or newer")
+            raise StateError(
+                f"cursor has version {version!r}, this program knows {CURSOR_VERSION}",
+                remedy="run the version that wrote the state, or newer",
+            )
         document["pass_no"] = document.pop("pass")
         return cls(**document)
 
@@ -174,7 +180,9 @@ class Request:
     followed: bool = False  # url came from the server: send verbatim, never add params
 
 
-class Chunk(msgspec.Struct, frozen=True, gc=False):  # hundreds a page with many routes: a seventh of a dataclass
+class Chunk(
+    msgspec.Struct, frozen=True, gc=False
+):  # hundreds a page with many routes: a seventh of a dataclass
     """Encoded records of one page for one route. `group` separates files that must not mix (the pass of a snapshot)."""
 
     route: str
@@ -199,11 +207,21 @@ class Ledger:
         return Ledger(*(a + b for a, b in zip(self._counts(), other._counts(), strict=True)))
 
     def _counts(self) -> tuple[int, ...]:
-        return (self.received, self.expanded, self.sent, self.filtered, self.deduplicated, self.dead_lettered)
+        return (
+            self.received,
+            self.expanded,
+            self.sent,
+            self.filtered,
+            self.deduplicated,
+            self.dead_lettered,
+        )
 
     @property
     def balanced(self) -> bool:
-        return self.received + self.expanded == self.sent + self.filtered + self.deduplicated + self.dead_lettered
+        return (
+            self.received + self.expanded
+            == self.sent + self.filtered + self.deduplicated + self.dead_lettered
+        )
 
 
 BoundaryKey = tuple[int | str, bytes]  # (comparable incremental value, 16-byte identity)

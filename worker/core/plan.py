@@ -53,7 +53,9 @@ class PlanSpec:
     incremental: IncrementalSpec | None = None
     windows: Windows | None = None
     total: Callable[[Facts, Mapping[str, str]], int | None] = lambda facts, headers: None
-    counts_distinct: bool = False  # a total and a key are configured: the total is compared with distinct records
+    counts_distinct: bool = (
+        False  # a total and a key are configured: the total is compared with distinct records
+    )
     completeness: str = "unknown"  # what a pass is where no total proves more
     every_s: float | None = None
     jitter: Callable[[], float] = lambda: 0.0
@@ -61,7 +63,9 @@ class PlanSpec:
     depth: int = 1
     boundary_cap: int = 1_000_000
     wall: Callable[[], float] = lambda: 0.0  # seconds since 1970, for newest_bound and windows
-    strip: Callable[[str], str] = lambda url: url  # takes credentials out of a URL that is going to be stored
+    strip: Callable[[str], str] = lambda url: (
+        url
+    )  # takes credentials out of a URL that is going to be stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,27 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.bound import bound_text, floor
-from worker.core.errors import BoundaryFull, CursorStuck, PaginationLoop, PermanentError, TotalMismatch, WindowRefused
+from worker.core.errors import (
+    BoundaryFull,
+    CursorStuck,
+    PaginationLoop,
+    PermanentError,
+    TotalMismatch,
+    WindowRefused,
+)
 from worker.core.known import later, sort_records, without
 from worker.core.mark import MICROS, Comparable
-from worker.core.model import MISSING, BoundaryKey, Claim, Cursor, Decoded, Facts, Json, Ledger, Progress
+from worker.core.model import (
+    MISSING,
+    BoundaryKey,
+    Claim,
+    Cursor,
+    Decoded,
+    Facts,
+    Json,
+    Ledger,
+    Progress,
+)
 from worker.core.plan import Accepted, Done, Fetch, PassEnd, PlanSpec, Reply, Wait
 from worker.core.ports import End, Next
 from worker.core.windows import Window
@@ -44,7 +61,11 @@ class PartitionPlanner:
         self._opening: dict[str, Any] | None = None
         self._boundary: set[BoundaryKey] = set(claim.boundary)
         self._tokens: set[bytes] = set(claim.tokens)
-        self._parse = spec.incremental.format.parser() if spec.incremental is not None and spec.incremental.token is None else None
+        self._parse = (
+            spec.incremental.format.parser()
+            if spec.incremental is not None and spec.incremental.token is None
+            else None
+        )
         self._generation = 0
         self._flying: dict[bytes, Fetch] = {}
         self._buffer: dict[bytes, tuple[Fetch, Reply]] = {}
@@ -96,14 +117,21 @@ class PartitionPlanner:
     def _idle(self, now: float) -> Wait | Done:
         """No window is over yet: there is nothing to ask for."""
         self._schedule(now)
-        return Done("no window is over yet") if self._spec.once or self._due is None else Wait(self._due)
+        return (
+            Done("no window is over yet")
+            if self._spec.once or self._due is None
+            else Wait(self._due)
+        )
 
     def _guess(self, place: dict[str, Any]) -> Fetch | None:
         if not (self._style.numbered and self._stride and self._ahead_allowed):
             return None
         received = self._cursor.received - _before(place)["received"]
         for pages in range(1, self._spec.depth):
-            if self._cursor.total is not None and received + pages * self._stride >= self._cursor.total:
+            if (
+                self._cursor.total is not None
+                and received + pages * self._stride >= self._cursor.total
+            ):
                 return None
             position = self._style.ahead(place["at"], self._stride, pages)
             if position is None:
@@ -118,8 +146,12 @@ class PartitionPlanner:
         unmarked = place.get("unmarked", False)
         address = self._style.address(position)
         if self._windows is not None:
-            address = self._windows.address(*self._windows.asked(Window.from_json(place["window"]))).plus(address)
-        fetch = Fetch(position, address, place["since"], speculative, first, self._generation, unmarked, known)
+            address = self._windows.address(
+                *self._windows.asked(Window.from_json(place["window"]))
+            ).plus(address)
+        fetch = Fetch(
+            position, address, place["since"], speculative, first, self._generation, unmarked, known
+        )
         self._flying[_key(position)] = fetch
         return fetch
 
@@ -134,16 +166,39 @@ class PartitionPlanner:
 
         It is kept until its first page is accepted: what that page answers must be what was asked, however late it comes.
         """
-        place = {"since": None, "at": self._style.first(), "pages": 0, "fresh": False, "unmarked": self._cursor.mark is None}
+        place = {
+            "since": None,
+            "at": self._style.first(),
+            "pages": 0,
+            "fresh": False,
+            "unmarked": self._cursor.mark is None,
+        }
         if self._windows is None:
             return {**place, "since": self._since()}
         window = self._first_window()
-        return None if window is None else {**place, "window": window.to_json(), "marked": self._cursor.mark, "before": NOTHING_BEFORE}
+        return (
+            None
+            if window is None
+            else {
+                **place,
+                "window": window.to_json(),
+                "marked": self._cursor.mark,
+                "before": NOTHING_BEFORE,
+            }
+        )
 
     def _first_window(self) -> Window | None:
         incremental, windows = self._spec.incremental, self._windows
-        assert incremental is not None and windows is not None and not isinstance(incremental.until, str)
-        begin = self._floor(self._cursor) if self._cursor.mark is not None else windows.initial(incremental.initial)
+        assert (
+            incremental is not None
+            and windows is not None
+            and not isinstance(incremental.until, str)
+        )
+        begin = (
+            self._floor(self._cursor)
+            if self._cursor.mark is not None
+            else windows.initial(incremental.initial)
+        )
         assert isinstance(begin, int), "checked when the config was read"
         return windows.first(begin, round(self._spec.wall() * MICROS), incremental.until)
 
@@ -172,10 +227,16 @@ class PartitionPlanner:
 
         Only ascending sources, and windows, have a mark that is true in the middle of a pass; once a pass, or it would go in circles.
         """
-        if not (self._moves_with_commits or self._windows is not None) or self._fell_back or self._cursor.position is None:
+        if (
+            not (self._moves_with_commits or self._windows is not None)
+            or self._fell_back
+            or self._cursor.position is None
+        ):
             return False
         self._fell_back = True
-        self._cursor = self._cursor.evolve(position=None, snapshot_mark=None, received=0, total=None)
+        self._cursor = self._cursor.evolve(
+            position=None, snapshot_mark=None, received=0, total=None
+        )
         self._tokens.clear()
         self._clear_tokens = True
         self._discard_guesses()
@@ -242,14 +303,23 @@ class PartitionPlanner:
         ended = self._ended(following, reply, facts, place, here, total)
         if known.beyond and self._moves_with_commits:
             ended = ended or "the end of what was asked for"
-        turn = self._windows.after(window) if ended and window is not None and self._windows is not None else None
-        walked, ended = bool(ended), "" if turn else ended  # behind the pages of a window, the pass goes on with the next one
+        turn = (
+            self._windows.after(window)
+            if ended and window is not None and self._windows is not None
+            else None
+        )
+        walked, ended = (
+            bool(ended),
+            "" if turn else ended,
+        )  # behind the pages of a window, the pass goes on with the next one
         full = not ended and place["pages"] + 1 >= self._spec.stop.max_pages
         if full:
             ended = f"max_pages {self._spec.stop.max_pages}"
         token = None if ended or turn else self._guarded(following, facts, at)
         fresh = place["fresh"] or known.fresh
-        passed = place.get("passed", False) or (total is not None and here > total)  # then the total is wrong, and ends nothing any more
+        passed = place.get("passed", False) or (
+            total is not None and here > total
+        )  # then the total is wrong, and ends nothing any more
         if total is not None and here > total and not drift:
             drift = f"{here} records received, the source said {total}"
         drifted = bool(drift) or place.get("drifted", False)
@@ -267,16 +337,26 @@ class PartitionPlanner:
             mark = snapshot if self._keeps_token else later(mark, snapshot)
         if full:
             self._check_cut(following, place, mark, known_only=not fresh and bool(received))
-        cut = full or bool(known.beyond and self._moves_with_commits)  # the source has more, and nobody asked for it
+        cut = full or bool(
+            known.beyond and self._moves_with_commits
+        )  # the source has more, and nobody asked for it
         if walked and not (cut and window is None) and total is not None and here < total:
             what = "pass" if window is None else "window"
-            raise TotalMismatch(f"the {what} ended with {here} of {total} records", where=self.partition, remedy="check pagination and stop rules")
+            raise TotalMismatch(
+                f"the {what} ended with {here} of {total} records",
+                where=self.partition,
+                remedy="check pagination and stop rules",
+            )
         proven = before["proven"] and total is not None and here == total
-        cursor = self._cursor.evolve(received=received, total=total, snapshot_mark=snapshot, mark=mark)
+        cursor = self._cursor.evolve(
+            received=received, total=total, snapshot_mark=snapshot, mark=mark
+        )
         pass_end = None
         validators = reply.validators if place["pages"] == 0 else place.get("validators")
         if ended:
-            completeness = "unknown" if drifted or cut else "proven" if proven else self._spec.completeness
+            completeness = (
+                "unknown" if drifted or cut else "proven" if proven else self._spec.completeness
+            )
             pass_end = PassEnd(cursor.pass_no, received, ended, completeness)
             cursor = self._closed(cursor.evolve(validators=None if cut else validators))
         elif turn is not None:
@@ -288,7 +368,15 @@ class PartitionPlanner:
             if isinstance(position, dict) and "url" in position:
                 position = {**position, "url": self._spec.strip(position["url"])}
             seen = {} if validators is None else {"validators": validators}
-            place = {**place, **seen, "at": position, "pages": place["pages"] + 1, "fresh": fresh, "drifted": drifted, "passed": passed}
+            place = {
+                **place,
+                **seen,
+                "at": position,
+                "pages": place["pages"] + 1,
+                "fresh": fresh,
+                "drifted": drifted,
+                "passed": passed,
+            }
             cursor = cursor.evolve(position=place)
         progress = self._remember(cursor, known.keys | new_keys, token, bool(ended or turn))
         if pass_end is not None:
@@ -300,21 +388,50 @@ class PartitionPlanner:
         self._ahead_allowed = True
         if turn is not None:
             self._turned()
-        ledger = Ledger(received=facts.count, filtered=known.beyond, deduplicated=known.duplicates, dead_lettered=len(rejects))
+        ledger = Ledger(
+            received=facts.count,
+            filtered=known.beyond,
+            deduplicated=known.duplicates,
+            dead_lettered=len(rejects),
+        )
         where = self._shown(at, window)
-        return Accepted(Decoded(kept, indices, rejects, facts, decoded.raw), where, self._cursor_pass(pass_end), progress, ledger, pass_end, drift)
+        return Accepted(
+            Decoded(kept, indices, rejects, facts, decoded.raw),
+            where,
+            self._cursor_pass(pass_end),
+            progress,
+            ledger,
+            pass_end,
+            drift,
+        )
 
-    def _check_cut(self, following: Next | End, place: dict[str, Any], mark: Comparable | None, *, known_only: bool) -> None:
+    def _check_cut(
+        self,
+        following: Next | End,
+        place: dict[str, Any],
+        mark: Comparable | None,
+        *,
+        known_only: bool,
+    ) -> None:
         """Refuses to cut a pass at max_pages where the next one would not get further."""
         pages, raised = self._spec.stop.max_pages, "raise stop.max_pages"
         if self._windows is not None:
             if mark == place["marked"]:
                 remedy = f"{raised}, or make the size of the window or incremental.overlap smaller"
-                raise PermanentError(f"more than stop.max_pages = {pages} pages before the mark moved", where=self.partition, remedy=remedy)
+                raise PermanentError(
+                    f"more than stop.max_pages = {pages} pages before the mark moved",
+                    where=self.partition,
+                    remedy=remedy,
+                )
         elif not self._moves_with_commits:
-            raise PermanentError(f"more than stop.max_pages = {pages} pages in a pass", remedy=raised)
+            raise PermanentError(
+                f"more than stop.max_pages = {pages} pages in a pass", remedy=raised
+            )
         elif isinstance(following, Next) and known_only:
-            raise CursorStuck(where=self.partition, remedy="the bound of the pass does not move: check incremental.field and its format")
+            raise CursorStuck(
+                where=self.partition,
+                remedy="the bound of the pass does not move: check incremental.field and its format",
+            )
 
     # -- windows --------------------------------------------------------------------------------------------------
 
@@ -332,14 +449,27 @@ class PartitionPlanner:
                 remedy="lower split_on.smallest or step, or page inside the window with within; or the status means something else: say so with split_on.when",
             )
         where = self._shown(place["at"], window)
-        cursor = self._at_window(self._cursor, place, half, {**_before(place), "pages": place["pages"], "received": self._cursor.received})
+        cursor = self._at_window(
+            self._cursor,
+            place,
+            half,
+            {**_before(place), "pages": place["pages"], "received": self._cursor.received},
+        )
         progress = self._remember(cursor, set(), None, True)
         self._turned()
         return Accepted(Decoded([], None, [], Facts(0)), where, cursor.pass_no, progress, Ledger())
 
-    def _at_window(self, cursor: Cursor, place: dict[str, Any], window: Window, before: dict[str, Any]) -> Cursor:
+    def _at_window(
+        self, cursor: Cursor, place: dict[str, Any], window: Window, before: dict[str, Any]
+    ) -> Cursor:
         """The cursor at the first page of a window; `before` is what the pass brought until here."""
-        place = {**place, "at": self._style.first(), "window": window.to_json(), "before": before, "passed": False}
+        place = {
+            **place,
+            "at": self._style.first(),
+            "window": window.to_json(),
+            "before": before,
+            "passed": False,
+        }
         return cursor.evolve(position=place, total=None, snapshot_mark=None)
 
     def _turned(self) -> None:
@@ -349,11 +479,18 @@ class PartitionPlanner:
 
     def _shown(self, at: Json, window: Window | None) -> Json:
         """A position for people: that of the style, and which window it is in."""
-        return at if window is None or self._windows is None else {"at": at, "window": list(self._windows.asked(window))}
+        return (
+            at
+            if window is None or self._windows is None
+            else {"at": at, "window": list(self._windows.asked(window))}
+        )
 
     def _unchanged(self) -> Accepted:
         """An empty, complete pass: the source has nothing that the last complete one did not see."""
-        at, end = self._place()["at"], PassEnd(self._cursor.pass_no, 0, "not modified", self._spec.completeness)
+        at, end = (
+            self._place()["at"],
+            PassEnd(self._cursor.pass_no, 0, "not modified", self._spec.completeness),
+        )
         progress = self._remember(self._closed(self._cursor), set(), None, True)
         self._passed()
         return Accepted(Decoded([], None, [], Facts(0)), at, end.number, progress, Ledger(), end)
@@ -364,7 +501,12 @@ class PartitionPlanner:
     @property
     def _moves_with_commits(self) -> bool:
         incremental = self._spec.incremental
-        return self._parse is not None and incremental is not None and incremental.order == "ascending" and self._windows is None
+        return (
+            self._parse is not None
+            and incremental is not None
+            and incremental.order == "ascending"
+            and self._windows is None
+        )
 
     @property
     def _keeps_token(self) -> bool:
@@ -375,10 +517,16 @@ class PartitionPlanner:
         incremental = self._spec.incremental
         assert incremental is not None and incremental.token is not None
         said = incremental.token(facts, reply.headers)
-        found = self._cursor.snapshot_mark if said is MISSING or said in (None, "", False) else str(said)
+        found = (
+            self._cursor.snapshot_mark
+            if said is MISSING or said in (None, "", False)
+            else str(said)
+        )
         if ended and found is None:
             raise PermanentError(
-                "the pass ended without a token for the next one", where=self.partition, remedy="check incremental.from: it names what the last page carries"
+                "the pass ended without a token for the next one",
+                where=self.partition,
+                remedy="check incremental.from: it names what the last page carries",
             )
         return None if found is None else str(found)
 
@@ -397,7 +545,15 @@ class PartitionPlanner:
         keys -= self._boundary
         return len(keys), keys
 
-    def _ended(self, following: Next | End, reply: Reply, facts: Facts, place: dict[str, Any], received: int, total: int | None) -> str:
+    def _ended(
+        self,
+        following: Next | End,
+        reply: Reply,
+        facts: Facts,
+        place: dict[str, Any],
+        received: int,
+        total: int | None,
+    ) -> str:
         """Why the pages end here, or empty. Rules combine with or; a style's own end always counts."""
         stop = self._spec.stop
         if isinstance(following, End):
@@ -422,9 +578,17 @@ class PartitionPlanner:
         stuck = self._style.numbered and isinstance(following, Next) and following.position == at
         remembered = _digest(token) if token is not None else _digest(at) if stuck else facts.digest
         if remembered in self._tokens:
-            what = f"the token {_told(token)!r}" if token is not None else "an empty page at the same place" if stuck else "the body of this page"
+            what = (
+                f"the token {_told(token)!r}"
+                if token is not None
+                else "an empty page at the same place"
+                if stuck
+                else "the body of this page"
+            )
             raise PaginationLoop(
-                f"{what} came before in this pass", where=self.partition, remedy="the source repeats itself: check pagination; scroll ids need repeat: allow"
+                f"{what} came before in this pass",
+                where=self.partition,
+                remedy="the source repeats itself: check pagination; scroll ids need repeat: allow",
             )
         return remembered
 
@@ -437,9 +601,13 @@ class PartitionPlanner:
         again = self._spec.incremental is not None or self._spec.every_s is not None
         if not again:
             return cursor.evolve(position=None, complete=True)
-        return cursor.evolve(pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None)
+        return cursor.evolve(
+            pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None
+        )
 
-    def _remember(self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, walked: bool) -> Progress:
+    def _remember(
+        self, cursor: Cursor, keys: set[BoundaryKey], token: bytes | None, walked: bool
+    ) -> Progress:
         """Updates the memory for duplicates and loops, and returns the same change as a difference. `walked`: the loop guard begins anew."""
         least, boundary = self._floor(cursor), self._boundary
         if least is not None:
@@ -447,7 +615,9 @@ class PartitionPlanner:
             if boundary:
                 boundary = {key for key in boundary if key[0] >= least}  # type: ignore[operator]
         size = len(boundary) + len(keys - boundary)
-        if size > self._spec.boundary_cap:  # nothing is kept: its records would be duplicates when the page comes again
+        if (
+            size > self._spec.boundary_cap
+        ):  # nothing is kept: its records would be duplicates when the page comes again
             raise BoundaryFull(
                 f"{size} boundary keys, at most {self._spec.boundary_cap} are kept",
                 remedy="shorten incremental.overlap, or the size of the windows, or raise source.boundary_cap",
@@ -469,10 +639,27 @@ class PartitionPlanner:
             return cursor.pass_no if self._spec.counts_distinct else None
         lowest = cursor.mark
         if self._windows is not None:
-            return None if not isinstance(lowest, int) else self._windows.floor(lowest - round(incremental.overlap_s * MICROS))
-        if incremental.order != "ascending" and cursor.position is not None and not self._style.numbered and cursor.snapshot_mark is not None:
-            lowest = cursor.snapshot_mark if cursor.mark is None else min(cursor.mark, cursor.snapshot_mark)
-        return None if lowest is None or incremental.token is not None else floor(incremental, lowest, self._spec.wall())
+            return (
+                None
+                if not isinstance(lowest, int)
+                else self._windows.floor(lowest - round(incremental.overlap_s * MICROS))
+            )
+        if (
+            incremental.order != "ascending"
+            and cursor.position is not None
+            and not self._style.numbered
+            and cursor.snapshot_mark is not None
+        ):
+            lowest = (
+                cursor.snapshot_mark
+                if cursor.mark is None
+                else min(cursor.mark, cursor.snapshot_mark)
+            )
+        return (
+            None
+            if lowest is None or incremental.token is not None
+            else floor(incremental, lowest, self._spec.wall())
+        )
 
 
 def _before(place: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from worker.core.model import Chunk, Claim, Commit, Decoded, Facts, FieldError, Json, PipelineState, StagedFile
+from worker.core.model import (
+    Chunk,
+    Claim,
+    Commit,
+    Decoded,
+    Facts,
+    FieldError,
+    Json,
+    PipelineState,
+    StagedFile,
+)
 
 T = TypeVar("T")
 
@@ -52,7 +62,9 @@ class InvalidRecord(Exception):
 class Pages(Protocol):
     """Decodes the pages of one pipeline. Pure, called in order on the event loop."""
 
-    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+    def decode(
+        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
+    ) -> Steps[Decoded]:
         """One page. Raises BadBody for what is no document, RecordsMissing where the records are not, SchemaMismatch, SchemaNeeded."""
 
 
@@ -136,10 +148,17 @@ class Address:
     def plus(self, other: Address) -> Address:
         """What both say."""
 
-        def both(one: Mapping[str, Any] | None, two: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        def both(
+            one: Mapping[str, Any] | None, two: Mapping[str, Any] | None
+        ) -> Mapping[str, Any] | None:
             return {**(one or {}), **(two or {})} or None
 
-        return Address(other.url or self.url, both(self.params, other.params), both(self.headers, other.headers), both(self.body, other.body))
+        return Address(
+            other.url or self.url,
+            both(self.params, other.params),
+            both(self.headers, other.headers),
+            both(self.body, other.body),
+        )
 
 
 class Pagination(Protocol):

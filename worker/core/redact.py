@@ -39,5 +39,12 @@ def _forms(char: str) -> str:
     percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
     taken = char.encode("utf-8", "surrogatepass").decode("latin-1")  # as servers read headers
     ways = {re.escape(way) for way in (char, "\\" + char, taken, json.dumps(char)[1:-1])}
-    hex_ways = {re.escape(way) for way in (percent, json.dumps(taken)[1:-1] if taken != char else percent, f"\\u{ord(char):04x}")}
+    hex_ways = {
+        re.escape(way)
+        for way in (
+            percent,
+            json.dumps(taken)[1:-1] if taken != char else percent,
+            f"\\u{ord(char):04x}",
+        )
+    }
     return f"(?:{'|'.join(sorted(ways))}|(?i:{'|'.join(sorted(hex_ways))}))"

@@ -23,10 +23,20 @@ class RetryBudget:
         longest_s: no turn is later than this.
     """
 
-    def __init__(self, share: float = 0.2, floor: int = 3, *, window_s: float = 10.0, spacing_s: float = 0.5, longest_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        share: float = 0.2,
+        floor: int = 3,
+        *,
+        window_s: float = 10.0,
+        spacing_s: float = 0.5,
+        longest_s: float = 60.0,
+    ) -> None:
         self._share, self._floor, self._slot_s = share, floor, window_s / SLOTS
         self._spacing_s, self._longest_s = spacing_s, longest_s
-        self._slots: deque[tuple[int, list[int]]] = deque()  # number of the slot, [first attempts, retries] in it
+        self._slots: deque[tuple[int, list[int]]] = (
+            deque()
+        )  # number of the slot, [first attempts, retries] in it
         self._last_turn = 0.0
         self.firsts = self.retries = 0
         self.retrying = 0
@@ -57,7 +67,9 @@ class RetryBudget:
     def turn(self, now: float) -> float:
         """When a call that was refused may come again."""
         turn = max(self._last_turn, now) + self._spacing_s
-        if turn > now + self._longest_s:  # more calls than turns: share them out again, but never all to the same one
+        if (
+            turn > now + self._longest_s
+        ):  # more calls than turns: share them out again, but never all to the same one
             turn = now + self._longest_s / 2
         self._last_turn = turn
         return turn

@@ -18,7 +18,9 @@ import msgspec
 from worker.core.model import Json, Request
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-SETTLED: Final = timedelta(seconds=1)  # RFC 9110, 8.8.2.2: what changed later within the second would have the same date
+SETTLED: Final = timedelta(
+    seconds=1
+)  # RFC 9110, 8.8.2.2: what changed later within the second would have the same date
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,14 @@ class Condition:
     @classmethod
     def of(cls, request: Request, meaning: Mapping[str, str], known: Json) -> Condition:
         """`known`: the validators of the last complete pass, whatever request they were for."""
-        place = (request.method, request.url, request.params, request.headers, request.body, sorted(meaning.items()))
+        place = (
+            request.method,
+            request.url,
+            request.params,
+            request.headers,
+            request.body,
+            sorted(meaning.items()),
+        )
         bound = blake2b(msgspec.json.encode(place), digest_size=16).hexdigest()
         if not isinstance(known, dict) or known.get("bound") != bound:
             return cls(bound, ())
@@ -46,7 +55,9 @@ class Condition:
         """Validators to keep from the headers of a page; None when it has none that can be trusted."""
         if _SENDABLE.fullmatch(tag := headers.get("ETag", "")):
             return {"bound": self.bound, "header": "If-None-Match", "value": tag}
-        if _SENDABLE.fullmatch(date := headers.get("Last-Modified", "")) and _settled(date, headers.get("Date", "")):
+        if _SENDABLE.fullmatch(date := headers.get("Last-Modified", "")) and _settled(
+            date, headers.get("Date", "")
+        ):
             return {"bound": self.bound, "header": "If-Modified-Since", "value": date}
         return None
 

@@ -124,7 +124,11 @@ class Windows:
         start, ends = window.end, window.ends
         if ends:
             return Window(start, ends[-1], window.until, ends[:-1])
-        return Window(start, self._end(start, window.until), window.until) if start < window.until else None
+        return (
+            Window(start, self._end(start, window.until), window.until)
+            if start < window.until
+            else None
+        )
 
     def _end(self, start: int, until: int) -> int:
         """Where a whole window ends. A day that is longer than `size`, in a zone, is one all the same."""

@@ -23,7 +23,12 @@ class Holdings:
 
     def since(self, before: Holdings) -> Holdings:
         """What was added."""
-        return Holdings(self.files - before.files, self.size_bytes - before.size_bytes, self.records - before.records, self.rejects - before.rejects)
+        return Holdings(
+            self.files - before.files,
+            self.size_bytes - before.size_bytes,
+            self.records - before.records,
+            self.rejects - before.rejects,
+        )
 
 
 def run() -> int:
@@ -43,13 +48,21 @@ def run() -> int:
         try:
             server = stack.enter_context(DemoServer())
         except OSError as error:
-            print(f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {error.strerror or error}")
-            print(f"  Another program, perhaps another demo, holds port {PORT}. Stop it and run again.")
+            print(
+                f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {error.strerror or error}"
+            )
+            print(
+                f"  Another program, perhaps another demo, holds port {PORT}. Stop it and run again."
+            )
             return int(Exit.UNAVAILABLE)
         code = run_settings(settings, once=True).exit_code
         requests = server.requests
     total = holdings(lake, letters)
-    print(summary(code, requests, total.since(before), total, time.monotonic() - started, lake, letters))
+    print(
+        summary(
+            code, requests, total.since(before), total, time.monotonic() - started, lake, letters
+        )
+    )
     return code
 
 
@@ -57,17 +70,36 @@ def holdings(lake: Path, letters: Path) -> Holdings:
     """Counts published files, their bytes and records, and the dead letters."""
     published = _published(lake, ".avro")
     rejects = sum(path.read_bytes().count(b"\n") for path in _published(letters, ".ndjson"))
-    return Holdings(len(published), sum(path.stat().st_size for path in published), sum(_records(path) for path in published), rejects)
+    return Holdings(
+        len(published),
+        sum(path.stat().st_size for path in published),
+        sum(_records(path) for path in published),
+        rejects,
+    )
 
 
-def summary(code: int, requests: int, new: Holdings, total: Holdings, seconds: float, lake: Path, letters: Path) -> str:
+def summary(
+    code: int,
+    requests: int,
+    new: Holdings,
+    total: Holdings,
+    seconds: float,
+    lake: Path,
+    letters: Path,
+) -> str:
     """The words that end the demo."""
     if code:
-        lines = [f"The run ended with exit code {code}; the log above says why. What was committed stays: run again and it goes on."]
+        lines = [
+            f"The run ended with exit code {code}; the log above says why. What was committed stays: run again and it goes on."
+        ]
     elif not requests and not new.files:
-        lines = ["Complete: the source has no schedule, so it is read once, and it has been read. Nothing was fetched, nothing added."]
+        lines = [
+            "Complete: the source has no schedule, so it is read once, and it has been read. Nothing was fetched, nothing added."
+        ]
     else:
-        lines = ["Done: the server answered some requests with 429, 503 and cut bodies; no record was lost or doubled."]
+        lines = [
+            "Done: the server answered some requests with 429, 503 and cut bodies; no record was lost or doubled."
+        ]
     row = "  {:<13}{:>12}{:>16}".format
     lines += [
         row("", "this run", "in all"),
@@ -94,7 +126,11 @@ def summary(code: int, requests: int, new: Holdings, total: Holdings, seconds: f
 
 
 def _published(root: Path, suffix: str) -> list[Path]:
-    return sorted(path for path in root.rglob(f"*{suffix}*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts))
+    return sorted(
+        path
+        for path in root.rglob(f"*{suffix}*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
 
 
 def _records(path: Path) -> int:

@@ -83,7 +83,12 @@ class FlightsApi:
             return web.json_response({"error": "cursor or limit is out of range"}, status=400)
         end = start + limit
         token = _token(end) if end < len(rows) else None
-        body = gzip.compress(json.dumps({"data": {"items": rows[start:end]}, "meta": {"next": token, "total": len(rows)}}).encode(), compresslevel=1)
+        body = gzip.compress(
+            json.dumps(
+                {"data": {"items": rows[start:end]}, "meta": {"next": token, "total": len(rows)}}
+            ).encode(),
+            compresslevel=1,
+        )
         page = (origin, start // limit)
         if page in FAULTS and page not in self._failed:
             self._failed.add(page)
@@ -92,7 +97,9 @@ class FlightsApi:
 
 
 def _page(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+    return web.Response(
+        body=body, content_type="application/json", headers={"Content-Encoding": "gzip"}
+    )
 
 
 def _fault(name: str, body: bytes) -> web.Response:
@@ -100,7 +107,9 @@ def _fault(name: str, body: bytes) -> web.Response:
         return web.json_response({"error": "try again"}, status=503)
     if name == "truncated":  # the length is honest, the gzip stream inside has no end
         return _page(body[: len(body) // 2])
-    return web.json_response({"error": "slow down"}, status=429, headers={"Retry-After": name.rpartition("_")[2]})
+    return web.json_response(
+        {"error": "slow down"}, status=429, headers={"Retry-After": name.rpartition("_")[2]}
+    )
 
 
 def _token(offset: int) -> str:
@@ -110,7 +119,9 @@ def _token(offset: int) -> str:
 def _offset(token: str | None) -> int:
     if not token:
         return 0
-    return int(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().removeprefix("o:"))
+    return int(
+        base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().removeprefix("o:")
+    )
 
 
 class DemoServer:
@@ -143,7 +154,12 @@ class DemoServer:
             raise self._error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()

@@ -48,7 +48,9 @@ class AvroEncoder:
     def __init__(self, schema_json: str, codec: str, metadata: Mapping[str, str]) -> None:
         self._codec = codec
         self._sync = os.urandom(SYNC_BYTES)
-        self._header = file_header(schema_json, codec, {key: value.encode() for key, value in metadata.items()}, self._sync)
+        self._header = file_header(
+            schema_json, codec, {key: value.encode() for key, value in metadata.items()}, self._sync
+        )
 
     def header(self) -> bytes:
         return self._header
@@ -100,23 +102,38 @@ class AvroPages:
         single: Callable[[str], Schema | None] = lambda fingerprint: None,
         confluent: Callable[[int], Schema] | None = None,
     ) -> None:
-        self._spec, self._plan, self._raw, self._single, self._confluent = spec, plan, raw, single, confluent
+        self._spec, self._plan, self._raw, self._single, self._confluent = (
+            spec,
+            plan,
+            raw,
+            single,
+            confluent,
+        )
         self._records = RecordDecoder(spec.record, plan)
         most = Limits().depth
         depth = min(spec.record.depth or most, most)
         self._limits = Limits(block=spec.body_bytes, inflated=spec.body_bytes, depth=depth)
         self._readers: dict[Any, PlanReader] = {}
 
-    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+    def decode(
+        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
+    ) -> Steps[Decoded]:
         """See Pages. Raises BadBody for what is no Avro, SchemaMismatch where the writer's schema cannot be read as the pipeline's."""
         batch, unknown = Batch(), dict[str, Unknown]()
         try:
-            size = yield from (self._container if self._spec.framing == "container" else self._messages)(batch, unknown, body)
+            size = yield from (
+                self._container if self._spec.framing == "container" else self._messages
+            )(batch, unknown, body)
         except CorruptData as error:
             raise BadBody(f"the body is no intact Avro {self._spec.framing}: {error}") from error
         decoded = batch.decoded({}, unknown)
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, size, url, received_us
+        facts.digest, facts.size_bytes, facts.url, facts.received_us = (
+            digest,
+            size,
+            url,
+            received_us,
+        )
         return decoded
 
     def _container(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[int]:
@@ -129,20 +146,28 @@ class AvroPages:
             inflated, total = inflated + len(data), total + rows
             if inflated > most or total > self._limits.rows:
                 raise CorruptDatum(
-                    "$", 0, f"{total} records in {inflated} bytes up to block {container.block}; at most {self._limits.rows} in {most} are allowed"
+                    "$",
+                    0,
+                    f"{total} records in {inflated} bytes up to block {container.block}; at most {self._limits.rows} in {most} are allowed",
                 )
             yield
             yield from self._block(batch, reader, data, rows, left)
         _note_dropped(unknown, reader, total)
         return max(inflated, len(body))
 
-    def _block(self, batch: Batch, reader: PlanReader, data: bytes, rows: int, left: list[int]) -> Steps[None]:
+    def _block(
+        self, batch: Batch, reader: PlanReader, data: bytes, rows: int, left: list[int]
+    ) -> Steps[None]:
         """The datums of a block: exactly `rows`, which fill it."""
         at = done = 0
         if reader.smallest == 0:
             left[2] -= rows * reader.weight
         if rows * reader.smallest > len(data) or left[2] < 0:
-            raise CorruptDatum("$", 0, f"a block of {rows} records in {len(data)} bytes, each has at least {reader.smallest}")
+            raise CorruptDatum(
+                "$",
+                0,
+                f"a block of {rows} records in {len(data)} bytes, each has at least {reader.smallest}",
+            )
         while done < rows:
             part = reader.part(data, at, min(rows - done, SLICE_RECORDS), left)
             if part.records:
@@ -163,7 +188,9 @@ class AvroPages:
             start, reader = self._begin(data, at)
             part = reader.part(data, start, 1, left)
             if part.end == at:
-                raise CorruptDatum("$", at, "a datum without bytes: nobody can say how many there are")
+                raise CorruptDatum(
+                    "$", at, "a datum without bytes: nobody can say how many there are"
+                )
             if part.unreadable is not None or len(run.places) >= SLICE_RECORDS:
                 self._flush(batch, run)
                 run = _Run(data)
@@ -187,12 +214,18 @@ class AvroPages:
         if framing == "single_object":
             if data[at : at + 2] != MARKER or len(data) - at < HEADER_BYTES:
                 raise CorruptDatum(
-                    "$", at, f"{data[at : at + 2].hex()} and {max(len(data) - at - 2, 0)} bytes more; a single object begins with c301 and 8 bytes"
+                    "$",
+                    at,
+                    f"{data[at : at + 2].hex()} and {max(len(data) - at - 2, 0)} bytes more; a single object begins with c301 and 8 bytes",
                 )
             key = f"{int.from_bytes(data[at + 2 : at + HEADER_BYTES], 'little'):016x}"
             return at + HEADER_BYTES, self._reader(key, lambda: self._single(key))
         if data[at] != 0 or len(data) - at < CONFLUENT_BYTES:
-            raise CorruptDatum("$", at, f"byte {data[at]} and {len(data) - at - 1} bytes more; a message begins with 0 and the four bytes of a schema id")
+            raise CorruptDatum(
+                "$",
+                at,
+                f"byte {data[at]} and {len(data) - at - 1} bytes more; a message begins with 0 and the four bytes of a schema id",
+            )
         number = int.from_bytes(data[at + 1 : at + CONFLUENT_BYTES], "big")
         assert self._confluent is not None
         load = self._confluent
@@ -204,10 +237,17 @@ class AvroPages:
         writer = schema()
         if writer is None:
             raise SchemaMismatch(
-                f"no schema has the fingerprint {key}", remedy="add it to decode.writer_schema; the partition waits until then, nothing is lost"
+                f"no schema has the fingerprint {key}",
+                remedy="add it to decode.writer_schema; the partition waits until then, nothing is lost",
             )
         try:
-            reader = PlanReader(writer, self._plan, limits=self._limits, record_bytes=self._spec.record.record_bytes, bytes_as=self._spec.bytes_as)
+            reader = PlanReader(
+                writer,
+                self._plan,
+                limits=self._limits,
+                record_bytes=self._spec.record.record_bytes,
+                bytes_as=self._spec.bytes_as,
+            )
         except SchemaError as error:
             raise SchemaMismatch(
                 f"the data was written with a schema that cannot be read as the pipeline's: {error.message.removeprefix('$: ')}",
@@ -228,12 +268,25 @@ class AvroPages:
     def _add(self, batch: Batch, part: Part) -> None:
         if part.records:
             records = part.records
-            self._records.note(batch, records, [self._plan.encode([each]) for each in records] if self._records.needs_raw else None)
+            self._records.note(
+                batch,
+                records,
+                [self._plan.encode([each]) for each in records]
+                if self._records.needs_raw
+                else None,
+            )
             batch.records += records
         if (bad := part.unreadable) is not None:
             limit = self._spec.record.record_bytes
             if bad.size_bytes > limit:
-                error, code = FieldError("$", f"a record of {bad.size_bytes} bytes", f"at most {limit} (source.limits.record)"), "record_too_large"
+                error, code = (
+                    FieldError(
+                        "$",
+                        f"a record of {bad.size_bytes} bytes",
+                        f"at most {limit} (source.limits.record)",
+                    ),
+                    "record_too_large",
+                )
             else:
                 error, code = FieldError(bad.path, bad.reason, "a value of the schema"), "invalid"
             self._records.refuse(batch, bad.raw, code, (error,))

@@ -56,7 +56,11 @@ class JsonPages:
         self._spec, self._records = spec, RecordDecoder(spec.record, plan)
         self._record_keys = () if spec.records is None else plain_keys(spec.records)
         fact_keys = {path: plain_keys(path) for path in spec.body_paths}
-        typed = (self._record_keys is not None and (spec.records is None or self._record_keys)) and all(fact_keys.values()) and spec.record.plain
+        typed = (
+            (self._record_keys is not None and (spec.records is None or self._record_keys))
+            and all(fact_keys.values())
+            and spec.record.plain
+        )
         self._fast: Envelope | None = None
         self._raw: Envelope | None = None
         if typed:
@@ -66,17 +70,26 @@ class JsonPages:
         if self._fast is not None and self._raw is not None:
             self._fast_decoder = msgspec.json.Decoder(self._fast.type)
             self._raw_decoder = msgspec.json.Decoder(self._raw.type)
-        self._long_bytes = min(LONG_PAGE_BYTES, spec.record.record_bytes)  # a page below the limit of a record needs no look at each
+        self._long_bytes = min(
+            LONG_PAGE_BYTES, spec.record.record_bytes
+        )  # a page below the limit of a record needs no look at each
         self._bad_pages = 0
 
-    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+    def decode(
+        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
+    ) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing where the records are not."""
         try:
             decoded = yield from self._followed(_without_bom(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is no JSON document: {error}") from error
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
+        facts.digest, facts.size_bytes, facts.url, facts.received_us = (
+            digest,
+            len(body),
+            url,
+            received_us,
+        )
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
 
@@ -84,7 +97,10 @@ class JsonPages:
         """The page, or what is left of it without the records that no parser can take."""
         try:
             return (yield from self._decode(body))
-        except (msgspec.DecodeError, RecursionError) as error:  # a ValidationError is a number that no float can hold, outside the records
+        except (
+            msgspec.DecodeError,
+            RecursionError,
+        ) as error:  # a ValidationError is a number that no float can hold, outside the records
             decoded = None
             try:
                 if self._raw is not None:
@@ -94,7 +110,9 @@ class JsonPages:
             if decoded is not None:
                 return decoded
             if isinstance(error, RecursionError):
-                raise BadBody("the JSON document is nested too deeply, and not only in its records") from error
+                raise BadBody(
+                    "the JSON document is nested too deeply, and not only in its records"
+                ) from error
             raise
 
     def _cut(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
@@ -112,7 +130,9 @@ class JsonPages:
             if not all(map(_is_one_value, part)):
                 return None
             yield from self._records.add_raws(batch, part, sized=True)
-        return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
+        return batch.decoded(
+            {path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch)
+        )
 
     def _decode(self, body: Any) -> Steps[Decoded]:
         if len(body) == 0:
@@ -120,7 +140,10 @@ class JsonPages:
         fast, raw = self._fast, self._raw
         if fast is None or raw is None:
             return (yield from self._untyped(body))
-        if len(body) > self._long_bytes and (decoded := (yield from self._long(body, raw))) is not None:
+        if (
+            len(body) > self._long_bytes
+            and (decoded := (yield from self._long(body, raw))) is not None
+        ):
             return decoded
         batch = Batch()
         batch.source(lambda: raw.records(self._raw_decoder.decode(body)))
@@ -131,13 +154,22 @@ class JsonPages:
                 pass
             else:
                 yield from self._records.add_typed(batch, self._present(fast.records(page), body))
-                return batch.decoded({path: get(page) for path, get in fast.facts.items()}, self._records.unknown(batch))
+                return batch.decoded(
+                    {path: get(page) for path, get in fast.facts.items()},
+                    self._records.unknown(batch),
+                )
         try:
             page = self._raw_decoder.decode(body)
         except msgspec.ValidationError:
             return (yield from self._untyped(body))
-        yield from self._records.add_raws(batch, self._present(raw.records(page), body), sized=len(body) > self._spec.record.record_bytes)
-        return batch.decoded({path: get(page) for path, get in raw.facts.items()}, self._records.unknown(batch))
+        yield from self._records.add_raws(
+            batch,
+            self._present(raw.records(page), body),
+            sized=len(body) > self._spec.record.record_bytes,
+        )
+        return batch.decoded(
+            {path: get(page) for path, get in raw.facts.items()}, self._records.unknown(batch)
+        )
 
     def _long(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
         split = yield from self._split(body, envelope)
@@ -148,9 +180,13 @@ class JsonPages:
         for start, end in slices:
             yield
             yield from self._records.add_slice(batch, body, start, end)
-        return batch.decoded({path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch))
+        return batch.decoded(
+            {path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch)
+        )
 
-    def _split(self, body: Any, envelope: Envelope, most: int = SLICE_RECORDS) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
+    def _split(
+        self, body: Any, envelope: Envelope, most: int = SLICE_RECORDS
+    ) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
         """(the page without its records, where slices of them are); None where only the plain decode can tell."""
         split = yield from split_array(body, self._record_keys or (), most)
         if split is None:
@@ -190,7 +226,9 @@ class JsonPages:
     def _untyped(self, body: Any) -> Steps[Decoded]:
         try:
             document = _WRITTEN.decode(body)
-        except msgspec.ValidationError as error:  # a number that no float holds: nothing else is asked for
+        except (
+            msgspec.ValidationError
+        ) as error:  # a number that no float holds: nothing else is asked for
             raise BadBody(f"the body is no JSON document: {error}") from error
         yield
         path = self._spec.records
@@ -203,7 +241,12 @@ class JsonPages:
         else:
             found = reader(path)(document)
             found = MISSING if found is None else found  # such a path cannot tell null from absent
-        if found is MISSING and self._spec.missing_is_empty and path is not None and isinstance(document, dict):
+        if (
+            found is MISSING
+            and self._spec.missing_is_empty
+            and path is not None
+            and isinstance(document, dict)
+        ):
             found = []
         if found is not None and not isinstance(found, list):
             self._explain(document)
@@ -213,7 +256,10 @@ class JsonPages:
             if number % 200 == 199:
                 yield
         facts = msgspec.json.decode(body) if self._spec.body_paths else None
-        return batch.decoded({path: reader(path)(facts) for path in self._spec.body_paths}, self._records.unknown(batch))
+        return batch.decoded(
+            {path: reader(path)(facts) for path in self._spec.body_paths},
+            self._records.unknown(batch),
+        )
 
 
 def _is_one_value(raw: bytes) -> bool:

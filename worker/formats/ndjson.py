@@ -23,7 +23,9 @@ class NdjsonPages:
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._records = RecordDecoder(spec, plan)
 
-    def decode(self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0) -> Steps[Decoded]:
+    def decode(
+        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
+    ) -> Steps[Decoded]:
         """Decodes one page, slice by slice. An empty body is an empty page."""
         _refuse_cut(body)
         batch = Batch()
@@ -33,11 +35,20 @@ class NdjsonPages:
             yield from self._slice(batch, bytes(body[start:end]))
             start = end
             yield
-        if batch.rejects and len(batch.rejects) == batch.count and all(reject.code == "no_json" for reject in batch.rejects):
+        if (
+            batch.rejects
+            and len(batch.rejects) == batch.count
+            and all(reject.code == "no_json" for reject in batch.rejects)
+        ):
             raise BadBody("no line of the body is JSON")
         decoded = batch.decoded({}, self._records.unknown(batch))
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = digest, len(body), url, received_us
+        facts.digest, facts.size_bytes, facts.url, facts.received_us = (
+            digest,
+            len(body),
+            url,
+            received_us,
+        )
         return decoded
 
     def _slice(self, batch: Batch, text: bytes) -> Steps[None]:
@@ -55,7 +66,12 @@ class NdjsonPages:
             if _is_json(line):
                 yield from self._records.add_raws(batch, [line], sized=True)
             else:
-                self._records.refuse(batch, line, "no_json", (FieldError("$", "no JSON value", "one JSON value a line"),))
+                self._records.refuse(
+                    batch,
+                    line,
+                    "no_json",
+                    (FieldError("$", "no JSON value", "one JSON value a line"),),
+                )
         yield
 
 

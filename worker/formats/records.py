@@ -22,10 +22,20 @@ from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unkno
 from worker.core.ports import Invalid, InvalidRecord, Plan, Steps
 from worker.schema.values import as_written
 
-YIELD_REJECTS: Final = 64  # the event loop may breathe after so many: a reject costs a hundred times a record
+YIELD_REJECTS: Final = (
+    64  # the event loop may breathe after so many: a reject costs a hundred times a record
+)
 SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
 SAMPLED_RECORDS: Final = 20
-_KINDS: Final = {dict: "object", list: "array", str: "text", bool: "boolean", int: "whole number", float: "number", type(None): "null"}
+_KINDS: Final = {
+    dict: "object",
+    list: "array",
+    str: "text",
+    bool: "boolean",
+    int: "whole number",
+    float: "number",
+    type(None): "null",
+}
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -95,13 +105,17 @@ class Batch:
             self._cut = (number, load())
         return bytes(self._cut[1][place - first])
 
-    def decoded(self, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None) -> Decoded:
+    def decoded(
+        self, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
+    ) -> Decoded:
         """The page, complete. Raises BadBody where the facts of its last record are needed and cannot be read: that is not the end."""
         if self.last is None:
             raise BadBody("the last record cannot be read, and where the next page is stands in it")
         facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
         self._cut = None
-        return Decoded(self.records, self._places() if self.rejects else None, self.rejects, facts, self.raw)
+        return Decoded(
+            self.records, self._places() if self.rejects else None, self.rejects, facts, self.raw
+        )
 
     def _places(self) -> list[int]:
         """Where the records stand in the page: wherever no reject does."""
@@ -121,7 +135,9 @@ class RecordDecoder:
         self._record_decoder = msgspec.json.Decoder(plan.record_type)
         self._typed_decoder = msgspec.json.Decoder(list[plan.record_type])  # type: ignore[name-defined]
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-        self._getters = {path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))}
+        self._getters = {
+            path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))
+        }
         self._readers = {path: reader(path) for path in spec.paths}
         self.needs_raw = (spec.identify and not spec.key_paths) or bool(spec.depth)
         self._pages = 0
@@ -142,7 +158,9 @@ class RecordDecoder:
         yield
         yield from self.add_raws(batch, raws, sized=end - start > self._spec.record_bytes)
 
-    def add_typed(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None = None) -> Steps[None]:
+    def add_typed(
+        self, batch: Batch, records: list[Any], raws: Sequence[Any] | None = None
+    ) -> Steps[None]:
         """Adds records that have their types: facts first (values as received), then the rest of the validation, in slices."""
         for start in range(0, len(records), SLICE_RECORDS):
             part = records[start : start + SLICE_RECORDS]
@@ -150,9 +168,20 @@ class RecordDecoder:
             self.note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
             invalid = self._finished(batch, base, part)
             if invalid:
-                batch.rejects += (Reject(base + bad.index, "validate", bad.code, bad.errors, batch.raw(base + bad.index)) for bad in invalid)
+                batch.rejects += (
+                    Reject(
+                        base + bad.index,
+                        "validate",
+                        bad.code,
+                        bad.errors,
+                        batch.raw(base + bad.index),
+                    )
+                    for bad in invalid
+                )
                 places = {bad.index for bad in invalid}
-                batch.records += (record for place, record in enumerate(part) if place not in places)
+                batch.records += (
+                    record for place, record in enumerate(part) if place not in places
+                )
             else:
                 batch.records += part
             if len(records) > SLICE_RECORDS:
@@ -176,7 +205,11 @@ class RecordDecoder:
 
         `sized`: the page is so large that a record may be over its limit.
         """
-        decode, limit, depth = self._record_decoder.decode, self._spec.record_bytes, self._spec.depth
+        decode, limit, depth = (
+            self._record_decoder.decode,
+            self._spec.record_bytes,
+            self._spec.depth,
+        )
         run: list[Any] = []
         start = 0
         for place, raw in enumerate(raws):
@@ -201,12 +234,25 @@ class RecordDecoder:
         yield from self.add_typed(batch, run, raws[start:])
 
     def _refuse_long(self, batch: Batch, raw: bytes) -> None:
-        error = FieldError("$", f"a record of {len(raw)} bytes", f"at most {self._spec.record_bytes} (source.limits.record)")
+        error = FieldError(
+            "$",
+            f"a record of {len(raw)} bytes",
+            f"at most {self._spec.record_bytes} (source.limits.record)",
+        )
         self.refuse(batch, raw, "record_too_large", (error,))
 
     def _refuse_deep(self, batch: Batch, raw: bytes) -> None:
-        allowed = f"at most {self._spec.depth} levels (source.limits.depth)" if self._spec.depth else "no more levels than a parser can follow"
-        self.refuse(batch, raw, "nested_too_deep", (FieldError("$", f"a record of {nesting(raw)[0]} levels", allowed),))
+        allowed = (
+            f"at most {self._spec.depth} levels (source.limits.depth)"
+            if self._spec.depth
+            else "no more levels than a parser can follow"
+        )
+        self.refuse(
+            batch,
+            raw,
+            "nested_too_deep",
+            (FieldError("$", f"a record of {nesting(raw)[0]} levels", allowed),),
+        )
 
     def add_document(self, batch: Batch, item: Any) -> None:
         """Adds a record that was decoded without types, its numbers as `written`; slow."""
@@ -229,7 +275,11 @@ class RecordDecoder:
     def unknown(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of a page now and then: looking at all would cost as much as decoding them."""
         self._pages += 1
-        if not self._spec.json_names or not batch.count or (self._pages & (self._pages - 1) and self._pages % SAMPLED_PAGE):
+        if (
+            not self._spec.json_names
+            or not batch.count
+            or (self._pages & (self._pages - 1) and self._pages % SAMPLED_PAGE)
+        ):
             return {}
         found: dict[str, list[Any]] = {}
         for place in range(0, batch.count, max(batch.count // SAMPLED_RECORDS, 1)):
@@ -237,9 +287,14 @@ class RecordDecoder:
                 document = msgspec.json.decode(batch.raw(place))
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 continue
-            for name in document.keys() - self._spec.json_names if isinstance(document, dict) else ():
+            for name in (
+                document.keys() - self._spec.json_names if isinstance(document, dict) else ()
+            ):
                 found.setdefault(name, []).append(document[name])
-        return {name: Unknown(len(values), tuple(sorted({_KINDS[type(value)] for value in values}))) for name, values in found.items()}
+        return {
+            name: Unknown(len(values), tuple(sorted({_KINDS[type(value)] for value in values})))
+            for name, values in found.items()
+        }
 
     def _reject(self, batch: Batch, raw: bytes) -> None:
         try:
@@ -254,7 +309,11 @@ class RecordDecoder:
         batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
         try:
             document = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # nothing to be looked for
+        except (
+            msgspec.DecodeError,
+            RecursionError,
+            UnicodeDecodeError,
+        ):  # nothing to be looked for
             self._note_document(batch, None, raw)
             batch.last = None if self._spec.last_paths else {}
         else:

@@ -27,7 +27,12 @@ class Auth(Protocol):
 class StaticAuth:
     """basic, bearer and api_key: what is sent does not change by itself; secrets are read anew each time, so they may be rotated."""
 
-    def __init__(self, headers: Callable[[], dict[str, str]] = dict, params: Callable[[], dict[str, str]] = dict, secret_params: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        headers: Callable[[], dict[str, str]] = dict,
+        params: Callable[[], dict[str, str]] = dict,
+        secret_params: tuple[str, ...] = (),
+    ) -> None:
         self._headers, self._params, self.secret_params = headers, params, secret_params
 
     async def headers(self) -> dict[str, str]:
@@ -42,7 +47,10 @@ class StaticAuth:
 
 def basic(username: Secret, password: Secret) -> StaticAuth:
     def headers() -> dict[str, str]:
-        return {"Authorization": "Basic " + base64.b64encode(f"{username()}:{password()}".encode()).decode()}
+        return {
+            "Authorization": "Basic "
+            + base64.b64encode(f"{username()}:{password()}".encode()).decode()
+        }
 
     return StaticAuth(headers)
 

@@ -16,7 +16,9 @@ from worker.core.errors import BadBody, PermanentError
 PIECE_BYTES: Final = 256 * 1024
 RATIO_FREE_BYTES: Final = 1024 * 1024
 MAX_LAYERS: Final = 3
-FEED_BYTES: Final = 16 * 1024  # what follows a gzip member is copied for each one, so thousands of tiny members must not share one large piece
+FEED_BYTES: Final = (
+    16 * 1024
+)  # what follows a gzip member is copied for each one, so thousands of tiny members must not share one large piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class _Inflate:
     def _begin(self, data: bytes) -> zlib._Decompress:
         if self._gzip:
             return zlib.decompressobj(wbits=31)
-        wrapped = data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
+        wrapped = data[0] & 0x0F == 8 and (
+            len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0
+        )
         return zlib.decompressobj(wbits=15 if wrapped else -15)
 
     def finish(self) -> None:
@@ -86,11 +90,19 @@ class BodyDecoder:
         unknown = [name for name in names if name not in ("identity", "gzip", "x-gzip", "deflate")]
         if unknown:
             raise BadBody(f"content coding {', '.join(unknown)!r} was not asked for")
-        self._layers = [_Inflate("gzip" if "gzip" in name else name) for name in reversed(names) if name != "identity"]
+        self._layers = [
+            _Inflate("gzip" if "gzip" in name else name)
+            for name in reversed(names)
+            if name != "identity"
+        ]
         if len(self._layers) > MAX_LAYERS:
-            raise BadBody(f"{len(self._layers)} content codings on top of each other, {MAX_LAYERS} are allowed")
+            raise BadBody(
+                f"{len(self._layers)} content codings on top of each other, {MAX_LAYERS} are allowed"
+            )
         self._limits = limits
-        self._reached = [0] * (len(self._layers) + 1)  # bytes that went into each layer, and out of the last one
+        self._reached = [0] * (
+            len(self._layers) + 1
+        )  # bytes that went into each layer, and out of the last one
 
     @property
     def wire_bytes(self) -> int:
@@ -100,7 +112,10 @@ class BodyDecoder:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded pieces of the next bytes. Raises BadBody, BodyTooLarge."""
         if self.wire_bytes + len(data) > self._limits.wire_bytes:
-            raise BodyTooLarge(f"more than {self._limits.wire_bytes} bytes on the wire", remedy="ask for smaller pages, or raise source.limits.wire")
+            raise BodyTooLarge(
+                f"more than {self._limits.wire_bytes} bytes on the wire",
+                remedy="ask for smaller pages, or raise source.limits.wire",
+            )
         yield from self._through(data, 0)
 
     def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
@@ -117,9 +132,15 @@ class BodyDecoder:
             return  # the wire has its own cap
         reached, limits = self._reached[layer], self._limits
         if reached > limits.body_bytes:
-            raise BodyTooLarge(f"more than {limits.body_bytes} bytes inflated", remedy="ask for smaller pages, or raise source.limits.body")
+            raise BodyTooLarge(
+                f"more than {limits.body_bytes} bytes inflated",
+                remedy="ask for smaller pages, or raise source.limits.body",
+            )
         if reached > RATIO_FREE_BYTES and reached > self.wire_bytes * limits.ratio:
-            raise BodyTooLarge(f"inflates more than {limits.ratio:g} times", remedy="raise source.limits.ratio if this is no attack")
+            raise BodyTooLarge(
+                f"inflates more than {limits.ratio:g} times",
+                remedy="raise source.limits.ratio if this is no attack",
+            )
 
     def finish(self, *, may_be_empty: bool = True) -> None:
         """The wire has ended; so must every stream. An empty body needs none, where the server said that it is empty."""

@@ -34,7 +34,17 @@ READ_BYTES: Final = 256 * 1024
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BODILESS: Final = frozenset({204, 304})
-ONE_VALUE: Final = frozenset({"content-encoding", "content-length", "content-type", "date", "etag", "last-modified", "retry-after"})
+ONE_VALUE: Final = frozenset(
+    {
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "last-modified",
+        "retry-after",
+    }
+)
 _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -72,7 +82,9 @@ class TlsError(PermanentError):
     code = "tls"
 
 
-DISTRUSTED: Final = "name the authority that signed it in tls.ca_file, or correct the host of the url"
+DISTRUSTED: Final = (
+    "name the authority that signed it in tls.ca_file, or correct the host of the url"
+)
 
 # What an exception of the libraries means, first match. None is a bug of ours.
 _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] = (
@@ -113,15 +125,31 @@ class HttpClient:
     ) -> None:
         self._origin = URL(origin).origin()
         self._allowed = frozenset({self._origin, *(URL(each).origin() for each in allowed_origins)})
-        self._user_agent, self._timeouts, self._limits, self._connections, self._spool, self._tls = user_agent, timeouts, limits, connections, spool, tls
+        (
+            self._user_agent,
+            self._timeouts,
+            self._limits,
+            self._connections,
+            self._spool,
+            self._tls,
+        ) = user_agent, timeouts, limits, connections, spool, tls
         self._hash_bodies = hash_bodies
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, limit_per_host=self._connections, ssl=self._tls, ttl_dns_cache=30),
+            connector=aiohttp.TCPConnector(
+                limit=self._connections,
+                limit_per_host=self._connections,
+                ssl=self._tls,
+                ttl_dns_cache=30,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._timeouts.total_s, sock_connect=self._timeouts.connect_s, sock_read=self._timeouts.read_s),
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeouts.total_s,
+                sock_connect=self._timeouts.connect_s,
+                sock_read=self._timeouts.read_s,
+            ),
             auto_decompress=False,
             trust_env=False,
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip, deflate"},
@@ -129,13 +157,20 @@ class HttpClient:
         )
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._session is not None:
             await self._session.close()
 
     async def fetch(self, request: Request, auth: Auth | None = None) -> Response:
         """One exchange, redirects included. Raises TransientError, PermanentError."""
-        url = self._checked(_parsed(request.url) if request.followed else URL(request.url), "the next link")
+        url = self._checked(
+            _parsed(request.url) if request.followed else URL(request.url), "the next link"
+        )
         url = url.update_query(dict(request.params)) if request.params else url
         method, body = request.method, request.body
         secrets = set[str]()  # what was sent comes back in the paths of redirects
@@ -154,20 +189,36 @@ class HttpClient:
                     return replace(answer, url=str(url), credentials=credentials)
                 url = self._checked(url.join(answer), "a redirect")
                 if method not in ("GET", "HEAD"):
-                    raise PermanentError(f"{method} was redirected to {_shown(url)}", remedy="configure the final URL")
-            raise PermanentError(f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL")
+                    raise PermanentError(
+                        f"{method} was redirected to {_shown(url)}",
+                        remedy="configure the final URL",
+                    )
+            raise PermanentError(
+                f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
+            )
         except Exception as error:
             raise _translated(error, url, secrets) from error
 
     def _checked(self, url: URL, what: str) -> URL:
-        if not url.is_absolute() or url.scheme not in ("http", "https") or url.origin() not in self._allowed:
+        if (
+            not url.is_absolute()
+            or url.scheme not in ("http", "https")
+            or url.origin() not in self._allowed
+        ):
             place = url.origin() if url.is_absolute() and url.host else "no http origin"
-            raise PermanentError(f"{what} leads to {place}, the source is {self._origin}", remedy="only the configured origin is followed")
+            raise PermanentError(
+                f"{what} leads to {place}, the source is {self._origin}",
+                remedy="only the configured origin is followed",
+            )
         return url
 
-    async def _exchange(self, method: str, url: URL, headers: dict[str, str], body: bytes | None) -> Response | URL:
+    async def _exchange(
+        self, method: str, url: URL, headers: dict[str, str], body: bytes | None
+    ) -> Response | URL:
         assert self._session is not None, "use the client as an async context manager"
-        async with self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer:
+        async with self._session.request(
+            method, url, headers=headers, data=body, allow_redirects=False
+        ) as answer:
             if answer.status in REDIRECTS and "Location" in answer.headers:
                 return _parsed(answer.headers["Location"])
             return await self._received(answer)
@@ -184,16 +235,32 @@ class HttpClient:
                         digest.update(piece)
                     await spool.add(piece)
                 elapsed = loop.time() - started
-                if elapsed > self._timeouts.floor_after_s and decoder.wire_bytes < elapsed * self._timeouts.floor_bytes_s:
-                    raise TransientError(f"the body trickles in at {decoder.wire_bytes / elapsed:.0f} bytes a second")
+                if (
+                    elapsed > self._timeouts.floor_after_s
+                    and decoder.wire_bytes < elapsed * self._timeouts.floor_bytes_s
+                ):
+                    raise TransientError(
+                        f"the body trickles in at {decoder.wire_bytes / elapsed:.0f} bytes a second"
+                    )
             decoder.finish(may_be_empty=_says_its_length(answer))
             body = await spool.body()
-        return Response(answer.status, _joined(answer.headers), body, str(answer.url), digest.digest()[:16], decoder.wire_bytes)
+        return Response(
+            answer.status,
+            _joined(answer.headers),
+            body,
+            str(answer.url),
+            digest.digest()[:16],
+            decoder.wire_bytes,
+        )
 
 
 def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
     """Else the body ends with the connection, and an empty one may be all that came of it."""
-    return answer.status in BODILESS or "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+    return (
+        answer.status in BODILESS
+        or "Content-Length" in answer.headers
+        or "Transfer-Encoding" in answer.headers
+    )
 
 
 def _parsed(text: str) -> URL:
@@ -201,11 +268,22 @@ def _parsed(text: str) -> URL:
     try:
         url = URL(text, encoded=True)
         if url.is_absolute():
-            str(url.origin()).encode(), url.host, url.port  # these are parsed, and refused, only when they are asked for
-            return url.with_user(None) if url.raw_user is not None or url.raw_password is not None else url
+            (
+                str(url.origin()).encode(),
+                url.host,
+                url.port,
+            )  # these are parsed, and refused, only when they are asked for
+            return (
+                url.with_user(None)
+                if url.raw_user is not None or url.raw_password is not None
+                else url
+            )
         return url
     except ValueError as error:
-        raise PermanentError("the server sent a link that is no URL", remedy="only URLs of the configured origin are followed") from error
+        raise PermanentError(
+            "the server sent a link that is no URL",
+            remedy="only URLs of the configured origin are followed",
+        ) from error
 
 
 def _joined(lines: CIMultiDictProxy[str]) -> Mapping[str, str]:
@@ -213,14 +291,20 @@ def _joined(lines: CIMultiDictProxy[str]) -> Mapping[str, str]:
     names = dict.fromkeys(name.lower() for name in lines)
     if len(names) == len(lines):
         return lines
-    return CIMultiDict((name, lines[name] if name in ONE_VALUE else ", ".join(dict.fromkeys(lines.getall(name)))) for name in names)
+    return CIMultiDict(
+        (name, lines[name] if name in ONE_VALUE else ", ".join(dict.fromkeys(lines.getall(name))))
+        for name in names
+    )
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
     """What a server says may become a header of the next request; it must not become two."""
     for name, value in headers.items():
         if _NO_HEADER.search(value):
-            raise PermanentError(f"the value for header {name} has characters that no header may have", remedy="check where the value comes from")
+            raise PermanentError(
+                f"the value for header {name} has characters that no header may have",
+                remedy="check where the value comes from",
+            )
 
 
 class _Spool:
@@ -279,14 +363,20 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
-            return ours(f"{meaning} ({_detail(error)})", where=where, remedy=DISTRUSTED if distrusted else "")
+            return ours(
+                f"{meaning} ({_detail(error)})",
+                where=where,
+                remedy=DISTRUSTED if distrusted else "",
+            )
     return error
 
 
 def _detail(error: BaseException) -> str:
     """What a library knows in a few words: never what it quotes of the exchange below them."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return str(getattr(error.certificate_error, "verify_message", "") or error.certificate_error)
+        return str(
+            getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return str(error.os_error)
     if isinstance(error, aiohttp.ClientResponseError):
@@ -296,4 +386,8 @@ def _detail(error: BaseException) -> str:
 
 def _shown(url: URL) -> str:
     """A URL without user, query and fragment."""
-    return str(url.with_query(None).with_user(None).with_fragment(None)) if url.is_absolute() and url.host else "relative URL"
+    return (
+        str(url.with_query(None).with_user(None).with_fragment(None))
+        if url.is_absolute() and url.host
+        else "relative URL"
+    )

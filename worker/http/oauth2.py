@@ -74,7 +74,12 @@ class ClientCredentials:
         client_auth: str = "basic",
     ) -> None:
         self._fetch, self._clock = fetch, clock
-        self._token_url, self._client_id, self._client_secret, self._scope = token_url, client_id, client_secret, scope
+        self._token_url, self._client_id, self._client_secret, self._scope = (
+            token_url,
+            client_id,
+            client_secret,
+            scope,
+        )
         self._refresh_before_s, self._client_auth = refresh_before_s, client_auth
         self._asking = asyncio.Lock()
         self._failures = 0
@@ -103,14 +108,18 @@ class ClientCredentials:
 
     async def _current(self) -> _Token:
         now, token, failures = self._clock.monotonic(), self._token, self._failures
-        if token is not None and (now < token.refresh_at or (now < token.expires_at and self._asking.locked())):
+        if token is not None and (
+            now < token.refresh_at or (now < token.expires_at and self._asking.locked())
+        ):
             return token
         async with self._asking:
             now, token = self._clock.monotonic(), self._token
             if token is not None and now < token.refresh_at:
                 return token
             if self._failures != failures and self._failure is not None:
-                raise copy(self._failure) from self._failure  # who waited for an answer has it: not one request each
+                raise copy(
+                    self._failure
+                ) from self._failure  # who waited for an answer has it: not one request each
             try:
                 fresh = await self._ask(now)
             except WorkerError as error:
@@ -123,16 +132,27 @@ class ClientCredentials:
 
     async def _ask(self, now: float) -> _Token:
         client_id, secret = self._client_id(), self._client_secret()
-        form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        form = {"grant_type": "client_credentials"} | (
+            {"scope": self._scope} if self._scope else {}
+        )
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
         basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
         if self._client_auth == "basic":
             headers["Authorization"] = f"Basic {basic}"
         else:
             form |= {"client_id": client_id, "client_secret": secret}
         try:
-            response = await self._fetch(Request("POST", self._token_url, (), tuple(headers.items()), urlencode(form).encode()))
-        except WorkerError as error:  # it names the place that a redirect leads to, which may say back what was sent
+            response = await self._fetch(
+                Request(
+                    "POST", self._token_url, (), tuple(headers.items()), urlencode(form).encode()
+                )
+            )
+        except (
+            WorkerError
+        ) as error:  # it names the place that a redirect leads to, which may say back what was sent
             hidden = [each for each in (secret, basic) if len(each) >= LEAST_CHARS]
             error.message, error.where = redact(error.message, hidden), redact(error.where, hidden)
             raise
@@ -143,11 +163,21 @@ class ClientCredentials:
             raise BadBody("the token endpoint sent no JSON object", where=self._where())
         value, kind = document.get("access_token"), document.get("token_type", "Bearer")
         if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-            raise AuthError(f"the token endpoint sent no access_token{said}", where=self._where(), remedy="check source.auth")
+            raise AuthError(
+                f"the token endpoint sent no access_token{said}",
+                where=self._where(),
+                remedy="check source.auth",
+            )
         if not isinstance(kind, str) or kind.lower() != "bearer":
-            raise PermanentError("the token endpoint sent a token that is no bearer token", where=self._where(), remedy="ask for bearer tokens")
+            raise PermanentError(
+                "the token endpoint sent a token that is no bearer token",
+                where=self._where(),
+                remedy="ask for bearer tokens",
+            )
         life_s = _seconds(document.get("expires_in"))
-        return _Token(f"Bearer {value}", now + life_s - min(self._refresh_before_s, life_s / 2), now + life_s)
+        return _Token(
+            f"Bearer {value}", now + life_s - min(self._refresh_before_s, life_s / 2), now + life_s
+        )
 
     def _check_status(self, response: Response, said: str) -> None:
         status, where = response.status, self._where()
@@ -155,10 +185,20 @@ class ClientCredentials:
             return
         message = f"the token endpoint answered {status}{said}"
         if status in _REFUSED:
-            raise AuthError(message, where=where, remedy="check client_id, client_secret, scope and client_auth in source.auth")
+            raise AuthError(
+                message,
+                where=where,
+                remedy="check client_id, client_secret, scope and client_auth in source.auth",
+            )
         if status >= 500 or status in _TRANSIENT:
             after = response.headers.get("Retry-After")
-            wait_s = None if after is None else parse_retry_after(after, date=response.headers.get("Date"), max_s=LONGEST_RETRY_AFTER_S)
+            wait_s = (
+                None
+                if after is None
+                else parse_retry_after(
+                    after, date=response.headers.get("Date"), max_s=LONGEST_RETRY_AFTER_S
+                )
+            )
             raise TransientError(message, retry_after_s=wait_s, where=where)
         raise PermanentError(message, where=where, remedy="check source.auth.token_url")
 
@@ -175,7 +215,11 @@ def _document(response: Response) -> Any:
 
 def _said(document: Any, secrets: tuple[str, ...]) -> str:
     """`error` and `error_description` of an answer, without secrets that the endpoint repeats."""
-    found = [document.get(name) for name in ("error", "error_description")] if isinstance(document, dict) else []
+    found = (
+        [document.get(name) for name in ("error", "error_description")]
+        if isinstance(document, dict)
+        else []
+    )
     text = ": ".join(each for each in found if isinstance(each, str))
     for secret in secrets:
         if secret:

@@ -16,7 +16,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from worker.core.errors import AuthError, Deferred, IncompatibleSchema, PermanentError, RateLimited, RegistryUnavailable, SchemaMismatch, TransientError
+from worker.core.errors import (
+    AuthError,
+    Deferred,
+    IncompatibleSchema,
+    PermanentError,
+    RateLimited,
+    RegistryUnavailable,
+    SchemaMismatch,
+    TransientError,
+)
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.retry_after import parse_retry_after
@@ -52,7 +61,9 @@ class Registered:
 
     schema: Schema
     version: int
-    stale: str = ""  # why the registry could not be asked: this is what was there when it was asked last
+    stale: str = (
+        ""  # why the registry could not be asked: this is what was there when it was asked last
+    )
 
 
 class RegistryClient:
@@ -64,8 +75,24 @@ class RegistryClient:
         guard: retries and breaker of the registry.
     """
 
-    def __init__(self, base: str, fetch: Fetch, guard: Guard, clock: Clock, *, auth: Auth | None = None, store: Store | None = None) -> None:
-        self._base, self._fetch, self._guard, self._clock, self._auth, self._store = base.rstrip("/"), fetch, guard, clock, auth, store
+    def __init__(
+        self,
+        base: str,
+        fetch: Fetch,
+        guard: Guard,
+        clock: Clock,
+        *,
+        auth: Auth | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self._base, self._fetch, self._guard, self._clock, self._auth, self._store = (
+            base.rstrip("/"),
+            fetch,
+            guard,
+            clock,
+            auth,
+            store,
+        )
         self._schemas: dict[str, Schema] = {}
         self._unknown: dict[str, tuple[float, str]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -89,10 +116,14 @@ class RegistryClient:
                 raise  # it answers: it wants us to wait
             if (last := await self._stored(name)) is None or not last.isdecimal():
                 raise
-            return Registered(await self._once(_version_name(subject, int(last))), int(last), stale=str(error))
+            return Registered(
+                await self._once(_version_name(subject, int(last))), int(last), stale=str(error)
+            )
         number = answer.get("version")
         if not isinstance(number, int):
-            raise SchemaMismatch(f"{name} says no version", where=self._base, remedy="is this a schema registry?")
+            raise SchemaMismatch(
+                f"{name} says no version", where=self._base, remedy="is this a schema registry?"
+            )
         schema = await self._assembled(answer, name)
         await self._keep(_version_name(subject, number), schema.source)
         await self._keep(name, str(number))
@@ -106,22 +137,37 @@ class RegistryClient:
         kept = f"register/{quote(subject, safe='')}/{sha256(schema.source.encode()).hexdigest()}"
         if (known := await self._stored(kept)) is not None and known.isdecimal():
             return int(known)
-        body, name = msgspec.json.encode({"schema": schema.source}), f"subjects/{quote(subject, safe='')}/versions"
+        body, name = (
+            msgspec.json.encode({"schema": schema.source}),
+            f"subjects/{quote(subject, safe='')}/versions",
+        )
         try:
-            answer = await self._guarded(self._post(f"compatibility/{name}/latest?verbose=true", body))
+            answer = await self._guarded(
+                self._post(f"compatibility/{name}/latest?verbose=true", body)
+            )
         except _NotFoundError:
             answer = {"is_compatible": True}  # it would be the first version
         if answer.get("is_compatible") is not True:
             said = "; ".join(map(str, answer.get("messages") or ("it gives no reason",)))[:2000]
-            raise IncompatibleSchema(f"the registry refuses the schema of the files for subject {subject}: {said}", where=self._base)
+            raise IncompatibleSchema(
+                f"the registry refuses the schema of the files for subject {subject}: {said}",
+                where=self._base,
+            )
         number = (await self._guarded(self._post(name, body))).get("id")
         if not isinstance(number, int):
-            raise PermanentError(f"{name} says no id", where=self._base, remedy="is this a schema registry?")
+            raise PermanentError(
+                f"{name} says no id", where=self._base, remedy="is this a schema registry?"
+            )
         await self._keep(kept, str(number))
         return number
 
     def _post(self, name: str, body: bytes) -> Request:
-        return Request("POST", f"{self._base}/{name}", headers=(("Accept", CONTENT_TYPE), ("Content-Type", CONTENT_TYPE)), body=body)
+        return Request(
+            "POST",
+            f"{self._base}/{name}",
+            headers=(("Accept", CONTENT_TYPE), ("Content-Type", CONTENT_TYPE)),
+            body=body,
+        )
 
     # -- what never changes ---------------------------------------------------------------------------------------
 
@@ -167,35 +213,64 @@ class RegistryClient:
         references: dict[str, Any] = {}
         try:
             document = await self._document(answer, name, references, (name,))
-            text = msgspec.json.encode(inlined(document, references)) if references else answer["schema"]
+            text = (
+                msgspec.json.encode(inlined(document, references))
+                if references
+                else answer["schema"]
+            )
             return parse_schema(text, strict=False)
         except SchemaError as error:  # not ours: what the registry keeps
-            raise SchemaMismatch(f"{name} is no Avro schema: {error.message}", where=self._base, remedy="correct it in the registry") from error
+            raise SchemaMismatch(
+                f"{name} is no Avro schema: {error.message}",
+                where=self._base,
+                remedy="correct it in the registry",
+            ) from error
 
-    async def _document(self, answer: Mapping[str, Any], name: str, found: dict[str, Any], path: tuple[str, ...]) -> Any:
+    async def _document(
+        self, answer: Mapping[str, Any], name: str, found: dict[str, Any], path: tuple[str, ...]
+    ) -> Any:
         kind = answer.get("schemaType", "AVRO")
         if kind != "AVRO" or not isinstance(answer.get("schema"), str):
-            raise SchemaMismatch(f"{name} is {str(kind)[:40]}, an Avro schema is needed", where=self._base, remedy="name another subject")
+            raise SchemaMismatch(
+                f"{name} is {str(kind)[:40]}, an Avro schema is needed",
+                where=self._base,
+                remedy="name another subject",
+            )
         references = answer.get("references") or ()
         if not isinstance(references, list | tuple):
             raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
         for each in references:
             try:
-                type_name, target = str(each["name"]), _version_name(str(each["subject"]), int(each["version"]))
+                type_name, target = (
+                    str(each["name"]),
+                    _version_name(str(each["subject"]), int(each["version"])),
+                )
             except (TypeError, KeyError, ValueError) as error:
-                raise SchemaMismatch(f"{name} has a reference without name, subject and version", where=self._base) from error
+                raise SchemaMismatch(
+                    f"{name} has a reference without name, subject and version", where=self._base
+                ) from error
             if target in path:
-                raise SchemaMismatch(f"{name} refers to itself by way of {target}", where=self._base, remedy="correct it in the registry")
+                raise SchemaMismatch(
+                    f"{name} refers to itself by way of {target}",
+                    where=self._base,
+                    remedy="correct it in the registry",
+                )
             if type_name in found:
                 continue
             if len(found) >= MAX_REFERENCES:
-                raise SchemaMismatch(f"{path[0]} refers to more than {MAX_REFERENCES} schemas", where=self._base)
+                raise SchemaMismatch(
+                    f"{path[0]} refers to more than {MAX_REFERENCES} schemas", where=self._base
+                )
             found[type_name] = None
-            found[type_name] = await self._document(await self._ask(target), target, found, (*path, target))
+            found[type_name] = await self._document(
+                await self._ask(target), target, found, (*path, target)
+            )
         try:
             return msgspec.json.decode(answer["schema"])
         except (msgspec.DecodeError, RecursionError) as error:
-            raise SchemaMismatch(f"{name} is no JSON", where=self._base, remedy="correct it in the registry") from error
+            raise SchemaMismatch(
+                f"{name} is no JSON", where=self._base, remedy="correct it in the registry"
+            ) from error
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -205,7 +280,9 @@ class RegistryClient:
         if self._clock.monotonic() < until:
             raise SchemaMismatch(why, where=self._base, remedy="register it, or correct its name")
         try:
-            return await self._guarded(Request("GET", f"{self._base}/{name}", headers=(("Accept", CONTENT_TYPE),)))
+            return await self._guarded(
+                Request("GET", f"{self._base}/{name}", headers=(("Accept", CONTENT_TYPE),))
+            )
         except _NotFoundError as error:
             if len(self._unknown) >= MAX_SCHEMAS:
                 self._unknown.clear()
@@ -220,27 +297,47 @@ class RegistryClient:
             return await self._guard.call(attempt)
         except TransientError as error:
             raise RegistryUnavailable(
-                f"the schema registry does not answer: {error.message}", where=error.where, remedy="what needs it waits; nothing is lost"
+                f"the schema registry does not answer: {error.message}",
+                where=error.where,
+                remedy="what needs it waits; nothing is lost",
             ) from error
 
     def _understood(self, request: Request, response: Response) -> dict[str, Any]:
         status, where = response.status, self._base
         name = request.url.removeprefix(f"{self._base}/")
         if status == 404:
-            raise _NotFoundError(f"the registry has no {name}", where=where, remedy="register it, or correct its name")
+            raise _NotFoundError(
+                f"the registry has no {name}",
+                where=where,
+                remedy="register it, or correct its name",
+            )
         if status in (401, 403):
-            raise AuthError(f"the registry refuses the credentials ({status})", where=where, remedy="check auth of the registry")
+            raise AuthError(
+                f"the registry refuses the credentials ({status})",
+                where=where,
+                remedy="check auth of the registry",
+            )
         if status == 409:
-            raise IncompatibleSchema(f"the registry refuses the schema for {name}{_reason(response)}", where=where)
+            raise IncompatibleSchema(
+                f"the registry refuses the schema for {name}{_reason(response)}", where=where
+            )
         if status == 429:
             said = response.headers.get("Retry-After")
-            wait_s = None if said is None else parse_retry_after(said, date=response.headers.get("Date"), max_s=600.0)
+            wait_s = (
+                None
+                if said is None
+                else parse_retry_after(said, date=response.headers.get("Date"), max_s=600.0)
+            )
             raise RateLimited(f"status {status}", retry_after_s=wait_s, where=where)
         if status >= 500 or status == 408:
             raise TransientError(f"status {status} for {name}", where=where)
         if status >= 300:
             reason = _reason(response)
-            raise PermanentError(f"status {status} for {name}{reason}", where=where, remedy="" if reason else "is this a schema registry?")
+            raise PermanentError(
+                f"status {status} for {name}{reason}",
+                where=where,
+                remedy="" if reason else "is this a schema registry?",
+            )
         try:
             document = msgspec.json.decode(bytes(response.body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -28,7 +28,9 @@ from worker.runtime import fs
 class Committer:
     """Commits of one pipeline in one attempt. The first sink's area also holds the commit records; `schema` is that of the records."""
 
-    def __init__(self, log: CommitLog, sinks: Sequence[Sink], state: PipelineState, schema: str = "") -> None:
+    def __init__(
+        self, log: CommitLog, sinks: Sequence[Sink], state: PipelineState, schema: str = ""
+    ) -> None:
         self._log, self._sinks, self._state, self._schema = log, sinks, state, schema
         self._records = sinks[0].root / sinks[0].area / "commits"
         self.next_seq = state.seq + 1
@@ -54,15 +56,30 @@ class Committer:
         """What is still staged must be what was committed."""
         staged = Path(file.root) / file.staging
         with fs.translated(staged):
-            if staged.exists() and (staged.stat().st_size != file.size_bytes or fs.sha256_of(staged) != file.sha256):
-                raise StateError(f"{staged} is not the file that was committed", remedy="restore it, or reset the pipeline")
+            if staged.exists() and (
+                staged.stat().st_size != file.size_bytes or fs.sha256_of(staged) != file.sha256
+            ):
+                raise StateError(
+                    f"{staged} is not the file that was committed",
+                    remedy="restore it, or reset the pipeline",
+                )
 
     def commit(self, ends: Sequence[PartitionEnd], ledger: Ledger) -> Commit:
         """One commit of everything staged; the sinks are ready for the next one afterwards. Raises Fenced, SinkUnavailable, DurabilityLost, StateError."""
         state = self._state
         files = tuple(file for sink in self._sinks for file in sink.seal())
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        commit = Commit(state.pipeline, state.lineage, self.next_seq, secrets.token_hex(16), at, files, tuple(ends), ledger, self._schema)
+        commit = Commit(
+            state.pipeline,
+            state.lineage,
+            self.next_seq,
+            secrets.token_hex(16),
+            at,
+            files,
+            tuple(ends),
+            ledger,
+            self._schema,
+        )
         self._stage_record(commit)
         self._log.commit(commit)
         self.next_seq += 1

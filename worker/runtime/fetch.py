@@ -73,18 +73,27 @@ class FetchPool:
         backlog: Backlog,
     ) -> None:
         self._attempt, self._channel, self._times, self._backlog = attempt, channel, times, backlog
-        self._pipeline, self._concurrency, self._once, self._patience_s = pipeline, concurrency, once, patience_s
+        self._pipeline, self._concurrency, self._once, self._patience_s = (
+            pipeline,
+            concurrency,
+            once,
+            patience_s,
+        )
         self._clock, self._emit = clock, emit
         self._planners = list(planners)
         self._order = count()
         now = clock.monotonic()
-        self._heap: list[tuple[float, int, PartitionPlanner]] = [(now, next(self._order), planner) for planner in self._planners]
+        self._heap: list[tuple[float, int, PartitionPlanner]] = [
+            (now, next(self._order), planner) for planner in self._planners
+        ]
         self._queued = {planner.partition for planner in self._planners}
         self._busy = 0
         self._changed = asyncio.Condition()
         self._estimate = FIRST_ESTIMATE_BYTES
         self._failing_since: dict[str, float] = {}
-        self._held: dict[str, float] = {}  # partition -> not before this time, wherever it is queued already
+        self._held: dict[
+            str, float
+        ] = {}  # partition -> not before this time, wherever it is queued already
         self.parked: dict[str, Parked] = {}
         self.done: dict[str, str] = {}
 
@@ -94,8 +103,13 @@ class FetchPool:
     async def run(self, stop: asyncio.Event) -> None:
         """Returns when nothing is left to fetch or `stop` is set; requests in flight are given up then."""
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(self._serve(stop), name=f"{self._pipeline}.fetch.{number}") for number in range(self._concurrency)]
-            watch = group.create_task(_cancel_on(stop, workers), name=f"{self._pipeline}.fetch.stop")
+            workers = [
+                group.create_task(self._serve(stop), name=f"{self._pipeline}.fetch.{number}")
+                for number in range(self._concurrency)
+            ]
+            watch = group.create_task(
+                _cancel_on(stop, workers), name=f"{self._pipeline}.fetch.stop"
+            )
             await asyncio.wait(workers)
             watch.cancel()
 
@@ -127,7 +141,9 @@ class FetchPool:
                     return None
                 with self._times.idle():
                     try:
-                        async with asyncio.timeout(wait_s):  # before Python 3.12 wait_for loses a cancellation that comes together with the wake-up
+                        async with asyncio.timeout(
+                            wait_s
+                        ):  # before Python 3.12 wait_for loses a cancellation that comes together with the wake-up
                             await self._changed.wait()
                     except TimeoutError:
                         continue
@@ -171,7 +187,9 @@ class FetchPool:
         """Backpressure acts here, before the request."""
         try:
             with self._times.blocked():
-                return await self._channel.reserve(self._estimate, force=planner.speculating and not fetch.speculative)
+                return await self._channel.reserve(
+                    self._estimate, force=planner.speculating and not fetch.speculative
+                )
         except BaseException:
             planner.drop(fetch)
             raise
@@ -206,19 +224,35 @@ class FetchPool:
 
     async def _defer(self, planner: PartitionPlanner, fetch: Fetch, deferred: Deferred) -> None:
         now = self._clock.monotonic()
-        if not deferred.paced:  # with many partitions a turn under the own rate limit may take longer than any patience
+        if (
+            not deferred.paced
+        ):  # with many partitions a turn under the own rate limit may take longer than any patience
             since = self._failing_since.setdefault(planner.partition, now)
             if self._once and not fetch.speculative and now - since > self._patience_s:
-                await self._park(planner, TransientError(f"kept waiting for {now - since:.0f} s: {deferred.message}", where=planner.partition))
+                await self._park(
+                    planner,
+                    TransientError(
+                        f"kept waiting for {now - since:.0f} s: {deferred.message}",
+                        where=planner.partition,
+                    ),
+                )
                 return
         self._held[planner.partition] = until = max(deferred.until, now + 0.001)
         await self._back(planner, until)
 
     async def _failed(self, planner: PartitionPlanner, fetch: Fetch, error: WorkerError) -> None:
         if fetch.speculative:
-            await self._back(planner, self._clock.monotonic())  # errors of a guess count only when it becomes the head
+            await self._back(
+                planner, self._clock.monotonic()
+            )  # errors of a guess count only when it becomes the head
         elif isinstance(error, CursorInvalid) and planner.fall_back():
-            self._emit(DriftSeen(self._pipeline, planner.partition, "the source refused the position; the pass starts again at the mark"))
+            self._emit(
+                DriftSeen(
+                    self._pipeline,
+                    planner.partition,
+                    "the source refused the position; the pass starts again at the mark",
+                )
+            )
             await self._back(planner, self._clock.monotonic())
         else:
             await self._park(planner, error)
@@ -228,7 +262,15 @@ class FetchPool:
         reprobe_s = min(REPROBE_S * 2 ** (times - 1), REPROBE_CAP_S)
         until = self._clock.monotonic() + reprobe_s
         self.parked[planner.partition] = Parked(error, until, times)
-        self._emit(PartitionParked(self._pipeline, planner.partition, error.code, str(error), 0.0 if self._once else reprobe_s))
+        self._emit(
+            PartitionParked(
+                self._pipeline,
+                planner.partition,
+                error.code,
+                str(error),
+                0.0 if self._once else reprobe_s,
+            )
+        )
         async with self._changed:
             self._heap = [entry for entry in self._heap if entry[2] is not planner]
             heapq.heapify(self._heap)
@@ -237,11 +279,29 @@ class FetchPool:
 
     def _report(self, partition: str, page: Accepted) -> None:
         facts = page.decoded.facts
-        self._emit(PageAccepted(self._pipeline, partition, facts.count, len(page.decoded.rejects), page.ledger.deduplicated, facts.size_bytes))
+        self._emit(
+            PageAccepted(
+                self._pipeline,
+                partition,
+                facts.count,
+                len(page.decoded.rejects),
+                page.ledger.deduplicated,
+                facts.size_bytes,
+            )
+        )
         if page.drift:
             self._emit(DriftSeen(self._pipeline, partition, page.drift))
         if (end := page.pass_end) is not None:
-            self._emit(PassEnded(self._pipeline, partition, end.number, end.received, end.completeness, end.reason))
+            self._emit(
+                PassEnded(
+                    self._pipeline,
+                    partition,
+                    end.number,
+                    end.received,
+                    end.completeness,
+                    end.reason,
+                )
+            )
 
 
 async def _cancel_on(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:

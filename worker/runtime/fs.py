@@ -14,21 +14,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from worker.core.errors import DurabilityLost, PublishConflict, SinkUnavailable, StateError, WorkerError
+from worker.core.errors import (
+    DurabilityLost,
+    PublishConflict,
+    SinkUnavailable,
+    StateError,
+    WorkerError,
+)
 
 RENAME_NOREPLACE: Final = 1
 AT_FDCWD: Final = -100
 READ_BYTES: Final = 1024 * 1024
 
 # What an OSError of an output means; anything else is StateError (74).
-_PAUSE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOTCONN, errno.ESTALE})
+_PAUSE: Final = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOTCONN,
+        errno.ESTALE,
+    }
+)
 
 
 def translate(error: OSError, path: Path | str) -> WorkerError:
     """The category of an operating system error on an output or state path."""
     text = f"{path}: {os.strerror(error.errno or 0)}"
     if error.errno in _PAUSE:
-        return SinkUnavailable(text, remedy="free space, or mount and permit the output; the pipeline resumes by itself")
+        return SinkUnavailable(
+            text,
+            remedy="free space, or mount and permit the output; the pipeline resumes by itself",
+        )
     if error.errno == errno.EIO:
         return DurabilityLost(text, remedy="check the disk")
     return StateError(text, remedy="check the output path")
@@ -57,7 +78,9 @@ def fsync(fd: int, path: Path | str) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise translate(error, path) from error
-        raise DurabilityLost(f"fsync of {path} failed: {os.strerror(error.errno or 0)}", remedy="check the disk") from error
+        raise DurabilityLost(
+            f"fsync of {path} failed: {os.strerror(error.errno or 0)}", remedy="check the disk"
+        ) from error
 
 
 def fsync_dir(path: Path) -> None:
@@ -78,7 +101,9 @@ def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
             os.mkdir(current, mode)
         except FileExistsError:
             if current.is_symlink() or not current.is_dir():
-                raise PublishConflict(f"{current} is no directory of ours", remedy="move it away") from None
+                raise PublishConflict(
+                    f"{current} is no directory of ours", remedy="move it away"
+                ) from None
         else:
             fsync_dir(parent)
 
@@ -123,14 +148,20 @@ def publish(source: Path, target: Path, sha256: str) -> None:
         _rename_noreplace(source, target)
     except FileExistsError:
         if sha256_of(target) != sha256:
-            raise PublishConflict(f"{target} exists with another content", remedy="move it away; the committed file waits in staging") from None
+            raise PublishConflict(
+                f"{target} exists with another content",
+                remedy="move it away; the committed file waits in staging",
+            ) from None
         source.unlink()
 
 
 def _rename_noreplace(source: Path, target: Path) -> None:
     rename = getattr(_libc, "renameat2", None)
     if rename is not None:
-        if rename(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE) == 0:
+        if (
+            rename(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE)
+            == 0
+        ):
             return
         code = ctypes.get_errno()
         if code not in (errno.EINVAL, errno.ENOSYS):

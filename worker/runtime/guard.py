@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 from tenacity.stop import stop_base
 
 from worker.core.breaker import Breaker, Permit
@@ -65,12 +71,34 @@ class _StopRefused(stop_base):
 class Guard:
     """One guard an origin and credential; its breaker and gate are shared by all that call it."""
 
-    def __init__(self, retry: RetrySpec, breaker: Breaker, gate: Gate, clock: Clock, emit: Emit, *, target: str = "", retries: bool = True) -> None:
-        self._retry, self.breaker, self.gate, self._clock, self._emit = retry, breaker, gate, clock, emit
+    def __init__(
+        self,
+        retry: RetrySpec,
+        breaker: Breaker,
+        gate: Gate,
+        clock: Clock,
+        emit: Emit,
+        *,
+        target: str = "",
+        retries: bool = True,
+    ) -> None:
+        self._retry, self.breaker, self.gate, self._clock, self._emit = (
+            retry,
+            breaker,
+            gate,
+            clock,
+            emit,
+        )
         self._target, self._retries = target, retries
         self.budget = RetryBudget(spacing_s=retry.base_s, longest_s=retry.cap_s)
 
-    async def call(self, attempt: Callable[[], Awaitable[T]], *, speculative: bool = False, on_retry: OnRetry = lambda *_: None) -> T:
+    async def call(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        speculative: bool = False,
+        on_retry: OnRetry = lambda *_: None,
+    ) -> T:
         """The result of `attempt`. Raises Deferred to be called again later, or what the last attempt raised.
 
         A speculative call is tried once, and its outcome says nothing to the breaker.
@@ -86,30 +114,45 @@ class Guard:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
             wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
-            stop=stop_after_attempt(self._retry.max_attempts) | _StopBefore(self._clock.monotonic() + self._retry.deadline_s, self._clock) | budget,
+            stop=stop_after_attempt(self._retry.max_attempts)
+            | _StopBefore(self._clock.monotonic() + self._retry.deadline_s, self._clock)
+            | budget,
             sleep=self._clock.sleep,
             before_sleep=before_sleep,
             reraise=True,
         )
 
-        async def once() -> T:  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
+        async def once() -> (
+            T
+        ):  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
             return await self._once(attempt, first=not budget.asked, speculative=False)
 
         try:
-            async with asyncio.timeout(self._retry.deadline_s) as limit:  # an attempt that hangs ends as well
+            async with asyncio.timeout(
+                self._retry.deadline_s
+            ) as limit:  # an attempt that hangs ends as well
                 return await retrying(once)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise TransientError(f"no end after {self._retry.deadline_s:g} s", where=self._target, remedy="see source.retry.deadline") from error
+            raise TransientError(
+                f"no end after {self._retry.deadline_s:g} s",
+                where=self._target,
+                remedy="see source.retry.deadline",
+            ) from error
         except TransientError as error:
             if not budget.refused:
                 raise
-            raise Deferred(self.budget.turn(self._clock.monotonic()), f"too many requests to {self._target} are being retried; {error}") from error
+            raise Deferred(
+                self.budget.turn(self._clock.monotonic()),
+                f"too many requests to {self._target} are being retried; {error}",
+            ) from error
         finally:
             budget.done()
 
-    async def _once(self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool) -> T:
+    async def _once(
+        self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool
+    ) -> T:
         permit = self._enter()
         started = self._clock.monotonic()
         if first:
@@ -118,14 +161,21 @@ class Guard:
         try:
             result = await attempt()
         except RateLimited as error:
-            until = self.gate.pause(self._clock.monotonic(), error.retry_after_s, sent_at=started, longest_s=self._retry.cap_s)
+            until = self.gate.pause(
+                self._clock.monotonic(),
+                error.retry_after_s,
+                sent_at=started,
+                longest_s=self._retry.cap_s,
+            )
             raise Deferred(until, str(error)) from error
         except TransientError as error:
             if not speculative:
                 recorded = True
                 self._record(permit, started, ok=False)
             if error.retry_after_s is not None:
-                until = self.gate.pause(self._clock.monotonic(), error.retry_after_s, sent_at=started)
+                until = self.gate.pause(
+                    self._clock.monotonic(), error.retry_after_s, sent_at=started
+                )
                 raise Deferred(until, str(error)) from error
             raise
         else:
@@ -147,11 +197,17 @@ class Guard:
         until = self.gate.acquire(now)
         if until is not None:
             self.breaker.release(permit)
-            raise Deferred(until, f"the gate of {self._target} is closed", paced=not self.gate.paused(now))
+            raise Deferred(
+                until, f"the gate of {self._target} is closed", paced=not self.gate.paused(now)
+            )
         return permit
 
     def _record(self, permit: Permit, started: float, *, ok: bool) -> None:
         now, before = self._clock.monotonic(), self.breaker.state
         self.breaker.record(permit, ok=ok, seconds=now - started, now=now)
         if self.breaker.state != before:
-            self._emit(BreakerChanged(self._target, self.breaker.state, max(self.breaker.open_until - now, 0.0)))
+            self._emit(
+                BreakerChanged(
+                    self._target, self.breaker.state, max(self.breaker.open_until - now, 0.0)
+                )
+            )

@@ -14,7 +14,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
-def stop_on_signals(stop: asyncio.Event, line: Callable[[str, str], str] = "worker: {}, {}\n".format) -> Iterator[None]:
+def stop_on_signals(
+    stop: asyncio.Event, line: Callable[[str, str], str] = "worker: {}, {}\n".format
+) -> Iterator[None]:
     """Sets `stop` on the first signal. On the second the process exits with 143 or 130: staged work is redone from the commit log.
 
     `line` makes what is said of a signal: its name, and what follows. It is written at once, past the writer of the log, which the second one would cut off.
@@ -30,7 +32,11 @@ def stop_on_signals(stop: asyncio.Event, line: Callable[[str, str], str] = "work
             say(line(f"second {number.name}", "exiting at once; uncommitted work will be redone"))
             os._exit(128 + number)
 
-    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP]
+    handled = [
+        number
+        for number in _SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP
+    ]
     for number in handled:
         loop.add_signal_handler(number, received, number)
     try:

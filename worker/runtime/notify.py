@@ -38,7 +38,9 @@ class Notifier:
         self.send("STOPPING=1\nSTATUS=draining")
 
 
-async def feed_watchdog(notifier: Notifier, interval_s: float, stalled_s: Callable[[], float]) -> None:
+async def feed_watchdog(
+    notifier: Notifier, interval_s: float, stalled_s: Callable[[], float]
+) -> None:
     """Says that we are alive twice in each interval, as long as the loop turns and no pipeline has been stuck on data for long.
 
     Partners that are down, schedules and open breakers are no reason to be restarted: nothing waits to be written then.

@@ -29,7 +29,12 @@ def open_streams() -> None:
     if sys.stdout is None or sys.stdout is sys.__stdout__:
         encoding = getattr(sys.stdout, "encoding", "utf-8")
         raw: Any = Output(1)
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, getattr(sys.stdout, "errors", "strict"), line_buffering=raw.isatty())
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            encoding,
+            getattr(sys.stdout, "errors", "strict"),
+            line_buffering=raw.isatty(),
+        )
 
 
 class Output(io.RawIOBase):
@@ -59,7 +64,10 @@ class Output(io.RawIOBase):
         piece = data if self.patience_s is None else memoryview(data)[:PIECE_BYTES]
         while not self._over:
             try:
-                if self.patience_s is not None and not select.select([], [self._number], [], self.patience_s)[1]:
+                if (
+                    self.patience_s is not None
+                    and not select.select([], [self._number], [], self.patience_s)[1]
+                ):
                     break
                 return os.write(self._number, piece)
             except BlockingIOError:  # somebody else made the descriptor non-blocking
@@ -69,7 +77,10 @@ class Output(io.RawIOBase):
                 break
             except OSError as error:
                 self._over = True
-                raise OutputLost(f"standard output cannot be written: {error.strerror}", remedy="free space, or write it to another place") from error
+                raise OutputLost(
+                    f"standard output cannot be written: {error.strerror}",
+                    remedy="free space, or write it to another place",
+                ) from error
         self._over = True
         return size
 

@@ -58,12 +58,22 @@ def verify(log: ReadableLog, pipeline: str, roots: Sequence[Path]) -> Report:
             try:
                 _file(report, commit["seq"], file)
             except OSError as error:  # one that cannot be read hides nothing of the others
-                report.findings.append(f"{Path(file.root) / file.final} (commit {commit['seq']}): cannot be read: {error.strerror}")
+                report.findings.append(
+                    f"{Path(file.root) / file.final} (commit {commit['seq']}): cannot be read: {error.strerror}"
+                )
     if row is not None and report.commits and row["digest"] != digest:
-        report.findings.append(f"pipeline {pipeline}: the last commit is not the one that was last written")
+        report.findings.append(
+            f"pipeline {pipeline}: the last commit is not the one that was last written"
+        )
     for each in log.partitions(pipeline):
-        if each["partition"] in last and each["seq"] and (each["seq"], each["cursor"]) != last[each["partition"]]:
-            report.findings.append(f"pipeline {pipeline}: the cursor of partition {each['partition']} is not the one of commit {last[each['partition']][0]}")
+        if (
+            each["partition"] in last
+            and each["seq"]
+            and (each["seq"], each["cursor"]) != last[each["partition"]]
+        ):
+            report.findings.append(
+                f"pipeline {pipeline}: the cursor of partition {each['partition']} is not the one of commit {last[each['partition']][0]}"
+            )
     lineage = "" if row is None else row["lineage"]
     for root in roots:
         for path in sorted(root.rglob(f"{pipeline}-{lineage}-*")):
@@ -73,7 +83,14 @@ def verify(log: ReadableLog, pipeline: str, roots: Sequence[Path]) -> Report:
 
 
 def _document(pipeline: str, commit: dict[str, Any], files: Sequence[StagedFile]) -> dict[str, Any]:
-    head = {"v": 1, "pipeline": pipeline, "lineage": commit["lineage"], "seq": commit["seq"], "id": commit["id"], "at": commit["at"]}
+    head = {
+        "v": 1,
+        "pipeline": pipeline,
+        "lineage": commit["lineage"],
+        "seq": commit["seq"],
+        "id": commit["id"],
+        "at": commit["at"],
+    }
     return {
         **head,
         "ledger": msgspec.json.decode(commit["ledger"]),
@@ -84,7 +101,9 @@ def _document(pipeline: str, commit: dict[str, Any], files: Sequence[StagedFile]
 
 def _chain(report: Report, previous: str, commit: dict[str, Any], document: dict[str, Any]) -> str:
     if chained(previous, document) != commit["digest"]:
-        report.findings.append(f"pipeline {report.pipeline}, commit {commit['seq']}: its row, files or cursors were changed after it was written")
+        report.findings.append(
+            f"pipeline {report.pipeline}, commit {commit['seq']}: its row, files or cursors were changed after it was written"
+        )
     return str(commit["digest"])
 
 

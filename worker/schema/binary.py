@@ -26,7 +26,12 @@ def varint(value: int) -> bytes:
         return FOLLOWED[value & _MASK] + LAST[value >> 14]
     if value < 1 << 42:
         return FOLLOWED[value & _MASK] + FOLLOWED[(value >> 14) & _MASK] + LAST[value >> 28]
-    return FOLLOWED[value & _MASK] + FOLLOWED[(value >> 14) & _MASK] + FOLLOWED[(value >> 28) & _MASK] + varint_unsigned(value >> 42)
+    return (
+        FOLLOWED[value & _MASK]
+        + FOLLOWED[(value >> 14) & _MASK]
+        + FOLLOWED[(value >> 28) & _MASK]
+        + varint_unsigned(value >> 42)
+    )
 
 
 def varint_unsigned(value: int) -> bytes:

@@ -48,7 +48,10 @@ def _form(kind: Type, schema: Schema, written: set[str]) -> str:
         case "fixed":
             return f'{{"name":{_quoted(kind.name)},"type":"fixed","size":{kind.size}}}'
         case "record":
-            fields = ",".join(f'{{"name":{_quoted(each.name)},"type":{_form(each.type, schema, written)}}}' for each in kind.fields)
+            fields = ",".join(
+                f'{{"name":{_quoted(each.name)},"type":{_form(each.type, schema, written)}}}'
+                for each in kind.fields
+            )
             return f'{{"name":{_quoted(kind.name)},"type":"record","fields":[{fields}]}}'
         case _:
             return _quoted(kind.kind)

@@ -18,7 +18,15 @@ from typing import Any, Final
 from worker.core.model import MISSING, FieldError
 from worker.schema.codegen import compile_lookup
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES, default_datum
-from worker.schema.logical import EXACT, MAX_PRECISION, fits, from_raw, read_decimal, read_duration, read_uuid
+from worker.schema.logical import (
+    EXACT,
+    MAX_PRECISION,
+    fits,
+    from_raw,
+    read_decimal,
+    read_duration,
+    read_uuid,
+)
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
 from worker.schema.sizes import recursive_names
 from worker.schema.typed import Types
@@ -29,7 +37,9 @@ MAX_DEPTH: Final = 64
 FLOAT_DIGITS: Final = 15  # numbers of more digits may be rounded
 CACHED_TIMES: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)?", re.ASCII)
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:[0-5]\d)?", re.ASCII
+)
 _TIME: Final = re.compile(r"(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -48,7 +58,9 @@ class Checks:
         if kind.kind == "ref":
             name = kind.name
             if name not in self._named:
-                self._named[name] = lambda value, path, errors: self._named[name](value, path, errors)  # while it is being made
+                self._named[name] = lambda value, path, errors: self._named[name](
+                    value, path, errors
+                )  # while it is being made
                 made = self._make(self._schema.named[name])
                 self._named[name] = self._nested(made) if name in self._recursive else made
             return self._named[name]
@@ -58,7 +70,11 @@ class Checks:
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             self._depth += 1
             try:
-                return inner(value, path, errors) if self._depth < MAX_DEPTH else _bad(value, path, errors, f"at most {MAX_DEPTH} levels")
+                return (
+                    inner(value, path, errors)
+                    if self._depth < MAX_DEPTH
+                    else _bad(value, path, errors, f"at most {MAX_DEPTH} levels")
+                )
             except RecursionError:  # many arrays between the records
                 return _bad(value, path, errors, "fewer levels")
             finally:
@@ -84,7 +100,10 @@ class Checks:
                 return _binary(kind, self._policy.bytes_as)
             case "enum":
                 symbols = frozenset(kind.symbols)
-                return _only(lambda value: isinstance(value, str) and value in symbols, f"one of {', '.join(kind.symbols)}")
+                return _only(
+                    lambda value: isinstance(value, str) and value in symbols,
+                    f"one of {', '.join(kind.symbols)}",
+                )
             case "array":
                 return self._array(kind)
             case "map":
@@ -125,7 +144,13 @@ class Checks:
             if not isinstance(value, dict):
                 return _bad(value, path, errors, "object")
             if reject_unknown and (unknown := value.keys() - names):
-                errors.append(FieldError(path, f"unknown fields {', '.join(sorted(unknown)[:5])}", "the fields of the schema"))
+                errors.append(
+                    FieldError(
+                        path,
+                        f"unknown fields {', '.join(sorted(unknown)[:5])}",
+                        "the fields of the schema",
+                    )
+                )
             datum = {}
             for each, inner, fill in fields:
                 at = f"{path}.{each.json_name}"
@@ -137,14 +162,25 @@ class Checks:
 
     def filler(self, each: Field) -> Callable[[str, list[FieldError]], Any]:
         """What an absent field becomes: its default, null where that is allowed, or an error."""
-        nullable = any(branch.kind == "null" for branch in each.type.branches) or each.type.kind == "null"
+        nullable = (
+            any(branch.kind == "null" for branch in each.type.branches) or each.type.kind == "null"
+        )
         if each.default is not NO_DEFAULT:
             default = default_datum(each.type, each.default, self._schema)
-            if isinstance(default, list | dict | Branch):  # a record owns its values: transforms may change them
+            if isinstance(
+                default, list | dict | Branch
+            ):  # a record owns its values: transforms may change them
                 return lambda path, errors: default_datum(each.type, each.default, self._schema)
             return lambda path, errors: default
         if nullable and self._policy.missing_fields == "fill":
-            index = next((number for number, branch in enumerate(each.type.branches) if branch.kind == "null"), 0)
+            index = next(
+                (
+                    number
+                    for number, branch in enumerate(each.type.branches)
+                    if branch.kind == "null"
+                ),
+                0,
+            )
             absent = Branch(index, None) if is_wide(each.type) else None
             return lambda path, errors: absent
         return lambda path, errors: _bad(MISSING, path, errors, "a value (the field is missing)")
@@ -154,11 +190,22 @@ class Checks:
         checks = [self.check(branch) for branch in kind.branches]
         if self._policy.tagged:
             return tagged_union(branches, checks, wide=is_wide(kind))
-        return UnionCheck(branches, checks, self._schema, self._policy, self._types) if is_wide(kind) else self._narrow(branches, checks)
+        return (
+            UnionCheck(branches, checks, self._schema, self._policy, self._types)
+            if is_wide(kind)
+            else self._narrow(branches, checks)
+        )
 
     def _narrow(self, branches: list[Type], checks: list[Check]) -> Check:
         """null and one other branch, or one branch alone: the value itself is the datum."""
-        inner = next((check for branch, check in zip(branches, checks, strict=True) if branch.kind != "null"), None)
+        inner = next(
+            (
+                check
+                for branch, check in zip(branches, checks, strict=True)
+                if branch.kind != "null"
+            ),
+            None,
+        )
         nullable = any(branch.kind == "null" for branch in branches)
         if isinstance(inner, TimeCheck):
             return inner.or_null() if nullable else inner
@@ -166,7 +213,9 @@ class Checks:
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             if value is None and nullable:
                 return None
-            return _bad(value, path, errors, "null") if inner is None else inner(value, path, errors)
+            return (
+                _bad(value, path, errors, "null") if inner is None else inner(value, path, errors)
+            )
 
         return check
 
@@ -203,14 +252,24 @@ def _floating(limit: float, kind: str) -> Check:
 
 
 def _binary(kind: Type, bytes_as: str) -> Check:
-    allowed = {"latin1": "text of code points below 256", "base64": "base64 text"}[bytes_as] + (f" for {kind.size} bytes" if kind.kind == "fixed" else "")
+    allowed = {"latin1": "text of code points below 256", "base64": "base64 text"}[bytes_as] + (
+        f" for {kind.size} bytes" if kind.kind == "fixed" else ""
+    )
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         try:
-            data = value.encode("latin-1") if bytes_as == "latin1" else base64.b64decode(value, validate=True)
+            data = (
+                value.encode("latin-1")
+                if bytes_as == "latin1"
+                else base64.b64decode(value, validate=True)
+            )
         except (AttributeError, UnicodeEncodeError, TypeError, binascii.Error, ValueError):
             return _bad(value, path, errors, allowed)
-        return data if kind.kind != "fixed" or len(data) == kind.size else _bad(value, path, errors, allowed)
+        return (
+            data
+            if kind.kind != "fixed" or len(data) == kind.size
+            else _bad(value, path, errors, allowed)
+        )
 
     return check
 
@@ -243,7 +302,12 @@ def _encoded(kind: Type) -> Check:
         try:
             return read(kind, raw)
         except ValueError:
-            return _bad(value, path, errors, f"the bytes of a {kind.logical} as text of code points below 256")
+            return _bad(
+                value,
+                path,
+                errors,
+                f"the bytes of a {kind.logical} as text of code points below 256",
+            )
 
     return check
 
@@ -251,7 +315,15 @@ def _encoded(kind: Type) -> Check:
 class TimeCheck(QuickCheck):
     """Numbers pass as they are; texts are read once and remembered (`known`): pages repeat the same times."""
 
-    def __init__(self, number: Check, read: Callable[[str], int], allowed: str, known: dict[str, int] | None = None, *, nullable: bool = False) -> None:
+    def __init__(
+        self,
+        number: Check,
+        read: Callable[[str], int],
+        allowed: str,
+        known: dict[str, int] | None = None,
+        *,
+        nullable: bool = False,
+    ) -> None:
         self._number, self._read, self._allowed, self._nullable = number, read, allowed, nullable
         self.known: dict[str, int] = {} if known is None else known
 
@@ -288,7 +360,9 @@ def _instant(per_second: int, *, zoned: bool) -> Callable[[str], int]:
         zone = "+00:00" if match[4] is None or match[4] in "Zz" else match[4]
         moment = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}") - _EPOCH
         nanos = int((match[3] or "").ljust(9, "0") or 0)
-        ticks = (moment.days * 86_400 + moment.seconds) * per_second + nanos * per_second // 1_000_000_000
+        ticks = (
+            moment.days * 86_400 + moment.seconds
+        ) * per_second + nanos * per_second // 1_000_000_000
         if not -(2**63) <= ticks < 2**63:  # years beyond 1677 to 2262 in nanoseconds
             raise OverflowError(text)
         return ticks
@@ -303,7 +377,9 @@ def _clock(per_second: int) -> Callable[[str], int]:
             raise ValueError(text)
         at = time.fromisoformat(match[1])
         nanos = int((match[2] or "").ljust(9, "0") or 0)
-        return (at.hour * 3600 + at.minute * 60 + at.second) * per_second + nanos * per_second // 1_000_000_000
+        return (
+            at.hour * 3600 + at.minute * 60 + at.second
+        ) * per_second + nanos * per_second // 1_000_000_000
 
     return read
 
@@ -322,10 +398,16 @@ _TIMES: Final[dict[str, tuple[Callable[[str], int], str]]] = {
     "time-micros": (_clock(1_000_000), "an ISO time, or microseconds"),
     "timestamp-millis": (_instant(1_000, zoned=True), _ZONED),
     "timestamp-micros": (_instant(1_000_000, zoned=True), _ZONED),
-    "timestamp-nanos": (_instant(1_000_000_000, zoned=True), f"{_ZONED}, from 1677-09-21 to 2262-04-11"),
+    "timestamp-nanos": (
+        _instant(1_000_000_000, zoned=True),
+        f"{_ZONED}, from 1677-09-21 to 2262-04-11",
+    ),
     "local-timestamp-millis": (_instant(1_000, zoned=False), _LOCAL),
     "local-timestamp-micros": (_instant(1_000_000, zoned=False), _LOCAL),
-    "local-timestamp-nanos": (_instant(1_000_000_000, zoned=False), f"{_LOCAL}, from 1677-09-21 to 2262-04-11"),
+    "local-timestamp-nanos": (
+        _instant(1_000_000_000, zoned=False),
+        f"{_LOCAL}, from 1677-09-21 to 2262-04-11",
+    ),
 }
 
 
@@ -345,14 +427,20 @@ def _duration(value: Any, path: str, errors: list[FieldError]) -> Any:
 
 def _decimal(kind: Type) -> Check:
     precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
-    allowed = precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits"
+    allowed = (
+        precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits"
+    )
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         number = _number(value)
         if type(value) is float and number is not None and _may_be_rounded(number):
             errors.append(FieldError(path, INEXACT, allowed))
             return None
-        return number if number is not None and fits(kind, number) else _bad(value, path, errors, allowed)
+        return (
+            number
+            if number is not None and fits(kind, number)
+            else _bad(value, path, errors, allowed)
+        )
 
     return check
 

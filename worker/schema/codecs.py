@@ -35,7 +35,15 @@ def inflate(data: bytes, codec: str, limit: int) -> bytes:
     """The plain block. Raises NotInflated; ConfigError when the codec needs a package that is not there."""
     try:
         return _INFLATE[codec](data, limit)
-    except (zlib.error, zstd.ZstdError, lzma.LZMAError, OSError, EOFError, MemoryError, ValueError) as error:
+    except (
+        zlib.error,
+        zstd.ZstdError,
+        lzma.LZMAError,
+        OSError,
+        EOFError,
+        MemoryError,
+        ValueError,
+    ) as error:
         raise NotInflated(f"it does not inflate: {str(error)[:200]}") from error
 
 
@@ -82,7 +90,10 @@ def _snappy() -> Any:
     try:
         import cramjam
     except ImportError as error:
-        raise ConfigError("the codec snappy needs the package cramjam", remedy="install worker[snappy], or choose zstandard") from error
+        raise ConfigError(
+            "the codec snappy needs the package cramjam",
+            remedy="install worker[snappy], or choose zstandard",
+        ) from error
     return cramjam
 
 
@@ -139,7 +150,11 @@ _INFLATE: Final[dict[str, Callable[[bytes, int], bytes]]] = {
     "null": _inflate_null,
     "deflate": _inflate_deflate,
     "snappy": _inflate_snappy,
-    "zstandard": _streamed(lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})),
+    "zstandard": _streamed(
+        lambda: zstd.ZstdDecompressor(
+            options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
+        )
+    ),
     "bzip2": _streamed(bz2.BZ2Decompressor),
     "xz": _streamed(lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY)),
 }

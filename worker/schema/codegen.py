@@ -15,7 +15,9 @@ from worker.schema.binary import FOLLOWED, LAST, varint
 from worker.schema.logical import writer
 from worker.schema.model import Field, Schema, Type, is_wide
 
-SHORT: Final = LAST[::2]  # long -> bytes, of those from 0 on that have one or two; a list finds them twice as fast as a dict
+SHORT: Final = LAST[
+    ::2
+]  # long -> bytes, of those from 0 on that have one or two; a list finds them twice as fast as a dict
 SMALL: Final = len(SHORT)
 MEDIUM: Final = SMALL * len(LAST)  # from SMALL to here there are three or four
 CACHED_VALUES: Final = 20_000
@@ -128,7 +130,10 @@ def _nullable(kind: Type, prefix: bytes, null: bytes) -> Any:
     if kind.kind in ("int", "long"):
         return _Remembered(lambda value: prefix + varint(value), null)
     if kind.kind == "enum":
-        return {None: null, **{symbol: prefix + varint(number) for number, symbol in enumerate(kind.symbols)}}
+        return {
+            None: null,
+            **{symbol: prefix + varint(number) for number, symbol in enumerate(kind.symbols)},
+        }
     return None
 
 
@@ -199,7 +204,13 @@ class EncoderSource:
 
         Each record is joined by itself: the parts of a page would be a megabyte of list and of what `join` notes of them, and turn all else out of the cache.
         """
-        return _joined([part for each, code, struct_like in fields for part in self._flat(each.type, code, struct_like)])
+        return _joined(
+            [
+                part
+                for each, code, struct_like in fields
+                for part in self._flat(each.type, code, struct_like)
+            ]
+        )
 
     def value(self, kind: Type, value: str) -> str:
         """An expression for the bytes of a plain datum."""
@@ -218,7 +229,9 @@ class EncoderSource:
             case "int" | "long" if kind.logical is not None:
                 return f"L[{value}]"  # times repeat, however large
             case "int" | "long":
-                medium = f"M[v & {SMALL - 1}] + E[v >> {SMALL.bit_length() - 1}] if 0 < v < {MEDIUM}"
+                medium = (
+                    f"M[v & {SMALL - 1}] + E[v >> {SMALL.bit_length() - 1}] if 0 < v < {MEDIUM}"
+                )
                 return f"(I[v] if 0 <= (v := {value}) < {SMALL} else {medium} else V[v])"
             case "float":
                 return f"PF({value})"
@@ -254,14 +267,24 @@ class EncoderSource:
         kind = self._schema.resolve(kind)
         if kind.kind == "union":
             return not is_wide(kind) and all(self._keeps(branch) for branch in kind.branches)
-        return kind.logical is None and kind.kind in ("null", "boolean", "int", "long", "string", "enum")
+        return kind.logical is None and kind.kind in (
+            "null",
+            "boolean",
+            "int",
+            "long",
+            "string",
+            "enum",
+        )
 
     def _flat(self, kind: Type, code: str, struct_like: bool) -> list[str]:
         """Expressions for the parts of a value: a record that is a Struct is no function of its own (one level of it, so that source stays short)."""
         kind = self._schema.resolve(kind)
         if kind.kind != "record" or not struct_like:
             return [self._value(kind, code, struct_like)]
-        return [self._value(each.type, f"{code}.f{number}", True) for number, each in enumerate(kind.fields)]
+        return [
+            self._value(each.type, f"{code}.f{number}", True)
+            for number, each in enumerate(kind.fields)
+        ]
 
     def _text(self, value: str, prefix: bytes) -> str:
         """An expression for a string."""
@@ -274,7 +297,9 @@ class EncoderSource:
     def _union(self, kind: Type, value: str, struct_like: bool) -> str:
         if is_wide(kind):
             return f"{self._function(kind, struct_like)}({value})"
-        rest = [(number, branch) for number, branch in enumerate(kind.branches) if branch.kind != "null"]
+        rest = [
+            (number, branch) for number, branch in enumerate(kind.branches) if branch.kind != "null"
+        ]
         null = [number for number, branch in enumerate(kind.branches) if branch.kind == "null"]
         if not rest:
             return repr(varint(0))
@@ -290,7 +315,11 @@ class EncoderSource:
             return f"({varint(null[0])!r} if (v := {value}) is None else {self._text('v', varint(number))})"
         if (table := _nullable(inner, varint(number), varint(null[0]))) is not None:
             return f"{self._source.bind(table)}[{value}]"
-        some = f"PBD({number * 2}, v)" if inner.kind == "double" else f"{varint(number)!r} + {self._value(branch, 'v', struct_like)}"
+        some = (
+            f"PBD({number * 2}, v)"
+            if inner.kind == "double"
+            else f"{varint(number)!r} + {self._value(branch, 'v', struct_like)}"
+        )
         return f"({varint(null[0])!r} if (v := {value}) is None else {some})"
 
     def _function(self, kind: Type, struct_like: bool) -> str:
@@ -300,8 +329,14 @@ class EncoderSource:
             return self._known[key]
         name = self._known[key] = f"f{len(self._known)}"
         if kind.kind == "record":
-            access = [f"r.f{number}" if struct_like else f"r[{each.name!r}]" for number, each in enumerate(kind.fields)]
-            parts = [self._value(each.type, at, struct_like) for each, at in zip(kind.fields, access, strict=True)]
+            access = [
+                f"r.f{number}" if struct_like else f"r[{each.name!r}]"
+                for number, each in enumerate(kind.fields)
+            ]
+            parts = [
+                self._value(each.type, at, struct_like)
+                for each, at in zip(kind.fields, access, strict=True)
+            ]
             source = f"def {name}(r):\n    return {_joined(parts)}\n"
         elif kind.items is not None:
             keys = [self._text("k", b"")] if kind.kind == "map" else []
@@ -330,11 +365,18 @@ def _joined(parts: Sequence[str]) -> str:
     return f"J({_tuple(parts)})"
 
 
-def compile_encoder(schema: Schema, typed_fields: Sequence[bool]) -> Callable[[Sequence[Any]], bytes]:
+def compile_encoder(
+    schema: Schema, typed_fields: Sequence[bool]
+) -> Callable[[Sequence[Any]], bytes]:
     """The encoder of records of the root type. `typed_fields[i]`: field i decodes to its msgspec type."""
     source, encoder = Source(), EncoderSource(schema)
     encoder.begin(source)
-    row = encoder.row([(each, f"r.f{number}", typed_fields[number]) for number, each in enumerate(schema.root.fields)])
+    row = encoder.row(
+        [
+            (each, f"r.f{number}", typed_fields[number])
+            for number, each in enumerate(schema.root.fields)
+        ]
+    )
     text = f"def encode(records):\n    {source.opening}\n    out = []\n    add = out.append\n    for r in records: add({row})\n    return J(out)\n"
     return compile_function("encode", text, source)
 
@@ -343,7 +385,9 @@ def compile_datum_encoder(schema: Schema) -> Callable[[Any], bytes]:
     """The encoder of one datum of any root type: records are dicts under their Avro names, values of wide unions `Branch`es."""
     source, encoder = Source(), EncoderSource(schema)
     encoder.begin(source)
-    return compile_function("encode", f"def encode(x):\n    return {encoder.value(schema.root, 'x')}\n", source)
+    return compile_function(
+        "encode", f"def encode(x):\n    return {encoder.value(schema.root, 'x')}\n", source
+    )
 
 
 @cache

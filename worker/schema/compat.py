@@ -10,7 +10,15 @@ from worker.schema.model import NO_DEFAULT, Schema, Type
 from worker.schema.resolve import Pair, fields_of
 
 MAX_PROBLEMS: Final = 10_000
-LEVELS: Final = ("NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE")
+LEVELS: Final = (
+    "NONE",
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+)
 
 
 class Problem(NamedTuple):
@@ -91,7 +99,12 @@ class _Walk(Pair):
         elif written.kind == "enum":
             self._enums(written, read, path)
         elif written.items is not None and read.items is not None:
-            self.types(written.items, read.items, f"{path}[]" if written.kind == "array" else f"{path}{{}}", some)
+            self.types(
+                written.items,
+                read.items,
+                f"{path}[]" if written.kind == "array" else f"{path}{{}}",
+                some,
+            )
 
     def _into_union(self, written: Type, read: Type, path: str, some: bool) -> None:
         number = self.branch(written, read)
@@ -99,15 +112,30 @@ class _Walk(Pair):
             self.types(written, read.branches[number], path, some)
             return
         branches = [self.reader.resolve(each) for each in read.branches]
-        alike = next((each for each in branches if written.items is not None and each.kind == written.kind), None)
+        alike = next(
+            (each for each in branches if written.items is not None and each.kind == written.kind),
+            None,
+        )
         if alike is not None:  # its only branch of that kind: what is wrong is inside
             self.types(written, alike, path, some)
             return
         label = written.name or written.kind
-        near = next((wrong for each in branches if each.kind == written.kind and (wrong := self.mismatch(written, each)) is not None), None)
+        near = next(
+            (
+                wrong
+                for each in branches
+                if each.kind == written.kind and (wrong := self.mismatch(written, each)) is not None
+            ),
+            None,
+        )
         because = f" ({near[1]})" if near is not None else ""
         allowed = ", ".join(each.name or each.kind for each in branches) or "nothing"
-        self._add(path, "missing_union_branch", f"{label} is no branch of the reader's union of {allowed}{because}", some)
+        self._add(
+            path,
+            "missing_union_branch",
+            f"{label} is no branch of the reader's union of {allowed}{because}",
+            some,
+        )
 
     def _records(self, written: Type, read: Type, path: str, some: bool) -> None:
         pair = (written.name, read.name)
@@ -121,14 +149,24 @@ class _Walk(Pair):
         taken = {each.name for each in fields.values()}
         for each in read.fields:
             if each.name not in taken and each.default is NO_DEFAULT:
-                self._add(f"{path}.{each.name}", "missing_default", "the writer has no such field, and the reader's has no default", some)
+                self._add(
+                    f"{path}.{each.name}",
+                    "missing_default",
+                    "the writer has no such field, and the reader's has no default",
+                    some,
+                )
 
     def _enums(self, written: Type, read: Type, path: str) -> None:
         known = frozenset(read.symbols)
         missing = [symbol for symbol in written.symbols if symbol not in known]
         if missing and read.default_symbol is None:
             shown = ", ".join(missing[:10])
-            self._add(path, "missing_enum_symbols", f"the reader's enum lacks {shown} and has no default", len(missing) < len(written.symbols))
+            self._add(
+                path,
+                "missing_enum_symbols",
+                f"the reader's enum lacks {shown} and has no default",
+                len(missing) < len(written.symbols),
+            )
 
     def _add(self, path: str, code: str, message: str, some: bool) -> None:
         problem = Problem(path, code, message, some)

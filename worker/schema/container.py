@@ -17,7 +17,9 @@ from worker.schema.reading import DatumReader
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
 COPY_BYTES: Final = 1024 * 1024
-MAX_METADATA: Final = 10_000  # entries of a header: they are read one by one, and empty ones are two bytes
+MAX_METADATA: Final = (
+    10_000  # entries of a header: they are read one by one, and empty ones are two bytes
+)
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
@@ -75,7 +77,9 @@ class ContainerReader:
         try:
             return parse_schema(self.schema_json, strict=False)
         except SchemaError as error:
-            raise CorruptContainer(f"the schema in its header is none: {error.message}", where=self._name) from error
+            raise CorruptContainer(
+                f"the schema in its header is none: {error.message}", where=self._name
+            ) from error
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """(rows, inflated datums) of each block."""
@@ -84,7 +88,9 @@ class ContainerReader:
             self._block += 1
             rows, size = self._long(first), self._long()
             if not 0 <= rows <= self._limits.rows or not 0 <= size <= self._limits.block:
-                self._refuse(f"a block of {rows} records and {size} bytes, at most {self._limits.rows} and {self._limits.block} are allowed")
+                self._refuse(
+                    f"a block of {rows} records and {size} bytes, at most {self._limits.rows} and {self._limits.block} are allowed"
+                )
             packed = self._take(size)
             if self._take(SYNC_BYTES) != self._sync:
                 self._refuse("the sync marker behind the block is wrong")
@@ -108,13 +114,17 @@ class ContainerReader:
                 key = self._text()
                 found[key.decode("utf-8", "replace")] = self._text()
             if size is not None and self._at - begin != size:
-                self._refuse(f"a block of metadata that says {size} bytes and has {self._at - begin}")
+                self._refuse(
+                    f"a block of metadata that says {size} bytes and has {self._at - begin}"
+                )
         return found
 
     def _text(self) -> bytes:
         size = self._long()
         if size < 0 or self._at + size > self._limits.header:
-            self._refuse(f"a header value of {size} bytes, the header may have {self._limits.header}")
+            self._refuse(
+                f"a header value of {size} bytes, the header may have {self._limits.header}"
+            )
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
@@ -140,8 +150,17 @@ class ContainerReader:
         return (value >> 1) ^ -(value & 1)
 
     def _refuse(self, message: str) -> NoReturn:
-        at = f"block {self._block}, which begins at byte {self.good}" if self._block else f"header, byte {self._at}"
-        raise CorruptContainer(f"{message} ({at})", where=self._name, block=self._block, offset=self.good if self._block else self._at)
+        at = (
+            f"block {self._block}, which begins at byte {self.good}"
+            if self._block
+            else f"header, byte {self._at}"
+        )
+        raise CorruptContainer(
+            f"{message} ({at})",
+            where=self._name,
+            block=self._block,
+            offset=self.good if self._block else self._at,
+        )
 
 
 class Records:
@@ -152,15 +171,26 @@ class Records:
         options: of DatumReader.
     """
 
-    def __init__(self, file: IO[bytes], name: str = "", reader: Schema | None = None, limits: Limits | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        name: str = "",
+        reader: Schema | None = None,
+        limits: Limits | None = None,
+        **options: Any,
+    ) -> None:
         self._name, self._limits = name, limits or Limits()
         self.container = ContainerReader(file, name, self._limits)
         try:
-            self._datums = DatumReader(self.container.schema(), reader, limits=self._limits, **options)
+            self._datums = DatumReader(
+                self.container.schema(), reader, limits=self._limits, **options
+            )
         except SchemaError as error:
             if reader is not None:
                 raise
-            raise CorruptContainer(f"the schema in its header cannot be used: {error.message}", where=name) from error
+            raise CorruptContainer(
+                f"the schema in its header cannot be used: {error.message}", where=name
+            ) from error
 
     def blocks(self) -> Iterator[tuple[int, Iterator[list[Any]]]]:
         """(rows, slices of records) of each block; exhaust the slices. They raise CorruptContainer after the good records before the damage."""
@@ -184,7 +214,9 @@ class Records:
             ) from error
 
 
-def read_records(file: IO[bytes], name: str = "", reader: Schema | None = None, **options: Any) -> Iterator[Any]:
+def read_records(
+    file: IO[bytes], name: str = "", reader: Schema | None = None, **options: Any
+) -> Iterator[Any]:
     """The records of a container as plain values (see `Records`, `DatumReader`). Raises CorruptContainer after the good ones before the damage."""
     for _, slices in Records(file, name, reader, **options).blocks():
         for records in slices:
@@ -203,7 +235,9 @@ class Salvaged(NamedTuple):
     damage: CorruptContainer | None
 
 
-def salvage(file: IO[bytes], target: IO[bytes], name: str = "", limits: Limits | None = None) -> Salvaged:
+def salvage(
+    file: IO[bytes], target: IO[bytes], name: str = "", limits: Limits | None = None
+) -> Salvaged:
     """Copies the header and every block before the first damaged one, as they stand. `file` is read twice, so it must be seekable.
 
     Raises CorruptContainer when the header is damaged: then nothing can be read.

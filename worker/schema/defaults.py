@@ -50,7 +50,10 @@ class _Defaults:
     def _step(self, depth: int) -> None:
         self._steps -= 1
         if self._steps < 0 or depth > MAX_LEVELS:
-            raise SchemaError(self.path, f"the defaults, with those of fields that they leave out, have more than {MAX_NODES} values or {MAX_LEVELS} levels")
+            raise SchemaError(
+                self.path,
+                f"the defaults, with those of fields that they leave out, have more than {MAX_NODES} values or {MAX_LEVELS} levels",
+            )
 
     def problem(self, kind: Type, value: Any, path: str, depth: int = 0) -> tuple[str, str] | None:
         """(path, what is wrong) of a default that does not fit."""
@@ -59,31 +62,53 @@ class _Defaults:
         if kind.kind == "union":
             return self._problem_of_union(kind, value, path, depth)
         if (allowed := _misfit(kind, value)) is not None:
-            return path, f"{json_type(value)} is no default for {kind.name or kind.kind}, {allowed} is allowed"
+            return (
+                path,
+                f"{json_type(value)} is no default for {kind.name or kind.kind}, {allowed} is allowed",
+            )
         if kind.kind == "array" and kind.items is not None:
             items = kind.items
-            return _first(self.problem(items, item, f"{path}[{number}]", depth + 1) for number, item in enumerate(value))
+            return _first(
+                self.problem(items, item, f"{path}[{number}]", depth + 1)
+                for number, item in enumerate(value)
+            )
         if kind.kind == "map" and kind.items is not None:
             items = kind.items
-            return _first(self.problem(items, item, f"{path}.{key[:40]}", depth + 1) for key, item in value.items())
+            return _first(
+                self.problem(items, item, f"{path}.{key[:40]}", depth + 1)
+                for key, item in value.items()
+            )
         if kind.kind == "record":
             for each in kind.fields:
                 if each.name in value:
-                    if (problem := self.problem(each.type, value[each.name], f"{path}.{each.name}", depth + 1)) is not None:
+                    if (
+                        problem := self.problem(
+                            each.type, value[each.name], f"{path}.{each.name}", depth + 1
+                        )
+                    ) is not None:
                         return problem
                 elif each.default is NO_DEFAULT:
-                    return path, f"the default lacks field {each.name!r}, which has no default of its own"
+                    return (
+                        path,
+                        f"the default lacks field {each.name!r}, which has no default of its own",
+                    )
         return None
 
-    def _problem_of_union(self, kind: Type, value: Any, path: str, depth: int) -> tuple[str, str] | None:
+    def _problem_of_union(
+        self, kind: Type, value: Any, path: str, depth: int
+    ) -> tuple[str, str] | None:
         problems = []
         for branch in kind.branches:
             if (problem := self.problem(branch, value, path, depth + 1)) is None:
                 return None
             problems.append(problem)
         if len(problems) == 1 or any(problem[0] != path for problem in problems):
-            return max(problems, key=lambda problem: len(problem[0]))  # the branch that came furthest
-        allowed = ", ".join(self._schema.resolve(branch).name or branch.kind for branch in kind.branches)
+            return max(
+                problems, key=lambda problem: len(problem[0])
+            )  # the branch that came furthest
+        allowed = ", ".join(
+            self._schema.resolve(branch).name or branch.kind for branch in kind.branches
+        )
         return path, f"{json_type(value)} is no default of a union of {allowed or 'nothing'}"
 
     def datum(self, kind: Type, value: Any, depth: int = 0) -> Any:
@@ -91,7 +116,11 @@ class _Defaults:
         self._step(depth)
         kind = self._schema.resolve(kind)
         if kind.kind == "union":
-            number = next(number for number, branch in enumerate(kind.branches) if self.problem(branch, value, "$", depth + 1) is None)
+            number = next(
+                number
+                for number, branch in enumerate(kind.branches)
+                if self.problem(branch, value, "$", depth + 1) is None
+            )
             inner = self.datum(kind.branches[number], value, depth + 1)
             return Branch(number, inner) if self._branches and is_wide(kind) else inner
         if kind.kind == "array":
@@ -101,7 +130,10 @@ class _Defaults:
             assert kind.items is not None
             return {key: self.datum(kind.items, item, depth + 1) for key, item in value.items()}
         if kind.kind == "record":
-            return {each.name: self.datum(each.type, value.get(each.name, each.default), depth + 1) for each in kind.fields}
+            return {
+                each.name: self.datum(each.type, value.get(each.name, each.default), depth + 1)
+                for each in kind.fields
+            }
         if kind.kind in ("bytes", "fixed"):
             return self._from_bytes(kind, value.encode("latin-1"))
         return float(value) if kind.kind in ("float", "double") else value
@@ -127,19 +159,33 @@ def _misfit(kind: Type, value: Any) -> str | None:
             return None if isinstance(value, bool) else "true or false"
         case "int" | "long":
             low, high = RANGES[kind.kind]
-            return None if whole and low <= value <= high else f"a whole number from {low} to {high}"
+            return (
+                None if whole and low <= value <= high else f"a whole number from {low} to {high}"
+            )
         case "float" | "double":
             limit = _FLOATS[kind.kind]
-            fits = (whole or isinstance(value, float)) and -limit <= value <= limit and (whole or math.isfinite(value))
+            fits = (
+                (whole or isinstance(value, float))
+                and -limit <= value <= limit
+                and (whole or math.isfinite(value))
+            )
             return None if fits else f"a number in the range of {kind.kind}"
         case "string":
             return None if isinstance(value, str) else "text"
         case "bytes" | "fixed":
-            fits = isinstance(value, str) and (kind.kind == "bytes" or len(value) == kind.size) and all(char < "\u0100" for char in value)
+            fits = (
+                isinstance(value, str)
+                and (kind.kind == "bytes" or len(value) == kind.size)
+                and all(char < "\u0100" for char in value)
+            )
             of_size = f" for {kind.size} bytes" if kind.kind == "fixed" else ""
             return None if fits else f"text of code points below 256{of_size}"
         case "enum":
-            return None if isinstance(value, str) and value in kind.symbols else f"one of {', '.join(kind.symbols[:20])}"
+            return (
+                None
+                if isinstance(value, str) and value in kind.symbols
+                else f"one of {', '.join(kind.symbols[:20])}"
+            )
         case "array":
             return None if isinstance(value, list) else "an array"
         case _:
@@ -150,5 +196,11 @@ def json_type(value: Any) -> str:
     """What a JSON value is."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "a number"
-    names = {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "an array",
+        str: "text",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return names[type(value)]

@@ -38,7 +38,9 @@ class CorruptDatum(CorruptData):
 
     code = "corrupt_datum"
 
-    def __init__(self, path: str, offset: int, reason: str, *, record: int = 0, where: str = "") -> None:
+    def __init__(
+        self, path: str, offset: int, reason: str, *, record: int = 0, where: str = ""
+    ) -> None:
         super().__init__(f"{path} at byte {offset}: {reason}", where=where)
         self.path, self.offset, self.reason, self.record = path, offset, reason, record
 
@@ -55,6 +57,15 @@ class CorruptContainer(CorruptData):
 
     code = "corrupt_container"
 
-    def __init__(self, message: str, *, where: str = "", block: int = 0, offset: int = 0, record: int | None = None, path: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        block: int = 0,
+        offset: int = 0,
+        record: int | None = None,
+        path: str = "",
+    ) -> None:
         super().__init__(message, where=where)
         self.block, self.offset, self.record, self.path = block, offset, record, path

@@ -46,7 +46,11 @@ FORMATS: Final[dict[str, str]] = {
 
 def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
     """Whether the engine itself reads a text as this logical type, without losing digits."""
-    document = {"type": "record", "name": "Seen", "fields": [{"name": "value", "type": {"type": kind, "logicalType": logical}}]}
+    document = {
+        "type": "record",
+        "name": "Seen",
+        "fields": [{"name": "value", "type": {"type": kind, "logicalType": logical}}],
+    }
     plan = compile_plan(parse_schema(msgspec.json.encode(document)))
     digits = _DIGITS.get(logical.rpartition("-")[2], 0)
 
@@ -162,7 +166,9 @@ class Inference:
         """One record, as decoded JSON."""
         self.seen.add(dict(record))
 
-    def proposal(self, name: str = "Record", namespace: str = "", *, enums: bool = True) -> dict[str, Any]:
+    def proposal(
+        self, name: str = "Record", namespace: str = "", *, enums: bool = True
+    ) -> dict[str, Any]:
         """The schema, as its JSON document."""
         document = _Proposal(enums).record(self.seen, name)
         return {**document, "namespace": namespace} if namespace else document
@@ -184,7 +190,10 @@ class Surplus:
 
     def found(self) -> list[tuple[str, Any, int, Any]]:
         """(place, type that would fit, how many values, one of them), by place."""
-        return [(path, self._kind(path, seen), seen.count, self.examples[path]) for path, seen in sorted(self.fields.items())]
+        return [
+            (path, self._kind(path, seen), seen.count, self.examples[path])
+            for path, seen in sorted(self.fields.items())
+        ]
 
     def _kind(self, path: str, seen: Seen) -> Any:
         kind = _Proposal(enums=True).kind(seen, _capital(path))
@@ -223,7 +232,9 @@ class _Proposal:
         taken: set[str] = set()
         for key, each in sorted(seen.fields.items()):
             if UNREADABLE_KEY.search(key):
-                document["doc"] = "keys with quotes, backslashes or control characters were left out"
+                document["doc"] = (
+                    "keys with quotes, backslashes or control characters were left out"
+                )
                 continue
             legal = _legal(key)
             while legal in taken:
@@ -246,11 +257,30 @@ class _Proposal:
         return kinds[0] if len(kinds) == 1 else kinds or "string"
 
     def _kinds(self, seen: Seen, name: str) -> Iterator[Any]:
-        several = sum(map(bool, (seen.booleans, seen.longs + seen.huge + seen.doubles, seen.texts, seen.items, seen.objects))) > 1
+        several = (
+            sum(
+                map(
+                    bool,
+                    (
+                        seen.booleans,
+                        seen.longs + seen.huge + seen.doubles,
+                        seen.texts,
+                        seen.items,
+                        seen.objects,
+                    ),
+                )
+            )
+            > 1
+        )
         if seen.booleans:
             yield "boolean"
         if seen.huge and not seen.doubles:
-            yield {"type": "bytes", "logicalType": "decimal", "precision": max(seen.huge, HUGE_DIGITS), "scale": 0}
+            yield {
+                "type": "bytes",
+                "logicalType": "decimal",
+                "precision": max(seen.huge, HUGE_DIGITS),
+                "scale": 0,
+            }
         elif seen.longs or seen.huge or seen.doubles:
             yield "double" if seen.doubles else "long"
         if seen.texts:
@@ -258,7 +288,11 @@ class _Proposal:
         if seen.items is not None:
             yield {"type": "array", "items": self._inner(seen.items, name)}
         if seen.objects:
-            yield {"type": "map", "values": self._inner(seen.merged(), name)} if not seen.fields or seen.is_map else self.record(seen, name)
+            yield (
+                {"type": "map", "values": self._inner(seen.merged(), name)}
+                if not seen.fields or seen.is_map
+                else self.record(seen, name)
+            )
 
     def _inner(self, seen: Seen, name: str) -> Any:
         kind = self.kind(seen, name)
@@ -267,7 +301,11 @@ class _Proposal:
     def _text(self, seen: Seen, name: str) -> Any:
         if seen.formats:
             return {"type": FORMATS[seen.formats[0]], "logicalType": seen.formats[0]}
-        if self._enums and seen.symbols and seen.texts >= max(ENUM_RECORDS, ENUM_REPEATS * len(seen.symbols)):
+        if (
+            self._enums
+            and seen.symbols
+            and seen.texts >= max(ENUM_RECORDS, ENUM_REPEATS * len(seen.symbols))
+        ):
             return {"type": "enum", "name": self._unused(name), "symbols": sorted(seen.symbols)}
         return "string"
 
@@ -300,7 +338,11 @@ def _doc(seen: Seen, missing: int) -> str:
     if missing:
         said.append(f"absent {missing} times")
     if seen.nulls:
-        said.append(f"null {seen.nulls} times" if seen.nulls < seen.count else "always null: the type is a guess")
+        said.append(
+            f"null {seen.nulls} times"
+            if seen.nulls < seen.count
+            else "always null: the type is a guess"
+        )
     if seen.items is not None and not seen.items.count:
         said.append("always empty: the type of its items is a guess")
     return ", ".join(said)

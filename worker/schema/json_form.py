@@ -17,7 +17,9 @@ Names = Mapping[str, Mapping[str, str]]
 """Full name of a record -> its field -> what the field is called in JSON."""
 
 
-def compile_json_form(schema: Schema, bytes_as: str = "latin1", names: Names | None = None) -> Callable[[Any], bytes]:
+def compile_json_form(
+    schema: Schema, bytes_as: str = "latin1", names: Names | None = None
+) -> Callable[[Any], bytes]:
     """Datum of the root type (records are dicts under Avro names, values of wide unions `Branch`es) -> JSON text.
 
     Fields have the names that `names` says, else their own JSON names; times are numbers, decimals, uuids and durations text, bytes latin-1 or base64 text as `bytes_as` says.
@@ -36,14 +38,20 @@ class _Forms:
         kind = self._schema.resolve(kind)
         if kind.kind == "record":
             if kind.name not in self._named:
-                self._named[kind.name] = lambda value: self._named[kind.name](value)  # while it is being made
+                self._named[kind.name] = lambda value: self._named[kind.name](
+                    value
+                )  # while it is being made
                 self._named[kind.name] = self._record(kind)
             return self._named[kind.name]
         if kind.kind == "union":
             return self._union(kind)
         if kind.items is not None:
             item = self.of(kind.items)
-            return (lambda value: [item(each) for each in value]) if kind.kind == "array" else lambda value: {key: item(each) for key, each in value.items()}
+            return (
+                (lambda value: [item(each) for each in value])
+                if kind.kind == "array"
+                else lambda value: {key: item(each) for key, each in value.items()}
+            )
         if kind.logical in ("decimal", "big-decimal"):
             return str
         if kind.logical == "duration":
@@ -56,14 +64,24 @@ class _Forms:
 
     def _record(self, kind: Type) -> Form:
         names = self._names.get(kind.name, {})
-        parts = [(names.get(each.name, each.json_name), each.name, self.of(each.type)) for each in kind.fields]
+        parts = [
+            (names.get(each.name, each.json_name), each.name, self.of(each.type))
+            for each in kind.fields
+        ]
         return lambda value: {json_name: form(value[name]) for json_name, name, form in parts}
 
     def _union(self, kind: Type) -> Form:
         branches = [self.of(each) for each in kind.branches]
         if is_wide(kind):
             return lambda value: branches[value.number](value.value)
-        inner = next((form for form, each in zip(branches, kind.branches, strict=True) if each.kind != "null"), _same)
+        inner = next(
+            (
+                form
+                for form, each in zip(branches, kind.branches, strict=True)
+                if each.kind != "null"
+            ),
+            _same,
+        )
         return lambda value: None if value is None else inner(value)
 
 

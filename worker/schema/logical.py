@@ -54,12 +54,30 @@ def logical_type(kind: Type, node: dict[str, Any], path: str) -> Type:
     precision = scale = 0
     if logical == "decimal":
         precision, scale = node.get("precision", 0), node.get("scale", 0)
-        whole = type(precision) is int and type(scale) is int and precision > 0 and 0 <= scale <= precision
-        if not whole or (kind.kind == "fixed" and precision > math.floor(math.log10(2) * (8 * kind.size - 1))):
+        whole = (
+            type(precision) is int
+            and type(scale) is int
+            and precision > 0
+            and 0 <= scale <= precision
+        )
+        if not whole or (
+            kind.kind == "fixed" and precision > math.floor(math.log10(2) * (8 * kind.size - 1))
+        ):
             return kind
         if precision > MAX_PRECISION:
-            raise SchemaError(f"{path}.precision", f"a decimal of {precision} digits, at most {MAX_PRECISION} are allowed here")
-    return Type(kind.kind, kind.name, size=kind.size, logical=logical, precision=precision, scale=scale, aliases=kind.aliases)
+            raise SchemaError(
+                f"{path}.precision",
+                f"a decimal of {precision} digits, at most {MAX_PRECISION} are allowed here",
+            )
+    return Type(
+        kind.kind,
+        kind.name,
+        size=kind.size,
+        logical=logical,
+        precision=precision,
+        scale=scale,
+        aliases=kind.aliases,
+    )
 
 
 # -- text of uuids and decimals ------------------------------------------------------------------------------------
@@ -120,7 +138,9 @@ def fits(kind: Type, value: Decimal) -> bool:
         return len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE
     if not value:  # however many zeros were written
         return abs(value.adjusted()) <= _TEXT_CHARS
-    if abs(value.adjusted()) > kind.precision + kind.scale:  # before anything that grows with the exponent
+    if (
+        abs(value.adjusted()) > kind.precision + kind.scale
+    ):  # before anything that grows with the exponent
         return False
     _, digits, exponent = value.normalize(EXACT).as_tuple()
     assert isinstance(exponent, int)
@@ -133,7 +153,9 @@ def unscaled(value: Decimal, scale: int) -> int:
 
 
 def _signed(number: int, size: int = 0) -> bytes:
-    return number.to_bytes(size or ((number if number >= 0 else ~number).bit_length() + 8) // 8, "big", signed=True)
+    return number.to_bytes(
+        size or ((number if number >= 0 else ~number).bit_length() + 8) // 8, "big", signed=True
+    )
 
 
 def _decimal_reader(kind: Type) -> Callable[[bytes], Decimal]:
@@ -142,7 +164,9 @@ def _decimal_reader(kind: Type) -> Callable[[bytes], Decimal]:
 
     def read(raw: bytes) -> Decimal:
         if len(raw) > longest or not raw:
-            raise ValueError(f"{len(raw)} bytes, 1 to {longest} are allowed for {kind.precision} digits")
+            raise ValueError(
+                f"{len(raw)} bytes, 1 to {longest} are allowed for {kind.precision} digits"
+            )
         number = int.from_bytes(raw, "big", signed=True)
         if not -limit < number < limit:
             raise ValueError(f"more than {kind.precision} digits")
@@ -159,7 +183,9 @@ def read_big_decimal(raw: bytes) -> Decimal:
         raise ValueError(f"{size} bytes of digits in {len(raw)}, 1 to {_DECIMAL_BYTES} are allowed")
     scale, end = _int(raw, at + size)
     if not -MAX_SCALE <= scale <= MAX_SCALE or end != len(raw):
-        raise ValueError(f"scale {scale} and {len(raw) - end} bytes behind it; a scale up to {MAX_SCALE} either way and nothing are allowed")
+        raise ValueError(
+            f"scale {scale} and {len(raw) - end} bytes behind it; a scale up to {MAX_SCALE} either way and nothing are allowed"
+        )
     return Decimal(int.from_bytes(digits, "big", signed=True)).scaleb(-scale, EXACT)
 
 
@@ -192,7 +218,9 @@ def read_duration(text: str) -> bytes:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    years, months, weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:7])
+    years, months, weeks, days, hours, minutes, seconds = (
+        int(part or 0) for part in match.groups()[:7]
+    )
     millis = ((hours * 60 + minutes) * 60 + seconds) * 1000 + int((match[8] or "").ljust(3, "0"))
     parts = (years * 12 + months, weeks * 7 + days, millis)
     if max(parts) >= 2**32:
@@ -204,7 +232,12 @@ def duration_text(raw: bytes) -> str:
     """The shortest text that `read_duration` reads back."""
     months, days, millis = (int.from_bytes(raw[at : at + 4], "little") for at in (0, 4, 8))
     seconds = f"T{millis // 1000}" + (f".{millis % 1000:03}" if millis % 1000 else "") + "S"
-    text = "P" + (f"{months}M" if months else "") + (f"{days}D" if days else "") + (seconds if millis else "")
+    text = (
+        "P"
+        + (f"{months}M" if months else "")
+        + (f"{days}D" if days else "")
+        + (seconds if millis else "")
+    )
     return text if text != "P" else "P0D"
 
 
@@ -251,7 +284,9 @@ def _clock_text(value: int, ticks: int, digits: int) -> Any:
     seconds, part = divmod(value, ticks)
     if not 0 <= seconds < 86_400:
         return value
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{_fraction(part, digits)}"
+    return (
+        f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{_fraction(part, digits)}"
+    )
 
 
 def _fraction(part: int, digits: int) -> str:

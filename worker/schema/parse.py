@@ -39,15 +39,21 @@ def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
         raise SchemaError("$", f"{len(text)} bytes, at most {MAX_BYTES} are allowed")
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        source = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)  # 1e999 was read as infinity
+        source = json.dumps(
+            document, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )  # 1e999 was read as infinity
         source.encode()
     except (ValueError, RecursionError) as error:
         raise SchemaError("$", f"no JSON document: {str(error)[:200]}") from error
     parser = _Parser(strict)
     root = parser.type(document, "$", "", 0)
-    schema = Schema(parser.named[root.name] if root.kind == "ref" else root, parser.named, source, document)
+    schema = Schema(
+        parser.named[root.name] if root.kind == "ref" else root, parser.named, source, document
+    )
     if strict:
-        check_defaults(parser.defaults, schema)  # they may refer to types that are complete only now
+        check_defaults(
+            parser.defaults, schema
+        )  # they may refer to types that are complete only now
     return schema
 
 
@@ -78,19 +84,33 @@ class _Parser:
         if isinstance(node, list):
             return self._union(node, path, namespace, depth)
         if not isinstance(node, dict):
-            raise SchemaError(path, f"found {json_type(node)}, a type name, object or array is allowed")
+            raise SchemaError(
+                path, f"found {json_type(node)}, a type name, object or array is allowed"
+            )
         kind = node.get("type")
         if isinstance(kind, dict | list):  # redundant wrapper {"type": {...}}
             return self.type(kind, f"{path}.type", namespace, depth + 1)
         if kind in ("record", "error", "enum", "fixed"):
             return self._named(kind, node, path, namespace, depth)
         if kind == "array":
-            return Type("array", items=self.type(_needed(node, "items", path), f"{path}.items", namespace, depth + 1))
+            return Type(
+                "array",
+                items=self.type(
+                    _needed(node, "items", path), f"{path}.items", namespace, depth + 1
+                ),
+            )
         if kind == "map":
-            return Type("map", items=self.type(_needed(node, "values", path), f"{path}.values", namespace, depth + 1))
+            return Type(
+                "map",
+                items=self.type(
+                    _needed(node, "values", path), f"{path}.values", namespace, depth + 1
+                ),
+            )
         if not isinstance(kind, str):
             wrong = "no 'type'" if "type" not in node else f"{json_type(kind)} as 'type'"
-            raise SchemaError(path, f"an object with {wrong}, a type name, object or array is allowed there")
+            raise SchemaError(
+                path, f"an object with {wrong}, a type name, object or array is allowed there"
+            )
         found = self._reference(kind, f"{path}.type", namespace)
         return logical_type(found, node, path) if found.kind in PRIMITIVES else found
 
@@ -98,16 +118,27 @@ class _Parser:
         if name in PRIMITIVES:
             return Type(name)
         full = name if "." in name or not namespace else f"{namespace}.{name}"
-        for candidate in (full, name):  # a name without namespace is found from inside one, as in Apache's libraries
+        for candidate in (
+            full,
+            name,
+        ):  # a name without namespace is found from inside one, as in Apache's libraries
             if candidate in self._declared:
                 return Type("ref", candidate)
         shown = sorted(self._declared)
-        known = ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "") or "none"
-        raise SchemaError(path, f"unknown type {name[:100]!r}; primitives are {', '.join(PRIMITIVES)}, named types so far: {known}")
+        known = (
+            ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
+            or "none"
+        )
+        raise SchemaError(
+            path,
+            f"unknown type {name[:100]!r}; primitives are {', '.join(PRIMITIVES)}, named types so far: {known}",
+        )
 
     def _union(self, node: list[Any], path: str, namespace: str, depth: int) -> Type:
         if len(node) > MAX_BRANCHES:
-            raise SchemaError(path, f"a union of {len(node)} branches, at most {MAX_BRANCHES} are allowed")
+            raise SchemaError(
+                path, f"a union of {len(node)} branches, at most {MAX_BRANCHES} are allowed"
+            )
         branches = []
         seen: set[str] = set()
         for number, each in enumerate(node):
@@ -116,12 +147,17 @@ class _Parser:
                 raise SchemaError(f"{path}[{number}]", "a union directly inside a union")
             label = branch.name or branch.kind
             if label in seen:
-                raise SchemaError(f"{path}[{number}]", f"{label} stands twice in the union; only named types of different names may repeat a kind")
+                raise SchemaError(
+                    f"{path}[{number}]",
+                    f"{label} stands twice in the union; only named types of different names may repeat a kind",
+                )
             seen.add(label)
             branches.append(branch)
         return Type("union", branches=tuple(branches))
 
-    def _named(self, kind: str, node: dict[str, Any], path: str, namespace: str, depth: int) -> Type:
+    def _named(
+        self, kind: str, node: dict[str, Any], path: str, namespace: str, depth: int
+    ) -> Type:
         full = self._full_name(node, path, namespace)
         if full in self._declared:
             raise SchemaError(f"{path}.name", f"{full!r} is defined already")
@@ -133,9 +169,13 @@ class _Parser:
         if kind == "enum":
             found = self._enum(full, node, path, aliases)
         elif kind == "fixed":
-            found = logical_type(Type("fixed", full, size=_size(node, path), aliases=aliases), node, path)
+            found = logical_type(
+                Type("fixed", full, size=_size(node, path), aliases=aliases), node, path
+            )
         else:
-            found = Type("record", full, fields=self._fields(node, path, namespace, depth), aliases=aliases)
+            found = Type(
+                "record", full, fields=self._fields(node, path, namespace, depth), aliases=aliases
+            )
         self.named[full] = found
         self._levels[full] = 1 + max((self._level(each.type) for each in found.fields), default=0)
         if self._levels[full] > MAX_LEVELS:
@@ -160,9 +200,14 @@ class _Parser:
             raise SchemaError(f"{path}.namespace", f"found {json_type(inner)}, text is allowed")
         full = _in_namespace(name, inner)
         if not all(self._name_ok(part) for part in full.split(".")):
-            raise SchemaError(f"{path}.name", f"{full[:100]!r} is no name: {_NAME_RULE}; a namespace is such names with dots between")
+            raise SchemaError(
+                f"{path}.name",
+                f"{full[:100]!r} is no name: {_NAME_RULE}; a namespace is such names with dots between",
+            )
         if full.rpartition(".")[2] in PRIMITIVES:
-            raise SchemaError(f"{path}.name", f"{full[:100]!r}: the names of primitive types cannot be defined")
+            raise SchemaError(
+                f"{path}.name", f"{full[:100]!r}: the names of primitive types cannot be defined"
+            )
         return full
 
     def _enum(self, name: str, node: dict[str, Any], path: str, aliases: tuple[str, ...]) -> Type:
@@ -171,20 +216,28 @@ class _Parser:
         symbols = _names(node, "symbols", path)
         for number, symbol in enumerate(symbols):
             if not self._name_ok(symbol):
-                raise SchemaError(f"{path}.symbols[{number}]", f"{symbol[:100]!r} is no name: {_NAME_RULE}")
+                raise SchemaError(
+                    f"{path}.symbols[{number}]", f"{symbol[:100]!r} is no name: {_NAME_RULE}"
+                )
         if len(set(symbols)) != len(symbols):
             twice = Counter(symbols).most_common(1)[0][0]
             raise SchemaError(f"{path}.symbols", f"{twice!r} stands twice")
         default = node.get("default")
         if "default" in node and (not isinstance(default, str) or default not in symbols):
             shown = repr(default[:100]) if isinstance(default, str) else json_type(default)
-            raise SchemaError(f"{path}.default", f"{shown} is none of the symbols {', '.join(symbols[:20])}")
+            raise SchemaError(
+                f"{path}.default", f"{shown} is none of the symbols {', '.join(symbols[:20])}"
+            )
         return Type("enum", name, symbols=symbols, default_symbol=default, aliases=aliases)
 
-    def _fields(self, node: dict[str, Any], path: str, namespace: str, depth: int) -> tuple[Field, ...]:
+    def _fields(
+        self, node: dict[str, Any], path: str, namespace: str, depth: int
+    ) -> tuple[Field, ...]:
         nodes = node.get("fields")
         if not isinstance(nodes, list):
-            raise SchemaError(f"{path}.fields", f"found {_shown(node, 'fields')}, a list of fields is needed")
+            raise SchemaError(
+                f"{path}.fields", f"found {_shown(node, 'fields')}, a list of fields is needed"
+            )
         fields: list[Field] = []
         names: set[str] = set()
         json_names: set[str] = set()
@@ -205,16 +258,28 @@ class _Parser:
         name = _needed(node, "name", path)
         if not isinstance(name, str) or not self._name_ok(name):
             shown = repr(name[:100]) if isinstance(name, str) else json_type(name)
-            raise SchemaError(f"{path}.name", f"{shown} is no name: {_NAME_RULE}", remedy='give it a legal name and keep the other one as "json_name"')
+            raise SchemaError(
+                f"{path}.name",
+                f"{shown} is no name: {_NAME_RULE}",
+                remedy='give it a legal name and keep the other one as "json_name"',
+            )
         json_name = node.get("json_name", name)
         if not isinstance(json_name, str):
             raise SchemaError(f"{path}.json_name", f"found {json_type(json_name)}, text is allowed")
         if (bad := UNREADABLE_KEY.search(json_name)) is not None:
-            raise SchemaError(f"{path}.json_name", f"found the character {bad[0]!r}, which the names of fields that are read cannot have")
+            raise SchemaError(
+                f"{path}.json_name",
+                f"found the character {bad[0]!r}, which the names of fields that are read cannot have",
+            )
         order = node.get("order", "ascending")
         if order not in ("ascending", "descending", "ignore"):
-            raise SchemaError(f"{path}.order", f"found {_shown(node, 'order')}, ascending, descending or ignore is allowed")
-        aliases = _names(node, "aliases", path)  # any text: they may repair names that were never legal
+            raise SchemaError(
+                f"{path}.order",
+                f"found {_shown(node, 'order')}, ascending, descending or ignore is allowed",
+            )
+        aliases = _names(
+            node, "aliases", path
+        )  # any text: they may repair names that were never legal
         kind = self.type(_needed(node, "type", path), f"{path}.type", namespace, depth + 1)
         if "default" in node:
             self.defaults.append((kind, node["default"], f"{path}.default"))
@@ -236,7 +301,10 @@ def _check_field_aliases(fields: list[Field], path: str) -> None:
     for number, each in enumerate(fields):
         for alias in each.aliases:
             if (owner := owners.setdefault(alias, number)) != number:
-                raise SchemaError(f"{path}.fields[{number}].aliases", f"{alias[:100]!r} is a name or alias of field {fields[owner].name!r} too")
+                raise SchemaError(
+                    f"{path}.fields[{number}].aliases",
+                    f"{alias[:100]!r} is a name or alias of field {fields[owner].name!r} too",
+                )
 
 
 def _names(node: dict[str, Any], key: str, path: str) -> tuple[str, ...]:
@@ -249,7 +317,10 @@ def _names(node: dict[str, Any], key: str, path: str) -> tuple[str, ...]:
 def _size(node: dict[str, Any], path: str) -> int:
     size = node.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_FIXED:
-        raise SchemaError(f"{path}.size", f"found {_shown(node, 'size')}, a whole number of bytes from 0 to {MAX_FIXED} is needed")
+        raise SchemaError(
+            f"{path}.size",
+            f"found {_shown(node, 'size')}, a whole number of bytes from 0 to {MAX_FIXED} is needed",
+        )
     return size
 
 

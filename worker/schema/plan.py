@@ -52,12 +52,19 @@ class CompiledPlan:
         self._extra = sorted(set(extra) - known)
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
-        self._decoder, self._untyped = msgspec.json.Decoder(self._type, float_hook=written), msgspec.json.Decoder(float_hook=written)
+        self._decoder, self._untyped = (
+            msgspec.json.Decoder(self._type, float_hook=written),
+            msgspec.json.Decoder(float_hook=written),
+        )
         self._whole = checks.check(root)
-        self._checked = [_checked(f"f{number}", each, checks) for number, (each, inner) in enumerate(zip(root.fields, types, strict=True)) if inner is None]
-        self._by_json_name = {each.json_name: f"f{number}" for number, each in enumerate(root.fields)} | {
-            name: f"x{number}" for number, name in enumerate(self._extra)
-        }
+        self._checked = [
+            _checked(f"f{number}", each, checks)
+            for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
+            if inner is None
+        ]
+        self._by_json_name = {
+            each.json_name: f"f{number}" for number, each in enumerate(root.fields)
+        } | {name: f"x{number}" for number, name in enumerate(self._extra)}
         self.fields = field_infos(schema)
         self.fingerprint = fingerprint(schema)
         self.schema_json = schema.source
@@ -75,7 +82,9 @@ class CompiledPlan:
         for each in self._checked:
             attribute, path, check, fill = each.attribute, each.path, each.check, each.fill
             errors: list[FieldError] = []
-            for index in range(len(records)) if each.quick is None else each.quick.quick(records, attribute):
+            for index in (
+                range(len(records)) if each.quick is None else each.quick.quick(records, attribute)
+            ):
                 record = records[index]
                 value = getattr(record, attribute)
                 datum = fill(path, errors) if value is msgspec.UNSET else check(value, path, errors)
@@ -91,9 +100,17 @@ class CompiledPlan:
     def _refuse_extra(self, records: list[Any], wrong: dict[int, list[FieldError]]) -> None:
         """Fields that are read for the mark or the key only are still unknown to the schema."""
         for index, record in enumerate(records):
-            unknown = [name for number, name in enumerate(self._extra) if getattr(record, f"x{number}") is not msgspec.UNSET]
+            unknown = [
+                name
+                for number, name in enumerate(self._extra)
+                if getattr(record, f"x{number}") is not msgspec.UNSET
+            ]
             if unknown:
-                wrong.setdefault(index, []).append(FieldError("$", f"unknown fields {', '.join(unknown)}", "the fields of the schema"))
+                wrong.setdefault(index, []).append(
+                    FieldError(
+                        "$", f"unknown fields {', '.join(unknown)}", "the fields of the schema"
+                    )
+                )
 
     def one(self, raw: bytes) -> Any:
         try:
@@ -101,13 +118,17 @@ class CompiledPlan:
             errors: list[FieldError] = []
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise InvalidRecord("no_json", (FieldError("$", "no JSON value", str(error)[:200]),)) from error
+            raise InvalidRecord(
+                "no_json", (FieldError("$", "no JSON value", str(error)[:200]),)
+            ) from error
         if errors:
             raise InvalidRecord("invalid", tuple(errors))
         try:
             record = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise InvalidRecord("invalid", (FieldError("$", "a value of another type", str(error)[:200]),)) from error
+            raise InvalidRecord(
+                "invalid", (FieldError("$", "a value of another type", str(error)[:200]),)
+            ) from error
         if invalid := self.finish([record]):
             raise InvalidRecord("invalid", invalid[0].errors)
         return record
@@ -123,7 +144,9 @@ class CompiledPlan:
 
         if rest:
             return get
-        return lambda record: MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
+        return lambda record: (
+            MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
+        )
 
 
 def _invalid(index: int, errors: list[FieldError]) -> Invalid:
@@ -132,7 +155,13 @@ def _invalid(index: int, errors: list[FieldError]) -> Invalid:
 
 def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
     check = checks.check(each.type)
-    return _Checked(attribute, f"$.{each.json_name}", check, checks.filler(each), check if isinstance(check, QuickCheck) else None)
+    return _Checked(
+        attribute,
+        f"$.{each.json_name}",
+        check,
+        checks.filler(each),
+        check if isinstance(check, QuickCheck) else None,
+    )
 
 
 def _member(value: Any, key: str) -> Any:
@@ -152,7 +181,10 @@ def field_infos(schema: Schema) -> dict[str, FieldInfo]:
 def _info(schema: Schema, name: str, kind: Any) -> FieldInfo:
     nullable = any(branch.kind == "null" for branch in kind.branches)
     if kind.kind == "union" and not is_wide(kind):
-        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0] if kind.branches else kind)
+        kind = next(
+            (branch for branch in kind.branches if branch.kind != "null"),
+            kind.branches[0] if kind.branches else kind,
+        )
     kind = schema.resolve(kind)
     return FieldInfo(name, kind.kind, kind.logical, nullable)
 

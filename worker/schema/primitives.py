@@ -87,5 +87,8 @@ class Symbols(dict[int, str]):
 
     def __missing__(self, raw: int) -> str:
         if raw in self.missing:
-            raise Unresolved(self._path, f"symbol {self.missing[raw]!r} is none of the reader's {', '.join(self._symbols[:20])}, which has no default")
+            raise Unresolved(
+                self._path,
+                f"symbol {self.missing[raw]!r} is none of the reader's {', '.join(self._symbols[:20])}, which has no default",
+            )
         raise Broken

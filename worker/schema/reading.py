@@ -19,7 +19,18 @@ from worker.schema.limits import Limits
 from worker.schema.logical import read_uuid, text_of
 from worker.schema.logical import reader as bytes_reader
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_wide
-from worker.schema.primitives import END, LONG, Broken, Remembered, Symbols, Unresolved, read_int, read_long, read_size, read_unsigned
+from worker.schema.primitives import (
+    END,
+    LONG,
+    Broken,
+    Remembered,
+    Symbols,
+    Unresolved,
+    read_int,
+    read_long,
+    read_size,
+    read_unsigned,
+)
 from worker.schema.resolve import Pair, fields_of
 from worker.schema.sizes import Sizes
 from worker.schema.values import Branch
@@ -27,7 +38,15 @@ from worker.schema.walk import cause_text, explain
 
 SLICE_BYTES: Final = 1024 * 1024
 SLICE_VALUES: Final = 100_000  # by their weight; see sizes.py
-BROKEN: Final = (Broken, Unresolved, LookupError, ValueError, ArithmeticError, struct.error, RecursionError)
+BROKEN: Final = (
+    Broken,
+    Unresolved,
+    LookupError,
+    ValueError,
+    ArithmeticError,
+    struct.error,
+    RecursionError,
+)
 """Everything that generated code can raise on bad data: indices past the end, unknown symbols, bad UTF-8, what is no decimal."""
 
 
@@ -53,15 +72,31 @@ class DatumReader:
     """
 
     def __init__(
-        self, writer: Schema, reader: Schema | None = None, *, limits: Limits | None = None, text: bool = False, branches: bool = False, strict: bool = False
+        self,
+        writer: Schema,
+        reader: Schema | None = None,
+        *,
+        limits: Limits | None = None,
+        text: bool = False,
+        branches: bool = False,
+        strict: bool = False,
     ) -> None:
         self.writer, self.reader, self.limits = writer, reader or writer, limits or Limits()
         try:
-            never = [] if reader is None else [each for each in problems(writer, reader) if not each.some]
+            never = (
+                []
+                if reader is None
+                else [each for each in problems(writer, reader) if not each.some]
+            )
             if never:
-                raise SchemaError(never[0].path, f"{never[0].message}: data of the writer's schema cannot be read as the reader's")
+                raise SchemaError(
+                    never[0].path,
+                    f"{never[0].message}: data of the writer's schema cannot be read as the reader's",
+                )
             sizes = Sizes(writer)
-            self._read = _Code(writer, self.reader, sizes, self.limits, text, branches, strict).compile()
+            self._read = _Code(
+                writer, self.reader, sizes, self.limits, text, branches, strict
+            ).compile()
             self.smallest, self.weight = sizes.smallest(writer.root), sizes.item(writer.root)
         except RecursionError as error:
             raise SchemaError("$", "types refer to each other too deeply") from error
@@ -75,7 +110,9 @@ class DatumReader:
             raise CorruptDatum("$", end, f"{len(data) - end} bytes behind the datum")
         return found[0]
 
-    def several(self, data: bytes, start: int, rows: int, left: list[int]) -> tuple[list[Any], int, CorruptDatum | None]:
+    def several(
+        self, data: bytes, start: int, rows: int, left: list[int]
+    ) -> tuple[list[Any], int, CorruptDatum | None]:
         """Up to `rows` datums from `start` on, fewer when they are large: they, where the next begins, and what stopped it.
 
         `left[2]` is how many values may still come in records and items without bytes; it is counted down.
@@ -94,7 +131,9 @@ class DatumReader:
         if self.smallest == 0:
             left[2] -= rows * self.weight
         if rows * self.smallest > len(data) or left[2] < 0:
-            raise CorruptDatum("$", 0, f"{rows} records in {len(data)} bytes, each has at least {self.smallest}")
+            raise CorruptDatum(
+                "$", 0, f"{rows} records in {len(data)} bytes, each has at least {self.smallest}"
+            )
         while done < rows:
             found, at, problem = self.several(data, at, rows - done, left)
             if found:
@@ -104,7 +143,9 @@ class DatumReader:
                 problem.record = done
                 raise problem
         if at != len(data):
-            raise CorruptDatum("$", at, f"{len(data) - at} bytes behind the last of {rows} records", record=rows)
+            raise CorruptDatum(
+                "$", at, f"{len(data) - at} bytes behind the last of {rows} records", record=rows
+            )
 
     def _problem(self, data: bytes, stop: Stop, record: int, empty: int) -> CorruptDatum:
         try:
@@ -123,9 +164,24 @@ class DatumReader:
 class _Code(Pair):
     """The generated source of one pair."""
 
-    def __init__(self, writer: Schema, reader: Schema, sizes: Sizes, limits: Limits, text: bool, branches: bool, strict: bool) -> None:
+    def __init__(
+        self,
+        writer: Schema,
+        reader: Schema,
+        sizes: Sizes,
+        limits: Limits,
+        text: bool,
+        branches: bool,
+        strict: bool,
+    ) -> None:
         super().__init__(writer, reader)
-        self._sizes, self._limits, self._text, self._branches, self._strict = sizes, limits, text, branches, strict
+        self._sizes, self._limits, self._text, self._branches, self._strict = (
+            sizes,
+            limits,
+            text,
+            branches,
+            strict,
+        )
         self._known: dict[tuple[str, ...], str] = {}
         self._lines: list[str] = []
         self._indent = self._loops = self._locals = self._functions = 0
@@ -140,7 +196,11 @@ class _Code(Pair):
         self._indent = 3
         target = self._local()
         written, read = self.writer.root, self.reader.root
-        if written.kind == read.kind == "record" and written.name not in self._sizes.recursive and self.mismatch(written, read) is None:
+        if (
+            written.kind == read.kind == "record"
+            and written.name not in self._sizes.recursive
+            and self.mismatch(written, read) is None
+        ):
             self._record(written, read, target, "$")  # in place: a call a record is worth saving
         else:
             self._value(written, read, target, "$")
@@ -183,7 +243,9 @@ class _Code(Pair):
             loops, self._loops = self._loops, 0
             inner = self._local()
             emit(inner)
-            self._source.define(f"def {name}(d, p, e, c):\n{''.join(self._lines)}    return {inner}, p\n")
+            self._source.define(
+                f"def {name}(d, p, e, c):\n{''.join(self._lines)}    return {inner}, p\n"
+            )
             self._lines, self._indent, self._loops = outer, indent, loops
         self._line(f"{target}, p = {name}(d, p, e, c)")
 
@@ -201,7 +263,11 @@ class _Code(Pair):
         elif written.kind == "record":
             self._line("try:")
             self._indent += 1
-            self._call(("read", written.name, read.name), target, lambda inner: self._record(written, read, inner, ""))  # may stand elsewhere too
+            self._call(
+                ("read", written.name, read.name),
+                target,
+                lambda inner: self._record(written, read, inner, ""),
+            )  # may stand elsewhere too
             self._indent -= 1
             self._line("except Q as x:")
             self._line(f"    x.path = {path!r} + x.path")
@@ -220,7 +286,9 @@ class _Code(Pair):
         self._line("p += 1")
         self._line(f"if {raw} > 127: {raw}, p = U(d, p - 1)")
         word = "if"
-        numbered = sorted(enumerate(written.branches), key=lambda each: each[1].kind == "null")  # null is the rarer one, mostly
+        numbered = sorted(
+            enumerate(written.branches), key=lambda each: each[1].kind == "null"
+        )  # null is the rarer one, mostly
         for number, branch in numbered:
             self._line(f"{word} {raw} == {number * 2}:")
             self._indent += 1
@@ -237,8 +305,15 @@ class _Code(Pair):
     def _into_union(self, written: Type, read: Type, target: str, path: str) -> None:
         number = self.branch(written, read)
         if number is None:
-            allowed = ", ".join(self.reader.resolve(each).name or each.kind for each in read.branches) or "nothing"
-            self._refuse(target, path, f"{written.name or written.kind} is no branch of the reader's union of {allowed}")
+            allowed = (
+                ", ".join(self.reader.resolve(each).name or each.kind for each in read.branches)
+                or "nothing"
+            )
+            self._refuse(
+                target,
+                path,
+                f"{written.name or written.kind} is no branch of the reader's union of {allowed}",
+            )
             return
         self._value(written, read.branches[number], target, path)
         if self._branches and is_wide(read):
@@ -257,12 +332,18 @@ class _Code(Pair):
         for each in read.fields:
             if each.name not in values:
                 if each.default is NO_DEFAULT:
-                    self._refuse(target, f"{path}.{each.name}", "the writer has no such field, and the reader's has no default")
+                    self._refuse(
+                        target,
+                        f"{path}.{each.name}",
+                        "the writer has no such field, and the reader's has no default",
+                    )
                     return
                 values[each.name] = self._default(each)
         if recursive:
             self._line("c[1] += 1")
-        self._line(f"{target} = {{{', '.join(f'{each.name!r}: {values[each.name]}' for each in read.fields)}}}")
+        self._line(
+            f"{target} = {{{', '.join(f'{each.name!r}: {values[each.name]}' for each in read.fields)}}}"
+        )
 
     def _nest(self, kind: Type) -> bool:
         """Counts a record that can hold itself; whether it is one."""
@@ -354,7 +435,9 @@ class _Code(Pair):
     def _strictly(self, read: Type, target: str, path: str) -> None:
         """What a value must be that JSON could bring as well."""
         if read.kind in ("float", "double"):
-            problem = self._source.bind(partial(Unresolved, path, "NaN or an infinity, a finite number is needed"))
+            problem = self._source.bind(
+                partial(Unresolved, path, "NaN or an infinity, a finite number is needed")
+            )
             self._line(f"if {target} - {target} != 0.0: raise {problem}()")
         elif read.kind == "string" and read.logical == "uuid":
             self._line(f"{target} = {self._source.bind(partial(_uuid, path))}({target})")
@@ -431,7 +514,9 @@ class _Code(Pair):
             case "int" | "long" | "enum":
                 self._scalar(kind, kind, self._local(), "$")
             case "float" | "double" | "fixed":
-                self._line(f"p += {kind.size if kind.kind == 'fixed' else 4 if kind.kind == 'float' else 8}")
+                self._line(
+                    f"p += {kind.size if kind.kind == 'fixed' else 4 if kind.kind == 'float' else 8}"
+                )
                 self._line("if p > e: raise END")
             case "string" | "bytes":
                 self._end_of(self._local())

@@ -30,7 +30,10 @@ class _Inliner:
 
     def type(self, node: Any, namespace: str, depth: int) -> Any:
         if depth > MAX_DEPTH or len(self._declared) > MAX_NAMED:
-            raise SchemaError("$", f"references nested deeper than {MAX_DEPTH} levels, or more than {MAX_NAMED} types")
+            raise SchemaError(
+                "$",
+                f"references nested deeper than {MAX_DEPTH} levels, or more than {MAX_NAMED} types",
+            )
         if isinstance(node, str):
             return self._name(node, namespace, depth)
         if isinstance(node, list):
@@ -45,8 +48,14 @@ class _Inliner:
             if not isinstance(fields, list):
                 return node
             return {**node, "fields": [self._field(each, namespace, depth) for each in fields]}
-        changed = {key: self.type(node[key], namespace, depth + 1) for key in ("items", "values") if key in node}
-        if isinstance(kind, dict | list) or (isinstance(kind, str) and kind not in ("array", "map")):
+        changed = {
+            key: self.type(node[key], namespace, depth + 1)
+            for key in ("items", "values")
+            if key in node
+        }
+        if isinstance(kind, dict | list) or (
+            isinstance(kind, str) and kind not in ("array", "map")
+        ):
             changed["type"] = self.type(kind, namespace, depth + 1)
         return {**node, **changed}
 
@@ -67,9 +76,19 @@ class _Inliner:
 
     def _definition(self, full: str, depth: int) -> Any:
         document = self._references[full]
-        if not isinstance(document, dict) or document.get("type") not in NAMED or _full_name(document, "")[1] != full:
-            raise SchemaError("$", f"the reference {full[:100]!r} is no definition of a type of that name")
-        alone = document if document.get("namespace") is not None or "." in str(document.get("name")) else {**document, "namespace": ""}
+        if (
+            not isinstance(document, dict)
+            or document.get("type") not in NAMED
+            or _full_name(document, "")[1] != full
+        ):
+            raise SchemaError(
+                "$", f"the reference {full[:100]!r} is no definition of a type of that name"
+            )
+        alone = (
+            document
+            if document.get("namespace") is not None or "." in str(document.get("name"))
+            else {**document, "namespace": ""}
+        )
         return self.type(alone, "", depth + 1)
 
 

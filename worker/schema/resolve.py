@@ -33,9 +33,15 @@ class Pair:
             if read.kind not in PROMOTIONS.get(written.kind, ()):
                 return "type_mismatch", f"{_label(written)} cannot be read as {_label(read)}"
         elif written.name and not _same_name(written, read):
-            return "name_mismatch", f"{written.kind} {written.name!r} cannot be read as {read.name!r}, which has no such alias"
+            return (
+                "name_mismatch",
+                f"{written.kind} {written.name!r} cannot be read as {read.name!r}, which has no such alias",
+            )
         elif written.size != read.size:
-            return "fixed_size_mismatch", f"fixed {written.name!r} has {written.size} bytes, the reader's has {read.size}"
+            return (
+                "fixed_size_mismatch",
+                f"fixed {written.name!r} has {written.size} bytes, the reader's has {read.size}",
+            )
         return self._unlike(written, read)
 
     def _unlike(self, written: Type, read: Type) -> tuple[str, str] | None:
@@ -45,20 +51,38 @@ class Pair:
 
     def branch(self, written: Type, read: Type) -> int | None:
         """The number of the branch of union `read` that a written type, no union, is read as."""
-        fits = [number for number, each in enumerate(read.branches) if self._matches(written, self.reader.resolve(each))]
-        return min(fits, key=lambda number: self._distance(written, self.reader.resolve(read.branches[number])), default=None)
+        fits = [
+            number
+            for number, each in enumerate(read.branches)
+            if self._matches(written, self.reader.resolve(each))
+        ]
+        return min(
+            fits,
+            key=lambda number: self._distance(written, self.reader.resolve(read.branches[number])),
+            default=None,
+        )
 
     def _distance(self, written: Type, read: Type) -> int:
         """How far a branch that matches is from the written type; of equal ones the first is taken."""
-        return 0 if written.kind == read.kind and (written.name == read.name or written.name in read.aliases) else 1
+        return (
+            0
+            if written.kind == read.kind
+            and (written.name == read.name or written.name in read.aliases)
+            else 1
+        )
 
     def _matches(self, written: Type, read: Type) -> bool:
         if self.mismatch(written, read) is not None:
             return False
         if written.items is None or read.items is None:
             return True
-        inner_written, inner_read = self.writer.resolve(written.items), self.reader.resolve(read.items)
-        return "union" in (inner_written.kind, inner_read.kind) or self._matches(inner_written, inner_read)
+        inner_written, inner_read = (
+            self.writer.resolve(written.items),
+            self.reader.resolve(read.items),
+        )
+        return "union" in (inner_written.kind, inner_read.kind) or self._matches(
+            inner_written, inner_read
+        )
 
 
 def fields_of(written: Type, read: Type) -> dict[str, Field]:
@@ -67,14 +91,19 @@ def fields_of(written: Type, read: Type) -> dict[str, Field]:
     found = {each.name: each for each in read.fields if each.name in names}
     for each in read.fields:
         if each.name not in names:
-            alias = next((alias for alias in each.aliases if alias in names and alias not in found), None)
+            alias = next(
+                (alias for alias in each.aliases if alias in names and alias not in found), None
+            )
             if alias is not None:
                 found[alias] = each
     return found
 
 
 def _same_name(written: Type, read: Type) -> bool:
-    return written.name.rpartition(".")[2] == read.name.rpartition(".")[2] or written.name in read.aliases
+    return (
+        written.name.rpartition(".")[2] == read.name.rpartition(".")[2]
+        or written.name in read.aliases
+    )
 
 
 def _meaning(kind: Type) -> tuple[str | None, int, int]:
@@ -86,4 +115,8 @@ def _label(kind: Type) -> str:
 
 
 def _shown(kind: Type) -> str:
-    return f"decimal({kind.precision}, {kind.scale})" if kind.logical == "decimal" else str(kind.logical)
+    return (
+        f"decimal({kind.precision}, {kind.scale})"
+        if kind.logical == "decimal"
+        else str(kind.logical)
+    )

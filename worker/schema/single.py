@@ -24,7 +24,11 @@ def header(schema: Schema) -> bytes:
 def split(data: bytes) -> tuple[str, bytes]:
     """(fingerprint in 16 hex digits, datum). Raises CorruptDatum for what is no single object."""
     if data[:2] != MARKER or len(data) < HEADER_BYTES:
-        raise CorruptDatum("$", 0, f"{data[:2].hex() or 'nothing'} and {max(len(data) - 2, 0)} bytes more; a single object begins with c301 and 8 bytes")
+        raise CorruptDatum(
+            "$",
+            0,
+            f"{data[:2].hex() or 'nothing'} and {max(len(data) - 2, 0)} bytes more; a single object begins with c301 and 8 bytes",
+        )
     return f"{int.from_bytes(data[2:HEADER_BYTES], 'little'):016x}", data[HEADER_BYTES:]
 
 
@@ -42,7 +46,9 @@ class SchemaStore:
         options: of DatumReader.
     """
 
-    def __init__(self, reader: Schema | None = None, limits: Limits | None = None, **options: Any) -> None:
+    def __init__(
+        self, reader: Schema | None = None, limits: Limits | None = None, **options: Any
+    ) -> None:
         self._reader, self._limits, self._options = reader, limits, options
         self._schemas: dict[str, Schema] = {}
         self._readers: dict[str, DatumReader] = {}
@@ -67,6 +73,12 @@ class SchemaStore:
         if reader is None:
             schema = self._schemas.get(fingerprint)
             if schema is None:
-                raise CorruptDatum("$", 2, f"fingerprint {fingerprint} is none of the {len(self._schemas)} schemas in the store")
-            reader = self._readers[fingerprint] = DatumReader(schema, self._reader, limits=self._limits, **self._options)
+                raise CorruptDatum(
+                    "$",
+                    2,
+                    f"fingerprint {fingerprint} is none of the {len(self._schemas)} schemas in the store",
+                )
+            reader = self._readers[fingerprint] = DatumReader(
+                schema, self._reader, limits=self._limits, **self._options
+            )
         return reader.one(datum)

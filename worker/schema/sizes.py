@@ -38,7 +38,9 @@ class Sizes:
             case "record":
                 if kind.name not in self._smallest:
                     self._smallest[kind.name] = 0  # while it is being counted
-                    self._smallest[kind.name] = sum(self.smallest(each.type) for each in kind.fields)
+                    self._smallest[kind.name] = sum(
+                        self.smallest(each.type) for each in kind.fields
+                    )
                 return self._smallest[kind.name]
             case _:
                 return _SMALLEST.get(kind.kind, 1)
@@ -59,7 +61,9 @@ class Sizes:
             case "fixed":
                 return int(kind.size == 0)
             case "union":
-                return max([1, *map(self.weight, kind.branches)]) - 1  # the number of the branch is a byte
+                return (
+                    max([1, *map(self.weight, kind.branches)]) - 1
+                )  # the number of the branch is a byte
             case "record":
                 return 0 if kind.name in self.recursive else self.own_weight(kind)
             case _:
@@ -74,7 +78,11 @@ class Sizes:
 
 def recursive_names(schema: Schema) -> frozenset[str]:
     """The records that can hold themselves: those in cycles of the graph of records, in one walk (Tarjan's components, without recursion)."""
-    inside = {name: _records_in(kind, schema) for name, kind in schema.named.items() if kind.kind == "record"}
+    inside = {
+        name: _records_in(kind, schema)
+        for name, kind in schema.named.items()
+        if kind.kind == "record"
+    }
     found = {name for name, parts in inside.items() if name in parts}
     number: dict[str, int] = {}  # in the order of the walk
     lowest: dict[str, int] = {}  # the first one of its component that a record is known to reach

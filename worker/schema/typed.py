@@ -54,7 +54,11 @@ class Types:
                 return None
             rest = [branch for branch in kind.branches if branch.kind != "null"]
             inner = self.of(rest[0]) if len(rest) == 1 else None
-            return None if inner is None else (inner | None if len(rest) < len(kind.branches) else inner)
+            return (
+                None
+                if inner is None
+                else (inner | None if len(rest) < len(kind.branches) else inner)
+            )
         if kind.kind == "record" and kind.name not in self._recursive:
             if kind.name not in self._records:
                 self._records[kind.name] = self._record(kind)
@@ -63,20 +67,32 @@ class Types:
 
     def field(self, each: Field) -> Any | None:
         """The type of a field. None also where its default holds records under Avro names that JSON calls otherwise."""
-        return None if isinstance(each.default, list | dict) and self._renamed(each.type) else self.of(each.type)
+        return (
+            None
+            if isinstance(each.default, list | dict) and self._renamed(each.type)
+            else self.of(each.type)
+        )
 
     def _renamed(self, kind: Type) -> bool:
         kind = self._schema.resolve(kind)
         if kind.kind == "record":
             if kind.name not in self._renamed_records:
-                renamed = kind.name in self._recursive or any(each.json_name != each.name or self._renamed(each.type) for each in kind.fields)
+                renamed = kind.name in self._recursive or any(
+                    each.json_name != each.name or self._renamed(each.type) for each in kind.fields
+                )
                 self._renamed_records[kind.name] = renamed
             return self._renamed_records[kind.name]
-        return any(self._renamed(branch) for branch in kind.branches) or (kind.items is not None and self._renamed(kind.items))
+        return any(self._renamed(branch) for branch in kind.branches) or (
+            kind.items is not None and self._renamed(kind.items)
+        )
 
     def _record(self, kind: Type) -> Any | None:
         inner_types = [self.field(each) for each in kind.fields]
-        return None if any(inner is None for inner in inner_types) else record_struct(kind, inner_types, self._policy)
+        return (
+            None
+            if any(inner is None for inner in inner_types)
+            else record_struct(kind, inner_types, self._policy)
+        )
 
 
 def record_struct(kind: Type, types: list[Any], policy: Policy, extra: Collection[str] = ()) -> Any:
@@ -87,7 +103,13 @@ def record_struct(kind: Type, types: list[Any], policy: Policy, extra: Collectio
         names[f"f{number}"] = each.json_name
         checked = inner is None
         default = msgspec.UNSET if checked else _default(each, inner, policy)
-        fields.append((f"f{number}", Any if checked else inner, *(() if default is msgspec.NODEFAULT else (default,))))
+        fields.append(
+            (
+                f"f{number}",
+                Any if checked else inner,
+                *(() if default is msgspec.NODEFAULT else (default,)),
+            )
+        )
     for number, name in enumerate(extra):
         names[f"x{number}"] = name
         fields.append((f"x{number}", Any, msgspec.UNSET))

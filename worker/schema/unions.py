@@ -40,17 +40,35 @@ class _Record:
 class UnionCheck(QuickCheck):
     """The check of a union with several branches besides null; datums are `Branch`es."""
 
-    def __init__(self, branches: Sequence[Type], checks: Sequence[Check], schema: Schema, policy: Policy, types: Types) -> None:
+    def __init__(
+        self,
+        branches: Sequence[Type],
+        checks: Sequence[Check],
+        schema: Schema,
+        policy: Policy,
+        types: Types,
+    ) -> None:
         self._branches, self._checks = branches, checks
         self._allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
-        self._records = [_record(number, branch, schema, policy, types) for number, branch in enumerate(branches) if branch.kind == "record"]
-        self._map = next((number for number, branch in enumerate(branches) if branch.kind == "map"), None)
+        self._records = [
+            _record(number, branch, schema, policy, types)
+            for number, branch in enumerate(branches)
+            if branch.kind == "record"
+        ]
+        self._map = next(
+            (number for number, branch in enumerate(branches) if branch.kind == "map"), None
+        )
         self._known: dict[tuple[str, ...], _Choice] = {}
 
     def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
         """See `QuickCheck`: objects whose keys were seen before and whose branch msgspec can check."""
         left = []
-        known, read, convert, values = self._known, attrgetter(attribute), msgspec.convert, msgspec.structs.astuple
+        known, read, convert, values = (
+            self._known,
+            attrgetter(attribute),
+            msgspec.convert,
+            msgspec.structs.astuple,
+        )
         for index, record in enumerate(records):
             value = read(record)
             choice = known.get(tuple(value)) if type(value) is dict else None
@@ -62,14 +80,24 @@ class UnionCheck(QuickCheck):
             except msgspec.ValidationError:
                 left.append(index)  # the check says where
             else:  # not the object itself: it may have other fields too, and whole numbers where floats belong
-                setattr(record, attribute, Branch(choice.number, dict(zip(choice.names, values(made), strict=True))))
+                setattr(
+                    record,
+                    attribute,
+                    Branch(choice.number, dict(zip(choice.names, values(made), strict=True))),
+                )
         return left
 
     def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
         if isinstance(value, dict):
             choice = self._choose(tuple(value))
             if choice.problem:
-                errors.append(FieldError(path, choice.problem, "an object that has the required fields of exactly one branch"))
+                errors.append(
+                    FieldError(
+                        path,
+                        choice.problem,
+                        "an object that has the required fields of exactly one branch",
+                    )
+                )
                 return None
             return Branch(choice.number, self._checks[choice.number](value, path, errors))
         what = found(value)
@@ -91,12 +119,18 @@ class UnionCheck(QuickCheck):
             whole = fits[0].struct is not None and present.issuperset(fits[0].fields)
             choice = _Choice(fits[0].number, fits[0].struct if whole else None, fits[0].fields)
         elif fits:
-            choice = _Choice(-1, problem=f"ambiguous union: {', '.join(each.name for each in fits)} fit")
+            choice = _Choice(
+                -1, problem=f"ambiguous union: {', '.join(each.name for each in fits)} fit"
+            )
         elif self._map is not None:
             choice = _Choice(self._map)
         else:
-            wanted = "; ".join(f"{each.name} needs {', '.join(sorted(each.required))}" for each in self._records)
-            choice = _Choice(-1, problem=f"an object that is no branch ({wanted or 'no branch is a record'})")
+            wanted = "; ".join(
+                f"{each.name} needs {', '.join(sorted(each.required))}" for each in self._records
+            )
+            choice = _Choice(
+                -1, problem=f"an object that is no branch ({wanted or 'no branch is a record'})"
+            )
         if len(self._known) < REMEMBERED and len(keys) < REMEMBERED:
             self._known[keys] = choice
         return choice
@@ -105,7 +139,10 @@ class UnionCheck(QuickCheck):
 def tagged_union(branches: Sequence[Type], checks: Sequence[Check], *, wide: bool) -> Check:
     """The check of a union in the JSON encoding of Avro: null, or an object whose one key is the name of the branch."""
     numbers = {branch.name or branch.kind: number for number, branch in enumerate(branches)}
-    allowed = " or ".join("null" if name == "null" else f'{{"{name}": ...}}' for name in numbers) or "nothing"
+    allowed = (
+        " or ".join("null" if name == "null" else f'{{"{name}": ...}}' for name in numbers)
+        or "nothing"
+    )
     null = numbers.pop("null", None)
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
@@ -113,7 +150,15 @@ def tagged_union(branches: Sequence[Type], checks: Sequence[Check], *, wide: boo
             return Branch(null, None) if wide else None
         name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
         if name not in numbers:
-            errors.append(FieldError(path, f"an object with {len(value)} keys" if isinstance(value, dict) else found(value), allowed))
+            errors.append(
+                FieldError(
+                    path,
+                    f"an object with {len(value)} keys"
+                    if isinstance(value, dict)
+                    else found(value),
+                    allowed,
+                )
+            )
             return None
         datum = checks[numbers[name]](value[name], f"{path}.{name}", errors)
         return Branch(numbers[name], datum) if wide else datum
@@ -132,27 +177,47 @@ def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
     elif isinstance(value, float):
         order = ("double", "float", "bytes", "fixed")
     elif isinstance(value, str):
-        order = ("enum", "int", "long", *(("string",) if any(branch.kind == "string" for branch in branches) else ("bytes", "fixed")))
+        order = (
+            "enum",
+            "int",
+            "long",
+            *(
+                ("string",)
+                if any(branch.kind == "string" for branch in branches)
+                else ("bytes", "fixed")
+            ),
+        )
     else:
         order = ("array",)
-    return [number for kind in order for number, branch in enumerate(branches) if branch.kind == kind]
+    return [
+        number for kind in order for number, branch in enumerate(branches) if branch.kind == kind
+    ]
 
 
 def _record(number: int, branch: Type, schema: Schema, policy: Policy, known: Types) -> _Record:
     required = frozenset(
         each.json_name
         for each in branch.fields
-        if each.default is NO_DEFAULT and not (policy.missing_fields == "fill" and any(inner.kind == "null" for inner in (each.type, *each.type.branches)))
+        if each.default is NO_DEFAULT
+        and not (
+            policy.missing_fields == "fill"
+            and any(inner.kind == "null" for inner in (each.type, *each.type.branches))
+        )
     )
     types = [known.field(each) for each in branch.fields]
     struct = (
         record_struct(branch, types, policy)
-        if all(inner is not None and _as_received(each.type, schema) for inner, each in zip(types, branch.fields, strict=True))
+        if all(
+            inner is not None and _as_received(each.type, schema)
+            for inner, each in zip(types, branch.fields, strict=True)
+        )
         else None
     )
     if any(each.json_name != each.name for each in branch.fields):
         struct = None
-    return _Record(number, branch.name, required, tuple(each.json_name for each in branch.fields), struct)
+    return _Record(
+        number, branch.name, required, tuple(each.json_name for each in branch.fields), struct
+    )
 
 
 def _as_received(kind: Type, schema: Schema) -> bool:

@@ -34,7 +34,11 @@ class _Walk:
         self._sizes = Sizes(schema)
 
     def run(self) -> int:
-        self._weigh(0, self._sizes.weight(self._schema.root), "a datum of up to {} values that take no bytes")
+        self._weigh(
+            0,
+            self._sizes.weight(self._schema.root),
+            "a datum of up to {} values that take no bytes",
+        )
         try:
             self._value(self._schema.root)
         except RecursionError:
@@ -67,7 +71,9 @@ class _Walk:
             case "enum":
                 at, number = self._at, self._long("int")
                 if not 0 <= number < len(kind.symbols):
-                    self._refuse(at, f"symbol number {number}, 0 to {len(kind.symbols) - 1} are allowed")
+                    self._refuse(
+                        at, f"symbol number {number}, 0 to {len(kind.symbols) - 1} are allowed"
+                    )
             case "union":
                 self._union(kind)
             case "array" | "map":
@@ -100,8 +106,14 @@ class _Walk:
                 count, size = -count, self._long("long")
                 end = self._at + size
                 if size < 0 or end > len(self._data):
-                    self._refuse(at, f"a block of {size} bytes, {len(self._data) - self._at} are left")
-            self._weigh(at, count * self._sizes.item(kind.items), f"a block of {count} items, {{}} with all that takes no bytes")
+                    self._refuse(
+                        at, f"a block of {size} bytes, {len(self._data) - self._at} are left"
+                    )
+            self._weigh(
+                at,
+                count * self._sizes.item(kind.items),
+                f"a block of {count} items, {{}} with all that takes no bytes",
+            )
             begin = self._at
             if kind.kind == "array" and self._sizes.smallest(kind.items) == 0:
                 self._nothing(at, count * self._sizes.item(kind.items))
@@ -112,7 +124,9 @@ class _Walk:
                 self._path.pop()
                 index += 1
             if end is not None and self._at != end:
-                self._refuse(at, f"a block that says {end - begin} bytes and has {self._at - begin}")
+                self._refuse(
+                    at, f"a block that says {end - begin} bytes and has {self._at - begin}"
+                )
 
     def _weigh(self, at: int, weight: int, what: str) -> None:
         self._items -= weight
@@ -138,7 +152,11 @@ class _Walk:
         if self._depth < 0:
             self._refuse(self._at, "records nested deeper than allowed")
         if nested:
-            self._weigh(self._at, self._sizes.own_weight(kind), "a record of up to {} values that take no bytes")
+            self._weigh(
+                self._at,
+                self._sizes.own_weight(kind),
+                "a record of up to {} values that take no bytes",
+            )
         for each in kind.fields:
             self._path.append(f".{each.name}")
             self._value(each.type)

@@ -10,7 +10,16 @@ import msgspec
 from worker.core.model import Reject
 
 
-def dead_letter_line(reject: Reject, *, pipeline: str, partition: str, seq: int, position: Any, at: str, fingerprint: str) -> bytes:
+def dead_letter_line(
+    reject: Reject,
+    *,
+    pipeline: str,
+    partition: str,
+    seq: int,
+    position: Any,
+    at: str,
+    fingerprint: str,
+) -> bytes:
     """The line, newline included. Text is kept as text, other bytes as base64."""
     try:
         raw = {"raw": reject.raw.decode()}

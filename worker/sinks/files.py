@@ -20,7 +20,9 @@ from worker.runtime import fs
 
 HIDDEN: Final = ".worker"
 
-Key = tuple[str, str, int | None]  # route, fingerprint, group: records of different keys never share a file
+Key = tuple[
+    str, str, int | None
+]  # route, fingerprint, group: records of different keys never share a file
 
 
 class Encoder(Protocol):
@@ -139,8 +141,14 @@ class FilesSink:
         with fs.translated(self.root):
             fs.make_root(self.root)
             hidden = self.root / HIDDEN
-            others = sorted(path.name for path in hidden.iterdir() if (path / self._pipeline).is_dir()) if hidden.is_dir() else []
-            unknown = [name for name in others if name != self._lineage and name not in accepted_lineages]
+            others = (
+                sorted(path.name for path in hidden.iterdir() if (path / self._pipeline).is_dir())
+                if hidden.is_dir()
+                else []
+            )
+            unknown = [
+                name for name in others if name != self._lineage and name not in accepted_lineages
+            ]
             if unknown:
                 raise ConfigError(
                     f"{self.root} holds files of pipeline {self._pipeline!r} that this state knows nothing of (lineage {', '.join(unknown)})",
@@ -181,7 +189,9 @@ class FilesSink:
 
     def _create(self, key: Key) -> _OpenFile:
         if len(self._open) >= self._limits.open_files:
-            self._seal(next(iter(self._open.values())))  # the one that was not written to for longest
+            self._seal(
+                next(iter(self._open.values()))
+            )  # the one that was not written to for longest
         self._parts += 1
         encoder = self._encoder(key[1], self._seq, key[2])
         name = f"{self._pipeline}-{self._lineage}-{self._seq:012}-{self._parts:04}.{encoder.ext}"
@@ -198,7 +208,18 @@ class FilesSink:
         del self._open[file.key]
         sha256 = file.seal()
         staging = f"{self.area}/staging/{file.path.name}"
-        self._sealed.append(StagedFile(self.kind, str(self.root), staging, file.final, file.size_bytes, sha256, file.rows, file.key[1]))
+        self._sealed.append(
+            StagedFile(
+                self.kind,
+                str(self.root),
+                staging,
+                file.final,
+                file.size_bytes,
+                sha256,
+                file.rows,
+                file.key[1],
+            )
+        )
 
     def seal(self) -> tuple[StagedFile, ...]:
         """All files complete and durable in staging."""

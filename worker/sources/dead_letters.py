@@ -24,8 +24,14 @@ from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.runtime.slices import in_slices
 from worker.sources.pagination import cursor
 
-_STYLE: Final = cursor.build(cursor.Config.model_validate({"type": "cursor", "from": {"body": "next"}, "to": {"param": "seq"}}))
-REPLAY_PLAN: Final = PlanSpec(style=_STYLE, once=True, incremental=IncrementalSpec("seq", MarkFormat("int")))
+_STYLE: Final = cursor.build(
+    cursor.Config.model_validate(
+        {"type": "cursor", "from": {"body": "next"}, "to": {"param": "seq"}}
+    )
+)
+REPLAY_PLAN: Final = PlanSpec(
+    style=_STYLE, once=True, incremental=IncrementalSpec("seq", MarkFormat("int"))
+)
 
 
 class Letters(Protocol):
@@ -65,7 +71,9 @@ class DeadLetters:
         asked = dict(fetch.address.params or {}).get("seq") or fetch.since or 0
         if self._last is None:
             self._last = max(self._log.letter_commits(self._pipeline, 0), default=0)
-        commits = [seq for seq in self._log.letter_commits(self._pipeline, int(asked)) if seq <= self._last]
+        commits = [
+            seq for seq in self._log.letter_commits(self._pipeline, int(asked)) if seq <= self._last
+        ]
         if not commits:
             return Reply(None)
         letters = list(letters_of(self._log, self._pipeline, commits[0]))
@@ -76,6 +84,9 @@ class DeadLetters:
         decoded = batch.decoded({"next": commits[1] if len(commits) > 1 else None})
         facts = decoded.facts
         facts.values = [commits[0]] * len(letters)
-        facts.keys = [blake2b(f"{commits[0]}:{line}".encode(), digest_size=16).digest() for line in range(len(letters))]
+        facts.keys = [
+            blake2b(f"{commits[0]}:{line}".encode(), digest_size=16).digest()
+            for line in range(len(letters))
+        ]
         facts.size_bytes = sum(map(len, raws))
         return Reply(decoded)

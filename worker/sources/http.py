@@ -16,7 +16,17 @@ from urllib.parse import unquote
 
 import msgspec
 
-from worker.core.errors import AuthError, BadBody, CursorInvalid, Deferred, PermanentError, RateLimited, RecordsMissing, TransientError, WorkerError
+from worker.core.errors import (
+    AuthError,
+    BadBody,
+    CursorInvalid,
+    Deferred,
+    PermanentError,
+    RateLimited,
+    RecordsMissing,
+    TransientError,
+    WorkerError,
+)
 from worker.core.events import Emit, FieldUnknown, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
@@ -82,16 +92,33 @@ class HttpSource:
         meaning: Mapping[str, str] | None = None,
     ) -> None:
         self._config, self._pipeline, self._partitions = config, pipeline, partitions
-        self._client, self._pages, self._learn, self._guard, self._clock, self._emit = client, pages, learn, guard, clock, emit
+        self._client, self._pages, self._learn, self._guard, self._clock, self._emit = (
+            client,
+            pages,
+            learn,
+            guard,
+            clock,
+            emit,
+        )
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._slots, self._meaning = slots, meaning or {}
         self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
         self.unknown: dict[str, Unknown] = {}
         splits = windows.split_on if (windows := config.pagination.windows) is not None else None
-        self._split_status = [(splits.status, _condition(splits.when) if splits.when else None)] if splits is not None else []
-        dumps = (each.model_dump(mode="json", by_alias=True) for each in (config.pagination, config.incremental) if each is not None)
+        self._split_status = (
+            [(splits.status, _condition(splits.when) if splits.when else None)]
+            if splits is not None
+            else []
+        )
+        dumps = (
+            each.model_dump(mode="json", by_alias=True)
+            for each in (config.pagination, config.incremental)
+            if each is not None
+        )
         self._position_headers = {"Link", *_header_names(list(dumps))}
-        self._stop_status = [(rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status]
+        self._stop_status = [
+            (rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status
+        ]
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """One fetch with retries, breaker and gate round it. See runtime/fetch.py for what it raises."""
@@ -105,11 +132,17 @@ class HttpSource:
             self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, code, str(error)))
 
         try:
-            return await self._guard.call(lambda: self._attempt(partition, fetch, request, condition), speculative=fetch.speculative, on_retry=retried)
+            return await self._guard.call(
+                lambda: self._attempt(partition, fetch, request, condition),
+                speculative=fetch.speculative,
+                on_retry=retried,
+            )
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
                 raise
-            return Reply(_as_reject(error, error.body), error.headers)  # which may say where the next page is
+            return Reply(
+                _as_reject(error, error.body), error.headers
+            )  # which may say where the next page is
 
     # -- the request ----------------------------------------------------------------------------------------------
 
@@ -139,17 +172,32 @@ class HttpSource:
                     body = _with(body, name, fetch.since)
         headers.update(address.headers or {})
         if address.url is not None:
-            return Request(config.method, address.url, (), tuple(headers.items()), _encoded(body), followed=True)
+            return Request(
+                config.method,
+                address.url,
+                (),
+                tuple(headers.items()),
+                _encoded(body),
+                followed=True,
+            )
         params.update(address.params or {})
         for path, value in (address.body or {}).items():
             body = _with(body, path, value)
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
-        return Request(config.method, fill(config.url), tuple(params.items()), tuple(headers.items()), _encoded(body))
+        return Request(
+            config.method,
+            fill(config.url),
+            tuple(params.items()),
+            tuple(headers.items()),
+            _encoded(body),
+        )
 
     # -- the answer -----------------------------------------------------------------------------------------------
 
-    async def _attempt(self, partition: str, fetch: Fetch, request: Request, condition: Condition | None) -> Reply:
+    async def _attempt(
+        self, partition: str, fetch: Fetch, request: Request, condition: Condition | None
+    ) -> Reply:
         started = self._clock.monotonic()
         status, size, outcome = 0, 0, "ok"
         try:
@@ -158,33 +206,54 @@ class HttpSource:
             status, size = response.status, len(response.body)
             try:
                 return await self._understand(partition, fetch, response, condition)
-            except WorkerError as error:  # it quotes the body, and servers say back what they were sent
+            except (
+                WorkerError
+            ) as error:  # it quotes the body, and servers say back what they were sent
                 secrets = await self._secrets(partition, response)
-                error.message, error.where = redact(error.message, secrets), redact(error.where, secrets)
+                error.message, error.where = (
+                    redact(error.message, secrets),
+                    redact(error.where, secrets),
+                )
                 raise
         except WorkerError as error:
             outcome = error.code
             raise
         finally:
-            self._emit(RequestEnded(self._pipeline, partition, status, outcome, self._clock.monotonic() - started, size))
+            self._emit(
+                RequestEnded(
+                    self._pipeline,
+                    partition,
+                    status,
+                    outcome,
+                    self._clock.monotonic() - started,
+                    size,
+                )
+            )
 
     async def _secrets(self, partition: str, response: Response) -> set[str]:
         auth = self._auth[partition]
         return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
-    async def _understand(self, partition: str, fetch: Fetch, response: Response, condition: Condition | None) -> Reply:
+    async def _understand(
+        self, partition: str, fetch: Fetch, response: Response, condition: Condition | None
+    ) -> Reply:
         """The page that a response carries, or the error that it is."""
         if response.status == NOT_MODIFIED and condition is not None and condition.headers:
             return Reply(None, response.headers, unchanged=True)
         if _meant(response, self._split_status):
-            return Reply(None, response.headers, split=f"status {response.status}: {_snippet(response)}")
+            return Reply(
+                None, response.headers, split=f"status {response.status}: {_snippet(response)}"
+            )
         action = self._action(response)
         if action == "page":
             try:
                 decoded = await self._decoded(response)
             except RecordsMissing as missing:
                 document = _document(response)
-                action = next((do for holds, do in self._rules if holds(lambda path: reader(path)(document))), "")
+                action = next(
+                    (do for holds, do in self._rules if holds(lambda path: reader(path)(document))),
+                    "",
+                )
                 if not action:
                     missing.where = missing.where or partition
                     raise
@@ -195,31 +264,64 @@ class HttpSource:
             else:
                 facts = decoded.facts
                 self._note_unknown(facts)
-                action = next((do for holds, do in self._rules if holds(lambda path: facts.body.get(path, MISSING))), "")
+                action = next(
+                    (
+                        do
+                        for holds, do in self._rules
+                        if holds(lambda path: facts.body.get(path, MISSING))
+                    ),
+                    "",
+                )
                 if not action:
                     self._refuse_echo(facts, response)
-                    return Reply(decoded, response.headers, validators=None if condition is None else condition.learned(response.headers))
+                    return Reply(
+                        decoded,
+                        response.headers,
+                        validators=None
+                        if condition is None
+                        else condition.learned(response.headers),
+                    )
         elif not fetch.first and _meant(response, self._stop_status):
             return Reply(None, response.headers, stop=f"status {response.status}")
         return self._obey(action, partition, fetch, response)
 
     def _refuse_echo(self, facts: Facts, response: Response) -> None:
         """Positions are kept in the state, and shown: none may hold what a header of the request kept secret. (Secret query parameters are taken out of links.)"""
-        secrets = [secret for secret in credentials_in(response.credentials, {}) if len(secret) >= ECHO_CHARS]
+        secrets = [
+            secret
+            for secret in credentials_in(response.credentials, {})
+            if len(secret) >= ECHO_CHARS
+        ]
         if secrets:
-            said = (*facts.body.values(), *facts.last.values(), *(response.headers.get(name) for name in self._position_headers))
-            for text in (each if isinstance(each, str) else msgspec.json.encode(each).decode() for each in said if isinstance(each, str | list | dict)):
+            said = (
+                *facts.body.values(),
+                *facts.last.values(),
+                *(response.headers.get(name) for name in self._position_headers),
+            )
+            for text in (
+                each if isinstance(each, str) else msgspec.json.encode(each).decode()
+                for each in said
+                if isinstance(each, str | list | dict)
+            ):
                 if any(secret in text or secret in unquote(text) for secret in secrets):
-                    raise PermanentError("the source puts the credential of the request into its page token or next link", remedy=ECHO_REMEDY)
+                    raise PermanentError(
+                        "the source puts the credential of the request into its page token or next link",
+                        remedy=ECHO_REMEDY,
+                    )
 
     def status(self) -> dict[str, Any]:
         """What holds requests back now, and what of the records the schema lacks."""
         now, breaker = self._clock.monotonic(), self._guard.breaker
         return {
             "breaker": breaker.state,
-            "breaker_opens_in_s": round(max(breaker.open_until - now, 0.0), 3) if breaker.state == "open" else 0.0,
+            "breaker_opens_in_s": round(max(breaker.open_until - now, 0.0), 3)
+            if breaker.state == "open"
+            else 0.0,
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
-            "unknown_fields": {name: {"records": seen.count, "types": list(seen.kinds)} for name, seen in self.unknown.items()},
+            "unknown_fields": {
+                name: {"records": seen.count, "types": list(seen.kinds)}
+                for name, seen in self.unknown.items()
+            },
         }
 
     async def _decoded(self, response: Response) -> Decoded:
@@ -227,7 +329,14 @@ class HttpSource:
         received_us = int(self._clock.time() * 1e6)
         for _ in range(MAX_WRITERS):
             try:
-                return await in_slices(self._pages.decode(response.body, digest=response.digest, url=response.url, received_us=received_us))
+                return await in_slices(
+                    self._pages.decode(
+                        response.body,
+                        digest=response.digest,
+                        url=response.url,
+                        received_us=received_us,
+                    )
+                )
             except SchemaNeeded as needed:
                 await self._learn(needed.schema_id)
         raise BadBody(f"more than {MAX_WRITERS} schemas of writers in one body")
@@ -241,7 +350,9 @@ class HttpSource:
                     continue
                 self._emit(FieldUnknown(self._pipeline, name[:100], seen.kinds))
             kinds = seen.kinds if before is None else tuple(sorted({*before.kinds, *seen.kinds}))
-            self.unknown[name] = Unknown(seen.count + (0 if before is None else before.count), kinds)
+            self.unknown[name] = Unknown(
+                seen.count + (0 if before is None else before.count), kinds
+            )
 
     def _action(self, response: Response) -> str:
         status = response.status
@@ -268,16 +379,28 @@ class HttpSource:
             raise TransientError(said, retry_after_s=self._wait(response), where=where)
         if action == "refresh_auth":
             if (auth := self._auth[partition]) is not None and auth.renew(response.credentials):
-                raise Deferred(self._clock.monotonic(), f"{where}: the credentials are renewed after {said}")  # neither a failure nor a retry
+                raise Deferred(
+                    self._clock.monotonic(), f"{where}: the credentials are renewed after {said}"
+                )  # neither a failure nor a retry
             action = "denied"
         if action == "denied":
-            raise AuthError(said, where=where, remedy="check source.auth and the rights of its credentials")
+            raise AuthError(
+                said, where=where, remedy="check source.auth and the rights of its credentials"
+            )
         if action == "cursor_invalid" and not fetch.first:
             raise CursorInvalid(said, where=where, remedy=CURSOR_REMEDY)
         if action == "not_asked":
             remedy = "this request did not ask for changes only: use source.conditional, take validators out of source.headers, or say what it means with source.on_status"
-            raise PermanentError(f"the answer is not modified, which nobody asked: {said}", where=where, remedy=remedy)
-        raise PermanentError(said, where=where, remedy="check url and params, or say what this status means with source.on_status")
+            raise PermanentError(
+                f"the answer is not modified, which nobody asked: {said}",
+                where=where,
+                remedy=remedy,
+            )
+        raise PermanentError(
+            said,
+            where=where,
+            remedy="check url and params, or say what this status means with source.on_status",
+        )
 
     def _limited(self, response: Response) -> bool:
         headers = response.headers
@@ -289,14 +412,30 @@ class HttpSource:
         if (said := headers.get("Retry-After")) is not None:
             return parse_retry_after(said, date=headers.get("Date"), max_s=longest)
         if headers.get("X-RateLimit-Remaining") == "0":
-            return parse_reset(headers.get("X-RateLimit-Reset", ""), date=headers.get("Date"), now_s=self._clock.time(), max_s=longest)
+            return parse_reset(
+                headers.get("X-RateLimit-Reset", ""),
+                date=headers.get("Date"),
+                now_s=self._clock.time(),
+                max_s=longest,
+            )
         return None
 
 
 def _as_reject(error: BadBody, body: bytes) -> Decoded:
     """A page that is one dead letter."""
-    reject = Reject(0, "decode", error.code, (FieldError("$", error.message, "a document of the configured format"),), body)
-    return Decoded([], None, [reject], Facts(1, digest=blake2b(body, digest_size=16).digest(), size_bytes=len(body)))
+    reject = Reject(
+        0,
+        "decode",
+        error.code,
+        (FieldError("$", error.message, "a document of the configured format"),),
+        body,
+    )
+    return Decoded(
+        [],
+        None,
+        [reject],
+        Facts(1, digest=blake2b(body, digest_size=16).digest(), size_bytes=len(body)),
+    )
 
 
 def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
@@ -309,9 +448,17 @@ def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
             return bool(present == when.exists)
         fields = when.model_fields_set
         if "equals" in fields:
-            return found is not MISSING and type(found) is type(when.equals) and bool(found == when.equals)
+            return (
+                found is not MISSING
+                and type(found) is type(when.equals)
+                and bool(found == when.equals)
+            )
         if "not_equals" in fields:
-            return not (found is not MISSING and type(found) is type(when.not_equals) and found == when.not_equals)
+            return not (
+                found is not MISSING
+                and type(found) is type(when.not_equals)
+                and found == when.not_equals
+            )
         if not isinstance(found, int | float) or isinstance(found, bool):
             return False
         return bool(found > when.greater) if when.greater is not None else bool(found < when.less)
@@ -319,9 +466,15 @@ def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
     return holds
 
 
-def _meant(response: Response, rules: Sequence[tuple[int, Callable[[Callable[[str], Any]], bool] | None]]) -> bool:
+def _meant(
+    response: Response, rules: Sequence[tuple[int, Callable[[Callable[[str], Any]], bool] | None]]
+) -> bool:
     """One of the rules is about this status, and holds for the body."""
-    return any(code == response.status and (holds is None or holds(lambda path: reader(path)(_document(response)))) for code, holds in rules)
+    return any(
+        code == response.status
+        and (holds is None or holds(lambda path: reader(path)(_document(response))))
+        for code, holds in rules
+    )
 
 
 def stop_when(when: Any) -> Callable[[Facts], bool]:
@@ -341,7 +494,11 @@ def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], 
 def stripper(names: tuple[str, ...]) -> Callable[[str], str]:
     """Takes the named query parameters and any user info out of a URL, leaving the rest of it as it is."""
     userinfo = re.compile(r"(?<=//)[^/?#@]*@")
-    secrets = re.compile("(?<=[?&])(?:" + "|".join(map(re.escape, names)) + r")=[^&#]*&?") if names else None
+    secrets = (
+        re.compile("(?<=[?&])(?:" + "|".join(map(re.escape, names)) + r")=[^&#]*&?")
+        if names
+        else None
+    )
 
     def strip(url: str) -> str:
         url = userinfo.sub("", url, count=1)

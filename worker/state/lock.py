@@ -18,7 +18,10 @@ def opening(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StateError(f"{path}: {os.strerror(error.errno or 0)}", remedy="let this user read and write it, or set another state.path") from error
+        raise StateError(
+            f"{path}: {os.strerror(error.errno or 0)}",
+            remedy="let this user read and write it, or set another state.path",
+        ) from error
 
 
 @contextmanager
@@ -33,7 +36,10 @@ def lock_state(directory: Path) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise StateBusy(f"{directory} is held by another instance (pid {holder})", remedy="stop it first, or give this one another state.path") from None
+            raise StateBusy(
+                f"{directory} is held by another instance (pid {holder})",
+                remedy="stop it first, or give this one another state.path",
+            ) from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield

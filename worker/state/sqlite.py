@@ -19,14 +19,40 @@ import msgspec
 
 from worker.core.digest import chained, commit_document
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError, WorkerError
-from worker.core.model import REPLAYED, Claim, Commit, Cursor, Ledger, PartitionEnd, PipelineState, StagedFile
+from worker.core.model import (
+    REPLAYED,
+    Claim,
+    Commit,
+    Cursor,
+    Ledger,
+    PartitionEnd,
+    PipelineState,
+    StagedFile,
+)
 from worker.runtime import fs
 from worker.state.lock import opening
 
 FORMAT: Final = 2
 STATE_FILE: Final = "state.db"
-LOCKED_S: Final = 10.0  # so long another program may hold the database before it is said to be locked
-NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "lustre"})
+LOCKED_S: Final = (
+    10.0  # so long another program may hold the database before it is said to be locked
+)
+NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "afs",
+        "lustre",
+    }
+)
 
 _TABLES: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -72,7 +98,10 @@ class SqliteCommitLog:
                 _refuse_network(path.parent)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             elif not path.exists():
-                raise StateError(f"{path} does not exist", remedy="nothing was committed there yet; check state.path and the working directory")
+                raise StateError(
+                    f"{path} does not exist",
+                    remedy="nothing was committed there yet; check state.path and the working directory",
+                )
         self._read_only = read_only
         self._db = self._open()
 
@@ -93,7 +122,9 @@ class SqliteCommitLog:
         return wal.exists() and wal.stat().st_size > 0
 
     def _opened(self, name: Path | str, *, uri: bool = False) -> sqlite3.Connection:
-        db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=LOCKED_S, uri=uri)
+        db = sqlite3.connect(
+            name, isolation_level=None, check_same_thread=False, timeout=LOCKED_S, uri=uri
+        )
         try:
             db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -109,7 +140,10 @@ class SqliteCommitLog:
     def _prepare(self, db: sqlite3.Connection) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > FORMAT:
-            raise StateError(f"{self.path} has state format {version}, this program knows {FORMAT}", remedy="run the version that wrote it, or newer")
+            raise StateError(
+                f"{self.path} has state format {version}, this program knows {FORMAT}",
+                remedy="run the version that wrote it, or newer",
+            )
         if version < FORMAT and not self._read_only:
             missing = f"{_TABLES if version == 0 else ''} {_SCHEMAS}"
             db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {FORMAT}; COMMIT;")
@@ -136,27 +170,54 @@ class SqliteCommitLog:
     def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
         """See CommitLog. Raises ConfigError naming the keys of the config that no longer mean what the cursors mean."""
         with self._transaction() as db:
-            row = db.execute("SELECT lineage, seq, fingerprint FROM pipelines WHERE name = ?", (pipeline,)).fetchone()
+            row = db.execute(
+                "SELECT lineage, seq, fingerprint FROM pipelines WHERE name = ?", (pipeline,)
+            ).fetchone()
             if row is None:
                 row = (secrets.token_hex(8), 0, "")
-                db.execute("INSERT INTO pipelines VALUES (?, ?, 0, '', '', '[]')", (pipeline, row[0]))
+                db.execute(
+                    "INSERT INTO pipelines VALUES (?, ?, 0, '', '', '[]')", (pipeline, row[0])
+                )
             lineage, seq, known = row
             if known:
-                _same_meaning(pipeline, msgspec.json.decode(known), fingerprint, self._binds(db, pipeline))
+                _same_meaning(
+                    pipeline, msgspec.json.decode(known), fingerprint, self._binds(db, pipeline)
+                )
             stored = msgspec.json.encode(dict(fingerprint)).decode()
             if stored != known:
-                db.execute("UPDATE pipelines SET fingerprint = ? WHERE name = ?", (stored, pipeline))
+                db.execute(
+                    "UPDATE pipelines SET fingerprint = ? WHERE name = ?", (stored, pipeline)
+                )
             unpublished = tuple(
                 self._commit(db, pipeline, number)
-                for (number,) in db.execute("SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq", (pipeline,)).fetchall()
+                for (number,) in db.execute(
+                    "SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq",
+                    (pipeline,),
+                ).fetchall()
             )
-        return PipelineState(pipeline, lineage, seq, dict(fingerprint), unpublished, self.accepted_lineages(pipeline), self.schemas(pipeline))
+        return PipelineState(
+            pipeline,
+            lineage,
+            seq,
+            dict(fingerprint),
+            unpublished,
+            self.accepted_lineages(pipeline),
+            self.schemas(pipeline),
+        )
 
     def _binds(self, db: sqlite3.Connection, pipeline: str) -> Callable[[str], bool]:
         """Whether an entry of a fingerprint is what stored cursors rest on: none before there are some, `key` while there are boundary keys made with it."""
         fresh = Cursor().to_json()
-        started = any(cursor != fresh for (cursor,) in db.execute("SELECT cursor FROM partitions WHERE pipeline = ?", (pipeline,)))
-        keys = db.execute("SELECT EXISTS (SELECT 1 FROM boundary WHERE pipeline = ? AND partition != ?)", (pipeline, REPLAYED)).fetchone()[0]
+        started = any(
+            cursor != fresh
+            for (cursor,) in db.execute(
+                "SELECT cursor FROM partitions WHERE pipeline = ?", (pipeline,)
+            )
+        )
+        keys = db.execute(
+            "SELECT EXISTS (SELECT 1 FROM boundary WHERE pipeline = ? AND partition != ?)",
+            (pipeline, REPLAYED),
+        ).fetchone()[0]
         return lambda entry: started and (entry != "key" or bool(keys))
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
@@ -164,21 +225,37 @@ class SqliteCommitLog:
         with self._transaction() as db:
             empty = Cursor().to_json()
             for name in partitions:
-                db.execute("INSERT INTO partitions VALUES (?, ?, 1, 0, ?) ON CONFLICT DO UPDATE SET epoch = epoch + 1", (pipeline, name, empty))
+                db.execute(
+                    "INSERT INTO partitions VALUES (?, ?, 1, 0, ?) ON CONFLICT DO UPDATE SET epoch = epoch + 1",
+                    (pipeline, name, empty),
+                )
             return {name: self._claimed(db, pipeline, name) for name in partitions}
 
     def _claimed(self, db: sqlite3.Connection, pipeline: str, partition: str) -> Claim:
         at = (pipeline, partition)
-        epoch, seq, cursor = db.execute("SELECT epoch, seq, cursor FROM partitions WHERE pipeline = ? AND partition = ?", at).fetchone()
-        boundary = frozenset(db.execute("SELECT value, key FROM boundary WHERE pipeline = ? AND partition = ?", at).fetchall())
-        tokens = frozenset(token for (token,) in db.execute("SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", at))
+        epoch, seq, cursor = db.execute(
+            "SELECT epoch, seq, cursor FROM partitions WHERE pipeline = ? AND partition = ?", at
+        ).fetchone()
+        boundary = frozenset(
+            db.execute(
+                "SELECT value, key FROM boundary WHERE pipeline = ? AND partition = ?", at
+            ).fetchall()
+        )
+        tokens = frozenset(
+            token
+            for (token,) in db.execute(
+                "SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", at
+            )
+        )
         return Claim(partition, epoch, seq, Cursor.from_json(cursor), boundary, tokens)
 
     def commit(self, commit: Commit) -> None:
         """See CommitLog. When COMMIT itself fails, its outcome is read back by the commit's id."""
         try:
             with self._transaction() as db:
-                fenced = tuple(end.partition for end in commit.ends if not self._advance(db, commit, end))
+                fenced = tuple(
+                    end.partition for end in commit.ends if not self._advance(db, commit, end)
+                )
                 if fenced:
                     raise Fenced(fenced)
                 self._insert(db, commit)
@@ -191,24 +268,51 @@ class SqliteCommitLog:
         progress = end.progress
         moved = db.execute(
             "UPDATE partitions SET seq = ?, cursor = ? WHERE pipeline = ? AND partition = ? AND epoch = ? AND seq = ?",
-            (commit.seq, progress.cursor.to_json(), commit.pipeline, end.partition, end.epoch, end.expected_seq),
+            (
+                commit.seq,
+                progress.cursor.to_json(),
+                commit.pipeline,
+                end.partition,
+                end.epoch,
+                end.expected_seq,
+            ),
         ).rowcount
         at = (commit.pipeline, end.partition)
         if progress.boundary_floor is not None:
-            db.execute("DELETE FROM boundary WHERE pipeline = ? AND partition = ? AND value < ?", (*at, progress.boundary_floor))
-        db.executemany("INSERT OR IGNORE INTO boundary VALUES (?, ?, ?, ?)", ((*at, value, key) for value, key in progress.boundary_added))
+            db.execute(
+                "DELETE FROM boundary WHERE pipeline = ? AND partition = ? AND value < ?",
+                (*at, progress.boundary_floor),
+            )
+        db.executemany(
+            "INSERT OR IGNORE INTO boundary VALUES (?, ?, ?, ?)",
+            ((*at, value, key) for value, key in progress.boundary_added),
+        )
         if progress.tokens_cleared:
             db.execute("DELETE FROM tokens WHERE pipeline = ? AND partition = ?", at)
-        db.executemany("INSERT OR IGNORE INTO tokens VALUES (?, ?, ?)", ((*at, token) for token in progress.tokens_added))
+        db.executemany(
+            "INSERT OR IGNORE INTO tokens VALUES (?, ?, ?)",
+            ((*at, token) for token in progress.tokens_added),
+        )
         return moved == 1
 
     def _insert(self, db: sqlite3.Connection, commit: Commit) -> None:
         document = commit_document(commit)
-        (previous,) = db.execute("SELECT digest FROM pipelines WHERE name = ?", (commit.pipeline,)).fetchone()
+        (previous,) = db.execute(
+            "SELECT digest FROM pipelines WHERE name = ?", (commit.pipeline,)
+        ).fetchone()
         digest = chained(previous, document)
-        ends = [{name: end[name] for name in ("partition", "epoch", "expected_seq", "cursor")} for end in document["ends"]]
-        texts = (msgspec.json.encode(document["ledger"]).decode(), msgspec.json.encode(ends).decode())
-        db.execute("UPDATE commits SET published = 1 WHERE pipeline = ? AND published = 0", (commit.pipeline,))
+        ends = [
+            {name: end[name] for name in ("partition", "epoch", "expected_seq", "cursor")}
+            for end in document["ends"]
+        ]
+        texts = (
+            msgspec.json.encode(document["ledger"]).decode(),
+            msgspec.json.encode(ends).decode(),
+        )
+        db.execute(
+            "UPDATE commits SET published = 1 WHERE pipeline = ? AND published = 0",
+            (commit.pipeline,),
+        )
         db.execute(
             "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
             (commit.pipeline, commit.seq, commit.lineage, commit.id, commit.at, *texts, digest),
@@ -216,25 +320,51 @@ class SqliteCommitLog:
         db.executemany(
             f"INSERT INTO files (pipeline, seq, number, {_FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (commit.pipeline, commit.seq, number, f.kind, f.root, f.staging, f.final, f.size_bytes, f.sha256, f.rows, f.fingerprint)
+                (
+                    commit.pipeline,
+                    commit.seq,
+                    number,
+                    f.kind,
+                    f.root,
+                    f.staging,
+                    f.final,
+                    f.size_bytes,
+                    f.sha256,
+                    f.rows,
+                    f.fingerprint,
+                )
                 for number, f in enumerate(commit.files, 1)
             ),
         )
-        for written in sorted({file.fingerprint for file in commit.files if file.kind == "records"}):
-            db.execute("INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)", (commit.pipeline, written, commit.seq, commit.schema))
-        db.execute("UPDATE pipelines SET seq = ?, digest = ? WHERE name = ?", (commit.seq, digest, commit.pipeline))
+        for written in sorted(
+            {file.fingerprint for file in commit.files if file.kind == "records"}
+        ):
+            db.execute(
+                "INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)",
+                (commit.pipeline, written, commit.seq, commit.schema),
+            )
+        db.execute(
+            "UPDATE pipelines SET seq = ?, digest = ? WHERE name = ?",
+            (commit.seq, digest, commit.pipeline),
+        )
 
     def _committed(self, commit_id: str) -> bool:
         """Reads an unknown outcome back, over a new connection."""
         fresh = self._open()  # may be refused; then the old connection is still one, and the next attempt reads how the log stands
         self._db.close()
         self._db = fresh
-        return self._db.execute("SELECT 1 FROM commits WHERE id = ?", (commit_id,)).fetchone() is not None
+        return (
+            self._db.execute("SELECT 1 FROM commits WHERE id = ?", (commit_id,)).fetchone()
+            is not None
+        )
 
     def mark_published(self, pipeline: str, seq: int) -> None:
         """See CommitLog."""
         with self._transaction() as db:
-            db.execute("UPDATE commits SET published = 1 WHERE pipeline = ? AND seq <= ? AND published = 0", (pipeline, seq))
+            db.execute(
+                "UPDATE commits SET published = 1 WHERE pipeline = ? AND seq <= ? AND published = 0",
+                (pipeline, seq),
+            )
 
     # -- for recovery, commands and verify ------------------------------------------------------------------------
 
@@ -252,19 +382,36 @@ class SqliteCommitLog:
 
     def partitions(self, pipeline: str) -> list[dict[str, Any]]:
         """partition, epoch, seq, cursor (JSON text) of each partition."""
-        return self._rows("SELECT partition, epoch, seq, cursor FROM partitions WHERE pipeline = ? ORDER BY partition", pipeline)
+        return self._rows(
+            "SELECT partition, epoch, seq, cursor FROM partitions WHERE pipeline = ? ORDER BY partition",
+            pipeline,
+        )
 
     def commits(self, pipeline: str) -> list[dict[str, Any]]:
         """The commit rows in order."""
-        return self._rows("SELECT seq, lineage, id, at, ledger, ends, published, digest FROM commits WHERE pipeline = ? ORDER BY seq", pipeline)
+        return self._rows(
+            "SELECT seq, lineage, id, at, ledger, ends, published, digest FROM commits WHERE pipeline = ? ORDER BY seq",
+            pipeline,
+        )
 
     def files(self, pipeline: str, seq: int) -> list[StagedFile]:
         """The files of a commit."""
-        return [StagedFile(**row) for row in self._rows(f"SELECT {_FILE_COLUMNS} FROM files WHERE pipeline = ? AND seq = ? ORDER BY number", pipeline, seq)]
+        return [
+            StagedFile(**row)
+            for row in self._rows(
+                f"SELECT {_FILE_COLUMNS} FROM files WHERE pipeline = ? AND seq = ? ORDER BY number",
+                pipeline,
+                seq,
+            )
+        ]
 
     def letter_commits(self, pipeline: str, from_seq: int) -> list[int]:
         """Numbers of the commits from `from_seq` on that have dead letters, in order."""
-        rows = self._rows("SELECT DISTINCT seq FROM files WHERE pipeline = ? AND seq >= ? AND kind = 'dead_letters' ORDER BY seq", pipeline, from_seq)
+        rows = self._rows(
+            "SELECT DISTINCT seq FROM files WHERE pipeline = ? AND seq >= ? AND kind = 'dead_letters' ORDER BY seq",
+            pipeline,
+            from_seq,
+        )
         return [row["seq"] for row in rows]
 
     def accepted_lineages(self, pipeline: str) -> tuple[str, ...]:
@@ -274,13 +421,32 @@ class SqliteCommitLog:
 
     def schemas(self, pipeline: str) -> tuple[str, ...]:
         """Schemas of committed files of records, the one that was used last at the end."""
-        return tuple(row["schema"] for row in self._rows("SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline))
+        return tuple(
+            row["schema"]
+            for row in self._rows(
+                "SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline
+            )
+        )
 
     def _commit(self, db: sqlite3.Connection, pipeline: str, seq: int) -> Commit:
-        lineage, commit_id, at, ledger = db.execute("SELECT lineage, id, at, ledger FROM commits WHERE pipeline = ? AND seq = ?", (pipeline, seq)).fetchone()
-        return Commit(pipeline, lineage, seq, commit_id, at, tuple(self.files(pipeline, seq)), (), Ledger(**msgspec.json.decode(ledger)))
+        lineage, commit_id, at, ledger = db.execute(
+            "SELECT lineage, id, at, ledger FROM commits WHERE pipeline = ? AND seq = ?",
+            (pipeline, seq),
+        ).fetchone()
+        return Commit(
+            pipeline,
+            lineage,
+            seq,
+            commit_id,
+            at,
+            tuple(self.files(pipeline, seq)),
+            (),
+            Ledger(**msgspec.json.decode(ledger)),
+        )
 
-    def reset(self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()) -> None:
+    def reset(
+        self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
+    ) -> None:
         """Forgets how far a pipeline or one of its partitions has come; published files stay.
 
         A whole pipeline gets a new lineage, which accepts the older ones in its output root.
@@ -293,36 +459,56 @@ class SqliteCommitLog:
             if partition is not None:
                 self._put_back(db, pipeline, partition, Cursor())
                 return
-            row = db.execute("SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)).fetchone()
+            row = db.execute(
+                "SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)
+            ).fetchone()
             known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
             accepted = msgspec.json.encode(sorted({*known, *found_lineages})).decode()
             for table in ("partitions", "commits", "files", "schemas"):
                 db.execute(f"DELETE FROM {table} WHERE {where}", at)
             db.execute("DELETE FROM pipelines WHERE name = ?", at)
-            db.execute("INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)", (pipeline, secrets.token_hex(8), accepted))
+            db.execute(
+                "INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)",
+                (pipeline, secrets.token_hex(8), accepted),
+            )
 
     def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
         """Says how far a partition has come, as an operator; the pass in progress and the boundary keys are forgotten. Raises ConfigError."""
         with self._transaction() as db:
             for table in ("boundary", "tokens"):
-                db.execute(f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?", (pipeline, partition))
+                db.execute(
+                    f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?",
+                    (pipeline, partition),
+                )
             self._put_back(db, pipeline, partition, Cursor(mark=mark))
 
-    def _put_back(self, db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cursor) -> None:
+    def _put_back(
+        self, db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cursor
+    ) -> None:
         """A cursor that no commit made: seq 0. The epoch fences whoever owns the partition."""
         changed = db.execute(
-            "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1 WHERE pipeline = ? AND partition = ?", (cursor.to_json(), pipeline, partition)
+            "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1 WHERE pipeline = ? AND partition = ?",
+            (cursor.to_json(), pipeline, partition),
         ).rowcount
         if not changed:
-            raise ConfigError(f"pipeline {pipeline!r} has no partition {partition!r}", remedy="`worker state show` lists them; it is there after the first run")
+            raise ConfigError(
+                f"pipeline {pipeline!r} has no partition {partition!r}",
+                remedy="`worker state show` lists them; it is there after the first run",
+            )
 
 
 _LATER: Final = ("key", "method", "headers")
 """Entries that states of older versions lack: nobody knows what they were, so they count as unchanged."""
 
 
-def _same_meaning(pipeline: str, known: Mapping[str, str], now: Mapping[str, str], binds: Callable[[str], bool]) -> None:
-    changed = sorted(key for key in {*known, *now} if known.get(key) != now.get(key) and binds(key) and (key in known or key not in _LATER))
+def _same_meaning(
+    pipeline: str, known: Mapping[str, str], now: Mapping[str, str], binds: Callable[[str], bool]
+) -> None:
+    changed = sorted(
+        key
+        for key in {*known, *now}
+        if known.get(key) != now.get(key) and binds(key) and (key in known or key not in _LATER)
+    )
     if changed:
         raise ConfigError(
             f"pipeline {pipeline!r}: source.{', source.'.join(changed)} changed since its cursors were stored; they would mean something else now",
@@ -342,8 +528,15 @@ def _primary(error: sqlite3.Error) -> int:
 def _unopened(path: Path, error: sqlite3.Error) -> WorkerError:
     """Nobody should restore from a copy what only another user may open."""
     if _primary(error) in _FULL:
-        return StateError(f"{path} cannot be opened: {error}", remedy="free space, and let this user read and write it and its directory")
-    return _unusable(path, error) if isinstance(error, sqlite3.OperationalError) else _damaged(path, error)
+        return StateError(
+            f"{path} cannot be opened: {error}",
+            remedy="free space, and let this user read and write it and its directory",
+        )
+    return (
+        _unusable(path, error)
+        if isinstance(error, sqlite3.OperationalError)
+        else _damaged(path, error)
+    )
 
 
 def _is_locked(error: sqlite3.Error) -> bool:
@@ -353,9 +546,15 @@ def _is_locked(error: sqlite3.Error) -> bool:
 
 def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
     if _primary(error) in _FULL:
-        return SinkUnavailable(f"{path}: {error}", remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself")
+        return SinkUnavailable(
+            f"{path}: {error}",
+            remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself",
+        )
     if _is_locked(error):
-        return SinkUnavailable(f"{path} is locked by another program", remedy="close what has it open; the pipeline resumes by itself")
+        return SinkUnavailable(
+            f"{path} is locked by another program",
+            remedy="close what has it open; the pipeline resumes by itself",
+        )
     if isinstance(error, sqlite3.OperationalError):
         return StateError(f"{path}: {error}", remedy="check space and permissions of state.path")
     return _damaged(path, error)
@@ -363,7 +562,8 @@ def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
 
 def _damaged(path: Path, error: sqlite3.Error) -> StateError:
     return StateError(
-        f"{path} is damaged: {error}", remedy="restore it from a copy; published files are untouched, and `worker state reset` reads everything again"
+        f"{path} is damaged: {error}",
+        remedy="restore it from a copy; published files are untouched, and `worker state reset` reads everything again",
     )
 
 
@@ -378,4 +578,7 @@ def _refuse_network(directory: Path) -> None:
             if inside and len(point) >= len(best):
                 best, kind = point, fields[fields.index("-") + 1]
     if kind in NETWORK_FILE_SYSTEMS:
-        raise ConfigError(f"state.path is on {kind}, where SQLite is not safe", remedy="put it on a local disk; outputs may stay where they are")
+        raise ConfigError(
+            f"state.path is on {kind}, where SQLite is not safe",
+            remedy="put it on a local disk; outputs may stay where they are",
+        )

@@ -17,23 +17,38 @@ LAG_PERIOD_S = 0.05
 
 
 @asynccontextmanager
-async def admin_server(listen: str | None, metrics: Metrics, status: Callable[[], dict[str, Any]], ready: Callable[[], bool]) -> AsyncIterator[str]:
+async def admin_server(
+    listen: str | None,
+    metrics: Metrics,
+    status: Callable[[], dict[str, Any]],
+    ready: Callable[[], bool],
+) -> AsyncIterator[str]:
     """Serves while the context is open; yields the address (empty when `listen` is None)."""
     if listen is None:
         yield ""
         return
 
     async def exposition(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=metrics.exposition(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def is_ready(_: web.Request) -> web.Response:
-        return web.Response(text="ready\n") if ready() else web.Response(status=503, text="not ready\n")
+        return (
+            web.Response(text="ready\n")
+            if ready()
+            else web.Response(status=503, text="not ready\n")
+        )
 
     async def show_status(_: web.Request) -> web.Response:
-        return web.Response(body=orjson.dumps(status(), default=str, option=orjson.OPT_INDENT_2), content_type="application/json")
+        return web.Response(
+            body=orjson.dumps(status(), default=str, option=orjson.OPT_INDENT_2),
+            content_type="application/json",
+        )
 
     app = web.Application()
     app.router.add_get("/metrics", exposition)
@@ -50,7 +65,9 @@ async def admin_server(listen: str | None, metrics: Metrics, status: Callable[[]
             await site.start()
         except OSError as error:
             raise ConfigError(
-                f"{listen} cannot be used: {error.strerror}", where="admin.listen", remedy="free the port, choose another one, or set admin.listen: null"
+                f"{listen} cannot be used: {error.strerror}",
+                where="admin.listen",
+                remedy="free the port, choose another one, or set admin.listen: null",
             ) from error
         address = runner.addresses[0]
         watch = asyncio.create_task(_watch_lag(metrics), name="admin.loop_lag")

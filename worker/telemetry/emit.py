@@ -55,15 +55,25 @@ class Telemetry:
 
     def troubles(self, pipeline: str) -> list[dict[str, Any]]:
         """The last kinds of warnings and errors of a pipeline, the newest last."""
-        found = [each for each in self._troubles.values() if each.detail.get("pipeline", pipeline) == pipeline]
-        return [{"event": each.event, "at": each.at, "times": each.times, **each.detail} for each in found]
+        found = [
+            each
+            for each in self._troubles.values()
+            if each.detail.get("pipeline", pipeline) == pipeline
+        ]
+        return [
+            {"event": each.event, "at": each.at, "times": each.times, **each.detail}
+            for each in found
+        ]
 
     def _keep(self, event: Event) -> None:
         name = event_name(type(event))
         key = _sameness(event)
         trouble = self._troubles.pop(key, None) or Trouble(name, {}, 0.0)
         trouble.at, trouble.times = self._clock.time(), trouble.times + 1
-        trouble.detail = {field: redact_urls(value) if isinstance(value, str) else value for field, value in asdict(event).items()}
+        trouble.detail = {
+            field: redact_urls(value) if isinstance(value, str) else value
+            for field, value in asdict(event).items()
+        }
         self._troubles[key] = trouble
         if len(self._troubles) > KEPT_TROUBLES:
             self._troubles.popitem(last=False)
@@ -78,4 +88,7 @@ class Telemetry:
 
 
 def _sameness(event: Event) -> Key:
-    return (event_name(type(event)), *(getattr(event, name) for name in event.same_by or asdict(event)))
+    return (
+        event_name(type(event)),
+        *(getattr(event, name) for name in event.same_by or asdict(event)),
+    )

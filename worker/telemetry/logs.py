@@ -17,8 +17,13 @@ from worker.telemetry.writer import LineWriter
 REDACTED: Final = "***"
 OVER_PROGRESS: Final = b"\r\x1b[2K"
 """Clears the line of a terminal, which may hold the progress of `run --once`."""
-_SECRET_KEY: Final = re.compile(r"(token|secret|password|passwd|authorization|api[_-]?key|cookie|credential)", re.IGNORECASE)
-_URL_SECRET: Final = re.compile(r"(?<=//)[^/@\s]+@|(?<=[?&])(?:[^=&\s]*(?:token|key|secret|password|sig)[^=&\s]*)=[^&\s'\"]+", re.IGNORECASE)
+_SECRET_KEY: Final = re.compile(
+    r"(token|secret|password|passwd|authorization|api[_-]?key|cookie|credential)", re.IGNORECASE
+)
+_URL_SECRET: Final = re.compile(
+    r"(?<=//)[^/@\s]+@|(?<=[?&])(?:[^=&\s]*(?:token|key|secret|password|sig)[^=&\s]*)=[^&\s'\"]+",
+    re.IGNORECASE,
+)
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -41,15 +46,28 @@ def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterat
     """A logger, written out when the context ends. `style` is json, console, or None for console on a terminal, where alone there are colors."""
     terminal = sys.stderr.isatty()
     console = _for_people(style)
-    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), redact]
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+    ]
     if console:
-        renderer: Any = structlog.dev.ConsoleRenderer(colors=colors and terminal, exception_formatter=structlog.dev.plain_traceback)
+        renderer: Any = structlog.dev.ConsoleRenderer(
+            colors=colors and terminal, exception_formatter=structlog.dev.plain_traceback
+        )
     else:
-        renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str))
+        renderer = structlog.processors.JSONRenderer(
+            serializer=lambda event, **_: orjson.dumps(event, default=str)
+        )
     writer = LineWriter(sys.stderr, _dropped_text if console else _dropped_json)
     wrapper = structlog.make_filtering_bound_logger(level)
     try:
-        yield structlog.wrap_logger(_Lines(writer, OVER_PROGRESS if terminal else b""), processors=[*shared, renderer], wrapper_class=wrapper, cache_logger_on_first_use=True)
+        yield structlog.wrap_logger(
+            _Lines(writer, OVER_PROGRESS if terminal else b""),
+            processors=[*shared, renderer],
+            wrapper_class=wrapper,
+            cache_logger_on_first_use=True,
+        )
     finally:
         writer.close()
 
@@ -60,7 +78,13 @@ def signal_line(style: str | None) -> Callable[[str, str], str]:
     def line(name: str, follows: str) -> str:
         if _for_people(style):
             return f"worker: {name}, {follows}\n"
-        said = {"event": "signal.received", "level": "warning", "signal": name, "detail": follows, "timestamp": _now()}
+        said = {
+            "event": "signal.received",
+            "level": "warning",
+            "signal": name,
+            "detail": follows,
+            "timestamp": _now(),
+        }
         return orjson.dumps(said).decode() + "\n"
 
     return line

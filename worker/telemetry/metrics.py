@@ -47,9 +47,13 @@ class Metrics:
         one: dict[str, Any] = {"registry": self.registry, "namespace": "worker"}
         pipeline = ["pipeline"]
         self._received = Counter("records_received", "Records of accepted pages.", pipeline, **one)
-        self._received_bytes = Counter("received_bytes", "Bytes of accepted pages, decompressed.", pipeline, **one)
+        self._received_bytes = Counter(
+            "received_bytes", "Bytes of accepted pages, decompressed.", pipeline, **one
+        )
         self._pages = Counter("pages_accepted", "Accepted pages.", pipeline, **one)
-        self._expanded = Counter("records_expanded", "Records that python transforms made of others.", pipeline, **one)
+        self._expanded = Counter(
+            "records_expanded", "Records that python transforms made of others.", pipeline, **one
+        )
         self._sent = Counter("records_sent", "Records in committed files.", pipeline, **one)
         self._sent_bytes = Counter("sent_bytes", "Bytes of committed files.", pipeline, **one)
         self._discarded = Counter(
@@ -58,39 +62,103 @@ class Metrics:
             ["pipeline", "reason"],
             **one,
         )
-        self._dead_lettered = Counter("records_dead_lettered", "Rejects in committed dead letters.", ["pipeline", "reason"], **one)
+        self._dead_lettered = Counter(
+            "records_dead_lettered",
+            "Rejects in committed dead letters.",
+            ["pipeline", "reason"],
+            **one,
+        )
         self._request_seconds = Histogram(
-            "http_client_request_duration_seconds", "Duration of an attempt of a request.", ["pipeline", "code_class"], buckets=_SECONDS, **one
+            "http_client_request_duration_seconds",
+            "Duration of an attempt of a request.",
+            ["pipeline", "code_class"],
+            buckets=_SECONDS,
+            **one,
         )
-        self._retries = Counter("http_client_retries", "Attempts that were repeated.", ["pipeline", "reason"], **one)
-        self._errors = Counter("errors", "Errors by the stage that met them and their code.", ["pipeline", "stage", "code"], **one)
-        self._batches = Counter("batch_created", "Commits by what triggered them.", ["pipeline", "trigger"], **one)
-        self._batch_records = Histogram("batch_records", "Records received a commit.", pipeline, buckets=_RECORDS, **one)
-        self._flush_seconds = Histogram("flush_duration_seconds", "Duration of a commit: seal, sync, commit, publish.", pipeline, buckets=_SECONDS, **one)
+        self._retries = Counter(
+            "http_client_retries", "Attempts that were repeated.", ["pipeline", "reason"], **one
+        )
+        self._errors = Counter(
+            "errors",
+            "Errors by the stage that met them and their code.",
+            ["pipeline", "stage", "code"],
+            **one,
+        )
+        self._batches = Counter(
+            "batch_created", "Commits by what triggered them.", ["pipeline", "trigger"], **one
+        )
+        self._batch_records = Histogram(
+            "batch_records", "Records received a commit.", pipeline, buckets=_RECORDS, **one
+        )
+        self._flush_seconds = Histogram(
+            "flush_duration_seconds",
+            "Duration of a commit: seal, sync, commit, publish.",
+            pipeline,
+            buckets=_SECONDS,
+            **one,
+        )
         self._latency = Histogram(
-            "end_to_end_latency_seconds", "Age of the oldest record of a commit when it became durable.", pipeline, buckets=_LATENCY, **one
+            "end_to_end_latency_seconds",
+            "Age of the oldest record of a commit when it became durable.",
+            pipeline,
+            buckets=_LATENCY,
+            **one,
         )
-        self._files = Counter("files_published", "Published files, dead letters too.", pipeline, **one)
+        self._files = Counter(
+            "files_published", "Published files, dead letters too.", pipeline, **one
+        )
         self._seq = Gauge("commit_seq", "Number of the last commit.", pipeline, **one)
-        self._success = Gauge("last_success_timestamp_seconds", "When the last commit or the last pass without news ended.", pipeline, **one)
-        self._drift = Counter("drift", "Times the source contradicted itself within a pass.", pipeline, **one)
-        self._unknown = Counter("fields_unknown", "Fields that the schema lacks, each counted once a run.", pipeline, **one)
-        self._breaker = Gauge("circuit_breaker_state", "0 closed, 1 half-open, 2 open.", ["target"], **one)
-        self._breaker_changes = Counter("circuit_breaker_transitions", "Changes of the breaker's state.", ["target", "to"], **one)
-        self._loop_lag = Histogram("event_loop_lag_seconds", "How late the event loop was, at worst in a second.", buckets=_SECONDS, **one)
-        Gauge("build_info", "Version of the program.", ["version"], **one).labels(__version__).set(1)
+        self._success = Gauge(
+            "last_success_timestamp_seconds",
+            "When the last commit or the last pass without news ended.",
+            pipeline,
+            **one,
+        )
+        self._drift = Counter(
+            "drift", "Times the source contradicted itself within a pass.", pipeline, **one
+        )
+        self._unknown = Counter(
+            "fields_unknown",
+            "Fields that the schema lacks, each counted once a run.",
+            pipeline,
+            **one,
+        )
+        self._breaker = Gauge(
+            "circuit_breaker_state", "0 closed, 1 half-open, 2 open.", ["target"], **one
+        )
+        self._breaker_changes = Counter(
+            "circuit_breaker_transitions",
+            "Changes of the breaker's state.",
+            ["target", "to"],
+            **one,
+        )
+        self._loop_lag = Histogram(
+            "event_loop_lag_seconds",
+            "How late the event loop was, at worst in a second.",
+            buckets=_SECONDS,
+            **one,
+        )
+        Gauge("build_info", "Version of the program.", ["version"], **one).labels(__version__).set(
+            1
+        )
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             events.RequestEnded: self._request,
             events.RequestRetried: self._retried,
             events.PageAccepted: self._page,
             events.PassEnded: lambda e: self._success.labels(e.pipeline).set_to_current_time(),
             events.CommitPublished: self._commit,
-            events.RecordsDiscarded: lambda e: self._discarded.labels(e.pipeline, "redone").inc(e.records),
+            events.RecordsDiscarded: lambda e: self._discarded.labels(e.pipeline, "redone").inc(
+                e.records
+            ),
             events.DriftSeen: lambda e: self._drift.labels(e.pipeline).inc(),
             events.FieldUnknown: lambda e: self._unknown.labels(e.pipeline).inc(),
             events.PartitionParked: lambda e: self._errors.labels(e.pipeline, "read", e.code).inc(),
-            events.PipelineFailed: lambda e: self._errors.labels(e.pipeline, "pipeline", e.code).inc(),
-            events.AttemptFailed: lambda e: self._errors.labels(e.pipeline, "attempt", e.code).inc(),
+            events.PipelineFailed: lambda e: self._errors.labels(
+                e.pipeline, "pipeline", e.code
+            ).inc(),
+            events.AttemptFailed: lambda e: self._errors.labels(
+                e.pipeline, "attempt", e.code
+            ).inc(),
             events.BreakerChanged: self._breaker_changed,
         }
 
@@ -102,7 +170,15 @@ class Metrics:
     def watch(self, readings: Callable[[], Sequence[Reading]]) -> None:
         """Shows what the pipelines say of themselves, too. Every pipeline has its counters from now on, at 0 until something happens."""
         for each in readings():
-            for counter in (self._received, self._received_bytes, self._pages, self._expanded, self._sent, self._sent_bytes, self._files):
+            for counter in (
+                self._received,
+                self._received_bytes,
+                self._pages,
+                self._expanded,
+                self._sent,
+                self._sent_bytes,
+                self._files,
+            ):
                 counter.labels(each.pipeline)
             for reason in ("filtered", "deduplicated", "redone"):
                 self._discarded.labels(each.pipeline, reason)
@@ -116,7 +192,9 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _request(self, event: events.RequestEnded) -> None:
-        self._request_seconds.labels(event.pipeline, f"{event.status // 100}xx" if event.status else "none").observe(event.seconds)
+        self._request_seconds.labels(
+            event.pipeline, f"{event.status // 100}xx" if event.status else "none"
+        ).observe(event.seconds)
 
     def _retried(self, event: events.RequestRetried) -> None:
         self._retries.labels(event.pipeline, event.code).inc()
@@ -160,22 +238,53 @@ class _Live(Collector):
             name: GaugeMetricFamily(f"worker_{name}", text, labels=["pipeline"])
             for name, text in (
                 ("records_in_flight", "Records that are received and not durable."),
-                ("oldest_undurable_seconds", "Age of the oldest record that is received and not durable; 0 when all are."),
-                ("source_lag_seconds", "How far the mark of the slowest partition is behind now; only for marks in time."),
+                (
+                    "oldest_undurable_seconds",
+                    "Age of the oldest record that is received and not durable; 0 when all are.",
+                ),
+                (
+                    "source_lag_seconds",
+                    "How far the mark of the slowest partition is behind now; only for marks in time.",
+                ),
             )
         }
-        partitions = GaugeMetricFamily("worker_partitions", "Partitions: all, done (nothing more to read), parked (failing).", labels=["pipeline", "state"])
-        queue_bytes = GaugeMetricFamily("worker_queue_bytes", "Bytes in a bounded queue.", labels=["pipeline", "queue"])
-        queue_bound = GaugeMetricFamily("worker_queue_capacity_bytes", "Bytes that fit into the queue.", labels=["pipeline", "queue"])
-        state = GaugeMetricFamily("worker_pipeline_state", "1 for the state the pipeline is in.", labels=["pipeline", "state"])
-        stages = {name: CounterMetricFamily(f"worker_stage_{name}_seconds", f"Seconds the stage was {name}.", labels=["pipeline", "stage"]) for name in STATES}
+        partitions = GaugeMetricFamily(
+            "worker_partitions",
+            "Partitions: all, done (nothing more to read), parked (failing).",
+            labels=["pipeline", "state"],
+        )
+        queue_bytes = GaugeMetricFamily(
+            "worker_queue_bytes", "Bytes in a bounded queue.", labels=["pipeline", "queue"]
+        )
+        queue_bound = GaugeMetricFamily(
+            "worker_queue_capacity_bytes",
+            "Bytes that fit into the queue.",
+            labels=["pipeline", "queue"],
+        )
+        state = GaugeMetricFamily(
+            "worker_pipeline_state",
+            "1 for the state the pipeline is in.",
+            labels=["pipeline", "state"],
+        )
+        stages = {
+            name: CounterMetricFamily(
+                f"worker_stage_{name}_seconds",
+                f"Seconds the stage was {name}.",
+                labels=["pipeline", "stage"],
+            )
+            for name in STATES
+        }
         for each in self._readings():
             name = each.pipeline
             gauges["records_in_flight"].add_metric([name], each.in_flight)
             gauges["oldest_undurable_seconds"].add_metric([name], each.oldest_s)
             if each.lag_s is not None:
                 gauges["source_lag_seconds"].add_metric([name], each.lag_s)
-            for label, count in (("all", each.partitions), ("done", each.done), ("parked", each.parked)):
+            for label, count in (
+                ("all", each.partitions),
+                ("done", each.done),
+                ("parked", each.parked),
+            ):
                 partitions.add_metric([name, label], count)
             for queue, (used, bound) in each.queues.items():
                 queue_bytes.add_metric([name, queue], used)

@@ -9,7 +9,9 @@ Key = tuple[Any, ...]
 
 BURST: Final = 5
 WINDOW_S: Final = 10.0
-MOST_KEYS: Final = 1_000  # beyond it things pass uncounted: memory is bounded, and nothing is hidden
+MOST_KEYS: Final = (
+    1_000  # beyond it things pass uncounted: memory is bounded, and nothing is hidden
+)
 
 
 @dataclass(slots=True)

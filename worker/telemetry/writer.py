@@ -21,14 +21,18 @@ class LineWriter:
         say_dropped: the line that says how many were dropped.
     """
 
-    def __init__(self, stream: Any, say_dropped: Callable[[int], bytes], bound_bytes: int = BOUND_BYTES) -> None:
+    def __init__(
+        self, stream: Any, say_dropped: Callable[[int], bytes], bound_bytes: int = BOUND_BYTES
+    ) -> None:
         self._write = _writer(stream)
         self._say_dropped, self._bound = say_dropped, bound_bytes
         self._lines: deque[bytes] = deque()
         self._size = self._dropped = 0
         self._closed = self._gone = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)  # a stuck reader does not keep the process alive
+        self._thread = threading.Thread(
+            target=self._run, name="log", daemon=True
+        )  # a stuck reader does not keep the process alive
         self._thread.start()
 
     def put(self, line: bytes, *, debug: bool = False) -> None:
@@ -63,11 +67,16 @@ class LineWriter:
                     self._dropped = 0
             try:
                 self._write(batch)
-            except (OSError, ValueError):  # nobody reads any more: the program goes on without a log
+            except (
+                OSError,
+                ValueError,
+            ):  # nobody reads any more: the program goes on without a log
                 self._gone = True
                 return
             with self._changed:
-                self._size = sum(map(len, self._lines))  # only now: what is being written still takes memory
+                self._size = sum(
+                    map(len, self._lines)
+                )  # only now: what is being written still takes memory
 
 
 def _writer(stream: Any) -> Callable[[bytes], Any]:

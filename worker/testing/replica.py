@@ -45,7 +45,9 @@ class Fault:
             `error_object`: status 200 and `{"error": ...}`.
     """
 
-    kind: Literal["status", "truncated_gzip", "truncated_length", "stall", "reset", "html", "error_object"]
+    kind: Literal[
+        "status", "truncated_gzip", "truncated_length", "stall", "reset", "html", "error_object"
+    ]
     status: int = 503
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b'{"error": "fault"}'
@@ -112,7 +114,9 @@ class Shape:
 class Replica:
     """The server; an async context manager. `records` and `script` may be changed while it runs."""
 
-    def __init__(self, records: list[Record], shape: Shape | None = None, script: Script | None = None) -> None:
+    def __init__(
+        self, records: list[Record], shape: Shape | None = None, script: Script | None = None
+    ) -> None:
         self.records = records
         self.shape = shape or Shape()
         self.script = script
@@ -135,12 +139,24 @@ class Replica:
         self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        seen = Seen(len(self.requests) + 1, request.method, request.path, dict(request.query), dict(request.headers), await request.read())
+        seen = Seen(
+            len(self.requests) + 1,
+            request.method,
+            request.path,
+            dict(request.query),
+            dict(request.headers),
+            await request.read(),
+        )
         self.requests.append(seen)
         fault = self.script(seen.number, seen) if self.script else None
         if fault is not None and fault.kind in _WITHOUT_PAGE:
@@ -156,7 +172,9 @@ class Replica:
             return await _broken(fault, request, page)
         body = gzip.compress(page.body, mtime=0) if self.shape.compress else page.body
         encoding = {"Content-Encoding": "gzip"} if self.shape.compress else {}
-        return web.Response(body=body, content_type="application/json", headers={**page.headers, **encoding})
+        return web.Response(
+            body=body, content_type="application/json", headers={**page.headers, **encoding}
+        )
 
     def _page(self, seen: Seen) -> _Page:
         shape, rows = self.shape, self._matching(seen.query)
@@ -180,7 +198,9 @@ class Replica:
         document: dict[str, Any] = {"items": items, "meta": meta}
         if shape.style == "next_url":
             document["links"] = {"next": following}
-        return _Page(begin // size + 1, json.dumps(document).encode() + b" " * shape.pad_bytes, headers)
+        return _Page(
+            begin // size + 1, json.dumps(document).encode() + b" " * shape.pad_bytes, headers
+        )
 
     def _matching(self, query: Mapping[str, str]) -> list[Record]:
         shape, rows = self.shape, list(self.records)
@@ -193,7 +213,9 @@ class Replica:
         if (since := query.get(shape.since)) is not None:
             rows = [row for row in rows if _order(row["updated_at"], since) >= 0]
         if (until := query.get(shape.until or "")) is not None:
-            rows = [row for row in rows if _order(row["updated_at"], until) < int(shape.until_inclusive)]
+            rows = [
+                row for row in rows if _order(row["updated_at"], until) < int(shape.until_inclusive)
+            ]
         return rows
 
     def _begin(self, query: Mapping[str, str], size: int) -> int:
@@ -237,13 +259,17 @@ _WITHOUT_PAGE: Final = ("status", "reset", "html", "error_object")
 
 def _answer(fault: Fault, request: web.Request) -> web.Response:
     if fault.kind == "html":
-        return web.Response(text="<html><body>Down for maintenance</body></html>", content_type="text/html")
+        return web.Response(
+            text="<html><body>Down for maintenance</body></html>", content_type="text/html"
+        )
     if fault.kind == "error_object":
         return web.json_response({"error": {"code": "internal", "message": "something went wrong"}})
     if fault.kind == "reset":
         _abort(request)
         return web.Response()  # nobody is left to read it
-    return web.Response(status=fault.status, headers=fault.headers, body=fault.body, content_type="application/json")
+    return web.Response(
+        status=fault.status, headers=fault.headers, body=fault.body, content_type="application/json"
+    )
 
 
 async def _broken(fault: Fault, request: web.Request, page: _Page) -> web.StreamResponse:
@@ -251,8 +277,16 @@ async def _broken(fault: Fault, request: web.Request, page: _Page) -> web.Stream
     if fault.kind == "truncated_gzip":
         packed = gzip.compress(page.body, mtime=0)
         headers = {**page.headers, "Content-Encoding": "gzip"}
-        return web.Response(body=packed[: len(packed) // 2], content_type="application/json", headers=headers)
-    response = web.StreamResponse(headers={**page.headers, "Content-Type": "application/json", "Content-Length": str(len(page.body))})
+        return web.Response(
+            body=packed[: len(packed) // 2], content_type="application/json", headers=headers
+        )
+    response = web.StreamResponse(
+        headers={
+            **page.headers,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(page.body)),
+        }
+    )
     await response.prepare(request)
     await response.write(page.body[: len(page.body) // 2])
     if fault.kind == "stall":
@@ -269,7 +303,11 @@ def _abort(request: web.Request) -> None:
 
 def _order(value: Any, bound: str) -> int:
     """-1, 0 or 1: the value is below, at or above the bound."""
-    one, two = (value, int(bound)) if isinstance(value, int) else (_comparable(str(value)[: 10 if len(bound) == 10 else None]), _comparable(bound))
+    one, two = (
+        (value, int(bound))
+        if isinstance(value, int)
+        else (_comparable(str(value)[: 10 if len(bound) == 10 else None]), _comparable(bound))
+    )
     return int(one > two) - int(one < two)
 
 

@@ -25,8 +25,22 @@ MAX_CHARS: Final = 4_096
 MAX_DEPTH: Final = 40
 MAX_TERMS: Final = 5_000
 
-_COMPARE: Final[dict[type[ast.cmpop], str]] = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-_ARITHMETIC: Final[dict[type[ast.operator], str]] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
+_COMPARE: Final[dict[type[ast.cmpop], str]] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+}
+_ARITHMETIC: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+}
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _ORDERED: Final = ("int", "float", "str", "bytes", "date", "time", "timestamp", "decimal")
 
@@ -34,18 +48,32 @@ _ORDERED: Final = ("int", "float", "str", "bytes", "date", "time", "timestamp", 
 def compile_expression(text: str, scope: Scope) -> Term:
     """The term of an expression. Raises ConfigError with the place in the text."""
     if len(text) > MAX_CHARS:
-        raise ConfigError(f"an expression of {len(text)} characters, at most {MAX_CHARS} are allowed", remedy="use a python transform")
+        raise ConfigError(
+            f"an expression of {len(text)} characters, at most {MAX_CHARS} are allowed",
+            remedy="use a python transform",
+        )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python only warns of (an unknown escape) reads otherwise than it was meant
+            warnings.simplefilter(
+                "error"
+            )  # what Python only warns of (an unknown escape) reads otherwise than it was meant
             tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
         words = [name for name in scope.names() if keyword.iskeyword(name)]
-        hint = f"the fields {', '.join(words)} are words of Python: rename them in a step before. " if words else ""
+        hint = (
+            f"the fields {', '.join(words)} are words of Python: rename them in a step before. "
+            if words
+            else ""
+        )
         remedy = f"{hint}operators are those of Python: and or not == < + - * / in, is null"
         raise _error(text, error.offset or 1, f"it does not parse: {error.msg}", remedy) from error
     except (RecursionError, MemoryError, ValueError) as error:
-        raise _error(text, 1, "it is nested too deeply or holds what no text may hold", "use a python transform") from error
+        raise _error(
+            text,
+            1,
+            "it is nested too deeply or holds what no text may hold",
+            "use a python transform",
+        ) from error
     return _Compiler(text.strip(), scope).term(tree.body)
 
 
@@ -74,13 +102,21 @@ class _Compiler:
         make = self._NODES.get(type(node))
         if make is None:
             what = f"{type(node).__name__} is not part of the expression language"
-            raise self._refuse(node, what, "fields, constants, and or not, comparisons, arithmetic, in, is null, a if b else c, and the functions")
+            raise self._refuse(
+                node,
+                what,
+                "fields, constants, and or not, comparisons, arithmetic, in, is null, a if b else c, and the functions",
+            )
         self._depth += 1
         self._made += 1  # an inner term of a chained comparison stands, and is made, twice
         if self._depth > MAX_DEPTH:
-            raise self._refuse(node, f"it is nested more than {MAX_DEPTH} deep", "use a python transform")
+            raise self._refuse(
+                node, f"it is nested more than {MAX_DEPTH} deep", "use a python transform"
+            )
         if self._made > MAX_TERMS:
-            raise self._refuse(node, f"it has more than {MAX_TERMS} terms", "use a python transform")
+            raise self._refuse(
+                node, f"it has more than {MAX_TERMS} terms", "use a python transform"
+            )
         made = make(self, node)
         self._depth -= 1
         return made
@@ -93,9 +129,13 @@ class _Compiler:
         try:
             return self._scope.column(node.id)
         except KeyError:
-            raise self._unknown(node, f"there is no field {node.id!r}", node.id, self._scope.names(), "fields") from None
+            raise self._unknown(
+                node, f"there is no field {node.id!r}", node.id, self._scope.names(), "fields"
+            ) from None
 
-    def _unknown(self, node: ast.AST, what: str, name: str, known: list[str], of: str) -> ConfigError:
+    def _unknown(
+        self, node: ast.AST, what: str, name: str, known: list[str], of: str
+    ) -> ConfigError:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return self._refuse(node, what, f"{hint}{of}: {', '.join(sorted(known)[:30])}")
@@ -103,16 +143,28 @@ class _Compiler:
     def _attribute(self, node: ast.Attribute) -> Term:
         record = self.term(node.value)
         if record.kind.name != "record":
-            raise self._refuse(node, f"{ast.unparse(node.value)} is {record.kind}, it has no fields", "a dot follows a record")
+            raise self._refuse(
+                node,
+                f"{ast.unparse(node.value)} is {record.kind}, it has no fields",
+                "a dot follows a record",
+            )
         try:
             return self._scope.member(record, ast.unparse(node.value), node.attr)
         except KeyError:
-            raise self._refuse(node, f"{ast.unparse(node.value)} has no field {node.attr!r}", "name a field of that record") from None
+            raise self._refuse(
+                node,
+                f"{ast.unparse(node.value)} has no field {node.attr!r}",
+                "name a field of that record",
+            ) from None
 
     def _constant(self, node: ast.Constant) -> Term:
         if isinstance(node.value, bool | int | float | str) or node.value is None:
             return self._literal(node, node.value)
-        raise self._refuse(node, f"a constant of type {type(node.value).__name__}", "numbers, text, true, false, null")
+        raise self._refuse(
+            node,
+            f"a constant of type {type(node.value).__name__}",
+            "numbers, text, true, false, null",
+        )
 
     def _literal(self, node: ast.AST, value: Any) -> Term:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -121,7 +173,17 @@ class _Compiler:
             raise self._refuse(node, "a number beyond 64 bits", "use a smaller one")
         if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
             raise self._refuse(node, "text with a lone surrogate", "write the character itself")
-        kind = NULL if value is None else BOOL if isinstance(value, bool) else INT if isinstance(value, int) else FLOAT if isinstance(value, float) else STR
+        kind = (
+            NULL
+            if value is None
+            else BOOL
+            if isinstance(value, bool)
+            else INT
+            if isinstance(value, int)
+            else FLOAT
+            if isinstance(value, float)
+            else STR
+        )
         return Term(repr(value), kind, value is None, atom=True, constant=value)
 
     # -- logic ----------------------------------------------------------------------------------------------------
@@ -133,13 +195,21 @@ class _Compiler:
     def _boolean(self, node: ast.AST) -> Term:
         term = self.term(node)
         if term.kind not in (BOOL, NULL):
-            raise self._refuse(node, f"{ast.unparse(node)} is {term.kind}", "and, or, not and if need booleans: compare it with something")
+            raise self._refuse(
+                node,
+                f"{ast.unparse(node)} is {term.kind}",
+                "and, or, not and if need booleans: compare it with something",
+            )
         return term
 
     def _if(self, node: ast.IfExp) -> Term:
         test, yes, no = self._boolean(node.test), self.term(node.body), self.term(node.orelse)
         kind = self._common(node, [yes, no])
-        return Term(f"({self._as(yes, kind)} if {test.condition} else {self._as(no, kind)})", kind, yes.nullable or no.nullable)
+        return Term(
+            f"({self._as(yes, kind)} if {test.condition} else {self._as(no, kind)})",
+            kind,
+            yes.nullable or no.nullable,
+        )
 
     def _common(self, node: ast.AST, terms: list[Term]) -> Kind:
         """The kind that all terms have, null aside; whole numbers become numbers beside numbers."""
@@ -147,7 +217,11 @@ class _Compiler:
         if kinds == {INT, FLOAT}:
             return FLOAT
         if len(kinds) > 1:
-            raise self._refuse(node, f"the values are {' and '.join(sorted(map(str, kinds)))}", "values of one type: convert with int(), float() or str()")
+            raise self._refuse(
+                node,
+                f"the values are {' and '.join(sorted(map(str, kinds)))}",
+                "values of one type: convert with int(), float() or str()",
+            )
         return kinds.pop() if kinds else NULL
 
     def _as(self, term: Term, kind: Kind) -> str:
@@ -164,7 +238,9 @@ class _Compiler:
             left = right
         return both(self._scope, parts) if len(parts) > 1 else parts[0]
 
-    def _pair(self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Term:
+    def _pair(
+        self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr
+    ) -> Term:
         if isinstance(operator, ast.Is | ast.IsNot):
             return self._is_null(node, left, right, negate=isinstance(operator, ast.IsNot))
         if isinstance(operator, ast.In | ast.NotIn):
@@ -172,7 +248,9 @@ class _Compiler:
         a, b = self._comparable(node, self.term(left), self.term(right))
         sign = _COMPARE[type(operator)]
         if a.kind == NULL or b.kind == NULL:
-            raise self._refuse(node, "a comparison with null is always null", "write: is null, is not null")
+            raise self._refuse(
+                node, "a comparison with null is always null", "write: is null, is not null"
+            )
         if sign not in ("==", "!=") and a.kind.name not in _ORDERED:
             raise self._refuse(node, f"{a.kind} has no order", "compare it with == or !=")
         return lift(self._scope, [a, b], BOOL, lambda x, y: f"({x} {sign} {y})")
@@ -191,12 +269,18 @@ class _Compiler:
         if isinstance(right, ast.List | ast.Tuple | ast.Set):
             members = [self._comparable(node, item, self.term(each))[1] for each in right.elts]
             if not all(member.is_constant and member.constant is not None for member in members):
-                raise self._refuse(right, "the list of `in` holds more than constants", "write out == and or")
+                raise self._refuse(
+                    right, "the list of `in` holds more than constants", "write out == and or"
+                )
             name = self._scope.bind(frozenset(member.constant for member in members))
             return lift(self._scope, [item], BOOL, lambda x: f"({x} {word} {name})")
         whole = self.term(right)
         if item.kind != STR or whole.kind != STR:
-            raise self._refuse(node, f"{item.kind} in {whole.kind}", "`in` looks for a value in a list of constants, or for text in text")
+            raise self._refuse(
+                node,
+                f"{item.kind} in {whole.kind}",
+                "`in` looks for a value in a list of constants, or for text in text",
+            )
         return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} {word} {y})")
 
     def _comparable(self, node: ast.AST, left: Term, right: Term) -> tuple[Term, Term]:
@@ -213,7 +297,11 @@ class _Compiler:
             return self._scaled(left, finer), self._scaled(right, finer)
         if "decimal" in (a.name, b.name) and {a, b} & {INT}:
             return left, right
-        raise self._refuse(node, f"{a} is compared with {b}", "compare values of one type: convert with int(), float(), str() or date()")
+        raise self._refuse(
+            node,
+            f"{a} is compared with {b}",
+            "compare values of one type: convert with int(), float(), str() or date()",
+        )
 
     def _time_literal(self, node: ast.AST, literal: Term, kind: Kind) -> Term:
         text = str(literal.constant)
@@ -226,9 +314,15 @@ class _Compiler:
                 micros, _ = MarkFormat().parser()(text + "Z" if kind.local else text)
                 ticks, finer = divmod(int(micros) * kind.ticks, MICROS)
                 if finer:
-                    raise self._refuse(node, f"{text!r} is finer than the {kind}", f"write at most {len(str(kind.ticks)) - 1} digits behind the second")
+                    raise self._refuse(
+                        node,
+                        f"{text!r} is finer than the {kind}",
+                        f"write at most {len(str(kind.ticks)) - 1} digits behind the second",
+                    )
         except (ValueError, TypeError):
-            shape = {"date": "2024-12-31", "time": "23:59:59"}.get(kind.name, "2024-12-31T23:59:59" + ("" if kind.local else "Z"))
+            shape = {"date": "2024-12-31", "time": "23:59:59"}.get(
+                kind.name, "2024-12-31T23:59:59" + ("" if kind.local else "Z")
+            )
             raise self._refuse(node, f"{text!r} is no {kind}", f"write it like {shape!r}") from None
         return Term(repr(ticks), kind, atom=True, constant=ticks)
 
@@ -236,20 +330,33 @@ class _Compiler:
         if term.kind.ticks == ticks:
             return term
         factor = ticks // term.kind.ticks
-        return lift(self._scope, [term], Kind("timestamp", ticks, term.kind.local), lambda x: f"({x} * {factor})")
+        return lift(
+            self._scope,
+            [term],
+            Kind("timestamp", ticks, term.kind.local),
+            lambda x: f"({x} * {factor})",
+        )
 
     # -- arithmetic and functions ---------------------------------------------------------------------------------
 
     def _arithmetic(self, node: ast.BinOp) -> Term:
         sign = _ARITHMETIC.get(type(node.op))
         if sign is None:
-            raise self._refuse(node, f"the operator {type(node.op).__name__} is not part of the language", "use + - * / // %")
+            raise self._refuse(
+                node,
+                f"the operator {type(node.op).__name__} is not part of the language",
+                "use + - * / // %",
+            )
         left, right = self.term(node.left), self.term(node.right)
         kinds = {left.kind, right.kind} - {NULL}
         if sign == "+" and kinds == {STR}:
             return lift(self._scope, [left, right], STR, lambda x, y: f"({x} + {y})")
         if not kinds <= {INT, FLOAT}:
-            raise self._refuse(node, f"{left.kind} {sign} {right.kind}", "arithmetic needs numbers; + also joins text: convert with int(), float() or str()")
+            raise self._refuse(
+                node,
+                f"{left.kind} {sign} {right.kind}",
+                "arithmetic needs numbers; + also joins text: convert with int(), float() or str()",
+            )
         kind = FLOAT if sign == "/" or FLOAT in kinds else INT
         check = self._scope.bind(values.finite if kind == FLOAT else values.in_64_bits)
         return lift(self._scope, [left, right], kind, lambda x, y: f"{check}({x} {sign} {y})")
@@ -258,8 +365,12 @@ class _Compiler:
         if isinstance(node.op, ast.Not):
             return negated(self._scope, self._boolean(node.operand))
         match node:
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(digits))) if digits == 2**63:
-                return self._literal(node, -digits)  # the least long: its digits alone are beyond 64 bits
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(digits))) if (
+                digits == 2**63
+            ):
+                return self._literal(
+                    node, -digits
+                )  # the least long: its digits alone are beyond 64 bits
         term = self.term(node.operand)
         if term.kind not in (INT, FLOAT) or not isinstance(node.op, ast.USub | ast.UAdd):
             raise self._refuse(node, f"the sign of {term.kind}", "signs belong to numbers")
@@ -271,20 +382,42 @@ class _Compiler:
 
     def _call(self, node: ast.Call) -> Term:
         if not isinstance(node.func, ast.Name):
-            raise self._refuse(node, "only functions of the language can be called", f"functions: {', '.join(sorted(FUNCTIONS))}")
+            raise self._refuse(
+                node,
+                "only functions of the language can be called",
+                f"functions: {', '.join(sorted(FUNCTIONS))}",
+            )
         function = FUNCTIONS.get(node.func.id)
         if function is None:
-            raise self._unknown(node, f"there is no function {node.func.id!r}", node.func.id, list(FUNCTIONS), "functions")
+            raise self._unknown(
+                node,
+                f"there is no function {node.func.id!r}",
+                node.func.id,
+                list(FUNCTIONS),
+                "functions",
+            )
         if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            raise self._refuse(node, "keyword and starred arguments", "write the arguments one after another")
+            raise self._refuse(
+                node, "keyword and starred arguments", "write the arguments one after another"
+            )
         if not function.least <= len(node.args) <= function.most:
-            wanted = str(function.least) if function.least == function.most else f"{function.least} to {function.most}"
-            raise self._refuse(node, f"{node.func.id}() has {len(node.args)} arguments", f"it takes {wanted}")
+            wanted = (
+                str(function.least)
+                if function.least == function.most
+                else f"{function.least} to {function.most}"
+            )
+            raise self._refuse(
+                node, f"{node.func.id}() has {len(node.args)} arguments", f"it takes {wanted}"
+            )
         arguments = [self.term(each) for each in node.args]
-        made = function.make(Call(self._scope, arguments, lambda terms: self._common(node, terms), self._as))
+        made = function.make(
+            Call(self._scope, arguments, lambda terms: self._common(node, terms), self._as)
+        )
         if made is None:
             kinds = ", ".join(str(each.kind) for each in arguments)
-            raise self._refuse(node, f"{node.func.id}({kinds})", f"{node.func.id} takes {function.takes}")
+            raise self._refuse(
+                node, f"{node.func.id}({kinds})", f"{node.func.id} takes {function.takes}"
+            )
         return made
 
     _NODES: Final[dict[type[ast.AST], Callable[[_Compiler, Any], Term]]] = {

@@ -80,7 +80,9 @@ def _abs(call: Call) -> Term | None:
 def _round(call: Call) -> Term | None:
     if call.kind not in (INT, FLOAT):
         return None
-    check = call.scope.bind(values.in_64_bits if call.kind == INT or len(call.terms) == 1 else values.finite)
+    check = call.scope.bind(
+        values.in_64_bits if call.kind == INT or len(call.terms) == 1 else values.finite
+    )
     if len(call.terms) == 1:
         return call.lift(INT, lambda x: f"{check}(round({x}))")
     digits = call.terms[1]
@@ -94,7 +96,11 @@ def _int(call: Call) -> Term | None:
 
 
 def _float(call: Call) -> Term | None:
-    return call.calling(values.to_float, FLOAT) if call.kind in (INT, FLOAT, STR, BOOL) or call.kind.name == "decimal" else None
+    return (
+        call.calling(values.to_float, FLOAT)
+        if call.kind in (INT, FLOAT, STR, BOOL) or call.kind.name == "decimal"
+        else None
+    )
 
 
 def _str(call: Call) -> Term | None:
@@ -110,7 +116,9 @@ def _str(call: Call) -> Term | None:
     if kind.name == "time":
         return call.calling(partial(values.time_text, ticks=kind.ticks), STR)
     if kind.name == "timestamp":
-        return call.calling(partial(values.timestamp_text, ticks=kind.ticks, zone="" if kind.local else "Z"), STR)
+        return call.calling(
+            partial(values.timestamp_text, ticks=kind.ticks, zone="" if kind.local else "Z"), STR
+        )
     return None
 
 

@@ -33,7 +33,9 @@ class JsonRows:
         self._source = source
 
     def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:
-        items = ", ".join(f"{field.name!r}: {self._value(field.type, code)}" for field, code, _ in fields)
+        items = ", ".join(
+            f"{field.name!r}: {self._value(field.type, code)}" for field, code, _ in fields
+        )
         return f"{self._source.bind(orjson.dumps)}({{{items}}}, option={orjson.OPT_APPEND_NEWLINE})"
 
     def _value(self, kind: Type, code: str) -> str:
@@ -45,11 +47,18 @@ class JsonRows:
     def _text(self, kind: Type) -> Callable[[Any], Any] | None:
         """What makes JSON of a value that is not null; None where the value is JSON already."""
         if is_wide(kind):
-            branches = [(self._text(branch) if branch.kind != "null" else None) or _same for branch in map(self._schema.resolve, kind.branches)]
-            return lambda value: branches[value.number](value.value) if isinstance(value, Branch) else value
+            branches = [
+                (self._text(branch) if branch.kind != "null" else None) or _same
+                for branch in map(self._schema.resolve, kind.branches)
+            ]
+            return lambda value: (
+                branches[value.number](value.value) if isinstance(value, Branch) else value
+            )
         found, what = inner(kind, self._schema), kind_of(kind, self._schema)
         if what.name == "timestamp":
-            return _remembered(lambda value: values.timestamp_text(value, what.ticks, "" if what.local else "Z"))
+            return _remembered(
+                lambda value: values.timestamp_text(value, what.ticks, "" if what.local else "Z")
+            )
         if what.name == "date":
             return _remembered(values.date_text)
         if what.name == "time":
@@ -74,14 +83,20 @@ class JsonRows:
         if kind.kind == "record":
             parts = self._records.get(kind.name)
             if parts is None:
-                parts = self._records[kind.name] = {}  # filled below: types that hold themselves find it
+                parts = self._records[
+                    kind.name
+                ] = {}  # filled below: types that hold themselves find it
                 parts.update((each.name, self._deep(each.type)) for each in kind.fields)
-            return lambda value: None if value is None else {name: part(value[name]) for name, part in parts.items()}
+            return lambda value: (
+                None if value is None else {name: part(value[name]) for name, part in parts.items()}
+            )
         if kind.kind in ("array", "map") and kind.items is not None:
             item = self._deep(kind.items)
             if kind.kind == "array":
                 return lambda value: None if value is None else [item(each) for each in value]
-            return lambda value: None if value is None else {key: item(each) for key, each in value.items()}
+            return lambda value: (
+                None if value is None else {key: item(each) for key, each in value.items()}
+            )
         if kind.kind == "union":
             return _json
         text = self._text(kind)
@@ -94,7 +109,13 @@ def _same(value: Any) -> Any:
 
 def _json(value: Any) -> Any:
     """A value of a wide union inside other values: its branch is not known any more."""
-    return value.decode("latin-1") if isinstance(value, bytes) else value if isinstance(value, str | int | float | list | dict) or value is None else str(value)
+    return (
+        value.decode("latin-1")
+        if isinstance(value, bytes)
+        else value
+        if isinstance(value, str | int | float | list | dict) or value is None
+        else str(value)
+    )
 
 
 def _latin1(value: bytes) -> str:

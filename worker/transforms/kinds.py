@@ -25,7 +25,9 @@ class Kind:
     local: bool = False
 
     def __str__(self) -> str:
-        return {"str": "text", "int": "whole number", "float": "number", "bool": "boolean"}.get(self.name, self.name)
+        return {"str": "text", "int": "whole number", "float": "number", "bool": "boolean"}.get(
+            self.name, self.name
+        )
 
 
 NULL: Final = Kind("null")
@@ -60,7 +62,10 @@ def nullable(kind: Type) -> bool:
 def inner(kind: Type, schema: Schema) -> Type:
     """The type that is left of `kind` or null; unions of more stay what they are."""
     if kind.kind == "union" and not is_wide(kind):
-        kind = next((branch for branch in kind.branches if branch.kind != "null"), kind.branches[0] if kind.branches else kind)
+        kind = next(
+            (branch for branch in kind.branches if branch.kind != "null"),
+            kind.branches[0] if kind.branches else kind,
+        )
     return schema.resolve(kind)
 
 
@@ -68,7 +73,13 @@ def kind_of(kind: Type, schema: Schema) -> Kind:
     """The kind of the values of a schema type that are not null."""
     kind = inner(kind, schema)
     if kind.logical is None or kind.logical == "uuid":
-        return _PRIMITIVE[kind.kind] if kind.kind in _PRIMITIVE and kind.logical is None else STR if kind.logical else Kind(kind.kind)
+        return (
+            _PRIMITIVE[kind.kind]
+            if kind.kind in _PRIMITIVE and kind.logical is None
+            else STR
+            if kind.logical
+            else Kind(kind.kind)
+        )
     if kind.logical in ("date", "decimal"):
         return Kind(kind.logical)
     if kind.logical == "big-decimal":
@@ -76,10 +87,20 @@ def kind_of(kind: Type, schema: Schema) -> Kind:
     if kind.logical == "duration":
         return BYTES
     family, _, unit = kind.logical.rpartition("-")
-    return Kind("time" if family == "time" else "timestamp", _TICKS[unit], family.startswith("local")) if unit in _TICKS else Kind(kind.kind)
+    return (
+        Kind("time" if family == "time" else "timestamp", _TICKS[unit], family.startswith("local"))
+        if unit in _TICKS
+        else Kind(kind.kind)
+    )
 
 
-def same_values(kind: Type, schema: Schema, other: Type, other_schema: Schema, assumed: set[tuple[str, str]] | None = None) -> bool:
+def same_values(
+    kind: Type,
+    schema: Schema,
+    other: Type,
+    other_schema: Schema,
+    assumed: set[tuple[str, str]] | None = None,
+) -> bool:
     """Two types have equal values and equal encoding, logical types included. Names of types do not matter.
 
     Each pair of records is compared once, however often it is met: `assumed` are those that were.
@@ -99,8 +120,21 @@ def same_values(kind: Type, schema: Schema, other: Type, other_schema: Schema, a
 def _own(kind: Type) -> tuple[object, ...]:
     """What a type says itself, without its inner types."""
     names = tuple(each.name for each in kind.fields)
-    return kind.kind, kind.logical, kind.precision, kind.scale, kind.size, kind.symbols, names, len(kind.branches)
+    return (
+        kind.kind,
+        kind.logical,
+        kind.precision,
+        kind.scale,
+        kind.size,
+        kind.symbols,
+        names,
+        len(kind.branches),
+    )
 
 
 def _parts(kind: Type) -> list[Type]:
-    return [*([kind.items] if kind.items is not None else []), *kind.branches, *(each.type for each in kind.fields)]
+    return [
+        *([kind.items] if kind.items is not None else []),
+        *kind.branches,
+        *(each.type for each in kind.fields),
+    ]

@@ -54,7 +54,11 @@ def apply(program: Program, config: Config) -> None:
         term = program.column(name)
         _refuse_enum(program, name, config.method)
         if term.kind != STR and not (term.kind == INT and config.method == "hash"):
-            raise ConfigError(f"{name!r} is {term.kind}; {config.method} masks text", where=program.step, remedy="drop the field, or set it to str(...) first")
+            raise ConfigError(
+                f"{name!r} is {term.kind}; {config.method} masks text",
+                where=program.step,
+                remedy="drop the field, or set it to str(...) first",
+            )
         text = lift(program, [term], STR, lambda x: f"str({x})") if term.kind == INT else term
         program.assign(name, lift(program, [text], STR, masked))
 
@@ -78,6 +82,8 @@ def _masked(program: Program, config: Config) -> Callable[[str], str]:
         return lambda x: f"{function}({x})"
     key = config.key() if config.key is not None else ""
     if not key:
-        raise ConfigError("mask by hash needs a key", where=program.step, remedy="give it: key: {env: MASK_KEY}")
+        raise ConfigError(
+            "mask by hash needs a key", where=program.step, remedy="give it: key: {env: MASK_KEY}"
+        )
     hashes = program.bind(_Hashes(key.encode()))
     return lambda x: f"{hashes}[{x}]"

@@ -54,7 +54,10 @@ def _renamed(kind: Type, schema: Schema) -> Callable[[Any], Any] | None:
 
         def convert(value: Any) -> Any:
             if isinstance(value, msgspec.Struct):
-                return {name: inner_of(getattr(value, f"f{number}")) for number, (name, inner_of) in enumerate(inners)}
+                return {
+                    name: inner_of(getattr(value, f"f{number}"))
+                    for number, (name, inner_of) in enumerate(inners)
+                }
             return _plain(value)
 
         return convert
@@ -62,14 +65,18 @@ def _renamed(kind: Type, schema: Schema) -> Callable[[Any], Any] | None:
         item = _deep(kind.items, schema)
         if kind.kind == "array":
             return lambda value: None if value is None else [item(each) for each in value]
-        return lambda value: None if value is None else {key: item(each) for key, each in value.items()}
+        return lambda value: (
+            None if value is None else {key: item(each) for key, each in value.items()}
+        )
     return None
 
 
 def _deep(kind: Type, schema: Schema) -> Callable[[Any], Any]:
     found_inner = inner(kind, schema)
     if found_inner.kind in ("record", "array", "map"):
-        return lambda value: None if value is None else (_renamed(inner(kind, schema), schema) or _plain)(value)
+        return lambda value: (
+            None if value is None else (_renamed(inner(kind, schema), schema) or _plain)(value)
+        )
     return _plain
 
 
@@ -84,12 +91,20 @@ def _plain(value: Any) -> Any:
 
 
 def _to_native(kind: Kind) -> Callable[[Any], Any] | None:
-    if kind.name == "timestamp" and kind.ticks <= _MICROS:  # a datetime has no nanoseconds: such a time stays a whole number
+    if (
+        kind.name == "timestamp" and kind.ticks <= _MICROS
+    ):  # a datetime has no nanoseconds: such a time stays a whole number
         zone = None if kind.local else UTC
         epoch = _EPOCH.replace(tzinfo=zone)
-        return _reaching(lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks), "a time in the years 1 to 9999")
+        return _reaching(
+            lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks),
+            "a time in the years 1 to 9999",
+        )
     if kind.name == "date":
-        return _reaching(lambda value: date.fromordinal(value + values.EPOCH_DAY), "a date in the years 1 to 9999")
+        return _reaching(
+            lambda value: date.fromordinal(value + values.EPOCH_DAY),
+            "a date in the years 1 to 9999",
+        )
     if kind.name == "time":
         return _reaching(lambda value: _time(value * _MICROS // kind.ticks), "a time of one day")
     return None
@@ -137,13 +152,17 @@ def _checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> 
     if kind.kind == "record":
         if kind.name not in known:
             known[kind.name] = {}  # filled below: records that hold themselves find it
-            known[kind.name].update((each.name, checker(each.type, schema, known)) for each in kind.fields)
+            known[kind.name].update(
+                (each.name, checker(each.type, schema, known)) for each in kind.fields
+            )
         fields = known[kind.name]
 
         def record(value: Any, path: str) -> Any:
             if not isinstance(value, dict):
                 _refuse(value, path, "a dict")
-            return {name: check(value.get(name), f"{path}.{name}") for name, check in fields.items()}
+            return {
+                name: check(value.get(name), f"{path}.{name}") for name, check in fields.items()
+            }
 
         return record
     if kind.kind in ("array", "map") and kind.items is not None:
@@ -185,7 +204,9 @@ def scalar(kind: Type, schema: Schema) -> Check:
             _refuse(value, path, f"{allowed} in range")
         if what.name == "float":
             return _finite(float(value), path)
-        if (symbols and value not in symbols) or (kind.kind == "fixed" and isinstance(value, bytes) and len(value) != size):
+        if (symbols and value not in symbols) or (
+            kind.kind == "fixed" and isinstance(value, bytes) and len(value) != size
+        ):
             _refuse(value, path, allowed)
         if what.name == "decimal":
             return _decimal(value, kind, path)
@@ -203,7 +224,9 @@ def kind_checker(kind: Kind, *, nullable: bool) -> Check:
         if value is None and nullable:
             return None
         value = _from_native(value, kind)
-        if not isinstance(value, _TYPES.get(kind.name, (int,))) or (isinstance(value, bool) and kind.name != "bool"):
+        if not isinstance(value, _TYPES.get(kind.name, (int,))) or (
+            isinstance(value, bool) and kind.name != "bool"
+        ):
             _refuse(value, path, str(kind))
         if kind.name == "float":
             return _finite(float(value), path)
@@ -218,14 +241,20 @@ def _finite(value: float, path: str) -> float:
     if math.isfinite(value):
         return value
     what = "not a number (NaN)" if math.isnan(value) else "infinity"
-    raise InvalidRecord("python_result", (FieldError(path, what, "a finite number"),), stage="transform")
+    raise InvalidRecord(
+        "python_result", (FieldError(path, what, "a finite number"),), stage="transform"
+    )
 
 
 def _decimal(value: Decimal, kind: Type, path: str) -> Decimal:
     if value.is_finite() and fits(kind, value):
         return value
     precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
-    raise _refusal(value, path, precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits")
+    raise _refusal(
+        value,
+        path,
+        precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits",
+    )
 
 
 def _unicode(value: str, path: str) -> None:
@@ -236,26 +265,38 @@ def _unicode(value: str, path: str) -> None:
 
 
 def _from_native(value: Any, kind: Kind) -> Any:
-    if isinstance(value, datetime) and kind.name == "timestamp" and (value.tzinfo is None) == kind.local:
+    if (
+        isinstance(value, datetime)
+        and kind.name == "timestamp"
+        and (value.tzinfo is None) == kind.local
+    ):
         epoch = _EPOCH.replace(tzinfo=None) if kind.local else _EPOCH
         return (value - epoch) // _MICROSECOND * kind.ticks // _MICROS
     if isinstance(value, date) and not isinstance(value, datetime) and kind.name == "date":
         return value.toordinal() - values.EPOCH_DAY
     if isinstance(value, time) and kind.name == "time":
-        micros = ((value.hour * 60 + value.minute) * 60 + value.second) * _MICROS + value.microsecond
+        micros = (
+            (value.hour * 60 + value.minute) * 60 + value.second
+        ) * _MICROS + value.microsecond
         return micros * kind.ticks // _MICROS
     return value
 
 
 def _union(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Check:
     branches = [schema.resolve(branch) for branch in kind.branches]
-    checks = [_checker(branch, schema, known) if branch.kind != "null" else None for branch in branches]
+    checks = [
+        _checker(branch, schema, known) if branch.kind != "null" else None for branch in branches
+    ]
 
     def check(value: Any, path: str) -> Any:
         for number, (branch, inner_check) in enumerate(zip(branches, checks, strict=True)):
             if value is None and branch.kind == "null":
                 return Branch(number, None)
-            if inner_check is None or (branch.kind == "record" and isinstance(value, dict) and not value.keys() <= {each.name for each in branch.fields}):
+            if inner_check is None or (
+                branch.kind == "record"
+                and isinstance(value, dict)
+                and not value.keys() <= {each.name for each in branch.fields}
+            ):
                 continue
             try:
                 return Branch(number, inner_check(value, path))
@@ -267,7 +308,9 @@ def _union(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Ch
 
 
 def _refusal(value: Any, path: str, allowed: str) -> InvalidRecord:
-    return InvalidRecord("python_result", (FieldError(path, found(value), allowed),), stage="transform")
+    return InvalidRecord(
+        "python_result", (FieldError(path, found(value), allowed),), stage="transform"
+    )
 
 
 def _refuse(value: Any, path: str, allowed: str) -> Any:

@@ -61,7 +61,9 @@ def convert(program: Writer, field: Field, term: Term, output: Schema, where: st
             program.line(line)
         return name
     if not nullable(field.type):
-        program.line(f"if {name} is None: {program.bind(_raiser(path, 'a value that is not null'))}(None)")
+        program.line(
+            f"if {name} is None: {program.bind(_raiser(path, 'a value that is not null'))}(None)"
+        )
         for line in body:
             program.line(line)
     elif body:
@@ -101,11 +103,17 @@ def _fits(term: Term, kind: str, target: str, logical: str | None) -> bool:
     return found == target
 
 
-def _checked(program: Writer, term: Term, kind: Any, ticks: int, path: str) -> tuple[str, list[str]]:
+def _checked(
+    program: Writer, term: Term, kind: Any, ticks: int, path: str
+) -> tuple[str, list[str]]:
     """(source of the converted value, checks of it); the value is written as a mark that is replaced by its local."""
     found = term.kind.name
     if found == "timestamp" and term.kind.ticks != ticks:
-        scaled = f"{_VALUE} * {ticks // term.kind.ticks}" if ticks > term.kind.ticks else f"{_VALUE} // {term.kind.ticks // ticks}"
+        scaled = (
+            f"{_VALUE} * {ticks // term.kind.ticks}"
+            if ticks > term.kind.ticks
+            else f"{_VALUE} // {term.kind.ticks // ticks}"
+        )
         return scaled, [_range(program, "long", path)]
     if kind.kind in _RANGES and found in ("int", "date", "time", "timestamp"):
         return term.code, [_range(program, kind.kind, path)]

@@ -74,7 +74,13 @@ class Program:
         self.schema, self.output = plan.schema, output
         self.source = Source()
         self.columns: dict[str, Column] = {
-            each.name: Column(f"r.f{number}", kind_of(each.type, plan.schema), nullable(each.type), each.type, plan.typed_fields[number])
+            each.name: Column(
+                f"r.f{number}",
+                kind_of(each.type, plan.schema),
+                nullable(each.type),
+                each.type,
+                plan.typed_fields[number],
+            )
             for number, each in enumerate(plan.schema.root.fields)
         }
         self._shapes: dict[str, tuple[Type, bool]] = {}
@@ -99,7 +105,10 @@ class Program:
 
     def member(self, record: Term, source: str, name: str) -> Term:
         kind, struct_like = self._shapes[record.code]
-        number, field = next(((number, each) for number, each in enumerate(kind.fields) if each.name == name), (-1, None))
+        number, field = next(
+            ((number, each) for number, each in enumerate(kind.fields) if each.name == name),
+            (-1, None),
+        )
         if field is None:
             raise KeyError(name)
         found = lift(
@@ -109,7 +118,9 @@ class Program:
             lambda x: f"{x}.f{number}" if struct_like else f"{x}[{name!r}]",
             nullable=nullable(field.type),
         )
-        term = Term(self.local(found.code), found.kind, found.nullable or nullable(field.type), atom=True)
+        term = Term(
+            self.local(found.code), found.kind, found.nullable or nullable(field.type), atom=True
+        )
         if found.kind.name == "record":
             self._shapes[term.code] = (inner(field.type, self.schema), struct_like)
         return term
@@ -139,7 +150,11 @@ class Program:
             if name not in self.columns:
                 close = difflib.get_close_matches(name, self.columns, 1)
                 hint = f"did you mean {close[0]!r}? " if close else ""
-                raise ConfigError(f"there is no field {name!r}", where=self.step, remedy=f"{hint}fields: {', '.join(sorted(self.columns))}")
+                raise ConfigError(
+                    f"there is no field {name!r}",
+                    where=self.step,
+                    remedy=f"{hint}fields: {', '.join(sorted(self.columns))}",
+                )
 
     def assign(self, name: str, term: Term) -> None:
         """Sets a field to the value of a term."""
@@ -153,7 +168,11 @@ class Program:
             self.line(f"{_INDENT}filtered += 1")
         self.line(f"{_INDENT}continue")
 
-    def expand(self, function: Callable[[dict[str, Any]], list[dict[str, Any]]], columns: Mapping[str, Column]) -> None:
+    def expand(
+        self,
+        function: Callable[[dict[str, Any]], list[dict[str, Any]]],
+        columns: Mapping[str, Column],
+    ) -> None:
         """Hands the record to `function` as a dict; goes on with each dict that comes back, whose fields are `columns`."""
         items = ", ".join(f"{name!r}: {column.code}" for name, column in self.columns.items())
         if not self.expands:
@@ -162,7 +181,9 @@ class Program:
         record = self.temp()
         self.line(f"for {record} in {self.bind(function)}({{{items}}}):")
         self._depth += 1
-        self.columns = {name: replace(column, code=f"{record}[{name!r}]") for name, column in columns.items()}
+        self.columns = {
+            name: replace(column, code=f"{record}[{name!r}]") for name, column in columns.items()
+        }
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -177,7 +198,11 @@ class Program:
             fields.append((each, code, struct_like))
         key = self._route(route, {each.name: code for each, code, _ in fields})
         row = encoder.row(fields)
-        self.line(f"pending.append(({key}, {row}))" if self.expands else f"{'add' if not route else f'groups[{key}]'}({row})")
+        self.line(
+            f"pending.append(({key}, {row}))"
+            if self.expands
+            else f"{'add' if not route else f'groups[{key}]'}({row})"
+        )
         return Shaper(compile_function("shape", self._text(hoist=not route), self.source))
 
     def _text(self, *, hoist: bool) -> str:
@@ -204,7 +229,9 @@ class Program:
                 close = difflib.get_close_matches(name, names, 1)
                 hint = f"did you mean {close[0]!r}? " if close else ""
                 raise ConfigError(
-                    f"{name!r} is set but is no field of the output schema", where=column.made_by, remedy=f"{hint}name the new shape with output_schema"
+                    f"{name!r} is set but is no field of the output schema",
+                    where=column.made_by,
+                    remedy=f"{hint}name the new shape with output_schema",
                 )
 
     def _output(self, field: Field, output: Schema, *, fill: bool) -> tuple[str, bool]:
@@ -213,7 +240,13 @@ class Program:
             return self._absent(field, output, fill=fill), False
         if column.type is not None and same_values(column.type, self.schema, field.type, output):
             return column.code, column.struct_like
-        return convert(self, field, self.column(field.name), output, column.made_by or f"output field {field.name}"), False
+        return convert(
+            self,
+            field,
+            self.column(field.name),
+            output,
+            column.made_by or f"output field {field.name}",
+        ), False
 
     def _absent(self, field: Field, output: Schema, *, fill: bool) -> str:
         if field.default is not NO_DEFAULT and not isinstance(field.default, list | dict):
@@ -239,7 +272,10 @@ class Program:
 
 
 _REJECTED: Final = (InvalidRecord, ZeroDivisionError, OverflowError)
-_MEANING: Final = {ZeroDivisionError: ("division_by_zero", "a division by zero"), OverflowError: ("overflow", "a result beyond 64 bits")}
+_MEANING: Final = {
+    ZeroDivisionError: ("division_by_zero", "a division by zero"),
+    OverflowError: ("overflow", "a result beyond 64 bits"),
+}
 
 
 class _Groups(dict[str, Callable[[bytes], None]]):
@@ -268,11 +304,15 @@ class Shaper:
         wrong: list[tuple[int, Exception]] = []
         filtered, expanded = self._function(records, groups, wrong, received)
         chunks = [(route, len(rows), b"".join(rows)) for route, rows in groups.rows.items() if rows]
-        return Shaping(chunks, [_unshaped(index, error) for index, error in wrong], filtered, expanded)
+        return Shaping(
+            chunks, [_unshaped(index, error) for index, error in wrong], filtered, expanded
+        )
 
 
 def _unshaped(index: int, error: Exception) -> Unshaped:
     if isinstance(error, InvalidRecord):
         return Unshaped(index, error.stage, error.code, error.errors)
     code, what = _MEANING[type(error)]  # type: ignore[index]
-    return Unshaped(index, "transform", code, (FieldError("$", what, "a number that can be represented"),))
+    return Unshaped(
+        index, "transform", code, (FieldError("$", what, "a number that can be represented"),)
+    )

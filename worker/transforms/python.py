@@ -36,11 +36,23 @@ class Config:
 def apply(program: Program, config: Config) -> None:
     """Raises ConfigError for what cannot be imported or called."""
     function = load(config.function, program.step)
-    before = {name: (column.type, program.schema) for name, column in program.columns.items() if column.type is not None}
-    after: dict[str, tuple[Type, Schema]] = before | {each.name: (each.type, program.output) for each in program.output.root.fields}
-    into = {name: natives.converter(kind, schema, native=config.values == "native") for name, (kind, schema) in before.items()}
+    before = {
+        name: (column.type, program.schema)
+        for name, column in program.columns.items()
+        if column.type is not None
+    }
+    after: dict[str, tuple[Type, Schema]] = before | {
+        each.name: (each.type, program.output) for each in program.output.root.fields
+    }
+    into = {
+        name: natives.converter(kind, schema, native=config.values == "native")
+        for name, (kind, schema) in before.items()
+    }
     checks = {name: natives.checker(kind, schema) for name, (kind, schema) in after.items()}
-    columns = {name: Column("", kind_of(kind, schema), nullable(kind), kind) for name, (kind, schema) in after.items()}
+    columns = {
+        name: Column("", kind_of(kind, schema), nullable(kind), kind)
+        for name, (kind, schema) in after.items()
+    }
     for name, column in program.columns.items():
         if name not in columns:
             columns[name] = replace(column, made_by="")
@@ -54,19 +66,33 @@ def load(path: str, where: str) -> Function:
     try:
         found = import_module(module)
     except (Exception, SystemExit) as error:  # the border to code that is not ours
-        missing = isinstance(error, ModuleNotFoundError) and error.name is not None and f"{module}.".startswith(f"{error.name}.")
+        missing = (
+            isinstance(error, ModuleNotFoundError)
+            and error.name is not None
+            and f"{module}.".startswith(f"{error.name}.")
+        )
         remedy = (
             "write package.module:function; the package must be installed or on PYTHONPATH"
             if missing
             else "mend the module; python -c 'import ...' shows it too"
         )
-        raise ConfigError(f"{path!r} cannot be imported: {'' if missing else _place(error)}{_said(error)}", where=where, remedy=remedy) from error
+        raise ConfigError(
+            f"{path!r} cannot be imported: {'' if missing else _place(error)}{_said(error)}",
+            where=where,
+            remedy=remedy,
+        ) from error
     function = getattr(found, name, None)
     if not callable(function):
         what = "no function" if hasattr(found, name) else f"not there: {module} has no {name}"
-        raise ConfigError(f"{path!r} is {what}", where=where, remedy="name a function that takes a dict")
+        raise ConfigError(
+            f"{path!r} is {what}", where=where, remedy="name a function that takes a dict"
+        )
     if unfit := _unfit(function):
-        raise ConfigError(f"{path!r} {unfit}", where=where, remedy="write it as fn(record: dict) -> dict | None | list[dict]")
+        raise ConfigError(
+            f"{path!r} {unfit}",
+            where=where,
+            remedy="write it as fn(record: dict) -> dict | None | list[dict]",
+        )
     return function  # type: ignore[no-any-return]
 
 
@@ -78,7 +104,11 @@ def _place(error: BaseException) -> str:
     """`file:line: ` where it went wrong, below the import machinery."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: "
-    frames = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    frames = [
+        (frame.filename, frame.lineno)
+        for frame in extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen")
+    ]
     return "{}:{}: ".format(*frames[-1])
 
 
@@ -99,14 +129,24 @@ def _unfit(function: Function) -> str:
 
 
 def _caller(
-    function: Function, into: Mapping[str, Callable[[Any], Any]], checks: Mapping[str, Callable[[Any, str], Any]]
+    function: Function,
+    into: Mapping[str, Callable[[Any], Any]],
+    checks: Mapping[str, Callable[[Any, str], Any]],
 ) -> Callable[..., list[dict[str, Any]]]:
     def call(record: dict[str, Any]) -> list[dict[str, Any]]:
-        given = {name: into[name](value) if name in into else value for name, value in record.items()}
+        given = {
+            name: into[name](value) if name in into else value for name, value in record.items()
+        }
         try:
             back = function(given)
-        except BaseException as error:  # the border to code that is not ours: its sys.exit() ends no pipeline
-            raise _bad("python_error", f"{type(error).__name__} was raised", "a dict, None or a list of dicts") from error
+        except (
+            BaseException
+        ) as error:  # the border to code that is not ours: its sys.exit() ends no pipeline
+            raise _bad(
+                "python_error",
+                f"{type(error).__name__} was raised",
+                "a dict, None or a list of dicts",
+            ) from error
         if back is None:
             return []
         return [_checked(each, checks) for each in (back if isinstance(back, list) else [back])]
@@ -117,18 +157,34 @@ def _caller(
 def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
     """What came back, field by field. Methods of what it holds may be the function's own, and raise."""
     if not isinstance(record, dict):
-        raise _bad("python_result", f"{type(record).__name__} was returned", "a dict, None or a list of dicts")
+        raise _bad(
+            "python_result",
+            f"{type(record).__name__} was returned",
+            "a dict, None or a list of dicts",
+        )
     try:
         unknown = record.keys() - checks.keys()
         if unknown:
-            raise _bad("python_result", f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}", "the fields of the output schema")
+            raise _bad(
+                "python_result",
+                f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}",
+                "the fields of the output schema",
+            )
         return {name: check(record.get(name), f"$.{name}") for name, check in checks.items()}
     except InvalidRecord:
         raise
     except RecursionError:
-        raise _bad("python_result", "a record that holds itself, or is nested too deeply", "a record of the output schema") from None
+        raise _bad(
+            "python_result",
+            "a record that holds itself, or is nested too deeply",
+            "a record of the output schema",
+        ) from None
     except Exception as error:
-        raise _bad("python_result", f"{type(error).__name__} was raised by the {type(record).__name__} that was returned", "plain dicts, lists and values") from error
+        raise _bad(
+            "python_result",
+            f"{type(error).__name__} was raised by the {type(record).__name__} that was returned",
+            "plain dicts, lists and values",
+        ) from error
 
 
 def _bad(code: str, found: str, allowed: str) -> InvalidRecord:

@@ -16,6 +16,11 @@ def apply(program: Program, config: Config) -> None:
     taken = [new for new in config.values() if new in program.columns and new not in config]
     if taken or len(set(config.values())) < len(config):
         raise ConfigError(
-            f"the new name {(taken or sorted(config.values()))[0]!r} is taken", where=program.step, remedy="drop that field first, or choose another name"
+            f"the new name {(taken or sorted(config.values()))[0]!r} is taken",
+            where=program.step,
+            remedy="drop that field first, or choose another name",
         )
-    program.columns = {config.get(name, name): replace(column, made_by=program.step) if name in config else column for name, column in program.columns.items()}
+    program.columns = {
+        config.get(name, name): replace(column, made_by=program.step) if name in config else column
+        for name, column in program.columns.items()
+    }

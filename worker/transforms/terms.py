@@ -67,7 +67,9 @@ class Scope(Protocol):
         """A name under which the generated function sees `value`."""
 
 
-def lift(scope: Scope, terms: list[Term], kind: Kind, code: Callable[..., str], *, nullable: bool = False) -> Term:
+def lift(
+    scope: Scope, terms: list[Term], kind: Kind, code: Callable[..., str], *, nullable: bool = False
+) -> Term:
     """An operation on terms: null when one of them is null, else `code` of their sources."""
     tests, sources = [], []
     for term in terms:
@@ -85,7 +87,11 @@ def lift(scope: Scope, terms: list[Term], kind: Kind, code: Callable[..., str], 
         return Term(plain, kind, nullable)
     truth = ""
     if kind == BOOL and not nullable:
-        truth = "(" + " and ".join(f"{test.removesuffix('is None')}is not None" for test in tests) + f" and {plain})"
+        truth = (
+            "("
+            + " and ".join(f"{test.removesuffix('is None')}is not None" for test in tests)
+            + f" and {plain})"
+        )
     return Term(f"(None if {' or '.join(tests)} else {plain})", kind, True, truth=truth)
 
 

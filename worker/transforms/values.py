@@ -67,7 +67,9 @@ def day_of_text(text: str) -> int:
             return date.fromisoformat(text).toordinal() - EPOCH_DAY
         return int(_instant(text)[0]) // (86_400 * _MICROS)
     except (ValueError, OverflowError):
-        raise refuse("conversion", "date()", text, "an ISO date, or RFC 3339 text with a zone") from None
+        raise refuse(
+            "conversion", "date()", text, "an ISO date, or RFC 3339 text with a zone"
+        ) from None
 
 
 def date_text(days: int) -> str:

@@ -7,7 +7,9 @@ import sys
 import tempfile
 
 from airbyte_cdk.entrypoint import launch
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
+    ConcurrentDeclarativeSource,
+)
 
 url = sys.argv[1]
 base, _, name = url.rpartition("/")
@@ -22,11 +24,24 @@ MANIFEST = {
             "name": "flights",
             "retriever": {
                 "type": "SimpleRetriever",
-                "requester": {"type": "HttpRequester", "url_base": base, "path": name, "http_method": "GET", "request_parameters": {"limit": "1000"}},
-                "record_selector": {"type": "RecordSelector", "extractor": {"type": "DpathExtractor", "field_path": ["data", "items"]}},
+                "requester": {
+                    "type": "HttpRequester",
+                    "url_base": base,
+                    "path": name,
+                    "http_method": "GET",
+                    "request_parameters": {"limit": "1000"},
+                },
+                "record_selector": {
+                    "type": "RecordSelector",
+                    "extractor": {"type": "DpathExtractor", "field_path": ["data", "items"]},
+                },
                 "paginator": {
                     "type": "DefaultPaginator",
-                    "page_token_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "cursor"},
+                    "page_token_option": {
+                        "type": "RequestOption",
+                        "inject_into": "request_parameter",
+                        "field_name": "cursor",
+                    },
                     "pagination_strategy": {
                         "type": "CursorPagination",
                         "cursor_value": "{{ response['meta']['next'] }}",
@@ -42,15 +57,25 @@ MANIFEST = {
 CATALOG = {
     "streams": [
         {
-            "stream": {"name": "flights", "json_schema": SCHEMA, "supported_sync_modes": ["full_refresh"]},
+            "stream": {
+                "name": "flights",
+                "json_schema": SCHEMA,
+                "supported_sync_modes": ["full_refresh"],
+            },
             "sync_mode": "full_refresh",
             "destination_sync_mode": "append",
         }
     ]
 }
-with tempfile.NamedTemporaryFile("w", suffix=".json") as catalog, tempfile.NamedTemporaryFile("w", suffix=".json") as config:
+with (
+    tempfile.NamedTemporaryFile("w", suffix=".json") as catalog,
+    tempfile.NamedTemporaryFile("w", suffix=".json") as config,
+):
     json.dump(CATALOG, catalog)
     catalog.flush()
     config.write("{}")
     config.flush()
-    launch(ConcurrentDeclarativeSource(config={}, source_config=MANIFEST), ["read", "--config", config.name, "--catalog", catalog.name])
+    launch(
+        ConcurrentDeclarativeSource(config={}, source_config=MANIFEST),
+        ["read", "--config", config.name, "--catalog", catalog.name],
+    )

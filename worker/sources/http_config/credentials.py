@@ -30,7 +30,9 @@ class ApiKeyAuth(Model):
 
     type: Literal["api_key"] = Field(description="kind of credentials")
     name: str = Field("X-Api-Key", min_length=1, description="header, parameter or cookie name")
-    in_: Literal["header", "query", "cookie"] = Field("header", alias="in", description="where it goes")
+    in_: Literal["header", "query", "cookie"] = Field(
+        "header", alias="in", description="where it goes"
+    )
     value: Secret = Field(description="the key: a literal or a reference to a secret")
     prefix: str = Field("", description="text before the key, like `ApiKey `")
 
@@ -43,11 +45,17 @@ class OAuth2ClientCredentials(Model):
     client_id: Secret = Field(description="client id: a literal or a reference to a secret")
     client_secret: Secret = Field(description="client secret: a literal or a reference to a secret")
     scope: str = Field("", description="scopes to ask for, with spaces between them")
-    refresh_before: Duration = written("60s", description="renew a token this long before it expires")
-    client_auth: Literal["basic", "body"] = Field("basic", description="how the client proves itself to the token endpoint")
+    refresh_before: Duration = written(
+        "60s", description="renew a token this long before it expires"
+    )
+    client_auth: Literal["basic", "body"] = Field(
+        "basic", description="how the client proves itself to the token endpoint"
+    )
 
 
-AuthConfig = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2ClientCredentials, Field(discriminator="type")]
+AuthConfig = Annotated[
+    BasicAuth | BearerAuth | ApiKeyAuth | OAuth2ClientCredentials, Field(discriminator="type")
+]
 
 
 class RateLimit(Model):
@@ -62,5 +70,7 @@ class OriginConfig(Model):
 
     url: Url = Field(description="URL that the `path` of a source is added to")
     auth: AuthConfig | None = Field(None, description="credentials")
-    rate_limit: RateLimit | None = Field(None, description="requests in a time, of all pipelines together")
+    rate_limit: RateLimit | None = Field(
+        None, description="requests in a time, of all pipelines together"
+    )
     concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from worker.config.types import Duration, Model, Number, PositiveDuration, Size, Whole, Wrong, written
+from worker.config.types import (
+    Duration,
+    Model,
+    Number,
+    PositiveDuration,
+    Size,
+    Whole,
+    Wrong,
+    written,
+)
 
 
 class RetryConfig(Model):
     """Attempts and the waits between them."""
 
     max_attempts: Whole = Field(8, ge=1, description="attempts a request")
-    base: Duration = written("500ms", description="first wait, doubled each time, at random up to it")
+    base: Duration = written(
+        "500ms", description="first wait, doubled each time, at random up to it"
+    )
     cap: PositiveDuration = written("60s", description="longest wait")
     deadline: PositiveDuration = written("10m", description="for all attempts together")
-    max_retry_after: Duration = written("10m", description="longest wait that the source may ask for")
+    max_retry_after: Duration = written(
+        "10m", description="longest wait that the source may ask for"
+    )
 
 
 class BreakerConfig(Model):
@@ -23,7 +36,9 @@ class BreakerConfig(Model):
     failure_rate: Number = Field(0.5, gt=0, le=1, description="share of failures that opens it")
     min_calls: Whole = Field(10, ge=1, description="calls before it may open")
     window: PositiveDuration = written("60s", description="time that counts")
-    open_for: PositiveDuration = written("30s", description="first pause; doubled while probes fail")
+    open_for: PositiveDuration = written(
+        "30s", description="first pause; doubled while probes fail"
+    )
     permits: Whole = Field(3, ge=1, description="probes before it closes")
 
 
@@ -42,15 +57,24 @@ class LimitsConfig(Model):
     body: Size = written("128MiB", description="bytes inflated")
     ratio: Number = Field(200.0, gt=0, description="inflated to wire bytes")
     record: Size = written("1MiB", description="bytes of one record; a longer one is a reject")
-    depth: Whole = Field(64, ge=1, le=512, description="levels of a record, where its schema can hold itself; a deeper one is a reject")
+    depth: Whole = Field(
+        64,
+        ge=1,
+        le=512,
+        description="levels of a record, where its schema can hold itself; a deeper one is a reject",
+    )
 
 
 class TlsConfig(Model):
     """Certificates; paths are relative to the working directory."""
 
-    ca_file: str | None = Field(None, min_length=1, description="certificates to trust instead of the system's")
+    ca_file: str | None = Field(
+        None, min_length=1, description="certificates to trust instead of the system's"
+    )
     cert_file: str | None = Field(None, min_length=1, description="client certificate")
-    key_file: str | None = Field(None, min_length=1, description="its key, unless it is in cert_file")
+    key_file: str | None = Field(
+        None, min_length=1, description="its key, unless it is in cert_file"
+    )
 
     @model_validator(mode="after")
     def _pair(self) -> TlsConfig:

@@ -18,10 +18,15 @@ from worker.sources.http_config.texts import DottedPath, HeaderName, Scalar
 class MarkFormatConfig(Model):
     """How incremental values are written."""
 
-    record: str = Field("rfc3339", description="in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern")
+    record: str = Field(
+        "rfc3339",
+        description="in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern",
+    )
     param: str = Field("", description="the same, for the request; default: as in records")
     zone: str = Field("UTC", description="time zone of patterns without one, like Europe/Berlin")
-    round: Literal["down"] = Field("down", description="what becomes of digits that the request's format lacks")
+    round: Literal["down"] = Field(
+        "down", description="what becomes of digits that the request's format lacks"
+    )
 
     @field_validator("record", "param")
     @classmethod
@@ -35,7 +40,9 @@ class MarkFormatConfig(Model):
         except (ConfigError, ValueError) as error:
             known = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "int", "string")
             hint = did_you_mean(value, known)
-            raise ValueError(f"{hint + '; ' if hint else ''}{listed(known)} and strptime patterns like %Y-%m-%d") from error
+            raise ValueError(
+                f"{hint + '; ' if hint else ''}{listed(known)} and strptime patterns like %Y-%m-%d"
+            ) from error
         return value
 
     @field_validator("zone")
@@ -66,7 +73,9 @@ class MarkTarget(Model):
 
     param: str | None = Field(None, min_length=1, description="query parameter")
     header: HeaderName | None = Field(None, description="request header")
-    body: DottedPath | None = Field(None, description="dotted path in the JSON body, created when missing")
+    body: DottedPath | None = Field(
+        None, description="dotted path in the JSON body, created when missing"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> MarkTarget:
@@ -76,44 +85,97 @@ class MarkTarget(Model):
 
     @property
     def kind_and_name(self) -> tuple[str, str]:
-        return next((kind, name) for kind in ("param", "header", "body") if (name := getattr(self, kind)) is not None)
+        return next(
+            (kind, name)
+            for kind in ("param", "header", "body")
+            if (name := getattr(self, kind)) is not None
+        )
 
 
 class Incremental(Model):
     """Read only what is new: from the mark that was reached."""
 
-    field: JmesPath = Field("", validate_default=False, description="path of the value in a record that says how new it is")
-    from_: ResponseToken | None = Field(None, alias="from", description="instead of field: a token of the response is the mark")
-    param: str | None = Field(None, min_length=1, description="query parameter that carries the mark")
-    to: MarkTarget | None = Field(None, description="where else the mark goes; or write {mark} in url, params, headers or body")
+    field: JmesPath = Field(
+        "",
+        validate_default=False,
+        description="path of the value in a record that says how new it is",
+    )
+    from_: ResponseToken | None = Field(
+        None, alias="from", description="instead of field: a token of the response is the mark"
+    )
+    param: str | None = Field(
+        None, min_length=1, description="query parameter that carries the mark"
+    )
+    to: MarkTarget | None = Field(
+        None,
+        description="where else the mark goes; or write {mark} in url, params, headers or body",
+    )
     initial: str | Whole | None = Field(None, description="used while there is no mark")
-    first: dict[str, Scalar] = Field({}, description="query parameters that are sent only while there is no mark")
-    format: MarkFormatConfig = Field(default_factory=MarkFormatConfig, description="how the value is written")
+    first: dict[str, Scalar] = Field(
+        {}, description="query parameters that are sent only while there is no mark"
+    )
+    format: MarkFormatConfig = Field(
+        default_factory=MarkFormatConfig, description="how the value is written"
+    )
     overlap: Duration = written("0s", description="ask from this much before the mark")
-    newest_bound: Duration | None = Field(None, description="never ask for a bound newer than this much before now")
-    order: Literal["ascending", "descending", "any"] = Field("ascending", description="order in which the source sends records")
+    newest_bound: Duration | None = Field(
+        None, description="never ask for a bound newer than this much before now"
+    )
+    order: Literal["ascending", "descending", "any"] = Field(
+        "ascending", description="order in which the source sends records"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Incremental:
         wrong = Wrong()
         if not self.field and self.from_ is None:
-            wrong.add(("field",), "field or from is needed: what says how far the source has come", "from")
+            wrong.add(
+                ("field",), "field or from is needed: what says how far the source has come", "from"
+            )
         if self.field and self.from_ is not None:
             wrong.add(("from",), "field and from are both given; the mark is one of them")
         if self.param is not None and self.to is not None:
             wrong.add(("to",), "param and to are both given; take one of them out")
         timed = self.from_ is None and self.format.record not in ("int", "string")
         if self.overlap and not timed:
-            wrong.add(("overlap",), "overlap needs marks that are times: a field, and a format that is no int or string", "format", "field")
+            wrong.add(
+                ("overlap",),
+                "overlap needs marks that are times: a field, and a format that is no int or string",
+                "format",
+                "field",
+            )
         if self.newest_bound is not None and not timed:
-            wrong.add(("newest_bound",), "newest_bound needs marks that are times: a field, and a format that is no int or string", "format", "field")
-        if self.format.param and self.from_ is None and (self.format.param in ("int", "string")) != (self.format.record in ("int", "string")):
-            wrong.add(("format", "param"), f"{self.format.param!r} cannot be made of {self.format.record!r} values", "record")
-        if self.field and self.initial is not None and self.format.record == "rfc3339" and not self.format.param:
+            wrong.add(
+                ("newest_bound",),
+                "newest_bound needs marks that are times: a field, and a format that is no int or string",
+                "format",
+                "field",
+            )
+        if (
+            self.format.param
+            and self.from_ is None
+            and (self.format.param in ("int", "string"))
+            != (self.format.record in ("int", "string"))
+        ):
+            wrong.add(
+                ("format", "param"),
+                f"{self.format.param!r} cannot be made of {self.format.record!r} values",
+                "record",
+            )
+        if (
+            self.field
+            and self.initial is not None
+            and self.format.record == "rfc3339"
+            and not self.format.param
+        ):
             try:
                 MarkFormat().parser()(self.initial)
             except (ValueError, TypeError):
-                wrong.add(("initial",), "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z", "format")
+                wrong.add(
+                    ("initial",),
+                    "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z",
+                    "format",
+                )
         wrong.check()
         return self
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from worker.config.types import Duration, Flag, JmesPath, Model, Number, PositiveDuration, Whole, written
+from worker.config.types import (
+    Duration,
+    Flag,
+    JmesPath,
+    Model,
+    Number,
+    PositiveDuration,
+    Whole,
+    written,
+)
 
 Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
 
@@ -31,7 +40,9 @@ class When(Model):
     @model_validator(mode="after")
     def _one(self) -> When:
         given = self.model_fields_set - {"path"}
-        if len(given) != 1 or any(getattr(self, name) is None for name in given & {"greater", "less", "exists"}):
+        if len(given) != 1 or any(
+            getattr(self, name) is None for name in given & {"greater", "less", "exists"}
+        ):
             raise ValueError("exactly one of equals, not_equals, greater, less, exists is needed")
         return self
 
@@ -55,6 +66,10 @@ class Stop(Model):
 
     empty_page: Flag = Field(True, description="an empty page ends page and offset styles")
     when: When | None = Field(None, description="what the body of the last page says")
-    status: tuple[StopStatus, ...] = Field((), description="statuses behind the last page; never for the first page")
-    short_page: Annotated[Whole, Field(gt=0)] | Literal[False] = Field(False, description="a page of fewer records ends the pass; false: never")
+    status: tuple[StopStatus, ...] = Field(
+        (), description="statuses behind the last page; never for the first page"
+    )
+    short_page: Annotated[Whole, Field(gt=0)] | Literal[False] = Field(
+        False, description="a page of fewer records ends the pass; false: never"
+    )
     max_pages: Whole = Field(100_000, gt=0, description="pages a pass")

@@ -13,18 +13,39 @@ from worker.config.problems import did_you_mean, listed
 from worker.config.types import Flag, JmesPath, Model, SecretRef, Whole, Wrong
 from worker.registry import PAGINATION
 from worker.sources.http_config.credentials import AuthConfig, RateLimit
-from worker.sources.http_config.guards import BreakerConfig, LimitsConfig, RetryConfig, TimeoutConfig, TlsConfig
+from worker.sources.http_config.guards import (
+    BreakerConfig,
+    LimitsConfig,
+    RetryConfig,
+    TimeoutConfig,
+    TlsConfig,
+)
 from worker.sources.http_config.incremental import Incremental
 from worker.sources.http_config.rules import Action, OnBody, Schedule, Stop
 from worker.sources.http_config.style import Style
-from worker.sources.http_config.texts import URL_PATTERN, HeaderName, HeaderValue, Scalar, Url, checked_url
+from worker.sources.http_config.texts import (
+    URL_PATTERN,
+    HeaderName,
+    HeaderValue,
+    Scalar,
+    Url,
+    checked_url,
+)
 from worker.sources.http_config.windows import check_windows
 
 Path_ = tuple[str | int, ...]
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
-_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")  # where a mark may go
+_PLACES: Final = (
+    "param",
+    "to",
+    "url",
+    "params",
+    "headers",
+    "body",
+    "pagination",
+)  # where a mark may go
 _PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 
 
@@ -33,32 +54,65 @@ class HttpConfig(Model):
 
     type: Literal["http"] = Field("http", description="kind of source")
     url: Annotated[str, AfterValidator(checked_url)] = Field(
-        "", pattern=URL_PATTERN, validate_default=False, description="URL of the first page, without what changes: https://host/path"
+        "",
+        pattern=URL_PATTERN,
+        validate_default=False,
+        description="URL of the first page, without what changes: https://host/path",
     )
     origin: str | None = Field(None, description="instead of url: one of the origins, with path")
-    path: str | None = Field(None, pattern=r"^/", description="begins with /; is added to the url of the origin")
-    method: Literal["GET", "POST"] = Field("GET", description="POST needs `idempotent: true` to be retried")
-    idempotent: Flag | None = Field(None, description="a request may be sent twice; default: true for GET")
+    path: str | None = Field(
+        None, pattern=r"^/", description="begins with /; is added to the url of the origin"
+    )
+    method: Literal["GET", "POST"] = Field(
+        "GET", description="POST needs `idempotent: true` to be retried"
+    )
+    idempotent: Flag | None = Field(
+        None, description="a request may be sent twice; default: true for GET"
+    )
     params: dict[str, Scalar] = Field({}, description="query parameters")
     headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
     auth: AuthConfig | None = Field(None, description="credentials")
-    schedule: Schedule | None = Field(None, description="when passes start; without one the source is read once")
-    records: JmesPath | None = Field(None, description="path of the records; omitted: the root array; '@': the root object is one record")
-    records_missing: Literal["fail", "empty"] = Field("fail", description="what a page without that path is")
+    schedule: Schedule | None = Field(
+        None, description="when passes start; without one the source is read once"
+    )
+    records: JmesPath | None = Field(
+        None,
+        description="path of the records; omitted: the root array; '@': the root object is one record",
+    )
+    records_missing: Literal["fail", "empty"] = Field(
+        "fail", description="what a page without that path is"
+    )
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
-    pagination: Annotated[Any, Style(PAGINATION, "pagination type")] = Field({"type": "none"}, description="how pages follow each other")
+    pagination: Annotated[Any, Style(PAGINATION, "pagination type")] = Field(
+        {"type": "none"}, description="how pages follow each other"
+    )
     stop: Stop = Field(default_factory=Stop, description="what else ends a pass")
     incremental: Incremental | None = Field(None, description="read only what is new")
-    partitions: dict[str, tuple[str | Whole, ...]] = Field({}, description="values that are read independently; several names make all combinations")
-    conditional: Flag = Field(False, description="ask with ETag and Last-Modified, so that an unchanged source costs nothing")
-    stable: Flag = Field(False, description="declare that records keep their place while pages are read")
+    partitions: dict[str, tuple[str | Whole, ...]] = Field(
+        {}, description="values that are read independently; several names make all combinations"
+    )
+    conditional: Flag = Field(
+        False,
+        description="ask with ETag and Last-Modified, so that an unchanged source costs nothing",
+    )
+    stable: Flag = Field(
+        False, description="declare that records keep their place while pages are read"
+    )
     concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
     rate_limit: RateLimit | None = Field(None, description="requests in a time")
-    on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field({}, description="what a status means")
-    on_body: tuple[OnBody, ...] = Field((), description="what a body means; the first rule that holds counts")
-    on_body_error: Literal["park", "dead_letter"] = Field("park", description="what becomes of a body that is no valid document after all retries")
-    allowed_origins: tuple[Url, ...] = Field((), description="origins that next links may lead to besides the url's")
+    on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field(
+        {}, description="what a status means"
+    )
+    on_body: tuple[OnBody, ...] = Field(
+        (), description="what a body means; the first rule that holds counts"
+    )
+    on_body_error: Literal["park", "dead_letter"] = Field(
+        "park", description="what becomes of a body that is no valid document after all retries"
+    )
+    allowed_origins: tuple[Url, ...] = Field(
+        (), description="origins that next links may lead to besides the url's"
+    )
     boundary_cap: Whole = Field(1_000_000, gt=0, description="boundary keys that are kept at most")
     retry: RetryConfig = Field(default_factory=RetryConfig, description="retries")
     breaker: BreakerConfig = Field(default_factory=BreakerConfig, description="circuit breaker")
@@ -83,7 +137,10 @@ class HttpConfig(Model):
             elif len(set(map(str, values))) != len(values):
                 wrong.add((name,), f"{name} has a value twice, partitions are distinct")
         if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
-            wrong.add((), f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines")
+            wrong.add(
+                (),
+                f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines",
+            )
         wrong.check()
         return value
 
@@ -101,7 +158,11 @@ class HttpConfig(Model):
         self._check_conditional(wrong)
         check_windows(self, wrong)
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
-            wrong.add(("on_body_error",), f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park", "pagination")
+            wrong.add(
+                ("on_body_error",),
+                f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park",
+                "pagination",
+            )
         wrong.check()
         return self
 
@@ -117,30 +178,56 @@ class HttpConfig(Model):
             for path in (path for path, text in self._texts() if MARK in text):
                 wrong.add(path, carried, "pagination")
             if incremental.target is not None and incremental.from_ is None:
-                wrong.add(("incremental", "to" if incremental.param is None else "param"), carried, "pagination")
+                wrong.add(
+                    ("incremental", "to" if incremental.param is None else "param"),
+                    carried,
+                    "pagination",
+                )
         elif incremental.target is not None and placed:
-            wrong.add(("incremental", "to" if incremental.param is None else "param"), "the mark is carried twice: here, and by {mark}")
+            wrong.add(
+                ("incremental", "to" if incremental.param is None else "param"),
+                "the mark is carried twice: here, and by {mark}",
+            )
         elif incremental.target is None and not placed:
-            wrong.add(("incremental", "param"), "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body", *_PLACES)
+            wrong.add(
+                ("incremental", "param"),
+                "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body",
+                *_PLACES,
+            )
 
     def _check_placeholders(self, wrong: Wrong) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
             for name in _PARTITION.findall(text):
                 if name not in self.partitions:
                     hint = did_you_mean(name, self.partitions)
-                    there = listed(self.partitions) if self.partitions else "there are no partitions"
-                    wrong.add(path, f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}", "partitions")
+                    there = (
+                        listed(self.partitions) if self.partitions else "there are no partitions"
+                    )
+                    wrong.add(
+                        path,
+                        f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}",
+                        "partitions",
+                    )
 
     def _check_conditional(self, wrong: Wrong) -> None:
         single = self.pagination.single
         descending = self.incremental is not None and self.incremental.order == "descending"
         if self.conditional and not single and not descending and self.pagination.windows is None:
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
-            wrong.add(("conditional",), f"conditional needs one request a pass, or incremental.order: descending; {why}", "pagination", "incremental")
+            wrong.add(
+                ("conditional",),
+                f"conditional needs one request a pass, or incremental.order: descending; {why}",
+                "pagination",
+                "incremental",
+            )
 
         for name in self.headers if self.conditional else ():
             if name.lower() in ("if-none-match", "if-modified-since"):
-                wrong.add(("headers", name), f"conditional sends {name} itself; take it out", "conditional")
+                wrong.add(
+                    ("headers", name),
+                    f"conditional sends {name} itself; take it out",
+                    "conditional",
+                )
 
     def _texts(self) -> Iterator[tuple[Path_, str]]:
         """Every text that may hold placeholders, with its path."""

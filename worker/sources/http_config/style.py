@@ -16,7 +16,9 @@ from worker.registry import component
 class Style(Chosen):
     """Pagination: the model stands beside the style, and is imported when the style is used."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validate)
 
     def _validate(self, value: Any) -> Any:
@@ -31,8 +33,15 @@ class Style(Chosen):
             wrong.check()
         return self.model(value).model_validate(value)
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"oneOf": [_inlined(component(self.table, self.what, name).Config.model_json_schema()) for name in self.table]}
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "oneOf": [
+                _inlined(component(self.table, self.what, name).Config.model_json_schema())
+                for name in self.table
+            ]
+        }
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:

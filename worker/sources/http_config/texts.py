@@ -36,9 +36,13 @@ def checked_url(value: str) -> str:
     if not usable:
         raise ValueError("no URL: a host is needed, and a port from 1 to 65535 if there is one")
     if "@" in parts.netloc:
-        raise ValueError("no credentials in a URL, which messages and the state show: use auth: {type: basic, username: ..., password: {env: NAME}}")
+        raise ValueError(
+            "no credentials in a URL, which messages and the state show: use auth: {type: basic, username: ..., password: {env: NAME}}"
+        )
     if "{" in parts.netloc:
-        raise ValueError("placeholders stand behind the host only: limits and credentials belong to one origin; write one pipeline a host")
+        raise ValueError(
+            "placeholders stand behind the host only: limits and credentials belong to one origin; write one pipeline a host"
+        )
     return value
 
 

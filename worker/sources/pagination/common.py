@@ -38,7 +38,9 @@ class _OneOf(StyleModel):
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
             allowed = ", ".join(type(self).model_fields)
-            raise ValueError(f"exactly one of {allowed} is needed, found {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"exactly one of {allowed} is needed, found {', '.join(given) or 'none'}"
+            )
         return self
 
 
@@ -85,7 +87,9 @@ class TokenLocator(_OneOf):
 
     body: JmesPath | None = Field(None, description="JMESPath into the body")
     header: str | None = Field(None, description="name of a response header")
-    last_record: JmesPath | None = Field(None, description="JMESPath into the last record of the page")
+    last_record: JmesPath | None = Field(
+        None, description="JMESPath into the last record of the page"
+    )
 
     def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
         if self.last_record is not None:
@@ -114,7 +118,10 @@ def header_token(headers: Mapping[str, str], name: str) -> Any:
     """A token in a header; MISSING when it is not there. Bytes that are no UTF-8 cannot be sent back as they came, so they are an error."""
     token = headers.get(name, MISSING)
     if isinstance(token, str) and any("\ud800" <= char <= "\udfff" for char in token):
-        raise PermanentError(f"header {name} is no UTF-8 text: {token[:80]!r}", remedy="take the token from the body, or another pagination type")
+        raise PermanentError(
+            f"header {name} is no UTF-8 text: {token[:80]!r}",
+            remedy="take the token from the body, or another pagination type",
+        )
     return token
 
 
@@ -145,7 +152,9 @@ def as_count(value: Any, what: str) -> int | None:
     except (TypeError, ValueError):
         count = -1
     if count < 0 or isinstance(value, bool):
-        raise PermanentError(f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number")
+        raise PermanentError(
+            f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number"
+        )
     return count
 
 
@@ -155,13 +164,20 @@ def resolve(url: str, link: Any) -> str:
     Spaces, control characters and what is not ASCII are percent-encoded; all else stays as it is.
     """
     if not isinstance(link, str):
-        raise PermanentError(f"the next link is {found(link)}, text is needed", remedy="use pagination type cursor for tokens")
+        raise PermanentError(
+            f"the next link is {found(link)}, text is needed",
+            remedy="use pagination type cursor for tokens",
+        )
     link = _QUERY_EXPRESSIONS.sub(_without_expression, link.strip())
-    origin = match[0] if (match := _ORIGIN.match(link)) else ""  # the client knows how hosts are written
+    origin = (
+        match[0] if (match := _ORIGIN.match(link)) else ""
+    )  # the client knows how hosts are written
     try:
         return urljoin(url, origin + quote(link[len(origin) :], safe=_PRINTABLE))
     except ValueError as error:  # lone surrogates, a host in broken brackets
-        raise PermanentError("the next link is no text of a URL", remedy="check where pagination reads it") from error
+        raise PermanentError(
+            "the next link is no text of a URL", remedy="check where pagination reads it"
+        ) from error
 
 
 def _without_expression(match: re.Match[str]) -> str:

@@ -22,7 +22,10 @@ class Config(PagedConfig):
     type: Literal["cursor"]
     from_: TokenLocator = Field(alias="from", description="where the token of the next page is")
     to: Target = Field(description="where the request carries it")
-    repeat: Literal["fail", "allow"] = Field("fail", description="allow: the same token every time (scroll ids); bodies are compared instead")
+    repeat: Literal["fail", "allow"] = Field(
+        "fail",
+        description="allow: the same token every time (scroll ids); bodies are compared instead",
+    )
 
     @property
     def needs_body(self) -> str:
@@ -37,7 +40,9 @@ class Token:
     def __init__(self, source: TokenLocator, target: Target, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats
         self.body_paths: tuple[str, ...] = (source.body,) if source.body is not None else ()
-        self.last_paths: tuple[str, ...] = (source.last_record,) if source.last_record is not None else ()
+        self.last_paths: tuple[str, ...] = (
+            (source.last_record,) if source.last_record is not None else ()
+        )
 
     def first(self) -> Json:
         return None

@@ -67,7 +67,9 @@ class LinkHeader:
         return Address() if position is None else Address(url=position["url"])
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
-        for target, relations in list(_links(headers.get("Link", ""))):  # all of them: what follows a next link must be legal too
+        for target, relations in list(
+            _links(headers.get("Link", ""))
+        ):  # all of them: what follows a next link must be legal too
             if self._rel in relations:
                 url = resolve(facts.url, target)
                 return Next({"url": url}, token=url)

@@ -52,7 +52,11 @@ class NextUrl:
         return Address() if position is None else Address(url=position["url"])
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
-        link = facts.body.get(self._path, MISSING) if self._path is not None else headers.get(self._header or "", MISSING)
+        link = (
+            facts.body.get(self._path, MISSING)
+            if self._path is not None
+            else headers.get(self._header or "", MISSING)
+        )
         if is_end(link):
             return End("no next url")
         url = resolve(facts.url, link)

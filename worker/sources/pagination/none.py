@@ -27,7 +27,10 @@ class Config(StyleConfig):
     def _not_within(cls, value: Any) -> Any:
         if isinstance(value, dict) and "within" in value:
             wrong = Wrong()
-            wrong.add(("within",), "none has no pages inside a window; for one request a window, make the keys of within the pagination itself")
+            wrong.add(
+                ("within",),
+                "none has no pages inside a window; for one request a window, make the keys of within the pagination itself",
+            )
             wrong.check()
         return value
 

@@ -22,10 +22,14 @@ class Config(PagedConfig):
 
     type: Literal["offset"]
     param: str | None = Field(None, description="query parameter of the offset")
-    to: Target | None = Field(None, description="where else the offset goes, for example the body of a POST")
+    to: Target | None = Field(
+        None, description="where else the offset goes, for example the body of a POST"
+    )
     start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
     limit_param: str | None = Field(None, description="query parameter of the page size")
-    limit: int | None = Field(None, gt=0, description="records a page to ask for; the source may send fewer")
+    limit: int | None = Field(
+        None, gt=0, description="records a page to ask for; the source may send fewer"
+    )
 
     @model_validator(mode="after")
     def _one_target(self) -> Config:
@@ -57,7 +61,9 @@ class Offset:
 
     def address(self, position: Json) -> Address:
         at = self._target.address(position["offset"])
-        return Address(params={**self._limit, **(at.params or {})}, headers=at.headers, body=at.body)
+        return Address(
+            params={**self._limit, **(at.params or {})}, headers=at.headers, body=at.body
+        )
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next:
         return Next({"offset": position["offset"] + facts.count})

@@ -18,11 +18,17 @@ class Config(PagedConfig):
 
     type: Literal["page"]
     param: str | None = Field(None, description="query parameter of the page number")
-    to: Target | None = Field(None, description="where else the number goes, for example the body of a POST")
+    to: Target | None = Field(
+        None, description="where else the number goes, for example the body of a POST"
+    )
     start: int = Field(1, ge=0, description="number of the first page")
     size_param: str | None = Field(None, description="query parameter of the page size")
-    size: int | None = Field(None, gt=0, description="records a page to ask for; the source may send fewer")
-    total_pages: Locator | None = Field(None, description="where the source says how many pages there are")
+    size: int | None = Field(
+        None, gt=0, description="records a page to ask for; the source may send fewer"
+    )
+    total_pages: Locator | None = Field(
+        None, description="where the source says how many pages there are"
+    )
 
     @model_validator(mode="after")
     def _one_target(self) -> Config:
@@ -61,7 +67,9 @@ class Numbered:
         if self._total_pages is not None:
             pages = as_count(self._total_pages.read(facts, headers), "pagination.total_pages")
             number = position["page"] - self._start + 1
-            if pages is not None and (number == pages or (number > pages and facts.count == 0)):  # a number that was passed is wrong
+            if pages is not None and (
+                number == pages or (number > pages and facts.count == 0)
+            ):  # a number that was passed is wrong
                 return End("last page")
         return Next({"page": position["page"] + 1})
 

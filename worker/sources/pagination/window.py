@@ -26,7 +26,10 @@ class Config(WindowKeys, StyleConfig):
     def _not_within(cls, value: Any) -> Any:
         if isinstance(value, dict) and "within" in value:
             wrong = Wrong()
-            wrong.add(("within",), "a window has no window within it; to page inside the window, use the style of the pages and move these keys to its within")
+            wrong.add(
+                ("within",),
+                "a window has no window within it; to page inside the window, use the style of the pages and move these keys to its within",
+            )
             wrong.check()
         return value
 

@@ -19,9 +19,18 @@ _NUMBERS: Final = ("epoch_s", "epoch_ms", "epoch_us")
 class SplitOn(StyleModel):
     """When the source says that a window is too long."""
 
-    status: Whole = Field(ge=400, le=599, description="status of the answer to a window that is too long: it is halved, and asked for again")
-    when: When | None = Field(None, description="and what the body says; other answers of that status mean what they mean elsewhere")
-    smallest: PositiveDuration = written("1s", description="no half is shorter; what is refused then is an error")
+    status: Whole = Field(
+        ge=400,
+        le=599,
+        description="status of the answer to a window that is too long: it is halved, and asked for again",
+    )
+    when: When | None = Field(
+        None,
+        description="and what the body says; other answers of that status mean what they mean elsewhere",
+    )
+    smallest: PositiveDuration = written(
+        "1s", description="no half is shorter; what is refused then is an error"
+    )
 
 
 class WindowKeys(StyleModel):
@@ -29,14 +38,19 @@ class WindowKeys(StyleModel):
 
     type: Literal["window"] = Field(description="kind of range: of time")
     start_param: str | None = Field(None, min_length=1, description="query parameter of the start")
-    start_to: Target | None = Field(None, description="where else the start goes, for example the body of a POST")
+    start_to: Target | None = Field(
+        None, description="where else the start goes, for example the body of a POST"
+    )
     end_param: str | None = Field(None, min_length=1, description="query parameter of the end")
     end_to: Target | None = Field(None, description="where else the end goes")
     size: PositiveDuration = Field(description="longest window")
     lag: Duration = written(
-        "5m", description="the last window ends this much before now: records that come later than this, or a clock that is more ahead, are missed"
+        "5m",
+        description="the last window ends this much before now: records that come later than this, or a clock that is more ahead, are missed",
     )
-    end: Literal["exclusive", "inclusive"] = Field("exclusive", description="does a record at the very end belong to the window")
+    end: Literal["exclusive", "inclusive"] = Field(
+        "exclusive", description="does a record at the very end belong to the window"
+    )
     step: PositiveDuration | None = Field(
         None,
         description="resolution of the parameters: windows begin at whole steps, and with an inclusive end each begins one step behind the end before; "
@@ -47,10 +61,17 @@ class WindowKeys(StyleModel):
     @model_validator(mode="after")
     def _consistent(self) -> WindowKeys:
         wrong = Wrong()
-        for name, param, target in (("start", self.start_param, self.start_to), ("end", self.end_param, self.end_to)):
+        for name, param, target in (
+            ("start", self.start_param, self.start_to),
+            ("end", self.end_param, self.end_to),
+        ):
             if (param is None) == (target is None):
                 found = "neither" if param is None else "both"
-                wrong.add((f"{name}_param",), f"exactly one of {name}_param, {name}_to is needed, found {found}", f"{name}_to")
+                wrong.add(
+                    (f"{name}_param",),
+                    f"exactly one of {name}_param, {name}_to is needed, found {found}",
+                    f"{name}_to",
+                )
         if self.start is not None and self.start == self.end_:
             wrong.add(
                 ("end_param",),
@@ -60,7 +81,11 @@ class WindowKeys(StyleModel):
                 "end_to",
             )
         if self.step is not None and self.step > self.size:
-            wrong.add(("step",), f"step is {spoken(self.step)}, more than size, which is {spoken(self.size)}; at most size is allowed", "size")
+            wrong.add(
+                ("step",),
+                f"step is {spoken(self.step)}, more than size, which is {spoken(self.size)}; at most size is allowed",
+                "size",
+            )
         if self.split_on is not None and self.split_on.smallest > self.size:
             why = f"smallest is {spoken(self.split_on.smallest)}, more than size, which is {spoken(self.size)}; at most size is allowed"
             wrong.add(("split_on", "smallest"), why, "size")
@@ -84,7 +109,9 @@ class WindowKeys(StyleModel):
         number = (form.param or form.record) in _NUMBERS  # in a JSON body it is one
 
         def address(start: str, end: str) -> Address:
-            return start_at.address(int(start) if number else start).plus(end_at.address(int(end) if number else end))
+            return start_at.address(int(start) if number else start).plus(
+                end_at.address(int(end) if number else end)
+            )
 
         return Windows(
             size=max(round(self.size * MICROS), 1),
@@ -114,7 +141,9 @@ class Within(WindowKeys):
 class PagedConfig(StyleConfig):
     """Base of the styles that can walk the pages of one time window after the other."""
 
-    within: Within | None = Field(None, description="read one time window after the other, and these pages inside each")
+    within: Within | None = Field(
+        None, description="read one time window after the other, and these pages inside each"
+    )
 
     @property
     def windows(self) -> WindowKeys | None:
@@ -124,4 +153,7 @@ class PagedConfig(StyleConfig):
 def spoken(seconds: float) -> str:
     """A duration as it is written."""
     units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
-    return next((f"{seconds / unit:.0f}{name}" for unit, name in units if seconds and seconds % unit == 0), f"{seconds * 1000:g}ms")
+    return next(
+        (f"{seconds / unit:.0f}{name}" for unit, name in units if seconds and seconds % unit == 0),
+        f"{seconds * 1000:g}ms",
+    )
