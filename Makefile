@@ -59,6 +59,7 @@ bench-peers: $(STAMP) ## the same pages with dlt and Airbyte's CDK, in an enviro
 
 lint: $(STAMP) ## style
 	$(BIN)/python -m ruff check worker tests
+	$(BIN)/python -m ruff format --check -q worker tests
 
 types: $(STAMP) ## strict types
 	$(BIN)/python -m mypy
