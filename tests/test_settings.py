@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from worker.cli.check import examine
+from worker.components import PAGINATION, component
 from worker.config.models import model_of
 from worker.config.yaml import load_yaml
-from worker.registry import PAGINATION, component
 from worker.settings import PipelineSettings, Settings, inspect_settings, load_settings
 
 DESIGN = """\

@@ -20,19 +20,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from worker.core.errors import Exit, Fenced, WorkerError
+from worker.core.errors import Fenced, deciding_error, flatten
 from worker.core.events import CommitPublished, Emit, ManyFiles, NothingToDo, RecordsDiscarded
-from worker.core.flow import Flow, Shaped
 from worker.core.meter import Backlog, Reading, StageTimes
 from worker.core.model import Chunk, Claim, Ledger, PartitionEnd, Progress
-from worker.core.plan import PlanSpec
-from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock, CommitLog, Sink
-from worker.core.quality import QualityWatch
-from worker.core.roll import RollSpec, RollState
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import PagingSpec
+from worker.resilience.quality import QualityWatch
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
-from worker.runtime.fetch import Attempt, FetchPool, Page
+from worker.runtime.fetch import Fetcher, FetchPool, Page
+from worker.runtime.flow import Flow, Shaped
+from worker.runtime.io_thread import IoThread
+from worker.runtime.roll import RollSpec, RollState
 
 T = TypeVar("T")
 MANY_FILES: Final = 200
@@ -40,23 +41,23 @@ MANY_FILES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """What a pipeline is, wired by build.py.
+    """What a pipeline is, wired by `worker.wiring`.
 
     `sinks` makes (records, dead letters) sinks for a lineage and the next seq; `dead_letter` makes the line of a reject.
-    `gate` is given the schemas of committed files, the newest at the end, and raises IncompatibleSchema when the output schema may not follow them.
+    `compatibility_check` is given the schemas of committed files, the newest at the end, and raises IncompatibleSchema when the output schema may not follow them.
     """
 
     name: str
     partitions: tuple[str, ...]
     fingerprint: Mapping[str, str]
-    plan: PlanSpec
+    paging: PagingSpec
     flow: Flow
-    attempt: Attempt
+    fetcher: Fetcher
     sinks: Callable[[str, int], tuple[Sink, Sink]]
     dead_letter: Callable[..., bytes]
     schema_fingerprint: str
     output_schema: str
-    gate: Callable[[Sequence[str]], None]
+    compatibility_check: Callable[[Sequence[str]], None]
     roll: RollSpec
     channel_bytes: int
     concurrency: int
@@ -101,8 +102,8 @@ class Pipeline:
     def name(self) -> str:
         return self.spec.name
 
-    async def attempt(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
-        """One run from the commit log to the end of the source or `stop`; `hurry` ends processing with what is committed.
+    async def attempt(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> None:
+        """One run from the commit log to the end of the source or `stop`; `drain_deadline` ends processing with what is committed.
 
         Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
         """
@@ -123,7 +124,7 @@ class Pipeline:
                 self.times["write"],
             )
             try:
-                await self._run(claims, writer, stop, hurry)
+                await self._run(claims, writer, stop, drain_deadline)
             except BaseException as error:
                 self._note_fence(error)
                 raise
@@ -137,7 +138,7 @@ class Pipeline:
         sinks = self.spec.sinks(state.lineage, state.seq + 1)
         committer = Committer(self._log, sinks, state, self.spec.output_schema)
         committer.recover()
-        self.spec.gate(state.schemas)
+        self.spec.compatibility_check(state.schemas)
         claims = self._log.claim(self.name, owned)
         return committer, claims, sinks
 
@@ -149,20 +150,24 @@ class Pipeline:
         self._backlog, self._queues = Backlog(), {}
 
     def _note_fence(self, error: BaseException) -> None:
-        for cause in leaves(error):
+        for cause in flatten(error):
             if isinstance(cause, Fenced):
                 self.fenced += cause.partitions
 
     async def _run(
-        self, claims: Mapping[str, Claim], writer: Writer, stop: asyncio.Event, hurry: asyncio.Event
+        self,
+        claims: Mapping[str, Claim],
+        writer: Writer,
+        stop: asyncio.Event,
+        drain_deadline: asyncio.Event,
     ) -> None:
         spec = self.spec
-        planners = [PartitionPlanner(spec.plan, claim) for claim in claims.values()]
+        planners = [PartitionPlanner(spec.paging, claim) for claim in claims.values()]
         pages: Channel[Page] = Channel(spec.channel_bytes)
         shaped: Channel[Shaped] = Channel(spec.channel_bytes)
         self.pool = FetchPool(
             planners,
-            spec.attempt,
+            spec.fetcher,
             pages,
             pipeline=self.name,
             concurrency=spec.concurrency,
@@ -177,20 +182,22 @@ class Pipeline:
         self._queues = {"pages": pages, "shaped": shaped}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(self.pool, pages, stop), name=f"{self.name}.read")
-            group.create_task(self._process(pages, shaped, hurry), name=f"{self.name}.process")
+            group.create_task(
+                self._process(pages, shaped, drain_deadline), name=f"{self.name}.process"
+            )
             group.create_task(writer.write(shaped), name=f"{self.name}.write")
 
     async def _read(self, pool: FetchPool, pages: Channel[Page], stop: asyncio.Event) -> None:
         await pool.run(stop)
         failures = [parked.error for parked in pool.parked.values()] if self.spec.once else []
-        await pages.close(worst(failures))
+        await pages.close(deciding_error(failures))
 
     async def _process(
-        self, pages: Channel[Page], shaped: Channel[Shaped], hurry: asyncio.Event
+        self, pages: Channel[Page], shaped: Channel[Shaped], drain_deadline: asyncio.Event
     ) -> None:
         times = self.times["process"]
         with times.working():
-            while not hurry.is_set():
+            while not drain_deadline.is_set():
                 try:
                     with times.idle():
                         page, weight = await pages.get()
@@ -270,7 +277,7 @@ class Writer:
 
     def lag_s(self, wall: float) -> float | None:
         """How far the mark of the slowest partition is behind `wall` (seconds since 1970); None where marks are no instants."""
-        incremental = self._spec.plan.incremental
+        incremental = self._spec.paging.incremental
         marks = (
             [cursor.mark for cursor in self._cursors.values()]
             if incremental is not None and incremental.format.is_instant
@@ -403,39 +410,3 @@ class Writer:
         totals.files += files
         totals.size_bytes += size
         totals.commits += 1
-
-
-class IoThread:
-    """Calls blocking work in the pipeline's one IO thread. Cancelling waits for the call in progress, then cancels."""
-
-    def __init__(self, executor: ThreadPoolExecutor) -> None:
-        self._executor = executor
-
-    async def __call__(self, call: Callable[..., T], *args: Any) -> T:
-        job = asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
-        try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait([job])
-            if job.done() and not job.cancelled():
-                job.exception()  # seen: the cancellation is what is raised
-            raise
-
-
-# the first present decides, DESIGN 9
-_WORST: Final = (Exit.BUG, Exit.IO, Exit.PERMISSION, Exit.UNAVAILABLE, Exit.DATA, Exit.FAILED)
-
-
-def worst(errors: Sequence[WorkerError]) -> WorkerError | None:
-    """The error whose exit code decides."""
-    ranked = sorted(
-        errors, key=lambda error: _WORST.index(error.exit) if error.exit in _WORST else len(_WORST)
-    )
-    return ranked[0] if ranked else None
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """The single errors in a group."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
-    return [error]

@@ -17,11 +17,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from worker.core.errors import DurabilityLost, Exit, Fenced, SinkUnavailable, WorkerError
+from worker.core.errors import (
+    DurabilityLost,
+    Exit,
+    Fenced,
+    SinkUnavailable,
+    WorkerError,
+    deciding_error,
+    flatten,
+)
 from worker.core.events import AttemptFailed, Emit, PipelineEnded, PipelineFailed
 from worker.core.ports import Clock
-from worker.core.quality import TooManyRejects
-from worker.pipeline import Pipeline, leaves, worst
+from worker.pipeline import Pipeline
+from worker.resilience.quality import TooManyRejects
 
 BUG_RESTARTS: Final = 3
 BUG_WINDOW_S: Final = 600.0
@@ -74,12 +82,12 @@ class Supervisor:
         self._clock, self._emit, self._once, self._patience_s = clock, emit, once, patience_s
         self._state: dict[str, str] = {pipeline.name: "starting" for pipeline in pipelines}
 
-    async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> list[Outcome]:
+    async def run(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> list[Outcome]:
         """Runs all pipelines to their end; a pipeline that fails leaves the others alone."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._tasks += [
-                group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name)
+                group.create_task(self._keep(pipeline, stop, drain_deadline), name=pipeline.name)
                 for pipeline in self.pipelines
             ]
             if not self._once and self.pipelines:
@@ -87,20 +95,22 @@ class Supervisor:
                 await stop.wait()
         return [task.result() for task in self._tasks]
 
-    def add(self, pipeline: Pipeline, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    def add(self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event) -> None:
         """A pipeline that could not start with the others; only during `run`."""
         assert self._group is not None
         self.pipelines += (pipeline,)
         self._state[pipeline.name] = "starting"
         self._tasks.append(
-            self._group.create_task(self._keep(pipeline, stop, hurry), name=pipeline.name)
+            self._group.create_task(self._keep(pipeline, stop, drain_deadline), name=pipeline.name)
         )
 
     def states(self) -> dict[str, str]:
         """Pipeline -> starting, running, paused, complete, failed."""
         return dict(self._state)
 
-    async def _keep(self, pipeline: Pipeline, stop: asyncio.Event, hurry: asyncio.Event) -> Outcome:
+    async def _keep(
+        self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event
+    ) -> Outcome:
         history = _History([])
         while True:
             self._state[pipeline.name] = "running"
@@ -108,7 +118,7 @@ class Supervisor:
                 # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task half cancelled, and a later timeout in it
                 # would end as a cancellation
                 await asyncio.create_task(
-                    pipeline.attempt(stop, hurry), name=f"{pipeline.name}.attempt"
+                    pipeline.attempt(stop, drain_deadline), name=f"{pipeline.name}.attempt"
                 )
             except Exception as error:  # the one place that decides what follows any failure
                 verdict = self._verdict(pipeline, error, history)
@@ -177,13 +187,13 @@ class Supervisor:
 
 def _single(error: BaseException) -> WorkerError:
     """The one error that decides: a bug before everything else."""
-    causes = leaves(error)
+    causes = flatten(error)
     for cause in causes:
         if not isinstance(cause, WorkerError):
             bug = Bug(f"{type(cause).__name__}: {cause}", remedy="please report it with the log")
             bug.__cause__ = cause
             return bug
-    found = worst([cause for cause in causes if isinstance(cause, WorkerError)])
+    found = deciding_error([cause for cause in causes if isinstance(cause, WorkerError)])
     assert found is not None
     return found
 

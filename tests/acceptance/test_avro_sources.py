@@ -11,7 +11,7 @@ import kit
 import pytest
 from avro_kit import PAGES, avro_server, container, datum, row
 
-from worker.build import RunResult, replay_async, run_async
+from worker.app import RunResult, replay_async, run_async
 from worker.cli.check import examine
 from worker.settings import load_settings
 

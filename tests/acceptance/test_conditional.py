@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.build import run_async
+from worker.app import run_async
 from worker.settings import load_settings
 
 

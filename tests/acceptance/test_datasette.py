@@ -16,7 +16,7 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from worker.build import run_async
+from worker.app import run_async
 from worker.settings import load_settings
 
 ROWS = 5_321

@@ -11,7 +11,7 @@ import fastavro
 import kit
 import pytest
 
-from worker.build import open_log, output_roots, replay_async, run_async
+from worker.app import open_log, output_roots, replay_async, run_async
 from worker.cli import main
 from worker.runtime.verify import verify
 from worker.settings import load_settings

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from ruamel.yaml import YAML
 
-from worker.build import run_async
+from worker.app import run_async
 from worker.settings import load_settings
 from worker.testing.replica import Fault, Replica, Seen, Shape
 

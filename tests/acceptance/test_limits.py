@@ -15,7 +15,7 @@ from typing import Any
 import kit
 import pytest
 
-from worker.build import run_async
+from worker.app import run_async
 from worker.settings import load_settings
 from worker.sinks.files import FilesSink
 from worker.testing.replica import Replica, Shape

@@ -10,7 +10,7 @@ import fastavro
 import kit
 import pytest
 
-from worker.build import RunResult, open_log, output_roots, run_async
+from worker.app import RunResult, open_log, output_roots, run_async
 from worker.core.errors import ConfigError
 from worker.runtime.verify import verify
 from worker.settings import load_settings

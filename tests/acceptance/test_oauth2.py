@@ -11,7 +11,7 @@ import kit
 import pytest
 from aiohttp import web
 
-from worker.build import run_async
+from worker.app import run_async
 from worker.core.errors import Exit
 from worker.settings import load_settings
 from worker.testing.replica import Fault, Replica, Script, Seen, Shape

@@ -15,7 +15,7 @@ from registry_stub import Stub, registry
 from ruamel.yaml import YAML
 from tls_kit import Authority, needs_openssl, server_context
 
-from worker.build import RunResult, run_async
+from worker.app import RunResult, run_async
 from worker.cli import cli
 from worker.cli.check import examine
 from worker.core.errors import (
@@ -259,7 +259,7 @@ async def test_an_incompatible_schema_ends_only_its_pipeline(tmp_path: Path) -> 
 async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.build.late.PAUSE_S", 0.01)
+    monkeypatch.setattr("worker.wiring.deferred_start.PAUSE_S", 0.01)
     records = [kit.item(number, second=number) for number in range(30)]
     async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
         stub.add("items-value", kit.SCHEMA)
@@ -328,7 +328,7 @@ def test_check_needs_no_registry_and_says_what_it_could_not_look_at(tmp_path: Pa
 
 
 async def test_check_with_connect_reads_with_the_schema_of_the_subject(tmp_path: Path) -> None:
-    from worker.build.peek import peek
+    from worker.wiring.peek import peek
 
     async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
         stub.add("items-value", kit.SCHEMA)

@@ -12,7 +12,7 @@ import kit
 import pytest
 from avro_kit import PAGES, avro_server, container, row
 
-from worker.build import RunResult, run_async
+from worker.app import RunResult, run_async
 from worker.core.errors import Exit
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.build import RunResult, open_log, output_roots, run_async
+from worker.app import RunResult, open_log, output_roots, run_async
 from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape

@@ -12,11 +12,11 @@ from acceptance.test_incremental import served
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.build import Backfill, RunResult, run_async
-from worker.build.peek import peek
+from worker.app import Backfill, RunResult, run_async
 from worker.settings import load_settings
 from worker.testing.clock import DatedClock
 from worker.testing.replica import Record, Replica, Shape
+from worker.wiring.peek import peek
 
 WINDOW = {"type": "window", "start_param": "from", "end_param": "to", "size": "10m", "lag": "5m"}
 SHAPE = Shape(since="from", until="to", cap=100_000)

@@ -184,7 +184,7 @@ def main() -> None:
                 time.sleep(0.05)
             url = f"http://127.0.0.1:{port_file.read_text()}"
             subprocess.run(
-                [sys.executable, "-c", "import worker.cli.run, worker.build"],
+                [sys.executable, "-c", "import worker.cli.run, worker.wiring"],
                 env=ENVIRONMENT,
                 check=True,
             )

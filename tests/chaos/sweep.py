@@ -21,7 +21,7 @@ KILLED = -9
 KINDS = ("write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["worker.build", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"]
+    ["worker.wiring", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"]
 )
 
 

@@ -22,7 +22,7 @@ BLOCKED_S = 60
 RUN = """
 import json, sys, threading, time
 from pathlib import Path
-from worker.build import run
+from worker.app import run
 from worker.settings import load_settings
 from worker.sinks.files import FilesSink
 

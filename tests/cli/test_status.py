@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from worker.build.status import Status
 from worker.cli.status import lines
 from worker.core.errors import RegistryUnavailable, SchemaMismatch, WorkerError
 from worker.supervisor import Supervisor
 from worker.telemetry.emit import Telemetry
 from worker.testing.clock import FakeClock
+from worker.wiring.status import Status
 
 WELL: dict[str, Any] = {
     "state": "running",

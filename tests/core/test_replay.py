@@ -10,18 +10,18 @@ from typing import Any
 import kit
 import pytest
 
-from worker.core.flow import Flow
-from worker.core.mark import MarkFormat
 from worker.core.model import Claim, Cursor, Ledger
-from worker.core.plan import Done, Fetch, IncrementalSpec, PlanSpec, Reply
-from worker.core.planner import PartitionPlanner
-from worker.core.routes import route_parts
 from worker.formats.json import JsonPages, JsonSpec
 from worker.formats.records import RecordSpec
+from worker.paging.marks import MarkFormat
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import Done, Fetch, IncrementalSpec, PagingSpec, Reply
+from worker.runtime.flow import Flow
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
 from worker.schema.codegen import EncoderSource
 from worker.sources.pagination import cursor
+from worker.transforms.routes import route_parts
 from worker.transforms.steps import compile_steps
 
 PAGE = 7
@@ -56,7 +56,7 @@ def replay(pages: dict[str | None, bytes]) -> list[Any]:
         )
     )
     planner = PartitionPlanner(
-        PlanSpec(style=style, once=True, incremental=IncrementalSpec("updated_at", MarkFormat())),
+        PagingSpec(style=style, once=True, incremental=IncrementalSpec("updated_at", MarkFormat())),
         Claim("p", 1, 0, Cursor()),
     )
     shape = compile_steps(

@@ -13,9 +13,9 @@ import click
 
 import worker
 from worker.cli import cli
+from worker.components import PAGINATION, component
 from worker.config.json_schema import config_schema
 from worker.core.errors import Exit, WorkerError
-from worker.registry import PAGINATION, component
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 _SIZE, _DURATION = "a size: 64KiB", "a duration: 500ms, 30s, 5m, 1h, 7d"

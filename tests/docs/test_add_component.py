@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from transforms.test_expression import PLAN, RECORD, outcome_with
 
-from worker import registry
-from worker.build import run_async
+from worker import components
+from worker.app import run_async
 from worker.cli.check import examine
 from worker.core.errors import ConfigError
 from worker.schema import parse_schema
@@ -31,8 +31,8 @@ def _modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         (tmp_path / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(registry.PAGINATION, "letters", "letters")
-    monkeypatch.setitem(registry.TRANSFORMS, "initials", "initials")
+    monkeypatch.setitem(components.PAGINATION, "letters", "letters")
+    monkeypatch.setitem(components.TRANSFORMS, "initials", "initials")
 
 
 async def test_the_pagination_style_of_the_page_reads_every_record(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from worker.cli.check import examine
-from worker.registry import PAGINATION, TRANSFORMS
+from worker.components import PAGINATION, TRANSFORMS
 from worker.settings import CODECS, DecodeConfig, FilesConfig, HttpConfig
 
 ROOT = Path(__file__).parents[2]

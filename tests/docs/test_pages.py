@@ -21,8 +21,8 @@ from transforms.test_expression import outcome_of
 
 from docs import reference
 from worker.cli import cli
+from worker.components import PAGINATION, component
 from worker.core import delivery
-from worker.registry import PAGINATION, component
 from worker.schema import Limits
 from worker.transforms.functions import FUNCTIONS
 
@@ -150,11 +150,12 @@ def test_every_code_of_a_reject_is_in_the_page() -> None:
         text = path.read_text()
         used |= set(
             re.findall(
-                r'(?:InvalidRecord|Invalid|_bad|refuse)\((?:index, |batch, \w+, )?"([a-z_]+)"', text
+                r'(?:InvalidRecord|Invalid|_bad|refuse)\(\s*(?:index,\s+|batch, \w+,\s+)?"([a-z_]+)"',
+                text,
             )
         )
         used |= (
-            set(re.findall(r': \("([a-z_]+)", "[^"]+"\)[,}]', text))
+            set(re.findall(r': \(\s*"([a-z_]+)",\s+"[^"]+",?\s*\)[,}]', text))
             if path.name == "program.py"
             else set()
         )

@@ -12,8 +12,8 @@ from worker.core.errors import Deferred, PermanentError
 from worker.core.events import Event, PartitionParked
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Cursor, Decoded, Facts
-from worker.core.plan import Fetch, PlanSpec, Reply
-from worker.core.planner import PartitionPlanner
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
 from worker.runtime.fetch import FetchPool, Page
@@ -25,7 +25,9 @@ PAGES = 3
 def planners(names: list[str], depth: int = 1) -> list[PartitionPlanner]:
     style = offset.build(offset.Config(type="offset", param="o"))
     return [
-        PartitionPlanner(PlanSpec(style=style, once=True, depth=depth), Claim(name, 1, 0, Cursor()))
+        PartitionPlanner(
+            PagingSpec(style=style, once=True, depth=depth), Claim(name, 1, 0, Cursor())
+        )
         for name in names
     ]
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from worker.core.errors import ConfigError, PublishConflict
 from worker.core.model import Chunk, Reject
 from worker.core.ports import InvalidRecord
-from worker.core.routes import route_parts
 from worker.formats.avro import AvroEncoder
 from worker.schema.plan import FieldInfo
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
+from worker.transforms.routes import route_parts
 
 SCHEMA = json.dumps({"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]})
 FIELDS = {

@@ -7,9 +7,9 @@ import json
 import kit
 
 from worker.core.model import Claim, Cursor, StagedFile
-from worker.core.plan import Done, Fetch
-from worker.core.planner import PartitionPlanner
 from worker.formats.records import RecordSpec
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import Done, Fetch
 from worker.schema import compile_plan, parse_schema
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts
-from worker.core.ports import Address, End, Next
+from worker.paging.style import Address, End, Next
 from worker.sources.pagination import cursor, link_header, next_url, none, offset, page
 from worker.sources.pagination.common import is_end, resolve
 

@@ -62,10 +62,9 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
     """One request for each enabled pipeline: what was found, or why not."""
     import asyncio
 
-    from worker.build.peek import peek
-    from worker.core.errors import WorkerError
-    from worker.pipeline import worst
+    from worker.core.errors import WorkerError, deciding_error
     from worker.settings import load_settings
+    from worker.wiring.peek import peek
 
     settings, errors = load_settings(paths), list[WorkerError]()
     for promise in promises:
@@ -89,7 +88,7 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
             else None
         )
         promise["total"], promise["next_position"] = seen.total, seen.position
-    decides = worst(errors)
+    decides = deciding_error(errors)
     return Exit.OK if decides is None else decides.exit
 
 
@@ -140,7 +139,7 @@ def _compiled(
     inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]
 ) -> Iterator[Problem]:
     """Compiles one pipeline; what it says of a key below the pipeline is given the place of that key."""
-    from worker.build import describe
+    from worker.app import describe
     from worker.config.problems import Problem
     from worker.core.collect import ConfigErrors
 

@@ -106,7 +106,7 @@ def show(
 @_JSON
 def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
     """Decode the dead letters that wait once more, with the schema and transforms of now. Each lands once; a second replay adds nothing."""
-    from worker.build import replay_async
+    from worker.app import replay_async
     from worker.cli.run import print_summary
     from worker.settings import load_settings
 
@@ -154,7 +154,7 @@ def _harmless(raw: Any) -> str:
 
 def _opened(config: tuple[Path, ...], pipeline: str | None) -> tuple[Settings, SqliteCommitLog]:
     """Settings and commit log. Raises ConfigError for a pipeline that there is not, StateError when there is no log yet."""
-    from worker.build import open_log
+    from worker.app import open_log
     from worker.settings import load_settings
 
     settings = load_settings(config)

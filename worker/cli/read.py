@@ -24,8 +24,8 @@ def tell(text: str) -> None:
 )
 def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
     """Fetch, validate and transform the first records of PIPELINE and print them as JSON lines. Nothing is written, no state is touched."""
-    from worker.build.peek import peek
     from worker.settings import load_settings
+    from worker.wiring.peek import peek
 
     seen = asyncio.run(peek(load_settings(config), pipeline, records=count, tell=tell))
     for line in seen.lines[:count]:

@@ -14,7 +14,7 @@ from worker.core.errors import ConfigError
 from worker.runtime.streams import output, say
 
 if TYPE_CHECKING:
-    from worker.build import Progress, RunResult, Watch
+    from worker.app import Progress, RunResult, Watch
 
 
 @click.command("run")
@@ -44,7 +44,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Run the pipelines of CONFIG files."""
-    from worker.build import Backfill, run
+    from worker.app import Backfill, run
     from worker.cli.check import examine, locate
     from worker.config.problems import ConfigProblems
     from worker.config.types import duration_seconds

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from worker.build.peek import sample
 from worker.cli.read import tell
 from worker.config.problems import ConfigProblems, Place
 from worker.core.errors import ConfigError
@@ -22,6 +21,7 @@ from worker.schema import Schema
 from worker.schema.infer import Inference, Surplus
 from worker.schema.parse import parse_schema
 from worker.settings import Settings, load_settings
+from worker.wiring.peek import sample
 
 FILE_BYTES = 256 * 1024 * 1024
 

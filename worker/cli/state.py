@@ -21,7 +21,7 @@ def command() -> None:
 
 
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
-    from worker.build import open_log
+    from worker.app import open_log
 
     log = open_log(settings, read_only=True)
     try:
@@ -39,7 +39,7 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
 
 def _mark_text(settings: Settings, pipeline: str) -> Callable[[Any], Any]:
     """What makes a stored mark readable: instants are kept as microseconds."""
-    from worker.core.mark import MarkFormat
+    from worker.paging.marks import MarkFormat
 
     config = settings.pipelines.get(pipeline)
     incremental = None if config is None else config.source.incremental
@@ -57,7 +57,7 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     """Print lineage, last commit and the cursor of each partition. Marks are shown as records carry them, the way that `state set` takes them."""
     import msgspec
 
-    from worker.build import open_log
+    from worker.app import open_log
     from worker.settings import load_settings
 
     settings = load_settings(config)
@@ -103,8 +103,8 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str, yes: bool) -> None:
     """Say how far a partition of an incremental pipeline has come. Records from an earlier mark on are read, and written, again."""
-    from worker.build import open_log
-    from worker.core.mark import MarkFormat
+    from worker.app import open_log
+    from worker.paging.marks import MarkFormat
     from worker.settings import load_settings
     from worker.state.lock import lock_state
 
@@ -149,7 +149,7 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: bool) -> None:
     """Forget how far a pipeline has come. Published files stay; what is read again is written again."""
-    from worker.build import open_log, output_roots
+    from worker.app import open_log, output_roots
     from worker.settings import load_settings
     from worker.sinks.files import HIDDEN
     from worker.state.lock import lock_state

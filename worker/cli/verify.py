@@ -15,7 +15,7 @@ from worker.core.errors import Exit
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(config: tuple[Path, ...], as_json: bool) -> int:
     """Re-read published files against the commit log. Exit 65 when they differ."""
-    from worker.build import open_log, output_roots
+    from worker.app import open_log, output_roots
     from worker.runtime.verify import verify
     from worker.settings import load_settings
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from worker.components import component
 from worker.core.errors import ConfigError
-from worker.registry import component
 
 
 class Chosen:

@@ -6,9 +6,10 @@ Anything that is not one of them is a bug: the attempt ends and the supervisor d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Final
 
 
 class Exit(IntEnum):
@@ -249,3 +250,25 @@ class PublishConflict(WorkerError):
 
     exit = Exit.IO
     code = "publish_conflict"
+
+
+# the first present decides, DESIGN 9
+_DECIDING: Final = (Exit.BUG, Exit.IO, Exit.PERMISSION, Exit.UNAVAILABLE, Exit.DATA, Exit.FAILED)
+
+
+def deciding_error(errors: Sequence[WorkerError]) -> WorkerError | None:
+    """The error whose exit code decides."""
+    ranked = sorted(
+        errors,
+        key=lambda error: (
+            _DECIDING.index(error.exit) if error.exit in _DECIDING else len(_DECIDING)
+        ),
+    )
+    return ranked[0] if ranked else None
+
+
+def flatten(error: BaseException) -> list[BaseException]:
+    """The single errors in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in flatten(inner)]
+    return [error]

@@ -33,7 +33,7 @@ class Holdings:
 
 def run() -> int:
     """Runs the quickstart once and prints a summary. Returns the exit code of the run."""
-    from worker.build import run as run_settings
+    from worker.app import run as run_settings
     from worker.core.errors import Exit
     from worker.demo.server import HOST, PORT, DemoServer
     from worker.settings import load_settings

@@ -21,9 +21,8 @@ from functools import partial
 from typing import IO, Any, Final
 
 from worker.core.errors import BadBody, SchemaMismatch
-from worker.core.json_split import SLICE_RECORDS
 from worker.core.model import Decoded, FieldError, Unknown
-from worker.core.ports import Steps
+from worker.core.ports import SLICE_RECORDS, Steps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
 from worker.schema.errors import CorruptData, CorruptDatum, SchemaError

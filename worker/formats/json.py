@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.core.envelope import Envelope, build_envelope
 from worker.core.errors import BadBody, RecordsMissing
-from worker.core.json_split import SLICE_RECORDS, outline, split_array
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
-from worker.core.ports import Plan, Steps
+from worker.core.ports import SLICE_RECORDS, Plan, Steps
+from worker.formats.envelope import Envelope, build_envelope
+from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema.values import found, written
 
@@ -80,7 +80,7 @@ class JsonPages:
     ) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing where the records are not."""
         try:
-            decoded = yield from self._followed(_without_bom(body))
+            decoded = yield from self._decode_or_salvage(_without_bom(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is no JSON document: {error}") from error
         facts = decoded.facts
@@ -93,7 +93,7 @@ class JsonPages:
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
 
-    def _followed(self, body: Any) -> Steps[Decoded]:
+    def _decode_or_salvage(self, body: Any) -> Steps[Decoded]:
         """The page, or what is left of it without the records that no parser can take."""
         try:
             return (yield from self._decode(body))
@@ -205,10 +205,10 @@ class JsonPages:
         if records is MISSING:
             if self._spec.missing_is_empty:
                 return []
-            self._explain(msgspec.json.decode(body))
+            self._raise_missing(msgspec.json.decode(body))
         return records  # type: ignore[no-any-return]
 
-    def _explain(self, document: Any) -> None:
+    def _raise_missing(self, document: Any) -> None:
         path = self._spec.records
         shown = found(document)
         if isinstance(document, dict):
@@ -249,7 +249,7 @@ class JsonPages:
         ):
             found = []
         if found is not None and not isinstance(found, list):
-            self._explain(document)
+            self._raise_missing(document)
         batch = Batch()
         for number, item in enumerate(found or ()):
             self._records.add_document(batch, item)

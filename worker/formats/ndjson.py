@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.errors import BadBody
-from worker.core.json_depth import nesting
 from worker.core.model import Decoded, FieldError
 from worker.core.ports import Plan, Steps
+from worker.formats.json_depth import nesting
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 
 SLICE_BYTES: Final = 1024 * 1024

@@ -15,11 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.errors import BadBody
-from worker.core.json_depth import deeper, nesting
-from worker.core.json_split import SLICE_RECORDS
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
-from worker.core.ports import Invalid, InvalidRecord, Plan, Steps
+from worker.core.ports import SLICE_RECORDS, Invalid, InvalidRecord, Plan, Steps
+from worker.formats.json_depth import deeper, nesting
 from worker.schema.values import as_written
 
 YIELD_REJECTS: Final = (

@@ -25,9 +25,9 @@ from yarl import URL
 
 from worker.core.errors import PermanentError, TransientError, WorkerError
 from worker.core.model import Request
-from worker.core.redact import credentials_in, redact
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
+from worker.http.redact import credentials_in, redact
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
 READ_BYTES: Final = 256 * 1024

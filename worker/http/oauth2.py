@@ -20,10 +20,10 @@ import msgspec
 from worker.core.errors import AuthError, BadBody, PermanentError, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.ports import Clock
-from worker.core.redact import LEAST_CHARS, redact
-from worker.core.retry_after import parse_retry_after
 from worker.http.auth import Secret
 from worker.http.client import Response
+from worker.http.redact import LEAST_CHARS, redact
+from worker.http.retry_after import parse_retry_after
 
 TRY_AGAIN_S: Final = 10.0
 """After a failed renewal of a token that is still valid."""

@@ -17,9 +17,9 @@ from typing import Protocol
 from worker.core.errors import CursorInvalid, Deferred, TransientError, WorkerError
 from worker.core.events import DriftSeen, Emit, PageAccepted, PartitionParked, PassEnded
 from worker.core.meter import Backlog, StageTimes
-from worker.core.plan import Accepted, Done, Fetch, Reply, Wait
-from worker.core.planner import PartitionPlanner
 from worker.core.ports import Clock
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.runtime.channel import Channel
 
 REPROBE_S = 60.0
@@ -36,7 +36,7 @@ class Page:
     accepted: Accepted
 
 
-class Attempt(Protocol):
+class Fetcher(Protocol):
     """One request with everything round it (retries, breaker, gate). Called once a fetch, on the event loop.
 
     Raises Deferred to be called again later, other WorkerErrors to park the partition.
@@ -60,7 +60,7 @@ class FetchPool:
     def __init__(
         self,
         planners: Iterable[PartitionPlanner],
-        attempt: Attempt,
+        fetcher: Fetcher,
         channel: Channel[Page],
         *,
         pipeline: str,
@@ -72,7 +72,7 @@ class FetchPool:
         times: StageTimes,
         backlog: Backlog,
     ) -> None:
-        self._attempt, self._channel, self._times, self._backlog = attempt, channel, times, backlog
+        self._fetcher, self._channel, self._times, self._backlog = fetcher, channel, times, backlog
         self._pipeline, self._concurrency, self._once, self._patience_s = (
             pipeline,
             concurrency,
@@ -116,7 +116,7 @@ class FetchPool:
     async def _serve(self, stop: asyncio.Event) -> None:
         with self._times.working():
             # `stop` is asked too: a cancellation that is lost in a request costs that request, not the drain
-            while not stop.is_set() and (planner := await self._take()) is not None:
+            while not stop.is_set() and (planner := await self._next_due()) is not None:
                 try:
                     await self._step(planner)
                 finally:
@@ -124,7 +124,7 @@ class FetchPool:
                         self._busy -= 1
                         self._changed.notify_all()
 
-    async def _take(self) -> PartitionPlanner | None:
+    async def _next_due(self) -> PartitionPlanner | None:
         """The partition that is due, waiting for it; None when there will never be one again."""
         async with self._changed:
             while True:
@@ -148,7 +148,7 @@ class FetchPool:
                     except TimeoutError:
                         continue
 
-    async def _back(self, planner: PartitionPlanner, due: float) -> None:
+    async def _requeue(self, planner: PartitionPlanner, due: float) -> None:
         """Queues the partition, unless it is: it may be in flight several times, but waits in one place."""
         if planner.partition in self._queued or planner.partition in self.done:
             return
@@ -164,7 +164,7 @@ class FetchPool:
     async def _step(self, planner: PartitionPlanner) -> None:
         now = self._clock.monotonic()
         if (until := self._held.pop(planner.partition, now)) > now:
-            await self._back(planner, until)
+            await self._requeue(planner, until)
             return
         todo = planner.next(now)
         if todo is None:
@@ -173,11 +173,11 @@ class FetchPool:
             self.done[planner.partition] = todo.reason
             return
         if isinstance(todo, Wait):
-            await self._back(planner, todo.until)
+            await self._requeue(planner, todo.until)
             return
         reserved = await self._reserve(planner, todo)
         try:
-            await self._back(planner, now)  # others may fetch ahead of this one meanwhile
+            await self._requeue(planner, now)  # others may fetch ahead of this one meanwhile
             reserved = await self._fetch(planner, todo, reserved)
         finally:
             if reserved:
@@ -197,7 +197,7 @@ class FetchPool:
     async def _fetch(self, planner: PartitionPlanner, fetch: Fetch, reserved: int) -> int:
         """One request and what follows from it. Returns the reservation that is left."""
         try:
-            reply = await self._attempt(planner.partition, fetch)
+            reply = await self._fetcher(planner.partition, fetch)
             accepted = planner.accept(fetch, reply, self._clock.monotonic())
         except Deferred as deferred:
             planner.drop(fetch)
@@ -219,7 +219,7 @@ class FetchPool:
             self._backlog.received(self._clock.monotonic(), page.ledger.received)
             await self._channel.put(Page(planner.partition, page), weight, reserved_bytes=reserved)
             reserved = 0
-        await self._back(planner, self._clock.monotonic())
+        await self._requeue(planner, self._clock.monotonic())
         return reserved
 
     async def _defer(self, planner: PartitionPlanner, fetch: Fetch, deferred: Deferred) -> None:
@@ -238,11 +238,11 @@ class FetchPool:
                 )
                 return
         self._held[planner.partition] = until = max(deferred.until, now + 0.001)
-        await self._back(planner, until)
+        await self._requeue(planner, until)
 
     async def _failed(self, planner: PartitionPlanner, fetch: Fetch, error: WorkerError) -> None:
         if fetch.speculative:
-            await self._back(
+            await self._requeue(
                 planner, self._clock.monotonic()
             )  # errors of a guess count only when it becomes the head
         elif isinstance(error, CursorInvalid) and planner.fall_back():
@@ -253,7 +253,7 @@ class FetchPool:
                     "the source refused the position; the pass starts again at the mark",
                 )
             )
-            await self._back(planner, self._clock.monotonic())
+            await self._requeue(planner, self._clock.monotonic())
         else:
             await self._park(planner, error)
 
@@ -275,7 +275,7 @@ class FetchPool:
             self._heap = [entry for entry in self._heap if entry[2] is not planner]
             heapq.heapify(self._heap)
             self._queued.discard(planner.partition)
-        await self._back(planner, until)
+        await self._requeue(planner, until)
 
     def _report(self, partition: str, page: Accepted) -> None:
         facts = page.decoded.facts

@@ -16,11 +16,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from worker.core.mark import MarkFormat
 from worker.core.model import StagedFile
-from worker.core.plan import Fetch, IncrementalSpec, PlanSpec, Reply
 from worker.core.ports import Plan
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.paging.marks import MarkFormat
+from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
 from worker.runtime.slices import in_slices
 from worker.sources.pagination import cursor
 
@@ -29,7 +29,7 @@ _STYLE: Final = cursor.build(
         {"type": "cursor", "from": {"body": "next"}, "to": {"param": "seq"}}
     )
 )
-REPLAY_PLAN: Final = PlanSpec(
+REPLAY_PLAN: Final = PagingSpec(
     style=_STYLE, once=True, incremental=IncrementalSpec("seq", MarkFormat("int"))
 )
 

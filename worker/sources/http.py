@@ -30,14 +30,14 @@ from worker.core.errors import (
 from worker.core.events import Emit, FieldUnknown, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
-from worker.core.plan import Fetch, Reply
 from worker.core.ports import Clock, Pages, SchemaNeeded
-from worker.core.redact import credentials_in, redact
-from worker.core.retry_after import parse_reset, parse_retry_after
-from worker.core.validators import Condition
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
-from worker.runtime.guard import Guard
+from worker.http.redact import credentials_in, redact
+from worker.http.retry_after import parse_reset, parse_retry_after
+from worker.http.validators import Condition
+from worker.paging.spec import Fetch, Reply
+from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
 from worker.sources.http_config import HttpConfig, ResponseToken
 from worker.sources.pagination.common import header_token

@@ -15,7 +15,7 @@ from datetime import date
 from typing import Any, Final
 
 from worker.core.errors import ConfigError
-from worker.core.mark import MarkFormat
+from worker.paging.marks import MarkFormat
 from worker.transforms import values
 from worker.transforms.functions import FUNCTIONS, Call
 from worker.transforms.kinds import BOOL, FLOAT, INT, MICROS, NULL, STR, Kind

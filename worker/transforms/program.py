@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping, Unshaped
-from worker.core.routes import Part
 from worker.schema.codegen import Source, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type
 from worker.transforms.kinds import Kind, inner, kind_of, nullable, same_values
 from worker.transforms.outputs import convert
+from worker.transforms.routes import Part
 from worker.transforms.terms import Term, lift
 
 

@@ -1,15 +1,15 @@
-"""Steps and an encoder, compiled: what `build.py` asks for."""
+"""Steps and an encoder, compiled: what the wiring asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
+from worker.components import TRANSFORMS, component
 from worker.core.collect import Collector
-from worker.core.routes import Part
-from worker.registry import TRANSFORMS, component
 from worker.schema.model import Schema
 from worker.transforms.program import Plan, Program, RowEncoder, Shaper
+from worker.transforms.routes import Part
 
 _MAKES_NO_FIELDS: Final = ("filter", "mask", "drop", "select")
 

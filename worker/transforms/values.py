@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from worker.core.mark import MarkFormat
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
+from worker.paging.marks import MarkFormat
 from worker.schema.values import found
 
 DOUBLE_MAX: Final = 1.7976931348623157e308

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from worker.config.problems import did_you_mean, listed
 from worker.config.types import Duration, JmesPath, Model, Whole, Wrong, written
 from worker.core.errors import ConfigError
-from worker.core.mark import MarkFormat
+from worker.paging.marks import MarkFormat
 from worker.sources.http_config.texts import DottedPath, HeaderName, Scalar
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from worker.components import PAGINATION
 from worker.config.problems import did_you_mean, listed
 from worker.config.types import Flag, JmesPath, Model, SecretRef, Whole, Wrong
-from worker.registry import PAGINATION
 from worker.sources.http_config.credentials import AuthConfig, RateLimit
 from worker.sources.http_config.guards import (
     BreakerConfig,

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from worker.components import component
 from worker.config.models import Chosen
 from worker.config.problems import did_you_mean, listed
 from worker.config.types import Wrong
-from worker.registry import component
 
 
 class Style(Chosen):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from worker.config.types import Wrong
-from worker.core.mark import MICROS, MarkFormat
-from worker.core.windows import Windows, resolution
+from worker.paging.marks import MICROS, MarkFormat
+from worker.paging.windows import Windows, resolution
 
 if TYPE_CHECKING:
     from worker.sources.http_config.incremental import Incremental

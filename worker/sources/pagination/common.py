@@ -13,7 +13,7 @@ from worker.config.types import JmesPath
 from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts, Json
-from worker.core.ports import Address
+from worker.paging.style import Address
 from worker.schema.values import found
 
 if TYPE_CHECKING:

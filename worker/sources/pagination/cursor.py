@@ -9,7 +9,7 @@ from pydantic import Field
 
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts, Json
-from worker.core.ports import Address, End, Next
+from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import Target, TokenLocator, is_end
 from worker.sources.pagination.within import PagedConfig
 

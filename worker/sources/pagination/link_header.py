@@ -14,7 +14,7 @@ from pydantic import Field
 from worker.core.delivery import TOKENS
 from worker.core.errors import PermanentError
 from worker.core.model import Facts, Json
-from worker.core.ports import Address, End, Next
+from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import resolve
 from worker.sources.pagination.within import PagedConfig
 

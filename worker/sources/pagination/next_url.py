@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from worker.config.types import JmesPath
 from worker.core.delivery import TOKENS
 from worker.core.model import MISSING, Facts, Json
-from worker.core.ports import Address, End, Next
+from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import is_end, resolve
 from worker.sources.pagination.within import PagedConfig
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from worker.config.types import Wrong
 from worker.core.delivery import SINGLE_PAGE
 from worker.core.model import Facts, Json
-from worker.core.ports import Address, End
+from worker.paging.style import Address, End
 from worker.sources.pagination.common import StyleConfig
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from worker.core.model import Facts, Json
-from worker.core.ports import Address, Next
+from worker.paging.style import Address, Next
 from worker.sources.pagination.common import Target
 from worker.sources.pagination.within import PagedConfig
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from worker.core.model import Facts, Json
-from worker.core.ports import Address, End, Next
+from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import Locator, Target, as_count
 from worker.sources.pagination.within import PagedConfig
 

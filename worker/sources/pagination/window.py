@@ -1,6 +1,6 @@
 """`window`: one request for each time window; what a window holds comes in one answer.
 
-Where it comes in pages, the style of the pages has the window in `within`. The cutting is in `worker/core/windows.py`.
+Where it comes in pages, the style of the pages has the window in `within`. The cutting is in `worker/paging/windows.py`.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from worker.config.types import Duration, PositiveDuration, Whole, Wrong, written
-from worker.core.mark import MICROS, MarkFormat
-from worker.core.ports import Address
-from worker.core.windows import Windows
+from worker.paging.marks import MICROS, MarkFormat
+from worker.paging.style import Address
+from worker.paging.windows import Windows
 from worker.sources.http_config.rules import When
 from worker.sources.pagination.common import StyleConfig, StyleModel, Target
 

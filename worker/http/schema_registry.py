@@ -1,0 +1,365 @@
+"""A schema registry with the REST interface of Confluent's: schemas by id and by subject, with the schemas that they refer to.
+
+An id never gets another schema, nor does a version of a subject, so both are kept for as long as the process lives, and beyond it where
+there is a `store`: an outage of the registry is felt by schemas that nobody has seen yet, and by nobody else. Each is asked for once,
+however many wait for it. That an id is unknown is believed for a while only: its schema may be registered any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from worker.core.errors import (
+    AuthError,
+    Deferred,
+    IncompatibleSchema,
+    PermanentError,
+    RateLimited,
+    RegistryUnavailable,
+    SchemaMismatch,
+    TransientError,
+)
+from worker.core.model import Request
+from worker.core.ports import Clock
+from worker.http.auth import Auth
+from worker.http.client import Response
+from worker.http.retry_after import parse_retry_after
+from worker.resilience.guard import Guard
+from worker.schema import Schema, parse_schema
+from worker.schema.errors import SchemaError
+from worker.schema.references import inlined
+
+T = TypeVar("T")
+Version = int | str  # `latest`
+Fetch = Callable[[Request, Auth | None], Awaitable[Response]]
+
+CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+MAX_REFERENCES: Final = 100
+MAX_SCHEMAS: Final = 10_000
+UNKNOWN_FOR_S: Final = 60.0
+REASON_CHARS: Final = 500
+LATEST: Final = "latest"
+
+
+class Store(Protocol):
+    """What outlives the process: texts by name. Neither may raise for what is missing or cannot be kept."""
+
+    async def get(self, name: str) -> str | None: ...
+    async def put(self, name: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version of a subject."""
+
+    schema: Schema
+    version: int
+    stale: str = (
+        ""  # why the registry could not be asked: this is what was there when it was asked last
+    )
+
+
+class RegistryClient:
+    """One a registry and credential.
+
+    Args:
+        base: URL of the registry.
+        fetch: of an HttpClient for its origin.
+        guard: retries and breaker of the registry.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        fetch: Fetch,
+        guard: Guard,
+        clock: Clock,
+        *,
+        auth: Auth | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self._base, self._fetch, self._guard, self._clock, self._auth, self._store = (
+            base.rstrip("/"),
+            fetch,
+            guard,
+            clock,
+            auth,
+            store,
+        )
+        self._schemas: dict[str, Schema] = {}
+        self._unknown: dict[str, tuple[float, str]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def __repr__(self) -> str:
+        return f"<RegistryClient {self._base} schemas={len(self._schemas)}>"
+
+    async def by_id(self, schema_id: int) -> Schema:
+        """The schema of an id. Raises SchemaMismatch for one that is unknown or no Avro, RegistryUnavailable, Deferred, AuthError."""
+        return await self._once(f"schemas/ids/{schema_id}")
+
+    async def by_subject(self, subject: str, version: Version) -> Registered:
+        """A version of a subject; raises like `by_id`. Without an answer, and while its breaker is open, the latest one is the one that was seen last, if any."""
+        name = _version_name(subject, version)
+        if version != LATEST:
+            return Registered(await self._once(name), int(version))
+        try:
+            answer = await self._ask(name)
+        except (RegistryUnavailable, Deferred) as error:
+            if isinstance(error.__cause__, RateLimited):
+                raise  # it answers: it wants us to wait
+            if (last := await self._stored(name)) is None or not last.isdecimal():
+                raise
+            return Registered(
+                await self._once(_version_name(subject, int(last))), int(last), stale=str(error)
+            )
+        number = answer.get("version")
+        if not isinstance(number, int):
+            raise SchemaMismatch(
+                f"{name} says no version", where=self._base, remedy="is this a schema registry?"
+            )
+        schema = await self._assembled(answer, name)
+        await self._keep(_version_name(subject, number), schema.source)
+        await self._keep(name, str(number))
+        return Registered(schema, number)
+
+    async def register(self, subject: str, schema: Schema) -> int:
+        """The id of a schema as a version of a subject; it is registered unless it is one already.
+
+        Raises IncompatibleSchema with what the registry says, and what `by_id` raises. Once it is registered the registry is not asked again.
+        """
+        kept = f"register/{quote(subject, safe='')}/{sha256(schema.source.encode()).hexdigest()}"
+        if (known := await self._stored(kept)) is not None and known.isdecimal():
+            return int(known)
+        body, name = (
+            msgspec.json.encode({"schema": schema.source}),
+            f"subjects/{quote(subject, safe='')}/versions",
+        )
+        try:
+            answer = await self._guarded(
+                self._post(f"compatibility/{name}/latest?verbose=true", body)
+            )
+        except _NotFoundError:
+            answer = {"is_compatible": True}  # it would be the first version
+        if answer.get("is_compatible") is not True:
+            said = "; ".join(map(str, answer.get("messages") or ("it gives no reason",)))[:2000]
+            raise IncompatibleSchema(
+                f"the registry refuses the schema of the files for subject {subject}: {said}",
+                where=self._base,
+            )
+        number = (await self._guarded(self._post(name, body))).get("id")
+        if not isinstance(number, int):
+            raise PermanentError(
+                f"{name} says no id", where=self._base, remedy="is this a schema registry?"
+            )
+        await self._keep(kept, str(number))
+        return number
+
+    def _post(self, name: str, body: bytes) -> Request:
+        return Request(
+            "POST",
+            f"{self._base}/{name}",
+            headers=(("Accept", CONTENT_TYPE), ("Content-Type", CONTENT_TYPE)),
+            body=body,
+        )
+
+    # -- what never changes ---------------------------------------------------------------------------------------
+
+    async def _once(self, name: str) -> Schema:
+        """A schema that is the same for ever; asked for once, however many wait."""
+        if (known := self._schemas.get(name)) is not None:
+            return known
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        try:
+            async with lock:
+                if (known := self._schemas.get(name)) is not None:
+                    return known
+                schema = await self._kept_or_asked(name)
+                if len(self._schemas) >= MAX_SCHEMAS:
+                    self._schemas.clear()
+                self._schemas[name] = schema
+                return schema
+        finally:
+            if not lock.locked():
+                self._locks.pop(name, None)
+
+    async def _kept_or_asked(self, name: str) -> Schema:
+        if (kept := await self._stored(name)) is not None:
+            try:
+                return parse_schema(kept, strict=False)
+            except SchemaError:
+                pass  # another version of this program kept it: ask again
+        schema = await self._assembled(await self._ask(name), name)
+        await self._keep(name, schema.source)
+        return schema
+
+    async def _stored(self, name: str) -> str | None:
+        return None if self._store is None else await self._store.get(f"{self._base}/{name}")
+
+    async def _keep(self, name: str, text: str) -> None:
+        if self._store is not None:
+            await self._store.put(f"{self._base}/{name}", text)
+
+    # -- schemas and what they refer to ---------------------------------------------------------------------------
+
+    async def _assembled(self, answer: Mapping[str, Any], name: str) -> Schema:
+        """The schema of an answer, self-contained."""
+        references: dict[str, Any] = {}
+        try:
+            document = await self._document(answer, name, references, (name,))
+            text = (
+                msgspec.json.encode(inlined(document, references))
+                if references
+                else answer["schema"]
+            )
+            return parse_schema(text, strict=False)
+        except SchemaError as error:  # not ours: what the registry keeps
+            raise SchemaMismatch(
+                f"{name} is no Avro schema: {error.message}",
+                where=self._base,
+                remedy="correct it in the registry",
+            ) from error
+
+    async def _document(
+        self, answer: Mapping[str, Any], name: str, found: dict[str, Any], path: tuple[str, ...]
+    ) -> Any:
+        kind = answer.get("schemaType", "AVRO")
+        if kind != "AVRO" or not isinstance(answer.get("schema"), str):
+            raise SchemaMismatch(
+                f"{name} is {str(kind)[:40]}, an Avro schema is needed",
+                where=self._base,
+                remedy="name another subject",
+            )
+        references = answer.get("references") or ()
+        if not isinstance(references, list | tuple):
+            raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
+        for each in references:
+            try:
+                type_name, target = (
+                    str(each["name"]),
+                    _version_name(str(each["subject"]), int(each["version"])),
+                )
+            except (TypeError, KeyError, ValueError) as error:
+                raise SchemaMismatch(
+                    f"{name} has a reference without name, subject and version", where=self._base
+                ) from error
+            if target in path:
+                raise SchemaMismatch(
+                    f"{name} refers to itself by way of {target}",
+                    where=self._base,
+                    remedy="correct it in the registry",
+                )
+            if type_name in found:
+                continue
+            if len(found) >= MAX_REFERENCES:
+                raise SchemaMismatch(
+                    f"{path[0]} refers to more than {MAX_REFERENCES} schemas", where=self._base
+                )
+            found[type_name] = None
+            found[type_name] = await self._document(
+                await self._ask(target), target, found, (*path, target)
+            )
+        try:
+            return msgspec.json.decode(answer["schema"])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise SchemaMismatch(
+                f"{name} is no JSON", where=self._base, remedy="correct it in the registry"
+            ) from error
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    async def _ask(self, name: str) -> dict[str, Any]:
+        """The answer to a GET. That there is none is remembered for a while."""
+        until, why = self._unknown.get(name, (0.0, ""))
+        if self._clock.monotonic() < until:
+            raise SchemaMismatch(why, where=self._base, remedy="register it, or correct its name")
+        try:
+            return await self._guarded(
+                Request("GET", f"{self._base}/{name}", headers=(("Accept", CONTENT_TYPE),))
+            )
+        except _NotFoundError as error:
+            if len(self._unknown) >= MAX_SCHEMAS:
+                self._unknown.clear()
+            self._unknown[name] = (self._clock.monotonic() + UNKNOWN_FOR_S, error.message)
+            raise
+
+    async def _guarded(self, request: Request) -> dict[str, Any]:
+        async def attempt() -> dict[str, Any]:
+            return self._understood(request, await self._fetch(request, self._auth))
+
+        try:
+            return await self._guard.call(attempt)
+        except TransientError as error:
+            raise RegistryUnavailable(
+                f"the schema registry does not answer: {error.message}",
+                where=error.where,
+                remedy="what needs it waits; nothing is lost",
+            ) from error
+
+    def _understood(self, request: Request, response: Response) -> dict[str, Any]:
+        status, where = response.status, self._base
+        name = request.url.removeprefix(f"{self._base}/")
+        if status == 404:
+            raise _NotFoundError(
+                f"the registry has no {name}",
+                where=where,
+                remedy="register it, or correct its name",
+            )
+        if status in (401, 403):
+            raise AuthError(
+                f"the registry refuses the credentials ({status})",
+                where=where,
+                remedy="check auth of the registry",
+            )
+        if status == 409:
+            raise IncompatibleSchema(
+                f"the registry refuses the schema for {name}{_reason(response)}", where=where
+            )
+        if status == 429:
+            said = response.headers.get("Retry-After")
+            wait_s = (
+                None
+                if said is None
+                else parse_retry_after(said, date=response.headers.get("Date"), max_s=600.0)
+            )
+            raise RateLimited(f"status {status}", retry_after_s=wait_s, where=where)
+        if status >= 500 or status == 408:
+            raise TransientError(f"status {status} for {name}", where=where)
+        if status >= 300:
+            reason = _reason(response)
+            raise PermanentError(
+                f"status {status} for {name}{reason}",
+                where=where,
+                remedy="" if reason else "is this a schema registry?",
+            )
+        try:
+            document = msgspec.json.decode(bytes(response.body))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise TransientError(f"no JSON in the answer for {name}", where=where) from error
+        if not isinstance(document, dict):
+            raise TransientError(f"no JSON object in the answer for {name}", where=where)
+        return document
+
+
+def _reason(response: Response) -> str:
+    """What a registry says beside a status."""
+    try:
+        document = msgspec.json.decode(bytes(response.body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    said = document.get("message") if isinstance(document, dict) else None
+    return f": {said[:REASON_CHARS]}" if isinstance(said, str) else ""
+
+
+class _NotFoundError(SchemaMismatch):
+    """The registry does not have it."""
+
+
+def _version_name(subject: str, version: Version) -> str:
+    return f"subjects/{quote(subject, safe='')}/versions/{version}"

@@ -1,0 +1,69 @@
+"""The port of a pagination style: where a pass begins, how a page is asked for, where the page after it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from worker.core.model import Facts, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The pass goes on at this position."""
+
+    position: Json
+    token: Json = None  # what the loop guard remembers; None = this style has none, compare bodies
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The style itself sees no next page."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How a position changes the request: `url` replaces it (verbatim), the rest is added."""
+
+    url: str | None = None
+    params: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    body: Mapping[str, Json] | None = None  # dotted path -> value
+
+    def plus(self, other: Address) -> Address:
+        """What both say."""
+
+        def both(
+            one: Mapping[str, Any] | None, two: Mapping[str, Any] | None
+        ) -> Mapping[str, Any] | None:
+            return {**(one or {}), **(two or {})} or None
+
+        return Address(
+            other.url or self.url,
+            both(self.params, other.params),
+            both(self.headers, other.headers),
+            both(self.body, other.body),
+        )
+
+
+class Pagination(Protocol):
+    """One pagination style: pure, decides only where the next page is. See sources/pagination/."""
+
+    body_paths: tuple[str, ...]  # facts this style needs from the body
+    last_paths: tuple[str, ...]  # and from the last record
+    numbered: bool  # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes shift it
+
+    def first(self) -> Json:
+        """Position of the first page of a pass."""
+
+    def address(self, position: Json) -> Address:
+        """How to ask for the page at `position`."""
+
+    def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
+        """Where the page after this one is. Raises PermanentError when what it found cannot be a position."""
+
+    def ahead(self, position: Json, stride: int, pages: int) -> Json | None:
+        """Guess of the position `pages` after `position` if each page brings `stride` records; None = cannot guess."""

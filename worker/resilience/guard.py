@@ -1,0 +1,213 @@
+"""Deadline -> retry -> retry budget -> breaker -> gate -> attempt, round any awaitable. The only user of tenacity.
+
+A fresh AsyncRetrying a call: one that is shared by tasks loses failures. Only TransientError is retried, by an allow-list,
+so that a cancellation never is. Closed gates, open breakers and a spent retry budget are not waited for: they raise Deferred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
+
+from worker.core.errors import Deferred, RateLimited, TransientError
+from worker.core.events import BreakerChanged, Emit
+from worker.core.ports import Clock
+from worker.resilience.breaker import Breaker, Permit
+from worker.resilience.gate import Gate
+from worker.resilience.retry_budget import RetryBudget
+
+T = TypeVar("T")
+OnRetry = Callable[[int, float, BaseException | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySpec:
+    max_attempts: int = 8
+    base_s: float = 0.5
+    cap_s: float = 60.0
+    deadline_s: float = 600.0
+    max_retry_after_s: float = 600.0
+
+
+class _StopBefore(stop_base):
+    """No attempt begins after a time of the injected clock."""
+
+    def __init__(self, deadline: float, clock: Clock) -> None:
+        self._deadline, self._clock = deadline, clock
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._clock.monotonic() + retry_state.upcoming_sleep >= self._deadline
+
+
+class _StopRefused(stop_base):
+    """No attempt that the budget refuses. One a call; the last of the reasons to stop, so that it is asked only for attempts that would be made."""
+
+    def __init__(self, budget: RetryBudget, clock: Clock) -> None:
+        self._budget, self._clock = budget, clock
+        self.asked = self.retries = self.refused = False
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        self.asked = True
+        self.refused = not self._budget.retry(self._clock.monotonic(), again=self.retries)
+        self.retries |= not self.refused
+        return self.refused
+
+    def done(self) -> None:
+        if self.retries:
+            self._budget.done()
+
+
+class Guard:
+    """One guard an origin and credential; its breaker and gate are shared by all that call it."""
+
+    def __init__(
+        self,
+        retry: RetrySpec,
+        breaker: Breaker,
+        gate: Gate,
+        clock: Clock,
+        emit: Emit,
+        *,
+        target: str = "",
+        retries: bool = True,
+    ) -> None:
+        self._retry, self.breaker, self.gate, self._clock, self._emit = (
+            retry,
+            breaker,
+            gate,
+            clock,
+            emit,
+        )
+        self._target, self._retries = target, retries
+        self.budget = RetryBudget(spacing_s=retry.base_s, longest_s=retry.cap_s)
+
+    async def call(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        speculative: bool = False,
+        on_retry: OnRetry = lambda *_: None,
+    ) -> T:
+        """The result of `attempt`. Raises Deferred to be called again later, or what the last attempt raised.
+
+        A speculative call is tried once, and its outcome says nothing to the breaker.
+        """
+        if speculative or not self._retries:
+            return await self._once(attempt, first=True, speculative=speculative)
+        budget = _StopRefused(self.budget, self._clock)
+
+        def before_sleep(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            on_retry(state.attempt_number, state.upcoming_sleep, error)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
+            stop=stop_after_attempt(self._retry.max_attempts)
+            | _StopBefore(self._clock.monotonic() + self._retry.deadline_s, self._clock)
+            | budget,
+            sleep=self._clock.sleep,
+            before_sleep=before_sleep,
+            reraise=True,
+        )
+
+        async def once() -> (
+            T
+        ):  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
+            return await self._once(attempt, first=not budget.asked, speculative=False)
+
+        try:
+            async with asyncio.timeout(
+                self._retry.deadline_s
+            ) as limit:  # an attempt that hangs ends as well
+                return await retrying(once)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TransientError(
+                f"no end after {self._retry.deadline_s:g} s",
+                where=self._target,
+                remedy="see source.retry.deadline",
+            ) from error
+        except TransientError as error:
+            if not budget.refused:
+                raise
+            raise Deferred(
+                self.budget.turn(self._clock.monotonic()),
+                f"too many requests to {self._target} are being retried; {error}",
+            ) from error
+        finally:
+            budget.done()
+
+    async def _once(
+        self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool
+    ) -> T:
+        permit = self._enter()
+        started = self._clock.monotonic()
+        if first:
+            self.budget.first(started)
+        recorded = False
+        try:
+            result = await attempt()
+        except RateLimited as error:
+            until = self.gate.pause(
+                self._clock.monotonic(),
+                error.retry_after_s,
+                sent_at=started,
+                longest_s=self._retry.cap_s,
+            )
+            raise Deferred(until, str(error)) from error
+        except TransientError as error:
+            if not speculative:
+                recorded = True
+                self._record(permit, started, ok=False)
+            if error.retry_after_s is not None:
+                until = self.gate.pause(
+                    self._clock.monotonic(), error.retry_after_s, sent_at=started
+                )
+                raise Deferred(until, str(error)) from error
+            raise
+        else:
+            self.gate.succeeded(started)
+            if not speculative:
+                recorded = True
+                self._record(permit, started, ok=True)
+            return result
+        finally:
+            self.gate.released(started)
+            if not recorded:
+                self.breaker.release(permit)
+
+    def _enter(self) -> Permit:
+        now = self._clock.monotonic()
+        permit = self.breaker.acquire(now)
+        if not isinstance(permit, Permit):
+            raise Deferred(permit, f"the breaker of {self._target} is open")
+        until = self.gate.acquire(now)
+        if until is not None:
+            self.breaker.release(permit)
+            raise Deferred(
+                until, f"the gate of {self._target} is closed", paced=not self.gate.paused(now)
+            )
+        return permit
+
+    def _record(self, permit: Permit, started: float, *, ok: bool) -> None:
+        now, before = self._clock.monotonic(), self.breaker.state
+        self.breaker.record(permit, ok=ok, seconds=now - started, now=now)
+        if self.breaker.state != before:
+            self._emit(
+                BreakerChanged(
+                    self._target, self.breaker.state, max(self.breaker.open_until - now, 0.0)
+                )
+            )

@@ -1,0 +1,78 @@
+"""The pure middle of a pipeline: accepted page -> encoded chunks per route and dead letters. No loop, no files, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from worker.core.model import Chunk, Decoded, Ledger, Progress, Reject
+from worker.core.ports import SLICE_RECORDS, Shape, Unshaped
+from worker.paging.spec import Accepted
+
+OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many routes it is most of it
+
+
+@dataclass(slots=True)
+class Shaped:
+    """A part of a page, ready to write. Only the last part of a page carries `progress`: only there may a commit be cut."""
+
+    partition: str
+    position: Any
+    chunks: list[Chunk]
+    rejects: list[Reject]
+    ledger: Ledger
+    progress: Progress | None = None
+    weight: int = field(default=0)
+
+
+class Flow:
+    """What happens to the records of a page. `fingerprint` is that of the output; `grouped` keeps passes apart in files (snapshots)."""
+
+    def __init__(self, shape: Shape, fingerprint: str, *, grouped: bool = False) -> None:
+        self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped
+
+    def shape(self, partition: str, page: Accepted) -> Iterator[Shaped]:
+        """The page in parts of at most 2,000 records; the last part moves the cursor."""
+        decoded = page.decoded
+        records, group = decoded.records, page.group if self._grouped else None
+        starts = range(0, len(records), SLICE_RECORDS) or range(1)
+        for start in starts:
+            part = records[start : start + SLICE_RECORDS]
+            shaping = self._shape(part, decoded.facts.received_us)
+            rejects = [_reject(decoded, start + each.index, each) for each in shaping.unshaped]
+            chunks = [
+                Chunk(route, self._fingerprint, rows, data, group)
+                for route, rows, data in shaping.chunks
+            ]
+            sent = len(part) + shaping.expanded - shaping.filtered - len(rejects)
+            ledger = Ledger(
+                expanded=shaping.expanded,
+                sent=sent,
+                filtered=shaping.filtered,
+                dead_lettered=len(rejects),
+            )
+            last = start + SLICE_RECORDS >= len(records)
+            if last:
+                rejects = [*decoded.rejects, *rejects]
+                ledger += page.ledger
+            yield Shaped(
+                partition,
+                page.position,
+                chunks,
+                rejects,
+                ledger,
+                page.progress if last else None,
+                _weight(chunks, rejects),
+            )
+
+
+def _reject(decoded: Decoded, place: int, bad: Unshaped) -> Reject:
+    index = place if decoded.indices is None else decoded.indices[place]
+    return Reject(index, bad.stage, bad.code, bad.errors, decoded.raw(index))
+
+
+def _weight(chunks: Sequence[Chunk], rejects: Sequence[Reject]) -> int:
+    return sum(len(chunk.data) + OBJECT_BYTES for chunk in chunks) + sum(
+        len(reject.raw) + 2 * OBJECT_BYTES for reject in rejects
+    )

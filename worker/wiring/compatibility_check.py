@@ -1,0 +1,56 @@
+"""The gate at the start of a pipeline: may files of this schema follow the files that were committed?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from worker.core.errors import IncompatibleSchema
+from worker.schema import Schema, parse_schema
+from worker.schema.compat import Incompatibility, check
+from worker.settings import Settings
+from worker.state.sqlite import STATE_FILE, SqliteCommitLog
+from worker.wiring.parts import Parts
+from worker.wiring.schemas import Registries
+
+_MEANING = {
+    "backward": "the new schema cannot read the committed files",
+    "forward": "readers with the old schema cannot read the new files",
+}
+
+
+def compatibility_check(output: Schema, level: str) -> Callable[[Sequence[str]], None]:
+    """A function of the schemas of committed files, the newest at the end; it raises IncompatibleSchema with every reason."""
+
+    def gate(committed: Sequence[str]) -> None:
+        if not committed or level == "none" or set(committed) == {output.source}:
+            return
+        found = check(
+            output, [parse_schema(text, strict=False) for text in committed], level.upper()
+        )
+        if found:
+            raise IncompatibleSchema(
+                f"the schema of the files is not {level.replace('_', ' ')} compatible: {'; '.join(_reason(each, len(committed)) for each in found)}",
+                where="output_schema",
+                remedy="change it so that it is, write to another sink.path after `worker state reset`, or set schema_compatibility: none for one run",
+            )
+
+    return gate
+
+
+async def register_output(settings: Settings, parts: Parts, registries: Registries) -> None:
+    """Registers the schema of the files of a pipeline where its config says so, unless the gate is closed to it. Raises IncompatibleSchema."""
+    if parts.config.sink.register_ is None:
+        return
+    log = SqliteCommitLog(settings.state.path.absolute() / STATE_FILE)
+    try:
+        committed = log.schemas(parts.name)
+    finally:
+        log.close()
+    compatibility_check(parts.output, parts.config.schema_compatibility)(committed)
+    await registries.register(parts.config, parts.output)
+
+
+def _reason(each: Incompatibility, count: int) -> str:
+    older = count - 1 - each.version
+    behind = f" of {older} versions before" if older else ""
+    return f"{_MEANING[each.direction]}{behind}: {each.problem}"

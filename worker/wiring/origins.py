@@ -1,0 +1,83 @@
+"""What pipelines of one origin share: its breaker and retry budget; its gate, for each credential; its slots, where the config says so."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+from urllib.parse import urlsplit
+
+from worker.config.decode import RegistryConfig
+from worker.core.events import Emit
+from worker.core.ports import Clock
+from worker.resilience.breaker import Breaker, BreakerSpec
+from worker.resilience.gate import Gate
+from worker.resilience.guard import Guard, RetrySpec
+from worker.resilience.retry_budget import RetryBudget
+from worker.sources.http_config import HttpConfig, RetryConfig
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class Origins:
+    """One a run. The first pipeline of an origin sets its breaker."""
+
+    def __init__(self, clock: Clock, emit: Emit) -> None:
+        self._clock, self._emit = clock, emit
+        self._breakers: dict[str, Breaker] = {}
+        self._budgets: dict[str, RetryBudget] = {}
+        self._gates: dict[tuple[str, str], Gate] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    def guard(self, source: HttpConfig) -> Guard:
+        """The guard of a source: its own retries round what the origin shares."""
+        origin, breaker, retry = origin_of(source.url), source.breaker, source.retry
+        spec = BreakerSpec(
+            breaker.failure_rate,
+            breaker.min_calls,
+            breaker.window,
+            breaker.open_for,
+            breaker.permits,
+        )
+        credential = "" if source.auth is None else source.auth.model_dump_json()
+        limit = source.rate_limit
+        guard = Guard(
+            RetrySpec(
+                retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after
+            ),
+            self._breakers.setdefault(origin, Breaker(spec)),
+            self._gates.setdefault(
+                (origin, credential), Gate(limit.requests, limit.per) if limit else Gate()
+            ),
+            self._clock,
+            self._emit,
+            target=origin,
+            retries=source.may_repeat,
+        )
+        guard.budget = self._budgets.setdefault(origin, guard.budget)
+        return guard
+
+    def registry_guard(self, server: RegistryConfig, retry: RetryConfig) -> Guard:
+        """The guard of a schema registry: a breaker of its own, also where the source has the same origin."""
+        origin = origin_of(server.url)
+        credential = "" if server.auth is None else server.auth.model_dump_json()
+        return Guard(
+            RetrySpec(
+                retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after
+            ),
+            self._breakers.setdefault(f"registry {origin}", Breaker(BreakerSpec())),
+            self._gates.setdefault((f"registry {origin}", credential), Gate()),
+            self._clock,
+            self._emit,
+            target=origin,
+        )
+
+    def slots(self, source: HttpConfig) -> AbstractAsyncContextManager[Any]:
+        """What a request holds while it is made: one of the `concurrency` of a shared origin, or nothing."""
+        if source.origin is None:
+            return nullcontext()
+        return self._slots.setdefault(source.origin, asyncio.Semaphore(source.concurrency))

@@ -1,0 +1,204 @@
+"""The pure parts of a pipeline, compiled: everything that `check` can look at without touching anything."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from worker.components import PAGINATION, component
+from worker.core import delivery
+from worker.core.collect import Collector
+from worker.core.ports import Pages
+from worker.formats.json import JsonPages, JsonSpec
+from worker.formats.ndjson import NdjsonPages
+from worker.formats.records import RecordSpec
+from worker.paging.style import Pagination
+from worker.runtime.flow import Flow
+from worker.schema import CompiledPlan, Schema, compile_plan
+from worker.schema.canonical import fingerprint
+from worker.schema.codegen import EncoderSource
+from worker.schema.plan import field_infos
+from worker.schema.sizes import recursive_names
+from worker.settings import PipelineSettings
+from worker.sources.http_config import HttpConfig
+from worker.transforms import mask, python
+from worker.transforms.json_rows import JsonRows
+from worker.transforms.routes import Part, route_parts
+from worker.transforms.steps import compile_steps
+from worker.wiring.avro import WriterSchemas, avro_pages
+from worker.wiring.schemas import Fetched, schema_of
+from worker.wiring.secrets import reading
+
+ONLY_PARTITION: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The pure parts of a pipeline: everything that `check` can look at without touching anything."""
+
+    name: str
+    config: PipelineSettings
+    style: Pagination
+    plan: CompiledPlan
+    output: Schema
+    pages: Pages
+    writers: WriterSchemas
+    flow: Flow
+    partitions: dict[str, dict[str, str]]
+    delivery: str
+    completeness: str
+
+    @classmethod
+    def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
+        """Compiles a pipeline. `fetched`: the schemas of it that are in registries. Raises ConfigError."""
+        fetched = fetched or {}
+        source = config.source
+        style = component(PAGINATION, "pagination type", source.pagination.type).build(
+            source.pagination
+        )
+        spec = _json_spec(source, style)
+        plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
+        names = frozenset(each.json_name for each in plan.schema.root.fields)
+        spec = replace(
+            spec, record=replace(spec.record, json_names=names, depth=levels(source, plan))
+        )
+        output = (
+            plan.schema
+            if config.output_schema is None
+            else schema_of(config.output_schema, fetched)
+        )
+        sink = config.sink
+        route: tuple[Part, ...] = ()
+        found = Collector()
+        with found.part("sink.partition_by"):
+            route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+        encoder = (
+            EncoderSource(output)
+            if sink.format == "avro"
+            else JsonRows(output, config.validation.bytes)
+        )
+        with found.part("transforms"):
+            shape = compile_steps(
+                plan,
+                steps_of(config),
+                output,
+                encoder,
+                route,
+                fill=config.validation.missing_fields == "fill",
+            )
+        grouped = source.incremental is None and source.schedule is not None
+        order = source.incremental.order if source.incremental else None
+        complete = delivery.completeness(
+            source.pagination.completeness,
+            order,
+            total=source.pagination.total is not None,
+            stable=source.stable,
+        )
+        delivers = delivery.delivery()
+        with found.part("require_delivery"):
+            delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
+        with found.part("require_completeness"):
+            delivery.require(
+                "completeness", config.require_completeness, complete, delivery.COMPLETENESS
+            )
+        writers = WriterSchemas()
+        with found.part("decode"):
+            pages = _pages(config, spec, plan, writers)
+        found.check()
+        return cls(
+            name,
+            config,
+            style,
+            plan,
+            output,
+            pages,
+            writers,
+            Flow(shape, fingerprint(output), grouped=grouped),
+            _partitions(source),
+            delivers,
+            complete,
+        )
+
+
+def levels(source: HttpConfig, plan: CompiledPlan) -> int:
+    """How deep a record may nest; 0 where its schema says that already. What the schema lacks is skipped, however deep."""
+    return source.limits.depth if recursive_names(plan.schema) else 0
+
+
+def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:
+    """The transforms of a pipeline as (verb, config of the verb)."""
+    steps: list[tuple[str, Any]] = []
+    for step in config.transforms:
+        verb, value = step.verb, step.value
+        if verb == "mask":
+            value = mask.Config(
+                value.fields, value.method, None if value.key is None else reading(value.key, {})
+            )
+        elif verb == "python":
+            value = python.Config(value.function, value.values)
+        steps.append((verb, value))
+    return steps
+
+
+def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
+    total = source.pagination.total
+    body_paths = [*style.body_paths, *(total.body_paths if total is not None else ())]
+    if source.stop.when is not None:
+        body_paths.append(source.stop.when.path)
+    body_paths += (rule.when.path for rule in source.on_body)
+    if (
+        source.incremental is not None
+        and source.incremental.from_ is not None
+        and source.incremental.from_.body is not None
+    ):
+        body_paths.append(source.incremental.from_.body)
+    fielded = source.incremental is not None and bool(source.incremental.field)
+    return JsonSpec(
+        records=source.records,
+        missing_is_empty=source.records_missing == "empty",
+        body_paths=tuple(dict.fromkeys(body_paths)),
+        record=RecordSpec(
+            last_paths=style.last_paths,
+            value_path=source.incremental.field
+            if source.incremental is not None and fielded
+            else None,
+            key_paths=source.key if fielded or total is not None else (),
+            identify=fielded,
+            record_bytes=source.limits.record,
+        ),
+    )
+
+
+def _pages(
+    config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas
+) -> Pages:
+    if config.decode.type == "avro":
+        return avro_pages(config, spec, plan, writers)
+    return JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
+
+
+def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> CompiledPlan:
+    rules = config.validation
+    return compile_plan(
+        schema,
+        unknown_fields=rules.unknown_fields,
+        missing_fields=rules.missing_fields,
+        bytes_as=rules.bytes,
+        tagged=config.decode.encoding == "avro",
+        extra=spec.extra_names(),
+    )
+
+
+def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
+    """Name -> values of every partition; one called `default` without any."""
+    if not source.partitions:
+        return {ONLY_PARTITION: {}}
+    names = list(source.partitions)
+    combinations = itertools.product(*(map(str, source.partitions[name]) for name in names))
+    return {
+        ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True)): dict(
+            zip(names, values, strict=True)
+        )
+        for values in combinations
+    }

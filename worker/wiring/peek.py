@@ -1,0 +1,234 @@
+"""A look at a source without state or files: the first records as they would be written, and where the next page would be."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from worker.core.errors import Deferred, TransientError
+from worker.core.events import Event, RequestRetried
+from worker.core.model import Claim, Cursor, FieldError, Unknown
+from worker.core.ports import Clock
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import Accepted, Fetch
+from worker.runtime.clock import SystemClock
+from worker.schema import Schema
+from worker.settings import PipelineSettings, Settings
+from worker.sources.http import HttpSource
+from worker.transforms.json_rows import JsonRows
+from worker.transforms.steps import compile_steps
+from worker.wiring.origins import Origins
+from worker.wiring.parts import Parts, steps_of
+from worker.wiring.pipelines import http_source, paging_spec
+from worker.wiring.schemas import Registries
+
+TOLD_S: Final = 1.0
+"""Pauses from here on are told; shorter ones are those of a rate limit."""
+
+Tell = Callable[[str], None]
+"""Says to whoever waits why it takes so long."""
+
+
+@dataclass(slots=True)
+class Rejected:
+    """A record that would become a dead letter."""
+
+    index: int
+    stage: str
+    code: str
+    errors: tuple[FieldError, ...]
+
+
+@dataclass(slots=True)
+class Peek:
+    """What was seen.
+
+    Attributes:
+        lines: output records as JSON lines.
+        received, filtered: counts of the pages that were read.
+        position: of the next page; None at the end of a pass.
+        total: what the source says it has.
+    """
+
+    pipeline: str
+    partition: str
+    pages: int = 0
+    received: int = 0
+    filtered: int = 0
+    lines: list[bytes] = field(default_factory=list)
+    rejects: list[Rejected] = field(default_factory=list)
+    position: Any = None
+    total: int | None = None
+
+
+async def peek(
+    settings: Settings, pipeline: str, *, records: int, pages: int = 1_000, tell: Tell | None = None
+) -> Peek:
+    """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises.
+
+    Args:
+        tell: hears of failures that are tried again; None: nothing is, the first one is raised.
+    """
+    config = settings.pipeline(pipeline)
+    async with AsyncExitStack() as stack:
+        parts, pages_of = await _opened(stack, settings, pipeline, config, tell)
+        shape = compile_steps(
+            parts.plan,
+            steps_of(config),
+            parts.output,
+            JsonRows(parts.output, config.validation.bytes),
+            fill=config.validation.missing_fields == "fill",
+        )
+        found = Peek(pipeline, next(iter(parts.partitions)))
+        async for page in pages_of:
+            _look(found, page, shape)
+            if found.pages >= pages or len(found.lines) >= records:
+                break
+    return found
+
+
+@dataclass(slots=True)
+class Sample:
+    """Records as they are received, and the schema that the pipeline has for them.
+
+    Attributes:
+        dropped: fields that Avro writers have and the schema lacks: their values are skipped, so `records` is without them.
+    """
+
+    records: list[bytes] = field(default_factory=list)
+    schema: Schema | None = None
+    pages: int = 0
+    dropped: dict[str, Unknown] | None = None
+
+
+async def sample(
+    settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True
+) -> Sample:
+    """The records of the first pages of the first partition, whatever the transforms make of them. Raises what the source raises.
+
+    Args:
+        schema: False: the pipeline's own schema is not looked at; there need be none yet.
+    """
+    config = settings.pipeline(pipeline)
+    async with AsyncExitStack() as stack:
+        plain: dict[str, Any] = {
+            "output_schema": None,
+            "transforms": (),
+            "sink": config.sink.model_copy(update={"partition_by": None}),
+        }
+        if not schema:
+            anything = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "anything.avsc"
+            anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
+            plain |= {"schema_": anything, "validation": type(config.validation)()}
+        parts, pages_of = await _opened(
+            stack, settings, pipeline, config.model_copy(update=plain), tell
+        )
+        found = Sample(
+            schema=parts.plan.schema, dropped={} if config.decode.type == "avro" else None
+        )
+        async for page in pages_of:
+            found.records += map(page.decoded.raw, range(page.decoded.facts.count))
+            if found.dropped is not None:
+                _count(found.dropped, page.decoded.facts.unknown)
+            found.pages += 1
+            if found.pages >= pages:
+                break
+    return found
+
+
+def _count(known: dict[str, Unknown], seen: Mapping[str, Unknown]) -> None:
+    for name, each in seen.items():
+        before = known.get(name, Unknown(0, ()))
+        known[name] = Unknown(
+            before.count + each.count, tuple(dict.fromkeys((*before.kinds, *each.kinds)))
+        )
+
+
+async def _opened(
+    stack: AsyncExitStack,
+    settings: Settings,
+    pipeline: str,
+    config: PipelineSettings,
+    tell: Tell | None,
+) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
+    """The parts of a pipeline, and the pages of its first partition from its start to the end of the pass; open until the stack closes."""
+    if tell is None:
+        retry = config.source.retry.model_copy(update={"max_attempts": 1})
+        config = config.model_copy(
+            update={"source": config.source.model_copy(update={"retry": retry})}
+        )
+    clock = SystemClock()
+    origins = Origins(clock, lambda event: None)
+    registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
+    parts = Parts.of(pipeline, config, await registries.fetch(config))
+    spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    source = await http_source(
+        stack,
+        parts,
+        origins,
+        registries,
+        spool=spool,
+        clock=clock,
+        emit=lambda event: _tell(event, tell),
+    )
+    pages = _pages(parts, source, clock, tell)
+    stack.push_async_callback(pages.aclose)
+    return parts, pages
+
+
+def _tell(event: Event, tell: Tell | None) -> None:
+    if tell is not None and isinstance(event, RequestRetried):
+        tell(f"attempt {event.attempt} failed, the next in {event.wait_s:.1f} s: {event.reason}")
+
+
+async def _pages(
+    parts: Parts, source: HttpSource, clock: Clock, tell: Tell | None
+) -> AsyncGenerator[Accepted, None]:
+    partition = next(iter(parts.partitions))
+    planner = PartitionPlanner(
+        paging_spec(parts, once=True, clock=clock), Claim(partition, 0, 0, Cursor())
+    )
+    while isinstance(todo := planner.next(clock.monotonic()), Fetch):
+        if todo.speculative:
+            planner.drop(todo)
+            continue
+        try:
+            reply = await source(partition, todo)
+        except Deferred as deferred:
+            if tell is None:
+                raise TransientError(str(deferred)) from deferred
+            planner.drop(todo)
+            wait_s = max(deferred.until - clock.monotonic(), 0.0)
+            if wait_s >= TOLD_S:
+                tell(f"the next request is in {wait_s:.0f} s: {deferred}")
+            await asyncio.sleep(wait_s)
+            continue
+        for accepted in planner.accept(todo, reply, clock.monotonic()):
+            yield accepted
+
+
+def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
+    decoded = accepted.decoded
+    shaping = shape(decoded.records, decoded.facts.received_us)
+    found.pages += 1
+    found.received += accepted.ledger.received
+    found.filtered += shaping.filtered
+    found.rejects += (
+        Rejected(each.index, each.stage, each.code, each.errors) for each in decoded.rejects
+    )
+    found.rejects += (
+        Rejected(each.index, each.stage, each.code, each.errors) for each in shaping.unshaped
+    )
+    for _, _, data in shaping.chunks:
+        found.lines += data.splitlines()
+    cursor = accepted.progress.cursor
+    position = cursor.position or {"at": None}
+    found.position = (
+        {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
+    )
+    found.total = cursor.total

@@ -1,0 +1,163 @@
+"""Where schemas come from: files, and registries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from worker import __version__
+from worker.config.decode import RegistryConfig, SubjectConfig
+from worker.config.files import read_file
+from worker.core.errors import ConfigError, Deferred, RegistryUnavailable
+from worker.core.events import Emit, SchemaStale
+from worker.core.ports import Clock
+from worker.http.body import BodyLimits
+from worker.http.client import HttpClient, Timeouts
+from worker.http.schema_registry import RegistryClient
+from worker.schema import Schema, parse_schema
+from worker.schema.parse import MAX_BYTES
+from worker.settings import PipelineSettings, Settings
+from worker.sources.http_config import HttpConfig
+from worker.state.schemas import SchemaFiles
+from worker.wiring.origins import Origins, origin_of
+from worker.wiring.secrets import check_registry, registry_auth, tls_of
+
+T = TypeVar("T")
+
+ANSWER_BYTES: Final = 4 * 1024 * 1024
+CONNECTIONS: Final = 4
+CACHE: Final = "schemas"
+
+Fetched = Mapping[str, Schema]
+"""Schemas that were in registries, by `key_of`."""
+
+
+def schema_file(path: Path) -> Schema:
+    """The schema in a file. Raises ConfigError with the name of the file."""
+    try:
+        text = read_file(path, MAX_BYTES)
+    except OSError as error:
+        raise ConfigError(
+            f"schema {path} cannot be read: {error.strerror}",
+            remedy="the path is relative to the config file",
+        ) from error
+    try:
+        return parse_schema(text)
+    except ConfigError as error:
+        error.where = f"{path}: {error.where}" if error.where else str(path)
+        raise
+
+
+def _strict(schema: Schema, where: str) -> Schema:
+    """The same schema, held to all that is asked of the schema of a pipeline: what data was written with may be less."""
+    try:
+        return parse_schema(schema.source)
+    except ConfigError as error:
+        error.where = f"{where}: {error.where}" if error.where else where
+        raise
+
+
+def schema_of(ref: Path | SubjectConfig, fetched: Fetched) -> Schema:
+    """The schema that a config refers to. Raises ConfigError."""
+    return schema_file(ref) if isinstance(ref, Path) else fetched[key_of(ref)]
+
+
+def key_of(ref: SubjectConfig) -> str:
+    """One text for each subject and version of a registry."""
+    return ref.model_dump_json()
+
+
+def subjects_of(config: PipelineSettings) -> list[SubjectConfig]:
+    """What a pipeline has in registries."""
+    return [ref for ref in (config.schema_, config.output_schema) if isinstance(ref, SubjectConfig)]
+
+
+class Registries:
+    """The clients of a run, one a registry and credential, open until the stack closes."""
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        settings: Settings,
+        origins: Origins,
+        clock: Clock,
+        emit: Emit,
+        *,
+        cache: bool = True,
+    ) -> None:
+        self._stack, self._origins, self._clock, self._emit = stack, origins, clock, emit
+        self._state = settings.state.path.absolute()
+        self._cache = cache
+        self._clients: dict[str, RegistryClient] = {}
+        self._opening = asyncio.Lock()
+
+    async def client(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
+        """The client of a registry; the first source that needs it says how often it is asked again. Raises ConfigError for a missing secret."""
+        async with self._opening:  # pipelines start side by side
+            return await self._opened(server, source)
+
+    async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
+        key = server.model_dump_json()
+        if key not in self._clients:
+            check_registry(server)
+            http = await self._stack.enter_async_context(
+                HttpClient(
+                    origin_of(server.url),
+                    user_agent=f"worker/{__version__}",
+                    timeouts=Timeouts(
+                        source.timeout.connect, source.timeout.read, source.timeout.total
+                    ),
+                    limits=BodyLimits(ANSWER_BYTES, ANSWER_BYTES),
+                    connections=CONNECTIONS,
+                    spool=self._state / "spool",
+                    tls=tls_of(server.tls),
+                    hash_bodies=False,
+                )
+            )
+            store = SchemaFiles(self._state / CACHE) if self._cache else None
+            guard = self._origins.registry_guard(server, source.retry)
+            self._clients[key] = RegistryClient(
+                server.url, http.fetch, guard, self._clock, auth=registry_auth(server), store=store
+            )
+        return self._clients[key]
+
+    async def fetch(self, config: PipelineSettings) -> dict[str, Schema]:
+        """The schemas of a pipeline that are in registries. Raises what RegistryClient.by_subject raises."""
+        found = {}
+        for ref in subjects_of(config):
+            client = await self.client(ref.server, config.source)
+            registered = await self._patiently(
+                partial(client.by_subject, ref.subject, ref.version), config
+            )
+            if registered.stale:
+                self._emit(
+                    SchemaStale(ref.registry, ref.subject, registered.version, registered.stale)
+                )
+            found[key_of(ref)] = _strict(
+                registered.schema,
+                f"version {registered.version} of subject {ref.subject} at {ref.registry}",
+            )
+        return found
+
+    async def register(self, config: PipelineSettings, output: Schema) -> None:
+        """Registers the schema of the files where the config says so. Raises what RegistryClient.register raises."""
+        if (subject := config.sink.register_) is not None:
+            client = await self.client(subject.server, config.source)
+            await self._patiently(lambda: client.register(subject.subject, output), config)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], config: PipelineSettings) -> T:
+        """Waits where the registry asks for it, or is being left alone by its breaker."""
+        deadline = self._clock.monotonic() + config.source.retry.deadline
+        while True:
+            try:
+                return await ask()
+            except Deferred as deferred:
+                if deferred.until >= deadline:
+                    raise RegistryUnavailable(
+                        f"the schema registry keeps us waiting: {deferred.message}"
+                    ) from deferred
+                await self._clock.sleep(max(deferred.until - self._clock.monotonic(), 0.001))
