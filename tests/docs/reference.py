@@ -284,7 +284,8 @@ REJECTS = {
     "output": "a computed value that the output schema does not allow",
     "python_error": "the function of a `python` step raised",
     "python_result": "what it returned is no record of the output schema",
-    "route_value": "a value that cannot name a directory: over 200 bytes, a time out of range",
+    "route_value": "a value that cannot name a directory, such as a time out of range",
+    "route_too_long": "a segment of the directory would have more than 200 bytes",
 }
 
 
