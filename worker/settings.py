@@ -24,9 +24,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
+from worker.config.model import Issues, Model
 from worker.config.problems import ConfigProblems, Path_, Problem, did_you_mean, in_order, listed
+from worker.config.scalars import Duration, Flag, Name, Number, Size, Whole, unit_field
 from worker.config.steps import Step
-from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, Wrong, written
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
 from worker.sources.http_config import HttpConfig, OriginConfig
@@ -94,7 +95,7 @@ class LoggingConfig(Model):
 class ShutdownConfig(Model):
     """How a run ends after a signal."""
 
-    deadline: Duration = written("30s", description="how long a drain may take")
+    deadline: Duration = unit_field("30s", description="how long a drain may take")
 
 
 class ValidationConfig(Model):
@@ -117,10 +118,10 @@ class RollConfig(Model):
     records: Whole = Field(
         100_000, gt=0, description="records of the pipeline that trigger a commit"
     )
-    bytes: Size = written(
+    bytes: Size = unit_field(
         "128MiB", description="encoded size at which a file is closed and the next part begun"
     )
-    age: Duration = written(
+    age: Duration = unit_field(
         "5m", description="time since the first staged record that triggers a commit"
     )
 
@@ -171,14 +172,14 @@ class FilesConfig(Model):
 
     @model_validator(mode="after")
     def _fitting_codec(self) -> FilesConfig:
-        wrong = Wrong()
+        issues = Issues()
         if self.codec not in CODECS[self.format]:
-            wrong.add(
+            issues.add(
                 ("codec",),
                 f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}",
                 "format",
             )
-        wrong.check()
+        issues.check()
         return self
 
 
@@ -224,7 +225,7 @@ class PipelineSettings(Model):
     dead_letters: DeadLettersConfig = Field(
         default_factory=DeadLettersConfig, description="where rejects go"
     )
-    channel_bytes: Size = written(
+    channel_bytes: Size = unit_field(
         "8MiB", description="memory between two stages; it fills when the next one is slower"
     )
     require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(
@@ -236,7 +237,7 @@ class PipelineSettings(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
-        wrong = Wrong()
+        issues = Issues()
         if self.dead_letters.path is not None and self.dead_letters.path.absolute().is_relative_to(
             self.sink.path.absolute()
         ):
@@ -245,36 +246,36 @@ class PipelineSettings(Model):
                 if self.dead_letters.path == self.sink.path
                 else f"lies below sink.path {self.sink.path}"
             )
-            wrong.add(
+            issues.add(
                 ("dead_letters", "path"),
                 f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share",
             )
         if self.decode.type == "ndjson" and self.source.records is not None:
-            wrong.add(
+            issues.add(
                 ("source", "records"),
                 "records has no meaning with decode.type ndjson: each line is one",
             )
         if self.decode.type == "avro":
-            self._check_avro(wrong)
+            self._check_avro(issues)
         if self.decode.encoding == "avro" and self.validation.bytes != "latin1":
-            wrong.add(
+            issues.add(
                 ("validation", "bytes"),
                 f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there",
                 "encoding",
             )
-        wrong.check()
+        issues.check()
         return self
 
-    def _check_avro(self, wrong: Wrong) -> None:
+    def _check_avro(self, issues: Issues) -> None:
         if self.source.records is not None:
-            wrong.add(
+            issues.add(
                 ("source", "records"),
                 "records has no meaning with decode.type avro: each datum is one",
             )
         for key, allowed in (("unknown_fields", "drop"), ("missing_fields", "fill")):
             if getattr(self.validation, key) != allowed:
                 why = "Avro schema resolution says what becomes of fields that one of the schemas lacks"
-                wrong.add(
+                issues.add(
                     ("validation", key),
                     f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}",
                 )

@@ -47,7 +47,7 @@ def command(
     from worker.app import Backfill, run
     from worker.cli.check import examine, locate
     from worker.config.problems import ConfigProblems
-    from worker.config.types import duration_seconds
+    from worker.config.scalars import duration_seconds
     from worker.settings import load_settings
 
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from worker.config.types import Model, Wrong
+from worker.config.model import Issues, Model
 from worker.sources.http_config import BasicAuth, BearerAuth, TlsConfig, Url
 
 RegistryAuth = Annotated[BasicAuth | BearerAuth, Field(discriminator="type")]
@@ -97,41 +97,41 @@ class DecodeConfig(Model):
 
     @model_validator(mode="after")
     def _fitting(self) -> DecodeConfig:
-        wrong = Wrong()
+        issues = Issues()
         given = self.model_fields_set
         if self.type != "avro":
             for key in sorted({"framing", "writer_schema", "registry"} & given):
-                wrong.add((key,), f"{key} has a meaning with decode.type avro only", "type")
+                issues.add((key,), f"{key} has a meaning with decode.type avro only", "type")
         else:
             if "encoding" in given:
-                wrong.add(
+                issues.add(
                     ("encoding",),
                     "encoding has a meaning with decode.type json and ndjson only",
                     "type",
                 )
             if self.framing == "raw" and len(self.writer_schema) != 1:
-                wrong.add(
+                issues.add(
                     ("framing",),
                     f"raw datums need writer_schema, one file; {len(self.writer_schema)} are given",
                     "writer_schema",
                 )
             if self.framing in ("container", "confluent") and self.writer_schema:
-                wrong.add(
+                issues.add(
                     ("writer_schema",),
                     f"the writer's schema of a {self.framing} body is not configured: the data names it",
                     "framing",
                 )
             if self.framing == "confluent" and self.registry is None:
-                wrong.add(
+                issues.add(
                     ("framing",),
                     "Confluent's wire format names schemas by their ids in a registry: set decode.registry",
                     "registry",
                 )
             if self.framing != "confluent" and self.registry is not None:
-                wrong.add(
+                issues.add(
                     ("registry",),
                     f"a registry has a meaning with framing confluent only, not with {self.framing}",
                     "framing",
                 )
-        wrong.check()
+        issues.check()
         return self

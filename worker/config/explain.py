@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from worker.config.merge import Merged
 from worker.config.models import annotation_below, keys_of, model_of, types_below
 from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
-from worker.config.types import DURATION_PATTERN, NAME_PATTERN
+from worker.config.scalars import DURATION_PATTERN, NAME_PATTERN
 
 SECRET_KEYS: Final = frozenset(
     {"auth", "headers", "params", "body", "mask", "first", "equals", "not_equals"}
@@ -144,17 +144,19 @@ def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> 
             listed(names),
             did_you_mean(plain, names) if isinstance(plain, str) else "",
         )
-    if kind in ("value_error", "refused"):
+    if kind == "refused":
+        return Problem(
+            "not_allowed", place, context["found"], context["allowed"], context["remedy"]
+        )
+    if kind in ("value_error", "unfit"):
         why = str(context.get("error") or context.get("why") or error["msg"])
+        shown = f", found {_shown_value(value)}" if _is_plain(value) else ""
         return Problem(
             "not_allowed",
             place,
-            f"{why}"
-            + (
-                f", found {_shown_value(value)}"
-                if kind == "value_error" and _is_plain(value)
-                else ""
-            ),
+            f"{why}{shown}",
+            context.get("allowed", ""),
+            context.get("remedy", ""),
         )
     if kind == "string_pattern_mismatch":
         allowed = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Final
 
-from worker.config.types import NAME_PATTERN
+from worker.config.scalars import NAME_PATTERN
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _PARTIAL: Final = "Partial"

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from worker.config.files import check_text, open_file, read_file
 from worker.config.merge import SCHEMAS, Merged
 from worker.config.problems import Path_, Place, Problem
-from worker.config.types import Secret, SecretRef, credential, secret_value
+from worker.config.secrets import Secret, SecretRef, credential, secret_value
 from worker.core.errors import ConfigError
 from worker.schema.errors import SchemaError
 from worker.schema.parse import MAX_BYTES, parse_schema

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from worker.config.types import Model, Secret
+from worker.config.model import Model
+from worker.config.secrets import Secret
 
 
 class MaskConfig(Model):

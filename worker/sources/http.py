@@ -29,7 +29,7 @@ from worker.core.errors import (
 )
 from worker.core.events import Emit, FieldUnknown, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
-from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request, Unknown
+from worker.core.model import Decoded, Facts, FieldError, Json, Reject, Request, Unknown
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
 from worker.http.client import HttpClient, Response
@@ -37,10 +37,12 @@ from worker.http.redact import credentials_in, redact
 from worker.http.retry_after import parse_reset, parse_retry_after
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
+from worker.paging.style import Address
 from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
-from worker.sources.http_config import HttpConfig, ResponseToken
-from worker.sources.pagination.common import header_token
+from worker.sources.http_config import HttpConfig
+from worker.sources.http_config.incremental import Incremental
+from worker.sources.when import When
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
@@ -102,23 +104,17 @@ class HttpSource:
         )
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._slots, self._meaning = slots, meaning or {}
-        self._rules = [(_condition(rule.when), rule.do) for rule in config.on_body]
+        self._rules = [(rule.when, rule.do) for rule in config.on_body]
         self.unknown: dict[str, Unknown] = {}
         splits = windows.split_on if (windows := config.pagination.windows) is not None else None
-        self._split_status = (
-            [(splits.status, _condition(splits.when) if splits.when else None)]
-            if splits is not None
-            else []
-        )
+        self._split_status = [] if splits is None else [(splits.status, splits.when)]
         dumps = (
             each.model_dump(mode="json", by_alias=True)
             for each in (config.pagination, config.incremental)
             if each is not None
         )
         self._position_headers = {"Link", *_header_names(list(dumps))}
-        self._stop_status = [
-            (rule.code, _condition(rule.when) if rule.when else None) for rule in config.stop.status
-        ]
+        self._stop_status = [(rule.code, rule.when) for rule in config.stop.status]
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """One fetch with retries, breaker and gate round it. See runtime/fetch.py for what it raises."""
@@ -160,16 +156,11 @@ class HttpSource:
         body = _filled(config.body, fill) if config.body is not None else None
         if fetch.unmarked and config.incremental is not None:
             params |= {name: fill(_text(value)) for name, value in config.incremental.first.items()}
-        if (incremental := config.incremental) is not None and fetch.since is not None:
-            target = incremental.target
-            if target is not None:
-                kind, name = target
-                if kind == "param":
-                    params[name] = str(fetch.since)
-                elif kind == "header":
-                    headers[name] = str(fetch.since)
-                else:
-                    body = _with(body, name, fetch.since)
+        mark = _mark_address(config.incremental, fetch.since)
+        params.update(mark.params or {})
+        headers.update(mark.headers or {})
+        for path, value in (mark.body or {}).items():
+            body = _with(body, path, value)
         headers.update(address.headers or {})
         if address.url is not None:
             return Request(
@@ -251,7 +242,11 @@ class HttpSource:
             except RecordsMissing as missing:
                 document = _document(response)
                 action = next(
-                    (do for holds, do in self._rules if holds(lambda path: reader(path)(document))),
+                    (
+                        do
+                        for when, do in self._rules
+                        if when.holds(lambda path: reader(path)(document))
+                    ),
                     "",
                 )
                 if not action:
@@ -264,14 +259,7 @@ class HttpSource:
             else:
                 facts = decoded.facts
                 self._note_unknown(facts)
-                action = next(
-                    (
-                        do
-                        for holds, do in self._rules
-                        if holds(lambda path: facts.body.get(path, MISSING))
-                    ),
-                    "",
-                )
+                action = next((do for when, do in self._rules if when.holds_for(facts)), "")
                 if not action:
                     self._refuse_echo(facts, response)
                     return Reply(
@@ -438,57 +426,13 @@ def _as_reject(error: BadBody, body: bytes) -> Decoded:
     )
 
 
-def _condition(when: Any) -> Callable[[Callable[[str], Any]], bool]:
-    """A `when:` rule as a function of something that reads paths; an absent value satisfies only `exists: false` and `not_equals`."""
-
-    def holds(read: Callable[[str], Any]) -> bool:
-        found = read(when.path)
-        present = found is not MISSING and found is not None
-        if when.exists is not None:
-            return bool(present == when.exists)
-        fields = when.model_fields_set
-        if "equals" in fields:
-            return (
-                found is not MISSING
-                and type(found) is type(when.equals)
-                and bool(found == when.equals)
-            )
-        if "not_equals" in fields:
-            return not (
-                found is not MISSING
-                and type(found) is type(when.not_equals)
-                and found == when.not_equals
-            )
-        if not isinstance(found, int | float) or isinstance(found, bool):
-            return False
-        return bool(found > when.greater) if when.greater is not None else bool(found < when.less)
-
-    return holds
-
-
-def _meant(
-    response: Response, rules: Sequence[tuple[int, Callable[[Callable[[str], Any]], bool] | None]]
-) -> bool:
+def _meant(response: Response, rules: Sequence[tuple[int, When | None]]) -> bool:
     """One of the rules is about this status, and holds for the body."""
     return any(
         code == response.status
-        and (holds is None or holds(lambda path: reader(path)(_document(response))))
-        for code, holds in rules
+        and (when is None or when.holds(lambda path: reader(path)(_document(response))))
+        for code, when in rules
     )
-
-
-def stop_when(when: Any) -> Callable[[Facts], bool]:
-    """`stop.when` as the planner wants it."""
-    holds = _condition(when)
-    return lambda facts: holds(lambda path: facts.body.get(path, MISSING))
-
-
-def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], Any]:
-    """`incremental.from` as the planner wants it."""
-    if source.header is not None:
-        name = source.header
-        return lambda facts, headers: header_token(headers, name)
-    return lambda facts, headers: facts.body.get(source.body or "", MISSING)
 
 
 def stripper(names: tuple[str, ...]) -> Callable[[str], str]:
@@ -505,6 +449,13 @@ def stripper(names: tuple[str, ...]) -> Callable[[str], str]:
         return secrets.sub("", url).rstrip("?&") if secrets else url
 
     return strip
+
+
+def _mark_address(incremental: Incremental | None, since: Json) -> Address:
+    """What the bound of a pass adds to a request, besides `{mark}`."""
+    if incremental is None or incremental.target is None or since is None:
+        return Address()
+    return incremental.target.address(since)
 
 
 def _filled(value: Any, fill: Callable[[str], str]) -> Any:

@@ -147,12 +147,8 @@ def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
     if source.stop.when is not None:
         body_paths.append(source.stop.when.path)
     body_paths += (rule.when.path for rule in source.on_body)
-    if (
-        source.incremental is not None
-        and source.incremental.from_ is not None
-        and source.incremental.from_.body is not None
-    ):
-        body_paths.append(source.incremental.from_.body)
+    if source.incremental is not None and source.incremental.from_ is not None:
+        body_paths += source.incremental.from_.body_paths
     fielded = source.incremental is not None and bool(source.incremental.field)
     return JsonSpec(
         records=source.records,

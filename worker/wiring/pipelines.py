@@ -29,7 +29,7 @@ from worker.settings import Settings
 from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
-from worker.sources.http import HttpSource, stop_when, stripper, token_reader
+from worker.sources.http import HttpSource, stripper
 from worker.sources.pagination.common import as_count
 from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 from worker.wiring.compatibility_check import compatibility_check
@@ -285,7 +285,7 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
             incremental.initial,
             incremental.overlap,
             incremental.order,
-            token_reader(incremental.from_) if incremental.from_ is not None else None,
+            incremental.from_.read if incremental.from_ is not None else None,
             incremental.newest_bound,
         )
     return PagingSpec(
@@ -294,7 +294,7 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
             stop.empty_page,
             stop.short_page or None,
             stop.max_pages,
-            stop_when(stop.when) if stop.when else (lambda facts: False),
+            stop.when.holds_for if stop.when else (lambda facts: False),
         ),
         incremental=mark,
         windows=None

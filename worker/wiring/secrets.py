@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from worker import __version__
 from worker.config.decode import RegistryConfig
 from worker.config.files import open_file
-from worker.config.types import Secret, credential, secret_value
+from worker.config.secrets import Secret, credential, secret_value
 from worker.core.errors import ConfigError
 from worker.core.ports import Clock
 from worker.http import auth as http_auth

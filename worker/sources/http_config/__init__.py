@@ -1,5 +1,6 @@
 """The settings of the polled HTTP source, one module for each idea. Light: imported by `check`, not by `--help`."""
 
+from worker.config.scalars import Url
 from worker.sources.http_config.credentials import (
     ApiKeyAuth,
     BasicAuth,
@@ -8,9 +9,7 @@ from worker.sources.http_config.credentials import (
     OriginConfig,
 )
 from worker.sources.http_config.guards import RetryConfig, TlsConfig
-from worker.sources.http_config.incremental import ResponseToken
 from worker.sources.http_config.source import HttpConfig
-from worker.sources.http_config.texts import Url
 
 __all__ = [
     "ApiKeyAuth",
@@ -19,7 +18,6 @@ __all__ = [
     "HttpConfig",
     "OAuth2ClientCredentials",
     "OriginConfig",
-    "ResponseToken",
     "RetryConfig",
     "TlsConfig",
     "Url",

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from worker.config.types import Duration, Model, Number, PositiveDuration, Secret, Whole, written
-from worker.sources.http_config.texts import Url
+from worker.config.model import Issues, Model
+from worker.config.scalars import (
+    Duration,
+    Number,
+    ParamName,
+    PositiveDuration,
+    Url,
+    Whole,
+    header_value,
+    token_name,
+    unit_field,
+)
+from worker.config.secrets import Secret
 
 
 class BasicAuth(Model):
@@ -29,12 +40,23 @@ class ApiKeyAuth(Model):
     """A key in a header, a query parameter or a cookie."""
 
     type: Literal["api_key"] = Field(description="kind of credentials")
-    name: str = Field("X-Api-Key", min_length=1, description="header, parameter or cookie name")
+    name: ParamName = Field("X-Api-Key", description="header, parameter or cookie name")
     in_: Literal["header", "query", "cookie"] = Field(
         "header", alias="in", description="where it goes"
     )
     value: Secret = Field(description="the key: a literal or a reference to a secret")
     prefix: str = Field("", description="text before the key, like `ApiKey `")
+
+    @model_validator(mode="after")
+    def _fits_its_place(self) -> ApiKeyAuth:
+        issues = Issues()
+        if self.in_ != "query":
+            with issues.at("name"):
+                token_name(self.name, self.in_)
+            with issues.at("prefix"):
+                header_value(self.prefix)
+        issues.check()
+        return self
 
 
 class OAuth2ClientCredentials(Model):
@@ -45,7 +67,7 @@ class OAuth2ClientCredentials(Model):
     client_id: Secret = Field(description="client id: a literal or a reference to a secret")
     client_secret: Secret = Field(description="client secret: a literal or a reference to a secret")
     scope: str = Field("", description="scopes to ask for, with spaces between them")
-    refresh_before: Duration = written(
+    refresh_before: Duration = unit_field(
         "60s", description="renew a token this long before it expires"
     )
     client_auth: Literal["basic", "body"] = Field(
@@ -62,7 +84,7 @@ class RateLimit(Model):
     """At most `requests` in each `per`."""
 
     requests: Number = Field(gt=0, description="requests")
-    per: PositiveDuration = written("1s", description="in this time")
+    per: PositiveDuration = unit_field("1s", description="in this time")
 
 
 class OriginConfig(Model):

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from worker.config.types import (
-    Duration,
-    Flag,
-    JmesPath,
-    Model,
-    Number,
-    PositiveDuration,
-    Whole,
-    written,
-)
+from worker.config.model import Model
+from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
+from worker.sources.when import When
 
 Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
 
@@ -24,27 +17,7 @@ class Schedule(Model):
     """When passes start."""
 
     every: PositiveDuration = Field(description="from the start of a pass to the start of the next")
-    jitter: Duration = written("0s", description="random time added to each")
-
-
-class When(Model):
-    """A condition on a body: a path and exactly one comparison."""
-
-    path: JmesPath = Field(description="JMESPath into the body")
-    equals: Any = Field(None, description="value and type are equal")
-    not_equals: Any = Field(None, description="value or type differ")
-    greater: Number | None = Field(None, description="a number above")
-    less: Number | None = Field(None, description="a number below")
-    exists: Flag | None = Field(None, description="present and not null")
-
-    @model_validator(mode="after")
-    def _one(self) -> When:
-        given = self.model_fields_set - {"path"}
-        if len(given) != 1 or any(
-            getattr(self, name) is None for name in given & {"greater", "less", "exists"}
-        ):
-            raise ValueError("exactly one of equals, not_equals, greater, less, exists is needed")
-        return self
+    jitter: Duration = unit_field("0s", description="random time added to each")
 
 
 class OnBody(Model):

@@ -10,8 +10,20 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from worker.components import PAGINATION
+from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
-from worker.config.types import Flag, JmesPath, Model, SecretRef, Whole, Wrong
+from worker.config.scalars import (
+    URL_PATTERN,
+    Flag,
+    HeaderName,
+    HeaderValue,
+    JmesPath,
+    Scalar,
+    Url,
+    Whole,
+    checked_url,
+)
+from worker.config.secrets import SecretRef
 from worker.sources.http_config.credentials import AuthConfig, RateLimit
 from worker.sources.http_config.guards import (
     BreakerConfig,
@@ -23,14 +35,6 @@ from worker.sources.http_config.guards import (
 from worker.sources.http_config.incremental import Incremental
 from worker.sources.http_config.rules import Action, OnBody, Schedule, Stop
 from worker.sources.http_config.style import Style
-from worker.sources.http_config.texts import (
-    URL_PATTERN,
-    HeaderName,
-    HeaderValue,
-    Scalar,
-    Url,
-    checked_url,
-)
 from worker.sources.http_config.windows import check_windows
 
 Path_ = tuple[str | int, ...]
@@ -128,74 +132,74 @@ class HttpConfig(Model):
     @field_validator("partitions")
     @classmethod
     def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
-        wrong = Wrong()
+        issues = Issues()
         for name, values in value.items():
             if not re.fullmatch(r"\w[\w-]*", name):
-                wrong.add((name,), "a partition name has letters, digits, _ and - only")
+                issues.add((name,), "a partition name has letters, digits, _ and - only")
             elif not values:
-                wrong.add((name,), f"{name} has no values, at least one is needed")
+                issues.add((name,), f"{name} has no values, at least one is needed")
             elif len(set(map(str, values))) != len(values):
-                wrong.add((name,), f"{name} has a value twice, partitions are distinct")
+                issues.add((name,), f"{name} has a value twice, partitions are distinct")
         if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
-            wrong.add(
+            issues.add(
                 (),
                 f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines",
             )
-        wrong.check()
+        issues.check()
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
-        wrong = Wrong()
+        issues = Issues()
         if not self.url:
-            wrong.add(("url",), "url is missing: give url, or origin with path", "origin")
+            issues.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
-            wrong.add(("path",), "origin and path go together", "origin")
+            issues.add(("path",), "origin and path go together", "origin")
         if self.body is not None and self.method == "GET":
-            wrong.add(("body",), "a body needs method: POST", "method")
-        self._check_marks(wrong)
-        self._check_placeholders(wrong)
-        self._check_conditional(wrong)
-        check_windows(self, wrong)
+            issues.add(("body",), "a body needs method: POST", "method")
+        self._check_marks(issues)
+        self._check_placeholders(issues)
+        self._check_conditional(issues)
+        check_windows(self, issues)
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
-            wrong.add(
+            issues.add(
                 ("on_body_error",),
                 f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park",
                 "pagination",
             )
-        wrong.check()
+        issues.check()
         return self
 
-    def _check_marks(self, wrong: Wrong) -> None:
+    def _check_marks(self, issues: Issues) -> None:
         incremental = self.incremental
         placed = any(MARK in text for _, text in self._texts())
         if incremental is None:
             for path, text in self._texts():
                 if MARK in text:
-                    wrong.add(path, "{mark} needs incremental", "incremental")
+                    issues.add(path, "{mark} needs incremental", "incremental")
         elif self.pagination.windows is not None:
             carried = "the mark is carried twice: here, and by the window, which begins at it; take it out"
             for path in (path for path, text in self._texts() if MARK in text):
-                wrong.add(path, carried, "pagination")
+                issues.add(path, carried, "pagination")
             if incremental.target is not None and incremental.from_ is None:
-                wrong.add(
+                issues.add(
                     ("incremental", "to" if incremental.param is None else "param"),
                     carried,
                     "pagination",
                 )
         elif incremental.target is not None and placed:
-            wrong.add(
+            issues.add(
                 ("incremental", "to" if incremental.param is None else "param"),
                 "the mark is carried twice: here, and by {mark}",
             )
         elif incremental.target is None and not placed:
-            wrong.add(
+            issues.add(
                 ("incremental", "param"),
                 "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body",
                 *_PLACES,
             )
 
-    def _check_placeholders(self, wrong: Wrong) -> None:
+    def _check_placeholders(self, issues: Issues) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
             for name in _PARTITION.findall(text):
                 if name not in self.partitions:
@@ -203,18 +207,18 @@ class HttpConfig(Model):
                     there = (
                         listed(self.partitions) if self.partitions else "there are no partitions"
                     )
-                    wrong.add(
+                    issues.add(
                         path,
                         f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}",
                         "partitions",
                     )
 
-    def _check_conditional(self, wrong: Wrong) -> None:
+    def _check_conditional(self, issues: Issues) -> None:
         single = self.pagination.single
         descending = self.incremental is not None and self.incremental.order == "descending"
         if self.conditional and not single and not descending and self.pagination.windows is None:
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
-            wrong.add(
+            issues.add(
                 ("conditional",),
                 f"conditional needs one request a pass, or incremental.order: descending; {why}",
                 "pagination",
@@ -223,7 +227,7 @@ class HttpConfig(Model):
 
         for name in self.headers if self.conditional else ():
             if name.lower() in ("if-none-match", "if-modified-since"):
-                wrong.add(
+                issues.add(
                     ("headers", name),
                     f"conditional sends {name} itself; take it out",
                     "conditional",

@@ -8,9 +8,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from worker.components import component
+from worker.config.model import Issues
 from worker.config.models import Chosen
 from worker.config.problems import did_you_mean, listed
-from worker.config.types import Wrong
 
 
 class Style(Chosen):
@@ -28,9 +28,9 @@ class Style(Chosen):
         if not isinstance(kind, str) or kind not in self.table:
             hint = "" if kind is None else did_you_mean(kind, self.table)
             what = "type is missing" if kind is None else f"unknown {self.what} {kind!r}"
-            wrong = Wrong()
-            wrong.add(("type",), f"{what}; {hint + '; ' if hint else ''}{listed(self.table)}")
-            wrong.check()
+            issues = Issues()
+            issues.add(("type",), f"{what}; {hint + '; ' if hint else ''}{listed(self.table)}")
+            issues.check()
         return self.model(value).model_validate(value)
 
     def __get_pydantic_json_schema__(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from worker.config.types import Wrong
+from worker.config.model import Issues
+from worker.config.scalars import duration_text
 from worker.paging.marks import MICROS, MarkFormat
 from worker.paging.windows import Windows, resolution
 
@@ -17,65 +18,63 @@ if TYPE_CHECKING:
 _TIMES: Final = "rfc3339, epoch_s, epoch_ms, epoch_us and strptime patterns"
 
 
-def check_windows(source: HttpConfig, wrong: Wrong) -> None:
+def check_windows(source: HttpConfig, issues: Issues) -> None:
     """Adds what is wrong with the windows of a source, if it has any. Where its marks go is checked with those of other styles."""
     keys, incremental = source.pagination.windows, source.incremental
     if keys is None:
         return
     at: Path_ = ("pagination",) if keys is source.pagination else ("pagination", "within")
-    _check_others(source, keys, at, wrong)
+    _check_others(source, keys, at, issues)
     if incremental is None:
         why = "a window is a range of the incremental field, and there is no incremental: add incremental with field and initial"
-        wrong.add((*at, "type"), why, "incremental")
+        issues.add((*at, "type"), why, "incremental")
     elif incremental.from_ is not None:
-        wrong.add(
+        issues.add(
             ("incremental", "from"),
             "a window is a range of times in the records: it needs field, a token of the response has no range",
             "pagination",
         )
     elif incremental.format.record in ("int", "string"):
         why = f"a window is a range of times, which {incremental.format.record} is not; allowed are {_TIMES}"
-        wrong.add(("incremental", "format", "record"), why, "pagination")
+        issues.add(("incremental", "format", "record"), why, "pagination")
     else:
-        _check_times(incremental, keys, at, wrong)
+        _check_times(incremental, keys, at, issues)
 
 
-def _check_times(incremental: Incremental, keys: WindowKeys, at: Path_, wrong: Wrong) -> None:
+def _check_times(incremental: Incremental, keys: WindowKeys, at: Path_, issues: Issues) -> None:
     """The lengths, and where the first window begins, against what a parameter can say."""
-    from worker.sources.pagination.within import spoken
-
     form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
     written = form.param or form.record
     key: Path_ = ("incremental", "format", "param" if form.param else "record")
     shortest = resolution(form)
     if shortest is None:
-        wrong.add(
+        issues.add(
             key,
             f"{written!r} in {form.zone} is not read back as it is written, so no window begins where the one before ended; use year to day, or {_TIMES}",
         )
         return
     shortest_s = shortest / MICROS
     if keys.size < shortest_s:
-        why = f"size is {spoken(keys.size)}, but {written!r} cannot say less than {spoken(shortest_s)}; at least that is allowed, or a finer incremental.format.param"
-        wrong.add((*at, "size"), why, "format")
+        why = f"size is {duration_text(keys.size)}, but {written!r} cannot say less than {duration_text(shortest_s)}; at least that is allowed, or a finer incremental.format.param"
+        issues.add((*at, "size"), why, "format")
     if keys.step is not None and keys.step < shortest_s:
-        why = f"step is {spoken(keys.step)}, but {written!r} cannot say less than {spoken(shortest_s)}; at least that is allowed, or a finer incremental.format.param"
-        wrong.add((*at, "step"), why, "format")
+        why = f"step is {duration_text(keys.step)}, but {written!r} cannot say less than {duration_text(shortest_s)}; at least that is allowed, or a finer incremental.format.param"
+        issues.add((*at, "step"), why, "format")
     if incremental.newest_bound is not None:
-        wrong.add(
+        issues.add(
             ("incremental", "newest_bound"),
             "newest_bound has no meaning with windows: lag says how far behind now they end; take it out",
             "pagination",
         )
     if incremental.initial is None:
-        wrong.add(
+        issues.add(
             ("incremental", "initial"),
             "initial is missing: where the first window begins",
             "pagination",
         )
     elif not _begins(form, incremental.initial):
         shown = repr(incremental.initial)[:60]
-        wrong.add(
+        issues.add(
             ("incremental", "initial"),
             f"initial {shown} is no time: write it as requests ({written}) or records ({form.record}) have it",
             "format",
@@ -98,7 +97,7 @@ def _begins(form: MarkFormat, initial: str | int) -> bool:
         return False
 
 
-def _check_others(source: HttpConfig, keys: WindowKeys, at: Path_, wrong: Wrong) -> None:
+def _check_others(source: HttpConfig, keys: WindowKeys, at: Path_, issues: Issues) -> None:
     """Keys that would be overwritten, never be reached, or hide what is new."""
     taken = {
         **dict.fromkeys(source.params, "params"),
@@ -107,9 +106,9 @@ def _check_others(source: HttpConfig, keys: WindowKeys, at: Path_, wrong: Wrong)
     for key, target in (("start_param", keys.start), ("end_param", keys.end_)):
         if target is not None and target.param in taken:
             why = f"{target.param} is sent twice: by {taken[target.param]}, and by the window; take one of them out"
-            wrong.add((*at, key), why, "params", key.replace("param", "to"), "param", "to")
+            issues.add((*at, key), why, "params", key.replace("param", "to"), "param", "to")
     if source.conditional:
-        wrong.add(
+        issues.add(
             ("conditional",),
             "conditional has no meaning with windows: each is asked for once; take it out",
             "pagination",
@@ -118,13 +117,13 @@ def _check_others(source: HttpConfig, keys: WindowKeys, at: Path_, wrong: Wrong)
         return
     status, place = keys.split_on.status, (*at, "split_on", "status")
     if status in source.on_status:
-        wrong.add(
+        issues.add(
             place,
             f"status {status} has two meanings: split_on halves the window, on_status says {source.on_status[status]}; take one of them out",
             "on_status",
         )
     if keys.split_on.when is None and any(rule.code == status for rule in source.stop.status):
-        wrong.add(
+        issues.add(
             place,
             f"status {status} has two meanings: split_on halves the window, stop.status ends its pages; tell them apart with split_on.when",
             "stop",

@@ -11,22 +11,23 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from worker.config.scalars import ParamName
 from worker.core.model import Facts, Json
 from worker.paging.style import Address, Next
-from worker.sources.pagination.common import Target
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Target
 
 
 class Config(PagedConfig):
     """Ask for the records from a number on."""
 
     type: Literal["offset"]
-    param: str | None = Field(None, description="query parameter of the offset")
+    param: ParamName | None = Field(None, description="query parameter of the offset")
     to: Target | None = Field(
         None, description="where else the offset goes, for example the body of a POST"
     )
     start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
-    limit_param: str | None = Field(None, description="query parameter of the page size")
+    limit_param: ParamName | None = Field(None, description="query parameter of the page size")
     limit: int | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from worker.config.types import Wrong
+from worker.config.model import Issues
 from worker.core.delivery import WINDOWS
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.pagination.none import Single
@@ -25,12 +25,12 @@ class Config(WindowKeys, StyleConfig):
     @classmethod
     def _not_within(cls, value: Any) -> Any:
         if isinstance(value, dict) and "within" in value:
-            wrong = Wrong()
-            wrong.add(
+            issues = Issues()
+            issues.add(
                 ("within",),
                 "a window has no window within it; to page inside the window, use the style of the pages and move these keys to its within",
             )
-            wrong.check()
+            issues.check()
         return value
 
     @property

@@ -6,17 +6,26 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from worker.config.types import Duration, PositiveDuration, Whole, Wrong, written
+from worker.config.model import Issues, Model
+from worker.config.scalars import (
+    Duration,
+    ParamName,
+    PositiveDuration,
+    Whole,
+    duration_text,
+    unit_field,
+)
 from worker.paging.marks import MICROS, MarkFormat
 from worker.paging.style import Address
 from worker.paging.windows import Windows
-from worker.sources.http_config.rules import When
-from worker.sources.pagination.common import StyleConfig, StyleModel, Target
+from worker.sources.pagination.common import StyleConfig
+from worker.sources.places import Target
+from worker.sources.when import When
 
 _NUMBERS: Final = ("epoch_s", "epoch_ms", "epoch_us")
 
 
-class SplitOn(StyleModel):
+class SplitOn(Model):
     """When the source says that a window is too long."""
 
     status: Whole = Field(
@@ -28,23 +37,23 @@ class SplitOn(StyleModel):
         None,
         description="and what the body says; other answers of that status mean what they mean elsewhere",
     )
-    smallest: PositiveDuration = written(
+    smallest: PositiveDuration = unit_field(
         "1s", description="no half is shorter; what is refused then is an error"
     )
 
 
-class WindowKeys(StyleModel):
+class WindowKeys(Model):
     """How the range of a pass is cut into windows."""
 
     type: Literal["window"] = Field(description="kind of range: of time")
-    start_param: str | None = Field(None, min_length=1, description="query parameter of the start")
+    start_param: ParamName | None = Field(None, description="query parameter of the start")
     start_to: Target | None = Field(
         None, description="where else the start goes, for example the body of a POST"
     )
-    end_param: str | None = Field(None, min_length=1, description="query parameter of the end")
+    end_param: ParamName | None = Field(None, description="query parameter of the end")
     end_to: Target | None = Field(None, description="where else the end goes")
     size: PositiveDuration = Field(description="longest window")
-    lag: Duration = written(
+    lag: Duration = unit_field(
         "5m",
         description="the last window ends this much before now: records that come later than this, or a clock that is more ahead, are missed",
     )
@@ -60,20 +69,20 @@ class WindowKeys(StyleModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> WindowKeys:
-        wrong = Wrong()
+        issues = Issues()
         for name, param, target in (
             ("start", self.start_param, self.start_to),
             ("end", self.end_param, self.end_to),
         ):
             if (param is None) == (target is None):
                 found = "neither" if param is None else "both"
-                wrong.add(
+                issues.add(
                     (f"{name}_param",),
                     f"exactly one of {name}_param, {name}_to is needed, found {found}",
                     f"{name}_to",
                 )
         if self.start is not None and self.start == self.end_:
-            wrong.add(
+            issues.add(
                 ("end_param",),
                 f"start and end are the same parameter {self.start_param or 'there'!r}; the end needs one of its own",
                 "start_param",
@@ -81,15 +90,15 @@ class WindowKeys(StyleModel):
                 "end_to",
             )
         if self.step is not None and self.step > self.size:
-            wrong.add(
+            issues.add(
                 ("step",),
-                f"step is {spoken(self.step)}, more than size, which is {spoken(self.size)}; at most size is allowed",
+                f"step is {duration_text(self.step)}, more than size, which is {duration_text(self.size)}; at most size is allowed",
                 "size",
             )
         if self.split_on is not None and self.split_on.smallest > self.size:
-            why = f"smallest is {spoken(self.split_on.smallest)}, more than size, which is {spoken(self.size)}; at most size is allowed"
-            wrong.add(("split_on", "smallest"), why, "size")
-        wrong.check()
+            why = f"smallest is {duration_text(self.split_on.smallest)}, more than size, which is {duration_text(self.size)}; at most size is allowed"
+            issues.add(("split_on", "smallest"), why, "size")
+        issues.check()
         return self
 
     @property
@@ -131,10 +140,10 @@ class Within(WindowKeys):
     @classmethod
     def _a_window(cls, value: Any) -> Any:
         if isinstance(value, dict) and value.get("type", "window") != "window":
-            wrong = Wrong()
+            issues = Issues()
             why = f"found type {str(value['type'])[:60]!r}, allowed are window: pages stand in it, and not in each other; their style stands beside within"
-            wrong.add((), why)  # the whole: keys of the other style are not wrong one by one
-            wrong.check()
+            issues.add((), why)  # the whole: keys of the other style are not wrong one by one
+            issues.check()
         return value
 
 
@@ -148,12 +157,3 @@ class PagedConfig(StyleConfig):
     @property
     def windows(self) -> WindowKeys | None:
         return self.within
-
-
-def spoken(seconds: float) -> str:
-    """A duration as it is written."""
-    units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
-    return next(
-        (f"{seconds / unit:.0f}{name}" for unit, name in units if seconds and seconds % unit == 0),
-        f"{seconds * 1000:g}ms",
-    )
