@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 from worker import __version__
-from worker.config.decode import SubjectConfig
 from worker.core.errors import Exit, WorkerError, deciding_error
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.core.ports import Clock
+from worker.http.registry_config import SubjectConfig
+from worker.http.tls import tls_of
 from worker.pipeline import Pipeline
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
@@ -29,17 +30,17 @@ from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
 from worker.wiring.compatibility_check import register_output
 from worker.wiring.deferred_start import DeferredStart
+from worker.wiring.logs import open_log
 from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import (
     backfill_pipeline,
     http_pipeline,
-    open_log,
     output_roots,
     replay_pipeline,
 )
 from worker.wiring.schemas import Registries, subjects_of
-from worker.wiring.secrets import check_secrets, tls_of
+from worker.wiring.secrets import check_secrets
 from worker.wiring.status import Status
 
 __all__ = [
@@ -137,7 +138,7 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
             continue
         parts = Parts.of(name, config)
         for values in parts.partitions.values():
-            check_secrets(config.source, values)
+            check_secrets(config.source.auth, values)
         tls_of(config.source.tls, "source.tls")
         found.append(
             _described(name, config)

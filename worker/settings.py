@@ -12,29 +12,29 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import (
-    BeforeValidator,
     Field,
     ValidationError,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
+from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
+from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.explain import problems_of
 from worker.config.merge import Merged, merge
 from worker.config.model import Issues, Model
 from worker.config.problems import ConfigProblems, Path_, Problem, did_you_mean, in_order, listed
-from worker.config.scalars import Duration, Flag, Name, Number, Size, Whole, unit_field
-from worker.config.steps import Step
+from worker.config.scalars import Duration, Flag, Name, Number, Size, Url, Whole, unit_field
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
-from worker.sources.http_config import HttpConfig, OriginConfig
-
-CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
-"""Format -> codecs; the first is the default."""
-
+from worker.formats.component import DecodeConfig
+from worker.http.auth import AuthConfig
+from worker.http.registry_config import SchemaRef
+from worker.resilience.config import RateLimit
+from worker.sinks.config import SinkConfig
+from worker.sources.http_config import HttpConfig
+from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
 
@@ -53,15 +53,6 @@ _HARMLESS_HEADER: Final = re.compile(
     re.IGNORECASE,
 )
 """Request headers that do not say what is read: forms of the answer, credentials (they are rotated), names of the asker and of the request."""
-
-
-class StateConfig(Model):
-    """The commit log."""
-
-    path: Path = Field(
-        default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "var/state").split(":")[0]),
-        description="directory of the commit log, relative to the working directory; default: $STATE_DIRECTORY (systemd), or else var/state",
-    )
 
 
 class AdminConfig(Model):
@@ -112,77 +103,6 @@ class ValidationConfig(Model):
     )
 
 
-class RollConfig(Model):
-    """When files are committed. A commit closes all files of the pipeline."""
-
-    records: Whole = Field(
-        100_000, gt=0, description="records of the pipeline that trigger a commit"
-    )
-    bytes: Size = unit_field(
-        "128MiB", description="encoded size at which a file is closed and the next part begun"
-    )
-    age: Duration = unit_field(
-        "5m", description="time since the first staged record that triggers a commit"
-    )
-
-
-class FilesConfig(Model):
-    """Files below a directory."""
-
-    type: Literal["files"] = Field("files", description="kind of sink")
-    path: Path = Field(description="output directory, relative to the working directory")
-    format: Literal["avro", "ndjson"] = Field("avro", description="file format")
-    codec: Annotated[
-        Literal["null", "deflate", "zstandard", "snappy", "gzip"],
-        BeforeValidator(
-            lambda value: "null" if value is None else value
-        ),  # `codec: null` is null in YAML
-        WithJsonSchema({"enum": ["null", None, "deflate", "zstandard", "snappy", "gzip"]}),
-    ] = Field(
-        "zstandard",
-        description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip",
-    )
-    partition_by: str | None = Field(
-        None,
-        min_length=1,
-        description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}",
-    )
-    roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
-    register_: RegisterConfig | None = Field(
-        None,
-        alias="register",
-        description="subject of a schema registry that gets the schema of the files at the start",
-    )
-    max_open_files: Whole = Field(64, ge=1, description="open files at once")
-    max_files_per_commit: Whole = Field(
-        10_000, ge=1, description="files of one commit; as many are committed at the next position"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_codec(cls, data: Any) -> Any:
-        if (
-            isinstance(data, dict)
-            and "codec" not in data
-            and isinstance(kind := data.get("format", "avro"), str)
-            and kind in CODECS
-        ):
-            return {**data, "codec": CODECS[kind][0]}
-        return data
-
-    @model_validator(mode="after")
-    def _fitting_codec(self) -> FilesConfig:
-        issues = Issues()
-        if self.codec not in CODECS[self.format]:
-            issues.add(
-                ("codec",),
-                f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}",
-                "format",
-            )
-        issues.check()
-        return self
-
-
 class DeadLettersConfig(Model):
     """Where rejects go, and when there are too many of them."""
 
@@ -199,12 +119,27 @@ class DeadLettersConfig(Model):
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
 
 
+class OriginConfig(Model):
+    """A server that several pipelines read from."""
+
+    url: Url = Field(description="URL that the `path` of a source is added to")
+    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    rate_limit: RateLimit | None = Field(
+        None, description="requests in a time, of all pipelines together"
+    )
+    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
+
+
 class PipelineSettings(Model):
     """One configured flow."""
 
     enabled: Flag = Field(True, description="false: is not run")
-    source: HttpConfig = Field(description="where records come from")
-    decode: DecodeConfig = Field(default_factory=DecodeConfig, description="how pages are read")
+    source: Annotated[HttpConfig, ByType(SOURCES, default="http")] = Field(
+        description="where records come from"
+    )
+    decode: Annotated[DecodeConfig, ByType(FORMATS, part="Decode", default="json")] = Field(
+        default_of(), description="how pages are read"
+    )
     schema_: SchemaRef = Field(
         alias="schema",
         description="Avro schema: a file, relative to the config file, or a subject in a registry",
@@ -212,7 +147,9 @@ class PipelineSettings(Model):
     validation: ValidationConfig = Field(
         default_factory=ValidationConfig, description="what to do about differences"
     )
-    transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
+    transforms: tuple[Annotated[Step, ByVerb(TRANSFORMS, "One transform.")], ...] = Field(
+        (), description="what happens to records, in order"
+    )
     output_schema: SchemaRef | None = Field(
         None,
         description="Avro schema of the files, when transforms change the shape; a file or a subject like schema",
@@ -221,7 +158,9 @@ class PipelineSettings(Model):
         "backward",
         description="what a changed schema of the files must be to the ones committed before; none: anything goes",
     )
-    sink: FilesConfig = Field(description="where records go")
+    sink: Annotated[SinkConfig, ByType(SINKS, default="files")] = Field(
+        description="where records go"
+    )
     dead_letters: DeadLettersConfig = Field(
         default_factory=DeadLettersConfig, description="where rejects go"
     )
@@ -250,35 +189,21 @@ class PipelineSettings(Model):
                 ("dead_letters", "path"),
                 f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share",
             )
-        if self.decode.type == "ndjson" and self.source.records is not None:
-            issues.add(
-                ("source", "records"),
-                "records has no meaning with decode.type ndjson: each line is one",
-            )
-        if self.decode.type == "avro":
-            self._check_avro(issues)
-        if self.decode.encoding == "avro" and self.validation.bytes != "latin1":
-            issues.add(
-                ("validation", "bytes"),
-                f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there",
-                "encoding",
-            )
+        self._check_decode(issues)
         issues.check()
         return self
 
-    def _check_avro(self, issues: Issues) -> None:
-        if self.source.records is not None:
+    def _check_decode(self, issues: Issues) -> None:
+        """What the format settles need not be said, and cannot be said otherwise."""
+        decode = self.decode
+        if decode.one_record and self.source.records is not None:
             issues.add(
                 ("source", "records"),
-                "records has no meaning with decode.type avro: each datum is one",
+                f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
             )
-        for key, allowed in (("unknown_fields", "drop"), ("missing_fields", "fill")):
-            if getattr(self.validation, key) != allowed:
-                why = "Avro schema resolution says what becomes of fields that one of the schemas lacks"
-                issues.add(
-                    ("validation", key),
-                    f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}",
-                )
+        for key, (allowed, why) in decode.settled.items():
+            if (found := getattr(self.validation, key)) != allowed:
+                issues.add(("validation", key), f"{found} {why}", "encoding")
 
     def meaning(self) -> dict[str, str]:
         """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.
@@ -328,7 +253,9 @@ class Settings(BaseSettings):
 
     version: Literal[1] = Field(description="version of the config language: 1")
     name: Name = Field("worker", description="name of this instance")
-    state: StateConfig = Field(default_factory=StateConfig, description="the commit log")
+    state: Annotated[StateConfig, ByType(STATE, default="sqlite")] = Field(
+        default_of(), description="the commit log"
+    )
     admin: AdminConfig = Field(default_factory=AdminConfig, description="the admin server")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="logs")
     shutdown: ShutdownConfig = Field(default_factory=ShutdownConfig, description="how it ends")

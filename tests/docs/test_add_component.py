@@ -31,8 +31,8 @@ def _modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         (tmp_path / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(components.PAGINATION, "letters", "letters")
-    monkeypatch.setitem(components.TRANSFORMS, "initials", "initials")
+    monkeypatch.setitem(components.PAGINATIONS.built_in, "letters", "letters")
+    monkeypatch.setitem(components.TRANSFORMS.built_in, "initials", "initials")
 
 
 async def test_the_pagination_style_of_the_page_reads_every_record(tmp_path: Path) -> None:

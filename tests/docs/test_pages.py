@@ -21,7 +21,7 @@ from transforms.test_expression import outcome_of
 
 from docs import reference
 from worker.cli import cli
-from worker.components import PAGINATION, component
+from worker.components import PAGINATIONS
 from worker.core import delivery
 from worker.schema import Limits
 from worker.transforms.functions import FUNCTIONS
@@ -88,7 +88,7 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
             f"`{style}`",
             *(
                 delivery.completeness(
-                    component(PAGINATION, "pagination type", style).Config.completeness,
+                    PAGINATIONS.load(style).Config.completeness,
                     order,
                     total=False,
                     stable=False,
@@ -97,7 +97,7 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
             ),
             "proven",
         ]
-        for style in PAGINATION
+        for style in PAGINATIONS.names()
     ]
     assert table("delivery.md", "completeness") == expected
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from worker.config.merge import Merged
-from worker.config.models import annotation_below, keys_of, model_of, types_below
+from worker.config.models import annotation_below, chosen_of, keys_at, model_of, types_below
 from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
 from worker.config.scalars import DURATION_PATTERN, NAME_PATTERN
 
@@ -191,11 +191,18 @@ def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> 
 
 
 def _unknown_key(model: Any, merged: Merged, path: Path_, place: Place) -> Problem:
-    known = keys_of(model_of(*_above(model, merged, path))) + (
-        ["defaults"] if len(path) == 1 else []
-    )  # which is gone by now
-    hint = did_you_mean(path[-1], known)
+    annotation, raw = _above(model, merged, path)
+    # `defaults` is merged, and gone by now
+    known = [*keys_at(annotation, raw), *(["defaults"] if len(path) == 1 else [])]
+    hint = did_you_mean(path[-1], known) or _of_other_type(annotation, raw, path[-1])
     return Problem("unknown_key", place, f"unknown key {str(path[-1])!r}", listed(known), hint)
+
+
+def _of_other_type(annotation: Any, raw: Any, key: str | int) -> str:
+    """The types of component that have a key, where this one has not."""
+    chosen = chosen_of(annotation)
+    others = [] if chosen is None else chosen.others_with(str(key), raw)
+    return f"{key} is a key of type {' and '.join(others)}" if others else ""
 
 
 def _above(model: Any, merged: Merged, path: Path_) -> tuple[Any, Any]:

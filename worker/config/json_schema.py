@@ -8,20 +8,18 @@ from __future__ import annotations
 import copy
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from worker.config.scalars import NAME_PATTERN
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _PARTIAL: Final = "Partial"
 
 
-def config_schema() -> dict[str, Any]:
-    """The schema of a config file."""
-    from worker.settings import Settings  # the models import what this package has
-
-    schema = Settings.model_json_schema(by_alias=True)
+def config_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a config file, whose model is that of the whole config."""
+    schema = model.model_json_schema(by_alias=True)
     definitions = schema.setdefault("$defs", {})
-    definitions["Step"]["properties"]["python"]["anyOf"].append({"type": "string"})
-    definitions["HttpConfig"]["anyOf"] = [{"required": ["url"]}, {"required": ["origin", "path"]}]
     partial = {f"{_PARTIAL}{name}": _partial(each) for name, each in definitions.items()}
     schema["properties"]["defaults"] = {
         "$ref": f"#/$defs/{_PARTIAL}PipelineSettings",

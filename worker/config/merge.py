@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from worker.config.models import annotation_below, keys_of, model_of, types_below
+from worker.config.model import keys_of
+from worker.config.models import annotation_below, keys_at, model_of, types_below
 from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
 from worker.config.yaml import Document, plain_value
 
@@ -355,7 +356,7 @@ def _named(annotation: Any, values: Any, part: str, path: Path_) -> tuple[str | 
         )
     if not path and part == "DEFAULTS":
         return "defaults", ""
-    known = keys_of(model_of(annotation, values))
+    known = keys_at(annotation, values)
     if known:
         names = {name.lower().replace("-", "_"): name for name in known}
         if wanted not in names:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from worker.core.errors import ConfigError
 
 
 class Model(BaseModel):
@@ -42,6 +45,19 @@ def refusal(
 def unfit(why: str, *, allowed: str, remedy: str) -> PydanticCustomError:
     """The error of a value that is refused by itself. What was found is added where it is explained, unless it may be a secret."""
     return PydanticCustomError("unfit", "{why}", {"why": why, "allowed": allowed, "remedy": remedy})
+
+
+def raise_at(path: tuple[str | int, ...], error: ConfigError) -> NoReturn:
+    """Raises what a ConfigError says as an issue at `path`."""
+    issues = Issues()
+    issues.add(path, error.message, remedy=error.remedy)
+    issues.check()
+    raise AssertionError("check raises")
+
+
+def keys_of(model: Any) -> list[str]:
+    """The keys of a model as they stand in a config; none for what is no model."""
+    return [each.alias or name for name, each in getattr(model, "model_fields", {}).items()]
 
 
 class Issues:

@@ -9,50 +9,54 @@ untyped paths that are more than keys (JMESPath functions, filters), or one reco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import msgspec
+from pydantic import Field
 
 from worker.core.errors import BadBody, RecordsMissing
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
+from worker.formats.component import DecodeConfig, DecodeDeps
 from worker.formats.envelope import Envelope, build_envelope
+from worker.formats.json_encoding import ENCODING, SETTLED_BY_AVRO, JsonEncoding
 from worker.formats.json_split import outline, split_array
-from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.formats.records import Batch, PageSpec, RecordDecoder
 from worker.schema.values import found, written
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
-DEFAULT_RECORDS: Final = RecordSpec()
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _WRITTEN: Final = msgspec.json.Decoder(float_hook=written)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class JsonSpec:
-    """What to take out of a page.
+class Decode(DecodeConfig):
+    """Bodies of one JSON document."""
 
-    Attributes:
-        records: JMESPath of the records; None: the root is the array; `@`: the root object is one record.
-        missing_is_empty: a page without the records path is an empty page instead of an error.
-        body_paths: facts of the page.
-        record: what to learn from its records.
-    """
+    type: Literal["json"] = Field("json", description="format of a page")
+    encoding: JsonEncoding = Field("plain", description=ENCODING)
 
-    records: str | None = None
-    missing_is_empty: bool = False
-    body_paths: tuple[str, ...] = ()
-    record: RecordSpec = DEFAULT_RECORDS
+    @property
+    def tagged(self) -> bool:
+        return self.encoding == "avro"
+
+    @property
+    def settled(self) -> Mapping[str, tuple[str, str]]:
+        return SETTLED_BY_AVRO if self.tagged else {}
+
+
+def pages(config: Decode, deps: DecodeDeps) -> JsonPages:
+    return JsonPages(deps.spec, deps.plan)
 
 
 class JsonPages:
     """Decodes pages of one pipeline with its plan. Pure but for the count of bad pages in a row."""
 
-    def __init__(self, spec: JsonSpec, plan: Plan) -> None:
+    def __init__(self, spec: PageSpec, plan: Plan) -> None:
         self._spec, self._records = spec, RecordDecoder(spec.record, plan)
         self._record_keys = () if spec.records is None else plain_keys(spec.records)
         fact_keys = {path: plain_keys(path) for path in spec.body_paths}

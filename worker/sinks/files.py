@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal
 
+from pydantic import Field
+
+from worker.config.scalars import Whole
 from worker.core.errors import ConfigError
 from worker.core.model import Chunk, StagedFile
+from worker.formats.component import Encoder
 from worker.runtime import fs
+from worker.sinks.config import MakeEncoder, SinkConfig, SinkDeps
 
 HIDDEN: Final = ".worker"
 
@@ -25,14 +30,26 @@ Key = tuple[
 ]  # route, fingerprint, group: records of different keys never share a file
 
 
-class Encoder(Protocol):
-    """How a file of some format is put together. `block` compresses: call it off the event loop."""
+class Config(SinkConfig):
+    """Files below a directory."""
 
-    ext: str
+    type: Literal["files"] = Field("files", description="kind of sink")
+    max_open_files: Whole = Field(64, ge=1, description="open files at once")
+    max_files_per_commit: Whole = Field(
+        10_000, ge=1, description="files of one commit; as many are committed at the next position"
+    )
 
-    def header(self) -> bytes: ...
-    def block(self, rows: int, data: bytes) -> bytes: ...
-    def footer(self) -> bytes: ...
+
+def build(config: Config, deps: SinkDeps) -> FilesSink:
+    """The sink of the records of a pipeline."""
+    limits = SinkLimits(
+        open_files=config.max_open_files,
+        file_bytes=config.roll.bytes,
+        commit_files=config.max_files_per_commit,
+    )
+    return FilesSink(
+        config.path, deps.pipeline, deps.lineage, deps.seq, deps.encoder, limits=limits
+    )
 
 
 class _OpenFile:
@@ -117,7 +134,7 @@ class FilesSink:
         pipeline: str,
         lineage: str,
         seq: int,
-        encoder: Callable[[str, int, int | None], Encoder],
+        encoder: MakeEncoder,
         *,
         kind: str = "records",
         limits: SinkLimits = DEFAULT_LIMITS,

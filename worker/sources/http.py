@@ -41,7 +41,7 @@ from worker.paging.style import Address
 from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
 from worker.sources.http_config import HttpConfig
-from worker.sources.http_config.incremental import Incremental
+from worker.sources.incremental import Incremental
 from worker.sources.when import When
 
 SNIPPET_BYTES: Final = 300

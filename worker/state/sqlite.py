@@ -13,9 +13,10 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
+from pydantic import Field
 
 from worker.core.digest import chained, commit_document
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError, WorkerError
@@ -30,7 +31,20 @@ from worker.core.model import (
     StagedFile,
 )
 from worker.runtime import fs
+from worker.state.config import StateConfig
 from worker.state.lock import opening
+
+
+class Config(StateConfig):
+    """The commit log."""
+
+    type: Literal["sqlite"] = Field("sqlite", description="kind of commit log")
+
+
+def build(config: Config, *, read_only: bool) -> SqliteCommitLog:
+    """The log in the directory of the config."""
+    return SqliteCommitLog(config.path.absolute() / STATE_FILE, read_only=read_only)
+
 
 FORMAT: Final = 2
 STATE_FILE: Final = "state.db"

@@ -10,33 +10,36 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker import __version__
+from worker.components import FORMATS, SINKS, SOURCES
 from worker.config.files import check_text
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
 from worker.core.model import REPLAYED, Facts
-from worker.core.ports import Clock
-from worker.formats.avro import AvroEncoder
+from worker.core.ports import Clock, Sink
+from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
+from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec, PagingSpec, StopSpec
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
+from worker.sinks.config import SinkDeps
 from worker.sinks.dead_letters import dead_letter_line
-from worker.sinks.files import FilesSink, SinkLimits
+from worker.sinks.files import FilesSink
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource, stripper
 from worker.sources.pagination.common import as_count
-from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 from worker.wiring.compatibility_check import compatibility_check
+from worker.wiring.logs import open_log, opened_log
 from worker.wiring.origins import Origins, origin_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.schemas import Registries
-from worker.wiring.secrets import check_secrets, open_auth, secret_params, tls_of
+from worker.wiring.secrets import check_secrets, open_auth
 
 
 async def http_source(
@@ -52,7 +55,7 @@ async def http_source(
     """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source, values)
+        check_secrets(source.auth, values)
     client = await stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -63,16 +66,15 @@ async def http_source(
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
-            hash_bodies=parts.style.numbered
-            or getattr(source.pagination, "repeat", "fail") == "allow",
+            hash_bodies=parts.style.numbered or source.pagination.compares_bodies,
         )
     )
-    return HttpSource(
+    found: HttpSource = SOURCES.load(source.type).build(
         source,
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=await open_auth(stack, source, spool=spool, clock=clock),
+        auth=open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
         learn=await _learner(parts, registries),
         guard=origins.guard(source),
@@ -81,11 +83,12 @@ async def http_source(
         emit=emit,
         meaning=parts.config.meaning(),
     )
+    return found
 
 
 async def _learner(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
     """What gets the writer's schema of an id for the decoder."""
-    server = parts.config.decode.registry
+    server = parts.config.decode.schema_registry
     client = None if server is None else await registries.client(server, parts.config.source)
 
     async def learn(schema_id: int) -> None:
@@ -212,18 +215,6 @@ def replay_pipeline(
     return Pipeline(spec, log, clock, emit)
 
 
-def opened_log(stack: AsyncExitStack, settings: Settings) -> SqliteCommitLog:
-    """The commit log, open until the stack closes."""
-    log = open_log(settings, read_only=False)
-    stack.callback(log.close)
-    return log
-
-
-def open_log(settings: Settings, *, read_only: bool) -> SqliteCommitLog:
-    """The commit log of a config."""
-    return SqliteCommitLog(settings.state.path.absolute() / STATE_FILE, read_only=read_only)
-
-
 def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     """(records, dead letters) of a pipeline."""
     config = settings.pipelines[pipeline]
@@ -309,12 +300,14 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=stripper(secret_params(source)),
+        strip=stripper(source.auth.secret_params if source.auth is not None else ()),
     )
 
 
-def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
+def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sink, Sink]]:
+    """What makes the sinks of an attempt, from a lineage and the number of the next commit: (records, dead letters)."""
     config = parts.config.sink
+    sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
     records, dead = output_roots(settings, parts.name)
     for root in (records, dead):
         try:
@@ -324,10 +317,8 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
                 str(error), where=f"pipelines.{parts.name}", remedy="choose another directory"
             ) from error
 
-    def build(lineage: str, seq: int) -> tuple[FilesSink, FilesSink]:
-        def encoder(fingerprint: str, at: int, group: int | None) -> AvroEncoder | NdjsonEncoder:
-            if config.format == "ndjson":
-                return NdjsonEncoder(config.codec)
+    def build(lineage: str, seq: int) -> tuple[Sink, Sink]:
+        def encoder(fingerprint: str, at: int, group: int | None) -> Encoder:
             metadata = {
                 "worker.pipeline": parts.name,
                 "worker.lineage": lineage,
@@ -336,21 +327,11 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
             }
             if group is not None:
                 metadata["worker.pass"] = str(group)
-            return AvroEncoder(parts.output.source, config.codec, metadata)
+            found: Encoder = file_format.encoder(parts.output, config.codec, metadata)
+            return found
 
         return (
-            FilesSink(
-                records,
-                parts.name,
-                lineage,
-                seq,
-                encoder,
-                limits=SinkLimits(
-                    config.max_open_files,
-                    config.roll.bytes,
-                    commit_files=config.max_files_per_commit,
-                ),
-            ),
+            sink.build(config, SinkDeps(parts.name, lineage, seq, encoder)),
             FilesSink(
                 dead,
                 parts.name,

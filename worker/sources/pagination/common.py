@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote, urljoin
 
 from pydantic import Field
@@ -13,10 +13,8 @@ from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING
 from worker.schema.values import found
+from worker.sources.pagination.window_keys import WindowKeys
 from worker.sources.places import Locator
-
-if TYPE_CHECKING:
-    from worker.sources.pagination.within import WindowKeys
 
 # RFC 6570 expressions of a query, as HAL writes them; other braces are data.
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
@@ -28,12 +26,19 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 class StyleConfig(Model):
     """Base of a style's `Config`: what the rest of the worker must know of a style, whatever it is called."""
 
+    type: str = Field(description="kind of pagination")
+
     completeness: ClassVar[ByOrder] = UNPROMISED
     """What a pass shows without a total; a style that says nothing promises nothing."""
     single: ClassVar[bool] = False
     """One request a pass: conditional requests are safe."""
 
     total: Locator | None = Field(None, description="where the source says how many records it has")
+
+    @property
+    def compares_bodies(self) -> bool:
+        """Whether only the body of a page tells that it came again; numbered styles do that anyway."""
+        return False
 
     @property
     def needs_body(self) -> str:

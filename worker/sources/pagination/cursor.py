@@ -20,13 +20,17 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["cursor"]
+    type: Literal["cursor"] = Field(description="kind of pagination")
     from_: PageLocator = Field(alias="from", description="where the token of the next page is")
     to: Target = Field(description="where the request carries it")
     repeat: Literal["fail", "allow"] = Field(
         "fail",
         description="allow: the same token every time (scroll ids); bodies are compared instead",
     )
+
+    @property
+    def compares_bodies(self) -> bool:
+        return self.repeat == "allow"
 
     @property
     def needs_body(self) -> str:
@@ -59,4 +63,4 @@ class Token:
 
 
 def build(config: Config) -> Token:
-    return Token(config.from_, config.to, repeats=config.repeat == "allow")
+    return Token(config.from_, config.to, repeats=config.compares_bodies)

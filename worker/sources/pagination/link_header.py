@@ -42,7 +42,7 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["link_header"]
+    type: Literal["link_header"] = Field(description="kind of pagination")
     rel: str = Field("next", description="relation to follow")
 
     @property

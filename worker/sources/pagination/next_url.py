@@ -21,7 +21,7 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["next_url"]
+    type: Literal["next_url"] = Field(description="kind of pagination")
     path: JmesPath | None = Field(None, description="JMESPath of the URL in the body")
     header: HeaderName | None = Field(None, description="response header that holds the URL")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from worker.config.model import Issues
 from worker.core.delivery import SINGLE_PAGE
@@ -20,7 +20,7 @@ class Config(StyleConfig):
     completeness = SINGLE_PAGE
     single = True
 
-    type: Literal["none"]
+    type: Literal["none"] = Field(description="kind of pagination")
 
     @model_validator(mode="before")
     @classmethod

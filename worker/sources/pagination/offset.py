@@ -21,7 +21,7 @@ from worker.sources.places import Target
 class Config(PagedConfig):
     """Ask for the records from a number on."""
 
-    type: Literal["offset"]
+    type: Literal["offset"] = Field(description="kind of pagination")
     param: ParamName | None = Field(None, description="query parameter of the offset")
     to: Target | None = Field(
         None, description="where else the offset goes, for example the body of a POST"

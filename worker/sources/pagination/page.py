@@ -18,7 +18,7 @@ from worker.sources.places import Locator, Target
 class Config(PagedConfig):
     """Ask for page 1, 2, 3 ..."""
 
-    type: Literal["page"]
+    type: Literal["page"] = Field(description="kind of pagination")
     param: ParamName | None = Field(None, description="query parameter of the page number")
     to: Target | None = Field(
         None, description="where else the number goes, for example the body of a POST"

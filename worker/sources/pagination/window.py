@@ -13,7 +13,7 @@ from worker.config.model import Issues
 from worker.core.delivery import WINDOWS
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.pagination.none import Single
-from worker.sources.pagination.within import WindowKeys
+from worker.sources.pagination.window_keys import WindowKeys
 
 
 class Config(WindowKeys, StyleConfig):

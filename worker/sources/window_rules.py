@@ -6,25 +6,28 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from worker.config.model import Issues
+from worker.config.problems import Path_
 from worker.config.scalars import duration_text
 from worker.paging.marks import MICROS, MarkFormat
 from worker.paging.windows import Windows, resolution
+from worker.sources.pagination.window_keys import WindowKeys
 
 if TYPE_CHECKING:
-    from worker.sources.http_config.incremental import Incremental
-    from worker.sources.http_config.source import HttpConfig, Path_
-    from worker.sources.pagination.within import WindowKeys
+    from worker.sources.http_config import HttpConfig
+    from worker.sources.incremental import Incremental
 
 _TIMES: Final = "rfc3339, epoch_s, epoch_ms, epoch_us and strptime patterns"
 
 
 def check_windows(source: HttpConfig, issues: Issues) -> None:
-    """Adds what is wrong with the windows of a source, if it has any. Where its marks go is checked with those of other styles."""
+    """Adds what is wrong with the windows of a source, if it has any."""
     keys, incremental = source.pagination.windows, source.incremental
     if keys is None:
         return
-    at: Path_ = ("pagination",) if keys is source.pagination else ("pagination", "within")
+    style: Path_ = ("pagination",)
+    at = style if isinstance(source.pagination, WindowKeys) else (*style, "within")
     _check_others(source, keys, at, issues)
+    _check_carriers(source, issues)
     if incremental is None:
         why = "a window is a range of the incremental field, and there is no incremental: add incremental with field and initial"
         issues.add((*at, "type"), why, "incremental")
@@ -39,6 +42,22 @@ def check_windows(source: HttpConfig, issues: Issues) -> None:
         issues.add(("incremental", "format", "record"), why, "pagination")
     else:
         _check_times(incremental, keys, at, issues)
+
+
+def _check_carriers(source: HttpConfig, issues: Issues) -> None:
+    """The window carries the mark, so nothing else may."""
+    incremental = source.incremental
+    if incremental is None:
+        return
+    carriers: list[Path_] = source.marked_texts()
+    if incremental.target is not None and incremental.from_ is None:
+        carriers.append(incremental.target_path)
+    for path in carriers:
+        issues.add(
+            path,
+            "the mark is carried twice: here, and by the window, which begins at it; take it out",
+            "pagination",
+        )
 
 
 def _check_times(incremental: Incremental, keys: WindowKeys, at: Path_, issues: Issues) -> None:

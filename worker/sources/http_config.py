@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from worker.components import PAGINATION
+from worker.components import AUTH, PAGINATIONS
+from worker.config.chosen import ByType, default_of
 from worker.config.model import Issues, Model
-from worker.config.problems import did_you_mean, listed
+from worker.config.models import secrets_of
+from worker.config.problems import Path_, did_you_mean, listed
 from worker.config.scalars import (
     URL_PATTERN,
     Flag,
@@ -24,37 +26,30 @@ from worker.config.scalars import (
     checked_url,
 )
 from worker.config.secrets import SecretRef
-from worker.sources.http_config.credentials import AuthConfig, RateLimit
-from worker.sources.http_config.guards import (
-    BreakerConfig,
-    LimitsConfig,
-    RetryConfig,
-    TimeoutConfig,
-    TlsConfig,
-)
-from worker.sources.http_config.incremental import Incremental
-from worker.sources.http_config.rules import Action, OnBody, Schedule, Stop
-from worker.sources.http_config.style import Style
-from worker.sources.http_config.windows import check_windows
+from worker.http.auth import AuthConfig
+from worker.http.client_config import LimitsConfig, TimeoutConfig
+from worker.http.tls import TlsConfig
+from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.sources.incremental import Incremental
+from worker.sources.pagination.common import StyleConfig
+from worker.sources.rules import Action, OnBody, Schedule, Stop
+from worker.sources.window_rules import check_windows
 
-Path_ = tuple[str | int, ...]
+if TYPE_CHECKING:
+    from worker.sources.http import HttpSource
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
-_PLACES: Final = (
-    "param",
-    "to",
-    "url",
-    "params",
-    "headers",
-    "body",
-    "pagination",
-)  # where a mark may go
+_MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
 _PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 
 
 class HttpConfig(Model):
     """A source that is polled page by page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["url"]}, {"required": ["origin", "path"]}]}
+    )
 
     type: Literal["http"] = Field("http", description="kind of source")
     url: Annotated[str, AfterValidator(checked_url)] = Field(
@@ -76,7 +71,7 @@ class HttpConfig(Model):
     params: dict[str, Scalar] = Field({}, description="query parameters")
     headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
-    auth: AuthConfig | None = Field(None, description="credentials")
+    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
@@ -88,8 +83,8 @@ class HttpConfig(Model):
         "fail", description="what a page without that path is"
     )
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
-    pagination: Annotated[Any, Style(PAGINATION, "pagination type")] = Field(
-        {"type": "none"}, description="how pages follow each other"
+    pagination: Annotated[StyleConfig, ByType(PAGINATIONS)] = Field(
+        default_of(type="none"), description="how pages follow each other"
     )
     stop: Stop = Field(default_factory=Stop, description="what else ends a pass")
     incremental: Incremental | None = Field(None, description="read only what is new")
@@ -171,33 +166,23 @@ class HttpConfig(Model):
         return self
 
     def _check_marks(self, issues: Issues) -> None:
+        """The mark goes out in one way: by `param` or `to`, by the placeholder, or by a window."""
+        marked = self.marked_texts()
         incremental = self.incremental
-        placed = any(MARK in text for _, text in self._texts())
         if incremental is None:
-            for path, text in self._texts():
-                if MARK in text:
-                    issues.add(path, "{mark} needs incremental", "incremental")
-        elif self.pagination.windows is not None:
-            carried = "the mark is carried twice: here, and by the window, which begins at it; take it out"
-            for path in (path for path, text in self._texts() if MARK in text):
-                issues.add(path, carried, "pagination")
-            if incremental.target is not None and incremental.from_ is None:
+            for path in marked:
+                issues.add(path, "{mark} needs incremental", "incremental")
+        elif self.pagination.windows is None:
+            if incremental.target is not None and marked:
                 issues.add(
-                    ("incremental", "to" if incremental.param is None else "param"),
-                    carried,
-                    "pagination",
+                    incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-        elif incremental.target is not None and placed:
-            issues.add(
-                ("incremental", "to" if incremental.param is None else "param"),
-                "the mark is carried twice: here, and by {mark}",
-            )
-        elif incremental.target is None and not placed:
-            issues.add(
-                ("incremental", "param"),
-                "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body",
-                *_PLACES,
-            )
+            elif incremental.target is None and not marked:
+                issues.add(
+                    ("incremental", "param"),
+                    "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body",
+                    *_MARK_PLACES,
+                )
 
     def _check_placeholders(self, issues: Issues) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
@@ -233,6 +218,10 @@ class HttpConfig(Model):
                     "conditional",
                 )
 
+    def marked_texts(self) -> list[Path_]:
+        """Where the placeholder of the mark stands."""
+        return [path for path, text in self._texts() if MARK in text]
+
     def _texts(self) -> Iterator[tuple[Path_, str]]:
         """Every text that may hold placeholders, with its path."""
         yield ("url",), self.url
@@ -241,10 +230,21 @@ class HttpConfig(Model):
         yield from _texts_in(self.body, ("body",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
-        for name in type(self.auth).model_fields if self.auth is not None else ():
-            if isinstance(secret := getattr(self.auth, name), SecretRef):
+        for name, secret in secrets_of(self.auth) if self.auth is not None else ():
+            if isinstance(secret, SecretRef):
                 for text in secret.texts:
                     yield ("auth", name), text
+
+
+Config = HttpConfig
+"""What the table of components looks for."""
+
+
+def build(config: HttpConfig, **deps: Any) -> HttpSource:
+    """The source; `deps` are the other arguments of HttpSource. Imported here, because configs are read without the client."""
+    from worker.sources.http import HttpSource
+
+    return HttpSource(config, **deps)
 
 
 def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:

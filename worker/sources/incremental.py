@@ -142,6 +142,11 @@ class Incremental(Model):
         return self
 
     @property
+    def target_path(self) -> tuple[str, str]:
+        """The key that names the target."""
+        return ("incremental", "to" if self.param is None else "param")
+
+    @property
     def target(self) -> Target | None:
         """Where a request carries the mark; None: the placeholder {mark}, or a window."""
         return self.to or (Target(param=self.param) if self.param else None)
