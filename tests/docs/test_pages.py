@@ -154,6 +154,7 @@ def test_every_code_of_a_reject_is_in_the_page() -> None:
                 text,
             )
         )
+        used |= set(re.findall(r'Reject\(\s*\w+,\s+"[a-z]+",\s+"([a-z_]+)"', text))
         used |= (
             set(re.findall(r': \(\s*"([a-z_]+)",\s+"[^"]+",?\s*\)[,}]', text))
             if path.name == "program.py"
