@@ -161,7 +161,7 @@ def test_every_function_is_in_the_page() -> None:
 @pytest.mark.parametrize(("expression", "result"), table("expressions.md", "examples"))
 def test_an_example_of_the_expression_language(expression: str, result: str) -> None:
     text = (ROOT / "docs" / "expressions.md").read_text()
-    record = json.loads(re.findall(r"Of the record `(\{.*?\})`", text, re.DOTALL)[0])
+    record = json.loads(re.findall(r"for the record `(\{.*?\})`", text, re.DOTALL)[0])
     stamp = {"type": "long", "logicalType": "timestamp-millis"}
     kinds: dict[str, Any] = {
         "id": "long",
