@@ -1,8 +1,6 @@
-"""The digests of commits, each of which covers the digest before it. Pure.
+"""The chain over commits: each digest covers the commit, its files and cursors, and the digest before it. Pure.
 
-A digest covers the commit, its files, its cursors and the digest of the previous commit. A row of
-the commit log that was changed by hand therefore contradicts the digest of its commit, and
-`worker verify` names that commit.
+A row changed by hand breaks the chain at its commit, which `worker verify` names.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from worker.core.model import Commit
 
 
 def commit_document(commit: Commit) -> dict[str, Any]:
-    """A commit as JSON values. It is staged as `<seq>.json`, and the digest covers it."""
+    """A commit as JSON: what is staged as `<seq>.json` and what the digest covers."""
     return {
         "v": 1,
         "pipeline": commit.pipeline,
@@ -44,16 +42,7 @@ def commit_document(commit: Commit) -> dict[str, Any]:
 
 
 def chained(previous: str, document: dict[str, Any]) -> str:
-    """The digest of a commit that follows the commit with the digest `previous`.
-
-    Args:
-        previous: 64 hexadecimal digits; the empty string for the first commit of a lineage.
-        document: of `commit_document`. Its boundary keys are left out, because the commit log
-            forgets them and `worker verify` could not compare them later.
-
-    Returns:
-        SHA-256 as 64 hexadecimal digits.
-    """
+    """The digest of a commit document behind the commit of digest `previous`."""
     covered = {name: value for name, value in document.items() if name != "ends"}
     covered["ends"] = [
         {name: end[name] for name in ("partition", "epoch", "expected_seq", "cursor")}
