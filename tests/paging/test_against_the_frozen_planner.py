@@ -1,4 +1,6 @@
-"""The planner beside the one it replaces: same fetches, same accepted pages, same errors, same bytes of the cursor."""
+"""The planner beside the one it replaces: same fetches, same accepted pages, same errors, same
+bytes of the cursor.
+"""
 
 from __future__ import annotations
 

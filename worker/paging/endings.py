@@ -1,7 +1,8 @@
 """Where a page leaves its pass: it goes on, its time window is over, or the pass is. Pure.
 
-The rules are asked in the order of the table; the first that gives a reason decides. A style's own end comes first. Behind the
-pages of one window, the pass goes on with the next window; `stop.max_pages` ends the pass wherever it stands.
+The rules are asked in the order of the table; the first that gives a reason decides. A style's own
+end comes first. Behind the pages of one window, the pass goes on with the next window;
+`stop.max_pages` ends the pass wherever it stands.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class GoesOn:
 
 @dataclass(frozen=True, slots=True)
 class WindowOver:
-    """The pages of the window came to their end; the pass goes on with the first page of `window`."""
+    """The window came to its end; the pass goes on with the first page of `window`."""
 
     window: Window
 
@@ -75,7 +76,8 @@ class PageSeen:
         received: records of the pass or window, this page included.
         total: how many there are, as far as the source said.
         total_counts: whether the total may end the pass; it may not once it was passed.
-        beyond_range: whether an ascending source has come to values beyond those that were asked for.
+        beyond_range: whether an ascending source has come to values beyond those that were asked
+            for.
     """
 
     facts: Facts

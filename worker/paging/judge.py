@@ -1,7 +1,8 @@
-"""What the answer to the head of a pass means: `judge(standing, reply) -> Verdict`. Pure; raises, and assigns nothing.
+"""What the answer to the head of a pass means: `judge(standing, reply) -> Verdict`. Pure; raises,
+and assigns nothing.
 
-A verdict says everything that accepting the page changes. The planner applies it, or does not: an error leaves the cursor, the
-boundary keys and the tokens of the partition as they were.
+A verdict says everything that accepting the page changes. The planner applies it, or does not: an
+error leaves the cursor, the boundary keys and the tokens of the partition as they were.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class Judge:
         """What the answer means.
 
         Raises:
-            PermanentError: the page is refused: a loop, records out of order, a total that was missed, a boundary that is full.
+            PermanentError: the page is refused: a loop, records out of order, a total that was
+                missed, a boundary that is full.
         """
         if reply.unchanged:
             verdict = self._unchanged(standing)
@@ -116,7 +118,8 @@ class Judge:
             verdict = self._page(standing, reply)
         return self._forgetting(standing, verdict)
 
-    # -- a page of records ----------------------------------------------------------------------------------------
+    # -- a page of records
+    # ----------------------------------------------------------------------------------------
 
     def _page(self, standing: Standing, reply: Reply) -> Verdict:
         spec, cursor, state = self._spec, standing.cursor, standing.state
@@ -180,7 +183,9 @@ class Judge:
         )
 
     def _compare(self, counted: Count, ending: Ending) -> None:
-        """Fewer records than the source says it has are an error, unless what is missing was not asked for."""
+        """Fewer records than the source says it has are an error, unless what is missing was not
+        asked for.
+        """
         cut = isinstance(ending, PassOver) and ending.cut and self._windows is None
         if not walked(ending) or cut or counted.total is None or counted.here >= counted.total:
             return
@@ -232,10 +237,11 @@ class Judge:
             pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None
         )
 
-    # -- answers without a page -----------------------------------------------------------------------------------
+    # -- answers without a page
+    # -----------------------------------------------------------------------------------
 
     def _unchanged(self, standing: Standing) -> Verdict:
-        """An empty, complete pass: the source has nothing that the last complete pass did not see."""
+        """An empty, complete pass: the source is as the last complete pass saw it."""
         ending = PassOver("not modified")
         number = standing.cursor.pass_no
         return Verdict(
@@ -249,7 +255,10 @@ class Judge:
         )
 
     def _halved(self, standing: Standing, reported: str) -> Verdict:
-        """The source refused the window: its halves are asked for, from their first pages on. What the whole one brought is known by its keys."""
+        """The source refused the window: its halves are asked for, from their first pages on.
+
+        What the whole one brought is known by its keys.
+        """
         cursor, state, windows = standing.cursor, standing.state, self._windows
         assert state.window is not None and windows is not None, "only windows are split"
         window = state.window.window
@@ -275,7 +284,7 @@ class Judge:
     def _at_window(
         self, cursor: Cursor, state: PassState, window: Window, before: Before
     ) -> Cursor:
-        """The cursor at the first page of a window; `before` is what the pass brought until here."""
+        """The cursor at the first page of a window; `before` is what the pass brought so far."""
         assert state.window is not None, "a pass in windows is always in one"
         state = state.evolve(
             at=self._spec.style.first(),
@@ -290,10 +299,14 @@ class Judge:
             return state.at
         return {"at": state.at, "window": list(self._windows.asked(state.window.window))}
 
-    # -- what is remembered ---------------------------------------------------------------------------------------
+    # -- what is remembered
+    # ---------------------------------------------------------------------------------------
 
     def _forgetting(self, standing: Standing, verdict: Verdict) -> Verdict:
-        """The verdict with the keys that are worth remembering. Raises BoundaryFull when they are too many."""
+        """The verdict with the keys that are worth remembering.
+
+        Raises BoundaryFull when they are too many.
+        """
         least, keys, boundary = self.rule.floor(verdict.cursor), verdict.keys, standing.boundary
         left = None
         if least is not None:
@@ -307,6 +320,7 @@ class Judge:
         ):  # else its records would be duplicates when the page comes again
             raise BoundaryFull(
                 f"{size} boundary keys, at most {self._spec.boundary_cap} are kept",
-                remedy="shorten incremental.overlap, or the size of the windows, or raise source.boundary_cap",
+                remedy="shorten incremental.overlap, or the size of the windows, "
+                "or raise source.boundary_cap",
             )
         return replace(verdict, keys=keys, boundary_floor=least, boundary=left)

@@ -13,7 +13,8 @@ class Count:
 
     Attributes:
         received: distinct records of the pass.
-        here: those of the window in progress, or of the pass without windows: what a total is compared with.
+        here: those of the window in progress, or of the pass without windows: what a total is
+            compared with.
         total: how many there are here, as far as the source said.
         drift: how the total contradicts itself or the records; empty when it does not.
         drifted: whether it did so on this page or an earlier one of the pass.

@@ -6,7 +6,8 @@ and then records between the text and the mark come again in every pass.
 
 from __future__ import annotations
 
-from worker.paging.marks import MICROS, Comparable
+from worker.core.instants import MICROS
+from worker.paging.marks import Comparable
 from worker.paging.spec import IncrementalSpec
 
 

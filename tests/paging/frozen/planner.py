@@ -31,6 +31,7 @@ from worker.core.errors import (
     TotalMismatch,
     WindowRefused,
 )
+from worker.core.instants import MICROS
 from worker.core.model import (
     MISSING,
     BoundaryKey,
@@ -41,7 +42,7 @@ from worker.core.model import (
     Ledger,
     Progress,
 )
-from worker.paging.marks import MICROS, Comparable
+from worker.paging.marks import Comparable
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, PassEnd, Reply, Wait
 from worker.paging.style import End, Next
 

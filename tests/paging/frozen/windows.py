@@ -21,7 +21,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from worker.core.cursor import Json, Window
-from worker.paging.marks import EPOCH, MICROS, MICROSECOND, MarkFormat
+from worker.core.instants import EPOCH, MICROS, MICROSECOND
+from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 
 HOUR: Final = 3600 * MICROS
