@@ -80,6 +80,11 @@ def test_a_path_that_is_gone_is_found(path: str) -> None:
     assert lost_paths(f"See `{path}`, and `worker/pipeline.py`.", ROOT) == [path]
 
 
+def test_every_package_says_what_is_in_it() -> None:
+    packages = sorted((ROOT / "worker").rglob("__init__.py"))
+    assert [str(each) for each in packages if not each.read_text().startswith('"""')] == []
+
+
 def commands() -> list[tuple[str, str]]:
     """(page, a line of a shell block that calls worker)."""
     found = []
