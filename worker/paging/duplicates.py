@@ -5,9 +5,10 @@ value. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
+
+import msgspec
 
 from worker.core.errors import OrderViolation, OutsideWindow
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
@@ -18,8 +19,7 @@ Parse = Callable[[Any], tuple[Comparable, int]]
 """Reads an incremental value: its comparable form, and the digits that are finer than that form."""
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """What the records of a page are.
 
     Attributes:
@@ -37,16 +37,18 @@ class Known:
 
     distinct: int
     fresh: bool = False
-    keys: set[BoundaryKey] = field(default_factory=set)
-    dropped: set[int] = field(default_factory=set)
-    repeated: set[int] = field(default_factory=set)
-    rejects: list[Reject] = field(default_factory=list)
+    keys: set[BoundaryKey] = msgspec.field(default_factory=set)
+    dropped: set[int] = msgspec.field(default_factory=set)
+    repeated: set[int] = msgspec.field(default_factory=set)
+    rejects: list[Reject] = msgspec.field(default_factory=list)
     duplicates: int = 0
     beyond: int = 0
     highest: Comparable | None = None
 
     def kept(self, decoded: Decoded) -> Decoded:
         """The page without the records that do not go on, with all its rejects."""
+        if not (self.dropped or self.repeated or self.rejects):
+            return decoded
         records, indices = decoded.records, decoded.indices
         if self.dropped:
             places = indices if indices is not None else range(len(records))

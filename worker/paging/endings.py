@@ -8,8 +8,9 @@ end comes first. Behind the pages of one window, the pass goes on with the next 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from worker.core.cursor import PassState, Window
 from worker.core.model import Facts
@@ -18,22 +19,19 @@ from worker.paging.style import End, Next
 from worker.paging.windows import Windows
 
 
-@dataclass(frozen=True, slots=True)
-class GoesOn:
+class GoesOn(msgspec.Struct, frozen=True):
     """There is a next page."""
 
     following: Next
 
 
-@dataclass(frozen=True, slots=True)
-class WindowOver:
+class WindowOver(msgspec.Struct, frozen=True):
     """The window came to its end; the pass goes on with the first page of `window`."""
 
     window: Window
 
 
-@dataclass(frozen=True, slots=True)
-class PassOver:
+class PassOver(msgspec.Struct, frozen=True):
     """The pass is over.
 
     Attributes:
@@ -64,8 +62,7 @@ def leaves_window(ending: Ending) -> bool:
     return isinstance(ending, WindowOver) or (isinstance(ending, PassOver) and ending.before_window)
 
 
-@dataclass(frozen=True, slots=True)
-class PageSeen:
+class PageSeen(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at.
 
     Attributes:
@@ -139,7 +136,10 @@ RULES: Final[tuple[Callable[[PageSeen, StopSpec], str], ...]] = (
 
 def ending_of(page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None) -> Ending:
     """Where the page leaves the pass that stands at `state`."""
-    reason = next(filter(None, (rule(page, stop) for rule in RULES)), "")
+    reason = ""
+    for rule in RULES:
+        if reason := rule(page, stop):
+            break
     following = None
     if reason and windows is not None and state.window is not None:
         following = windows.after(state.window.window)

@@ -194,10 +194,11 @@ class PartitionPlanner:
     def _apply(self, verdict: Verdict) -> Accepted:
         """Changes the partition as the verdict says; returns the same change as a difference."""
         self._cursor, self._opening = verdict.cursor, None
-        if verdict.boundary is not None:
-            self._boundary = verdict.boundary
-        self._boundary |= verdict.keys
-        self._boundary_floor = verdict.boundary_floor
+        memory = verdict.memory
+        if memory.left is not None:
+            self._boundary = memory.left
+        self._boundary |= memory.added
+        self._boundary_floor = memory.floor
         cleared, self._clear_tokens = self._clear_tokens or verdict.starts_over, False
         added = () if verdict.token is None else (verdict.token,)
         if verdict.starts_over:
@@ -212,8 +213,8 @@ class PartitionPlanner:
             self._ahead.start_over()
         progress = Progress(
             cursor=verdict.cursor,
-            boundary_added=tuple(sorted(verdict.keys)),
-            boundary_floor=verdict.boundary_floor,
+            boundary_added=tuple(sorted(memory.added)),
+            boundary_floor=memory.floor,
             tokens_added=added,
             tokens_cleared=cleared,
         )
