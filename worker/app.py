@@ -1,4 +1,4 @@
-"""The composition root: Settings -> running pipelines. The only package that knows the concrete classes."""
+"""The application: opens, starts, serves and closes a run, and computes its results and exit code."""
 
 from __future__ import annotations
 

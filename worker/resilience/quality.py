@@ -1,4 +1,7 @@
-"""The data-quality breaker: a source whose records suddenly are mostly rejects has changed, and should wait for a human. Pure."""
+"""The data-quality breaker. Pure.
+
+A source whose records suddenly are mostly rejects has changed, and a person should look at it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ LEAST_RECORDS: Final = 100
 
 
 class TooManyRejects(WorkerError):
-    """The share of rejects is over its limit: nothing of this attempt is committed; the pipeline pauses and looks again later."""
+    """The share of rejects is over `dead_letters.max_ratio`, so what is not committed is discarded.
+    The pipeline pauses for five minutes and starts again from its last commit. Fix the schema or
+    the source, or raise the limit.
+    """
 
     exit = Exit.DATA
     code = "too_many_rejects"
