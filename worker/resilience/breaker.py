@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from worker.resilience.backoff import doubling_s
+
 CLOSED: Final = "closed"
 OPEN: Final = "open"
 HALF_OPEN: Final = "half_open"
@@ -97,8 +99,8 @@ class Breaker:
     def _open(self, now: float) -> None:
         self._openings += 1
         self._enter(OPEN)
-        self.open_until = now + min(
-            self._spec.open_for_s * 2.0 ** min(self._openings - 1, 20), self._spec.longest_open_s
+        self.open_until = now + doubling_s(
+            self._spec.open_for_s, self._openings, self._spec.longest_open_s
         )
 
     def _enter(self, state: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from worker.resilience.backoff import doubling_s
+
 PROBE_PATIENCE_S: Final = 30.0
 SAID_S: Final = 1.0  # a shorter wait than this ("come back at once") is believed once
 _WHOLE: Final = (
@@ -72,7 +74,7 @@ class Gate:
             self._pauses += 1
             self._paused_at = now
         said = seconds is not None and (seconds >= SAID_S or self._pauses <= 1)
-        grown_s = min(2.0 ** min(self._pauses - 1, 10), longest_s)
+        grown_s = doubling_s(1.0, self._pauses, longest_s)
         wait_s = seconds if said and seconds is not None else max(seconds or 0.0, grown_s)
         self._closed_until = max(self._closed_until, now + wait_s)
         self._probing, self._probe_sent = True, None

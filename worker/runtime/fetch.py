@@ -20,6 +20,7 @@ from worker.core.meter import Backlog, StageTimes
 from worker.core.ports import Clock
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
+from worker.resilience.backoff import doubling_s
 from worker.runtime.channel import Channel
 
 REPROBE_S = 60.0
@@ -259,7 +260,7 @@ class FetchPool:
 
     async def _park(self, planner: PartitionPlanner, error: WorkerError) -> None:
         times = self.parked[planner.partition].times + 1 if planner.partition in self.parked else 1
-        reprobe_s = min(REPROBE_S * 2 ** (times - 1), REPROBE_CAP_S)
+        reprobe_s = doubling_s(REPROBE_S, times, REPROBE_CAP_S)
         until = self._clock.monotonic() + reprobe_s
         self.parked[planner.partition] = Parked(error, until, times)
         self._emit(
