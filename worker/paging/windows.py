@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from worker.core.model import Json
+from worker.core.cursor import Json, Window
 from worker.paging.marks import EPOCH, MICROS, MICROSECOND, MarkFormat
 from worker.paging.style import Address
 
@@ -29,29 +29,6 @@ DAY: Final = 24 * HOUR
 _UNITS: Final = (1, 1000, MICROS, 60 * MICROS, HOUR, DAY, 31 * DAY, 366 * DAY)
 _PROBE: Final = 1_714_979_289_123_456  # 2024-05-06T07:08:09.123456Z: adding a unit changes nothing coarser than it
 _NAIVE: Final = datetime(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Half open.
-
-    Attributes:
-        until: where the last window of the pass ends.
-        ends: where the windows end that this one is a part of, the outermost first.
-    """
-
-    start: int
-    end: int
-    until: int
-    ends: tuple[int, ...] = ()
-
-    def to_json(self) -> Json:
-        """As a cursor keeps it."""
-        return {"start": self.start, "end": self.end, "until": self.until, "ends": list(self.ends)}
-
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        return cls(value["start"], value["end"], value["until"], tuple(value["ends"]))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from worker.core.cursor import PassState
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Cursor, FieldError, Unknown
@@ -51,7 +52,7 @@ class Peek:
     Attributes:
         lines: output records as JSON lines.
         received, filtered: counts of the pages that were read.
-        position: of the next page; None at the end of a pass.
+        position: where the pass stands after the pages that were read; None at its end.
         total: what the source says it has.
     """
 
@@ -62,7 +63,7 @@ class Peek:
     filtered: int = 0
     lines: list[bytes] = field(default_factory=list)
     rejects: list[Rejected] = field(default_factory=list)
-    position: Any = None
+    position: PassState | None = None
     total: int | None = None
 
 
@@ -227,8 +228,5 @@ def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
     for _, _, data in shaping.chunks:
         found.lines += data.splitlines()
     cursor = accepted.progress.cursor
-    position = cursor.position or {"at": None}
-    found.position = (
-        {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
-    )
+    found.position = cursor.position
     found.total = cursor.total
