@@ -1,16 +1,20 @@
 """One pipeline: read -> process -> write -> commit. Read this file first.
 
-    _read     fetch workers: request, decode once, accept in order        channel 1, weighed by body bytes
-    _process  shape: validate the rest, route, encode                     channel 2, weighed by chunk bytes
-    _write    open files collect chunks; roll -> seal -> COMMIT -> publish       (worker/writer.py)
+    _read     fetch workers: request, decode once, accept in order
+              channel 1, weighed by body bytes
+    _process  shape: validate the rest, transform, route, encode
+              channel 2, weighed by chunk bytes
+    _write    open files collect chunks; roll -> seal -> COMMIT -> publish (worker/writer.py)
 
-An *attempt* is one run of these three from the commit log. A source that fails closes channel 1 with its error: what was
-received before is still shaped, written and committed, then the error decides. Whatever needs a redo (a failed fsync, a fence,
-a bug) ends the attempt instead: the tasks stop, the commit job in progress is awaited, staging is discarded, and the next
-attempt starts from the commit log again. A restart after SIGKILL is the same code.
+An *attempt* is one run of these three from the commit log. A source that fails closes channel 1
+with its error: what was received before is still shaped, written and committed, then the error
+decides. Whatever needs a redo (a failed fsync, a fence, a bug) ends the attempt instead: the tasks
+stop, the commit job in progress is awaited, staging is discarded, and the next attempt starts from
+the commit log again. A restart after SIGKILL is the same code.
 
-The channels carry `Page` (accepted by its planner) and `Shaped` (ready to write). Both close at the end of what they carry, so the
-end of the source, a failure of it and a stop walk down the pipeline behind the last page: nothing needs to be told twice.
+The channels carry `Page` (accepted by its planner) and `Shaped` (ready to write). Both close at the
+end of what they carry, so the end of the source, a failure of it and a stop walk down the pipeline
+behind the last page: nothing needs to be told twice.
 """
 
 from __future__ import annotations
@@ -50,8 +54,8 @@ class PipelineSpec:
         writer: what the writer needs to know.
         sinks: makes the sinks of (records, dead letters) for a lineage and the next `seq`.
         output_schema: JSON text of the schema of the files.
-        compatibility_check: is given the schemas of committed files, the newest last; raises IncompatibleSchema when
-            the output schema may not follow them.
+        compatibility_check: is given the schemas of committed files, the newest last; raises
+            IncompatibleSchema when the output schema may not follow them.
         channel_bytes: what fits into each of the two channels.
         concurrency: requests at a time.
         once: whether the run ends when every pass is done.
@@ -84,7 +88,13 @@ class Opened:
 
 
 class Pipeline:
-    """Runs attempts, one at a time. `fenced` are the partitions that another owner has claimed: they are left to it."""
+    """Runs attempts, one at a time.
+
+    Attributes:
+        totals: what all attempts of this run did.
+        fenced: partitions that another owner has claimed; further attempts leave them to it.
+        pool: the fetch pool of the attempt in progress, or of the last one.
+    """
 
     def __init__(self, spec: PipelineSpec, log: CommitLog, clock: Clock, emit: Emit) -> None:
         self.spec = spec
@@ -111,8 +121,8 @@ class Pipeline:
     async def attempt(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> None:
         """One run from the commit log to the end of the source, or to `stop`.
 
-        After `drain_deadline` no other page is shaped: what is staged then is committed, the rest is discarded.
-        Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
+        After `drain_deadline` no other page is shaped: what is staged then is committed, the rest
+        is discarded. Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
         """
         with ThreadPoolExecutor(1, thread_name_prefix=f"{self.name}.io") as executor:
             io = IoThread(executor)
@@ -231,7 +241,7 @@ class Pipeline:
     # -- what it knows of itself ------------------------------------------------------------------
 
     def stalled_s(self) -> float:
-        """How long data has been waiting without any page having been shaped; 0 while nothing waits."""
+        """For how long data has waited without a page having been shaped; 0 while none waits."""
         waiting = any(queue.used_bytes for queue in self._queues.values())
         return self._clock.monotonic() - self._progress_at if waiting else 0.0
 

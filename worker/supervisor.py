@@ -1,24 +1,31 @@
 """Runs pipelines side by side and decides what follows when an attempt ends with an error.
 
-Rule 1: everything that follows a failed attempt is decided here. A pipeline says why its attempt ended; it never starts another.
-Rule 2: the decision is a table of what ended the attempt and what happens then. It counts failures and reads a clock; that is all.
+Rule 1: everything that follows a failed attempt is decided here. A pipeline says why its attempt
+        ended; it never starts another one.
+Rule 2: the decision is a table of what ended the attempt and what happens then. It counts failures
+        and is told the time; it knows nothing else.
 
-Any number of attempts is safe, because each begins at the commit log: what was received and not committed is received again.
-What the table weighs is only whether another attempt may succeed without a human, and how soon it is worth the load.
+Any number of attempts is safe, because each begins at the commit log: what was received and not
+committed is received again. What the table weighs is only whether another attempt may succeed
+without a human, and how soon it is worth the load.
 
-| what ended the attempt                   | what happens                                                                              |
-|------------------------------------------|-------------------------------------------------------------------------------------------|
-| another owner claimed some partitions    | restart at once with those that are left                                                  |
-| the output cannot be written             | pause 1 s, 2 s, 4 s, up to 30 s, beginning anew after a commit; `--once`: for 600 s at most |
-| too many records were rejected           | pause 300 s and look again; `--once`: give up (65)                                        |
-| an fsync failed                          | restart after 1 s; the second time give up (74)                                           |
-| a bug, which is any unexpected exception | restart after 2 s, 4 s, 8 s; the fourth time within 600 s give up (70)                    |
-| anything else                            | give up with the exit code of the error                                                   |
+| what ended the attempt                | what happens                                        |
+|---------------------------------------|-----------------------------------------------------|
+| another owner claimed some partitions | restart at once with those that are left            |
+| the output cannot be written          | pause 1 s, 2 s, 4 s, up to 30 s                     |
+|     the same, with `--once`           |   and give up 600 s after the first failure (74)    |
+| too many records were rejected        | pause 300 s                                         |
+|     the same, with `--once`           |   give up (65)                                      |
+| an fsync failed                       | restart after 1 s, the second time give up (74)     |
+| a bug (any unexpected exception)      | restart after 2 s, 4 s, 8 s, the fourth time within |
+|                                       |   600 s give up (70)                                |
+| anything else                         | give up with the exit code of the error             |
 
-*Restart* and *pause* are both another attempt after a wait: a restart has a budget, a pause goes on for as long as it takes.
-*Give up* ends the pipeline with its error, and leaves the other pipelines alone. "Anything else" are the errors that time does not
-mend: with `--once` a source that failed for good, a state that cannot be used, a config that does not fit the output, and a claim
-by another owner that leaves no partition.
+*Restart* and *pause* are both another attempt after a wait. A restart has a budget; a pause goes on
+for as long as it takes, and begins anew after a commit. *Give up* ends the pipeline with its error
+and leaves the other pipelines alone. "Anything else" is what time does not mend: a source that
+failed for good in a run with `--once`, a state that cannot be used, a schema that may not follow
+the committed files, a claim by another owner that leaves no partition.
 """
 
 from __future__ import annotations
@@ -94,7 +101,12 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Another attempt after `first_s` seconds, doubled each time; not more than `times` of them within `within_s` seconds."""
+    """Another attempt after a wait, within a budget.
+
+    Attributes:
+        times: so many failures within `within_s` seconds are followed by another attempt.
+        first_s: the wait after the first of them; it doubles with each.
+    """
 
     times: int
     first_s: float
@@ -108,9 +120,12 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Another attempt after `first_s` seconds, doubled each time up to `longest_s`. A commit in between makes the next failure the first.
+    """Another attempt after a wait, for as long as it takes.
 
-    `patience_s` is how long after the first failure there still is another attempt.
+    Attributes:
+        first_s: the wait after the first failure since the last commit; it doubles with each.
+        longest_s: no wait is longer.
+        patience_s: so long after the first of these failures there is no further attempt.
     """
 
     first_s: float
@@ -158,7 +173,10 @@ class Outcome:
 
 
 class Supervisor:
-    """Keeps pipelines running until they end or `stop` is set; `once` chooses the rules, and whether a run may end by itself."""
+    """Keeps pipelines running until they end or `stop` is set.
+
+    `once` chooses the rules, and lets the run end when all pipelines have.
+    """
 
     def __init__(
         self, pipelines: Sequence[Pipeline], clock: Clock, emit: Emit, *, once: bool
@@ -204,12 +222,16 @@ class Supervisor:
     async def _keep(
         self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event
     ) -> Outcome:
-        """Attempt after attempt, until one ends without an error, the table says to give up, or `stop` comes in a wait."""
+        """Attempt after attempt.
+
+        Until one ends without an error, the table says to give up, or `stop` comes in a wait.
+        """
         failures = {ending: Failures() for ending in Ending}
         while True:
             self._state[pipeline.name] = "running"
             try:
-                # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task half cancelled,
+                # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task
+                # half cancelled,
                 # and a later timeout in it would end as a cancellation
                 await asyncio.create_task(
                     pipeline.attempt(stop, drain_deadline), name=f"{pipeline.name}.attempt"

@@ -1,7 +1,8 @@
-"""The last of a pipeline's three tasks: open files collect chunks; roll -> seal -> COMMIT -> publish.
+"""The last of a pipeline's three tasks: open files collect chunks until a commit publishes them.
 
-Only here is decided when to commit, and there is one commit at a time, in order. A commit can be cut only where a part of a page
-carries progress, which is at the end of the page: files hold exactly the records between the cursors of two commits.
+When to commit is decided only here, and there is one commit at a time, in order. A commit can be
+cut only where a part of a page carries progress, which is at the end of the page: files hold
+exactly the records between the cursors of two commits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ MANY_FILES: Final = 200
 
 
 class DeadLetterLine(Protocol):
-    """Makes the line of a reject, newline included. Called in the IO thread, once for each reject."""
+    """Makes the line of a reject, newline included.
+
+    Called in the IO thread, once for each reject.
+    """
 
     def __call__(
         self,
@@ -53,7 +57,8 @@ class WriterSpec:
         dead_letter: makes the line of a reject.
         schema_fingerprint: of the schema that records are decoded with; it is in each dead letter.
         marks_are_instants: whether marks are times, so that they can be behind the time of now.
-        max_reject_ratio: share of rejects that ends the attempt with TooManyRejects; None: no share does.
+        max_reject_ratio: share of rejects that ends the attempt with TooManyRejects; None: no share
+            does.
         reject_window: how many of the last records that share is taken of.
     """
 
@@ -68,7 +73,7 @@ class WriterSpec:
 
 @dataclass(slots=True)
 class Durable:
-    """Where a partition stands in the commit log: our epoch and the `seq` that guard its next commit, and its cursor."""
+    """Where a partition stands in the commit log; `epoch` and `seq` guard its next commit."""
 
     epoch: int
     seq: int
@@ -81,7 +86,7 @@ class Durable:
 
 @dataclass(slots=True)
 class Staged:
-    """What was taken since the last commit: how far each partition has come, and what became of its records."""
+    """What was taken since the last commit, and what became of the records."""
 
     progress: dict[str, Progress] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
@@ -134,7 +139,10 @@ class Writer:
         self._mid_page = False
 
     async def write(self, shaped: Channel[Shaped]) -> None:
-        """Until the channel is closed; then commits what is staged and raises the error that it was closed with."""
+        """Runs until the channel is closed; then commits what is staged.
+
+        Raises the error that the channel was closed with, after that commit.
+        """
         with self._times.working():
             while True:
                 try:
@@ -152,7 +160,10 @@ class Writer:
                     await self._commit(trigger)
 
     def lag_s(self, wall: float) -> float | None:
-        """How far the mark of the slowest partition is behind `wall`, in seconds since 1970; None where marks are no instants."""
+        """How far the mark of the slowest partition is behind `wall`, in seconds since 1970.
+
+        None where marks are no instants.
+        """
         if not self._spec.marks_are_instants:
             return None
         marks = (durable.cursor.mark for durable in self._durable.values())
@@ -215,7 +226,10 @@ class Writer:
             raise error
 
     async def _commit(self, trigger: str) -> None:
-        """One commit of everything staged, if it says anything new. Cancelling never tears it: the job is awaited."""
+        """One commit of everything staged, if it says anything new.
+
+        Cancelling never tears it: the job is awaited.
+        """
         if self._staged.is_news(self._durable):
             started = self._clock.monotonic()
             commit = await self._io(self._committer.commit, self._ends(), self._staged.ledger)

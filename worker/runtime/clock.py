@@ -22,7 +22,7 @@ class SystemClock:
 
 
 async def set_within(event: asyncio.Event, seconds: float, clock: Clock) -> bool:
-    """Waits until `event` is set, for at most so many seconds of `clock`. Returns whether it is set."""
+    """Waits for `event`, at most so many seconds of `clock`. Returns whether it is set."""
     async with asyncio.TaskGroup() as group:
         waits = (
             group.create_task(event.wait(), name="wait.event"),
