@@ -240,6 +240,11 @@ class Pipeline:
 
     # -- what it knows of itself ------------------------------------------------------------------
 
+    @property
+    def in_flight(self) -> int:
+        """Records that are received and not durable."""
+        return self._backlog.records
+
     def stalled_s(self) -> float:
         """For how long data has waited without a page having been shaped; 0 while none waits."""
         waiting = any(queue.used_bytes for queue in self._queues.values())
@@ -252,7 +257,7 @@ class Pipeline:
             pipeline=self.name,
             state=state,
             stages={stage: times.seconds() for stage, times in self._times.items()},
-            in_flight=self._backlog.records,
+            in_flight=self.in_flight,
             oldest_s=self._backlog.oldest_s(now),
             queues={
                 name: (queue.used_bytes, queue.bound_bytes) for name, queue in self._queues.items()

@@ -150,7 +150,7 @@ class FetchPool:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until nothing is left to fetch, or `stop` is set; requests in flight are given up then."""
+        """Until nothing is left to fetch or `stop` is set, which gives up requests in flight."""
         async with asyncio.TaskGroup() as group:
             workers = [
                 group.create_task(self._work(stop), name=f"{self._pipeline}.fetch.{number}")
