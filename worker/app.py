@@ -5,7 +5,8 @@
     serve  until the pipelines have ended; timers and other side tasks run beside them
     close  the exit code and the results; what was opened closes in reverse
 
-`run` and `run_async` are the Python API. How pipelines are made from settings is in `worker.wiring`.
+`run` and `run_async` are the Python API. How pipelines are made from settings stands in
+`worker.wiring`.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ async def run_async(
 
 
 class App:
-    """One run, which is not repeatable. The parts that `_open` and `_start` make are declared first."""
+    """One run, which cannot be repeated. What `_open` and `_start` make is declared first."""
 
     _emit: Telemetry
     _assembly: Assembly
