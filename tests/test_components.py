@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +34,17 @@ Install = Callable[[str, dict[str, str], dict[str, str]], None]
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Puts a distribution on sys.path: its name, its modules, its entry points."""
+    mine: set[str] = set()
 
     def put(name: str, modules: dict[str, str], entry_points: dict[str, str]) -> None:
-        for module in modules:
-            monkeypatch.delitem(sys.modules, module, raising=False)
+        mine.update(modules)
         monkeypatch.syspath_prepend(install(tmp_path / name, name, modules, entry_points))
 
-    return put
+    yield put
+    for module in mine:
+        sys.modules.pop(module, None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from worker.config.model import Issues
 from worker.config.problems import Path_
 from worker.config.scalars import duration_text
-from worker.paging.marks import MICROS, MarkFormat
+from worker.core.instants import MICROS
+from worker.paging.marks import MarkFormat
 from worker.paging.windows import Windows, resolution
 from worker.sources.pagination.window_keys import WindowKeys
 

@@ -82,7 +82,7 @@ class _Token:
 
 
 class ClientCredentials:
-    """An Auth (see worker/http/auth.py) whose header changes.
+    """An Auth (see worker/http/auth/__init__.py) whose header changes.
 
     Args:
         fetch: sends a request to the token endpoint: `HttpClient.fetch` of a client of its origin.

@@ -15,7 +15,8 @@ from worker.config.scalars import (
     duration_text,
     unit_field,
 )
-from worker.paging.marks import MICROS, MarkFormat
+from worker.core.instants import MICROS
+from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 from worker.paging.windows import Windows
 from worker.sources.places import Target
