@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -21,10 +21,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
 from worker.config.chosen import ByType, ByVerb, Step, default_of
+from worker.config.cross_checks import conflicting, misprinted, pipelines_of
 from worker.config.explain import problems_of
-from worker.config.merge import Merged, merge
+from worker.config.merge import merge
+from worker.config.merged import Merged
 from worker.config.model import Issues, Model
-from worker.config.problems import ConfigProblems, Path_, Problem, did_you_mean, in_order, listed
+from worker.config.problems import ConfigProblems, Problem, did_you_mean, in_order, listed
+from worker.config.references import OutputDirectory
 from worker.config.scalars import Duration, Flag, Name, Number, Size, Url, Whole, unit_field
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
@@ -106,7 +109,7 @@ class ValidationConfig(Model):
 class DeadLettersConfig(Model):
     """Where rejects go, and when there are too many of them."""
 
-    path: Path | None = Field(
+    path: Annotated[Path, OutputDirectory("dead letters")] | None = Field(
         None,
         description="directory, relative to the working directory; default: <state>/dead_letters/<pipeline>",
     )
@@ -285,45 +288,6 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-# -- rules between pipelines ----------------------------------------------------------------------------------------
-
-_ABSENT: Final = object()
-
-
-def _conflicting(merged: Merged) -> Iterator[Problem]:
-    """Pipelines that share an origin and a credential share its gate: they cannot have several rate limits."""
-    first: dict[str, tuple[str, Any]] = {}
-    for name, pipeline in _pipelines(merged):
-        url, limit = _below(pipeline, ("source", "url")), _below(pipeline, ("source", "rate_limit"))
-        if not isinstance(url, str):
-            continue
-        key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
-        other, before = first.setdefault(key, (name, limit))
-        if before != limit:
-            place = merged.place(
-                ("pipelines", name, "source", "url" if limit is _ABSENT else "rate_limit")
-            )
-            found = f"pipelines {other} and {name} read from one origin with one credential, but have two rate limits"
-            yield Problem(
-                "conflict",
-                place,
-                found,
-                remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin",
-            )
-
-
-def _below(values: Any, path: Path_) -> Any:
-    """A raw value, _ABSENT when it is not there."""
-    for part in path:
-        values = values.get(part, _ABSENT) if isinstance(values, dict) else _ABSENT
-    return values
-
-
-def _pipelines(merged: Merged) -> list[tuple[str, Any]]:
-    pipelines = merged.values.get("pipelines")
-    return list(pipelines.items()) if isinstance(pipelines, dict) else []
-
-
 # -- loading ------------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +309,7 @@ class Inspection:
         if self.settings is not None:
             return self.settings
         right: dict[str, PipelineSettings] = {}
-        for name, each in _pipelines(self.merged):
+        for name, each in pipelines_of(self.merged):
             try:
                 right[name] = PipelineSettings.model_validate(each)
             except ValidationError:
@@ -358,28 +322,33 @@ class Inspection:
 
 def inspect_settings(paths: Sequence[Path]) -> Inspection:
     """Reads, merges and checks config files and the environment. Problems are returned, not raised."""
-    problems: list[Problem] = []
+    documents, problems = _read(paths)
+    if not documents or documents[0].file != str(paths[0]):
+        # without the first file nothing can be said of what the others add
+        for document in documents:
+            problems += document.problems
+        return Inspection(Merged(), None, in_order(problems, paths))
+    merged = merge(documents, os.environ, Settings)
+    settings, wrong = problems_of(Settings, merged)
+    # null stands where a value could not be read: the models need not say more of it
+    unread = {problem.place for problem in merged.problems if problem.code == "yaml"}
+    problems += merged.problems
+    problems += (problem for problem in wrong if problem.place not in unread)
+    problems += (*misprinted(merged), *conflicting(merged))
+    usable = isinstance(settings, Settings) and not problems
+    return Inspection(merged, settings if usable else None, in_order(problems, paths))  # type: ignore[arg-type]
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:
+    """The files that are YAML, and what is wrong with the others."""
     documents: list[Document] = []
+    problems: list[Problem] = []
     for path in paths:
         try:
             documents.append(load_yaml(path))
         except ConfigProblems as error:
             problems += error.problems
-    if not documents or documents[0].file != str(
-        paths[0]
-    ):  # without the first file nothing can be said of what the others add
-        problems += [problem for document in documents for problem in document.problems]
-        return Inspection(Merged(), None, in_order(problems, paths))
-    merged = merge(documents, os.environ, Settings)
-    found, wrong = problems_of(Settings, merged)
-    unread = {
-        problem.place for problem in merged.problems if problem.code == "yaml"
-    }  # null stands there now: nothing more to say of it
-    wrong = [problem for problem in wrong if problem.place not in unread]
-    every = in_order(
-        [*problems, *merged.problems, *wrong, *_misprinted(merged), *_conflicting(merged)], paths
-    )
-    return Inspection(merged, found if isinstance(found, Settings) and not every else None, every)
+    return documents, problems
 
 
 def load_settings(paths: Sequence[Path]) -> Settings:
@@ -388,28 +357,6 @@ def load_settings(paths: Sequence[Path]) -> Settings:
     if inspection.settings is None:
         raise ConfigProblems(inspection.problems)
     return inspection.settings
-
-
-def _misprinted(merged: Merged) -> Iterator[Problem]:
-    """Numbers that would be sent otherwise than they are written: `params: {v: 2.10}` would ask for 2.1."""
-    for name, pipeline in _pipelines(merged):
-        for section in ("params", "partitions"):
-            values = _below(pipeline, ("source", section))
-            for key, value in (values if isinstance(values, dict) else {}).items():
-                path: Path_ = ("pipelines", name, "source", section, key)
-                items = (
-                    [((*path, number), item) for number, item in enumerate(value)]
-                    if isinstance(value, list)
-                    else [(path, value)]
-                )
-                for at, each in items:
-                    if isinstance(each, int | float) and (text := merged.written(at)) is not None:
-                        yield Problem(
-                            "not_allowed",
-                            merged.place(at),
-                            f"{text} would be sent as {each}",
-                            remedy="write it in quotes",
-                        )
 
 
 # -- the terminal -------------------------------------------------------------------------------------------------

@@ -50,7 +50,6 @@ def uses(kind: str, name: str, config: dict[str, Any]) -> bool:
             return bool(items[kind]["type"] == name)
 
 
-
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
 def test_a_component_has_a_page_and_an_example_that_uses_it(kind: str, name: str) -> None:
     page, example = (

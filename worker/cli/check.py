@@ -97,7 +97,7 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
     """Everything that is wrong with config files and what they refer to, or else what each pipeline promises."""
     from worker.config.preflight import preflight, preflight_state
     from worker.config.problems import in_order
-    from worker.settings import inspect_settings
+    from worker.settings import PipelineSettings, inspect_settings
 
     inspection = inspect_settings(paths)
     merged, settings = inspection.merged, inspection.usable()
@@ -107,7 +107,7 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
         problems += preflight_state(merged, state)
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
-        found = preflight(merged, name, raw)
+        found = preflight(merged, name, raw, PipelineSettings)
         said = [
             each.place.key
             for each in inspection.problems

@@ -52,10 +52,26 @@ def annotation_below(annotation: Any, key: str | int, raw: Any) -> Any:
     return None
 
 
+def holds_secret(annotation: Any) -> bool:
+    """Whether a value of this type may be a reference to a secret."""
+    return SecretRef in _members(annotation)
+
+
+def markers_of(annotation: Any, kind: Any) -> Iterator[Any]:
+    """What of a kind a type is marked with, itself or as a member of a union."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from (each for each in arguments[1:] if isinstance(each, kind))
+        yield from markers_of(arguments[0], kind)
+    elif get_origin(annotation) in (Union, UnionType):
+        for each in arguments:
+            yield from markers_of(each, kind)
+
+
 def secrets_of(model: BaseModel) -> Iterator[tuple[str, str | SecretRef]]:
     """(key, secret) of every secret of a model, literals and references."""
     for name, each in type(model).model_fields.items():
-        if SecretRef in _members(each.annotation) and (secret := getattr(model, name)) is not None:
+        if holds_secret(each.annotation) and (secret := getattr(model, name)) is not None:
             yield each.alias or name, secret
 
 

@@ -24,6 +24,7 @@ from typing import IO, Annotated, Any, ClassVar, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from worker.config.model import Issues
+from worker.config.references import SchemaFile
 from worker.config.schema_file import schema_file
 from worker.core.errors import BadBody, ConfigError, SchemaMismatch
 from worker.core.jsonpath import plain_keys
@@ -89,7 +90,8 @@ class AvroEncoder:
 _RESOLUTION: Final = "has no meaning with decode.type avro: Avro schema resolution says what becomes of fields that one of the schemas lacks"
 
 Files = Annotated[
-    tuple[Path, ...],
+    tuple[Annotated[Path, SchemaFile()], ...],
+    SchemaFile(),
     BeforeValidator(lambda value: (value,) if isinstance(value, str | Path) else value),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]

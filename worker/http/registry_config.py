@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 from worker.components import AUTH
 from worker.config.chosen import ByType
 from worker.config.model import Model
+from worker.config.references import SchemaFile
 from worker.config.scalars import Url
 from worker.http.auth import AuthConfig
 from worker.http.tls import TlsConfig
@@ -66,7 +67,7 @@ def _kind_of_schema(value: Any) -> str:
 
 
 SchemaRef = Annotated[
-    Annotated[Path, Tag("a file")] | Annotated[SubjectConfig, Tag("in a registry")],
+    Annotated[Path, SchemaFile(), Tag("a file")] | Annotated[SubjectConfig, Tag("in a registry")],
     Discriminator(_kind_of_schema),
 ]
 """An Avro schema: a file, or a subject in a registry."""

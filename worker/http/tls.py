@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import ssl
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from worker.config.files import open_file
 from worker.config.model import Issues, Model
+from worker.config.references import ReadableFile
 from worker.core.errors import ConfigError
+
+FileName = Annotated[str, Field(min_length=1), ReadableFile()]
 
 
 class TlsConfig(Model):
     """Certificates; paths are relative to the working directory."""
 
-    ca_file: str | None = Field(
-        None, min_length=1, description="certificates to trust instead of the system's"
+    ca_file: FileName | None = Field(
+        None, description="certificates to trust instead of the system's"
     )
-    cert_file: str | None = Field(None, min_length=1, description="client certificate")
-    key_file: str | None = Field(
-        None, min_length=1, description="its key, unless it is in cert_file"
-    )
+    cert_file: FileName | None = Field(None, description="client certificate")
+    key_file: FileName | None = Field(None, description="its key, unless it is in cert_file")
 
     @model_validator(mode="after")
     def _pair(self) -> TlsConfig:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from worker.config.model import Model, refusal
 from worker.config.problems import listed
+from worker.config.references import OutputDirectory
 from worker.config.scalars import Duration, Size, Whole, unit_field
 from worker.core.errors import ConfigError
 from worker.formats.component import Encoder, FileCodec, FileFormat, codecs_of
@@ -38,7 +39,9 @@ class SinkConfig(Model):
     """Base of the `Config` of a sink: what the rest of the worker must know of it."""
 
     type: str = Field(description="kind of sink")
-    path: Path = Field(description="output directory, relative to the working directory")
+    path: Annotated[Path, OutputDirectory("the output")] = Field(
+        description="output directory, relative to the working directory"
+    )
     format: Annotated[str, FileFormat()] = Field("avro", description="file format")
     codec: Annotated[str, FileCodec()] = Field(
         "zstandard",

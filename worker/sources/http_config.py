@@ -33,7 +33,7 @@ from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.rules import Action, OnBody, Schedule, Stop
-from worker.sources.window_rules import check_windows
+from worker.sources.window_rules import Surroundings, check_windows
 
 if TYPE_CHECKING:
     from worker.sources.http import HttpSource
@@ -124,6 +124,18 @@ class HttpConfig(Model):
         """A request may be sent again after a failure."""
         return self.method == "GET" if self.idempotent is None else self.idempotent
 
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The paths of bodies that its keys read, besides those of its pagination."""
+        total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
+        token = incremental.from_ if incremental is not None else None
+        return (
+            *(total.body_paths if total is not None else ()),
+            *((stop.path,) if stop is not None else ()),
+            *(rule.when.path for rule in self.on_body),
+            *(token.body_paths if token is not None else ()),
+        )
+
     @field_validator("partitions")
     @classmethod
     def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
@@ -155,7 +167,7 @@ class HttpConfig(Model):
         self._check_marks(issues)
         self._check_placeholders(issues)
         self._check_conditional(issues)
-        check_windows(self, issues)
+        self._check_windows(issues)
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             issues.add(
                 ("on_body_error",),
@@ -184,6 +196,23 @@ class HttpConfig(Model):
                     *_MARK_PLACES,
                 )
 
+    def _check_windows(self, issues: Issues) -> None:
+        keys = self.pagination.windows
+        if keys is None:
+            return
+        at: Path_ = ("pagination",) if keys is self.pagination else ("pagination", "within")  # type: ignore[comparison-overlap]
+        sent = dict.fromkeys(self.params, "params")
+        sent |= dict.fromkeys(self.pagination.sent_params, "the pagination round the window")
+        around = Surroundings(
+            incremental=self.incremental,
+            sent=sent,
+            marked=self.marked_texts(),
+            conditional=self.conditional,
+            on_status=self.on_status,
+            stop_codes=frozenset(rule.code for rule in self.stop.status),
+        )
+        check_windows(keys, at, around, issues)
+
     def _check_placeholders(self, issues: Issues) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
             for name in _PARTITION.findall(text):
@@ -199,9 +228,11 @@ class HttpConfig(Model):
                     )
 
     def _check_conditional(self, issues: Issues) -> None:
-        single = self.pagination.single
+        if not self.conditional:
+            return
+        style = self.pagination
         descending = self.incremental is not None and self.incremental.order == "descending"
-        if self.conditional and not single and not descending and self.pagination.windows is None:
+        if not (style.single or descending or style.windows is not None):
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
             issues.add(
                 ("conditional",),
@@ -210,7 +241,7 @@ class HttpConfig(Model):
                 "incremental",
             )
 
-        for name in self.headers if self.conditional else ():
+        for name in self.headers:
             if name.lower() in ("if-none-match", "if-modified-since"):
                 issues.add(
                     ("headers", name),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -13,7 +13,11 @@ from worker.config.problems import did_you_mean, listed
 from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
 from worker.core.errors import ConfigError
 from worker.paging.marks import MarkFormat
+from worker.paging.spec import IncrementalSpec
 from worker.sources.places import Locator, Target
+
+_UNTIMED: Final = ("int", "string")
+"""Formats of marks that are no times."""
 
 
 class MarkFormatConfig(Model):
@@ -55,6 +59,11 @@ class MarkFormatConfig(Model):
             raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
         return value
 
+    @property
+    def marks(self) -> MarkFormat:
+        """The same as the planner wants it."""
+        return MarkFormat(self.record, self.param, self.zone)
+
 
 class Incremental(Model):
     """Read only what is new: from the mark that was reached."""
@@ -90,6 +99,19 @@ class Incremental(Model):
     @model_validator(mode="after")
     def _consistent(self) -> Incremental:
         issues = Issues()
+        self._check_origin(issues)
+        self._check_times(issues)
+        self._check_formats(issues)
+        issues.check()
+        return self
+
+    @property
+    def timed(self) -> bool:
+        """Whether marks are times: those of a field, in a format that is no int or string."""
+        return self.from_ is None and self.format.record not in _UNTIMED
+
+    def _check_origin(self, issues: Issues) -> None:
+        """The mark comes from one place, and goes to one place."""
         if not self.field and self.from_ is None:
             issues.add(
                 ("field",), "field or from is needed: what says how far the source has come", "from"
@@ -98,38 +120,26 @@ class Incremental(Model):
             issues.add(("from",), "field and from are both given; the mark is one of them")
         if self.param is not None and self.to is not None:
             issues.add(("to",), "param and to are both given; take one of them out")
-        timed = self.from_ is None and self.format.record not in ("int", "string")
-        if self.overlap and not timed:
+
+    def _check_times(self, issues: Issues) -> None:
+        """What is added to marks, or compared with now, needs times."""
+        given = {"overlap": self.overlap > 0, "newest_bound": self.newest_bound is not None}
+        for key in (key for key, there in given.items() if there and not self.timed):
             issues.add(
-                ("overlap",),
-                "overlap needs marks that are times: a field, and a format that is no int or string",
+                (key,),
+                f"{key} needs marks that are times: a field, and a format that is no int or string",
                 "format",
                 "field",
             )
-        if self.newest_bound is not None and not timed:
+
+    def _check_formats(self, issues: Issues) -> None:
+        """The format of requests can say what that of records reads, and the first mark is in it."""
+        record, param = self.format.record, self.format.param
+        if param and self.from_ is None and (param in _UNTIMED) != (record in _UNTIMED):
             issues.add(
-                ("newest_bound",),
-                "newest_bound needs marks that are times: a field, and a format that is no int or string",
-                "format",
-                "field",
+                ("format", "param"), f"{param!r} cannot be made of {record!r} values", "record"
             )
-        if (
-            self.format.param
-            and self.from_ is None
-            and (self.format.param in ("int", "string"))
-            != (self.format.record in ("int", "string"))
-        ):
-            issues.add(
-                ("format", "param"),
-                f"{self.format.param!r} cannot be made of {self.format.record!r} values",
-                "record",
-            )
-        if (
-            self.field
-            and self.initial is not None
-            and self.format.record == "rfc3339"
-            and not self.format.param
-        ):
+        if self.field and self.initial is not None and (record, param) == ("rfc3339", ""):
             try:
                 MarkFormat().parser()(self.initial)
             except (ValueError, TypeError):
@@ -138,8 +148,18 @@ class Incremental(Model):
                     "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z",
                     "format",
                 )
-        issues.check()
-        return self
+
+    def spec(self) -> IncrementalSpec:
+        """The same as the planner wants it."""
+        return IncrementalSpec(
+            field=self.field,
+            format=self.format.marks,
+            initial=self.initial,
+            overlap_s=self.overlap,
+            order=self.order,
+            token=self.from_.read if self.from_ is not None else None,
+            newest_bound_s=self.newest_bound,
+        )
 
     @property
     def target_path(self) -> tuple[str, str]:

@@ -77,6 +77,11 @@ class Target(_Place):
         None, description="dotted path in the JSON body, created when missing"
     )
 
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The query parameters that it sends."""
+        return (self.param,) if self.param is not None else ()
+
     def address(self, value: Json) -> Address:
         """What `value` adds to a request. In a body it keeps its type, elsewhere it is text."""
         if self.param is not None:

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from worker.config.model import Model
 from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
+from worker.core.model import Facts
+from worker.paging.spec import StopSpec
 from worker.sources.when import When
 
 Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
@@ -46,3 +48,16 @@ class Stop(Model):
         False, description="a page of fewer records ends the pass; false: never"
     )
     max_pages: Whole = Field(100_000, gt=0, description="pages a pass")
+
+    def spec(self) -> StopSpec:
+        """The same as the planner wants it."""
+        return StopSpec(
+            empty_page=self.empty_page,
+            short_page=self.short_page or None,
+            max_pages=self.max_pages,
+            when=self.when.holds_for if self.when is not None else _never,
+        )
+
+
+def _never(facts: Facts) -> bool:
+    return False

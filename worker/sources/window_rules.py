@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from worker.config.model import Issues
 from worker.config.problems import Path_
@@ -11,46 +12,84 @@ from worker.config.scalars import duration_text
 from worker.core.instants import MICROS
 from worker.paging.marks import MarkFormat
 from worker.paging.windows import Windows, resolution
-from worker.sources.pagination.window_keys import WindowKeys
-
-if TYPE_CHECKING:
-    from worker.sources.http_config import HttpConfig
-    from worker.sources.incremental import Incremental
+from worker.sources.incremental import Incremental
+from worker.sources.pagination.window_keys import SplitOn, WindowKeys
 
 _TIMES: Final = "rfc3339, epoch_s, epoch_ms, epoch_us and strptime patterns"
+_STEP_NAMES: Final = ("size", "step")
 
 
-def check_windows(source: HttpConfig, issues: Issues) -> None:
-    """Adds what is wrong with the windows of a source, if it has any."""
-    keys, incremental = source.pagination.windows, source.incremental
-    if keys is None:
-        return
-    style: Path_ = ("pagination",)
-    at = style if isinstance(source.pagination, WindowKeys) else (*style, "within")
-    _check_others(source, keys, at, issues)
-    _check_carriers(source, issues)
-    if incremental is None:
-        why = "a window is a range of the incremental field, and there is no incremental: add incremental with field and initial"
-        issues.add((*at, "type"), why, "incremental")
-    elif incremental.from_ is not None:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The keys of a source that a window must get on with.
+
+    Attributes:
+        sent: query parameters that something else sends, and what that is.
+        marked: where the placeholder of the mark stands.
+        stop_codes: statuses that end the pages whatever the body says.
+    """
+
+    incremental: Incremental | None
+    sent: Mapping[str, str]
+    marked: Sequence[Path_]
+    conditional: bool
+    on_status: Mapping[int, str]
+    stop_codes: frozenset[int]
+
+
+def check_windows(keys: WindowKeys, at: Path_, around: Surroundings, issues: Issues) -> None:
+    """Adds what is wrong with windows whose keys stand at a path of the source."""
+    _check_parameters(keys, at, around.sent, issues)
+    if around.conditional:
         issues.add(
-            ("incremental", "from"),
-            "a window is a range of times in the records: it needs field, a token of the response has no range",
+            ("conditional",),
+            "conditional has no meaning with windows: each is asked for once; take it out",
             "pagination",
         )
-    elif incremental.format.record in ("int", "string"):
-        why = f"a window is a range of times, which {incremental.format.record} is not; allowed are {_TIMES}"
-        issues.add(("incremental", "format", "record"), why, "pagination")
+    if keys.split_on is not None:
+        _check_split(keys.split_on, (*at, "split_on", "status"), around, issues)
+    if around.incremental is None:
+        why = "a window is a range of the incremental field, and there is no incremental: add incremental with field and initial"
+        issues.add((*at, "type"), why, "incremental")
     else:
-        _check_times(incremental, keys, at, issues)
+        _check_carriers(around.incremental, around.marked, issues)
+        _check_range(around.incremental, keys, at, issues)
 
 
-def _check_carriers(source: HttpConfig, issues: Issues) -> None:
+def _check_parameters(keys: WindowKeys, at: Path_, sent: Mapping[str, str], issues: Issues) -> None:
+    """Start and end are not overwritten."""
+    for name, target in (("start", keys.start), ("end", keys.end_)):
+        for parameter in target.params if target is not None else ():
+            if parameter in sent:
+                issues.add(
+                    (*at, f"{name}_param"),
+                    f"{parameter} is sent twice: by {sent[parameter]}, and by the window; take one of them out",
+                    "params",
+                    f"{name}_to",
+                    "param",
+                    "to",
+                )
+
+
+def _check_split(split: SplitOn, at: Path_, around: Surroundings, issues: Issues) -> None:
+    """The status that halves a window has no other meaning."""
+    if split.status in around.on_status:
+        issues.add(
+            at,
+            f"status {split.status} has two meanings: split_on halves the window, on_status says {around.on_status[split.status]}; take one of them out",
+            "on_status",
+        )
+    if split.when is None and split.status in around.stop_codes:
+        issues.add(
+            at,
+            f"status {split.status} has two meanings: split_on halves the window, stop.status ends its pages; tell them apart with split_on.when",
+            "stop",
+        )
+
+
+def _check_carriers(incremental: Incremental, marked: Sequence[Path_], issues: Issues) -> None:
     """The window carries the mark, so nothing else may."""
-    incremental = source.incremental
-    if incremental is None:
-        return
-    carriers: list[Path_] = source.marked_texts()
+    carriers = list(marked)
     if incremental.target is not None and incremental.from_ is None:
         carriers.append(incremental.target_path)
     for path in carriers:
@@ -61,25 +100,48 @@ def _check_carriers(source: HttpConfig, issues: Issues) -> None:
         )
 
 
-def _check_times(incremental: Incremental, keys: WindowKeys, at: Path_, issues: Issues) -> None:
-    """The lengths, and where the first window begins, against what a parameter can say."""
-    form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
-    written = form.param or form.record
-    key: Path_ = ("incremental", "format", "param" if form.param else "record")
-    shortest = resolution(form)
-    if shortest is None:
+def _check_range(incremental: Incremental, keys: WindowKeys, at: Path_, issues: Issues) -> None:
+    """A window is a range of times, and begins somewhere."""
+    if incremental.from_ is not None:
         issues.add(
-            key,
-            f"{written!r} in {form.zone} is not read back as it is written, so no window begins where the one before ended; use year to day, or {_TIMES}",
+            ("incremental", "from"),
+            "a window is a range of times in the records: it needs field, a token of the response has no range",
+            "pagination",
         )
         return
-    shortest_s = shortest / MICROS
-    if keys.size < shortest_s:
-        why = f"size is {duration_text(keys.size)}, but {written!r} cannot say less than {duration_text(shortest_s)}; at least that is allowed, or a finer incremental.format.param"
-        issues.add((*at, "size"), why, "format")
-    if keys.step is not None and keys.step < shortest_s:
-        why = f"step is {duration_text(keys.step)}, but {written!r} cannot say less than {duration_text(shortest_s)}; at least that is allowed, or a finer incremental.format.param"
-        issues.add((*at, "step"), why, "format")
+    record = incremental.format.record
+    if not incremental.timed:
+        why = f"a window is a range of times, which {record} is not; allowed are {_TIMES}"
+        issues.add(("incremental", "format", "record"), why, "pagination")
+        return
+    form = incremental.format.marks
+    if (shortest := resolution(form)) is None:
+        issues.add(
+            ("incremental", "format", "param" if form.param else "record"),
+            f"{form.param or record!r} in {form.zone} is not read back as it is written, so no window begins where the one before ended; use year to day, or {_TIMES}",
+        )
+        return
+    _check_lengths(keys, at, form, shortest / MICROS, issues)
+    _check_bounds(incremental, form, issues)
+
+
+def _check_lengths(
+    keys: WindowKeys, at: Path_, form: MarkFormat, shortest_s: float, issues: Issues
+) -> None:
+    """A parameter can say where each window ends."""
+    for name in _STEP_NAMES:
+        length_s = getattr(keys, name)
+        if length_s is not None and length_s < shortest_s:
+            issues.add(
+                (*at, name),
+                f"{name} is {duration_text(length_s)}, but {form.param or form.record!r} cannot say less than"
+                f" {duration_text(shortest_s)}; at least that is allowed, or a finer incremental.format.param",
+                "format",
+            )
+
+
+def _check_bounds(incremental: Incremental, form: MarkFormat, issues: Issues) -> None:
+    """The first window begins at a time, and the last one ends by `lag`."""
     if incremental.newest_bound is not None:
         issues.add(
             ("incremental", "newest_bound"),
@@ -96,65 +158,19 @@ def _check_times(incremental: Incremental, keys: WindowKeys, at: Path_, issues: 
         shown = repr(incremental.initial)[:60]
         issues.add(
             ("incremental", "initial"),
-            f"initial {shown} is no time: write it as requests ({written}) or records ({form.record}) have it",
+            f"initial {shown} is no time: write it as requests ({form.param or form.record}) or records ({form.record}) have it",
             "format",
             "pagination",
         )
 
 
 def _begins(form: MarkFormat, initial: str | int) -> bool:
-    """A window can begin there."""
+    """Whether a window can begin there."""
     windows = Windows(MICROS, form)
     begin = windows.initial(initial)
     try:
         return (
             begin is not None and windows.floor(begin) <= begin and bool(MarkFormat().text(begin))
         )
-    except (
-        ValueError,
-        OverflowError,
-    ):  # beyond the years 1 to 9999: seconds where milliseconds are meant
-        return False
-
-
-def _check_others(source: HttpConfig, keys: WindowKeys, at: Path_, issues: Issues) -> None:
-    """Keys that would be overwritten, never be reached, or hide what is new."""
-    taken = {
-        **dict.fromkeys(source.params, "params"),
-        **dict.fromkeys(_params_of(source), "the pagination round the window"),
-    }
-    for key, target in (("start_param", keys.start), ("end_param", keys.end_)):
-        if target is not None and target.param in taken:
-            why = f"{target.param} is sent twice: by {taken[target.param]}, and by the window; take one of them out"
-            issues.add((*at, key), why, "params", key.replace("param", "to"), "param", "to")
-    if source.conditional:
-        issues.add(
-            ("conditional",),
-            "conditional has no meaning with windows: each is asked for once; take it out",
-            "pagination",
-        )
-    if keys.split_on is None:
-        return
-    status, place = keys.split_on.status, (*at, "split_on", "status")
-    if status in source.on_status:
-        issues.add(
-            place,
-            f"status {status} has two meanings: split_on halves the window, on_status says {source.on_status[status]}; take one of them out",
-            "on_status",
-        )
-    if keys.split_on.when is None and any(rule.code == status for rule in source.stop.status):
-        issues.add(
-            place,
-            f"status {status} has two meanings: split_on halves the window, stop.status ends its pages; tell them apart with split_on.when",
-            "stop",
-        )
-
-
-def _params_of(source: HttpConfig) -> Iterator[str]:
-    """Query parameters that the style of the pages sets."""
-    style = source.pagination
-    for name in ("param", "limit_param", "size_param"):
-        if getattr(style, name, None):
-            yield getattr(style, name)
-    if (to := getattr(style, "to", None)) is not None and to.param:
-        yield to.param
+    except (ValueError, OverflowError):
+        return False  # beyond the years 1 to 9999: seconds where milliseconds are meant

@@ -125,23 +125,16 @@ def levels(source: HttpConfig, plan: CompiledPlan) -> int:
 
 def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
     """What the planner needs to know of a page and of its records."""
-    incremental, total, stop = source.incremental, source.pagination.total, source.stop.when
-    located = [total, incremental.from_ if incremental is not None else None]
-    body_paths = [
-        *style.body_paths,
-        *(path for each in located if each is not None for path in each.body_paths),
-        *(rule.when.path for rule in source.on_body),
-        *((stop.path,) if stop is not None else ()),
-    ]
-    field = incremental.field if incremental is not None else ""
+    field = source.incremental.field if source.incremental is not None else ""
+    identified = bool(field) or source.pagination.total is not None
     return PageSpec(
         records=source.records,
         missing_is_empty=source.records_missing == "empty",
-        body_paths=tuple(dict.fromkeys(body_paths)),
+        body_paths=tuple(dict.fromkeys((*style.body_paths, *source.body_paths))),
         record=RecordSpec(
             last_paths=style.last_paths,
             value_path=field or None,
-            key_paths=source.key if field or total is not None else (),
+            key_paths=source.key if identified else (),
             identify=bool(field),
             record_bytes=source.limits.record,
         ),

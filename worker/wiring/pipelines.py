@@ -23,7 +23,7 @@ from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
-from worker.paging.spec import IncrementalSpec, PagingSpec, StopSpec
+from worker.paging.spec import PagingSpec
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
@@ -153,7 +153,7 @@ async def backfill_pipeline(
             f"pipeline {parts.name} is not incremental by a field: it has no range to read",
             remedy="take --from and --to off, or name others with --pipeline",
         )
-    form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
+    form = incremental.format.marks
     begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
     if end is not None and not begin < end:  # type: ignore[operator]  # both come from one parser
         raise ConfigError(
@@ -264,40 +264,19 @@ def _spec(
 def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
-    stop, incremental, schedule = source.stop, source.incremental, source.schedule
-    total = source.pagination.total
+    incremental, schedule = source.incremental, source.schedule
+    total, windows = source.pagination.total, source.pagination.windows
     random_source = random.Random()
 
     def read_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
         return None if total is None else as_count(total.read(facts, headers), "pagination.total")
 
-    mark = None
-    if incremental is not None:
-        form = MarkFormat(
-            incremental.format.record, incremental.format.param, incremental.format.zone
-        )
-        form.parser()
-        mark = IncrementalSpec(
-            incremental.field,
-            form,
-            incremental.initial,
-            incremental.overlap,
-            incremental.order,
-            incremental.from_.read if incremental.from_ is not None else None,
-            incremental.newest_bound,
-        )
+    mark = None if incremental is None else incremental.spec()
     return PagingSpec(
         style=parts.style,
-        stop=StopSpec(
-            stop.empty_page,
-            stop.short_page or None,
-            stop.max_pages,
-            stop.when.holds_for if stop.when else (lambda facts: False),
-        ),
+        stop=source.stop.spec(),
         incremental=mark,
-        windows=None
-        if mark is None or source.pagination.windows is None
-        else source.pagination.windows.plan(mark.format),
+        windows=windows.plan(mark.format) if windows is not None and mark is not None else None,
         total=read_total,
         counts_distinct=total is not None and bool(source.key),
         every_s=schedule.every if schedule else None,

@@ -36,6 +36,11 @@ class StyleConfig(Model):
     total: Locator | None = Field(None, description="where the source says how many records it has")
 
     @property
+    def sent_params(self) -> tuple[str, ...]:
+        """Query parameters that the style sends."""
+        return ()
+
+    @property
     def compares_bodies(self) -> bool:
         """Whether only the body of a page tells that it came again; numbered styles do that anyway."""
         return False

@@ -29,6 +29,10 @@ class Config(PagedConfig):
     )
 
     @property
+    def sent_params(self) -> tuple[str, ...]:
+        return self.to.params
+
+    @property
     def compares_bodies(self) -> bool:
         return self.repeat == "allow"
 

@@ -41,6 +41,15 @@ class Config(PagedConfig):
         return self
 
     @property
+    def target(self) -> Target:
+        """Where the offset goes."""
+        return self.to or Target(param=self.param)
+
+    @property
+    def sent_params(self) -> tuple[str, ...]:
+        return (*self.target.params, *((self.limit_param,) if self.limit_param else ()))
+
+    @property
     def needs_body(self) -> str:
         return "offsets step by the records received"
 
@@ -53,7 +62,7 @@ class Offset:
     numbered = True
 
     def __init__(self, config: Config) -> None:
-        self._target = config.to or Target(param=config.param)
+        self._target = config.target
         self._start = config.start
         self._limit = {config.limit_param: str(config.limit)} if config.limit_param else {}
 

@@ -41,6 +41,15 @@ class Config(PagedConfig):
         return self
 
     @property
+    def target(self) -> Target:
+        """Where the number goes."""
+        return self.to or Target(param=self.param)
+
+    @property
+    def sent_params(self) -> tuple[str, ...]:
+        return (*self.target.params, *((self.size_param,) if self.size_param else ()))
+
+    @property
     def needs_body(self) -> str:
         return ""
 
@@ -52,7 +61,7 @@ class Numbered:
     numbered = True
 
     def __init__(self, config: Config) -> None:
-        self._target = config.to or Target(param=config.param)
+        self._target = config.target
         self._start = config.start
         self._size = {config.size_param: str(config.size)} if config.size_param else {}
         self._total_pages = config.total_pages

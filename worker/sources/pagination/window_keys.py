@@ -70,6 +70,13 @@ class WindowKeys(Model):
     @model_validator(mode="after")
     def _consistent(self) -> WindowKeys:
         issues = Issues()
+        self._check_targets(issues)
+        self._check_lengths(issues)
+        issues.check()
+        return self
+
+    def _check_targets(self, issues: Issues) -> None:
+        """Start and end go to one place each, and not to the same."""
         for name, param, target in (
             ("start", self.start_param, self.start_to),
             ("end", self.end_param, self.end_to),
@@ -89,17 +96,20 @@ class WindowKeys(Model):
                 "start_to",
                 "end_to",
             )
-        if self.step is not None and self.step > self.size:
-            issues.add(
-                ("step",),
-                f"step is {duration_text(self.step)}, more than size, which is {duration_text(self.size)}; at most size is allowed",
-                "size",
-            )
-        if self.split_on is not None and self.split_on.smallest > self.size:
-            why = f"smallest is {duration_text(self.split_on.smallest)}, more than size, which is {duration_text(self.size)}; at most size is allowed"
-            issues.add(("split_on", "smallest"), why, "size")
-        issues.check()
-        return self
+
+    def _check_lengths(self, issues: Issues) -> None:
+        """Nothing that a window is cut by is longer than a window."""
+        lengths: list[tuple[tuple[str, ...], float | None]] = [(("step",), self.step)]
+        if self.split_on is not None:
+            lengths.append((("split_on", "smallest"), self.split_on.smallest))
+        for path, length in lengths:
+            if length is not None and length > self.size:
+                issues.add(
+                    path,
+                    f"{path[-1]} is {duration_text(length)}, more than size, which is"
+                    f" {duration_text(self.size)}; at most size is allowed",
+                    "size",
+                )
 
     @property
     def start(self) -> Target | None:
