@@ -31,7 +31,7 @@ from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_wide
 from worker.schema.sizes import recursive_names
 from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck, tagged_union
-from worker.schema.values import INEXACT, Branch, Check, QuickCheck, Written, found
+from worker.schema.values import INEXACT, Branch, Check, ExactFloat, QuickCheck, describe_kind
 
 MAX_DEPTH: Final = 64
 FLOAT_DIGITS: Final = 15  # numbers of more digits may be rounded
@@ -221,7 +221,9 @@ class Checks:
 
 
 def _bad(value: Any, path: str, errors: list[FieldError], allowed: str) -> None:
-    errors.append(FieldError(path, "nothing" if value is MISSING else found(value), allowed))
+    errors.append(
+        FieldError(path, "nothing" if value is MISSING else describe_kind(value), allowed)
+    )
 
 
 def _only(fits: Callable[[Any], bool], allowed: str) -> Check:
@@ -244,7 +246,7 @@ def _integer(kind: str) -> Check:
 
 def _floating(limit: float, kind: str) -> Check:
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
-        if type(value) in (int, float, Written) and -limit <= value <= limit:
+        if type(value) in (int, float, ExactFloat) and -limit <= value <= limit:
             return float(value)
         return _bad(value, path, errors, f"a number in the range of {kind}")
 
@@ -455,7 +457,7 @@ def _number(value: Any) -> Decimal | None:
     try:
         if isinstance(value, str):
             return read_decimal(value)
-        if isinstance(value, Written):
+        if isinstance(value, ExactFloat):
             number = Decimal(repr(float(value)))
             return read_decimal(value.text) if _may_be_rounded(number) else number
         if type(value) not in (int, float):

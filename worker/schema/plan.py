@@ -16,7 +16,7 @@ from worker.schema.codegen import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, is_wide
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import INEXACT, QuickCheck, written
+from worker.schema.values import INEXACT, QuickCheck, parse_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class CompiledPlan:
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
         self._decoder, self._untyped = (
-            msgspec.json.Decoder(self._type, float_hook=written),
-            msgspec.json.Decoder(float_hook=written),
+            msgspec.json.Decoder(self._type, float_hook=parse_number),
+            msgspec.json.Decoder(float_hook=parse_number),
         )
         self._whole = checks.check(root)
         self._checked = [

@@ -14,7 +14,7 @@ from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.logical import MAX_PRECISION, fits
 from worker.schema.model import Schema, Type, is_wide
-from worker.schema.values import Branch, found
+from worker.schema.values import Branch, describe_kind
 from worker.transforms import values
 from worker.transforms.kinds import Kind, inner, kind_of, nullable
 
@@ -309,7 +309,7 @@ def _union(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Ch
 
 def _refusal(value: Any, path: str, allowed: str) -> InvalidRecord:
     return InvalidRecord(
-        "python_result", (FieldError(path, found(value), allowed),), stage="transform"
+        "python_result", (FieldError(path, describe_kind(value), allowed),), stage="transform"
     )
 
 
