@@ -12,7 +12,7 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.logical import MAX_PRECISION, fits
+from worker.schema.logical import describe_decimal, fits
 from worker.schema.model import Schema, Type, is_wide
 from worker.schema.values import Branch, describe_kind
 from worker.transforms import values
@@ -249,12 +249,7 @@ def _finite(value: float, path: str) -> float:
 def _decimal(value: Decimal, kind: Type, path: str) -> Decimal:
     if value.is_finite() and fits(kind, value):
         return value
-    precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
-    raise _refusal(
-        value,
-        path,
-        precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits",
-    )
+    raise _refusal(value, path, describe_decimal(kind))
 
 
 def _unicode(value: str, path: str) -> None:
