@@ -93,6 +93,13 @@ class Schema:
         """The type that a reference refers to; any other type is returned as it is."""
         return self.named[kind.name] if kind.kind == "ref" else kind
 
+    def value_type(self, kind: Type) -> Type:
+        """The type of the values besides null; a union that has several such types is returned as
+        it is, and a union of nothing but null gives null."""
+        if kind.kind == "union" and kind.branches and not is_wide(kind):
+            kind = kind.branches[value_branch(kind) or 0]
+        return self.resolve(kind)
+
 
 class Policy(NamedTuple):
     """The `validation` settings of a pipeline.
