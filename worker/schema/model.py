@@ -143,7 +143,7 @@ Handler = TypeVar("Handler")
 
 def by_kind(
     handlers: Mapping[str, Handler], *, otherwise: Handler | None = None
-) -> Mapping[str, Handler]:
+) -> dict[str, Handler]:
     """A table with an entry for every kind of type: how this package treats types by their kind.
 
     Args:
