@@ -66,8 +66,8 @@ class _Defaults:
         if self._steps < 0 or depth > MAX_LEVELS:
             raise SchemaError(
                 self.path,
-                f"the defaults, with those of fields that they leave out, have more than {MAX_NODES}"
-                f" values or {MAX_LEVELS} levels",
+                "the defaults, with those of fields that they leave out,"
+                f" have more than {MAX_NODES} values or {MAX_LEVELS} levels",
             )
 
     # -- does a default fit? --------------------------------------------------------------------

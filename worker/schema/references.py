@@ -4,13 +4,11 @@ them apart, while files need the whole."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from worker.schema.errors import SchemaError
 from worker.schema.model import PRIMITIVES
-from worker.schema.parse import MAX_DEPTH, MAX_NAMED
-
-NAMED: Final = ("record", "error", "enum", "fixed")
+from worker.schema.parse import MAX_DEPTH, MAX_NAMED, NAMED, in_namespace
 
 
 def inlined(document: Any, references: Mapping[str, Any]) -> Any:
@@ -53,7 +51,7 @@ class _Inliner:
     def _name(self, name: str, namespace: str, depth: int) -> Any:
         if name in PRIMITIVES:
             return name
-        for full in (name if "." in name or not namespace else f"{namespace}.{name}", name):
+        for full in (in_namespace(name, namespace), name):
             if full in self._declared:
                 return name
             if full in self._references:
@@ -106,4 +104,4 @@ def _full_name(node: Mapping[str, Any], namespace: str) -> tuple[str, str]:
     if "." in name:
         return name.rpartition(".")[0], name
     space = own if isinstance(own, str) else namespace
-    return space, f"{space}.{name}" if space else name
+    return space, in_namespace(name, space)
