@@ -34,7 +34,7 @@ from worker.schema.primitives import (
 from worker.schema.resolve import Pair, fields_of
 from worker.schema.sizes import Sizes
 from worker.schema.values import Branch
-from worker.schema.walk import cause_text, explain
+from worker.schema.walk import explain
 
 SLICE_BYTES: Final = 1024 * 1024
 SLICE_VALUES: Final = 100_000  # by their weight; see sizes.py
@@ -156,7 +156,9 @@ class DatumReader:
         cause = stop.__cause__
         assert cause is not None
         path = cause.path if isinstance(cause, Unresolved) else "$"
-        problem = CorruptDatum(path, stop.at, cause_text(cause), record=record)
+        problem = CorruptDatum(
+            path, stop.at, str(cause)[:200] or type(cause).__name__, record=record
+        )
         problem.__cause__ = cause
         return problem
 
