@@ -13,7 +13,7 @@ from worker.core.model import MISSING, FieldError
 from worker.core.ports import Invalid, InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
-from worker.schema.codegen import compile_encoder
+from worker.schema.encoding import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
 from worker.schema.typed import Types, record_struct

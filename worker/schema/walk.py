@@ -1,5 +1,5 @@
-"""Walks over the bytes of a datum, slowly, to find where and how they break its schema. The generated
-readers only notice that they do.
+"""Walks over the bytes of a datum, slowly, to find where and how they break its schema. The
+generated readers only notice that they do.
 
 Source: Avro specification, "Data Serialization and Deserialization", "Binary Encoding".
 """
