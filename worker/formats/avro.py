@@ -33,8 +33,8 @@ from worker.core.ports import SLICE_RECORDS, Steps
 from worker.formats.component import DecodeConfig, DecodeDeps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.http.registry_config import RegistryConfig
-from worker.schema.codegen import EncoderSource
 from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
+from worker.schema.encoding import AvroRows
 from worker.schema.errors import CorruptData, CorruptDatum, SchemaError
 from worker.schema.limits import Limits
 from worker.schema.model import Schema
@@ -54,9 +54,9 @@ CONFLUENT_BYTES: Final = 5
 CODECS: Final = ("zstandard", "null", "deflate", "snappy")
 
 
-def rows(schema: Schema, bytes_as: str) -> EncoderSource:
+def rows(schema: Schema, bytes_as: str) -> AvroRows:
     """Datums hold bytes as they are."""
-    return EncoderSource(schema)
+    return AvroRows(schema)
 
 
 def encoder(schema: Schema, codec: str, metadata: Mapping[str, str]) -> AvroEncoder:

@@ -12,7 +12,7 @@ from worker.config.model import Model
 from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING
-from worker.schema.values import found
+from worker.schema.values import describe_kind
 from worker.sources.pagination.window_keys import WindowKeys
 from worker.sources.places import Locator
 
@@ -83,7 +83,7 @@ def resolve(url: str, link: Any) -> str:
     """
     if not isinstance(link, str):
         raise PermanentError(
-            f"the next link is {found(link)}, text is needed",
+            f"the next link is {describe_kind(link)}, text is needed",
             remedy="use pagination type cursor for tokens",
         )
     link = _QUERY_EXPRESSIONS.sub(_without_expression, link.strip())
