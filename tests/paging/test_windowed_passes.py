@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from paging.test_planner import (
     Record,
     claim,
@@ -17,8 +19,6 @@ from paging.test_planner import (
     resumed,
     token_style,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from worker.core.errors import (
     OrderViolation,

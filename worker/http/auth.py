@@ -21,7 +21,10 @@ class Auth(Protocol):
         """Query parameters to send with each request."""
 
     def renew(self, sent: Mapping[str, str]) -> bool:
-        """The server refused these headers: True when other ones are there, or can be had by asking again."""
+        """Whether other credentials are there, or can be had, after the server refused these headers.
+
+        `sent` is empty when the request went to an origin that gets no credentials.
+        """
 
 
 class StaticAuth:

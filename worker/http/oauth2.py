@@ -98,8 +98,10 @@ class ClientCredentials:
         return {}
 
     def renew(self, sent: Mapping[str, str]) -> bool:
+        if "Authorization" not in sent:
+            return False  # the request went where credentials are never sent
         now, token = self._clock.monotonic(), self._token
-        if token is None or sent.get("Authorization") != token.header:
+        if token is None or sent["Authorization"] != token.header:
             return True  # another one is there, or is being asked for
         if self._renewed_at is not None and now - self._renewed_at < RENEWALS_APART_S:
             return False
