@@ -10,8 +10,9 @@ raw            datums of one configured writer's schema
 
 The end of a datum follows from its schema, so messages need no separator. Therefore nothing can be
 read after a damaged datum: a body with damage anywhere is a bad body, and none of its records is
-kept, because the same page is asked for again. A datum that is intact but has no value in the schema
-of the pipeline (an unknown symbol, for example) is one reject: the next one begins where it ends.
+kept, because the same page is asked for again. A datum that is intact but has no value in the
+schema of the pipeline (an unknown symbol, for example) is one reject: the next one begins where it
+ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds credentials in text that came from elsewhere, because servers repeat what they were sent. Pure."""
+"""Finds credentials in text from elsewhere, because servers repeat what they were sent. Pure."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _decoded(text: str) -> str:
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    """The characters of `\\uXXXX` escapes (UTF-16, RFC 8259, 7); nothing for any other backslash."""
+    r"""The characters of `\uXXXX` escapes (RFC 8259, 7); nothing for any other backslash."""
     units = (match[1] or "").lower().replace("\\u", "")
     return bytes.fromhex(units).decode("utf-16-be", "replace")
 

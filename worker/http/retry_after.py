@@ -24,8 +24,8 @@ def limit_reached(headers: Mapping[str, str]) -> bool:
 def wait_asked_for(headers: Mapping[str, str], *, now_s: float, max_s: float) -> float | None:
     """Seconds that a response asks to wait, within 0 and `max_s`; None when it does not say.
 
-    `Retry-After` counts alone where it is given; `X-RateLimit-Reset` counts when no request is left.
-    `now_s` is the time since 1970 by our own clock.
+    `Retry-After` counts alone where it is given; otherwise `X-RateLimit-Reset` counts when no
+    request is left. `now_s` is the time since 1970 by our own clock.
     """
     if "Retry-After" in headers:
         return retry_after(headers, max_s=max_s)

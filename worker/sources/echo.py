@@ -1,7 +1,7 @@
 """Positions are kept in the state and shown to operators, so none may hold a credential. Pure.
 
-A source may put what it was sent into its page token or next link. A secret that is a query parameter
-is taken out of links (`worker.http.redact.url_stripper`); one that was sent in a header is refused.
+A source may put what it was sent into its page token or next link. A secret that is a query
+parameter is taken out of links (`url_stripper`); one that was sent in a header is refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The polled HTTP source: it asks for the page that the planner names, and reports what came.
 
-How a page is asked for stands in `sources/requests.py`, what an answer means in `sources/answers.py`.
-Retries, breaker and gate stand round each attempt (`resilience/guard.py`); connections, redirects and
-bodies are the client's (`http/client.py`).
+How a page is asked for stands in `sources/requests.py`, and what an answer means in
+`sources/answers.py`. Retries, breaker and gate stand round each attempt (`resilience/guard.py`);
+connections, redirects and bodies are the client's (`http/client.py`).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class HttpSource:
         self._unknown = UnknownFields(pipeline, emit)
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
-        """One fetch with retries, breaker and gate round it. See runtime/fetch.py for what it raises."""
+        """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors."""
         asked = self._asked(partition, fetch)
 
         def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
@@ -145,7 +145,7 @@ class HttpSource:
             self._emit(ended)
 
     async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
-        """Takes credentials out of an error that quotes the body: servers repeat what they were sent."""
+        """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
         if (auth := self._auth[asked.partition]) is not None:
             secrets = credentials_in(response.credentials, await auth.params())
             error.message = redact(error.message, secrets)
