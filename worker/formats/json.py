@@ -25,7 +25,7 @@ from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.envelope import Envelope, Keys, build_envelope
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
-from worker.schema.values import found, written
+from worker.schema.values import describe_kind, parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
@@ -38,7 +38,7 @@ MISSING_REMEDY: Final = (
 )
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
-_WRITTEN: Final = msgspec.json.Decoder(float_hook=written)
+_WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -277,7 +277,7 @@ def _records_finder(path: str | None) -> Callable[[Any], Any]:
 
 def _missing(path: str | None, document: Any) -> RecordsMissing:
     """The error of a page without records at the path."""
-    shown = found(document)
+    shown = describe_kind(document)
     if isinstance(document, dict):
         shown = "an object with the keys " + ", ".join(map(repr, list(document)[:SHOWN_KEYS]))
         if path in document:

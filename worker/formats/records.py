@@ -20,7 +20,7 @@ from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import SLICE_RECORDS, Invalid, InvalidRecord, Plan, Steps
 from worker.formats.json_depth import deeper, nesting
-from worker.schema.values import as_written
+from worker.schema.values import encode_number
 
 YIELD_REJECTS: Final = 64
 """The event loop may run after so many rejects: one costs a hundred times as much as a record."""
@@ -280,7 +280,7 @@ class RecordDecoder:
 
     def add_document(self, batch: Batch, item: Any) -> None:
         """Adds a record that was decoded without types, with numbers as they were written; slow."""
-        raw = msgspec.json.encode(item, enc_hook=as_written)
+        raw = msgspec.json.encode(item, enc_hook=encode_number)
         batch.source(lambda: [raw])  # nothing else is left of it: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)

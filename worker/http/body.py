@@ -43,7 +43,9 @@ class BodyLimits:
 
 
 class BodyTooLarge(PermanentError):
-    """The body is larger than the limits allow."""
+    """The body is larger than `source.limits` allows.
+    Ask for smaller pages, or raise the limit that is named.
+    """
 
     code = "body_too_large"
 

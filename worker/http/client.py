@@ -94,7 +94,9 @@ class Response:
 
 
 class TlsError(PermanentError):
-    """The certificate of the server is not trusted."""
+    """The certificate of the server is not trusted, or the TLS handshake failed.
+    Name the authority that signed the certificate in `tls.ca_file`, or correct the host of the URL.
+    """
 
     code = "tls"
 
