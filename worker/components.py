@@ -103,7 +103,7 @@ def _described(entry_point: EntryPoint) -> str:
 SOURCES: Final = Kind(
     "source type",
     "worker.sources",
-    {"http": "worker.sources.http_config"},
+    {"http": "worker.sources.http"},
 )
 
 PAGINATIONS: Final = Kind(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -34,9 +34,6 @@ from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.rules import Action, OnBody, Schedule, Stop
 from worker.sources.window_rules import Surroundings, check_windows
-
-if TYPE_CHECKING:
-    from worker.sources.http import HttpSource
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
@@ -265,17 +262,6 @@ class HttpConfig(Model):
             if isinstance(secret, SecretRef):
                 for text in secret.texts:
                     yield ("auth", name), text
-
-
-Config = HttpConfig
-"""What the table of components looks for."""
-
-
-def build(config: HttpConfig, **deps: Any) -> HttpSource:
-    """The source; `deps` are the other arguments of HttpSource. Imported here, because configs are read without the client."""
-    from worker.sources.http import HttpSource
-
-    return HttpSource(config, **deps)
 
 
 def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:

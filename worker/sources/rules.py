@@ -10,7 +10,7 @@ from worker.config.model import Model
 from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
 from worker.core.model import Facts
 from worker.paging.spec import StopSpec
-from worker.sources.when import When
+from worker.sources.conditions import When
 
 Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
 

@@ -1,4 +1,4 @@
-"""Credentials: the port, and what all kinds of them share. They are attached at send time by the client, to the configured origin only.
+"""Credentials, which the client adds when it sends a request to the configured origin.
 
 A kind is a module with a `Config` and `build(config, deps) -> Auth` (see `AUTH` in worker/components.py).
 """
@@ -33,16 +33,19 @@ Fetch = Callable[[Request], Awaitable[Answer]]
 
 
 class Auth(Protocol):
-    """One way to prove who we are."""
+    """One way to authenticate."""
 
     async def headers(self) -> dict[str, str]:
-        """Headers to send with each request."""
+        """Headers to send; asked for before each request, and each hop of a redirect."""
 
     async def params(self) -> dict[str, str]:
-        """Query parameters to send with each request."""
+        """Query parameters to send; asked for together with the headers."""
 
     def renew(self, sent: Mapping[str, str]) -> bool:
-        """The server refused these headers: True when other ones are there, or can be had by asking again."""
+        """Whether other credentials are there, or can be had, after the server refused these.
+
+        `sent` is empty when the request went to an origin that gets no credentials.
+        """
 
 
 class AuthConfig(Model):

@@ -19,8 +19,8 @@ from worker.core.instants import MICROS
 from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 from worker.paging.windows import Windows
+from worker.sources.conditions import When
 from worker.sources.places import Target
-from worker.sources.when import When
 
 _NUMBERS: Final = ("epoch_s", "epoch_ms", "epoch_us")
 
