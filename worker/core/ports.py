@@ -34,16 +34,6 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """Record `index` of the given list is not what the schema says. `inexact`: a number in it may have lost digits, so `Plan.one` decides."""
-
-    index: int
-    code: str
-    errors: tuple[FieldError, ...]
-    inexact: bool = False
-
-
 class SchemaNeeded(Exception):
     """A page has datums of a writer whose schema is not there yet: get it by this id, then decode the page again (raised by Pages.decode)."""
 
@@ -53,7 +43,16 @@ class SchemaNeeded(Exception):
 
 
 class InvalidRecord(Exception):
-    """One record is not what the schema says (raised by Plan.one, caught by the decoder: it becomes a Reject)."""
+    """Why one record is refused, until whoever knows its page makes it a `Reject`.
+
+    Raised by `Plan.one` and by what a transform or a route calls; caught by the decoder and by
+    the compiled `Shape`. It never ends a page.
+
+    Args:
+        code: stable short reason, as in `Reject.code`.
+        errors: the wrong fields.
+        stage: `validate`, `transform` or `route`, as in `Reject.stage`.
+    """
 
     def __init__(self, code: str, errors: tuple[FieldError, ...], stage: str = "validate") -> None:
         super().__init__(code)
@@ -79,8 +78,13 @@ class Plan(Protocol):
     def record_type(self) -> Any:
         """The msgspec type of one JSON record, to embed in a page envelope: `list[plan.record_type]`."""
 
-    def finish(self, records: list[Any]) -> list[Invalid]:
-        """Completes validation of typed records in place (text times to ints, what the type could not say); returns the invalid ones."""
+    def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
+        """Completes the validation of typed records in place: what their types could not say.
+
+        Text times become ints. Returns the index and the errors of each invalid record, in order.
+        An error whose `found` is `INEXACT` only says that a number may have lost digits in its
+        typed form: `one` decides about that record.
+        """
 
     def one(self, raw: bytes) -> Any:
         """Decodes and finishes one record from JSON bytes, slowly; raises InvalidRecord with all field errors."""
@@ -94,21 +98,18 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Unshaped:
-    """Record `index` of the given list could not become an output record."""
-
-    index: int
-    stage: str  # transform | route
-    code: str
-    errors: tuple[FieldError, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Shaping:
-    """What became of finished records: (route, rows, encoded rows) each, rejects, and how many were filtered out or added by expansion."""
+    """What became of finished records.
+
+    Attributes:
+        chunks: (route, number of rows, encoded rows), once per route.
+        refused: index in the given list and reason of each record that made no output record.
+        filtered: how many records a filter left out.
+        expanded: how many records there are more because one became several.
+    """
 
     chunks: list[tuple[str, int, bytes]]
-    unshaped: list[Unshaped]
+    refused: list[tuple[int, InvalidRecord]]
     filtered: int = 0
     expanded: int = 0
 

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from worker.core.model import MISSING, FieldError
-from worker.core.ports import Invalid, InvalidRecord
+from worker.core.ports import InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
 from worker.schema.codegen import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, is_wide
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import INEXACT, QuickCheck, written
+from worker.schema.values import QuickCheck, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class CompiledPlan:
     def record_type(self) -> Any:
         return self._type
 
-    def finish(self, records: list[Any]) -> list[Invalid]:
+    def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
         """Checks what the types could not say, field by field, and puts the datums in place."""
         wrong: dict[int, list[FieldError]] = {}
         for each in self._checked:
@@ -95,7 +95,7 @@ class CompiledPlan:
                     setattr(record, attribute, datum)
         if self._strict and self._extra:
             self._refuse_extra(records, wrong)
-        return [_invalid(index, errors) for index, errors in sorted(wrong.items())]
+        return [(index, tuple(errors)) for index, errors in sorted(wrong.items())]
 
     def _refuse_extra(self, records: list[Any], wrong: dict[int, list[FieldError]]) -> None:
         """Fields that are read for the mark or the key only are still unknown to the schema."""
@@ -130,7 +130,7 @@ class CompiledPlan:
                 "invalid", (FieldError("$", "a value of another type", str(error)[:200]),)
             ) from error
         if invalid := self.finish([record]):
-            raise InvalidRecord("invalid", invalid[0].errors)
+            raise InvalidRecord("invalid", invalid[0][1])
         return record
 
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
@@ -147,10 +147,6 @@ class CompiledPlan:
         return lambda record: (
             MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
         )
-
-
-def _invalid(index: int, errors: list[FieldError]) -> Invalid:
-    return Invalid(index, "invalid", tuple(errors), any(each.found is INEXACT for each in errors))
 
 
 def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
