@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError, PublishConflict
 from worker.core.model import Chunk, Reject
 from worker.core.ports import InvalidRecord
 from worker.formats.avro import AvroEncoder
 from worker.schema.plan import FieldInfo
-from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.transforms.routes import route_parts
 

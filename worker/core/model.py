@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ CURSOR_VERSION: Final = 1
 CURSOR_LIMIT_BYTES: Final = 64 * 1024
 REPLAYED: Final = "@dead_letters"
 """The partition that remembers which dead letters were replayed."""
+RECORDS: Final = "records"
+DEAD_LETTERS: Final = "dead_letters"
+"""The two kinds of files that a commit names."""
 
 
 class _Missing:
@@ -262,9 +265,19 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A complete file in staging, fsynced. Paths are relative to `root` (an absolute directory)."""
+    """A complete and durable file in staging, and what a commit log keeps of it.
 
-    kind: str  # "records" | "dead_letters"
+    Attributes:
+        kind: `RECORDS` or `DEAD_LETTERS`.
+        root: where the sink that wrote it puts its files: an absolute directory or a URL.
+        staging: its name below `root` until its commit is published.
+        final: its name below `root` from then on, for ever.
+        size_bytes, sha256: of the whole file, as staged and as published.
+        rows: records or dead letters in it.
+        fingerprint: of the schema, 16 hex digits.
+    """
+
+    kind: str
     root: str
     staging: str
     final: str
@@ -272,6 +285,11 @@ class StagedFile:
     sha256: str
     rows: int
     fingerprint: str
+
+
+def of_kind(files: Iterable[StagedFile], kind: str) -> tuple[StagedFile, ...]:
+    """The files of one kind, in order."""
+    return tuple(file for file in files if file.kind == kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,22 +304,35 @@ class PartitionEnd:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One atomic step: these files hold exactly the records between the old cursors and the new ones."""
+    """One atomic step: its files hold exactly the records between the old cursors and the new ones.
+
+    Attributes:
+        id: random, to recognise the commit when the outcome of a transaction is unknown.
+        at: RFC 3339 in UTC, for people only.
+        schema: what the files of records hold, as JSON text.
+    """
 
     pipeline: str
     lineage: str
     seq: int
-    id: str  # random, to recognise it when the outcome is unknown
-    at: str  # RFC 3339 UTC, for people only
+    id: str
+    at: str
     files: tuple[StagedFile, ...]
     ends: tuple[PartitionEnd, ...]
     ledger: Ledger
-    schema: str = ""  # what the files of records hold
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Ownership of a partition: its new epoch, the seq of the commit that last moved it, its cursor and memory."""
+    """Ownership of a partition.
+
+    Attributes:
+        epoch: new with this claim.
+        seq: the commit that last moved the partition.
+        cursor: where it resumes.
+        boundary, tokens: what its earlier commits remembered, see `Progress`.
+    """
 
     partition: str
     epoch: int
@@ -311,17 +342,84 @@ class Claim:
     tokens: frozenset[bytes] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineState:
-    """A pipeline as the commit log knows it: `seq` of its last commit (0 = none), older lineages whose files may stay.
+# -- what a commit log keeps --------------------------------------------------------------------
 
-    `schemas` are those of its committed files, the one that was used last at the end.
+
+@dataclass(frozen=True, slots=True)
+class PipelineRow:
+    """A pipeline in a commit log.
+
+    Attributes:
+        seq, digest: of its last commit; 0 and empty before the first.
+    """
+
+    name: str
+    lineage: str
+    seq: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRow:
+    """A partition in a commit log.
+
+    Attributes:
+        epoch: of its present owner.
+        seq: the commit that last moved it; 0 when none did, or an operator since then.
+        cursor: as it is stored; `Cursor.from_json` reads it.
+    """
+
+    partition: str
+    epoch: int
+    seq: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndRow:
+    """What a commit did to a partition, as the log keeps it: `cursor` is the stored text."""
+
+    partition: str
+    epoch: int
+    expected_seq: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRow:
+    """A commit in a commit log.
+
+    Attributes:
+        published: all its files are known to stand at their final names.
+        digest: covers everything else here and the digest of the commit before.
     """
 
     pipeline: str
     lineage: str
     seq: int
-    fingerprint: Mapping[str, str]
-    unpublished: tuple[Commit, ...] = ()
+    id: str
+    at: str
+    ledger: Ledger
+    files: tuple[StagedFile, ...]
+    ends: tuple[EndRow, ...]
+    published: bool
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineState:
+    """What an attempt needs to know of a pipeline.
+
+    Attributes:
+        seq: of its last commit; 0 when there is none.
+        unpublished: commits whose files may not all have their final names yet, in order.
+        accepted_lineages: older lineages whose files may stay in the output.
+        schemas: those of its committed files of records, the one that was used last at the end.
+    """
+
+    pipeline: str
+    lineage: str
+    seq: int
+    unpublished: tuple[CommitRow, ...] = ()
     accepted_lineages: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()

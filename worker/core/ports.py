@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum
 from typing import Any, Final, Protocol, TypeVar
 
 from worker.core.model import (
     Chunk,
     Claim,
     Commit,
+    CommitRow,
     Decoded,
     FieldError,
+    PartitionRow,
+    PipelineRow,
     PipelineState,
     StagedFile,
 )
@@ -123,53 +126,226 @@ class Shape(Protocol):
     def __call__(self, records: Sequence[Any], received: int) -> Shaping: ...
 
 
-class CommitLog(Protocol):
-    """The store of truth. Synchronous: called from the pipeline's one IO thread. Raises StateError."""
+class CommitHistory(Protocol):
+    """The half of a commit log that only looks: for `verify`, replays and the commands that show.
+
+    Synchronous, and used by one thread at a time; other processes may commit meanwhile. Every
+    method raises StateError for a log that cannot be read (the command ends with 74), and
+    SinkUnavailable where it cannot be reached now (a pipeline pauses, a command ends with 74).
+    """
+
+    def pipelines(self) -> Sequence[PipelineRow]:
+        """All pipelines by name. Once per command; once per replay, to know where it ends."""
+
+    def partitions(self, pipeline: str) -> Sequence[PartitionRow]:
+        """The partitions of a pipeline by name; none for a pipeline that never ran.
+
+        Once per pipeline and command.
+        """
+
+    def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
+        """The commits from `from_seq` on in order, read as they are asked for.
+
+        `verify` reads all of them once. A replay asks for two with every page: it goes on at a
+        number, so the position has to be found through an index. Commits that are made meanwhile
+        may come or not. Raises StateError naming a row that is no commit.
+
+        Args:
+            kind: only commits that have files of this kind.
+        """
+
+    def schemas(self, pipeline: str) -> Sequence[str]:
+        """The schemas of its committed files of records, the one that was used last at the end.
+
+        At the start of a pipeline that registers its output, once, before `CommitLog.load`.
+        """
+
+    def close(self) -> None:
+        """Lets go of files and connections. Last, once; nothing is called after it."""
+
+
+class CommitLog(CommitHistory, Protocol):
+    """The store of truth: which files and which cursors are true together.
+
+    Ownership is a number: `claim` makes a new epoch of a partition, and `commit` compares it (and
+    the seq) in the transaction that moves the cursor, so that a stale owner changes nothing. No
+    method relies on a clock or on a lock that outlives its transaction. The first four methods are
+    called in the IO thread of a pipeline, each of whose logs has a connection of its own; the last
+    two by commands, while no instance runs.
+
+    Besides what each method names, all raise SinkUnavailable where the log cannot be written or
+    reached now (nothing is changed; the pipeline pauses and begins again from the log) and
+    StateError for a log that cannot be used (the pipeline ends with 74).
+    """
 
     def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
-        """At the start of each attempt: the state, created with a new lineage when there is none."""
+        """The state of a pipeline, which is made with a new lineage when there is none.
+
+        First, once per attempt. Keeps the fingerprint for the next `load`. Raises ConfigError
+        where its cursors would mean something else now (`worker.core.meaning`); the pipeline ends
+        with 78.
+        """
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
-        """Takes ownership: epoch += 1 for each partition, in one transaction; new partitions start with an empty cursor."""
+        """Takes the partitions over: a new epoch for each, in one transaction.
+
+        Once per attempt, after recovery. A partition that is new begins with an empty cursor. Who
+        owned one of them before is fenced at its next commit.
+        """
 
     def commit(self, commit: Commit) -> None:
-        """The commit point, one durable transaction. Raises Fenced (nothing changed) when any partition has another epoch or seq."""
+        """The commit point: one durable transaction, or nothing.
+
+        Once per commit, in order; the files are durable in staging, and the caller publishes them
+        when this returns. A log that cannot tell whether its transaction was made looks for
+        `Commit.id`. Raises Fenced with the partitions whose epoch or seq is not the one of the
+        commit (the attempt ends, the others are claimed anew), StateError for a cursor that is too
+        large to keep. An error always means that nothing was committed, or that the next `load`
+        finds the commit unpublished.
+        """
 
     def mark_published(self, pipeline: str, seq: int) -> None:
-        """All files of this commit and of those before it stand at their final names."""
+        """All files of this commit and of those before it stand durably at their final names.
+
+        After recovery and at the clean end of an attempt. A log may conclude it by itself for the
+        commits before the one that it is given: commit n+1 is not begun before n is published.
+        """
+
+    def reset(
+        self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
+    ) -> None:
+        """Forgets how far a pipeline, or one of its partitions, has come; published files stay.
+
+        Once per `state reset`. A whole pipeline gets a new lineage, which accepts the older ones
+        and `found_lineages` in its output. Raises ConfigError for an unknown partition.
+        """
+
+    def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
+        """Puts a partition at a mark; its pass in progress and its memory are forgotten.
+
+        Once per `state set`. Raises ConfigError for an unknown partition.
+        """
 
 
 class Sink(Protocol):
-    """Where chunks go: files in staging that a commit makes visible. Called from the pipeline's one IO thread.
+    """Where chunks go: files that stay invisible in staging until a commit makes them visible.
 
-    All methods raise SinkUnavailable (pause, redo from the commit log) or DurabilityLost (redo once).
+    Belongs to one pipeline and lineage, and to one attempt, in whose IO thread all methods are
+    called. All raise SinkUnavailable (the pipeline pauses and begins again from the commit log),
+    DurabilityLost (the attempt is redone once, then the pipeline ends with 74) and StateError (the
+    pipeline ends with 74), besides what they name.
     """
 
-    root: Path
-    area: str  # directory below root for staging and commit records
-    kind: str  # "records" | "dead_letters"
+    kind: str
+    """`RECORDS` or `DEAD_LETTERS`: the files of a commit that are this sink's."""
 
     @property
     def full(self) -> bool:
-        """The commit in the making has as many files as one may have: cut it at the next position."""
+        """The commit in the making has as many files as one may have: it is cut at the next
+        position. Asked after every page."""
 
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
-        """Once an attempt, first. Raises ConfigError over a root that holds another lineage of the pipeline."""
+        """Makes what the sink needs. First, once per attempt.
 
-    def write(self, chunk: Chunk) -> None:
-        """Takes a chunk of the commit in the making; may compress and write."""
+        Raises ConfigError over a root that holds another lineage of the pipeline than these (the
+        pipeline ends with 78).
+        """
 
-    def seal(self) -> tuple[StagedFile, ...]:
-        """At a roll: everything written since `begin`, durable in staging."""
+    def check(self, file: StagedFile) -> None:
+        """A file of a commit that was not published yet must still be what was committed.
+
+        In recovery, before anything is published. Raises StateError for a staged file of another
+        content. A file that is not staged any more has its final name.
+        """
 
     def publish(self, files: Sequence[StagedFile]) -> None:
-        """After the commit point: final names, durably. Repeatable."""
+        """Gives files of a commit their final names, durably and without replacing any.
 
-    def begin(self, seq: int) -> None:
-        """The next commit."""
+        After the commit point and in recovery; repeatable, because a kill may come at any time.
+        Raises PublishConflict where another content has a final name (the pipeline ends with 74).
+        """
 
     def sweep(self) -> int:
-        """At the start of an attempt, after recovery: deletes what is left in staging."""
+        """Deletes what is left in staging; returns how many files. After recovery, before `write`."""
+
+    def write(self, chunk: Chunk) -> None:
+        """Takes a chunk into the commit in the making; may compress and write. Once per chunk."""
+
+    def seal(self) -> tuple[StagedFile, ...]:
+        """Everything written since `begin`, durable in staging. Once per commit, first."""
+
+    def stage_record(self, seq: int, record: bytes) -> None:
+        """Puts the record of a commit beside the staged files, durably.
+
+        Once per commit, after `seal` and before the commit point; of the sink of records only.
+        """
+
+    def drop_record(self, seq: int) -> None:
+        """Deletes the record of a commit that was never made, if there is one.
+
+        Once per attempt, after `sweep`; of the sink of records only.
+        """
+
+    def begin(self, seq: int) -> None:
+        """What is written from now on belongs to this commit. After each commit was published."""
 
     def close(self) -> None:
-        """At the end of an attempt: lets go of open files."""
+        """Lets go of open files. Last, once; what was not sealed is swept by the next attempt."""
+
+
+class FileState(Enum):
+    """Where a committed file is."""
+
+    STAGED = "staged"
+    PUBLISHED = "published"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a published file is found to be; None is what cannot be known because of `problem`."""
+
+    rows: int | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    problem: str = ""
+
+
+class OutputRoot(Protocol):
+    """One output directory or object prefix, as `verify`, replays and commands see it.
+
+    Synchronous; nothing of it is used by a run. `str()` says where it is, for people. A file is
+    found where its `StagedFile.root` says, which need not be where the config puts new ones.
+    Methods raise SinkUnavailable or StateError for what cannot be read or changed; the command
+    ends with 74.
+    """
+
+    kind: str
+    """`RECORDS` or `DEAD_LETTERS`: which files of a commit are asked for here."""
+
+    def place(self, file: StagedFile) -> str:
+        """Where the file is published, as text that no other file has. Any number of times."""
+
+    def standing(self, file: StagedFile) -> FileState:
+        """Whether a committed file has its final name, waits in staging, or was taken away.
+
+        Once per file and command. PUBLISHED also where nobody may look: `examine` says why.
+        """
+
+    def examine(self, file: StagedFile) -> Evidence:
+        """Reads a published file as a whole. Once per file and `verify`; never raises."""
+
+    def lines(self, file: StagedFile) -> Iterator[bytes]:
+        """The lines of a published text file; none where it was taken away."""
+
+    def delete(self, file: StagedFile) -> None:
+        """Takes a published file away, as `dlq purge` does. Nothing happens where there is none."""
+
+    def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
+        """The places of all files that stand here under the names of a lineage, in order.
+
+        Once per `verify`, which looks for files that no commit names.
+        """
+
+    def lineages(self, pipeline: str) -> Sequence[str]:
+        """The lineages of a pipeline that left something here. Once per `state reset`."""
