@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
+from worker.core.cursor import PassState
 from worker.core.digest import chained, commit_record, commit_row
 from worker.core.model import Commit, Cursor, Ledger, PartitionEnd, Progress, StagedFile
 
@@ -33,7 +34,7 @@ FILES = (
 MOVED = Progress(
     Cursor(
         pass_no=3,
-        position={"since": "x", "at": {"page": 2}},
+        position=PassState.from_json({"since": "x", "at": {"page": 2}}),
         mark=17,
         snapshot_mark=18,
         received=5,

@@ -87,7 +87,8 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
             if seen.rejects
             else None
         )
-        promise["total"], promise["next_position"] = seen.total, seen.position
+        promise["total"] = seen.total
+        promise["next_position"] = None if seen.position is None else seen.position.place
     decides = deciding_error(errors)
     return Exit.OK if decides is None else decides.exit
 

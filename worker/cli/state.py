@@ -85,7 +85,7 @@ class _Partition(NamedTuple):
         at = (
             "complete"
             if cursor.complete
-            else f"pass {cursor.pass_no}, mark {self.mark}, position {cursor.position}"
+            else f"pass {cursor.pass_no}, mark {self.mark}, {cursor.position or 'at its start'}"
         )
         return f"{row.partition}: {at} (epoch {row.epoch}, commit {row.seq})"
 

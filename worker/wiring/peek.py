@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from worker.core.cursor import PassState
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Cursor, Reject, Unknown
@@ -44,7 +45,7 @@ class Peek:
         lines: output records as JSON lines.
         received, filtered: counts of the pages that were read.
         rejects: records that would become dead letters.
-        position: of the next page; None at the end of a pass.
+        position: where the pass stands after the pages that were read; None at its end.
         total: what the source says it has.
     """
 
@@ -55,7 +56,7 @@ class Peek:
     filtered: int = 0
     lines: list[bytes] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    position: Any = None
+    position: PassState | None = None
     total: int | None = None
 
 
@@ -215,8 +216,5 @@ def _look(found: Peek, accepted: Accepted, flow: Flow) -> None:
         for chunk in part.chunks:
             found.lines += chunk.data.splitlines()
     cursor = accepted.progress.cursor
-    position = cursor.position or {"at": None}
-    found.position = (
-        {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
-    )
+    found.position = cursor.position
     found.total = cursor.total
