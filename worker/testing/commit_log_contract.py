@@ -418,6 +418,15 @@ class CommitLogContract:
         assert again["b"].boundary == {(7, KEY)}
         assert [each.seq for each in reopen().commits("p")] == [1]
 
+    def test_the_owner_of_a_partition_that_never_moved_is_fenced_too(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claim = log.claim("p", ["a"])["a"]
+        reopen().set_mark("p", "a", 17)
+        with pytest.raises(Fenced):
+            commit(log, 1, end(claim, at(1)))
+        assert reopen().claim("p", ["a"])["a"].cursor == Cursor(mark=17)
+
     def test_an_unknown_partition_cannot_be_put_back(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
