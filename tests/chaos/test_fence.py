@@ -20,7 +20,18 @@ def stale_commit(log: SqliteCommitLog) -> None:
         PartitionEnd(name, claim.epoch, claim.seq, Progress(Cursor(received=1)))
         for name, claim in first.items()
     )
-    log.commit(Commit("items", state.lineage, 1, "id", "now", (), ends, Ledger()))
+    log.commit(
+        Commit(
+            pipeline="items",
+            lineage=state.lineage,
+            seq=1,
+            id="id",
+            at="now",
+            files=(),
+            ends=ends,
+            ledger=Ledger(),
+        )
+    )
 
 
 def test_a_commit_with_one_stale_partition_changes_nothing(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Killed(BaseException):
 
 @dataclass
 class Journal:
-    """The calls of the ports in order; before the one at `fatal` (or after it) an error is raised."""
+    """The calls of the ports in order; before the `fatal` one (or after it) an error is raised."""
 
     calls: list[str] = field(default_factory=list)
     fatal: str = ""

@@ -41,7 +41,8 @@ def chunk(route: str, *numbers: int) -> Chunk:
 
 def read(path: Path) -> list[int]:
     with path.open("rb") as file:
-        return [record["n"] for record in fastavro.reader(file)]  # type: ignore[index,call-overload]
+        reader: Any = fastavro.reader(file)
+        return [record["n"] for record in reader]
 
 
 def listing(root: Path) -> list[str]:

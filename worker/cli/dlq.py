@@ -80,7 +80,7 @@ def _counts(settings: Settings, log: CommitHistory, pipeline: str) -> list[dict[
 def show(
     config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool
 ) -> None:
-    """Print dead letters that wait: where they came from, what is wrong, the record as it was received."""
+    """Print dead letters that wait: their origin, what is wrong, the record as it was received."""
     with _opened(config, pipeline) as (settings, log):
         waiting = _waiting(settings, log, pipeline)
         found = list(islice((each for each in waiting if code in (None, each.code)), count))
@@ -117,7 +117,10 @@ def _harmless(raw: str) -> str:
 @_PIPELINE
 @_JSON
 def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
-    """Decode the dead letters that wait once more, with the schema and transforms of now. Each lands once; a second replay adds nothing."""
+    """Decode the dead letters that wait once more, with the schema and transforms of now.
+
+    Each lands once; a second replay adds nothing.
+    """
     from worker.app import replay_async
     from worker.cli.run import print_summary
     from worker.settings import load_settings

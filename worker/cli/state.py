@@ -40,7 +40,7 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
 
 
 def _mark_format(incremental: Incremental | None) -> MarkFormat | None:
-    """How records write marks; None where marks are tokens of the source, or where there are none."""
+    """How records write marks; None where marks are tokens, or where there are none."""
     from worker.paging.marks import MarkFormat
 
     if incremental is None or incremental.field is None:
@@ -74,7 +74,7 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
 
 
 class _Partition(NamedTuple):
-    """A partition as it is shown: its row, what the cursor in it says, its mark as records have it."""
+    """A partition as it is shown: its row, the cursor in it, its mark as records write it."""
 
     row: PartitionRow
     cursor: Cursor
@@ -188,7 +188,10 @@ def _mark(settings: Settings, pipeline: str, text: str) -> int | str:
 @click.option("--partition", help="Only this partition: it is read again from the start.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: bool) -> None:
-    """Forget how far a pipeline has come. Published files stay; what is read again is written again."""
+    """Forget how far a pipeline has come.
+
+    Published files stay; what is read again is written again.
+    """
     from worker.app import open_log, output_roots
     from worker.settings import load_settings
     from worker.state.lock import lock_state

@@ -1,4 +1,4 @@
-"""A dead letter: one JSON object per line, with all that is needed to understand and to replay it."""
+"""A dead letter: one JSON object per line, with all that is needed to understand and replay it."""
 
 from __future__ import annotations
 

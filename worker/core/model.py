@@ -1,4 +1,4 @@
-"""The data that travels: cursor, facts, pages, chunks, commits. Plain frozen values, no behaviour that waits."""
+"""The data that travels: facts, pages, chunks, commits, and the rows of a commit log. Plain values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ MISSING: Final = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field: `path` like `$.a.b[3]`, what was found, what is allowed."""
+    """One wrong field.
+
+    Attributes:
+        path: like `$.a.b[3]`.
+        found: what stands there, in words.
+        allowed: what may stand there, in words.
+    """
 
     path: str
     found: str
@@ -62,7 +68,12 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A field that the schema lacks: in how many of the sampled records, and what its values looked like."""
+    """A field that the schema lacks.
+
+    Attributes:
+        count: in how many of the sampled records it was.
+        kinds: what its values were, in words.
+    """
 
     count: int
     kinds: tuple[str, ...]
@@ -76,13 +87,14 @@ class Facts:
         count: records received (rejected ones too).
         body: value of each configured body path, MISSING when absent.
         last: value of each configured path in the last record.
-        values: incremental value of each received record in order, as received; empty when not configured; MISSING where absent.
+        values: incremental value of each received record in order, as received; MISSING where
+            absent. Empty when not configured.
         keys: 16-byte identity of each received record in order; empty when not configured.
         digest: 16-byte hash of the body.
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
         received_us: when it came, in microseconds since 1970.
-        unknown: how often each field was seen that the schema lacks, with the type of an example; sampled.
+        unknown: the fields of sampled records that the schema lacks.
     """
 
     count: int
@@ -103,10 +115,13 @@ def _no_raw(index: int) -> bytes:
 
 @dataclass(slots=True)
 class Decoded:
-    """A decoded page: valid records (opaque), where each stood in the page, rejects, facts.
+    """A decoded page.
 
-    `indices[i]` is the place of `records[i]` in the page; None means the identity (no rejects).
-    `raw(place)` is a record as it was received; slow, for dead letters.
+    Attributes:
+        records: the valid ones, in order; only their plan knows what they are.
+        indices: `indices[i]` is the place of `records[i]` in the page; None where it is `i`.
+        rejects: the others, in any order.
+        raw: the record at a place of the page as it was received; slow, for dead letters.
     """
 
     records: list[Any]
@@ -118,20 +133,31 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to make. `url` is absolute; a followed link is verbatim. Credentials are added by the client."""
+    """One request to make. Credentials are added by the client.
+
+    Attributes:
+        url: absolute.
+        followed: the URL came from the server: it is sent verbatim, `params` are never added.
+    """
 
     method: str
     url: str
     params: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
-    followed: bool = False  # url came from the server: send verbatim, never add params
+    followed: bool = False
 
 
-class Chunk(
-    msgspec.Struct, frozen=True, gc=False
-):  # hundreds a page with many routes: a seventh of a dataclass
-    """Encoded records of one page for one route. `group` separates files that must not mix (the pass of a snapshot)."""
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """Encoded records of one page for one route.
+
+    With many routes there are hundreds per page: a Struct costs a seventh of a dataclass.
+
+    Attributes:
+        rows: number of records.
+        data: what an encoder's `block` takes.
+        group: separates files that must not mix (the passes of a snapshot).
+    """
 
     route: str
     fingerprint: str
@@ -194,17 +220,19 @@ class Progress:
     tokens_cleared: bool = False
 
     def then(self, later: Progress) -> Progress:
-        """The two in order, as one difference."""
+        """This step and a later one, as one difference."""
         floor = self.boundary_floor if later.boundary_floor is None else later.boundary_floor
         added = self.boundary_added + later.boundary_added
         if floor is not None:
-            added = tuple(key for key in added if key[0] >= floor)  # type: ignore[operator]  # one source has one value type
+            # one source has values of one type
+            added = tuple(key for key in added if key[0] >= floor)  # type: ignore[operator]
+        tokens = () if later.tokens_cleared else self.tokens_added
         return Progress(
-            later.cursor,
-            added,
-            floor,
-            later.tokens_added if later.tokens_cleared else self.tokens_added + later.tokens_added,
-            self.tokens_cleared or later.tokens_cleared,
+            cursor=later.cursor,
+            boundary_added=added,
+            boundary_floor=floor,
+            tokens_added=tokens + later.tokens_added,
+            tokens_cleared=self.tokens_cleared or later.tokens_cleared,
         )
 
 

@@ -1,4 +1,8 @@
-"""The seams: small Protocols that adapters implement and `worker.wiring` connects."""
+"""The ports: small Protocols that adapters implement and `worker.wiring` connects.
+
+The docstring of each method says when it is called and how often, what it may raise, and what the
+caller does then.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,15 @@ from worker.core.model import (
 T = TypeVar("T")
 
 SLICE_RECORDS: Final = 2_000
-"""Most records that are worked on between two breaths of the event loop."""
+"""The most records that are worked on before the event loop may serve others."""
 
 Steps = Generator[None, None, T]
-"""Work in slices: yields where the event loop may breathe, returns its result. Pure: exhaust it without a loop and get the same."""
+"""Work in slices: it yields where the event loop may serve others, and returns its result. It is
+pure: whoever exhausts it without a loop gets the same."""
 
 
 class Clock(Protocol):
-    """Time, injected so that tests own it."""
+    """Time, injected so that tests own it. All units are seconds; `time` counts from 1970."""
 
     def monotonic(self) -> float: ...
     def time(self) -> float: ...
@@ -38,7 +43,10 @@ class Clock(Protocol):
 
 
 class SchemaNeeded(Exception):
-    """A page has datums of a writer whose schema is not there yet: get it by this id, then decode the page again (raised by Pages.decode)."""
+    """A page has datums of a writer whose schema is not known yet.
+
+    Raised by `Pages.decode`. The source fetches the schema by its id and decodes the page again.
+    """
 
     def __init__(self, schema_id: int) -> None:
         super().__init__(schema_id)
@@ -63,23 +71,40 @@ class InvalidRecord(Exception):
 
 
 class Pages(Protocol):
-    """Decodes the pages of one pipeline. Pure, called in order on the event loop."""
+    """Decodes the pages of one pipeline. Pure; called on the event loop."""
 
     def decode(
         self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
     ) -> Steps[Decoded]:
-        """One page. Raises BadBody for what is no document, RecordsMissing where the records are not, SchemaMismatch, SchemaNeeded."""
+        """Decodes one page. Once per page, and again for each schema that it needs.
+
+        Raises BadBody for a body that is no document (the request is tried again),
+        RecordsMissing for a document without records where the config says they are and
+        SchemaMismatch for data that cannot be read as the pipeline's schema (the partition
+        parks), and SchemaNeeded.
+
+        Args:
+            body: the bytes of the page, or a map of the file that holds them.
+            digest: 16-byte hash of the body.
+            url: where it came from.
+            received_us: when it came, in microseconds since 1970.
+        """
 
 
 class Plan(Protocol):
-    """A compiled schema. Pure and shared; all methods are called on the event loop with at most 2,000 records."""
+    """A compiled schema. Pure and shared; called on the event loop with at most 2,000 records.
 
-    fingerprint: str  # 16 hex digits, CRC-64-AVRO of the canonical form
-    schema_json: str  # what goes into `avro.schema` of a file
+    Attributes:
+        fingerprint: 16 hex digits, the CRC-64-AVRO of the canonical form.
+        schema_json: what goes into `avro.schema` of a file.
+    """
+
+    fingerprint: str
+    schema_json: str
 
     @property
     def record_type(self) -> Any:
-        """The msgspec type of one JSON record, to embed in a page envelope: `list[plan.record_type]`."""
+        """The msgspec type of one JSON record, for the envelope of a page."""
 
     def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
         """Completes the validation of typed records in place: what their types could not say.
@@ -90,14 +115,21 @@ class Plan(Protocol):
         """
 
     def one(self, raw: bytes) -> Any:
-        """Decodes and finishes one record from JSON bytes, slowly; raises InvalidRecord with all field errors."""
+        """Decodes and finishes one record from JSON bytes, slowly.
+
+        For records that the typed decode refused. Raises InvalidRecord with all field errors (the
+        record becomes a `Reject`).
+        """
 
     def encode(self, records: Sequence[Any]) -> bytes:
-        """Concatenated Avro datums of finished records."""
+        """The Avro datums of finished records, one after the other."""
 
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
-        """Reads a path of JSON names of an *unfinished* typed record as it was received; MISSING when absent.
-        The first name must be a field or one of the `extra` names given to compile_plan."""
+        """What reads a path of JSON names of an *unfinished* typed record, as it was received.
+
+        Once per path, when the pipeline is built. The function returns MISSING for an absent
+        value. The first name is a field or one of the `extra` names given to `compile_plan`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +150,14 @@ class Shaping:
 
 
 class Shape(Protocol):
-    """Transforms, routes and encodes. Pure; called on the event loop with at most 2,000 finished records of one page.
+    """Transforms, routes and encodes. Pure; called on the event loop."""
 
-    `received` is when the page came, in microseconds since 1970. Never raises for bad data.
-    """
+    def __call__(self, records: Sequence[Any], received: int) -> Shaping:
+        """At most 2,000 finished records of one page. Never raises for bad data.
 
-    def __call__(self, records: Sequence[Any], received: int) -> Shaping: ...
+        Args:
+            received: when the page came, in microseconds since 1970.
+        """
 
 
 class CommitHistory(Protocol):
@@ -241,8 +275,10 @@ class Sink(Protocol):
 
     @property
     def full(self) -> bool:
-        """The commit in the making has as many files as one may have: it is cut at the next
-        position. Asked after every page."""
+        """The commit in the making has as many files as a commit may have.
+
+        Asked after every page; the pipeline commits at once then.
+        """
 
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
         """Makes what the sink needs. First, once per attempt.
@@ -266,7 +302,10 @@ class Sink(Protocol):
         """
 
     def sweep(self) -> int:
-        """Deletes what is left in staging; returns how many files. After recovery, before `write`."""
+        """Deletes what is left in staging and returns how many files that were.
+
+        Once per attempt, after recovery and before anything is written.
+        """
 
     def write(self, chunk: Chunk) -> None:
         """Takes a chunk into the commit in the making; may compress and write. Once per chunk."""

@@ -1,4 +1,4 @@
-"""Files that survive a power loss: write all, fsync, publish without replacing, fsync the directory.
+"""Files that survive a power loss: write all, fsync, publish without replacing, fsync directories.
 
 A failed fsync is terminal for its file: the kernel may have dropped the dirty pages, and a second
 fsync would report success.
@@ -68,7 +68,7 @@ def translate(error: OSError, path: Path | str) -> WorkerError:
 
 @contextmanager
 def translated(path: Path | str) -> Iterator[None]:
-    """Turns OSErrors on `path` into our categories."""
+    """Turns an OSError of the block into our category, see `translate`."""
     try:
         yield
     except OSError as error:
@@ -76,14 +76,18 @@ def translated(path: Path | str) -> Iterator[None]:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Writes everything, also when the kernel takes it in parts."""
+    """Writes everything, also when the kernel takes it in parts. Raises OSError."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def fsync(fd: int, path: Path | str) -> None:
-    """Makes the file durable; raises DurabilityLost, after which the file must not be used."""
+    """Makes a file durable.
+
+    Raises SinkUnavailable where only space lacks, DurabilityLost otherwise; the file must not be
+    used then.
+    """
     try:
         _sync(fd)
     except OSError as error:
@@ -115,7 +119,10 @@ def fsync_dir(path: Path) -> None:
 
 
 def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
-    """Creates the directories of `relative` below `root`, durably, refusing to pass through a symbolic link."""
+    """Creates the directories of `relative` below `root`, durably.
+
+    Raises PublishConflict where a symbolic link or a file stands in the way.
+    """
     current = root
     for name in Path(relative).parts:
         parent, current = current, current / name
@@ -131,7 +138,10 @@ def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
 
 
 def make_root(root: Path) -> None:
-    """Creates an output root and its parents, durably; they may be symbolic links, the operator's choice."""
+    """Creates an output root and its parents, durably.
+
+    Unlike what is below a root, they may be symbolic links: that is the operator's choice.
+    """
     missing = []
     current = root
     while not current.exists():
@@ -143,7 +153,7 @@ def make_root(root: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """A small complete file, fsynced; its directory is the caller's to fsync."""
+    """Writes a small file as a whole and makes its content durable, but not its name."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         write_all(fd, data)
@@ -153,7 +163,7 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a file's content."""
+    """The SHA-256 of a file's content, in hex digits. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(READ_BYTES), b""):
@@ -202,7 +212,7 @@ def _renamed(source: Path, target: Path) -> bool:
 
 
 def fsync_dirs(paths: Iterable[Path]) -> None:
-    """Each distinct directory once."""
+    """Makes the names in each of these directories durable, once."""
     for path in sorted(set(paths)):
         fsync_dir(path)
 
