@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos deploy-test conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
+.PHONY: help run test chaos long-mutants deploy-test conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,10 +27,13 @@ run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 	@$(BIN)/python -m worker demo
 
 test: $(STAMP) ## all tests but the long ones
-	$(BIN)/python -m pytest -m "not chaos and not deploy"
+	$(BIN)/python -m pytest -m "not chaos and not deploy and not mutants"
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
+
+long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
+	$(BIN)/python -m pytest -m mutants tests/mutants
 
 deploy-test: $(STAMP) ## the image in podman, the unit on a booted Debian; needs root
 	$(BIN)/python -m pytest -m deploy -s

@@ -140,9 +140,9 @@ def _compiled(
     inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]
 ) -> Iterator[Problem]:
     """Compiles one pipeline; what it says of a key below the pipeline is given the place of that key."""
-    from worker.app import describe
     from worker.config.problems import Problem
     from worker.core.collect import ConfigErrors
+    from worker.wiring.describe import describe
 
     try:
         promises += describe(

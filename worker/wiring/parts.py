@@ -17,7 +17,7 @@ from worker.paging.style import Pagination
 from worker.runtime.flow import Flow
 from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
-from worker.schema.codegen import EncoderSource
+from worker.schema.encoding import AvroRows
 from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
 from worker.settings import PipelineSettings
@@ -35,7 +35,7 @@ ONLY_PARTITION: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The pure parts of a pipeline: everything that `check` can look at without touching anything."""
+    """The compiled parts of one pipeline."""
 
     name: str
     config: PipelineSettings
@@ -74,9 +74,7 @@ class Parts:
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
         encoder = (
-            EncoderSource(output)
-            if sink.format == "avro"
-            else JsonRows(output, config.validation.bytes)
+            AvroRows(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
         )
         with found.part("transforms"):
             shape = compile_steps(
