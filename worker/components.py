@@ -161,6 +161,7 @@ SINKS: Final = Kind(
     "sink type",
     "worker.sinks",
     {"files": "worker.sinks.files"},
+    (("Config", "build", "root"),),
 )
 
 STATE: Final = Kind(

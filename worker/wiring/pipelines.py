@@ -12,10 +12,11 @@ from pathlib import Path
 from worker import __version__
 from worker.components import FORMATS, SINKS, SOURCES
 from worker.config.files import check_text
+from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
-from worker.core.model import REPLAYED, Facts
-from worker.core.ports import Clock, Sink
+from worker.core.model import DEAD_LETTERS, REPLAYED, Facts
+from worker.core.ports import Clock, OutputRoot, Sink
 from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.formats.records import RecordSpec
@@ -30,8 +31,8 @@ from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
 from worker.sinks.config import SinkDeps
-from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink
+from worker.sinks.files_root import FilesRoot
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
@@ -212,13 +213,21 @@ def replay_pipeline(
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
     )
-    source = DeadLetters(parts.name, letters, parts.plan, limits)
+    _, dead = output_roots(settings, parts.name)
+    source = DeadLetters(parts.name, letters, dead, parts.plan, limits)
     spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
     return Pipeline(spec, log, clock, emit)
 
 
-def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
-    """(records, dead letters) of a pipeline."""
+def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
+    """Where a pipeline publishes: (records, dead letters)."""
+    sink = settings.pipelines[pipeline].sink
+    records: OutputRoot = SINKS.load(sink.type).root(sink)
+    _, dead = _output_paths(settings, pipeline)
+    return records, FilesRoot(dead, DEAD_LETTERS)
+
+
+def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()
@@ -295,7 +304,7 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sin
     """What makes the sinks of an attempt, from a lineage and the number of the next commit: (records, dead letters)."""
     config = parts.config.sink
     sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
-    records, dead = output_roots(settings, parts.name)
+    records, dead = _output_paths(settings, parts.name)
     for root in (records, dead):
         try:
             check_text(root)
@@ -325,7 +334,7 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sin
                 lineage,
                 seq,
                 lambda *_: NdjsonEncoder(),
-                kind="dead_letters",
+                kind=DEAD_LETTERS,
                 mode=0o600,
             ),
         )
