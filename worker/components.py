@@ -139,7 +139,7 @@ FORMATS: Final = Kind(
         "ndjson": "worker.formats.ndjson",
         "avro": "worker.formats.avro",
     },
-    (("Decode", "pages"), ("CODECS", "rows", "encoder")),
+    (("Decode", "pages"), ("CODECS", "EXTENSIONS", "rows", "encoder", "rows_in")),
 )
 
 TRANSFORMS: Final = Kind(

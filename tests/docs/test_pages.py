@@ -52,12 +52,12 @@ _PATH = re.compile(
 
 def lost_paths(text: str, *roots: Path) -> list[str]:
     """Paths in a text that exist below none of the roots; those of a worked example need not."""
-    examples = {f"{name}.py" for name in re.findall(r"<!-- module: (\w+) -->", text)}
+    examples = re.findall(r"<!-- file: (\S+\.py) -->", text)
     return [
         path
         for path in _PATH.findall(text)
         if not any((root / path).exists() for root in roots)
-        and Path(path).name not in examples
+        and path not in examples
         and "KIND-NAME" not in path
     ]
 

@@ -57,6 +57,7 @@ CONFLUENT_BYTES: Final = 5
 # -- encode -------------------------------------------------------------------------------------------------------
 
 CODECS: Final = ("zstandard", "null", "deflate", "snappy")
+EXTENSIONS: Final = ("avro",)
 
 
 def rows(schema: Schema, bytes_as: str) -> AvroRows:
@@ -66,6 +67,12 @@ def rows(schema: Schema, bytes_as: str) -> AvroRows:
 
 def encoder(schema: Schema, codec: str, metadata: Mapping[str, str]) -> AvroEncoder:
     return AvroEncoder(schema.source, codec, metadata)
+
+
+def rows_in(path: Path) -> int:
+    """The records of a file. Raises CorruptContainer for a damaged one."""
+    with path.open("rb") as file:
+        return sum(rows for rows, _ in ContainerReader(file, str(path)).blocks())
 
 
 class AvroEncoder:

@@ -1,14 +1,17 @@
 """What a format is made of. Its module (see `FORMATS` in worker/components.py) has a half for each direction, or one of them.
 
 decode  `Decode`, the keys under `decode` (based on `DecodeConfig`), and `pages(config, deps) -> Pages`
-encode  `CODECS`, the compressions of files with the default first; `rows(schema, bytes_as) -> RowEncoder`, which writes the row of a
-        record; and `encoder(schema, codec, metadata) -> Encoder`, which puts a file together
+encode  `CODECS`, the compressions of files with the default first, and `EXTENSIONS` of their names;
+        `rows(schema, bytes_as) -> RowEncoder`, which writes the row of a record;
+        `encoder(schema, codec, metadata) -> Encoder`, which puts a file together;
+        `rows_in(path) -> int`, which counts the records of a file, for `verify`
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -94,6 +97,22 @@ def codecs_of(name: Any) -> tuple[str, ...]:
 def file_formats() -> dict[str, tuple[str, ...]]:
     """Every format that files can have, and its compressions. Raises ConfigError."""
     return {name: codecs for name in FORMATS.names() if (codecs := codecs_of(name))}
+
+
+def rows_in(path: Path) -> int:
+    """The records of a published file, whose name says what format it has.
+
+    Raises WorkerError for a file that is damaged, or whose format is not known any more.
+    """
+    for name in FORMATS.names():
+        module = FORMATS.load(name)
+        if path.name.endswith(tuple(f".{each}" for each in getattr(module, "EXTENSIONS", ()))):
+            rows: int = module.rows_in(path)
+            return rows
+    raise ConfigError(
+        f"no format has files like {path.name}",
+        remedy="install the package that wrote it again",
+    )
 
 
 class FileFormat:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 import msgspec
@@ -18,6 +20,7 @@ from worker.formats.json_encoding import ENCODING, SETTLED_BY_AVRO, JsonEncoding
 from worker.formats.json_rows import JsonRows
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema import Schema
+from worker.schema.errors import CorruptContainer
 
 SLICE_BYTES: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -134,6 +137,7 @@ def _line_end(body: Any, at: int) -> int:
 # -- encode -------------------------------------------------------------------------------------------------------
 
 CODECS: Final = ("null", "gzip")
+EXTENSIONS: Final = ("ndjson", "ndjson.gz")
 
 
 def rows(schema: Schema, bytes_as: str) -> JsonRows:
@@ -143,6 +147,15 @@ def rows(schema: Schema, bytes_as: str) -> JsonRows:
 def encoder(schema: Schema, codec: str, metadata: Mapping[str, str]) -> NdjsonEncoder:
     """Lines have no place for metadata."""
     return NdjsonEncoder(codec)
+
+
+def rows_in(path: Path) -> int:
+    """The lines of a file. Raises CorruptContainer for a damaged gzip stream."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            return sum(1 for _ in lines)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CorruptContainer(f"the gzip stream is damaged: {error}") from error
 
 
 class NdjsonEncoder:
