@@ -119,7 +119,7 @@ def test_a_block_of_metadata_has_the_size_that_it_says(more: int, read: bool) ->
     if read:
         assert list(read_records(file)) == []
     else:
-        with pytest.raises(CorruptContainer, match="a block of metadata that says"):
+        with pytest.raises(CorruptContainer, match="a block of metadata that declares"):
             list(read_records(file))
 
 
