@@ -1,11 +1,13 @@
 """Where a partition stands, and the JSON that the commit log keeps of it. Pure values.
 
     Cursor                     of a partition: which pass, how far the source has durably come
-      PassState                of the pass in progress: what it was asked for, where its next page is, what was seen
+      PassState                of the pass in progress: what it asked for, where its next page is
         WindowState            of the time window in progress, where a source is read in windows
 
-What these values mean, and how they change, is decided in `worker.paging`. A cursor that an older version of the product
-has stored is written back with the same bytes: keys keep the order and the absence that they were stored with.
+What these values mean, and how they change, is decided in `worker.paging`. A cursor that an older
+version of the product
+has stored is written back with the same bytes: keys keep the order and the absence that they were
+stored with.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from worker.core.errors import StateError
+from worker.core.instants import rfc3339_text
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
 
@@ -114,15 +117,18 @@ class PassState:
     """Where the pass in progress stands.
 
     Attributes:
-        since: the lower bound that the pass asks for, as the source wants it written; it stays the same for the whole pass.
+        since: the lower bound that the pass asks for, as the source wants it written; it stays the
+            same for the whole pass.
         at: the position of the next page, as the pagination style understands it.
         pages: number of pages accepted so far.
         fresh: whether any record of the pass was new.
         unmarked: whether the pass began without a mark.
         window: the time window in progress; None where the source is not read in windows.
-        validators: what the source reported about the version of the first page, for conditional requests.
+        validators: what the source reported about the version of the first page, for conditional
+            requests.
         drifted: whether the reported total was wrong, or changed, within the pass.
-        passed: whether more records came than the total in force said, so that it ends nothing any more.
+        passed: whether more records came than the total in force said, so that it ends nothing any
+            more.
         stored: the keys that the stored form has, in their order.
     """
 
@@ -146,13 +152,13 @@ class PassState:
         return cls(since=since, at=at, unmarked=unmarked, window=window, stored=stored)
 
     def evolve(self, **changes: Any) -> Self:
-        """The state with other values; keys that were not stored until now follow those that were."""
+        """The state with other values; keys that are new are stored after the others."""
         new = tuple(name for name in changes if name not in self.stored)
         return replace(self, **changes, stored=self.stored + new)
 
     @property
     def before(self) -> Before:
-        """What the pass brought before the window in progress; nothing where there are no windows."""
+        """What the pass brought before the window in progress."""
         return NOTHING_BEFORE if self.window is None else self.window.before
 
     def to_json(self) -> dict[str, Json]:
@@ -173,7 +179,9 @@ class PassState:
 
     @property
     def place(self) -> Json:
-        """Where the next page is, for programs: the position of the style, and the window where there is one."""
+        """Where the next page is, for programs: the position of the style, and the window where
+        there is one.
+        """
         if self.window is None:
             return self.at
         return {"window": self.window.window.to_json(), "at": self.at}
@@ -183,14 +191,19 @@ class PassState:
         asked = "" if self.since is None else f", asked for from {self.since} on"
         within = ""
         if self.window is not None:
-            within = f", in the window from {self.window.window.start} to {self.window.window.end}"
+            start, end = (
+                rfc3339_text(at) for at in (self.window.window.start, self.window.window.end)
+            )
+            within = f", in the window from {start} to {end}"
         return (
             f"{self.pages} pages read, the next one is at {shown_position(self.at)}{within}{asked}"
         )
 
 
 def shown_position(at: Json) -> str:
-    """A position of a pagination style in words: `offset 200`, `token abc`; `the start` for the first page."""
+    """A position of a pagination style in words: `offset 200`, `token abc`; `the start` for the
+    first page.
+    """
     if at is None:
         return "the start"
     if isinstance(at, dict):
@@ -205,11 +218,13 @@ class Cursor:
     Attributes:
         pass_no: number of the pass in progress, from 1.
         position: where the pass in progress stands; None before its first page is accepted.
-        mark: how far the source has durably come (comparable form: int for instants and numbers, str for strings).
+        mark: how far the source has durably come (comparable form: int for instants and numbers,
+            str for strings).
         snapshot_mark: highest incremental value received in this pass.
         received: records received in this pass.
         total: what the source reported as its number of records, in this pass.
-        validators: what the source reported about its version at the last complete pass, for conditional requests.
+        validators: what the source reported about its version at the last complete pass, for
+            conditional requests.
         complete: a source that is read once has been read.
     """
 
@@ -223,7 +238,10 @@ class Cursor:
     complete: bool = False
 
     def to_json(self) -> str:
-        """The cursor as the commit log keeps it. Raises StateError when it is larger than a cursor may be."""
+        """The cursor as the commit log keeps it.
+
+        Raises StateError when it is larger than a cursor may be.
+        """
         document = {
             "v": CURSOR_VERSION,
             "pass": self.pass_no,
@@ -245,7 +263,10 @@ class Cursor:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The cursor that `to_json` wrote. Raises StateError for a version that this program does not know."""
+        """The cursor that `to_json` wrote.
+
+        Raises StateError for a version that this program does not know.
+        """
         document = msgspec.json.decode(text)
         version = document.pop("v", None)
         if version != CURSOR_VERSION:

@@ -1,4 +1,6 @@
-"""Pages in flight, and pages fetched ahead that wait until the head of the pass reaches exactly their position. Pure."""
+"""Pages in flight, and pages fetched ahead that wait until the head of the pass reaches exactly
+their position. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from worker.paging.style import Pagination
 
 
 class FetchAhead:
-    """What a partition has asked for. Guesses suppose that pages are as long as the last one that was accepted.
+    """What a partition has asked for. Guesses suppose that pages are as long as the last one that
+    was accepted.
 
     Attributes:
         generation: how often everything in flight was thrown away.
@@ -50,7 +53,10 @@ class FetchAhead:
         return True
 
     def failed(self, fetch: Fetch) -> None:
-        """The fetch brought nothing. A guess that failed stops guessing until the head has moved."""
+        """The fetch brought nothing.
+
+        A guess that failed stops guessing until the head has moved.
+        """
         if self.landed(fetch) and fetch.speculative:
             self._allowed = False
 
@@ -59,7 +65,10 @@ class FetchAhead:
         self._waiting[_key(fetch.position)] = reply
 
     def take(self, position: Json) -> Reply | None:
-        """The reply that waited for the head at `position`. Without one, whatever was fetched elsewhere is thrown away."""
+        """The reply that waited for the head at `position`.
+
+        Without one, whatever was fetched elsewhere is thrown away.
+        """
         key = _key(position)
         if (reply := self._waiting.pop(key, None)) is not None:
             return reply

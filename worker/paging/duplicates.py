@@ -1,11 +1,14 @@
-"""Which records of a page are new, which are known already, and which have no usable incremental value. Pure."""
+"""Which records of a page are new, which are known already, and which have no usable incremental
+value. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
+
+import msgspec
 
 from worker.core.errors import OrderViolation, OutsideWindow
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
@@ -16,8 +19,7 @@ Parse = Callable[[Any], tuple[Comparable, int]]
 """Reads an incremental value: its comparable form, and the digits that are finer than that form."""
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """What the records of a page are.
 
     Attributes:
@@ -25,7 +27,8 @@ class Known:
         fresh: whether any record is new.
         keys: identities to remember.
         dropped: indices of records that do not go on.
-        repeated: indices of rejects that were rejected before: duplicates too, and no second dead letters.
+        repeated: indices of rejects that were rejected before: duplicates too, and no second dead
+            letters.
         rejects: records without a usable incremental value.
         duplicates: number of records that are known already, the repeated rejects included.
         beyond: number of records after the end of what was asked for.
@@ -34,16 +37,18 @@ class Known:
 
     distinct: int
     fresh: bool = False
-    keys: set[BoundaryKey] = field(default_factory=set)
-    dropped: set[int] = field(default_factory=set)
-    repeated: set[int] = field(default_factory=set)
-    rejects: list[Reject] = field(default_factory=list)
+    keys: set[BoundaryKey] = msgspec.field(default_factory=set)
+    dropped: set[int] = msgspec.field(default_factory=set)
+    repeated: set[int] = msgspec.field(default_factory=set)
+    rejects: list[Reject] = msgspec.field(default_factory=list)
     duplicates: int = 0
     beyond: int = 0
     highest: Comparable | None = None
 
     def kept(self, decoded: Decoded) -> Decoded:
         """The page without the records that do not go on, with all its rejects."""
+        if not (self.dropped or self.repeated or self.rejects):
+            return decoded
         records, indices = decoded.records, decoded.indices
         if self.dropped:
             places = indices if indices is not None else range(len(records))
@@ -58,7 +63,9 @@ class Known:
 
 
 def distinct_keys(decoded: Decoded, pass_no: int, boundary: Set[BoundaryKey]) -> Known:
-    """The records of a page whose total is compared with distinct records, where no mark remembers keys anyway."""
+    """The records of a page whose total is compared with distinct records, where no mark remembers
+    keys anyway.
+    """
     facts = decoded.facts
     keys: set[BoundaryKey] = {(pass_no, key) for key in facts.keys}
     keys -= boundary
@@ -75,7 +82,8 @@ def classify(
     where: str,
     least: Comparable | None = None,
 ) -> Known:
-    """Sorts the received records of a page into new, duplicate and without a usable incremental value.
+    """Sorts the received records of a page into new, duplicate and without a usable incremental
+    value.
 
     Args:
         boundary: identities of the records that are known already.
@@ -85,7 +93,8 @@ def classify(
 
     Raises:
         OrderViolation: an ascending source sent a value below its predecessor.
-        OutsideWindow: a value is below `least`; taking the record could double it, and dropping it could lose it.
+        OutsideWindow: a value is below `least`; taking the record could double it, and dropping it
+            could lose it.
     """
     known = Known(distinct=decoded.facts.count)
     rejected = {reject.index for reject in decoded.rejects}
@@ -118,7 +127,9 @@ def _readable(
     where: str,
     least: Comparable | None,
 ) -> Iterator[tuple[int, Comparable, bytes]]:
-    """(index, value, identity) of the records whose value can be read and was asked for; `known` takes note of the others."""
+    """(index, value, identity) of the records whose value can be read and was asked for; `known`
+    takes note of the others.
+    """
     facts = decoded.facts
     bounded = incremental.until is not None or least is not None
     for index, (value, key) in enumerate(zip(facts.values, facts.keys, strict=True)):
@@ -154,15 +165,19 @@ def _beyond(
     least: Comparable | None,
     where: str,
 ) -> bool:
-    """Whether the value is after the end of what was asked for; raises OutsideWindow for one below `least`."""
+    """Whether the value is after the end of what was asked for; raises OutsideWindow for one below
+    `least`.
+    """
     if incremental.until is not None and comparable >= incremental.until:  # type: ignore[operator]
         return True
     if least is not None and comparable < least:  # type: ignore[operator]
         raise OutsideWindow(
-            f"record {index} has {incremental.field} = {value!r}, older than the window that was asked for",
+            f"record {index} has {incremental.field} = {value!r}, "
+            "older than the window that was asked for",
             where=where,
-            remedy="the source ignores the window or reads it otherwise: check start_param, end_param and incremental.format (zone); "
-            "where it rounds the start down, set step; where records come late, incremental.overlap",
+            remedy="the source ignores the window or reads it otherwise: check start_param, "
+            "end_param and incremental.format (zone); where it rounds the start down, set step; "
+            "where records come late, incremental.overlap",
         )
     return False
 

@@ -1,14 +1,16 @@
 """Where a page leaves its pass: it goes on, its time window is over, or the pass is. Pure.
 
-The rules are asked in the order of the table; the first that gives a reason decides. A style's own end comes first. Behind the
-pages of one window, the pass goes on with the next window; `stop.max_pages` ends the pass wherever it stands.
+The rules are asked in the order of the table; the first that gives a reason decides. A style's own
+end comes first. Behind the pages of one window, the pass goes on with the next window;
+`stop.max_pages` ends the pass wherever it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from worker.core.cursor import PassState, Window
 from worker.core.model import Facts
@@ -17,22 +19,19 @@ from worker.paging.style import End, Next
 from worker.paging.windows import Windows
 
 
-@dataclass(frozen=True, slots=True)
-class GoesOn:
+class GoesOn(msgspec.Struct, frozen=True):
     """There is a next page."""
 
     following: Next
 
 
-@dataclass(frozen=True, slots=True)
-class WindowOver:
-    """The pages of the window came to their end; the pass goes on with the first page of `window`."""
+class WindowOver(msgspec.Struct, frozen=True):
+    """The window came to its end; the pass goes on with the first page of `window`."""
 
     window: Window
 
 
-@dataclass(frozen=True, slots=True)
-class PassOver:
+class PassOver(msgspec.Struct, frozen=True):
     """The pass is over.
 
     Attributes:
@@ -63,8 +62,7 @@ def leaves_window(ending: Ending) -> bool:
     return isinstance(ending, WindowOver) or (isinstance(ending, PassOver) and ending.before_window)
 
 
-@dataclass(frozen=True, slots=True)
-class PageSeen:
+class PageSeen(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at.
 
     Attributes:
@@ -75,7 +73,8 @@ class PageSeen:
         received: records of the pass or window, this page included.
         total: how many there are, as far as the source said.
         total_counts: whether the total may end the pass; it may not once it was passed.
-        beyond_range: whether an ascending source has come to values beyond those that were asked for.
+        beyond_range: whether an ascending source has come to values beyond those that were asked
+            for.
     """
 
     facts: Facts
@@ -137,7 +136,10 @@ RULES: Final[tuple[Callable[[PageSeen, StopSpec], str], ...]] = (
 
 def ending_of(page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None) -> Ending:
     """Where the page leaves the pass that stands at `state`."""
-    reason = next(filter(None, (rule(page, stop) for rule in RULES)), "")
+    reason = ""
+    for rule in RULES:
+        if reason := rule(page, stop):
+            break
     following = None
     if reason and windows is not None and state.window is not None:
         following = windows.after(state.window.window)

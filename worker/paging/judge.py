@@ -1,14 +1,17 @@
-"""What the answer to the head of a pass means: `judge(standing, reply) -> Verdict`. Pure; raises, and assigns nothing.
+"""What the answer to the head of a pass means: `judge(standing, reply) -> Verdict`. Pure; raises,
+and assigns nothing.
 
-A verdict says everything that accepting the page changes. The planner applies it, or does not: an error leaves the cursor, the
-boundary keys and the tokens of the partition as they were.
+A verdict says everything that accepting the page changes. The planner applies it, or does not: an
+error leaves the cursor, the boundary keys and the tokens of the partition as they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from worker.core.cursor import Before, Cursor, Json, PassState, Window
 from worker.core.errors import BoundaryFull, TotalMismatch, WindowRefused
@@ -24,8 +27,7 @@ from worker.paging.totals import Count, count
 _NO_KEYS: Final[frozenset[BoundaryKey]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """Where a partition stands when the head of its pass is judged.
 
     Attributes:
@@ -42,8 +44,21 @@ class Standing:
     tokens: Set[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Memory(msgspec.Struct, frozen=True):
+    """What is remembered of records that may come again.
+
+    Attributes:
+        added: identities to remember.
+        floor: keys below this value are forgotten; None forgets none.
+        left: the keys that are left of those that were remembered before; None where all are.
+    """
+
+    added: Set[BoundaryKey] = frozenset()
+    floor: Comparable | None = None
+    left: set[BoundaryKey] | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
     """What an accepted page changes.
 
     Attributes:
@@ -52,13 +67,11 @@ class Verdict:
         decoded: the records that go on, and the rejects.
         ledger: counts of the page.
         position: of the page, for people.
-        keys: identities to remember.
-        boundary_floor: keys below this value are forgotten; None forgets none.
-        boundary: the remembered keys that are left after that, or None where all are.
+        pass_no: the pass that the page belongs to.
+        memory: what is remembered of its records.
         token: the hash that the loop guard remembers; None for none.
         pass_end: how the pass ended, if it did.
         drift: how the source contradicts itself; empty when it does not.
-        pass_no: the pass that the page belongs to.
     """
 
     cursor: Cursor
@@ -67,9 +80,7 @@ class Verdict:
     ledger: Ledger
     position: Json
     pass_no: int
-    keys: Set[BoundaryKey] = _NO_KEYS
-    boundary_floor: Comparable | None = None
-    boundary: set[BoundaryKey] | None = None
+    memory: Memory
     token: bytes | None = None
     pass_end: PassEnd | None = None
     drift: str = ""
@@ -80,18 +91,21 @@ class Verdict:
         return not isinstance(self.ending, GoesOn)
 
 
-@dataclass(frozen=True, slots=True)
-class PageBrought:
-    """What a page adds to the state of its pass.
+class PageBrought(msgspec.Struct, frozen=True):
+    """What a page adds to where its pass stands.
 
     Attributes:
         fresh: whether any record of the pass so far was new.
         validators: what the source reported about the version of the page.
+        snapshot: how far the pass has come.
+        mark: how far the source has durably come.
     """
 
     counted: Count
     fresh: bool
     validators: Json
+    snapshot: Comparable | None
+    mark: Comparable | None
 
 
 class Judge:
@@ -106,17 +120,16 @@ class Judge:
         """What the answer means.
 
         Raises:
-            PermanentError: the page is refused: a loop, records out of order, a total that was missed, a boundary that is full.
+            PermanentError: the page is refused: a loop, records out of order, a total that was
+                missed, a boundary that is full.
         """
         if reply.unchanged:
-            verdict = self._unchanged(standing)
-        elif reply.split:
-            verdict = self._halved(standing, reply.split)
-        else:
-            verdict = self._page(standing, reply)
-        return self._forgetting(standing, verdict)
+            return self._unchanged(standing)
+        if reply.split:
+            return self._halved(standing, reply.split)
+        return self._page(standing, reply)
 
-    # -- a page of records ----------------------------------------------------------------------------------------
+    # -- a page of records ------------------------------------------------------------------------
 
     def _page(self, standing: Standing, reply: Reply) -> Verdict:
         spec, cursor, state = self._spec, standing.cursor, standing.state
@@ -145,12 +158,10 @@ class Judge:
             self.rule.refuse_cut(state, mark, max_pages=spec.stop.max_pages, stuck=stuck)
         self._compare(counted, ending)
         kept = known.kept(decoded)
-        moved = cursor.evolve(
-            received=counted.received, total=counted.total, snapshot_mark=snapshot, mark=mark
-        )
-        brought = PageBrought(counted, fresh=fresh, validators=reply.validators)
+        brought = PageBrought(counted, fresh, reply.validators, snapshot, mark)
+        after = self._left_at(cursor, state, brought, ending)
         return Verdict(
-            cursor=self._left_at(moved, state, brought, ending),
+            cursor=after,
             ending=ending,
             decoded=kept,
             ledger=Ledger(
@@ -161,7 +172,7 @@ class Judge:
             ),
             position=self._shown(state),
             pass_no=cursor.pass_no,
-            keys=known.keys,
+            memory=self._memory(standing, after, known.keys),
             token=token,
             pass_end=self._pass_end(cursor, state, counted, ending),
             drift=counted.drift,
@@ -180,7 +191,9 @@ class Judge:
         )
 
     def _compare(self, counted: Count, ending: Ending) -> None:
-        """Fewer records than the source says it has are an error, unless what is missing was not asked for."""
+        """Fewer records than the source says it has are an error, unless what is missing was not
+        asked for.
+        """
         cut = isinstance(ending, PassOver) and ending.cut and self._windows is None
         if not walked(ending) or cut or counted.total is None or counted.here >= counted.total:
             return
@@ -207,21 +220,43 @@ class Judge:
         self, cursor: Cursor, state: PassState, page: PageBrought, ending: Ending
     ) -> Cursor:
         """The cursor where the page leaves it."""
-        if isinstance(ending, PassOver):
-            validators = state.validators if state.pages else page.validators
-            return self._closed(cursor.evolve(validators=None if ending.cut else validators))
         counted = page.counted
-        seen = {"pages": state.pages + 1, "fresh": page.fresh, "drifted": counted.drifted}
-        if isinstance(ending, WindowOver):
+        total, snapshot = counted.total, page.snapshot
+        position: PassState | None = None
+        if isinstance(ending, GoesOn):
+            position = self._at_next(state, page, ending.following.position)
+        elif isinstance(ending, WindowOver):
             proven = state.before.proven and counted.matches
             before = Before(pages=state.pages + 1, received=counted.received, proven=proven)
-            return self._at_window(cursor, state.evolve(**seen), ending.window, before)
-        if state.pages == 0 and page.validators is not None:
-            seen = {"validators": page.validators, **seen}
-        position = ending.following.position
+            seen = state.evolve(pages=before.pages, fresh=page.fresh, drifted=counted.drifted)
+            position, total, snapshot = self._at_window(seen, ending.window, before), None, None
+        left = Cursor(
+            pass_no=cursor.pass_no,
+            position=position,
+            mark=page.mark,
+            snapshot_mark=snapshot,
+            received=counted.received,
+            total=total,
+            validators=cursor.validators,
+        )
+        if isinstance(ending, PassOver):
+            validators = state.validators if state.pages else page.validators
+            return self._closed(left.evolve(validators=None if ending.cut else validators))
+        return left
+
+    def _at_next(self, state: PassState, page: PageBrought, position: Json) -> PassState:
+        """The state at the next page of the pass."""
         if isinstance(position, dict) and "url" in position:
             position = {**position, "url": self._spec.strip(position["url"])}
-        return cursor.evolve(position=state.evolve(**seen, at=position, passed=counted.passed))
+        if state.pages == 0 and page.validators is not None:
+            state = state.evolve(validators=page.validators)
+        return state.evolve(
+            at=position,
+            pages=state.pages + 1,
+            fresh=page.fresh,
+            drifted=page.counted.drifted,
+            passed=page.counted.passed,
+        )
 
     def _closed(self, cursor: Cursor) -> Cursor:
         """The cursor after a finished pass."""
@@ -232,24 +267,28 @@ class Judge:
             pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None
         )
 
-    # -- answers without a page -----------------------------------------------------------------------------------
+    # -- answers without a page -------------------------------------------------------------------
 
     def _unchanged(self, standing: Standing) -> Verdict:
-        """An empty, complete pass: the source has nothing that the last complete pass did not see."""
+        """An empty, complete pass: the source is as the last complete pass saw it."""
         ending = PassOver("not modified")
-        number = standing.cursor.pass_no
+        number, after = standing.cursor.pass_no, self._closed(standing.cursor)
         return Verdict(
-            cursor=self._closed(standing.cursor),
+            cursor=after,
             ending=ending,
             decoded=Decoded([], None, [], Facts(0)),
             ledger=Ledger(),
             position=standing.state.at,
             pass_no=number,
+            memory=self._memory(standing, after),
             pass_end=PassEnd(number, 0, ending.reason, self._spec.completeness),
         )
 
     def _halved(self, standing: Standing, reported: str) -> Verdict:
-        """The source refused the window: its halves are asked for, from their first pages on. What the whole one brought is known by its keys."""
+        """The source refused the window: its halves are asked for, from their first pages on.
+
+        What the whole one brought is known by its keys.
+        """
         cursor, state, windows = standing.cursor, standing.state, self._windows
         assert state.window is not None and windows is not None, "only windows are split"
         window = state.window.window
@@ -263,26 +302,27 @@ class Judge:
                 "or the status means something else: say so with split_on.when",
             )
         before = replace(state.before, pages=state.pages, received=cursor.received)
+        after = cursor.evolve(
+            position=self._at_window(state, half, before), total=None, snapshot_mark=None
+        )
         return Verdict(
-            cursor=self._at_window(cursor, state, half, before),
+            cursor=after,
             ending=WindowOver(half),
             decoded=Decoded([], None, [], Facts(0)),
             ledger=Ledger(),
             position=self._shown(state),
             pass_no=cursor.pass_no,
+            memory=self._memory(standing, after),
         )
 
-    def _at_window(
-        self, cursor: Cursor, state: PassState, window: Window, before: Before
-    ) -> Cursor:
-        """The cursor at the first page of a window; `before` is what the pass brought until here."""
+    def _at_window(self, state: PassState, window: Window, before: Before) -> PassState:
+        """The state at the first page of a window; `before` is what the pass brought so far."""
         assert state.window is not None, "a pass in windows is always in one"
-        state = state.evolve(
+        return state.evolve(
             at=self._spec.style.first(),
             window=replace(state.window, window=window, before=before),
             passed=False,
         )
-        return cursor.evolve(position=state, total=None, snapshot_mark=None)
 
     def _shown(self, state: PassState) -> Json:
         """The position of the page for people: that of the style, and which window it is in."""
@@ -290,23 +330,29 @@ class Judge:
             return state.at
         return {"at": state.at, "window": list(self._windows.asked(state.window.window))}
 
-    # -- what is remembered ---------------------------------------------------------------------------------------
+    # -- what is remembered ---------------------------------------------------------------------
 
-    def _forgetting(self, standing: Standing, verdict: Verdict) -> Verdict:
-        """The verdict with the keys that are worth remembering. Raises BoundaryFull when they are too many."""
-        least, keys, boundary = self.rule.floor(verdict.cursor), verdict.keys, standing.boundary
+    def _memory(
+        self, standing: Standing, cursor: Cursor, keys: Set[BoundaryKey] = _NO_KEYS
+    ) -> Memory:
+        """The keys that are worth remembering at `cursor`, of those that were and of new `keys`.
+
+        Raises BoundaryFull when they are too many. None of them is kept then, or the records of
+        the page would be duplicates when it comes again.
+        """
+        least, boundary = self.rule.floor(cursor), standing.boundary
         left = None
         if least is not None:
-            keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]  # one value type a source
+            # one source has values of one type
+            keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]
             if boundary and least != standing.boundary_floor:
                 left = {key for key in boundary if key[0] >= least}  # type: ignore[operator]
                 boundary = left
-        size = len(boundary) + len(keys - boundary)
-        if (
-            size > self._spec.boundary_cap
-        ):  # else its records would be duplicates when the page comes again
+        size = len(boundary) + len(keys - boundary) if keys else len(boundary)
+        if size > self._spec.boundary_cap:
             raise BoundaryFull(
                 f"{size} boundary keys, at most {self._spec.boundary_cap} are kept",
-                remedy="shorten incremental.overlap, or the size of the windows, or raise source.boundary_cap",
+                remedy="shorten incremental.overlap, or the size of the windows, "
+                "or raise source.boundary_cap",
             )
-        return replace(verdict, keys=keys, boundary_floor=least, boundary=left)
+        return Memory(keys, least, left)

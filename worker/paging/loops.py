@@ -1,4 +1,6 @@
-"""The loop guard: no page token, and no body of a style without tokens, comes twice in a pass. Pure."""
+"""The loop guard: no page token, and no body of a style without tokens, comes twice in a pass.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ def guard(
 ) -> bytes:
     """The 16-byte hash that is remembered of a page whose pass goes on.
 
-    An empty page does not move an offset. Where the total says that more is to come, it is asked for once more, whatever else
-    its body says.
+    An empty page does not move an offset. Where the total says that more is to come, it is asked
+    for once more, whatever else its body says.
 
     Args:
         at: the position of the page.

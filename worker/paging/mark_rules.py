@@ -1,12 +1,13 @@
 """How far a source has durably come, by the way it is read: the five kinds of mark. Pure.
 
     NoMark          the source is not incremental
-    AscendingMark   records come in order: the mark moves with each commit, and is true in the middle of a pass
+    AscendingMark   records come in order: the mark moves with each commit, also in mid-pass
     MarkAtTheEnd    records come in descending or any order: the mark moves when the pass is over
     TokenMark       the mark is a token of the responses; it moves when the pass is over
-    WindowedMark    the mark is the end of the last time window that is over, in whatever order records came
+    WindowedMark    the mark is the end of the last time window that is over
 
-A kind is chosen once, by `mark_rule`. Whatever depends on the kind of mark is asked of it, and of nothing else.
+A kind is chosen once, by `mark_rule`. Whatever depends on the kind of mark is asked of it, and of
+nothing else.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Protocol
 
 from worker.core.cursor import Cursor, PassState, WindowState
 from worker.core.errors import CursorStuck, PermanentError
+from worker.core.instants import MICROS
 from worker.core.model import MISSING, BoundaryKey, Decoded, Facts
 from worker.paging.bound import bound_text, floor
 from worker.paging.duplicates import Known, classify, distinct_keys, later
 from worker.paging.endings import Ending, PassOver, walked
-from worker.paging.marks import MICROS, Comparable
+from worker.paging.marks import Comparable
 from worker.paging.spec import IncrementalSpec, PagingSpec
 from worker.paging.windows import Windows
 
@@ -30,7 +32,9 @@ class MarkRule(Protocol):
 
     @property
     def mid_pass(self) -> bool:
-        """Whether the mark is true in the middle of a pass: it moves with each commit, and a pass may end early."""
+        """Whether the mark is true in the middle of a pass: it moves with each commit, and a pass
+        may end early.
+        """
 
     @property
     def may_fall_back(self) -> bool:
@@ -45,7 +49,10 @@ class MarkRule(Protocol):
     def snapshot(
         self, cursor: Cursor, known: Known, facts: Facts, headers: Mapping[str, str], ending: Ending
     ) -> Comparable | None:
-        """How far this pass has come with the page. Raises PermanentError where it ends without a mark for the next one."""
+        """How far this pass has come with the page.
+
+        Raises PermanentError where it ends without a mark for the next one.
+        """
 
     def mark(
         self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
@@ -55,14 +62,17 @@ class MarkRule(Protocol):
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
     ) -> None:
-        """Raises PermanentError where a pass that `stop.max_pages` ends would be followed by one that gets no further.
+        """Raises PermanentError where a pass that `stop.max_pages` ends would be followed by one
+        that gets no further.
 
         Args:
             stuck: the source has a next page, and all records of the pass were known.
         """
 
     def floor(self, cursor: Cursor) -> Comparable | None:
-        """Below this value no record can come again as a duplicate, so its key may be forgotten; None forgets nothing."""
+        """Below this value no record can come again as a duplicate, so its key may be forgotten;
+        None forgets nothing.
+        """
 
 
 class NoMark:
@@ -150,7 +160,8 @@ class AscendingMark(_ByValue):
         if stuck:
             raise CursorStuck(
                 where=self._where,
-                remedy="the bound of the pass does not move: check incremental.field and its format",
+                remedy="the bound of the pass does not move: "
+                "check incremental.field and its format",
             )
 
     def floor(self, cursor: Cursor) -> Comparable | None:
@@ -181,7 +192,7 @@ class MarkAtTheEnd(_ByValue):
 
 
 class WindowedMark(_ByValue):
-    """Time windows are read one after the other; whoever reads one to its end has come to its end."""
+    """Time windows are read one after the other, each to its end."""
 
     mid_pass = False
     may_fall_back = True
@@ -234,7 +245,8 @@ class WindowedMark(_ByValue):
             raise PermanentError(
                 f"more than stop.max_pages = {max_pages} pages before the mark moved",
                 where=self._where,
-                remedy="raise stop.max_pages, or make the size of the window or incremental.overlap smaller",
+                remedy="raise stop.max_pages, or make the size of the window "
+                "or incremental.overlap smaller",
             )
 
     def floor(self, cursor: Cursor) -> Comparable | None:

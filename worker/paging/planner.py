@@ -1,16 +1,21 @@
 """The planner of one partition: which page to ask for next, and what an answer means. Pure.
 
-Rule 1: all decisions about pages, passes, marks and duplicates are made in order, on the *head* page. `judge.py` makes them.
-Rule 2: pages fetched ahead are guesses. They wait until the head reaches exactly their position; when it goes elsewhere,
-        all of them are thrown away and planned again. `ahead.py` keeps them.
-Rule 3: nothing here has happened until the `Accepted` it returned is committed; a planner is rebuilt from the commit log.
-Rule 4: with windows (windows.py) the pages of one window are walked as those of a pass are elsewhere: stop rules, totals,
-        the loop guard and the check of the order hold within it. The mark moves when a window is over, to its end.
-Rule 5: a judgement raises and assigns nothing; `_apply` is the only place where an answer changes the partition.
+Rule 1: all decisions about pages, passes, marks and duplicates are made in order, on the *head*
+page. `judge.py` makes them.
+Rule 2: pages fetched ahead are guesses. They wait until the head reaches exactly their position;
+        when it goes elsewhere, all of them are thrown away and planned again. `ahead.py` keeps
+        them.
+Rule 3: nothing here has happened until the `Accepted` it returned is committed; a planner is
+rebuilt from the commit log.
+Rule 4: with windows (windows.py) the pages of one window are walked as those of a pass are
+        elsewhere: stop rules, totals, the loop guard and the check of the order hold within it. The
+        mark moves when a window is over, to its end.
+Rule 5: a judgement raises and assigns nothing; `_apply` is the only place where an answer changes
+the partition.
 
     next(now)  -> Fetch | Wait | Done | None       None: busy, something is in flight
-    accept(fetch, reply, now) -> [Accepted, ...]   raises PermanentError: the head page was refused, nothing moved
-    drop(fetch)                                    a fetch that failed; the head will be asked for again
+    accept(fetch, reply, now) -> [Accepted, ...]   raises PermanentError: the head page was refused
+    drop(fetch)                                    a fetch that failed; the head is asked for again
 """
 
 from __future__ import annotations
@@ -53,10 +58,13 @@ class PartitionPlanner:
 
     @property
     def speculating(self) -> bool:
-        """Pages fetched ahead wait for the head: the head must be admitted, or they would wait for ever."""
+        """Pages fetched ahead wait for the head: the head must be admitted, or they would wait for
+        ever.
+        """
         return self._ahead.speculating
 
-    # -- what to ask for ------------------------------------------------------------------------------------------
+    # -- what to ask for
+    # ------------------------------------------------------------------------------------------
 
     def next(self, now: float) -> Fetch | Wait | Done | None:
         """The next thing to do; see the module."""
@@ -66,7 +74,8 @@ class PartitionPlanner:
             if (rest := self._between_passes(now)) is not None:
                 return rest
             if self._opening is None:
-                # kept until its first page is accepted: the answer must be to what was asked, however late it comes
+                # kept until its first page is accepted: the answer must be to what was asked,
+                # however late it comes
                 self._opening = self._judge.rule.begin(self._cursor)
             if self._opening is None:
                 return self._idle(now)
@@ -125,16 +134,22 @@ class PartitionPlanner:
         self._ahead.launched(fetch)
         return fetch
 
-    # -- what an answer means -------------------------------------------------------------------------------------
+    # -- what an answer means
+    # -------------------------------------------------------------------------------------
 
     def drop(self, fetch: Fetch) -> None:
-        """The fetch brought nothing. A guess that failed stops guessing until the head has moved."""
+        """The fetch brought nothing.
+
+        A guess that failed stops guessing until the head has moved.
+        """
         self._ahead.failed(fetch)
 
     def fall_back(self) -> bool:
-        """The source refused the position of the pass. Starts the pass again at the mark, if that loses nothing.
+        """The source refused the position of the pass. Starts the pass again at the mark, if that
+        loses nothing.
 
-        Only ascending sources, and windows, have a mark that is true in the middle of a pass; once per pass, or it would go in circles.
+        Only ascending sources, and windows, have a mark that is true in the middle of a pass; once
+        per pass, or it would go in circles.
         """
         if not self._judge.rule.may_fall_back or self._fell_back or self._cursor.position is None:
             return False
@@ -161,7 +176,9 @@ class PartitionPlanner:
                 verdict = self._judge.judge(self._standing(), head)
             except PermanentError:
                 if accepted:
-                    return accepted  # they must not be lost with a guess behind them; it is asked for again, as the head
+                    # they must not be lost with a guess behind them; it is asked for again, as the
+                    # head
+                    return accepted
                 raise
             accepted.append(self._apply(verdict))
             if verdict.pass_end is not None:
@@ -175,12 +192,13 @@ class PartitionPlanner:
         )
 
     def _apply(self, verdict: Verdict) -> Accepted:
-        """Changes the partition as the verdict says, and returns the same change as a difference."""
+        """Changes the partition as the verdict says; returns the same change as a difference."""
         self._cursor, self._opening = verdict.cursor, None
-        if verdict.boundary is not None:
-            self._boundary = verdict.boundary
-        self._boundary |= verdict.keys
-        self._boundary_floor = verdict.boundary_floor
+        memory = verdict.memory
+        if memory.left is not None:
+            self._boundary = memory.left
+        self._boundary |= memory.added
+        self._boundary_floor = memory.floor
         cleared, self._clear_tokens = self._clear_tokens or verdict.starts_over, False
         added = () if verdict.token is None else (verdict.token,)
         if verdict.starts_over:
@@ -195,8 +213,8 @@ class PartitionPlanner:
             self._ahead.start_over()
         progress = Progress(
             cursor=verdict.cursor,
-            boundary_added=tuple(sorted(verdict.keys)),
-            boundary_floor=verdict.boundary_floor,
+            boundary_added=tuple(sorted(memory.added)),
+            boundary_floor=memory.floor,
             tokens_added=added,
             tokens_cleared=cleared,
         )

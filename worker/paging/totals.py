@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from worker.core.cursor import Cursor, PassState
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True, gc=False):
     """Records so far, the page included.
 
     Attributes:
         received: distinct records of the pass.
-        here: those of the window in progress, or of the pass without windows: what a total is compared with.
+        here: those of the window in progress, or of the pass without windows: what a total is
+            compared with.
         total: how many there are here, as far as the source said.
         drift: how the total contradicts itself or the records; empty when it does not.
         drifted: whether it did so on this page or an earlier one of the pass.
@@ -40,7 +40,7 @@ def count(cursor: Cursor, state: PassState, distinct: int, reported: int | None)
     total = cursor.total if reported is None else reported
     over = total is not None and here > total
     drift = ""
-    if None not in (cursor.total, total) and cursor.total != total:
+    if cursor.total is not None and cursor.total != total:
         drift = f"the total changed within the pass from {cursor.total} to {total}"
     elif over:
         drift = f"{here} records received, the source said {total}"

@@ -1,6 +1,6 @@
-"""The data-quality breaker: a source whose records are suddenly mostly rejects has changed.
+"""The data-quality breaker. Pure.
 
-It should wait for a human. Pure.
+A source whose records suddenly are mostly rejects has changed, and a person should look at it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ LEAST_RECORDS: Final = 100
 
 
 class TooManyRejects(WorkerError):
-    """The share of rejects is over its limit: nothing of this attempt is committed.
-
-    The pipeline pauses and looks again later; a run with `--once` ends.
+    """The share of rejects is over `dead_letters.max_ratio`, so what is not committed is discarded.
+    The pipeline pauses for five minutes and starts again from its last commit. Fix the schema or
+    the source, or raise the limit.
     """
 
     exit = Exit.DATA
