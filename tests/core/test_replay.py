@@ -19,7 +19,7 @@ from worker.paging.spec import Done, Fetch, IncrementalSpec, PagingSpec, Reply
 from worker.runtime.flow import Flow
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
-from worker.schema.codegen import EncoderSource
+from worker.schema.encoding import AvroRows
 from worker.sources.pagination import cursor
 from worker.transforms.routes import route_parts
 from worker.transforms.steps import compile_steps
@@ -63,7 +63,7 @@ def replay(pages: dict[str | None, bytes]) -> list[Any]:
         plan,
         STEPS,
         plan.schema,
-        EncoderSource(plan.schema),
+        AvroRows(plan.schema),
         route_parts("region={region}", plan.fields),
     )
     flow = Flow(shape, plan.fingerprint)

@@ -17,7 +17,7 @@ from worker.app import run_async
 from worker.cli.check import examine
 from worker.core.errors import ConfigError
 from worker.schema import parse_schema
-from worker.schema.codegen import EncoderSource
+from worker.schema.encoding import AvroRows
 from worker.settings import load_settings
 from worker.transforms.steps import compile_steps
 
@@ -85,6 +85,6 @@ def test_the_transform_of_the_page() -> None:
         json.dumps({"type": "record", "name": "O", "fields": [{"name": "out", "type": "string"}]})
     )
     with pytest.raises(ConfigError, match="whole number; initials are those of text"):
-        compile_steps(PLAN, [("initials", ["i"])], output, EncoderSource(output))
+        compile_steps(PLAN, [("initials", ["i"])], output, AvroRows(output))
     steps = [("set", {"s": "'Ada Byron Lovelace'"}), ("initials", ["s"])]
     assert outcome_with(PLAN, "s", RECORD, "string", before=steps) == "ABL"

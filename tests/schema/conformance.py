@@ -30,9 +30,9 @@ from worker.schema import (
     parse_schema,
 )
 from worker.schema.canonical import canonical_form, fingerprints
-from worker.schema.codegen import compile_datum_encoder
 from worker.schema.compat import problems
 from worker.schema.container import read_records
+from worker.schema.encoding import compile_datum_encoder
 from worker.schema.single import SchemaStore, compile_single_encoder
 from worker.schema.values import Branch
 

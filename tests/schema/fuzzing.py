@@ -36,9 +36,9 @@ from worker.schema import (
 )
 from worker.schema.canonical import canonical_form, fingerprint
 from worker.schema.codecs import CODECS
-from worker.schema.codegen import compile_datum_encoder
 from worker.schema.compat import problems
 from worker.schema.container import file_header, frame_block, read_records, salvage
+from worker.schema.encoding import compile_datum_encoder
 from worker.schema.single import SchemaStore, compile_single_encoder
 
 INFLATED: Final = 256 * 1024

@@ -16,8 +16,8 @@ from schema.strategies import JUNK, evolved, schemas
 
 from worker.core.ports import InvalidRecord
 from worker.schema import CorruptDatum, DatumReader, SchemaError, compile_plan, parse_schema
-from worker.schema.codegen import compile_datum_encoder
 from worker.schema.compat import problems
+from worker.schema.encoding import compile_datum_encoder
 from worker.schema.values import Branch
 
 quick = settings(

@@ -29,8 +29,8 @@ from schema.test_reference import encoded, quick, without_logical_types
 
 from worker.schema import DatumReader, SchemaError, parse_schema
 from worker.schema.codecs import CODECS
-from worker.schema.codegen import compile_datum_encoder
 from worker.schema.container import file_header, frame_block, read_records
+from worker.schema.encoding import compile_datum_encoder
 from worker.schema.values import Branch
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from worker.core.errors import ConfigError
 from worker.schema import compile_plan, parse_schema
-from worker.schema.codegen import EncoderSource
+from worker.schema.encoding import AvroRows
 from worker.transforms.steps import compile_steps
 
 TIMESTAMP = {"type": "long", "logicalType": "timestamp-millis"}
@@ -102,7 +102,7 @@ def outcome_with(
         plan,
         [*before, ("set", {"out": expression}), ("select", ["out"])],
         output,
-        EncoderSource(output),
+        AvroRows(output),
     )
     typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[plan.record_type])
     assert not plan.finish(typed)
@@ -454,7 +454,7 @@ def test_a_filter_keeps_what_is_true_only(expression: str, values: dict[str, Any
         expected: Any = interpret(ast.parse(expression, mode="eval"), record) is True
     except Rejected:
         return  # where null counts as false, fewer operands are looked at
-    shape = compile_steps(PLAN, [("filter", expression)], PLAN.schema, EncoderSource(PLAN.schema))
+    shape = compile_steps(PLAN, [("filter", expression)], PLAN.schema, AvroRows(PLAN.schema))
     typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[PLAN.record_type])
     assert not PLAN.finish(typed)
     found = shape(typed, NOW_US)

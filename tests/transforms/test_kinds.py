@@ -11,7 +11,7 @@ import pytest
 
 from worker.core.ports import InvalidRecord
 from worker.schema import parse_schema
-from worker.schema.codegen import Source, compile_function
+from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import Schema
 from worker.schema.values import Branch
 from worker.transforms.json_rows import JsonRows
@@ -79,7 +79,7 @@ def test_rows_of_json_have_text_for_big_decimals_and_durations() -> None:
     schema = parsed(
         record("R", a=BIG, b=DURATION, c=["null", BIG, "string"], d={"type": "array", "items": "D"})
     )
-    rows, source = JsonRows(schema), Source()
+    rows, source = JsonRows(schema), CodeBuilder()
     rows.begin(source)
     made = rows.row([(field, f"r[{field.name!r}]", False) for field in schema.root.fields])
     row = compile_function("row", f"def row(r):\n    return {made}\n", source)
@@ -100,7 +100,7 @@ def test_records_that_are_named_over_and_over_cost_no_more_than_once() -> None:
     converter(schema.root, schema, native=False)
     top = parsed(record("Top", f=schema.document))
     rows = JsonRows(top)
-    rows.begin(Source())
+    rows.begin(CodeBuilder())
     assert len(rows.row([(top.root.fields[0], "r", False)])) < 200
 
 

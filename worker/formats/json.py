@@ -21,14 +21,14 @@ from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.envelope import Envelope, build_envelope
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
-from worker.schema.values import found, written
+from worker.schema.values import describe_kind, parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
 DEFAULT_RECORDS: Final = RecordSpec()
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
-_WRITTEN: Final = msgspec.json.Decoder(float_hook=written)
+_WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -210,7 +210,7 @@ class JsonPages:
 
     def _raise_missing(self, document: Any) -> None:
         path = self._spec.records
-        shown = found(document)
+        shown = describe_kind(document)
         if isinstance(document, dict):
             shown = "an object with the keys " + ", ".join(map(repr, list(document)[:12]))
             if path in document:

@@ -19,7 +19,7 @@ from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import SLICE_RECORDS, Invalid, InvalidRecord, Plan, Steps
 from worker.formats.json_depth import deeper, nesting
-from worker.schema.values import as_written
+from worker.schema.values import encode_number
 
 YIELD_REJECTS: Final = (
     64  # the event loop may breathe after so many: a reject costs a hundred times a record
@@ -254,8 +254,8 @@ class RecordDecoder:
         )
 
     def add_document(self, batch: Batch, item: Any) -> None:
-        """Adds a record that was decoded without types, its numbers as `written`; slow."""
-        raw = msgspec.json.encode(item, enc_hook=as_written)
+        """Adds a record that was decoded without types, its numbers as `parse_number` makes them; slow."""
+        raw = msgspec.json.encode(item, enc_hook=encode_number)
         batch.source(lambda: [raw])  # as good as received: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)

@@ -49,17 +49,20 @@ class Known(msgspec.Struct):
         """The page without the records that do not go on, with all its rejects."""
         if not (self.dropped or self.repeated or self.rejects):
             return decoded
-        records, indices = decoded.records, decoded.indices
-        if self.dropped:
-            places = indices if indices is not None else range(len(records))
-            pairs = [
-                (record, index)
-                for record, index in zip(records, places, strict=True)
-                if index not in self.dropped
-            ]
-            records, indices = [record for record, _ in pairs], [index for _, index in pairs]
+        records, indices = self._without_dropped(decoded)
         rejects = [each for each in decoded.rejects if each.index not in self.repeated]
         return Decoded(records, indices, rejects + self.rejects, decoded.facts, decoded.raw)
+
+    def _without_dropped(self, decoded: Decoded) -> tuple[list[Any], list[int] | None]:
+        if not self.dropped:
+            return decoded.records, decoded.indices
+        indices = decoded.indices if decoded.indices is not None else range(len(decoded.records))
+        pairs = [
+            (record, index)
+            for record, index in zip(decoded.records, indices, strict=True)
+            if index not in self.dropped
+        ]
+        return [record for record, _ in pairs], [index for _, index in pairs]
 
 
 def distinct_keys(decoded: Decoded, pass_no: int, boundary: Set[BoundaryKey]) -> Known:

@@ -136,10 +136,7 @@ RULES: Final[tuple[Callable[[PageSeen, StopSpec], str], ...]] = (
 
 def ending_of(page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None) -> Ending:
     """Where the page leaves the pass that stands at `state`."""
-    reason = ""
-    for rule in RULES:
-        if reason := rule(page, stop):
-            break
+    reason = _reason(page, stop)
     following = None
     if reason and windows is not None and state.window is not None:
         following = windows.after(state.window.window)
@@ -156,3 +153,11 @@ def ending_of(page: PageSeen, state: PassState, stop: StopSpec, windows: Windows
         return WindowOver(following)
     assert isinstance(page.following, Next), "a style without a next page gives the first reason"
     return GoesOn(page.following)
+
+
+def _reason(page: PageSeen, stop: StopSpec) -> str:
+    """Which rule ends the pages here, in words; empty when none does."""
+    for rule in RULES:
+        if reason := rule(page, stop):
+            return reason
+    return ""

@@ -1,58 +1,64 @@
-"""A schema for records that were seen: a proposal that accepts every one of them, for a human to review. Pure.
+"""Proposes a schema for records that were seen, which accepts every one of them, for a human to
+review.
 
-What is guessed is careful. Whole numbers are `long`, also small ones: ids grow; those that no long holds are decimals, because a double would
-round them. Text is a date, a time, a timestamp or a uuid only when every text at that place is one, and no digit of a fraction would be lost.
-It is an enum only when few symbols repeat over many records. Numbers in text stay text. A field that is null or absent somewhere is nullable.
-Objects whose keys look like data (many different ones, each rare) are maps.
+It guesses carefully. Whole numbers are `long`, also small ones, because ids grow; those that no
+long holds are decimals, because a double would round them. Text is a date, a time, a timestamp or a
+uuid only when every text at that place is one, and no digit of a fraction would be lost. It is an
+enum only when few symbols repeat over many records. Numbers in text stay text. A field that is null
+or absent somewhere is nullable. Objects whose keys look like data (many different ones, each rare)
+are maps.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from worker.core.ports import InvalidRecord
-from worker.schema.logical import MAX_PRECISION
-from worker.schema.model import Schema, Type
+from worker.schema.logical import FRACTION_DIGITS, MAX_PRECISION
+from worker.schema.model import Schema, Type, by_kind
 from worker.schema.parse import UNREADABLE_KEY, parse_schema
 from worker.schema.plan import compile_plan
+from worker.schema.values import json_kind
 
 ENUM_RECORDS: Final = 50  # texts at a place before they may be an enum
-ENUM_REPEATS: Final = 10  # and how often each symbol comes on average
+ENUM_REPEATS: Final = 10  # how often each symbol must come on average
 ENUM_SYMBOLS: Final = 30
 MOST_PLACES: Final = 1_000
-HUGE_DIGITS: Final = 20  # of 2**64 - 1, which ids may reach; a decimal of more when more were seen
+HUGE_DIGITS: Final = 20
+"""The digits of 2**64 - 1, which ids may reach: the least precision of a proposed decimal."""
 MAP_KEYS: Final = 20  # different keys before an object may be a map
 MAP_RARE: Final = 0.2  # share of the objects that a usual key of a map is in
 _MOST: Final = 10**MAX_PRECISION
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _FRACTION: Final = re.compile(r"[.](\d+)")
-_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
 
-# in the order in which they are tried; the first that every text is counts
 FORMATS: Final[dict[str, str]] = {
     "date": "int",
-    **{f"timestamp-{unit}": "long" for unit in _DIGITS},
-    **{f"local-timestamp-{unit}": "long" for unit in _DIGITS},
+    **{f"timestamp-{unit}": "long" for unit in FRACTION_DIGITS},
+    **{f"local-timestamp-{unit}": "long" for unit in FRACTION_DIGITS},
     "time-millis": "int",
     "time-micros": "long",
     "uuid": "string",
 }
+"""Logical type -> its underlying type, in the order in which they are tried: the first one that
+every text is counts."""
 
 
 def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
-    """Whether the engine itself reads a text as this logical type, without losing digits."""
+    """Tells whether the engine itself reads a text as this logical type without losing digits."""
     document = {
         "type": "record",
         "name": "Seen",
         "fields": [{"name": "value", "type": {"type": kind, "logicalType": logical}}],
     }
     plan = compile_plan(parse_schema(msgspec.json.encode(document)))
-    digits = _DIGITS.get(logical.rpartition("-")[2], 0)
+    digits = FRACTION_DIGITS.get(logical.rpartition("-")[2], 0)
 
     def accepts(text: str) -> bool:
         fraction = _FRACTION.search(text)
@@ -70,49 +76,67 @@ def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
 _READERS: Final = {logical: _accepts(logical, kind) for logical, kind in FORMATS.items()}
 
 
+HUGE: Final = "huge"
+"""A whole number that no long holds, beside the kinds of JSON values (see `json_kind`)."""
+
+
+def _observed_kind(value: Any) -> str:
+    kind = json_kind(value)
+    if kind != "integer" or -(2**63) <= value < 2**63:
+        return kind
+    return HUGE if abs(value) < _MOST else "number"
+
+
 @dataclass(slots=True)
 class Seen:
-    """What was seen at one place of the records. `huge`: the most digits of a whole number that no long holds."""
+    """What was seen at one place of the records.
 
-    count: int = 0
-    nulls: int = 0
-    booleans: int = 0
-    longs: int = 0
-    doubles: int = 0
-    huge: int = 0
-    texts: int = 0
+    Attributes:
+        counts: kind of a value -> how many of them.
+        digits: the most digits of a HUGE number.
+        formats: the logical types that every text was.
+        symbols: text -> how often it came; None once the texts cannot be an enum.
+        items: what was seen in arrays.
+        fields: key -> what was seen under it in objects.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    digits: int = 0
     formats: list[str] = field(default_factory=lambda: list(FORMATS))
     symbols: dict[str, int] | None = field(default_factory=dict)
     items: Seen | None = None
-    objects: int = 0
     fields: dict[str, Seen] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        """How many values were seen."""
+        return self.counts.total()
+
+    @property
+    def nulls(self) -> int:
+        return self.counts["null"]
+
+    @property
+    def objects(self) -> int:
+        return self.counts["object"]
+
     def add(self, value: Any) -> None:
-        """One more value."""
-        self.count += 1
-        if value is None:
-            self.nulls += 1
-        elif isinstance(value, bool):
-            self.booleans += 1
-        elif isinstance(value, int) and -(2**63) <= value < 2**63:
-            self.longs += 1
-        elif isinstance(value, int) and abs(value) < _MOST:
-            self.huge = max(self.huge, len(str(abs(value))))
-        elif isinstance(value, int | float):
-            self.doubles += 1
-        elif isinstance(value, str):
+        """Adds one value."""
+        kind = _observed_kind(value)
+        self.counts[kind] += 1
+        if kind == HUGE:
+            self.digits = max(self.digits, len(str(abs(value))))
+        elif kind == "string":
             self._text(value)
-        elif isinstance(value, list):
+        elif kind == "array":
             self.items = self.items or Seen()
             for each in value:
                 self.items.add(each)
-        else:
-            self.objects += 1
+        elif kind == "object":
             for name, each in value.items():
                 self.fields.setdefault(name, Seen()).add(each)
 
     def _text(self, text: str) -> None:
-        self.texts += 1
         if self.formats:
             self.formats = [logical for logical in self.formats if _READERS[logical](text)]
         if self.symbols is not None:
@@ -122,29 +146,23 @@ class Seen:
 
     @property
     def is_map(self) -> bool:
-        """Keys that are data: many, and each in few of the objects."""
+        """Whether the keys of objects are data: many, and each in few of the objects."""
         rare = sum(each.count <= MAP_RARE * self.objects for each in self.fields.values())
         return len(self.fields) >= MAP_KEYS and rare >= 0.9 * len(self.fields)
 
     def merged(self) -> Seen:
-        """All values of a map together."""
+        """What was seen under all keys together."""
         whole = Seen()
         for each in self.fields.values():
             whole.join(each)
         return whole
 
     def join(self, other: Seen) -> None:
-        """What was seen there was seen here, too."""
-        for name in ("count", "nulls", "booleans", "longs", "doubles", "texts", "objects"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.huge = max(self.huge, other.huge)
+        """Adds all that was seen at another place."""
+        self.counts.update(other.counts)
+        self.digits = max(self.digits, other.digits)
         self.formats = [logical for logical in self.formats if logical in other.formats]
-        if self.symbols is None or other.symbols is None:
-            self.symbols = None
-        else:
-            for text, times in other.symbols.items():
-                self.symbols[text] = self.symbols.get(text, 0) + times
-            self.symbols = self.symbols if len(self.symbols) <= ENUM_SYMBOLS else None
+        self.symbols = _joined_symbols(self.symbols, other.symbols)
         if other.items is not None:
             self.items = self.items or Seen()
             self.items.join(other.items)
@@ -152,8 +170,16 @@ class Seen:
             self.fields.setdefault(name, Seen()).join(each)
 
 
+def _joined_symbols(one: dict[str, int] | None, other: dict[str, int] | None) -> Any:
+    if one is None or other is None:
+        return None
+    joined = Counter(one)
+    joined.update(other)
+    return joined if len(joined) <= ENUM_SYMBOLS else None
+
+
 class Inference:
-    """Observes records and proposes a schema. The same records give the same proposal, in whatever order they come."""
+    """Observes records and proposes a schema; the order of the records does not matter."""
 
     def __init__(self) -> None:
         self.seen = Seen()
@@ -169,13 +195,18 @@ class Inference:
     def proposal(
         self, name: str = "Record", namespace: str = "", *, enums: bool = True
     ) -> dict[str, Any]:
-        """The schema, as its JSON document."""
+        """The proposed schema as a JSON document.
+
+        Args:
+            enums: whether texts that repeat may become enums.
+        """
         document = _Proposal(enums).record(self.seen, name)
         return {**document, "namespace": namespace} if namespace else document
 
 
 class Surplus:
-    """What records have and their schema lacks, nested places too: `address.zip`, `lines[].note`, `labels{}.x`."""
+    """What records have and their schema lacks, also in nested places: `address.zip`,
+    `lines[].note`, `labels{}.x`."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -189,7 +220,8 @@ class Surplus:
         self._look(self._schema.root, record, "")
 
     def found(self) -> list[tuple[str, Any, int, Any]]:
-        """(place, type that would fit, how many values, one of them), by place."""
+        """The place, the type that would fit, the number of values and one of the values, for each
+        place in order."""
         return [
             (path, self._kind(path, seen), seen.count, self.examples[path])
             for path, seen in sorted(self.fields.items())
@@ -201,27 +233,49 @@ class Surplus:
 
     def _look(self, kind: Type, value: Any, path: str) -> None:
         kind = self._schema.resolve(kind)
-        if kind.kind == "union":
-            shape = "record" if isinstance(value, dict) else "array"
-            for branch in map(self._schema.resolve, kind.branches):
-                if branch.kind == shape or (branch.kind == "map" and shape == "record"):
-                    self._look(branch, value, path)
-                    break
-        elif kind.kind == "record" and isinstance(value, dict):
-            known = {each.json_name: each.type for each in kind.fields}
-            for key, inner in value.items():
-                if key in known:
-                    self._look(known[key], inner, f"{path}{key}.")
-                elif len(self.fields) < MOST_PLACES or path + key in self.fields:
-                    self.fields.setdefault(path + key, Seen()).add(inner)
-                    self.examples[path + key] = inner
-        elif kind.items is not None and isinstance(value, list if kind.kind == "array" else dict):
-            mark = "[]" if kind.kind == "array" else "{}"
-            for each in value if isinstance(value, list) else value.values():
-                self._look(kind.items, each, f"{path.removesuffix('.')}{mark}.")
+        self._BY_KIND[kind.kind](self, kind, value, path)
+
+    def _union(self, kind: Type, value: Any, path: str) -> None:
+        """Looks at the first branch that can hold the value's fields or items."""
+        holders = _HOLDERS.get(json_kind(value), ())
+        branches = [self._schema.resolve(branch) for branch in kind.branches]
+        for branch in [each for each in branches if each.kind in holders][:1]:
+            self._look(branch, value, path)
+
+    def _array(self, kind: Type, value: Any, path: str) -> None:
+        if kind.items is not None and isinstance(value, list):
+            for each in value:
+                self._look(kind.items, each, f"{path.removesuffix('.')}[].")
+
+    def _map(self, kind: Type, value: Any, path: str) -> None:
+        if kind.items is not None and isinstance(value, dict):
+            for each in value.values():
+                self._look(kind.items, each, f"{path.removesuffix('.')}{{}}.")
+
+    def _record(self, kind: Type, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            return
+        known = {each.json_name: each.type for each in kind.fields}
+        for key, inner in value.items():
+            if key in known:
+                self._look(known[key], inner, f"{path}{key}.")
+            elif len(self.fields) < MOST_PLACES or path + key in self.fields:
+                self.fields.setdefault(path + key, Seen()).add(inner)
+                self.examples[path + key] = inner
+
+    _BY_KIND: Final[Mapping[str, Callable[[Surplus, Type, Any, str], None]]] = by_kind(
+        {"union": _union, "array": _array, "map": _map, "record": _record},
+        otherwise=lambda self, kind, value, path: None,
+    )
+
+
+_HOLDERS: Final = {"object": ("record", "map"), "array": ("array",)}
+"""Kind of a JSON value -> the kinds of types that hold its fields or items."""
 
 
 class _Proposal:
+    """Makes the JSON nodes of one proposed schema, in which each name stands once."""
+
     def __init__(self, enums: bool) -> None:
         self._enums = enums
         self._names: set[str] = set()
@@ -232,9 +286,8 @@ class _Proposal:
         taken: set[str] = set()
         for key, each in sorted(seen.fields.items()):
             if UNREADABLE_KEY.search(key):
-                document["doc"] = (
-                    "keys with quotes, backslashes or control characters were left out"
-                )
+                left_out = "keys with quotes, backslashes or control characters were left out"
+                document["doc"] = left_out
                 continue
             legal = _legal(key)
             while legal in taken:
@@ -252,62 +305,58 @@ class _Proposal:
         return document
 
     def kind(self, seen: Seen, name: str) -> Any:
-        """A type that every value but null has; the union of several."""
-        kinds = list(self._kinds(seen, name))
-        return kinds[0] if len(kinds) == 1 else kinds or "string"
+        """The type that every value besides null has; a union when they have several."""
+        makers = [
+            make
+            for kinds, make in self._BY_KINDS.items()
+            if any(seen.counts[kind] for kind in kinds)
+        ]
+        types = [make(self, seen, name, len(makers) == 1) for make in makers]
+        return types[0] if len(types) == 1 else types or "string"
 
-    def _kinds(self, seen: Seen, name: str) -> Iterator[Any]:
-        several = (
-            sum(
-                map(
-                    bool,
-                    (
-                        seen.booleans,
-                        seen.longs + seen.huge + seen.doubles,
-                        seen.texts,
-                        seen.items,
-                        seen.objects,
-                    ),
-                )
-            )
-            > 1
-        )
-        if seen.booleans:
-            yield "boolean"
-        if seen.huge and not seen.doubles:
-            yield {
-                "type": "bytes",
-                "logicalType": "decimal",
-                "precision": max(seen.huge, HUGE_DIGITS),
-                "scale": 0,
-            }
-        elif seen.longs or seen.huge or seen.doubles:
-            yield "double" if seen.doubles else "long"
-        if seen.texts:
-            yield "string" if several else self._text(seen, name)
-        if seen.items is not None:
-            yield {"type": "array", "items": self._inner(seen.items, name)}
-        if seen.objects:
-            yield (
-                {"type": "map", "values": self._inner(seen.merged(), name)}
-                if not seen.fields or seen.is_map
-                else self.record(seen, name)
-            )
+    def _boolean(self, seen: Seen, name: str, alone: bool) -> Any:
+        return "boolean"
+
+    def _number(self, seen: Seen, name: str, alone: bool) -> Any:
+        if seen.counts["number"]:
+            return "double"
+        if not seen.counts[HUGE]:
+            return "long"
+        precision = max(seen.digits, HUGE_DIGITS)
+        return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": 0}
+
+    def _text(self, seen: Seen, name: str, alone: bool) -> Any:
+        if not alone:
+            return "string"
+        if seen.formats:
+            return {"type": FORMATS[seen.formats[0]], "logicalType": seen.formats[0]}
+        symbols = seen.symbols or {}
+        enough = max(ENUM_RECORDS, ENUM_REPEATS * len(symbols))
+        if self._enums and symbols and seen.counts["string"] >= enough:
+            return {"type": "enum", "name": self._unused(name), "symbols": sorted(symbols)}
+        return "string"
+
+    def _array(self, seen: Seen, name: str, alone: bool) -> Any:
+        assert seen.items is not None
+        return {"type": "array", "items": self._inner(seen.items, name)}
+
+    def _object(self, seen: Seen, name: str, alone: bool) -> Any:
+        if not seen.fields or seen.is_map:
+            return {"type": "map", "values": self._inner(seen.merged(), name)}
+        return self.record(seen, name)
+
+    _BY_KINDS: Final[Mapping[tuple[str, ...], Callable[[_Proposal, Seen, str, bool], Any]]] = {
+        ("boolean",): _boolean,
+        ("integer", HUGE, "number"): _number,
+        ("string",): _text,
+        ("array",): _array,
+        ("object",): _object,
+    }
+    """Kinds of values that share a type -> what makes it. It is told whether it is alone."""
 
     def _inner(self, seen: Seen, name: str) -> Any:
         kind = self.kind(seen, name)
         return _nullable(kind) if seen.nulls else kind
-
-    def _text(self, seen: Seen, name: str) -> Any:
-        if seen.formats:
-            return {"type": FORMATS[seen.formats[0]], "logicalType": seen.formats[0]}
-        if (
-            self._enums
-            and seen.symbols
-            and seen.texts >= max(ENUM_RECORDS, ENUM_REPEATS * len(seen.symbols))
-        ):
-            return {"type": "enum", "name": self._unused(name), "symbols": sorted(seen.symbols)}
-        return "string"
 
     def _unused(self, name: str) -> str:
         number, found = 1, name
@@ -334,15 +383,12 @@ def _capital(name: str) -> str:
 
 
 def _doc(seen: Seen, missing: int) -> str:
-    said = [f"{seen.count} seen"]
+    notes = [f"{seen.count} seen"]
     if missing:
-        said.append(f"absent {missing} times")
+        notes.append(f"absent {missing} times")
     if seen.nulls:
-        said.append(
-            f"null {seen.nulls} times"
-            if seen.nulls < seen.count
-            else "always null: the type is a guess"
-        )
+        always = seen.nulls == seen.count
+        notes.append("always null: the type is a guess" if always else f"null {seen.nulls} times")
     if seen.items is not None and not seen.items.count:
-        said.append("always empty: the type of its items is a guess")
-    return ", ".join(said)
+        notes.append("always empty: the type of its items is a guess")
+    return ", ".join(notes)

@@ -1,29 +1,37 @@
-"""Datums -> the JSON that a pipeline reads back as the same datums: for dead letters of records that never were JSON."""
+"""Datums -> JSON that a pipeline reads back as the same datums. It is for dead letters of records
+that were never JSON."""
 
 from __future__ import annotations
 
 import base64
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from worker.schema.logical import duration_text
-from worker.schema.model import Schema, Type, is_wide
+from worker.schema.model import Schema, Type, by_kind, is_wide, value_branch
 
 Form = Callable[[Any], Any]
+"""Datum of a type -> the JSON value that stands for it."""
 Names = Mapping[str, Mapping[str, str]]
-"""Full name of a record -> its field -> what the field is called in JSON."""
+"""Full name of a record -> name of its field -> name of that field in JSON."""
 
 
 def compile_json_form(
     schema: Schema, bytes_as: str = "latin1", names: Names | None = None
 ) -> Callable[[Any], bytes]:
-    """Datum of the root type (records are dicts under Avro names, values of wide unions `Branch`es) -> JSON text.
+    """Makes the function datum of the root type -> JSON text.
 
-    Fields have the names that `names` says, else their own JSON names; times are numbers, decimals, uuids and durations text, bytes latin-1 or base64 text as `bytes_as` says.
-    Values of unions are not tagged, so a union whose branches look alike in JSON may be read back as another of them.
+    In the datum, records are dicts under their Avro names, and values of unions with several
+    branches besides null are `Branch`es. In JSON, times are numbers; decimals, uuids and durations
+    are text. Values of unions do not name their branch, so where branches look alike in JSON, the
+    value may be read back as another one.
+
+    Args:
+        bytes_as: `latin1` or `base64`, which becomes the text of bytes and fixed.
+        names: names of fields in JSON, where they are not the fields' own JSON names.
     """
     form = _Forms(schema, bytes_as, names or {}).of(schema.root)
     return lambda datum: msgspec.json.encode(form(datum))
@@ -31,38 +39,49 @@ def compile_json_form(
 
 class _Forms:
     def __init__(self, schema: Schema, bytes_as: str, names: Names) -> None:
-        self._schema, self._bytes_as, self._names = schema, bytes_as, names
+        self._schema, self._names = schema, names
+        self._bytes = _latin1 if bytes_as == "latin1" else _base64
         self._named: dict[str, Form] = {}
 
     def of(self, kind: Type) -> Form:
         kind = self._schema.resolve(kind)
-        if kind.kind == "record":
-            if kind.name not in self._named:
-                self._named[kind.name] = lambda value: self._named[kind.name](
-                    value
-                )  # while it is being made
-                self._named[kind.name] = self._record(kind)
-            return self._named[kind.name]
-        if kind.kind == "union":
-            return self._union(kind)
-        if kind.items is not None:
-            item = self.of(kind.items)
-            return (
-                (lambda value: [item(each) for each in value])
-                if kind.kind == "array"
-                else lambda value: {key: item(each) for key, each in value.items()}
-            )
-        if kind.logical in ("decimal", "big-decimal"):
-            return str
-        if kind.logical == "duration":
-            return duration_text
-        if kind.kind in ("bytes", "fixed") and kind.logical is None:
-            return _latin1 if self._bytes_as == "latin1" else _base64
-        if kind.kind in ("float", "double"):
-            return _number
-        return _same
+        return _LOGICAL.get(kind.logical or "") or self._BY_KIND[kind.kind](self, kind)
+
+    def _number(self, kind: Type) -> Form:
+        return _finite
+
+    def _binary(self, kind: Type) -> Form:
+        return _same if kind.logical is not None else self._bytes  # the datum of a uuid is text
+
+    def _array(self, kind: Type) -> Form:
+        assert kind.items is not None
+        item = self.of(kind.items)
+        return lambda value: [item(each) for each in value]
+
+    def _map(self, kind: Type) -> Form:
+        assert kind.items is not None
+        item = self.of(kind.items)
+        return lambda value: {key: item(each) for key, each in value.items()}
+
+    def _union(self, kind: Type) -> Form:
+        branches = [self.of(each) for each in kind.branches]
+        if is_wide(kind):
+            return lambda value: branches[value.number](value.value)
+        number = value_branch(kind)
+        inner = _same if number is None else branches[number]
+        return lambda value: None if value is None else inner(value)
 
     def _record(self, kind: Type) -> Form:
+        if kind.name not in self._named:
+            self._named[kind.name] = self._later(kind.name)
+            self._named[kind.name] = self._fields(kind)
+        return self._named[kind.name]
+
+    def _later(self, name: str) -> Form:
+        """Stands for the form of a record while that is being made."""
+        return lambda value: self._named[name](value)
+
+    def _fields(self, kind: Type) -> Form:
         names = self._names.get(kind.name, {})
         parts = [
             (names.get(each.name, each.json_name), each.name, self.of(each.type))
@@ -70,27 +89,26 @@ class _Forms:
         ]
         return lambda value: {json_name: form(value[name]) for json_name, name, form in parts}
 
-    def _union(self, kind: Type) -> Form:
-        branches = [self.of(each) for each in kind.branches]
-        if is_wide(kind):
-            return lambda value: branches[value.number](value.value)
-        inner = next(
-            (
-                form
-                for form, each in zip(branches, kind.branches, strict=True)
-                if each.kind != "null"
-            ),
-            _same,
-        )
-        return lambda value: None if value is None else inner(value)
+    _BY_KIND: Final[Mapping[str, Callable[[_Forms, Type], Form]]] = by_kind(
+        {
+            "record": _record,
+            "union": _union,
+            "array": _array,
+            "map": _map,
+            "bytes fixed": _binary,
+            "float double": _number,
+        },
+        otherwise=lambda self, kind: _same,
+    )
 
 
 def _same(value: Any) -> Any:
     return value
 
 
-def _number(value: float) -> float | str:
-    """JSON has no NaN and no infinities: as text they are refused again, while null might be taken for a value."""
+def _finite(value: float) -> float | str:
+    """JSON has neither NaN nor infinities. As text they are refused when they are read back, while
+    null might be taken for a value."""
     return value if math.isfinite(value) else str(value)
 
 
@@ -100,3 +118,10 @@ def _latin1(value: bytes) -> str:
 
 def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
+
+
+_LOGICAL: Final[Mapping[str, Form]] = {
+    "decimal": str,
+    "big-decimal": str,
+    "duration": duration_text,
+}

@@ -1,7 +1,9 @@
-"""Logical types: which are valid where, and their values as bytes, as datums and as text.
+"""Logical types: which ones are valid where, and their values as bytes, as datums and as text.
 
-Datums (the values between stages): times are whole numbers in the unit of the type, decimals `Decimal`, uuids canonical text, durations
-their 12 bytes.
+The datum (the value between stages) of a time is a whole number in the unit of its type, that of a
+decimal a `Decimal`, that of a uuid its canonical text, and that of a duration its 12 bytes.
+
+Source: Avro specification, "Logical Types".
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from worker.schema.errors import SchemaError
 from worker.schema.model import Type
 from worker.schema.primitives import Broken, read_int
 
-MAX_PRECISION: Final = 1_000  # digits; what PostgreSQL's numeric can declare. Conversions are quadratic, so there is an end.
-MAX_SCALE: Final = 1_000  # of a big-decimal, in either direction
-_DECIMAL_BYTES: Final = 512
-_TEXT_CHARS: Final = 3 * MAX_PRECISION  # of a decimal as text: zeros at either end are allowed
+MAX_PRECISION: Final = 1_000
+"""The most digits of a decimal, which is what PostgreSQL's numeric can declare. There is a limit
+because conversions take quadratic time."""
+MAX_SCALE: Final = 1_000
+"""The largest scale of a big-decimal, in either direction."""
 EXACT: Final = Context(prec=4 * MAX_PRECISION, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""The default context rounds to 28 digits."""
+"""Arithmetic that does not round; the default context rounds to 28 digits."""
+_BIG_DECIMAL_BYTES: Final = 512
+_TEXT_CHARS: Final = 3 * MAX_PRECISION  # of a decimal as text: zeros at either end are allowed
 
-_FIT: Final = {
+_UNDERLYING: Final = {
     "date": ("int",),
     "time-millis": ("int",),
     "time-micros": ("long",),
@@ -45,30 +50,28 @@ _SIZES: Final = {"uuid": 16, "duration": 12}
 
 
 def logical_type(kind: Type, node: dict[str, Any], path: str) -> Type:
-    """The type with its logical type; an unknown or unfit one is ignored, as the specification says. SchemaError over MAX_PRECISION."""
+    """The type with the logical type that its JSON node declares.
+
+    A logical type that is unknown or invalid here is ignored, as the specification demands.
+
+    Raises:
+        SchemaError: a decimal of more than MAX_PRECISION digits.
+    """
     logical = node.get("logicalType")
-    if not isinstance(logical, str) or kind.kind not in _FIT.get(logical, ()):
+    if not isinstance(logical, str) or kind.kind not in _UNDERLYING.get(logical, ()):
         return kind
-    if kind.kind == "fixed" and logical in _SIZES and kind.size != _SIZES[logical]:
+    if kind.kind == "fixed" and kind.size != _SIZES.get(logical, kind.size):
         return kind
-    precision = scale = 0
-    if logical == "decimal":
-        precision, scale = node.get("precision", 0), node.get("scale", 0)
-        whole = (
-            type(precision) is int
-            and type(scale) is int
-            and precision > 0
-            and 0 <= scale <= precision
+    precision, scale = node.get("precision", 0), node.get("scale", 0)
+    if logical != "decimal":
+        precision = scale = 0
+    elif not _is_decimal(kind, precision, scale):
+        return kind
+    if precision > MAX_PRECISION:
+        raise SchemaError(
+            f"{path}.precision",
+            f"a decimal of {precision} digits, at most {MAX_PRECISION} are allowed here",
         )
-        if not whole or (
-            kind.kind == "fixed" and precision > math.floor(math.log10(2) * (8 * kind.size - 1))
-        ):
-            return kind
-        if precision > MAX_PRECISION:
-            raise SchemaError(
-                f"{path}.precision",
-                f"a decimal of {precision} digits, at most {MAX_PRECISION} are allowed here",
-            )
     return Type(
         kind.kind,
         kind.name,
@@ -80,36 +83,60 @@ def logical_type(kind: Type, node: dict[str, Any], path: str) -> Type:
     )
 
 
-# -- text of uuids and decimals ------------------------------------------------------------------------------------
+def _is_decimal(kind: Type, precision: Any, scale: Any) -> bool:
+    """Whether precision and scale are valid, and the digits fit into a fixed (specification,
+    "Decimal")."""
+    if type(precision) is not int or type(scale) is not int:
+        return False
+    if precision <= 0 or not 0 <= scale <= precision:
+        return False
+    return kind.kind != "fixed" or precision <= math.floor(math.log10(2) * (8 * kind.size - 1))
+
+
+# -- text of uuids and decimals -----------------------------------------------------------------
 
 _UUID: Final = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DECIMAL: Final = re.compile("[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def read_uuid(text: str) -> str:
-    """A uuid in its usual form (RFC 9562), in small letters. Raises ValueError: Python's own reader takes spaces, signs and underscores for digits."""
+    """A uuid in its usual form (RFC 9562), in lower case.
+
+    Raises:
+        ValueError: the text has another form. Python's own reader would also take spaces, signs and
+            underscores among the digits.
+    """
     if _UUID.fullmatch(text) is None:
         raise ValueError("no uuid")
     return text.lower()
 
 
 def read_decimal(text: str) -> Decimal:
-    """The finite number in a text. Raises ValueError for what only Python takes for one (`1_0`, spaces, other digits), ArithmeticError beyond all limits."""
+    """The finite number in a text.
+
+    Raises:
+        ValueError: no number, or a form that only Python takes (`1_0`, spaces, other digits).
+        ArithmeticError: the exponent is beyond what a Decimal can have.
+    """
     if len(text) > _TEXT_CHARS or _DECIMAL.fullmatch(text) is None:
         raise ValueError("no decimal")
     return Decimal(text)
 
 
-# -- bytes to datums and back -------------------------------------------------------------------------------------
+# -- bytes to datums and back -------------------------------------------------------------------
 
 
 def from_raw(kind: Type, raw: bytes) -> Any:
-    """The datum of the bytes of a `bytes` or `fixed`. Raises ValueError for bytes that are none of the logical type."""
+    """The datum that the bytes of a `bytes` or `fixed` stand for.
+
+    Raises:
+        ValueError: the bytes are no value of the logical type.
+    """
     return reader(kind)(raw)
 
 
 def reader(kind: Type) -> Callable[[bytes], Any]:
-    """`from_raw` of one type."""
+    """`from_raw` for one type."""
     if kind.logical == "decimal":
         return _decimal_reader(kind)
     if kind.logical == "big-decimal":
@@ -120,7 +147,8 @@ def reader(kind: Type) -> Callable[[bytes], Any]:
 
 
 def writer(kind: Type) -> Callable[[Any], bytes] | None:
-    """Datum -> bytes (without a length) of a `bytes` or `fixed`; None where the datum is those bytes."""
+    """What turns the datum of a `bytes` or `fixed` into its bytes (without a length); None where
+    the datum is those bytes."""
     if kind.logical == "decimal":
         return lambda value: _signed(unscaled(value, kind.scale), kind.size)
     if kind.logical == "big-decimal":
@@ -131,24 +159,29 @@ def writer(kind: Type) -> Callable[[Any], bytes] | None:
 
 
 def fits(kind: Type, value: Decimal) -> bool:
-    """A finite value is one of a decimal type, or of big-decimal, exactly."""
+    """Whether a finite number is exactly a value of the decimal or big-decimal type."""
     if kind.logical == "big-decimal":
         _, digits, exponent = value.as_tuple()
         assert isinstance(exponent, int)
         return len(digits) <= MAX_PRECISION and abs(exponent) <= MAX_SCALE
-    if not value:  # however many zeros were written
+    if not value:  # zero may have been written with many zeros
         return abs(value.adjusted()) <= _TEXT_CHARS
-    if (
-        abs(value.adjusted()) > kind.precision + kind.scale
-    ):  # before anything that grows with the exponent
-        return False
+    if abs(value.adjusted()) > kind.precision + kind.scale:
+        return False  # before anything whose cost grows with the exponent
     _, digits, exponent = value.normalize(EXACT).as_tuple()
     assert isinstance(exponent, int)
     return -exponent <= kind.scale and max(len(digits) + exponent, 0) + kind.scale <= kind.precision
 
 
+def describe_decimal(kind: Type) -> str:
+    """Which numbers a decimal or big-decimal type has, for error messages."""
+    if kind.logical == "big-decimal":
+        return f"a decimal of at most {MAX_PRECISION} digits"
+    return f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+
+
 def unscaled(value: Decimal, scale: int) -> int:
-    """The whole number that stands for the value."""
+    """The unscaled whole number that stands for a decimal of this scale."""
     return int(value.scaleb(scale, EXACT))
 
 
@@ -176,21 +209,29 @@ def _decimal_reader(kind: Type) -> Callable[[bytes], Decimal]:
 
 
 def read_big_decimal(raw: bytes) -> Decimal:
-    """The bytes hold an Avro `bytes` with the unscaled number, then an Avro `int` with the scale."""
+    """The number whose bytes hold an Avro `bytes` with the unscaled number, then an Avro `int` with
+    the scale.
+
+    Raises:
+        ValueError: the bytes have another form, or the number is beyond the limits.
+    """
     size, at = _int(raw, 0)
     digits = raw[at : at + size]
-    if not 1 <= size <= _DECIMAL_BYTES or len(digits) != size:
-        raise ValueError(f"{size} bytes of digits in {len(raw)}, 1 to {_DECIMAL_BYTES} are allowed")
+    if not 1 <= size <= _BIG_DECIMAL_BYTES or len(digits) != size:
+        raise ValueError(
+            f"{size} bytes of digits in {len(raw)}, 1 to {_BIG_DECIMAL_BYTES} are allowed"
+        )
     scale, end = _int(raw, at + size)
     if not -MAX_SCALE <= scale <= MAX_SCALE or end != len(raw):
         raise ValueError(
-            f"scale {scale} and {len(raw) - end} bytes behind it; a scale up to {MAX_SCALE} either way and nothing are allowed"
+            f"scale {scale} and {len(raw) - end} bytes behind it;"
+            f" a scale up to {MAX_SCALE} either way and nothing are allowed"
         )
     return Decimal(int.from_bytes(digits, "big", signed=True)).scaleb(-scale, EXACT)
 
 
 def write_big_decimal(value: Decimal) -> bytes:
-    """See `read_big_decimal`; the scale is that of the value as it was written."""
+    """The bytes that `read_big_decimal` reads back; the scale is that of the number as given."""
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     number = int(Decimal((sign, digits, 0)))
@@ -205,16 +246,23 @@ def _int(raw: bytes, at: int) -> tuple[int, int]:
         raise ValueError("no whole number where one belongs") from None
 
 
-# -- durations ----------------------------------------------------------------------------------------------------
+# -- durations ----------------------------------------------------------------------------------
 
 _DURATION: Final = re.compile(
-    r"P(?=[0-9T])(?:(\d{1,10})Y)?(?:(\d{1,10})M)?(?:(\d{1,10})W)?(?:(\d{1,10})D)?(?:T(?=\d)(?:(\d{1,10})H)?(?:(\d{1,10})M)?(?:(\d{1,10})(?:\.(\d{1,3}))?S)?)?",
+    r"P(?=[0-9T])"
+    r"(?:(\d{1,10})Y)?(?:(\d{1,10})M)?(?:(\d{1,10})W)?(?:(\d{1,10})D)?"
+    r"(?:T(?=\d)(?:(\d{1,10})H)?(?:(\d{1,10})M)?(?:(\d{1,10})(?:\.(\d{1,3}))?S)?)?",
     re.ASCII,
 )
 
 
 def read_duration(text: str) -> bytes:
-    """ISO 8601 text, like P1Y2M3DT4H5M6.007S, as 12 bytes. Raises ValueError."""
+    """A duration in ISO 8601 text, like P1Y2M3DT4H5M6.007S, as the 12 bytes of Avro: months, days
+    and milliseconds.
+
+    Raises:
+        ValueError: the text has another form, or one of the three does not fit 32 bits.
+    """
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(text)
@@ -232,32 +280,33 @@ def duration_text(raw: bytes) -> str:
     """The shortest text that `read_duration` reads back."""
     months, days, millis = (int.from_bytes(raw[at : at + 4], "little") for at in (0, 4, 8))
     seconds = f"T{millis // 1000}" + (f".{millis % 1000:03}" if millis % 1000 else "") + "S"
-    text = (
-        "P"
-        + (f"{months}M" if months else "")
-        + (f"{days}D" if days else "")
-        + (seconds if millis else "")
-    )
-    return text if text != "P" else "P0D"
+    parts = (f"{months}M", months), (f"{days}D", days), (seconds, millis)
+    return f"P{''.join(text for text, value in parts if value) or '0D'}"
 
 
-# -- text of times, for people ------------------------------------------------------------------------------------
+# -- text of times, for people ------------------------------------------------------------------
 
-_TICKS: Final = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
-_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
+EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+"""The day 0 of Avro, counted as Python counts days."""
+FRACTION_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
+"""Unit of a time, as it stands in the names of logical types -> digits after the second."""
 
 
 def text_of(kind: Type) -> Callable[[Any], Any] | None:
-    """Datum -> text as people write it; the number itself where the calendar has no such day. None when the datum is good as it is."""
+    """What turns a datum into the text that people write; None when the datum is good as it is.
+
+    A time that the calendar does not have stays a number.
+    """
     logical = kind.logical or ""
     if logical == "duration":
         return duration_text
     if logical == "date":
         return _day_text
     family, _, unit = logical.rpartition("-")
-    if unit not in _TICKS:
+    if unit not in FRACTION_DIGITS:
         return None
-    ticks, digits = _TICKS[unit], _DIGITS[unit]
+    digits = FRACTION_DIGITS[unit]
+    ticks = 10**digits  # per second
     if family == "time":
         return lambda value: _clock_text(value, ticks, digits)
     zone = "" if family.startswith("local") else "Z"
@@ -275,7 +324,7 @@ def text_of(kind: Type) -> Callable[[Any], Any] | None:
 
 def _day_text(value: int) -> Any:
     try:
-        return date.fromordinal(value + 719_163).isoformat()
+        return date.fromordinal(value + EPOCH_DAY).isoformat()
     except (ValueError, OverflowError):
         return value
 
@@ -284,9 +333,8 @@ def _clock_text(value: int, ticks: int, digits: int) -> Any:
     seconds, part = divmod(value, ticks)
     if not 0 <= seconds < 86_400:
         return value
-    return (
-        f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{_fraction(part, digits)}"
-    )
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{clock}{_fraction(part, digits)}"
 
 
 def _fraction(part: int, digits: int) -> str:

@@ -1,6 +1,8 @@
-"""Schema JSON -> Schema, strictly: what the Avro specification (1.12) forbids is an error with its path.
+"""Schema JSON -> Schema, strictly: what the Avro specification (1.12) forbids is an error with its
+path.
 
-fastavro and others accept duplicate fields, `["int", "int"]`, bad names and defaults of the wrong type.
+fastavro and others accept duplicate fields, `["int", "int"]`, illegal names, and defaults of the
+wrong type.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from worker.schema.defaults import check_defaults, json_type
@@ -17,43 +20,45 @@ from worker.schema.logical import logical_type
 from worker.schema.model import NO_DEFAULT, PRIMITIVES, Field, Schema, Type
 
 MAX_DEPTH: Final = 64
-MAX_LEVELS: Final = 100  # through references to named types
+MAX_LEVELS: Final = 100  # of types in types, through references to named types
 MAX_BYTES: Final = 1024 * 1024
 MAX_NAMED: Final = 10_000
 MAX_BRANCHES: Final = 1_000
 MAX_FIXED: Final = 2**31 - 1
+NAMED: Final = ("record", "error", "enum", "fixed")  # kinds of definitions in JSON
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 UNREADABLE_KEY: Final = re.compile(r'["\\\x00-\x1f]')
 """Characters of JSON keys that the typed decoder cannot look for."""
 _NAME_RULE: Final = "letters, digits and _ are allowed, not a digit first"
+_ITEMS: Final = {"array": "items", "map": "values"}  # kind -> the key of its inner type
 
 
 def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
-    """Parses and checks a schema. Raises SchemaError.
+    """Parses and checks a schema.
 
     Args:
-        strict: check defaults and the spelling of names. Not for the schema in a file, which only says how its data was written:
-            the specification lets newer readers repair such schemas with aliases.
+        strict: also check defaults and the spelling of names. That is not for the schema in a file,
+            which only tells how its data was written: the specification lets newer readers repair
+            such schemas with aliases.
+
+    Raises:
+        SchemaError: the text is no schema, or it is beyond the limits of this module.
     """
     if len(text) > MAX_BYTES:
         raise SchemaError("$", f"{len(text)} bytes, at most {MAX_BYTES} are allowed")
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        source = json.dumps(
-            document, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )  # 1e999 was read as infinity
-        source.encode()
+        # 1e999 was read as infinity, which allow_nan refuses.
+        source = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        source.encode()  # refuses lone surrogates
     except (ValueError, RecursionError) as error:
         raise SchemaError("$", f"no JSON document: {str(error)[:200]}") from error
     parser = _Parser(strict)
     root = parser.type(document, "$", "", 0)
-    schema = Schema(
-        parser.named[root.name] if root.kind == "ref" else root, parser.named, source, document
-    )
+    root = parser.named[root.name] if root.kind == "ref" else root
+    schema = Schema(root, parser.named, source, document)
     if strict:
-        check_defaults(
-            parser.defaults, schema
-        )  # they may refer to types that are complete only now
+        check_defaults(parser.defaults, schema)  # whose types may be complete only now
     return schema
 
 
@@ -69,6 +74,8 @@ def _no_constant(name: str) -> NoReturn:
 
 
 class _Parser:
+    """Makes types of JSON nodes. `namespace` is the one that encloses a node."""
+
     def __init__(self, strict: bool) -> None:
         self._name_ok: Callable[[str], Any] = _NAME.fullmatch if strict else len
         self.named: dict[str, Type] = {}
@@ -77,61 +84,48 @@ class _Parser:
         self._levels: dict[str, int] = {}
 
     def type(self, node: Any, path: str, namespace: str, depth: int) -> Type:
+        """The type that a node declares: a name, a union, or an object."""
         if depth > MAX_DEPTH:
             raise SchemaError(path, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, str):
             return self._reference(node, path, namespace)
         if isinstance(node, list):
             return self._union(node, path, namespace, depth)
-        if not isinstance(node, dict):
-            raise SchemaError(
-                path, f"found {json_type(node)}, a type name, object or array is allowed"
-            )
+        if isinstance(node, dict):
+            return self._object(node, path, namespace, depth)
+        raise SchemaError(path, f"found {json_type(node)}, a type name, object or array is allowed")
+
+    def _object(self, node: dict[str, Any], path: str, namespace: str, depth: int) -> Type:
         kind = node.get("type")
         if isinstance(kind, dict | list):  # redundant wrapper {"type": {...}}
             return self.type(kind, f"{path}.type", namespace, depth + 1)
-        if kind in ("record", "error", "enum", "fixed"):
-            return self._named(kind, node, path, namespace, depth)
-        if kind == "array":
-            return Type(
-                "array",
-                items=self.type(
-                    _needed(node, "items", path), f"{path}.items", namespace, depth + 1
-                ),
-            )
-        if kind == "map":
-            return Type(
-                "map",
-                items=self.type(
-                    _needed(node, "values", path), f"{path}.values", namespace, depth + 1
-                ),
-            )
         if not isinstance(kind, str):
             wrong = "no 'type'" if "type" not in node else f"{json_type(kind)} as 'type'"
             raise SchemaError(
                 path, f"an object with {wrong}, a type name, object or array is allowed there"
             )
+        if kind in NAMED:
+            return self._named(kind, node, path, namespace, depth)
+        if kind in _ITEMS:
+            key = _ITEMS[kind]
+            inner = _needed(node, key, path)
+            return Type(kind, items=self.type(inner, f"{path}.{key}", namespace, depth + 1))
         found = self._reference(kind, f"{path}.type", namespace)
         return logical_type(found, node, path) if found.kind in PRIMITIVES else found
 
     def _reference(self, name: str, path: str, namespace: str) -> Type:
         if name in PRIMITIVES:
             return Type(name)
-        full = name if "." in name or not namespace else f"{namespace}.{name}"
-        for candidate in (
-            full,
-            name,
-        ):  # a name without namespace is found from inside one, as in Apache's libraries
+        # As in Apache's libraries, a name without a namespace is found from inside one.
+        for candidate in (in_namespace(name, namespace), name):
             if candidate in self._declared:
                 return Type("ref", candidate)
         shown = sorted(self._declared)
-        known = (
-            ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
-            or "none"
-        )
+        more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
         raise SchemaError(
             path,
-            f"unknown type {name[:100]!r}; primitives are {', '.join(PRIMITIVES)}, named types so far: {known}",
+            f"unknown type {name[:100]!r}; primitives are {', '.join(PRIMITIVES)},"
+            f" named types so far: {', '.join(shown[:10]) or 'none'}{more}",
         )
 
     def _union(self, node: list[Any], path: str, namespace: str, depth: int) -> Type:
@@ -149,7 +143,8 @@ class _Parser:
             if label in seen:
                 raise SchemaError(
                     f"{path}[{number}]",
-                    f"{label} stands twice in the union; only named types of different names may repeat a kind",
+                    f"{label} stands twice in the union;"
+                    " only named types of different names may repeat a kind",
                 )
             seen.add(label)
             branches.append(branch)
@@ -167,15 +162,12 @@ class _Parser:
         namespace = full.rpartition(".")[0]
         aliases = _aliases(node, path, namespace)
         if kind == "enum":
-            found = self._enum(full, node, path, aliases)
+            found = self._enum(full, node, path)
         elif kind == "fixed":
-            found = logical_type(
-                Type("fixed", full, size=_size(node, path), aliases=aliases), node, path
-            )
+            found = logical_type(Type("fixed", full, size=_size(node, path)), node, path)
         else:
-            found = Type(
-                "record", full, fields=self._fields(node, path, namespace, depth), aliases=aliases
-            )
+            found = Type("record", full, fields=self._fields(node, path, namespace, depth))
+        found = replace(found, aliases=aliases)
         self.named[full] = found
         self._levels[full] = 1 + max((self._level(each.type) for each in found.fields), default=0)
         if self._levels[full] > MAX_LEVELS:
@@ -183,11 +175,10 @@ class _Parser:
         return Type("ref", full)
 
     def _level(self, kind: Type) -> int:
-        """How deep values of a type nest; what holds itself counts once."""
+        """How deep values of a type nest; a recursive type counts once."""
         if kind.kind == "ref":
             return self._levels.get(kind.name, 0)
-        parts = [*kind.branches, *([kind.items] if kind.items is not None else [])]
-        return 1 + max((self._level(part) for part in parts), default=0)
+        return 1 + max((self._level(part) for part in kind.parts), default=0)
 
     def _full_name(self, node: dict[str, Any], path: str, namespace: str) -> str:
         name = _needed(node, "name", path)
@@ -198,11 +189,12 @@ class _Parser:
             raise SchemaError(f"{path}.name", f"found {json_type(name)}, text is allowed")
         if not isinstance(inner, str):
             raise SchemaError(f"{path}.namespace", f"found {json_type(inner)}, text is allowed")
-        full = _in_namespace(name, inner)
+        full = in_namespace(name, inner)
         if not all(self._name_ok(part) for part in full.split(".")):
             raise SchemaError(
                 f"{path}.name",
-                f"{full[:100]!r} is no name: {_NAME_RULE}; a namespace is such names with dots between",
+                f"{full[:100]!r} is no name: {_NAME_RULE};"
+                " a namespace is such names with dots between",
             )
         if full.rpartition(".")[2] in PRIMITIVES:
             raise SchemaError(
@@ -210,7 +202,7 @@ class _Parser:
             )
         return full
 
-    def _enum(self, name: str, node: dict[str, Any], path: str, aliases: tuple[str, ...]) -> Type:
+    def _enum(self, name: str, node: dict[str, Any], path: str) -> Type:
         if "symbols" not in node:
             raise SchemaError(path, "'symbols' is missing")
         symbols = _names(node, "symbols", path)
@@ -228,7 +220,7 @@ class _Parser:
             raise SchemaError(
                 f"{path}.default", f"{shown} is none of the symbols {', '.join(symbols[:20])}"
             )
-        return Type("enum", name, symbols=symbols, default_symbol=default, aliases=aliases)
+        return Type("enum", name, symbols=symbols, default_symbol=default)
 
     def _fields(
         self, node: dict[str, Any], path: str, namespace: str, depth: int
@@ -269,7 +261,8 @@ class _Parser:
         if (bad := UNREADABLE_KEY.search(json_name)) is not None:
             raise SchemaError(
                 f"{path}.json_name",
-                f"found the character {bad[0]!r}, which the names of fields that are read cannot have",
+                f"found the character {bad[0]!r},"
+                " which the names of fields that are read cannot have",
             )
         order = node.get("order", "ascending")
         if order not in ("ascending", "descending", "ignore"):
@@ -277,26 +270,26 @@ class _Parser:
                 f"{path}.order",
                 f"found {_shown(node, 'order')}, ascending, descending or ignore is allowed",
             )
-        aliases = _names(
-            node, "aliases", path
-        )  # any text: they may repair names that were never legal
+        aliases = _names(node, "aliases", path)  # any text: they may repair illegal names
         kind = self.type(_needed(node, "type", path), f"{path}.type", namespace, depth + 1)
         if "default" in node:
             self.defaults.append((kind, node["default"], f"{path}.default"))
         return Field(name, kind, json_name, node.get("default", NO_DEFAULT), aliases)
 
 
-def _in_namespace(name: str, namespace: str) -> str:
+def in_namespace(name: str, namespace: str) -> str:
+    """The full name of a name that stands in a namespace (specification, "Names")."""
     return name if "." in name or not namespace else f"{namespace}.{name}"
 
 
 def _aliases(node: dict[str, Any], path: str, namespace: str) -> tuple[str, ...]:
-    """Full names: an alias without a dot is relative to the namespace of the type that has it. Any text may be one."""
-    return tuple(_in_namespace(alias, namespace) for alias in _names(node, "aliases", path))
+    """The aliases of a named type as full names: one without a dot is relative to the namespace of
+    the type that has it (specification, "Aliases"). Any text may be an alias."""
+    return tuple(in_namespace(alias, namespace) for alias in _names(node, "aliases", path))
 
 
 def _check_field_aliases(fields: list[Field], path: str) -> None:
-    """Aliases are names, so one cannot stand for two fields."""
+    """Refuses a name or alias that stands for two fields."""
     owners = {each.name: number for number, each in enumerate(fields)}
     for number, each in enumerate(fields):
         for alias in each.aliases:
@@ -319,7 +312,8 @@ def _size(node: dict[str, Any], path: str) -> int:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_FIXED:
         raise SchemaError(
             f"{path}.size",
-            f"found {_shown(node, 'size')}, a whole number of bytes from 0 to {MAX_FIXED} is needed",
+            f"found {_shown(node, 'size')},"
+            f" a whole number of bytes from 0 to {MAX_FIXED} is needed",
         )
     return size
 

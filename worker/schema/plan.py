@@ -1,4 +1,5 @@
-"""A compiled schema: everything that a pipeline does with it, worked out once (the `Plan` port of core/ports.py)."""
+"""The plan: a schema compiled once for everything that a pipeline does with it (the `Plan` port of
+core/ports.py)."""
 
 from __future__ import annotations
 
@@ -12,16 +13,21 @@ from worker.core.model import MISSING, FieldError
 from worker.core.ports import Invalid, InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
-from worker.schema.codegen import compile_encoder
+from worker.schema.encoding import compile_encoder
 from worker.schema.errors import SchemaError
-from worker.schema.model import Field, Policy, Schema, is_wide
+from worker.schema.model import Field, Policy, Schema, Type, is_nullable
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import INEXACT, QuickCheck, written
+from worker.schema.values import INEXACT, QuickCheck, parse_number
 
 
 @dataclass(frozen=True, slots=True)
 class FieldInfo:
-    """A top-level field: its Avro type (`union` when it has several branches besides null) and logical type."""
+    """A top-level field of a record schema.
+
+    Attributes:
+        type: the kind of its type, null left out; `union` when several other branches are left.
+        logical: its logical type, if any.
+    """
 
     name: str
     type: str
@@ -31,7 +37,14 @@ class FieldInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A field that is completed after the typed decode."""
+    """A field whose values are checked after the typed decode.
+
+    Attributes:
+        attribute: where the decoded record has its value.
+        path: of the field, for errors.
+        fill: gives an absent field its datum.
+        quick: the check, when it handles many records at once.
+    """
 
     attribute: str
     path: str
@@ -41,7 +54,11 @@ class _Checked:
 
 
 class CompiledPlan:
-    """See the `Plan` port for the methods."""
+    """A compiled schema; the `Plan` port documents its methods.
+
+    Args:
+        extra: JSON names outside the schema whose values are kept for facts.
+    """
 
     def __init__(self, schema: Schema, policy: Policy, extra: Collection[str]) -> None:
         root = schema.root
@@ -52,19 +69,16 @@ class CompiledPlan:
         self._extra = sorted(set(extra) - known)
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
-        self._decoder, self._untyped = (
-            msgspec.json.Decoder(self._type, float_hook=written),
-            msgspec.json.Decoder(float_hook=written),
-        )
+        self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
+        self._untyped = msgspec.json.Decoder(float_hook=parse_number)
         self._whole = checks.check(root)
         self._checked = [
             _checked(f"f{number}", each, checks)
             for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
             if inner is None
         ]
-        self._by_json_name = {
-            each.json_name: f"f{number}" for number, each in enumerate(root.fields)
-        } | {name: f"x{number}" for number, name in enumerate(self._extra)}
+        self._attributes = {each.json_name: f"f{n}" for n, each in enumerate(root.fields)}
+        self._attributes |= {name: f"x{n}" for n, name in enumerate(self._extra)}
         self.fields = field_infos(schema)
         self.fingerprint = fingerprint(schema)
         self.schema_json = schema.source
@@ -77,14 +91,14 @@ class CompiledPlan:
         return self._type
 
     def finish(self, records: list[Any]) -> list[Invalid]:
-        """Checks what the types could not say, field by field, and puts the datums in place."""
+        """Checks field by field what msgspec's types could not, and puts the datums in place."""
         wrong: dict[int, list[FieldError]] = {}
         for each in self._checked:
             attribute, path, check, fill = each.attribute, each.path, each.check, each.fill
             errors: list[FieldError] = []
-            for index in (
-                range(len(records)) if each.quick is None else each.quick.quick(records, attribute)
-            ):
+            quick = each.quick
+            rest = range(len(records)) if quick is None else quick.quick(records, attribute)
+            for index in rest:
                 record = records[index]
                 value = getattr(record, attribute)
                 datum = fill(path, errors) if value is msgspec.UNSET else check(value, path, errors)
@@ -98,7 +112,7 @@ class CompiledPlan:
         return [_invalid(index, errors) for index, errors in sorted(wrong.items())]
 
     def _refuse_extra(self, records: list[Any], wrong: dict[int, list[FieldError]]) -> None:
-        """Fields that are read for the mark or the key only are still unknown to the schema."""
+        """A field that is read only for the mark or the key is still unknown to the schema."""
         for index, record in enumerate(records):
             unknown = [
                 name
@@ -106,11 +120,9 @@ class CompiledPlan:
                 if getattr(record, f"x{number}") is not msgspec.UNSET
             ]
             if unknown:
-                wrong.setdefault(index, []).append(
-                    FieldError(
-                        "$", f"unknown fields {', '.join(unknown)}", "the fields of the schema"
-                    )
-                )
+                found = f"unknown fields {', '.join(unknown)}"
+                error = FieldError("$", found, "the fields of the schema")
+                wrong.setdefault(index, []).append(error)
 
     def one(self, raw: bytes) -> Any:
         try:
@@ -118,23 +130,21 @@ class CompiledPlan:
             errors: list[FieldError] = []
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise InvalidRecord(
-                "no_json", (FieldError("$", "no JSON value", str(error)[:200]),)
-            ) from error
+            reason = FieldError("$", "no JSON value", str(error)[:200])
+            raise InvalidRecord("no_json", (reason,)) from error
         if errors:
             raise InvalidRecord("invalid", tuple(errors))
         try:
             record = self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise InvalidRecord(
-                "invalid", (FieldError("$", "a value of another type", str(error)[:200]),)
-            ) from error
+            reason = FieldError("$", "a value of another type", str(error)[:200])
+            raise InvalidRecord("invalid", (reason,)) from error
         if invalid := self.finish([record]):
             raise InvalidRecord("invalid", invalid[0].errors)
         return record
 
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
-        attribute, rest = self._by_json_name[path[0]], path[1:]
+        attribute, rest = self._attributes[path[0]], path[1:]
 
         def get(record: Any) -> Any:
             value = getattr(record, attribute)
@@ -174,19 +184,13 @@ def _member(value: Any, key: str) -> Any:
 
 
 def field_infos(schema: Schema) -> dict[str, FieldInfo]:
-    """The top-level fields of a record schema."""
+    """Name -> top-level field of a record schema."""
     return {each.name: _info(schema, each.name, each.type) for each in schema.root.fields}
 
 
-def _info(schema: Schema, name: str, kind: Any) -> FieldInfo:
-    nullable = any(branch.kind == "null" for branch in kind.branches)
-    if kind.kind == "union" and not is_wide(kind):
-        kind = next(
-            (branch for branch in kind.branches if branch.kind != "null"),
-            kind.branches[0] if kind.branches else kind,
-        )
-    kind = schema.resolve(kind)
-    return FieldInfo(name, kind.kind, kind.logical, nullable)
+def _info(schema: Schema, name: str, kind: Type) -> FieldInfo:
+    inner = schema.value_type(kind)
+    return FieldInfo(name, inner.kind, inner.logical, kind.kind == "union" and is_nullable(kind))
 
 
 def compile_plan(
@@ -198,7 +202,15 @@ def compile_plan(
     tagged: bool = False,
     extra: Collection[str] = (),
 ) -> CompiledPlan:
-    """Compiles a schema whose root is a record. `extra`: JSON names outside the schema to keep for facts; `tagged`: see Policy. Raises SchemaError."""
+    """Compiles a schema whose root is a record.
+
+    Args:
+        unknown_fields, missing_fields, bytes_as, tagged: see Policy.
+        extra: JSON names outside the schema whose values are kept for facts.
+
+    Raises:
+        SchemaError: the root is no record, or its types nest too deeply.
+    """
     if schema.root.kind != "record":
         raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
     try:

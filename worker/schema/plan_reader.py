@@ -1,11 +1,11 @@
-"""Datums of some writer's schema -> records of a plan, as they are when the plan has finished them."""
+"""Datums of a writer's schema -> records of a plan, as they are when the plan has finished them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,7 +13,7 @@ from worker.schema.compat import problems
 from worker.schema.errors import SchemaError
 from worker.schema.json_form import compile_json_form
 from worker.schema.limits import Limits
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, by_kind, value_branch
 from worker.schema.plan import CompiledPlan
 from worker.schema.reading import DatumReader
 from worker.schema.resolve import Pair, fields_of
@@ -21,12 +21,12 @@ from worker.schema.resolve import Pair, fields_of
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A datum that is right in its writer's schema and has no value in the plan's.
+    """A datum that is valid in its writer's schema and has no value in the plan's.
 
     Attributes:
-        path, reason: where and why.
-        size_bytes: of the datum.
-        raw: what was written, as JSON.
+        path, reason: where it has no value, and why.
+        size_bytes: the size of the datum.
+        raw: the datum as JSON.
     """
 
     path: str
@@ -37,7 +37,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some records, the one behind them that could not be read (if that is what ended the part), and where the next datum begins."""
+    """Some consecutive datums of a body.
+
+    Attributes:
+        records: those that were read.
+        end: where the next datum begins.
+        unreadable: the datum after the records, if it ended the part because it cannot be read.
+    """
 
     records: list[Any]
     end: int
@@ -45,11 +51,14 @@ class Part:
 
 
 class PlanReader:
-    """Reads datums of one writer's schema. Raises SchemaError with every reason when none of them can ever be a record of the plan.
+    """Reads datums of one writer's schema as records of a plan.
 
     Args:
-        record_bytes: a longer datum is unreadable.
-        bytes_as: how bytes are written in JSON.
+        record_bytes: the most bytes of a datum; a longer one is unreadable.
+        bytes_as: how bytes are written in JSON, `latin1` or `base64`.
+
+    Raises:
+        SchemaError: no datum can ever be a record of the plan, with every reason for that.
     """
 
     def __init__(
@@ -76,13 +85,9 @@ class PlanReader:
             raise SchemaError("$", "; ".join(reasons)) from error
         self.smallest, self.weight = self._read.smallest, self._read.weight
         self._type = list[plan.record_type]  # type: ignore[name-defined]
-        renamers: dict[str, Rename | None] = {}
+        renames = _Renames(plan.schema)
         self._names = [
-            (
-                each.json_name,
-                each.name,
-                _renamer(each.type, plan.schema, renamers) if typed else None,
-            )
+            (each.json_name, each.name, renames.of(each.type) if typed else None)
             for each, typed in zip(plan.schema.root.fields, plan.typed_fields, strict=True)
         ]
         self._renamed = any(
@@ -91,7 +96,7 @@ class PlanReader:
 
     @cached_property
     def dropped(self) -> dict[str, str]:
-        """Fields of the writer that the plan's schema lacks, and their types."""
+        """Name -> kind of the type, for the writer's fields that the plan's schema lacks."""
         root = self._writer.root
         if root.kind != "record":
             return {}
@@ -103,29 +108,29 @@ class PlanReader:
         }
 
     def part(self, data: bytes, at: int, rows: int, left: list[int]) -> Part:
-        """Up to `rows` datums from `at` on; fewer when they are large, or when one is unreadable. See DatumReader.several for `left`.
+        """Up to `rows` datums from `at` on; fewer when they are large, or when one is unreadable.
 
-        Raises CorruptDatum when the next one is no datum of the writer's schema: nobody can say where the one after it begins.
+        Args:
+            left: see DatumReader.several.
+
+        Raises:
+            CorruptDatum: the next bytes are no datum of the writer's schema, so it is unknown where
+                the datum after it begins.
         """
         found, end, problem = self._read.several(data, at, rows, left)
         records = self._built(found)
         if problem is None:
             return Part(records, end)
-        written, behind, broken = self._written.several(data, end, 1, [0, 0, left[2]])
+        datums, after, broken = self._as_written.several(data, end, 1, [0, 0, left[2]])
         if broken is not None:
             raise broken
-        return Part(
-            records,
-            behind,
-            Unreadable(problem.path, problem.reason, behind - end, self._written_json(written[0])),
-        )
+        raw = self._as_written_json(datums[0])
+        return Part(records, after, Unreadable(problem.path, problem.reason, after - end, raw))
 
     def raws(self, data: bytes, at: int, rows: int) -> list[bytes]:
         """The records of a part that was read before, as JSON that the plan reads back."""
-        return [
-            self._json(each)
-            for each in self._read.several(data, at, rows, [0, 0, self._limits.empty])[0]
-        ]
+        datums, _, _ = self._read.several(data, at, rows, [0, 0, self._limits.empty])
+        return [self._json(each) for each in datums]
 
     def _built(self, found: list[Any]) -> list[Any]:
         if self._renamed:
@@ -143,87 +148,118 @@ class PlanReader:
     def _json(self) -> Callable[[Any], bytes]:
         return compile_json_form(self._plan.schema, self._bytes_as)
 
-    # -- what has no value in the plan's schema -------------------------------------------------------------------
+    # -- datums that have no value in the plan's schema -----------------------------------------
 
     @cached_property
-    def _written(self) -> DatumReader:
+    def _as_written(self) -> DatumReader:
         return DatumReader(self._writer, limits=self._limits, branches=True)
 
     @cached_property
-    def _written_json(self) -> Callable[[Any], bytes]:
-        return compile_json_form(
-            self._writer, self._bytes_as, _json_names(self._writer, self._plan.schema)
-        )
+    def _as_written_json(self) -> Callable[[Any], bytes]:
+        names = _JsonNames(self._writer, self._plan.schema).found
+        return compile_json_form(self._writer, self._bytes_as, names)
 
 
 Rename = Callable[[Any], Any]
+"""Puts the records in a value under their JSON names."""
 
 
-def _renamer(kind: Type, schema: Schema, known: dict[str, Rename | None]) -> Rename | None:
-    """Puts records in a value under their JSON names; None where they have them. For types that msgspec can say: they are not recursive.
+class _Renames:
+    """Makes the renames of values that a typed field has; such types are not recursive.
 
-    `known`: those of records, each made once, however often it is named.
+    A rename is None where Avro's names and the JSON names are the same. That of a record is made
+    once, however often the record is named.
     """
-    kind = schema.resolve(kind)
-    if kind.kind == "record":
-        if kind.name not in known:
-            known[kind.name] = _record_renamer(kind, schema, known)
-        return known[kind.name]
-    if kind.kind == "union":
-        inner = next(
-            (
-                each
-                for branch in kind.branches
-                if (each := _renamer(branch, schema, known)) is not None
-            ),
-            None,
-        )
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._records: dict[str, Rename | None] = {}
+
+    def of(self, kind: Type) -> Rename | None:
+        kind = self._schema.resolve(kind)
+        return self._BY_KIND[kind.kind](self, kind)
+
+    def _union(self, kind: Type) -> Rename | None:
+        number = value_branch(kind)
+        inner = None if number is None else self.of(kind.branches[number])
         return None if inner is None else lambda value: None if value is None else inner(value)
-    item = None if kind.items is None else _renamer(kind.items, schema, known)
-    if item is None:
-        return None
-    return (
-        (lambda value: [item(each) for each in value])
-        if kind.kind == "array"
-        else lambda value: {key: item(each) for key, each in value.items()}
+
+    def _array(self, kind: Type) -> Rename | None:
+        item = None if kind.items is None else self.of(kind.items)
+        return None if item is None else lambda value: [item(each) for each in value]
+
+    def _map(self, kind: Type) -> Rename | None:
+        item = None if kind.items is None else self.of(kind.items)
+        if item is None:
+            return None
+        return lambda value: {key: item(each) for key, each in value.items()}
+
+    def _record(self, kind: Type) -> Rename | None:
+        if kind.name not in self._records:
+            self._records[kind.name] = self._fields(kind)
+        return self._records[kind.name]
+
+    def _fields(self, kind: Type) -> Rename | None:
+        parts = [(each.json_name, each.name, self.of(each.type)) for each in kind.fields]
+        if all(json_name == name and rename is None for json_name, name, rename in parts):
+            return None
+        return lambda value: {
+            json_name: rename(value[name]) if rename else value[name]
+            for json_name, name, rename in parts
+        }
+
+    _BY_KIND: Final[Mapping[str, Callable[[_Renames, Type], Rename | None]]] = by_kind(
+        {"union": _union, "array": _array, "map": _map, "record": _record},
+        otherwise=lambda self, kind: None,
     )
 
 
-def _record_renamer(kind: Type, schema: Schema, known: dict[str, Rename | None]) -> Rename | None:
-    parts = [
-        (each.json_name, each.name, _renamer(each.type, schema, known)) for each in kind.fields
-    ]
-    if all(json_name == name and rename is None for json_name, name, rename in parts):
-        return None
-    return lambda value: {
-        json_name: rename(value[name]) if rename else value[name]
-        for json_name, name, rename in parts
-    }
+class _JsonNames(Pair):
+    """What the reader's schema calls the fields of the writer's records in JSON.
 
+    Attributes:
+        found: full name of a writer's record -> name of a field -> its name in JSON.
+    """
 
-def _json_names(writer: Schema, reader: Schema) -> dict[str, dict[str, str]]:
-    """What the reader's schema calls the fields of each written record in JSON."""
-    found: dict[str, dict[str, str]] = {}
-    pair = Pair(writer, reader)
-    todo, seen = [(writer.root, reader.root)], set[tuple[str, str]]()
-    while todo:
-        written, read = (
-            schema.resolve(kind) for schema, kind in zip((writer, reader), todo.pop(), strict=True)
+    def __init__(self, writer: Schema, reader: Schema) -> None:
+        super().__init__(writer, reader)
+        self.found: dict[str, dict[str, str]] = {}
+        self._seen: set[tuple[str, str]] = set()
+        todo = [(writer.root, reader.root)]
+        while todo:
+            todo += self._inside(*todo.pop())
+
+    def _inside(self, writer_type: Type, reader_type: Type) -> list[tuple[Type, Type]]:
+        """Takes the names of one pair of types; returns the pairs that stand in it."""
+        writer_type = self.writer.resolve(writer_type)
+        reader_type = self.reader.resolve(reader_type)
+        if writer_type.kind != "union" and reader_type.kind == "union":
+            number = self.branch(writer_type, reader_type)
+            return [] if number is None else [(writer_type, reader_type.branches[number])]
+        return self._BY_KIND[writer_type.kind](self, writer_type, reader_type)
+
+    def _union(self, writer_type: Type, reader_type: Type) -> list[tuple[Type, Type]]:
+        return [(each, reader_type) for each in writer_type.branches]
+
+    def _items(self, writer_type: Type, reader_type: Type) -> list[tuple[Type, Type]]:
+        if writer_type.items is None or reader_type.items is None:
+            return []
+        return [(writer_type.items, reader_type.items)]
+
+    def _record(self, writer_type: Type, reader_type: Type) -> list[tuple[Type, Type]]:
+        pair = writer_type.name, reader_type.name
+        if reader_type.kind != "record" or pair in self._seen:
+            return []
+        self._seen.add(pair)
+        fields = fields_of(writer_type, reader_type)
+        names = {name: each.json_name for name, each in fields.items()}
+        self.found.setdefault(writer_type.name, names)
+        taken = [each for each in writer_type.fields if each.name in fields]
+        return [(each.type, fields[each.name].type) for each in taken]
+
+    _BY_KIND: Final[Mapping[str, Callable[[_JsonNames, Type, Type], list[tuple[Type, Type]]]]] = (
+        by_kind(
+            {"union": _union, "array map": _items, "record": _record},
+            otherwise=lambda self, writer_type, reader_type: [],
         )
-        if written.kind == "union":
-            todo += [(each, read) for each in written.branches]
-        elif read.kind == "union":
-            if (number := pair.branch(written, read)) is not None:
-                todo.append((written, read.branches[number]))
-        elif written.kind == read.kind == "record" and (written.name, read.name) not in seen:
-            seen.add((written.name, read.name))
-            fields = fields_of(written, read)
-            found.setdefault(written.name, {name: each.json_name for name, each in fields.items()})
-            todo += [
-                (each.type, fields[each.name].type)
-                for each in written.fields
-                if each.name in fields
-            ]
-        elif written.items is not None and read.items is not None:
-            todo.append((written.items, read.items))
-    return found
+    )

@@ -1,15 +1,14 @@
-"""One self-contained schema out of a schema and those that it refers to by name: registries keep them apart, files need them whole."""
+"""Makes one self-contained schema of a schema and those that it refers to by name: registries keep
+them apart, while files need the whole."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from worker.schema.errors import SchemaError
 from worker.schema.model import PRIMITIVES
-from worker.schema.parse import MAX_DEPTH, MAX_NAMED
-
-NAMED: Final = ("record", "error", "enum", "fixed")
+from worker.schema.parse import MAX_DEPTH, MAX_NAMED, NAMED, in_namespace
 
 
 def inlined(document: Any, references: Mapping[str, Any]) -> Any:
@@ -18,17 +17,21 @@ def inlined(document: Any, references: Mapping[str, Any]) -> Any:
     Args:
         references: full name -> schema document of that type, which may refer to others of them.
 
-    Raises SchemaError when they are nested too deeply, or when a reference is no named type.
+    Raises:
+        SchemaError: references are nested too deeply, or a reference is no named type.
     """
-    return _Inliner(references).type(document, "", 0)
+    return _Inliner(references).node(document, "", 0)
 
 
 class _Inliner:
+    """Copies a schema document; `namespace` is the one that encloses a node."""
+
     def __init__(self, references: Mapping[str, Any]) -> None:
         self._references = references
         self._declared: set[str] = set()
 
-    def type(self, node: Any, namespace: str, depth: int) -> Any:
+    def node(self, node: Any, namespace: str, depth: int) -> Any:
+        """A type: a name, a union, or an object."""
         if depth > MAX_DEPTH or len(self._declared) > MAX_NAMED:
             raise SchemaError(
                 "$",
@@ -37,37 +40,18 @@ class _Inliner:
         if isinstance(node, str):
             return self._name(node, namespace, depth)
         if isinstance(node, list):
-            return [self.type(each, namespace, depth + 1) for each in node]
+            return [self.node(each, namespace, depth + 1) for each in node]
         if not isinstance(node, dict):
             return node
-        kind = node.get("type")
-        if kind in NAMED:
-            namespace, name = _full_name(node, namespace)
-            self._declared.add(name)
-            fields = node.get("fields")
-            if not isinstance(fields, list):
-                return node
-            return {**node, "fields": [self._field(each, namespace, depth) for each in fields]}
-        changed = {
-            key: self.type(node[key], namespace, depth + 1)
-            for key in ("items", "values")
-            if key in node
-        }
-        if isinstance(kind, dict | list) or (
-            isinstance(kind, str) and kind not in ("array", "map")
-        ):
-            changed["type"] = self.type(kind, namespace, depth + 1)
-        return {**node, **changed}
-
-    def _field(self, field: Any, namespace: str, depth: int) -> Any:
-        if not isinstance(field, dict) or "type" not in field:
-            return field
-        return {**field, "type": self.type(field["type"], namespace, depth + 1)}
+        declares = node.get("type") in NAMED
+        return (
+            self._named(node, namespace, depth) if declares else self._other(node, namespace, depth)
+        )
 
     def _name(self, name: str, namespace: str, depth: int) -> Any:
         if name in PRIMITIVES:
             return name
-        for full in (name if "." in name or not namespace else f"{namespace}.{name}", name):
+        for full in (in_namespace(name, namespace), name):
             if full in self._declared:
                 return name
             if full in self._references:
@@ -76,26 +60,48 @@ class _Inliner:
 
     def _definition(self, full: str, depth: int) -> Any:
         document = self._references[full]
-        if (
-            not isinstance(document, dict)
-            or document.get("type") not in NAMED
-            or _full_name(document, "")[1] != full
-        ):
+        if not _defines(document, full):
             raise SchemaError(
                 "$", f"the reference {full[:100]!r} is no definition of a type of that name"
             )
-        alone = (
-            document
-            if document.get("namespace") is not None or "." in str(document.get("name"))
-            else {**document, "namespace": ""}
-        )
-        return self.type(alone, "", depth + 1)
+        if document.get("namespace") is None and "." not in str(document.get("name")):
+            document = {
+                **document,
+                "namespace": "",
+            }  # not that of the place where it comes to stand
+        return self.node(document, "", depth + 1)
+
+    def _named(self, node: dict[str, Any], namespace: str, depth: int) -> Any:
+        namespace, name = _full_name(node, namespace)
+        self._declared.add(name)
+        fields = node.get("fields")
+        if not isinstance(fields, list):
+            return node
+        return {**node, "fields": [self._field(each, namespace, depth) for each in fields]}
+
+    def _field(self, field: Any, namespace: str, depth: int) -> Any:
+        if not isinstance(field, dict) or "type" not in field:
+            return field
+        return {**field, "type": self.node(field["type"], namespace, depth + 1)}
+
+    def _other(self, node: dict[str, Any], namespace: str, depth: int) -> Any:
+        """An array, a map, or an object round another type."""
+        inner: list[str] = [key for key in ("items", "values") if key in node]
+        kind = node.get("type")
+        if isinstance(kind, dict | list | str) and kind not in ("array", "map"):
+            inner.append("type")
+        return {**node, **{key: self.node(node[key], namespace, depth + 1) for key in inner}}
+
+
+def _defines(document: Any, full: str) -> bool:
+    is_named = isinstance(document, dict) and document.get("type") in NAMED
+    return is_named and _full_name(document, "")[1] == full
 
 
 def _full_name(node: Mapping[str, Any], namespace: str) -> tuple[str, str]:
-    """(namespace, full name) of a definition."""
+    """The namespace and the full name of a definition (specification, "Names")."""
     name, own = str(node.get("name")), node.get("namespace")
     if "." in name:
         return name.rpartition(".")[0], name
     space = own if isinstance(own, str) else namespace
-    return space, f"{space}.{name}" if space else name
+    return space, in_namespace(name, space)

@@ -1,9 +1,13 @@
-"""Which reader type a writer type is read as (specification, "Schema Resolution").
+"""Which type of the reader's schema a type of the writer's is read as.
 
-Of the branches of a union the specification takes "the first that matches". Taken literally, a long read with its own schema
-`["float", "long"]` would become a float. So, like Apache's Java library, a branch of the same type comes before one that it is promoted to,
-and one of the same full name (or alias) before one that shares only its last name. Two logical types that give the same number
-different meanings do not match; there the specification is silent.
+Source: Avro specification, "Schema Resolution", with two decisions of our own:
+
+* Of the branches of a union the specification takes "the first schema that matches". Taken
+  literally, a long that is read with its own schema `["float", "long"]` would become a float. So,
+  as in Apache's Java library, a branch of the same type comes before one that the type is promoted
+  to, and a branch of the same full name (or alias) before one that shares only its last name.
+* Two logical types that give the same number different meanings do not match; there the
+  specification is silent.
 """
 
 from __future__ import annotations
@@ -20,103 +24,111 @@ PROMOTIONS: Final = {
     "bytes": ("string",),
 }
 
+INTO_UNION: Final = "into_union"
+MISMATCH: Final = "mismatch"
+
 
 class Pair:
-    """A writer's schema and the reader's."""
+    """A writer's schema and a reader's."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
         self.writer, self.reader = writer, reader
 
-    def mismatch(self, written: Type, read: Type) -> tuple[str, str] | None:
-        """(code, what is wrong) when types that are no unions do not match by themselves; what is in them is not looked at."""
-        if written.kind != read.kind:
-            if read.kind not in PROMOTIONS.get(written.kind, ()):
-                return "type_mismatch", f"{_label(written)} cannot be read as {_label(read)}"
-        elif written.name and not _same_name(written, read):
+    def rule(self, writer_type: Type, reader_type: Type) -> str:
+        """Which rule of schema resolution applies to two types that are no references.
+
+        Returns:
+            `union`: the writer's type is a union, so the branch that was written decides.
+            INTO_UNION: only the reader's type is one, so `branch` decides.
+            MISMATCH: the types do not match; `mismatch` says why.
+            Otherwise the kind of the writer's type: the types match, apart from their inner types.
+        """
+        if writer_type.kind == "union":
+            return "union"
+        if reader_type.kind == "union":
+            return INTO_UNION
+        return MISMATCH if self.mismatch(writer_type, reader_type) else writer_type.kind
+
+    def mismatch(self, writer_type: Type, reader_type: Type) -> tuple[str, str] | None:
+        """The code and the description of why two types that are no unions do not match by
+        themselves, their inner types left aside; None when they match."""
+        if writer_type.kind != reader_type.kind:
+            if reader_type.kind not in PROMOTIONS.get(writer_type.kind, ()):
+                message = f"{_label(writer_type)} cannot be read as {_label(reader_type)}"
+                return "type_mismatch", message
+        elif writer_type.name and not _same_name(writer_type, reader_type):
             return (
                 "name_mismatch",
-                f"{written.kind} {written.name!r} cannot be read as {read.name!r}, which has no such alias",
+                f"{writer_type.kind} {writer_type.name!r} cannot be read as {reader_type.name!r},"
+                " which has no such alias",
             )
-        elif written.size != read.size:
+        elif writer_type.size != reader_type.size:
             return (
                 "fixed_size_mismatch",
-                f"fixed {written.name!r} has {written.size} bytes, the reader's has {read.size}",
+                f"fixed {writer_type.name!r} has {writer_type.size} bytes,"
+                f" the reader's has {reader_type.size}",
             )
-        return self._unlike(written, read)
+        return _logical_mismatch(writer_type, reader_type)
 
-    def _unlike(self, written: Type, read: Type) -> tuple[str, str] | None:
-        if written.logical is None or read.logical is None or _meaning(written) == _meaning(read):
-            return None
-        return "logical_type_mismatch", f"{_shown(written)} would be taken for {_shown(read)}"
+    def branch(self, writer_type: Type, reader_union: Type) -> int | None:
+        """The number of the branch of the reader's union that a type of the writer, no union, is
+        read as; None when no branch matches."""
+        branches = [self.reader.resolve(each) for each in reader_union.branches]
+        matching = [n for n, each in enumerate(branches) if self._matches(writer_type, each)]
+        same = (n for n in matching if _is_same(writer_type, branches[n]))
+        return next(same, matching[0] if matching else None)
 
-    def branch(self, written: Type, read: Type) -> int | None:
-        """The number of the branch of union `read` that a written type, no union, is read as."""
-        fits = [
-            number
-            for number, each in enumerate(read.branches)
-            if self._matches(written, self.reader.resolve(each))
-        ]
-        return min(
-            fits,
-            key=lambda number: self._distance(written, self.reader.resolve(read.branches[number])),
-            default=None,
-        )
-
-    def _distance(self, written: Type, read: Type) -> int:
-        """How far a branch that matches is from the written type; of equal ones the first is taken."""
-        return (
-            0
-            if written.kind == read.kind
-            and (written.name == read.name or written.name in read.aliases)
-            else 1
-        )
-
-    def _matches(self, written: Type, read: Type) -> bool:
-        if self.mismatch(written, read) is not None:
+    def _matches(self, writer_type: Type, reader_type: Type) -> bool:
+        if self.mismatch(writer_type, reader_type) is not None:
             return False
-        if written.items is None or read.items is None:
+        if writer_type.items is None or reader_type.items is None:
             return True
-        inner_written, inner_read = (
-            self.writer.resolve(written.items),
-            self.reader.resolve(read.items),
-        )
-        return "union" in (inner_written.kind, inner_read.kind) or self._matches(
-            inner_written, inner_read
-        )
+        writer_item = self.writer.resolve(writer_type.items)
+        reader_item = self.reader.resolve(reader_type.items)
+        if "union" in (writer_item.kind, reader_item.kind):
+            return True
+        return self._matches(writer_item, reader_item)
 
 
-def fields_of(written: Type, read: Type) -> dict[str, Field]:
-    """Writer's field name -> the reader's field that takes its values: of the same name, else with it as an alias."""
-    names = {each.name for each in written.fields}
-    found = {each.name: each for each in read.fields if each.name in names}
-    for each in read.fields:
+def fields_of(writer_record: Type, reader_record: Type) -> dict[str, Field]:
+    """Name of a writer's field -> the reader's field that takes its values: the one of the same
+    name, or else the one that has it as an alias."""
+    names = {each.name for each in writer_record.fields}
+    found = {each.name: each for each in reader_record.fields if each.name in names}
+    for each in reader_record.fields:
         if each.name not in names:
-            alias = next(
-                (alias for alias in each.aliases if alias in names and alias not in found), None
-            )
-            if alias is not None:
+            free = (alias for alias in each.aliases if alias in names and alias not in found)
+            if (alias := next(free, None)) is not None:
                 found[alias] = each
     return found
 
 
-def _same_name(written: Type, read: Type) -> bool:
-    return (
-        written.name.rpartition(".")[2] == read.name.rpartition(".")[2]
-        or written.name in read.aliases
-    )
+def _is_same(writer_type: Type, reader_type: Type) -> bool:
+    """Whether two types that match are of the same kind and of the same full name or alias."""
+    same_name = writer_type.name == reader_type.name or writer_type.name in reader_type.aliases
+    return writer_type.kind == reader_type.kind and same_name
 
 
-def _meaning(kind: Type) -> tuple[str | None, int, int]:
-    return kind.logical, kind.precision, kind.scale
+def _same_name(writer_type: Type, reader_type: Type) -> bool:
+    last_names = (kind.name.rpartition(".")[2] for kind in (writer_type, reader_type))
+    return len(set(last_names)) == 1 or writer_type.name in reader_type.aliases
+
+
+def _logical_mismatch(writer_type: Type, reader_type: Type) -> tuple[str, str] | None:
+    if writer_type.logical is None or reader_type.logical is None:
+        return None
+    meanings = {(each.logical, each.precision, each.scale) for each in (writer_type, reader_type)}
+    if len(meanings) == 1:
+        return None
+    written, taken_for = _logical_label(writer_type), _logical_label(reader_type)
+    return "logical_type_mismatch", f"{written} would be taken for {taken_for}"
 
 
 def _label(kind: Type) -> str:
     return f"{kind.kind} {kind.name!r}" if kind.name else kind.kind
 
 
-def _shown(kind: Type) -> str:
-    return (
-        f"decimal({kind.precision}, {kind.scale})"
-        if kind.logical == "decimal"
-        else str(kind.logical)
-    )
+def _logical_label(kind: Type) -> str:
+    if kind.logical == "decimal":
+        return f"decimal({kind.precision}, {kind.scale})"
+    return str(kind.logical)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from worker.schema.canonical import canonical_form, crc64
-from worker.schema.codegen import compile_datum_encoder
+from worker.schema.encoding import compile_datum_encoder
 from worker.schema.errors import CorruptDatum
 from worker.schema.limits import Limits
 from worker.schema.model import Schema

@@ -1,21 +1,20 @@
-"""What datums of a schema cost at least and at most, worked out from the schema alone, once a type.
+"""How few bytes and how many values a datum of a schema can have, derived from the schema alone.
 
-A few bytes can stand for any number of values: nulls take none, nor do records of nothing but nulls, and records that name the same
-record twice on thirty levels hold a thousand million values. So limits are kept by weight, before anything is read.
+A few bytes can stand for any number of values: a null takes no byte, nor does a record of nulls,
+and records that name the same record twice on thirty levels hold a thousand million values.
+Therefore limits are kept by weight, before anything is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from worker.schema.model import Schema, Type
-
-_SMALLEST: Final = {"null": 0, "float": 4, "double": 8}
+from worker.schema.model import Schema, Type, by_kind
 
 
 class Sizes:
-    """Sizes of the types of one schema.
+    """Sizes of the types of one schema, each computed once.
 
     Attributes:
         recursive: names of the records that can hold themselves.
@@ -28,31 +27,42 @@ class Sizes:
         self._weights: dict[str, int] = {}
 
     def smallest(self, kind: Type) -> int:
-        """The fewest bytes that a datum takes, or less: a record inside itself counts as none. 0: no datum takes any."""
+        """A lower bound of the bytes of a datum; a record inside itself counts as no byte. 0 means
+        that no datum takes any byte."""
         kind = self._schema.resolve(kind)
-        match kind.kind:
-            case "fixed":
-                return kind.size
-            case "union":
-                return 1 + min(map(self.smallest, kind.branches), default=0)
-            case "record":
-                if kind.name not in self._smallest:
-                    self._smallest[kind.name] = 0  # while it is being counted
-                    self._smallest[kind.name] = sum(
-                        self.smallest(each.type) for each in kind.fields
-                    )
-                return self._smallest[kind.name]
-            case _:
-                return _SMALLEST.get(kind.kind, 1)
+        return self._SMALLEST[kind.kind](self, kind)
+
+    def _smallest_union(self, kind: Type) -> int:
+        return 1 + min(map(self.smallest, kind.branches), default=0)
+
+    def _smallest_record(self, kind: Type) -> int:
+        if kind.name not in self._smallest:
+            self._smallest[kind.name] = 0  # while it is being computed
+            self._smallest[kind.name] = sum(self.smallest(each.type) for each in kind.fields)
+        return self._smallest[kind.name]
+
+    _SMALLEST: Final[Mapping[str, Callable[[Sizes, Type], int]]] = by_kind(
+        {
+            "null": lambda self, kind: 0,
+            "float": lambda self, kind: 4,
+            "double": lambda self, kind: 8,
+            "fixed": lambda self, kind: kind.size,
+            "union": _smallest_union,
+            "record": _smallest_record,
+        },
+        otherwise=lambda self, kind: 1,
+    )
 
     def item(self, kind: Type) -> int:
-        """How much a datum counts as an item: its weight, at least 1."""
+        """How much a datum counts as an item of an array or map: its weight, at least 1."""
         return max(1, self.weight(kind))
 
     def weight(self, kind: Type) -> int:
-        """The most values without bytes of their own in a datum: records, nulls, fixed of no bytes.
+        """The most values without bytes of their own that a datum has: records, nulls, and fixed of
+        size 0.
 
-        Not counted are items of arrays and maps, and recursive records (`own_weight`): they count where they stand.
+        Items of arrays and maps and recursive records (`own_weight`) are not counted here: they
+        count where they stand.
         """
         kind = self._schema.resolve(kind)
         match kind.kind:
@@ -60,80 +70,95 @@ class Sizes:
                 return 1
             case "fixed":
                 return int(kind.size == 0)
-            case "union":
-                return (
-                    max([1, *map(self.weight, kind.branches)]) - 1
-                )  # the number of the branch is a byte
+            case "union":  # the number of the branch is a byte
+                return max([1, *map(self.weight, kind.branches)]) - 1
             case "record":
                 return 0 if kind.name in self.recursive else self.own_weight(kind)
             case _:
                 return 0
 
     def own_weight(self, kind: Type) -> int:
-        """The weight of a record, with itself."""
+        """The weight of a record, which counts as one value itself."""
         if kind.name not in self._weights:
             self._weights[kind.name] = 1 + sum(self.weight(each.type) for each in kind.fields)
         return self._weights[kind.name]
 
 
 def recursive_names(schema: Schema) -> frozenset[str]:
-    """The records that can hold themselves: those in cycles of the graph of records, in one walk (Tarjan's components, without recursion)."""
-    inside = {
+    """The full names of the records that can hold themselves."""
+    holds = {
         name: _records_in(kind, schema)
         for name, kind in schema.named.items()
         if kind.kind == "record"
     }
-    found = {name for name, parts in inside.items() if name in parts}
-    number: dict[str, int] = {}  # in the order of the walk
-    lowest: dict[str, int] = {}  # the first one of its component that a record is known to reach
-    component: list[str] = []  # records whose component is not complete
-    unfinished: set[str] = set()
-    todo: list[tuple[str, Iterator[str]]] = []
+    return frozenset(
+        name for group in _Components(holds) for name in group if _cycles(group, holds)
+    )
 
-    def enter(name: str) -> None:
-        number[name] = lowest[name] = len(number)
-        component.append(name)
-        unfinished.add(name)
-        todo.append((name, iter(inside[name])))
 
-    for start in inside:
-        if start not in number:
-            enter(start)
-        while todo:
-            name, parts = todo[-1]
-            for part in parts:
-                if part not in number:
-                    enter(part)
-                    break
-                if part in unfinished:
-                    lowest[name] = min(lowest[name], lowest[part])
-            else:
-                todo.pop()
-                if todo:
-                    before = todo[-1][0]
-                    lowest[before] = min(lowest[before], lowest[name])
-                if lowest[name] == number[name]:
-                    at = len(component) - 1
-                    while component[at] != name:
-                        at -= 1
-                    group = component[at:]
-                    del component[at:]
-                    unfinished.difference_update(group)
-                    found.update(group if len(group) > 1 else ())
-    return frozenset(found)
+def _cycles(group: list[str], holds: Mapping[str, Iterable[str]]) -> bool:
+    """Whether the records of a component lie on a cycle: a single one does if it holds itself."""
+    return len(group) > 1 or group[0] in holds[group[0]]
+
+
+class _Components:
+    """The strongly connected components of a graph (Tarjan 1972), in one walk without recursion,
+    because a schema may be deeper than Python's stack."""
+
+    def __init__(self, graph: Mapping[str, Iterable[str]]) -> None:
+        self._graph = graph
+        self._number: dict[str, int] = {}  # in the order of the walk
+        self._lowest: dict[str, int] = {}  # the first node of its component known to be reachable
+        self._open: dict[str, None] = {}  # nodes whose component is not complete, in order
+        self._path: list[tuple[str, Iterator[str]]] = []  # from the start to the present node
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for start in self._graph:
+            if start not in self._number:
+                self._enter(start)
+                while self._path:
+                    if not self._descend():
+                        yield from self._leave()
+
+    def _enter(self, name: str) -> None:
+        self._number[name] = self._lowest[name] = len(self._number)
+        self._open[name] = None
+        self._path.append((name, iter(self._graph[name])))
+
+    def _descend(self) -> bool:
+        """Enters the next unseen successor of the present node; False when there is none left."""
+        name, successors = self._path[-1]
+        for successor in successors:
+            if successor not in self._number:
+                self._enter(successor)
+                return True
+            if successor in self._open:
+                self._reaches(name, successor)
+        return False
+
+    def _leave(self) -> Iterator[list[str]]:
+        """Goes back to the node before; yields the component that is complete with that, if any."""
+        name, _ = self._path.pop()
+        if self._path:
+            self._reaches(self._path[-1][0], name)
+        if self._lowest[name] == self._number[name]:
+            group: list[str] = []
+            while not group or group[-1] != name:
+                group.append(self._open.popitem()[0])
+            yield group
+
+    def _reaches(self, name: str, other: str) -> None:
+        self._lowest[name] = min(self._lowest[name], self._lowest[other])
 
 
 def _records_in(kind: Type, schema: Schema) -> dict[str, None]:
-    """Names of the records that stand directly in a record, through arrays, maps and unions, in order."""
+    """Names of the records that a record holds directly or through arrays, maps and unions."""
     found: dict[str, None] = {}
     todo = [each.type for each in kind.fields]
     while todo:
         part = todo.pop()
-        if part.kind == "ref":
-            if schema.named[part.name].kind == "record":
-                found[part.name] = None
-        else:
-            todo.extend(part.branches)
-            if part.items is not None:
-                todo.append(part.items)
+        if part.kind != "ref":
+            todo.extend(part.parts)
+        elif schema.named[part.name].kind == "record":
+            found[part.name] = None
     return found

@@ -1,33 +1,40 @@
 """The msgspec type of a JSON record, so that one C call decodes and checks a page.
 
-A field is either *typed* (msgspec says everything the schema says) or *checked* (it decodes to plain values, and a check of
-checks.py turns them into datums afterwards). Times, decimals, bytes, wide unions and recursive types are checked.
+A field is either *typed* (msgspec checks everything that the schema demands) or *checked* (it is
+decoded to plain values, and a check of checks.py turns them into datums afterwards). Times,
+decimals, bytes, unions of several types and recursive records are checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from worker.schema.defaults import FLOAT_MAX
-from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type
+from worker.schema.model import (
+    NO_DEFAULT,
+    Field,
+    Policy,
+    Schema,
+    Type,
+    by_kind,
+    is_nullable,
+    is_wide,
+    value_branch,
+)
 from worker.schema.sizes import recursive_names
 
-_SCALARS: Final[dict[str, Any]] = {
-    "null": None,
-    "boolean": bool,
-    "int": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
-    "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
-    "float": Annotated[float, msgspec.Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)],
-    "double": float,
-    "string": str,
-}
+_INT: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+_LONG: Final = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_FLOAT: Final = Annotated[float, msgspec.Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)]
 
 
 class Types:
-    """The msgspec types of a schema under a policy; a record is made once, however often it is named."""
+    """The msgspec types of a schema under a policy; each record is made once, however often it is
+    named."""
 
     def __init__(self, schema: Schema, policy: Policy) -> None:
         self._schema, self._policy = schema, policy
@@ -36,80 +43,87 @@ class Types:
         self._renamed_records: dict[str, bool] = {}
 
     def of(self, kind: Type) -> Any | None:
-        """The type that says all of `kind`, or None when there is no such type."""
+        """The msgspec type that allows exactly the values of `kind`; None when there is none."""
         kind = self._schema.resolve(kind)
-        if kind.logical is not None:
+        return None if kind.logical is not None else self._BY_KIND[kind.kind](self, kind)
+
+    def _enum(self, kind: Type) -> Any | None:
+        return Literal[kind.symbols] if kind.symbols else None
+
+    def _array(self, kind: Type) -> Any | None:
+        assert kind.items is not None
+        item = self.of(kind.items)
+        return None if item is None else list[item]  # type: ignore[valid-type]
+
+    def _map(self, kind: Type) -> Any | None:
+        assert kind.items is not None
+        item = self.of(kind.items)
+        return None if item is None else dict[str, item]  # type: ignore[valid-type]
+
+    def _union(self, kind: Type) -> Any | None:
+        number = value_branch(kind)
+        if number is None or is_wide(kind) or self._policy.tagged:
             return None
-        if kind.kind in _SCALARS and kind.kind != "null":
-            return _SCALARS[kind.kind]
-        if kind.kind == "enum":
-            return Literal[kind.symbols] if kind.symbols else None
-        if kind.kind in ("array", "map") and kind.items is not None:
-            inner = self.of(kind.items)
-            if inner is None:
-                return None
-            return list[inner] if kind.kind == "array" else dict[str, inner]  # type: ignore[valid-type]
-        if kind.kind == "union":
-            if self._policy.tagged:
-                return None
-            rest = [branch for branch in kind.branches if branch.kind != "null"]
-            inner = self.of(rest[0]) if len(rest) == 1 else None
-            return (
-                None
-                if inner is None
-                else (inner | None if len(rest) < len(kind.branches) else inner)
-            )
-        if kind.kind == "record" and kind.name not in self._recursive:
-            if kind.name not in self._records:
-                self._records[kind.name] = self._record(kind)
-            return self._records[kind.name]
-        return None
-
-    def field(self, each: Field) -> Any | None:
-        """The type of a field. None also where its default holds records under Avro names that JSON calls otherwise."""
-        return (
-            None
-            if isinstance(each.default, list | dict) and self._renamed(each.type)
-            else self.of(each.type)
-        )
-
-    def _renamed(self, kind: Type) -> bool:
-        kind = self._schema.resolve(kind)
-        if kind.kind == "record":
-            if kind.name not in self._renamed_records:
-                renamed = kind.name in self._recursive or any(
-                    each.json_name != each.name or self._renamed(each.type) for each in kind.fields
-                )
-                self._renamed_records[kind.name] = renamed
-            return self._renamed_records[kind.name]
-        return any(self._renamed(branch) for branch in kind.branches) or (
-            kind.items is not None and self._renamed(kind.items)
-        )
+        inner = self.of(kind.branches[number])
+        return inner | None if inner is not None and is_nullable(kind) else inner
 
     def _record(self, kind: Type) -> Any | None:
-        inner_types = [self.field(each) for each in kind.fields]
-        return (
-            None
-            if any(inner is None for inner in inner_types)
-            else record_struct(kind, inner_types, self._policy)
-        )
+        if kind.name in self._recursive:
+            return None
+        if kind.name not in self._records:
+            types = [self.field(each) for each in kind.fields]
+            typed = all(inner is not None for inner in types)
+            self._records[kind.name] = record_struct(kind, types, self._policy) if typed else None
+        return self._records[kind.name]
+
+    _BY_KIND: Final[Mapping[str, Callable[[Types, Type], Any | None]]] = by_kind(
+        {
+            "boolean": lambda self, kind: bool,
+            "int": lambda self, kind: _INT,
+            "long": lambda self, kind: _LONG,
+            "float": lambda self, kind: _FLOAT,
+            "double": lambda self, kind: float,
+            "string": lambda self, kind: str,
+            "enum": _enum,
+            "array": _array,
+            "map": _map,
+            "union": _union,
+            "record": _record,
+            "null bytes fixed": lambda self, kind: None,
+        }
+    )
+
+    def field(self, each: Field) -> Any | None:
+        """The type of a field. None also where its default holds records that have other field
+        names in JSON, because defaults have Avro's names."""
+        has_parts = isinstance(each.default, list | dict)
+        return None if has_parts and self._renamed(each.type) else self.of(each.type)
+
+    def _renamed(self, kind: Type) -> bool:
+        """Whether a record in values of the type has other field names in JSON, or is recursive."""
+        kind = self._schema.resolve(kind)
+        if kind.kind != "record":
+            return any(self._renamed(part) for part in kind.parts)
+        if kind.name not in self._renamed_records:
+            self._renamed_records[kind.name] = kind.name in self._recursive or any(
+                each.json_name != each.name or self._renamed(each.type) for each in kind.fields
+            )
+        return self._renamed_records[kind.name]
 
 
 def record_struct(kind: Type, types: list[Any], policy: Policy, extra: Collection[str] = ()) -> Any:
-    """The Struct of a record: attributes `f0, f1, ...`, then `x0, ...` for extra names, read under their JSON names."""
+    """The Struct of a record: attributes `f0, f1, ...` for its fields and `x0, x1, ...` for extra
+    names, read under their JSON names.
+
+    Args:
+        types: of the fields; None where a field is decoded to plain values, to be checked later.
+        extra: JSON names outside the schema whose values are kept.
+    """
     fields: list[Any] = []
     names: dict[str, str] = {}
     for number, (each, inner) in enumerate(zip(kind.fields, types, strict=True)):
         names[f"f{number}"] = each.json_name
-        checked = inner is None
-        default = msgspec.UNSET if checked else _default(each, inner, policy)
-        fields.append(
-            (
-                f"f{number}",
-                Any if checked else inner,
-                *(() if default is msgspec.NODEFAULT else (default,)),
-            )
-        )
+        fields.append((f"f{number}", *_type_and_default(each, inner, policy)))
     for number, name in enumerate(extra):
         names[f"x{number}"] = name
         fields.append((f"x{number}", Any, msgspec.UNSET))
@@ -118,15 +132,17 @@ def record_struct(kind: Type, types: list[Any], policy: Policy, extra: Collectio
         fields,
         rename=names,
         kw_only=True,
-        gc=False,  # what JSON brings has no cycles, and nobody makes any
+        gc=False,  # what is decoded from JSON has no cycles, and nobody makes any
         forbid_unknown_fields=policy.unknown_fields == "reject",
     )
 
 
-def _default(each: Field, inner: Any, policy: Policy) -> Any:
+def _type_and_default(each: Field, inner: Any, policy: Policy) -> tuple[Any, ...]:
+    if inner is None:
+        return Any, msgspec.UNSET
     if each.default is NO_DEFAULT:
-        nullable = any(branch.kind == "null" for branch in each.type.branches)
-        return None if nullable and policy.missing_fields == "fill" else msgspec.NODEFAULT
+        fills = policy.missing_fields == "fill" and is_nullable(each.type)
+        return (inner, None) if fills else (inner,)
     if isinstance(each.default, list | dict):
-        return msgspec.field(default_factory=lambda: msgspec.convert(each.default, inner))
-    return msgspec.convert(each.default, inner)  # a whole number may be the default of a double
+        return inner, msgspec.field(default_factory=partial(msgspec.convert, each.default, inner))
+    return inner, msgspec.convert(each.default, inner)  # an int may be the default of a double

@@ -1,4 +1,8 @@
-"""Which record of a union a JSON object is: the only one whose required fields are there; several are an error, never a guess."""
+"""Which branch of a union a JSON value belongs to.
+
+An object is the only record whose required fields it has; where several records fit, it is an error
+and never a guess. In Avro's own JSON encoding the value names its branch.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,28 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from worker.core.model import FieldError
-from worker.schema.model import NO_DEFAULT, Policy, Schema, Type
+from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_nullable
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import INEXACT, Branch, Check, QuickCheck, found
+from worker.schema.values import (
+    INEXACT,
+    Branch,
+    Check,
+    QuickCheck,
+    describe_kind,
+    json_kind,
+)
 
 REMEMBERED: Final = 1_000
 
 
 class _Choice(NamedTuple):
-    """The branch of an object with certain keys; `struct` checks it whole, and has the fields `names`. Or what is wrong with it."""
+    """The branch of objects that have certain keys, or the problem that they have.
+
+    Attributes:
+        number: of the branch; -1 when there is none.
+        struct: a msgspec type that checks such an object as a whole, or None.
+        names: the fields of that type.
+    """
 
     number: int
     struct: Any = None
@@ -28,7 +45,11 @@ class _Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A record branch. `struct`: its msgspec type, when an object that has all `fields` makes its datum."""
+    """A branch that is a record.
+
+    Attributes:
+        struct: its msgspec type, when that makes the datum of an object that has all `fields`.
+    """
 
     number: int
     name: str
@@ -36,9 +57,14 @@ class _Record:
     fields: tuple[str, ...]
     struct: Any
 
+    def choice(self, keys: frozenset[str]) -> _Choice:
+        """The choice of this branch for objects that have these keys."""
+        struct = self.struct if keys.issuperset(self.fields) else None
+        return _Choice(self.number, struct, self.fields)
+
 
 class UnionCheck(QuickCheck):
-    """The check of a union with several branches besides null; datums are `Branch`es."""
+    """The check of a union with several branches besides null; its datums are `Branch`es."""
 
     def __init__(
         self,
@@ -48,27 +74,23 @@ class UnionCheck(QuickCheck):
         policy: Policy,
         types: Types,
     ) -> None:
-        self._branches, self._checks = branches, checks
+        self._checks = checks
         self._allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
+        self._candidates = _candidates([branch.kind for branch in branches])
         self._records = [
             _record(number, branch, schema, policy, types)
             for number, branch in enumerate(branches)
             if branch.kind == "record"
         ]
-        self._map = next(
-            (number for number, branch in enumerate(branches) if branch.kind == "map"), None
-        )
+        self._map = next((n for n, branch in enumerate(branches) if branch.kind == "map"), None)
         self._known: dict[tuple[str, ...], _Choice] = {}
 
     def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
-        """See `QuickCheck`: objects whose keys were seen before and whose branch msgspec can check."""
+        """See `QuickCheck`: objects with keys that were seen before, of a branch that msgspec can
+        check."""
         left = []
-        known, read, convert, values = (
-            self._known,
-            attrgetter(attribute),
-            msgspec.convert,
-            msgspec.structs.astuple,
-        )
+        known, read = self._known, attrgetter(attribute)
+        convert, values = msgspec.convert, msgspec.structs.astuple
         for index, record in enumerate(records):
             value = read(record)
             choice = known.get(tuple(value)) if type(value) is dict else None
@@ -78,87 +100,73 @@ class UnionCheck(QuickCheck):
             try:
                 made = convert(value, choice.struct)
             except msgspec.ValidationError:
-                left.append(index)  # the check says where
-            else:  # not the object itself: it may have other fields too, and whole numbers where floats belong
-                setattr(
-                    record,
-                    attribute,
-                    Branch(choice.number, dict(zip(choice.names, values(made), strict=True))),
-                )
+                left.append(index)  # the check itself finds the place
+            else:  # a new dict: the object may have other fields, and whole numbers for floats
+                datum = dict(zip(choice.names, values(made), strict=True))
+                setattr(record, attribute, Branch(choice.number, datum))
         return left
 
     def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
         if isinstance(value, dict):
             choice = self._choose(tuple(value))
             if choice.problem:
-                errors.append(
-                    FieldError(
-                        path,
-                        choice.problem,
-                        "an object that has the required fields of exactly one branch",
-                    )
-                )
+                allowed = "an object that has the required fields of exactly one branch"
+                errors.append(FieldError(path, choice.problem, allowed))
                 return None
             return Branch(choice.number, self._checks[choice.number](value, path, errors))
-        what = found(value)
-        for number in _candidates(self._branches, value):
+        trials: list[FieldError] = []
+        for number in self._candidates.get(json_kind(value), ()):
             trial: list[FieldError] = []
             datum = self._checks[number](value, path, trial)
             if not trial:
                 return Branch(number, datum)
-            what = INEXACT if any(each.found is INEXACT for each in trial) else what
-        errors.append(FieldError(path, what, self._allowed))
+            trials += trial
+        inexact = any(each.found is INEXACT for each in trials)
+        errors.append(FieldError(path, INEXACT if inexact else describe_kind(value), self._allowed))
         return None
 
     def _choose(self, keys: tuple[str, ...]) -> _Choice:
-        if (known := self._known.get(keys)) is not None:
-            return known
-        present = frozenset(keys)
-        fits = [each for each in self._records if each.required <= present]
-        if len(fits) == 1:
-            whole = fits[0].struct is not None and present.issuperset(fits[0].fields)
-            choice = _Choice(fits[0].number, fits[0].struct if whole else None, fits[0].fields)
-        elif fits:
-            choice = _Choice(
-                -1, problem=f"ambiguous union: {', '.join(each.name for each in fits)} fit"
-            )
-        elif self._map is not None:
-            choice = _Choice(self._map)
-        else:
-            wanted = "; ".join(
-                f"{each.name} needs {', '.join(sorted(each.required))}" for each in self._records
-            )
-            choice = _Choice(
-                -1, problem=f"an object that is no branch ({wanted or 'no branch is a record'})"
-            )
-        if len(self._known) < REMEMBERED and len(keys) < REMEMBERED:
-            self._known[keys] = choice
+        choice = self._known.get(keys)
+        if choice is None:
+            choice = self._choice(frozenset(keys))
+            if len(self._known) < REMEMBERED and len(keys) < REMEMBERED:
+                self._known[keys] = choice
         return choice
+
+    def _choice(self, keys: frozenset[str]) -> _Choice:
+        fits = [each for each in self._records if each.required <= keys]
+        if len(fits) == 1:
+            return fits[0].choice(keys)
+        if fits:
+            names = ", ".join(each.name for each in fits)
+            return _Choice(-1, problem=f"ambiguous union: {names} fit")
+        if self._map is not None:
+            return _Choice(self._map)
+        wanted = [f"{each.name} needs {', '.join(sorted(each.required))}" for each in self._records]
+        reason = "; ".join(wanted) or "no branch is a record"
+        return _Choice(-1, problem=f"an object that is no branch ({reason})")
 
 
 def tagged_union(branches: Sequence[Type], checks: Sequence[Check], *, wide: bool) -> Check:
-    """The check of a union in the JSON encoding of Avro: null, or an object whose one key is the name of the branch."""
+    """The check of a union in Avro's own JSON encoding: null, or an object whose one key is the
+    name of the branch (specification, "JSON Encoding").
+
+    Args:
+        wide: the union has several branches besides null, so that its datums are `Branch`es.
+    """
     numbers = {branch.name or branch.kind: number for number, branch in enumerate(branches)}
-    allowed = (
-        " or ".join("null" if name == "null" else f'{{"{name}": ...}}' for name in numbers)
-        or "nothing"
-    )
+    forms = ["null" if name == "null" else f'{{"{name}": ...}}' for name in numbers]
+    allowed = " or ".join(forms) or "nothing"
     null = numbers.pop("null", None)
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         if value is None and null is not None:
             return Branch(null, None) if wide else None
-        name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
+        is_object = isinstance(value, dict)
+        name = next(iter(value)) if is_object and len(value) == 1 else None
         if name not in numbers:
-            errors.append(
-                FieldError(
-                    path,
-                    f"an object with {len(value)} keys"
-                    if isinstance(value, dict)
-                    else found(value),
-                    allowed,
-                )
-            )
+            found = f"an object with {len(value)} keys" if is_object else describe_kind(value)
+            errors.append(FieldError(path, found, allowed))
             return None
         datum = checks[numbers[name]](value[name], f"{path}.{name}", errors)
         return Branch(numbers[name], datum) if wide else datum
@@ -166,62 +174,49 @@ def tagged_union(branches: Sequence[Type], checks: Sequence[Check], *, wide: boo
     return check
 
 
-def _candidates(branches: Sequence[Type], value: Any) -> list[int]:
-    """Branch numbers by JSON type, in the order in which they are tried."""
-    if value is None:
-        order: tuple[str, ...] = ("null",)
-    elif isinstance(value, bool):
-        order = ("boolean",)
-    elif isinstance(value, int):
-        order = ("int", "long", "double", "float", "bytes", "fixed")  # the last two for decimals
-    elif isinstance(value, float):
-        order = ("double", "float", "bytes", "fixed")
-    elif isinstance(value, str):
-        order = (
-            "enum",
-            "int",
-            "long",
-            *(
-                ("string",)
-                if any(branch.kind == "string" for branch in branches)
-                else ("bytes", "fixed")
-            ),
-        )
-    else:
-        order = ("array",)
-    return [
-        number for kind in order for number, branch in enumerate(branches) if branch.kind == kind
-    ]
+_TRIED: Final = {
+    "null": ("null",),
+    "boolean": ("boolean",),
+    "integer": ("int", "long", "double", "float", "bytes", "fixed"),  # the last two for decimals
+    "number": ("double", "float", "bytes", "fixed"),
+    "string": ("enum", "int", "long", "string"),
+    "array": ("array",),
+}
+_TRIED_WITHOUT_STRING: Final = _TRIED | {"string": ("enum", "int", "long", "bytes", "fixed")}
+
+
+def _candidates(kinds: Sequence[str]) -> dict[str, list[int]]:
+    """Kind of a JSON value -> the numbers of the branches that it may be, in the order in which
+    they are tried. Objects are missing: their keys decide."""
+    tried = _TRIED if "string" in kinds else _TRIED_WITHOUT_STRING
+    return {
+        json: [number for each in order for number, kind in enumerate(kinds) if kind == each]
+        for json, order in tried.items()
+    }
 
 
 def _record(number: int, branch: Type, schema: Schema, policy: Policy, known: Types) -> _Record:
-    required = frozenset(
-        each.json_name
-        for each in branch.fields
-        if each.default is NO_DEFAULT
-        and not (
-            policy.missing_fields == "fill"
-            and any(inner.kind == "null" for inner in (each.type, *each.type.branches))
-        )
-    )
     types = [known.field(each) for each in branch.fields]
-    struct = (
-        record_struct(branch, types, policy)
-        if all(
-            inner is not None and _as_received(each.type, schema)
-            for inner, each in zip(types, branch.fields, strict=True)
-        )
-        else None
+    as_received = all(
+        inner is not None and each.json_name == each.name and _as_received(each.type, schema)
+        for inner, each in zip(types, branch.fields, strict=True)
     )
-    if any(each.json_name != each.name for each in branch.fields):
-        struct = None
     return _Record(
-        number, branch.name, required, tuple(each.json_name for each in branch.fields), struct
+        number=number,
+        name=branch.name,
+        required=frozenset(each.json_name for each in branch.fields if _is_required(each, policy)),
+        fields=tuple(each.json_name for each in branch.fields),
+        struct=record_struct(branch, types, policy) if as_received else None,
     )
+
+
+def _is_required(each: Field, policy: Policy) -> bool:
+    fills = policy.missing_fields == "fill" and is_nullable(each.type)
+    return each.default is NO_DEFAULT and not fills
 
 
 def _as_received(kind: Type, schema: Schema) -> bool:
-    """What the type makes of a value is its datum: no nested records, which have other names there and may lack fields."""
+    """Whether what msgspec makes of a value is its datum. Not so for nested records, which have
+    other names there and may lack fields."""
     kind = schema.resolve(kind)
-    parts = [*kind.branches, *([kind.items] if kind.items is not None else [])]
-    return kind.kind != "record" and all(_as_received(part, schema) for part in parts)
+    return kind.kind != "record" and all(_as_received(part, schema) for part in kind.parts)

@@ -1,9 +1,11 @@
-"""What checks are and what they make: datums, branches, descriptions that never quote content."""
+"""What checks work on and what they make: JSON values, datums of unions, descriptions of values that
+never quote their content."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
@@ -11,65 +13,94 @@ import msgspec
 from worker.core.model import FieldError
 
 Check = Callable[[Any, str, list[FieldError]], Any]
-"""(JSON value, path, errors) -> datum; appends to errors and never raises for bad data."""
+"""(JSON value, path, errors) -> datum. It appends to `errors` and never raises for bad data."""
 
 
 @runtime_checkable
 class QuickCheck(Protocol):
-    """A check that does the usual cases of many records at once."""
+    """A check that handles the usual cases of many records at once."""
 
     def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
-        """Puts the datums of the usual cases in place; returns the places of the records that are left."""
+        """Replaces the attribute by its datum in the records of the usual cases.
+
+        Returns:
+            The indices of the other records, which the check itself must handle.
+        """
 
     def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any: ...
 
 
 class Branch(msgspec.Struct, frozen=True, gc=False):
-    """A datum of a union with several branches."""
+    """A datum of a union that has several branches besides null, with the number of its branch."""
 
     number: int
     value: Any
 
 
-class Written(float):
-    """A JSON number with its text: a decimal may need more digits than a float has."""
+# -- JSON numbers -------------------------------------------------------------------------------
+
+
+class ExactFloat(float):
+    """A JSON number that keeps its text: a decimal may need more digits than a float has."""
 
     text: str
 
 
-Written.__name__ = "float"  # JMESPath knows types by their names
+ExactFloat.__name__ = "float"  # JMESPath knows types by their names
 
 
-def written(text: str) -> Written:
-    """What an untyped number with a point or an exponent decodes to (`float_hook`). Raises ValueError for one that no float holds."""
-    value = Written(text)
+def parse_number(text: str) -> ExactFloat:
+    """A number with a point or an exponent that is decoded without a type (a `float_hook`).
+
+    Raises:
+        ValueError: no float holds the number.
+    """
+    value = ExactFloat(text)
     if not math.isfinite(value):
         raise ValueError("Number out of range")
     value.text = text
     return value
 
 
-def as_written(value: Any) -> msgspec.Raw:
-    """The text of a `Written` (`enc_hook`)."""
-    if not isinstance(value, Written):
+def encode_number(value: Any) -> msgspec.Raw:
+    """The text of an ExactFloat (an `enc_hook`).
+
+    Raises:
+        NotImplementedError: the value is of another type.
+    """
+    if not isinstance(value, ExactFloat):
         raise NotImplementedError
     return msgspec.Raw(value.text.encode())
 
 
+# -- kinds of values ----------------------------------------------------------------------------
+
+_JSON_KINDS: Final[dict[type, str]] = {
+    NoneType: "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
 INEXACT: Final = "number of more digits than a float holds"
-"""What a check finds whose decision needs the text of a number."""
+"""What a check reports that it found when its decision needs the text of a number."""
 
 
-def found(value: Any) -> str:
-    """What a value is, without saying its content."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
+def json_kind(value: Any) -> str:
+    """`null`, `boolean`, `integer`, `number` (with a point or an exponent), `string`, `array` or
+    `object`; the name of the Python type for what is no JSON value."""
+    for base in type(value).__mro__:
+        if base in _JSON_KINDS:
+            return _JSON_KINDS[base]
+    return type(value).__name__
+
+
+def describe_kind(value: Any) -> str:
+    """What a value is, without its content, for error messages."""
+    kind = json_kind(value)
+    if kind == "string":
         return f"text of {len(value)} characters"
-    if isinstance(value, int | float):
-        return "whole number" if isinstance(value, int) else "number"
-    if isinstance(value, list):
-        return "array"
-    return "object" if isinstance(value, dict) else type(value).__name__
+    return "whole number" if kind == "integer" else kind

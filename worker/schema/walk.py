@@ -1,20 +1,26 @@
-"""Walks over the bytes of a datum, slowly, to say where they break: the generated readers only say that they do."""
+"""Walks over the bytes of a datum, slowly, to find where and how they break its schema. The
+generated readers only notice that they do.
+
+Source: Avro specification, "Data Serialization and Deserialization", "Binary Encoding".
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, NoReturn
 
 from worker.schema.errors import CorruptDatum
 from worker.schema.limits import Limits
 from worker.schema.logical import reader
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, by_kind
 from worker.schema.sizes import Sizes
 
 LONGEST: Final = {"int": (5, 2**32), "long": (10, 2**64)}
+"""The most bytes of a whole number, and the end of its values before zig-zag."""
 
 
 class Budget(NamedTuple):
-    """What is left of the limits when the walk begins."""
+    """What is left of the limits when the walk begins; see Limits."""
 
     items: int
     depth: int
@@ -22,7 +28,18 @@ class Budget(NamedTuple):
 
 
 def explain(data: bytes, start: int, schema: Schema, limits: Limits, empty: int) -> int:
-    """Walks over one datum of the schema from `start`; returns where it ends. Raises CorruptDatum."""
+    """Walks over one datum of the schema.
+
+    Args:
+        start: where the datum begins.
+        empty: how many values may still come in records and items that take no bytes.
+
+    Returns:
+        Where the datum ends.
+
+    Raises:
+        CorruptDatum: the bytes are no datum of the schema, or they are beyond the limits.
+    """
     return _Walk(data, start, schema, Budget(limits.items, limits.depth, empty)).run()
 
 
@@ -34,11 +51,8 @@ class _Walk:
         self._sizes = Sizes(schema)
 
     def run(self) -> int:
-        self._weigh(
-            0,
-            self._sizes.weight(self._schema.root),
-            "a datum of up to {} values that take no bytes",
-        )
+        weight = self._sizes.weight(self._schema.root)
+        self._weigh(0, weight, "a datum of up to {} values that take no bytes")
         try:
             self._value(self._schema.root)
         except RecursionError:
@@ -47,39 +61,24 @@ class _Walk:
 
     def _value(self, kind: Type) -> None:
         kind = self._schema.resolve(kind)
-        match kind.kind:
-            case "null":
-                return
-            case "boolean":
-                at = self._at
-                if self._take(1)[0] > 1:
-                    self._refuse(at, f"byte {self._data[at]} as a boolean, 0 or 1 is allowed")
-            case "int" | "long":
-                self._long(kind.kind)
-            case "float":
-                self._take(4)
-            case "double":
-                self._take(8)
-            case "bytes" | "fixed":
-                self._bytes(kind)
-            case "string":
-                at = self._at
-                try:
-                    self._take(self._length()).decode()
-                except UnicodeDecodeError as error:
-                    self._refuse(at, f"text that is not UTF-8 ({error.reason})")
-            case "enum":
-                at, number = self._at, self._long("int")
-                if not 0 <= number < len(kind.symbols):
-                    self._refuse(
-                        at, f"symbol number {number}, 0 to {len(kind.symbols) - 1} are allowed"
-                    )
-            case "union":
-                self._union(kind)
-            case "array" | "map":
-                self._blocks(kind)
-            case _:
-                self._record(kind)
+        self._BY_KIND[kind.kind](self, kind)
+
+    def _null(self, kind: Type) -> None:
+        """A null takes no bytes."""
+
+    def _boolean(self, kind: Type) -> None:
+        at = self._at
+        if (byte := self._take(1)[0]) > 1:
+            self._refuse(at, f"byte {byte} as a boolean, 0 or 1 is allowed")
+
+    def _whole(self, kind: Type) -> None:
+        self._long(kind.kind)
+
+    def _float(self, kind: Type) -> None:
+        self._take(4)
+
+    def _double(self, kind: Type) -> None:
+        self._take(8)
 
     def _bytes(self, kind: Type) -> None:
         at = self._at
@@ -89,62 +88,19 @@ class _Walk:
         except ValueError as error:
             self._refuse(at, f"no {kind.logical}: {error}")
 
+    def _string(self, kind: Type) -> None:
+        self._text("text")
+
+    def _enum(self, kind: Type) -> None:
+        at, number = self._at, self._long("int")
+        if not 0 <= number < len(kind.symbols):
+            self._refuse(at, f"symbol number {number}, 0 to {len(kind.symbols) - 1} are allowed")
+
     def _union(self, kind: Type) -> None:
         at, number = self._at, self._long("long")
         if not 0 <= number < len(kind.branches):
             self._refuse(at, f"branch number {number}, 0 to {len(kind.branches) - 1} are allowed")
         self._value(kind.branches[number])
-
-    def _blocks(self, kind: Type) -> None:
-        assert kind.items is not None
-        index = 0
-        while True:
-            at, count, end = self._at, self._long("long"), None
-            if count == 0:
-                return
-            if count < 0:
-                count, size = -count, self._long("long")
-                end = self._at + size
-                if size < 0 or end > len(self._data):
-                    self._refuse(
-                        at, f"a block of {size} bytes, {len(self._data) - self._at} are left"
-                    )
-            self._weigh(
-                at,
-                count * self._sizes.item(kind.items),
-                f"a block of {count} items, {{}} with all that takes no bytes",
-            )
-            begin = self._at
-            if kind.kind == "array" and self._sizes.smallest(kind.items) == 0:
-                self._nothing(at, count * self._sizes.item(kind.items))
-                index, count = index + count - 1, 1  # they are all alike
-            for _ in range(count):
-                self._path.append(f"[{index}]" if kind.kind == "array" else f".{self._key()}")
-                self._value(kind.items)
-                self._path.pop()
-                index += 1
-            if end is not None and self._at != end:
-                self._refuse(
-                    at, f"a block that says {end - begin} bytes and has {self._at - begin}"
-                )
-
-    def _weigh(self, at: int, weight: int, what: str) -> None:
-        self._items -= weight
-        if self._items < 0:
-            self._refuse(at, f"{what.format(weight)}, more than the datum may still have")
-
-    def _nothing(self, at: int, weight: int) -> None:
-        """Counts items without bytes."""
-        self._empty -= weight
-        if self._empty < 0:
-            self._refuse(at, "too many items that take no bytes")
-
-    def _key(self) -> str:
-        at = self._at
-        try:
-            return self._take(self._length()).decode()[:40]
-        except UnicodeDecodeError as error:
-            self._refuse(at, f"a key that is not UTF-8 ({error.reason})")
 
     def _record(self, kind: Type) -> None:
         nested = kind.name in self._sizes.recursive
@@ -152,16 +108,88 @@ class _Walk:
         if self._depth < 0:
             self._refuse(self._at, "records nested deeper than allowed")
         if nested:
-            self._weigh(
-                self._at,
-                self._sizes.own_weight(kind),
-                "a record of up to {} values that take no bytes",
-            )
+            weight = self._sizes.own_weight(kind)
+            self._weigh(self._at, weight, "a record of up to {} values that take no bytes")
         for each in kind.fields:
             self._path.append(f".{each.name}")
             self._value(each.type)
             self._path.pop()
         self._depth += nested
+
+    def _blocks(self, kind: Type) -> None:
+        assert kind.items is not None
+        is_map, index = kind.kind == "map", 0
+        for at, count in self._counts():
+            weight = count * self._sizes.item(kind.items)
+            self._weigh(at, weight, f"a block of {count} items, {{}} with all that takes no bytes")
+            if not is_map and self._sizes.smallest(kind.items) == 0:
+                self._count_empty(at, weight)
+                index, count = index + count - 1, 1  # the items are all alike
+            for number in range(index, index + count):
+                self._path.append(f".{self._text('a key')[:40]}" if is_map else f"[{number}]")
+                self._value(kind.items)
+                self._path.pop()
+            index += count
+
+    def _counts(self) -> Iterator[tuple[int, int]]:
+        """Where each block of an array or map begins and how many items it has (specification,
+        "Arrays", "Maps"). Who iterates walks over the items."""
+        while True:
+            at, count = self._at, self._long("long")
+            if count == 0:
+                return
+            end = self._block_end(at) if count < 0 else None
+            begin = self._at
+            yield at, abs(count)
+            if end is not None and self._at != end:
+                found = self._at - begin
+                self._refuse(at, f"a block that says {end - begin} bytes and has {found}")
+
+    def _block_end(self, at: int) -> int:
+        """The end of a block with a negative count, which is followed by the size of the block."""
+        size = self._long("long")
+        left = len(self._data) - self._at
+        if not 0 <= size <= left:
+            self._refuse(at, f"a block of {size} bytes, {left} are left")
+        return self._at + size
+
+    _BY_KIND: Final[Mapping[str, Callable[[_Walk, Type], None]]] = by_kind(
+        {
+            "null": _null,
+            "boolean": _boolean,
+            "int long": _whole,
+            "float": _float,
+            "double": _double,
+            "bytes fixed": _bytes,
+            "string": _string,
+            "enum": _enum,
+            "union": _union,
+            "array map": _blocks,
+            "record": _record,
+        }
+    )
+
+    # -- limits ---------------------------------------------------------------------------------
+
+    def _weigh(self, at: int, weight: int, what: str) -> None:
+        self._items -= weight
+        if self._items < 0:
+            self._refuse(at, f"{what.format(weight)}, more than the datum may still have")
+
+    def _count_empty(self, at: int, weight: int) -> None:
+        """Counts items that take no bytes."""
+        self._empty -= weight
+        if self._empty < 0:
+            self._refuse(at, "too many items that take no bytes")
+
+    # -- bytes ----------------------------------------------------------------------------------
+
+    def _text(self, what: str) -> str:
+        at = self._at
+        try:
+            return self._take(self._length()).decode()
+        except UnicodeDecodeError as error:
+            self._refuse(at, f"{what} that is not UTF-8 ({error.reason})")
 
     def _length(self) -> int:
         at, size = self._at, self._long("long")
@@ -193,8 +221,3 @@ class _Walk:
 
     def _refuse(self, at: int, reason: str) -> NoReturn:
         raise CorruptDatum("".join(self._path), at, reason)
-
-
-def cause_text(error: BaseException) -> Any:
-    """What to say of an error that the walk could not place."""
-    return str(error)[:200] or type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from worker.schema.codegen import Source
+from worker.schema.codegen import CodeBuilder
 from worker.schema.logical import duration_text
 from worker.schema.model import Field, Schema, Type, is_wide
 from worker.schema.values import Branch
@@ -26,10 +26,10 @@ class JsonRows:
 
     def __init__(self, schema: Schema, bytes_as: str = "latin1") -> None:
         self._schema, self._bytes_as = schema, bytes_as
-        self._source = Source()
+        self._source = CodeBuilder()
         self._records: dict[str, dict[str, Callable[[Any], Any]]] = {}
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: CodeBuilder) -> None:
         self._source = source
 
     def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:

@@ -12,9 +12,9 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.logical import MAX_PRECISION, fits
+from worker.schema.logical import describe_decimal, fits
 from worker.schema.model import Schema, Type, is_wide
-from worker.schema.values import Branch, found
+from worker.schema.values import Branch, describe_kind
 from worker.transforms import values
 from worker.transforms.kinds import Kind, inner, kind_of, nullable
 
@@ -249,12 +249,7 @@ def _finite(value: float, path: str) -> float:
 def _decimal(value: Decimal, kind: Type, path: str) -> Decimal:
     if value.is_finite() and fits(kind, value):
         return value
-    precise = f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
-    raise _refusal(
-        value,
-        path,
-        precise if kind.logical == "decimal" else f"a decimal of at most {MAX_PRECISION} digits",
-    )
+    raise _refusal(value, path, describe_decimal(kind))
 
 
 def _unicode(value: str, path: str) -> None:
@@ -309,7 +304,7 @@ def _union(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Ch
 
 def _refusal(value: Any, path: str, allowed: str) -> InvalidRecord:
     return InvalidRecord(
-        "python_result", (FieldError(path, found(value), allowed),), stage="transform"
+        "python_result", (FieldError(path, describe_kind(value), allowed),), stage="transform"
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping, Unshaped
-from worker.schema.codegen import Source, compile_function
+from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type
 from worker.transforms.kinds import Kind, inner, kind_of, nullable, same_values
 from worker.transforms.outputs import convert
@@ -28,7 +28,7 @@ class RowEncoder(Protocol):
 
     ext: str
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: CodeBuilder) -> None:
         """Once, before any row."""
 
     def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:
@@ -72,7 +72,7 @@ class Program:
 
     def __init__(self, plan: Plan, output: Schema) -> None:
         self.schema, self.output = plan.schema, output
-        self.source = Source()
+        self.source = CodeBuilder()
         self.columns: dict[str, Column] = {
             each.name: Column(
                 f"r.f{number}",

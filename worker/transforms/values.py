@@ -8,7 +8,7 @@ from typing import Any, Final
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.paging.marks import MarkFormat
-from worker.schema.values import found
+from worker.schema.values import describe_kind
 
 DOUBLE_MAX: Final = 1.7976931348623157e308
 EPOCH_DAY: Final = 719_163
@@ -19,7 +19,9 @@ _instant = MarkFormat().parser()
 
 def refuse(code: str, path: str, value: Any, allowed: str) -> InvalidRecord:
     """The error of a value that a transform cannot take; it says what it is, never its content."""
-    return InvalidRecord(code, (FieldError(path, found(value), allowed),), stage="transform")
+    return InvalidRecord(
+        code, (FieldError(path, describe_kind(value), allowed),), stage="transform"
+    )
 
 
 def finite(value: float) -> float:

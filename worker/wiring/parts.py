@@ -17,7 +17,7 @@ from worker.paging.style import Pagination
 from worker.runtime.flow import Flow
 from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
-from worker.schema.codegen import EncoderSource
+from worker.schema.encoding import AvroRows
 from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
 from worker.settings import PipelineSettings
@@ -74,7 +74,7 @@ class Parts:
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
         encoder = (
-            EncoderSource(output)
+            AvroRows(output)
             if sink.format == "avro"
             else JsonRows(output, config.validation.bytes)
         )

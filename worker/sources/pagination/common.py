@@ -14,7 +14,7 @@ from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts, Json
 from worker.paging.style import Address
-from worker.schema.values import found
+from worker.schema.values import describe_kind
 
 if TYPE_CHECKING:
     from worker.sources.pagination.within import WindowKeys
@@ -165,7 +165,7 @@ def resolve(url: str, link: Any) -> str:
     """
     if not isinstance(link, str):
         raise PermanentError(
-            f"the next link is {found(link)}, text is needed",
+            f"the next link is {describe_kind(link)}, text is needed",
             remedy="use pagination type cursor for tokens",
         )
     link = _QUERY_EXPRESSIONS.sub(_without_expression, link.strip())
