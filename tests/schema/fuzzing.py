@@ -471,7 +471,7 @@ def page(data: bytes) -> None:
         records = msgspec.json.decode(body, type=list[plan.record_type])  # type: ignore[name-defined]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return
-    wrong = {each.index for each in plan.finish(records)}
+    wrong = {index for index, _ in plan.finish(records)}
     assert (
         plan.encode([record for index, record in enumerate(records) if index not in wrong])
         == encoded
