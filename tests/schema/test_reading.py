@@ -1,4 +1,5 @@
-"""Reading Avro: equal to fastavro on what it writes, and one family of errors on everything else."""
+"""Reading Avro: equal to fastavro on what that writes, and one family of errors on everything
+else."""
 
 from __future__ import annotations
 
