@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import data
 import fastavro
 import fastavro.write
 import orjson
+from benchmarks import data
 from fastavro.validation import validate
 
 from worker.formats.json import JsonPages, JsonSpec
