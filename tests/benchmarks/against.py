@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from benchmarks import polling, report
 from benchmarks.contenders import Worker
 from benchmarks.measure import Place, counted, rounds, serving
 from benchmarks.process import RunFailed
-from benchmarks.rows import PageRow, PollRow, Row, StartRow, chosen
+from benchmarks.rows import OnceRow, PollRow, Row, chosen
 
 ROOT: Final = Path(__file__).parents[2]
 ROUNDS: Final = 7
@@ -56,7 +57,14 @@ def other_commit(revision: str) -> Iterator[Path]:
         for command in (
             ["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(clone)],
             ["git", "-C", str(clone), "checkout", "--quiet", revision],
-            ["make", "--silent", "-C", str(clone), ".venv/.stamp"],
+            [
+                "make",
+                "--silent",
+                "-C",
+                str(clone),
+                ".venv/.stamp",
+                f"PYTHON={Path(sys.executable).resolve()}",
+            ],
         ):
             subprocess.run(command, check=True)
         yield clone / ".venv" / "bin" / "python"
@@ -66,14 +74,14 @@ def compare(
     rows: Sequence[Row], here: Worker, there: Worker, count: int, place: Place
 ) -> list[report.Measured]:
     """Measures all rows and prints a table of them."""
-    moving = [row for row in rows if isinstance(row, PageRow | StartRow)]
+    moving = [row for row in rows if isinstance(row, OnceRow)]
     found: list[report.Measured] = [*rounds(moving, [here, there], count, place)]
     for row in rows:
         if isinstance(row, PollRow):
             found += polling.watch(row, [here, there], max(count, polling.WINDOWS), place)
-    pairs = [pair for pair in report.against(found, THERE) if pair[0].label == HERE]
-    head = ["row", "codec", "here, s", "there, s", "here / there", "spread", "decided by"]
-    lines = [_line(one, other, here, there, place) for one, other in pairs]
+    pairs = [pair for pair in report.pairs(found, THERE) if pair[0].label == HERE]
+    lines = [_line(*pair, here, there, place) for pair in pairs]
+    head = "row|codec|here, s|there, s|here / there|spread|decided by"
     print(report.table(head, lines))
     return found
 
@@ -96,9 +104,10 @@ def _line(
 
 
 def _instructions(row: Row, here: Worker, there: Worker, place: Place) -> str:
-    """What the fallback says, in words."""
+    """What the fallback says, in words; both sides are counted at once, as neither disturbs the other."""
     try:
-        mine, theirs = counted(row, here, place), counted(row, there, place)
+        with ThreadPoolExecutor() as pool:
+            mine, theirs = pool.map(lambda side: counted(row, side, place), (here, there))
     except RunFailed as error:
         return f"nothing: {error}"
     if mine is None or theirs is None:

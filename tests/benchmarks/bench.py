@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import polling, report
-from benchmarks.contenders import Contender, Script, Worker, peers
+from benchmarks.contenders import WORKER, Contender, Script, Worker, peers
 from benchmarks.measure import rounds, serving
-from benchmarks.rows import PageRow, PollRow, Row, StartRow, chosen, cpu_s, wall_s
+from benchmarks.rows import OnceRow, PollRow, Row, chosen
 
 
 def main() -> None:
@@ -27,39 +27,24 @@ def main() -> None:
     )
     options = parser.parse_args()
     started = time.monotonic()
-    found = bench(
-        chosen(options.rows), options.rounds, peers(options.peers) if options.peers else []
-    )
+    others = peers(options.peers) if options.peers else []
+    found = bench(chosen(options.rows), options.rounds, others)
+    print("\n\n".join(report.tables(found)))
     print(f"{time.monotonic() - started:.0f} s, {options.rounds} rounds")
     if failed := report.failures(found):
         sys.exit("\n".join(failed))
 
 
 def bench(rows: Sequence[Row], count: int, others: Sequence[Contender]) -> list[report.Measured]:
-    """Measures the rows and prints a table of each kind."""
-    worker, script = Worker("worker", Path(sys.executable)), Script()
+    """Measures the rows beside the script and the others, polls beside the bare loop."""
+    worker = Worker(WORKER, Path(sys.executable))
     with serving(rows) as place:
-        moving = [row for row in rows if isinstance(row, PageRow | StartRow)]
-        found = rounds(moving, [worker, script, *others], count, place)
-        pages = [each for each in found if isinstance(each.row, PageRow)]
-        for figure, title in (
-            (cpu_s, "CPU time, without the start"),
-            (wall_s, "Time on the clock"),
-        ):
-            if some := [each for each in pages if each.row.figure is figure]:
-                print(f"{title}\n\n{report.page_table(some, script.label)}\n", flush=True)
-        if starts := [each for each in found if isinstance(each.row, StartRow)]:
-            print(f"Starts\n\n{report.start_table(starts, script.label)}\n", flush=True)
-        windows = max(count, polling.WINDOWS)
-        watched = [
-            each
-            for row in rows
-            if isinstance(row, PollRow)
-            for each in polling.watch(row, [worker], windows, place)
-        ]
-        if watched:
-            print(f"Polls\n\n{report.poll_table(watched)}\n", flush=True)
-    return [*found, *watched]
+        moving = [row for row in rows if isinstance(row, OnceRow)]
+        found: list[report.Measured] = [*rounds(moving, [worker, Script(), *others], count, place)]
+        for row in rows:
+            if isinstance(row, PollRow):
+                found += polling.watch(row, [worker], max(count, polling.WINDOWS), place)
+    return found
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What is measured side by side: a worker of some commit, the careful script, and other programs.
 
-A contender turns a row into a command. All of them write below `configs.FILES`, where their records are counted.
+A contender turns a row into a command. What it writes is counted afterwards.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from benchmarks.rows import PageRow, StartRow
 from fastavro import block_reader
 
 HERE: Final = Path(__file__).parent
+WORKER: Final = "worker"
+SCRIPT: Final = "script"
 
 
 class Contender(Protocol):
@@ -48,7 +50,7 @@ class Contender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The product as `python` has it, through its command line only, so that any commit can be measured."""
+    """The product as `python` has it, through its command line only: so any commit can be measured."""
 
     label: str
     python: Path
@@ -80,7 +82,7 @@ class Worker:
 class Script:
     """The careful script; it has one start, which stands beside all of the product."""
 
-    label: str = "script"
+    label: str = SCRIPT
 
     def pages(self, row: PageRow, pages: int, server: str, directory: Path) -> Sequence[str]:
         """See Contender."""

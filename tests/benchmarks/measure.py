@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.contenders import Contender
 from benchmarks.process import RunFailed, Usage, imports_s, instructions, module, run
-from benchmarks.rows import PageRow, Row, StartRow
+from benchmarks.rows import OnceRow, PageRow, Row, StartRow
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Series:
         failure: why there are no more runs.
     """
 
-    row: Row
+    row: OnceRow
     label: str
     runs: list[Usage] = field(default_factory=list)
     idle: list[Usage] = field(default_factory=list)
@@ -78,7 +78,7 @@ def serving(rows: Sequence[Row]) -> Iterator[Place]:
 
 
 def rounds(
-    rows: Sequence[PageRow | StartRow], contenders: Sequence[Contender], count: int, place: Place
+    rows: Sequence[OnceRow], contenders: Sequence[Contender], count: int, place: Place
 ) -> list[Series]:
     """Measures the rows so many times; a contender that fails in a row is left out of it from then on."""
     for contender in contenders:  # compiles what is imported
@@ -93,7 +93,7 @@ def rounds(
     return list(found.values())
 
 
-def add(series: Series, row: PageRow | StartRow, contender: Contender, place: Place) -> None:
+def add(series: Series, row: OnceRow, contender: Contender, place: Place) -> None:
     """Adds a round to a series."""
     try:
         if isinstance(row, PageRow):
@@ -105,7 +105,7 @@ def add(series: Series, row: PageRow | StartRow, contender: Contender, place: Pl
         series.failure = str(error)
 
 
-def measure(row: PageRow | StartRow, contender: Contender, place: Place, pages: int = 0) -> Usage:
+def measure(row: OnceRow, contender: Contender, place: Place, pages: int = 0) -> Usage:
     """One run. Raises RunFailed, also when other records are in the files than the row asks for."""
     with place.fresh() as directory:
         if isinstance(row, StartRow):

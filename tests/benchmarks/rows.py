@@ -61,6 +61,11 @@ class PageRow:
     sink: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def title(self) -> str:
+        """What its table is called."""
+        return "CPU time without the start" if self.figure is cpu_s else "Time on the clock"
+
+    @property
     def moved_pages(self) -> int:
         """The pages that the figure is about."""
         return self.pages - self.idle_pages
@@ -81,6 +86,7 @@ class StartRow:
     help: bool = False
     figure: Figure = cpu_s
     codec: str = "none"
+    title: str = "Starts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +97,13 @@ class PollRow:
     says: str
     pipelines: int
     every_s: int = 10
-    figure: Figure = cpu_s
     codec: str = "zstandard"
+    title: str = "Polls"
 
 
-Row = PageRow | StartRow | PollRow
+OnceRow = PageRow | StartRow
+"""Rows whose runs end by themselves."""
+Row = OnceRow | PollRow
 
 _TRANSFORMS: Final = [
     {"filter": "distance > 100 and carrier not in ['XX']"},
