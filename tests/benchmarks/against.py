@@ -1,7 +1,8 @@
 """`make bench-against REV=...`: the rows by the worker here and by the worker of another commit, interleaved.
 
-The other commit is cloned into a temporary directory and gets an environment of its own. What decides is the
-median of the ratios of the rounds; where they spread over 3 %, user instructions by callgrind decide.
+The other commit is cloned into a temporary directory and gets an environment of its own. What decides is
+the median of the ratios of the rounds; where they are few or spread over 3 %, user instructions by callgrind
+decide. With no rounds at all everything is counted in instructions, as on a machine that others use.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +30,8 @@ ROOT: Final = Path(__file__).parents[2]
 ROUNDS: Final = 7
 CERTAIN: Final = 0.03
 """Ratios that spread more than this do not decide."""
+ENOUGH: Final = 5
+"""Nor do those of fewer rounds: two may agree by chance."""
 HERE: Final = "here"
 THERE: Final = "there"
 
@@ -42,8 +46,9 @@ def main() -> None:
     started = time.monotonic()
     rows = chosen(options.rows)
     with other_commit(options.revision) as python, serving(rows) as place:
-        here, there = Worker(HERE, Path(sys.executable)), Worker(THERE, python)
-        found = compare(rows, here, there, options.rounds, place)
+        sides = [Worker(HERE, Path(sys.executable)), Worker(THERE, python)]
+        found = measured(rows, sides, options.rounds, place)
+        print(compare(found, sides, place))
     print(f"{time.monotonic() - started:.0f} s, {options.rounds} rounds, {options.revision}")
     if failed := report.failures(found):
         sys.exit("\n".join(failed))
@@ -52,62 +57,63 @@ def main() -> None:
 @contextmanager
 def other_commit(revision: str) -> Iterator[Path]:
     """The interpreter of an environment in which that commit is installed, by its own Makefile."""
+    interpreter = Path(sys.executable).resolve()
     with tempfile.TemporaryDirectory(prefix="bench-against") as name:
         clone = Path(name) / "clone"
         for command in (
             ["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(clone)],
             ["git", "-C", str(clone), "checkout", "--quiet", revision],
-            [
-                "make",
-                "--silent",
-                "-C",
-                str(clone),
-                ".venv/.stamp",
-                f"PYTHON={Path(sys.executable).resolve()}",
-            ],
+            ["make", "--silent", "-C", str(clone), ".venv/.stamp", f"PYTHON={interpreter}"],
         ):
             subprocess.run(command, check=True)
         yield clone / ".venv" / "bin" / "python"
 
 
-def compare(
-    rows: Sequence[Row], here: Worker, there: Worker, count: int, place: Place
+def measured(
+    rows: Sequence[Row], sides: Sequence[Worker], count: int, place: Place
 ) -> list[report.Measured]:
-    """Measures all rows and prints a table of them."""
-    moving = [row for row in rows if isinstance(row, OnceRow)]
-    found: list[report.Measured] = [*rounds(moving, [here, there], count, place)]
+    """All rows by both sides; without rounds nothing is known of polls, which are not counted."""
+    once = [row for row in rows if isinstance(row, OnceRow)]
+    found: list[report.Measured] = [*rounds(once, sides, count, place)]
     for row in rows:
-        if isinstance(row, PollRow):
-            found += polling.watch(row, [here, there], max(count, polling.WINDOWS), place)
-    pairs = [pair for pair in report.pairs(found, THERE) if pair[0].label == HERE]
-    lines = [_line(*pair, here, there, place) for pair in pairs]
-    head = "row|codec|here, s|there, s|here / there|spread|decided by"
-    print(report.table(head, lines))
+        if isinstance(row, PollRow) and count:
+            found += polling.watch(row, sides, max(count, polling.WINDOWS), place)
     return found
 
 
-def _line(
-    one: report.Measured, other: report.Measured, here: Worker, there: Worker, place: Place
-) -> list[str]:
+def compare(found: Sequence[report.Measured], sides: Sequence[Worker], place: Place) -> str:
+    """A table of the rows in which neither side failed."""
+    series = {(each.row.name, each.label): each for each in found if not each.failure}
+    lines = []
+    for (name, label), one in series.items():
+        if label == HERE and (other := series.get((name, THERE))):
+            decided = verdict(one, other, partial(_instructions, one.row, sides, place))
+            lines.append([name, one.row.codec, *decided])
+    return report.table("row|codec|here, s|there, s|here / there|spread|decided by", lines)
+
+
+def verdict(
+    one: report.Measured, other: report.Measured, count: Callable[[], str]
+) -> tuple[str, str, str, str, str]:
+    """Seconds of both, ratio, spread, and what decides; `count` is called where the rounds do not."""
     found = report.ratios(one, other)
+    if not found:
+        return "", "", "", "", count()
     spread = report.spread(found)
-    decided = "rounds" if spread <= CERTAIN else _instructions(one.row, here, there, place)
-    return [
-        one.row.name,
-        one.row.codec,
+    return (
         f"{statistics.median(one.seconds()):.3f}",
         f"{statistics.median(other.seconds()):.3f}",
         f"{statistics.median(found):.3f}",
         report.percent(spread),
-        decided,
-    ]
+        "rounds" if spread <= CERTAIN and len(found) >= ENOUGH else count(),
+    )
 
 
-def _instructions(row: Row, here: Worker, there: Worker, place: Place) -> str:
+def _instructions(row: Row, sides: Sequence[Worker], place: Place) -> str:
     """What the fallback says, in words; both sides are counted at once, as neither disturbs the other."""
     try:
         with ThreadPoolExecutor() as pool:
-            mine, theirs = pool.map(lambda side: counted(row, side, place), (here, there))
+            mine, theirs = pool.map(lambda side: counted(row, side, place), sides)
     except RunFailed as error:
         return f"nothing: {error}"
     if mine is None or theirs is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from benchmarks.against import verdict
 from benchmarks.measure import Series
 from benchmarks.process import Usage, imports_s
 from benchmarks.report import failures, pairs, ratios, spread, table, tables
@@ -16,8 +17,8 @@ TIMES = st.lists(st.floats(0.001, 1e3), min_size=2, max_size=9)
 def series(label: str, *cpu_s: float, idle: tuple[float, ...] = (), name: str = "bare") -> Series:
     row = ROWS[name]
     assert isinstance(row, OnceRow)
-    usages = [[Usage(each, each * 2, 50.0) for each in some] for some in (cpu_s, idle)]
-    return Series(row, label, *usages)
+    runs, without = ([Usage(each, each * 2, 50.0) for each in some] for some in (cpu_s, idle))
+    return Series(row, label, runs, without)
 
 
 @given(TIMES, st.floats(0.1, 10))
@@ -79,3 +80,18 @@ def test_columns_of_a_table_are_aligned() -> None:
 def test_the_time_of_all_imports_is_the_sum_of_what_each_took_itself() -> None:
     text = "import time: self [us] | cumulative | imported package\nimport time:   150 |    200 |   a\nimport time:  50 | 50 | b\nwarning\n"
     assert imports_s(text) == pytest.approx(200e-6)
+
+
+@pytest.mark.parametrize(
+    ("here", "decides"),
+    [
+        ([1.0, 1.01, 1.0, 0.99, 1.0], "rounds"),
+        ([1.0, 1.01], "instructions"),
+        ([1.0, 1.2, 0.9, 1.1, 1.3], "instructions"),
+        ([], "instructions"),
+    ],
+)
+def test_rounds_decide_when_they_are_many_and_agree(here: list[float], decides: str) -> None:
+    there = [1.0] * len(here)
+    *_, decided = verdict(series("here", *here), series("there", *there), lambda: "instructions")
+    assert decided == decides

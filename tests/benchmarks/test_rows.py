@@ -21,10 +21,11 @@ from benchmarks.rows import PAGES, POLLS, ROWS, PageRow, PollRow, chosen
 from worker.cli.check import examine
 
 HERE = Worker("worker", Path(sys.executable))
+NAMED = {row.name: row for row in PAGES}
 SMALL = [
-    replace(ROWS["bad"], pages=1),
-    replace(ROWS["partitions"], pages=3),
-    replace(ROWS["commits-100k"], pages=3, commits_before=300),
+    replace(NAMED["bad"], pages=1),
+    replace(NAMED["partitions"], pages=3),
+    replace(NAMED["commits-100k"], pages=3, commits_before=300),
 ]
 
 
