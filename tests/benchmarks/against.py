@@ -1,8 +1,9 @@
-"""`make bench-against REV=...`: the rows by the worker here and by the worker of another commit, interleaved.
+"""`make bench-against REV=...`: the rows by the worker here and by that of another commit, in turn.
 
-The other commit is cloned into a temporary directory and gets an environment of its own. What decides is
-the median of the ratios of the rounds; where they are few or spread over 3 %, user instructions by callgrind
-decide. With no rounds at all everything is counted in instructions, as on a machine that others use.
+The other commit is cloned into a temporary directory and gets an environment of its own. The
+median of the ratios of the rounds decides; where rounds are few or spread over 3 %, user
+instructions by callgrind decide. Without rounds only instructions are counted: the way for a
+machine that others use.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def compare(found: Sequence[report.Measured], sides: Sequence[Worker], place: Pl
 def verdict(
     one: report.Measured, other: report.Measured, count: Callable[[], str]
 ) -> tuple[str, str, str, str, str]:
-    """Seconds of both, ratio, spread, and what decides; `count` is called where the rounds do not."""
+    """Seconds of both, ratio, spread, and what decides; `count` is called where rounds do not."""
     found = report.ratios(one, other)
     if not found:
         return "", "", "", "", count()
@@ -110,7 +111,7 @@ def verdict(
 
 
 def _instructions(row: Row, sides: Sequence[Worker], place: Place) -> str:
-    """What the fallback says, in words; both sides are counted at once, as neither disturbs the other."""
+    """What instructions say, in words; both sides are counted at once, undisturbed."""
     try:
         with ThreadPoolExecutor() as pool:
             mine, theirs = pool.map(lambda side: counted(row, side, place), sides)

@@ -1,4 +1,4 @@
-"""`make bench`: the rows of `rows.py`, each beside a careful script or a bare loop of the same rounds."""
+"""`make bench`: the rows of `rows.py`, each beside a careful script or a bare loop."""
 
 from __future__ import annotations
 

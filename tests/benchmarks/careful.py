@@ -1,7 +1,7 @@
 """What a careful engineer writes by hand: aiohttp, orjson and fastavro's Writer.
 
-It follows cursors and rolls its files (written, fsynced, renamed), but validates nothing, retries nothing
-and knows after a crash neither where it was nor which files are whole.
+It follows cursors and rolls its files (written, fsynced, renamed), but it validates nothing,
+retries nothing, and knows after a crash neither where it was nor which records are in files.
 """
 
 from __future__ import annotations

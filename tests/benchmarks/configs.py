@@ -1,4 +1,7 @@
-"""Configs of the rows. Only keys that every commit knows are used, and each default that matters is written out."""
+"""Configs of the rows.
+
+Only keys that every commit knows are used, and each default that matters is written out.
+"""
 
 from __future__ import annotations
 

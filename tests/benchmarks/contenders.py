@@ -50,13 +50,13 @@ class Contender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The product as `python` has it, through its command line only: so any commit can be measured."""
+    """The product as `python` has it, by its command line alone: any commit can be measured."""
 
     label: str
     python: Path
 
     def pages(self, row: PageRow, pages: int, server: str, directory: Path) -> Sequence[str]:
-        """See Contender. Where the row wants commits before, a run makes some, and the log is grown."""
+        """See Contender. For commits before the run, an earlier run's log is grown."""
         command = [str(self.python), "-m", "worker", "run", configs.NAME, "--once"]
         configs.write(configs.page_document(row, pages, server), directory)
         if row.commits_before:

@@ -1,7 +1,7 @@
 """The records of the benchmarks and their Avro schemas.
 
-Flights are the real ones of the demo, repeated with new ids until there are enough. The other kinds are
-made from a seed, so that every run of every commit reads the same bytes.
+Flights are the real ones of the demo, repeated with new ids until there are enough. The other kinds
+are made from a seed, so that every run of every commit reads the same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 DEMO: Final = files("worker.demo")
 PAGE: Final = 1_000
 TIES: Final = 25
-"""Records that share one time in the kind `ascending`: as many boundary keys stay at the end of a pass."""
+"""Records that share a time in the kind `ascending`: so many boundary keys stay after a pass."""
 
 BRANCHES: Final[list[Schema]] = [
     {
@@ -97,7 +97,7 @@ _SMALL: Final = ("hour", "minute", "channel", "battery", "signal", "errors", "re
 
 
 def reading_schema() -> Schema:
-    """14 fields: an id, eight small integers, two short texts, a flag, a number and a nullable one."""
+    """14 fields: an id, eight small integers, two short texts, a flag and two more numbers."""
     others = [("sensor", "string"), ("unit", "string"), ("valid", "boolean"), ("value", "double")]
     fields = [("id", "long"), *((name, "int") for name in _SMALL), *others]
     return {

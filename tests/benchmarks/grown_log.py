@@ -1,7 +1,8 @@
 """A commit log with many commits in it, made from one that has a few.
 
-100,000 real commits would take half an hour, so the rows of the first are repeated after the last.
-The code knows the names of columns only: `seq` counts on, `id` is unique, `final` and `staging` carry the number.
+100,000 real commits would take half an hour, so the rows of the first are repeated after the
+last. Only names of columns are known here: `seq` counts on, `id` is unique, and `final` and
+`staging` carry the number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rounds: every row by every contender in turn, so that what disturbs the machine disturbs all of them."""
+"""Rounds: every row by every contender in turn, so that what disturbs the machine disturbs all."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def serving(rows: Sequence[Row]) -> Iterator[Place]:
 def rounds(
     rows: Sequence[OnceRow], contenders: Sequence[Contender], count: int, place: Place
 ) -> list[Series]:
-    """Measures the rows so many times; a contender that fails in a row is left out of it from then on."""
+    """Measures the rows so many times; a contender that fails is left out of that row thereafter."""
     for contender in contenders:  # compiles what is imported
         measure(StartRow(name="warm", says="a first start"), contender, place)
     found = {(row.name, each.label): Series(row, each.label) for row in rows for each in contenders}
@@ -118,7 +118,7 @@ def measure(row: OnceRow, contender: Contender, place: Place, pages: int = 0) ->
 
 
 def check(row: PageRow, sent: int, written: int, label: str) -> None:
-    """Whether the files hold as many records as the row keeps; a script that filters nothing keeps all.
+    """Checks that the files hold as many records as the row keeps; the script keeps all.
 
     Raises:
         RunFailed: They hold fewer or more.

@@ -1,6 +1,6 @@
-"""Rows that poll: daemons that run side by side, looked at through windows as long as the time between two polls.
+"""Rows that poll: daemons that run side by side, looked at in windows as long as the poll interval.
 
-In each window every pipeline is polled once, so windows are the rounds of these rows.
+Each pipeline is polled once in each window, so windows are the rounds of these rows.
 """
 
 from __future__ import annotations

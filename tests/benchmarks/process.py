@@ -1,7 +1,8 @@
 """One process from start to end, and what it used.
 
-CPU time is what the kernel accounts to the child alone (user and system), so that neither the server nor this
-program counts. Instructions are counted by valgrind, which neighbours do not disturb.
+CPU time is what the kernel accounts to the child alone (user and system), so that neither the
+server nor this program counts. Instructions are counted by valgrind, which neighbours do not
+disturb.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 LEFT_OUT: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
-"""Variables that would change what is measured: an installed program is compiled, and finds only itself."""
+"""Variables that would change what is measured: an installed program is compiled, and alone."""
 ENVIRONMENT: Final = {
     name: value
     for name, value in os.environ.items()
@@ -29,7 +30,7 @@ TESTS: Final = Path(__file__).parents[1]
 
 
 class RunFailed(Exception):
-    """A process ended with an error, or did not do what its row asks; the message is shown beside the row."""
+    """A process failed, or did not do what its row asks; the message is shown with the row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The rows of `make bench`: what users do, as values.
 
-A row says what is read and how; `configs.py` makes a config of it, `contenders.py` a command. What a row
-costs is taken net of the same run over a source without pages, which the report shows as its start.
+A row says what is read and how; `configs.py` makes a config of it, `contenders.py` a command.
+What a row costs is net of the same run over a source without pages, which the report shows as its
+start.
 """
 
 from __future__ import annotations

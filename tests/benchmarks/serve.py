@@ -1,11 +1,12 @@
 """Serves pages of records with as little work as possible.
 
-`python -m benchmarks.serve PORT_FILE KIND-SIZE:PAGES ...` renders the pages, then listens and writes its
-port to PORT_FILE.
+`python -m benchmarks.serve PORT_FILE KIND-SIZE:PAGES ...` renders the pages, then listens and
+writes its port to PORT_FILE.
 
-`GET /KIND-SIZE/PAGES?cursor=N` is page N (from 0) of a source that has PAGES of them; `page=N` is the
-same. Page 0 of a source with 0 pages is empty. `delay_ms=D` holds the answer back. `who=W&n=N` counts the
-request as a poll, and `GET /polled-W/0` says how many N asked at least twice.
+`GET /KIND-SIZE/PAGES?cursor=N` is page N (from 0) of a source that has PAGES of them; `page=N` is
+the same. Page 0 of a source with 0 pages is empty. `delay_ms=D` holds the answer back.
+`who=W&n=N` counts the request as a poll, and `GET /polled-W/0` says how many N asked at least
+twice.
 """
 
 from __future__ import annotations

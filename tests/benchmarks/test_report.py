@@ -78,7 +78,12 @@ def test_columns_of_a_table_are_aligned() -> None:
 
 
 def test_the_time_of_all_imports_is_the_sum_of_what_each_took_itself() -> None:
-    text = "import time: self [us] | cumulative | imported package\nimport time:   150 |    200 |   a\nimport time:  50 | 50 | b\nwarning\n"
+    text = (
+        "import time: self [us] | cumulative | imported package\n"
+        "import time:       150 |        200 |   a\n"
+        "import time:        50 |         50 | b\n"
+        "a warning\n"
+    )
     assert imports_s(text) == pytest.approx(200e-6)
 
 

@@ -1,4 +1,4 @@
-"""The benchmark itself: its rows stay valid, it counts what was written, and it says what it cannot measure.
+"""The benchmark itself: its rows are valid, it counts what was written, it says what failed.
 
 Nothing here looks at a time.
 """
