@@ -80,7 +80,7 @@ def serving(rows: Sequence[Row]) -> Iterator[Place]:
 def rounds(
     rows: Sequence[OnceRow], contenders: Sequence[Contender], count: int, place: Place
 ) -> list[Series]:
-    """Measures the rows so many times; a contender that fails is left out of that row thereafter."""
+    """Measures the rows so many times; a contender that fails in a row is left out of it then."""
     for contender in contenders:  # compiles what is imported
         measure(StartRow(name="warm", says="a first start"), contender, place)
     found = {(row.name, each.label): Series(row, each.label) for row in rows for each in contenders}
