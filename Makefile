@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos long-mutants deploy-test conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
+.PHONY: help run test chaos long-mutants deploy-test conformance fuzz docs bench bench-against bench-schema bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -50,15 +50,20 @@ docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python tests/docs/reference.py
 	$(BIN)/python tests/telemetry/spec.py
 
-bench: $(STAMP) ## CPU time a record, interleaved with a careful script
-	$(BIN)/python tests/benchmarks/bench.py
+BENCH = PYTHONPATH=tests $(BIN)/python -m benchmarks
+bench: $(STAMP) ## what users do, beside a careful script; ROWS=bare,idle ROUNDS=3
+	$(BENCH).bench $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-against: $(STAMP) ## the same rows against another commit, REV=...; ROWS= ROUNDS=7
+	@test -n "$(REV)" || { echo "name a commit: make bench-against REV=..."; exit 1; }
+	$(BENCH).against $(REV) $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-schema: $(STAMP) ## the Avro engine alone against the usual libraries
-	$(BIN)/python tests/benchmarks/schema_bench.py
+	$(BENCH).schema_bench
 
 bench-peers: $(STAMP) ## the same pages with dlt and Airbyte's CDK, in an environment of their own
 	@test -d .venv-peers || { $(PYTHON) -m venv .venv-peers && .venv-peers/bin/python -m pip install -q "dlt[parquet]" airbyte-cdk; }
-	$(BIN)/python tests/benchmarks/bench.py --records 100000 --rounds 2 --rows bare --peers .venv-peers/bin/python
+	$(BENCH).bench --rounds 2 --rows bare --peers $(CURDIR)/.venv-peers/bin/python
 
 lint: $(STAMP) ## style
 	$(BIN)/python -m ruff check worker tests
