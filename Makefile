@@ -11,7 +11,8 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 ifneq ($(INSTALL),-e .)
 VENV := $(VENV)-wheel
-export PYTHONSAFEPATH := 1 # the working directory has a package of the same name
+# the working directory has a package of the same name, which must not be the one that is tested
+export PYTHONSAFEPATH := 1
 endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
@@ -19,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage chaos long-deploy long-fuzz conformance docs bench bench-schema bench-peers lint types imports lint-workflows \
+.PHONY: help environments run test coverage chaos long-deploy long-fuzz conformance docs bench bench-schema bench-peers lint types imports lint-workflows \
 	bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -44,6 +45,8 @@ $(STAMP): requirements.lock pyproject.toml $(filter-out -e .,$(INSTALL))
 
 $(TOOLS_STAMP): requirements-tools.lock
 	$(call environment,.venv-tools,requirements-tools.lock)
+
+environments: $(STAMP) $(TOOLS_STAMP) ## what the other targets need, which they make themselves
 
 run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 	@$(BIN)/python -m worker demo
@@ -101,7 +104,7 @@ lint-workflows: $(TOOLS_STAMP) ## the workflows: their schema, and what is unsaf
 	$(TOOLS)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(TOOLS)/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	$(TOOLS)/check-jsonschema -q --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
-	$(TOOLS)/zizmor -q --offline --no-progress .github
+	$(TOOLS)/zizmor -q --offline --no-progress --persona=pedantic .github
 
 bandit: $(TOOLS_STAMP) ## what is unsafe in the code
 	$(TOOLS)/bandit -q -c pyproject.toml -r worker
@@ -121,8 +124,8 @@ wheel-test: ## install the wheel of dist/ with only what it ships with, and use 
 	@scratch=$$(mktemp -d) && worker=$(CURDIR)/$(SHIPPED)/bin/worker && cd $$scratch && \
 		$$worker --version && $$worker --help >/dev/null && $$worker demo >/dev/null && rm -r $$scratch
 
-release-test: $(TOOLS_STAMP) ## upload dist/ to an index on loopback, install from there with hashes, run the demo
-	$(TOOLS)/python .ci/release_test.py dist
+release-test: $(TOOLS_STAMP) ## upload dist/ to an index on loopback, install from there with hashes, run the demo; INDEX= one that has it
+	$(TOOLS)/python .ci/release_test.py dist $(INDEX)
 
 sbom: $(TOOLS_STAMP) wheel-test ## everything that the wheel of dist/ ships with, as CycloneDX, in dist/
 	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/worker.cdx.json $(SHIPPED)/bin/python

@@ -1,8 +1,9 @@
-"""Release to an index on loopback and install from it: `release_test.py DIST`, usually as `make release-test`.
+"""Release to an index on loopback and install from it: `release_test.py DIST [INDEX]`, usually as `make release-test`.
 
 The steps are those of .github/workflows/release.yml with its indexes replaced: check, upload, install with hashes
 into an environment that has nothing else, run the demo.
 What needs the identity of a workflow, trusted publishing and attestations, is left out.
+With INDEX, the address of an index that has the files already, only the second half is done.
 """
 
 from __future__ import annotations
@@ -70,32 +71,45 @@ def run(*command: str | Path, **environment: str) -> str:
     ).stdout
 
 
-def main(dist: str) -> None:
-    """Upload what is in `dist`, install it from the index and use it."""
-    files = sorted(Path(dist).resolve().glob("worker_ingest-*"))
-    (wheel,) = (file for file in files if file.suffix == ".whl")
+def upload(files: list[Path], url: str) -> None:
+    """Check the metadata of what was built, and send it to an index."""
     twine = Path(sys.executable).parent / "twine"
     run(twine, "check", "--strict", *files)
-    with TemporaryDirectory() as scratch, index(Path(scratch, "packages")) as url:
-        Path(scratch, "packages").mkdir()
-        run(
-            *(twine, "upload", "--non-interactive", "--disable-progress-bar"),
-            *("--repository-url", f"{url}/", "--username=any", "--password=any", *files),
-        )
-        Path(scratch, "worker.txt").write_text(requirement(wheel))
+    run(
+        *(twine, "upload", "--non-interactive", "--disable-progress-bar"),
+        *("--repository-url", f"{url}/", "--username=any", "--password=any", *files),
+    )
+
+
+def install_and_use(wheel: Path, url: str) -> None:
+    """Install from an index exactly what the wheel holds, without what the index may say of dependencies; run the demo."""
+    with TemporaryDirectory() as scratch:
+        wanted = Path(scratch, "worker.txt")
+        wanted.write_text(requirement(wheel))
         venv.create(f"{scratch}/venv", with_pip=True)
         pip = (f"{scratch}/venv/bin/python", "-m", "pip", "--disable-pip-version-check")
         install = (*pip, "install", "--quiet", "--require-hashes")
         run(*install, "--requirement", REQUIREMENTS)
         run(
-            *(*install, "--no-deps", "--requirement", f"{scratch}/worker.txt"),
-            *("--no-cache-dir", "--index-url", f"{url}/simple/"),
-            PIP_FIND_LINKS="",
+            *(*install, "--no-deps", "--no-cache-dir", "--requirement", wanted),
+            *("--index-url", f"{url}/simple/"),
+            PIP_FIND_LINKS="",  # from there and from nowhere else
         )
         run(*pip, "check")
         worker = f"{scratch}/venv/bin/worker"
-        print(run(worker, "--version").strip())
-        print(run(worker, "demo", cwd=scratch))
+        print(run(worker, "--version"), run(worker, "demo", cwd=scratch), sep="")
+
+
+def main(dist: str, url: str = "") -> None:
+    """Upload what is in `dist` to an index on loopback and use it from there, or use it from an index that has it."""
+    files = sorted(Path(dist).resolve().glob("worker_ingest-*"))
+    (wheel,) = (file for file in files if file.suffix == ".whl")
+    if url:
+        install_and_use(wheel, url.removesuffix("/").removesuffix("/simple"))
+        return
+    with TemporaryDirectory() as packages, index(Path(packages)) as loopback:
+        upload(files, loopback)
+        install_and_use(wheel, loopback)
 
 
 if __name__ == "__main__":

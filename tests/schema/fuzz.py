@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of the Avro engine: `make fuzz`. Each target runs in a process of its own, with little memory and time an input.
+"""Coverage-guided fuzzing of the Avro engine: `make long-fuzz`. Each target runs in a process of its own, with little memory and time an input.
 
 What breaks a property is left in `var/fuzz/<target>/` as crash-*, timeout-* or oom-*; `--keep` puts the inputs that reach the most
 code, in the fewest bytes, into corpus/, which `make test` replays: one input a line, in base64.

@@ -1,4 +1,4 @@
-"""What fuzzing throws at the Avro engine: a function a target, bytes -> nothing. `make fuzz` runs them under a coverage guide, the corpus is replayed by `make test`.
+"""What fuzzing throws at the Avro engine: a function a target, bytes -> nothing. `make long-fuzz` runs them under a coverage guide, the corpus is replayed by `make test`.
 
 A target raises when a property breaks: another error than the documented family, or values that do not agree with themselves or with
 the reference interpreter. Time and memory are bounded by whoever calls it.
