@@ -20,8 +20,8 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos long-deploy long-fuzz conformance docs bench bench-schema bench-peers lint types imports lint-workflows \
-	bandit audit build wheel-test release-test sbom changelog lock clean
+.PHONY: help environments run test coverage chaos long-mutants long-deploy long-fuzz conformance docs bench bench-schema bench-peers \
+	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,7 +55,7 @@ run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 PYTEST = $(BIN)/python $(if $(COV),-m coverage run) -m pytest
 TESTS :=
 test: $(STAMP) ## all tests but the long ones; PYTHON=, INSTALL=, COV=1, TESTS=
-	$(PYTEST) -m "not chaos and not deploy" $(TESTS)
+	$(PYTEST) -m "not chaos and not deploy and not mutants" $(TESTS)
 
 coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floor of pyproject.toml
 	$(BIN)/python -m coverage combine -q
@@ -63,6 +63,9 @@ coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floo
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
+
+long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
+	$(BIN)/python -m pytest -m mutants tests/mutants
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py

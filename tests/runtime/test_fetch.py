@@ -18,15 +18,16 @@ from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
 from worker.runtime.fetch import FetchPool, Page
 from worker.sources.pagination import offset
+from worker.testing.clock import FakeClock
 
 PAGES = 3
 
 
-def planners(names: list[str], depth: int = 1) -> list[PartitionPlanner]:
+def planners(names: list[str], depth: int = 1, *, once: bool = True) -> list[PartitionPlanner]:
     style = offset.build(offset.Config(type="offset", param="o"))
     return [
         PartitionPlanner(
-            PagingSpec(style=style, once=True, depth=depth), Claim(name, 1, 0, Cursor())
+            PagingSpec(style=style, once=once, depth=depth), Claim(name, 1, 0, Cursor())
         )
         for name in names
     ]
@@ -127,6 +128,32 @@ async def test_a_failing_partition_is_parked_and_the_others_go_on() -> None:
     assert [event.partition for event in events if isinstance(event, PartitionParked)] == ["bad"]
     got = await drained(channel)
     assert [item.accepted.decoded.records for item in got if item.partition == "bad"] == [[0]]
+
+
+async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
+    """The wait doubles with each failure: after 1,024 of them the doubled number was no float any more."""
+
+    class Months(FakeClock):
+        """Whenever somebody looks at it, another two hours have passed."""
+
+        def monotonic(self) -> float:
+            self.advance(7_200)
+            return self.now
+
+    stop, probes = asyncio.Event(), 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal probes
+        probes += 1
+        if probes == 1_100:
+            stop.set()
+        raise PermanentError("no")
+
+    served = pool(
+        planners(["p"], once=False), attempt, Channel(1 << 20), once=False, clock=Months()
+    )
+    await served.run(stop)
+    assert served.parked["p"].times >= 1_099
 
 
 async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:

@@ -87,7 +87,8 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
             if seen.rejects
             else None
         )
-        promise["total"], promise["next_position"] = seen.total, seen.position
+        promise["total"] = seen.total
+        promise["next_position"] = None if seen.position is None else seen.position.place
     decides = deciding_error(errors)
     return Exit.OK if decides is None else decides.exit
 
@@ -139,9 +140,9 @@ def _compiled(
     inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]
 ) -> Iterator[Problem]:
     """Compiles one pipeline; what it says of a key below the pipeline is given the place of that key."""
-    from worker.app import describe
     from worker.config.problems import Problem
     from worker.core.collect import ConfigErrors
+    from worker.wiring.describe import describe
 
     try:
         promises += describe(

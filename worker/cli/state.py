@@ -1,4 +1,4 @@
-"""`worker state show | reset`."""
+"""`worker state show | set | reset`."""
 
 from __future__ import annotations
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-from worker.core.errors import StateError
+from worker.core.cursor import Cursor as Cursor
+from worker.core.cursor import Json as Json
 
-Json = Any  # a JSON value: None, bool, int, float, str, list, dict
-
-CURSOR_VERSION: Final = 1
-CURSOR_LIMIT_BYTES: Final = 64 * 1024
 REPLAYED: Final = "@dead_letters"
 """The partition that remembers which dead letters were replayed."""
 
@@ -31,58 +28,6 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a partition resumes.
-
-    Attributes:
-        pass_no: number of the pass in progress, from 1.
-        position: JSON: `{"since": bound of this pass, "at": position of the pagination style, "window": where there are any}`; None at the start
-            of a pass.
-        mark: how far the source has durably come (comparable form: int for instants and numbers, str for strings).
-        snapshot_mark: highest incremental value received in this pass.
-        received: records received in this pass.
-        total: what the server said it has, in this pass.
-        validators: conditional request validators.
-        complete: a source read once has been read.
-    """
-
-    pass_no: int = 1
-    position: Json = None
-    mark: int | str | None = None
-    snapshot_mark: int | str | None = None
-    received: int = 0
-    total: int | None = None
-    validators: Json = None
-    complete: bool = False
-
-    def to_json(self) -> str:
-        fields = asdict(self)
-        document = {"v": CURSOR_VERSION, "pass": fields.pop("pass_no"), **fields}
-        text = msgspec.json.encode(document)
-        if len(text) > CURSOR_LIMIT_BYTES:
-            raise StateError(
-                f"cursor of {len(text)} bytes, at most {CURSOR_LIMIT_BYTES} are allowed",
-                remedy="the source's page token is too large to keep",
-            )
-        return text.decode()
-
-    @classmethod
-    def from_json(cls, text: str) -> Cursor:
-        document = msgspec.json.decode(text)
-        version = document.pop("v", None)
-        if version != CURSOR_VERSION:
-            raise StateError(
-                f"cursor has version {version!r}, this program knows {CURSOR_VERSION}",
-                remedy="run the version that wrote the state, or newer",
-            )
-        document["pass_no"] = document.pop("pass")
-        return cls(**document)
-
-    def evolve(self, **changes: Any) -> Cursor:
-        return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The pure middle of a pipeline: accepted page -> encoded chunks per route and dead letters. No loop, no files, no clock."""
+"""The pure middle of a pipeline: an accepted page becomes chunks for each route, and rejects.
+
+It touches no event loop, no files and no clock.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many rou
 
 @dataclass(slots=True)
 class Shaped:
-    """A part of a page, ready to write. Only the last part of a page carries `progress`: only there may a commit be cut."""
+    """A part of a page, ready to write.
+
+    Only the last part of a page carries `progress`: only there may a commit be cut.
+    """
 
     partition: str
     position: Any
@@ -27,7 +33,13 @@ class Shaped:
 
 
 class Flow:
-    """What happens to the records of a page. `fingerprint` is that of the output; `grouped` keeps passes apart in files (snapshots)."""
+    """What happens to the records of a page.
+
+    Args:
+        shape: transforms, routes and encodes finished records.
+        fingerprint: of the schema of the output.
+        grouped: passes are kept apart in files (snapshots).
+    """
 
     def __init__(self, shape: Shape, fingerprint: str, *, grouped: bool = False) -> None:
         self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped

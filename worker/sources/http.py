@@ -1,7 +1,7 @@
 """The polled HTTP source: what a fetch looks like as a request, and what a response means.
 
 The planner says which page; this module says how to ask for it, sorts the answer by status and body rules,
-and hands a decoded page back. Retries, breaker and gate stand round it (runtime/guard.py); bytes are the client's affair.
+and hands a decoded page back. Retries, breaker and gate surround it (resilience/guard.py); the client handles the bytes.
 """
 
 from __future__ import annotations

@@ -84,10 +84,10 @@ async def _watch_lag(metrics: Metrics) -> None:
     """How late a short sleep comes back says how long the loop was held."""
     loop = asyncio.get_running_loop()
     while True:
-        deciding_error = 0.0
+        longest_s = 0.0
         until = loop.time() + 1.0
         while loop.time() < until:
             before = loop.time()
             await asyncio.sleep(LAG_PERIOD_S)
-            deciding_error = max(deciding_error, loop.time() - before - LAG_PERIOD_S)
-        metrics.loop_lag(deciding_error)
+            longest_s = max(longest_s, loop.time() - before - LAG_PERIOD_S)
+        metrics.loop_lag(longest_s)

@@ -134,7 +134,7 @@ class Metrics:
         )
         self._loop_lag = Histogram(
             "event_loop_lag_seconds",
-            "How late the event loop was, at deciding_error in a second.",
+            "How late the event loop was, at worst in a second.",
             buckets=_SECONDS,
             **one,
         )

@@ -1,4 +1,7 @@
-"""A look at a source without state or files: the first records as they would be written, and where the next page would be."""
+"""A look at a source, without state or files.
+
+The first records as they would be written, and where the next page would be.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from worker.core.cursor import PassState
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Cursor, FieldError, Unknown
@@ -51,7 +55,7 @@ class Peek:
     Attributes:
         lines: output records as JSON lines.
         received, filtered: counts of the pages that were read.
-        position: of the next page; None at the end of a pass.
+        position: where the pass stands after the pages that were read; None at its end.
         total: what the source says it has.
     """
 
@@ -62,17 +66,19 @@ class Peek:
     filtered: int = 0
     lines: list[bytes] = field(default_factory=list)
     rejects: list[Rejected] = field(default_factory=list)
-    position: Any = None
+    position: PassState | None = None
     total: int | None = None
 
 
 async def peek(
     settings: Settings, pipeline: str, *, records: int, pages: int = 1_000, tell: Tell | None = None
 ) -> Peek:
-    """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises.
+    """Reads the first partition from its start until there are enough output records or pages.
+
+    Raises what the source raises.
 
     Args:
-        tell: hears of failures that are tried again; None: nothing is, the first one is raised.
+        tell: is told of failures that are tried again; None: the first failure is raised.
     """
     config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
@@ -97,7 +103,8 @@ class Sample:
     """Records as they are received, and the schema that the pipeline has for them.
 
     Attributes:
-        dropped: fields that Avro writers have and the schema lacks: their values are skipped, so `records` is without them.
+        dropped: fields that Avro writers have and the schema lacks. Their values are skipped, so
+            `records` is without them.
     """
 
     records: list[bytes] = field(default_factory=list)
@@ -109,7 +116,9 @@ class Sample:
 async def sample(
     settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True
 ) -> Sample:
-    """The records of the first pages of the first partition, whatever the transforms make of them. Raises what the source raises.
+    """The records of the first pages of the first partition, before any transform.
+
+    Raises what the source raises.
 
     Args:
         schema: False: the pipeline's own schema is not looked at; there need be none yet.
@@ -156,7 +165,10 @@ async def _opened(
     config: PipelineSettings,
     tell: Tell | None,
 ) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
-    """The parts of a pipeline, and the pages of its first partition from its start to the end of the pass; open until the stack closes."""
+    """The parts of a pipeline, and the pages of a pass of its first partition from the start.
+
+    Both are open until the stack closes.
+    """
     if tell is None:
         retry = config.source.retry.model_copy(update={"max_attempts": 1})
         config = config.model_copy(
@@ -227,8 +239,5 @@ def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
     for _, _, data in shaping.chunks:
         found.lines += data.splitlines()
     cursor = accepted.progress.cursor
-    position = cursor.position or {"at": None}
-    found.position = (
-        {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
-    )
+    found.position = cursor.position
     found.total = cursor.total

@@ -37,6 +37,7 @@ from worker.wiring.origins import Origins, origin_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.schemas import Registries
 from worker.wiring.secrets import check_secrets, open_auth, secret_params, tls_of
+from worker.writer import WriterSpec
 
 
 async def http_source(
@@ -246,20 +247,26 @@ def _spec(
         partitions=partitions,
         fingerprint=config.meaning(),
         paging=paging,
-        flow=parts.flow,
         fetcher=fetcher,
+        flow=parts.flow,
+        writer=WriterSpec(
+            pipeline=parts.name,
+            roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
+            dead_letter=dead_letter_line,
+            schema_fingerprint=parts.plan.fingerprint,
+            marks_are_instants=(
+                paging.incremental is not None and paging.incremental.format.is_instant
+            ),
+            max_reject_ratio=config.dead_letters.max_ratio,
+            reject_window=config.dead_letters.window,
+        ),
         sinks=sinks_of(settings, parts),
-        dead_letter=dead_letter_line,
-        schema_fingerprint=parts.plan.fingerprint,
         output_schema=parts.output.source,
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
-        roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
         once=once,
         patience_s=config.source.retry.deadline,
-        max_reject_ratio=config.dead_letters.max_ratio,
-        reject_window=config.dead_letters.window,
     )
 
 
