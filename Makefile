@@ -55,6 +55,7 @@ run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 PYTEST = $(BIN)/python $(if $(COV),-m coverage run) -m pytest
 TESTS :=
 test: $(STAMP) ## all tests but the long ones; PYTHON=, INSTALL=, COV=1, TESTS=
+	$(if $(COV),$(BIN)/python -m coverage erase)
 	$(PYTEST) -m "not chaos and not deploy and not mutants" $(TESTS)
 
 coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floor of pyproject.toml
