@@ -431,7 +431,12 @@ def cpu_seconds(*arguments: str) -> float:
             [sys.executable, *arguments],
             capture_output=True,
             check=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            # what is measured is not the tracer of `make test COV=1`
+            env={
+                **os.environ,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "COVERAGE_PROCESS_CONFIG": "",
+            },
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)

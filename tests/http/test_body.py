@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import time
 import zlib
@@ -94,10 +95,8 @@ def test_a_flipped_bit_never_changes_a_gzip_body(data: bytes, draw: st.DataObjec
     """The check sum is compared: what comes out is what went in, or nothing does."""
     packed = bytearray(gzip.compress(data, mtime=0))
     packed[draw.draw(st.integers(0, len(packed) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
-    try:
+    with contextlib.suppress(BadBody):
         assert decode("gzip", bytes(packed)) == data
-    except BadBody:
-        pass
 
 
 def test_layers_are_undone_from_the_outside() -> None:
