@@ -141,8 +141,10 @@ def _times(one: Measured, other: Measured) -> str:
 _TABLES: Final[dict[type, tuple[str, str, Callable[..., list[str]]]]] = {
     PageRow: (
         SCRIPT,
-        "row|codec|pages|us a record|us a page|spread|script, us a record|times the script|"
-        "start, s|peak MiB",
+        (
+            "row|codec|pages|us a record|us a page|spread|script, us a record|times the script|"
+            "start, s|peak MiB"
+        ),
         _page_line,
     ),
     StartRow: (

@@ -609,8 +609,10 @@ def seeds(target: str) -> Iterator[bytes]:
             shape = bytes((3, number, number, 1, number + 5, 2, 0, 7, number, 1, 10, 2, 0, 3))
             tails = (
                 bytes(20),
-                b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, '
-                b'"d": [1.5, {"a": true}]}]',
+                (
+                    b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, '
+                    b'"d": [1.5, {"a": true}]}]'
+                ),
             )
             yield shape + (shape if target == "resolve" else b"") + tails[target == "page"]
         for depth in (15, 16, 17, 63, 64, 65, 5_000):
