@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.errors import BadBody, WorkerError
-from worker.http.body import BodyDecoder, BodyLimits, BodyTooLarge
+from worker.http.body import PIECE_BYTES, BodyDecoder, BodyLimits, BodyTooLarge
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -48,6 +48,17 @@ def decode(
 )
 def test_a_body_comes_back_however_it_is_cut(coding: str, data: bytes, cuts: list[int]) -> None:
     assert decode(coding.removeprefix("raw "), PACK[coding](data), cuts) == data
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate"])
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 21, 22, 23, 24, 300])
+def test_a_body_ends_also_where_its_last_bytes_are_still_to_be_inflated(
+    coding: str, beyond: int
+) -> None:
+    """The end of a raw stream is read before the last piece of repeated bytes comes out of it."""
+    data = b"a" * (PIECE_BYTES + beyond)
+    limits = BodyLimits(ratio=10_000.0)
+    assert decode(coding.removeprefix("raw "), PACK[coding](data), limits=limits) == data
 
 
 @given(st.binary(min_size=1, max_size=2_000), st.data())

@@ -333,6 +333,16 @@ async def test_a_refused_token_is_renewed_once(tmp_path: Path) -> None:
         assert (await fetched(client, origin, auth)).credentials == {"Authorization": "Bearer t3"}
 
 
+async def test_a_request_that_carried_no_token_is_not_sent_again_for_another_one(
+    tmp_path: Path,
+) -> None:
+    """An allowed origin gets no credentials, so it would refuse the same request for ever."""
+    async with served(TokenServer(), tmp_path) as (make, client, origin, _):
+        auth = make()
+        await fetched(client, origin, auth)
+        assert not auth.renew({})
+
+
 @given(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())

@@ -21,6 +21,7 @@ from worker.formats.ndjson import NdjsonEncoder
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
+from worker.http.redact import url_stripper
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec, PagingSpec, StopSpec
 from worker.pipeline import Pipeline, PipelineSpec
@@ -29,8 +30,9 @@ from worker.runtime.roll import RollSpec
 from worker.settings import Settings
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sinks.files_root import FilesRoot
+from worker.sources.conditions import stop_when
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
-from worker.sources.http import HttpSource, stop_when, stripper, token_reader
+from worker.sources.http import HttpSource, token_reader
 from worker.sources.pagination.common import as_count
 from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 from worker.wiring.compatibility_check import compatibility_check
@@ -76,7 +78,7 @@ async def http_source(
         client=client,
         auth=await open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
-        learn=await _learner(parts, registries),
+        fetch_writer_schema=await _writer_schemas(parts, registries),
         guard=origins.guard(source),
         slots=origins.slots(source),
         clock=clock,
@@ -85,16 +87,16 @@ async def http_source(
     )
 
 
-async def _learner(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
-    """What gets the writer's schema of an id for the decoder."""
+async def _writer_schemas(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
+    """A function that fetches the schema of a writer by its id and gives it to the decoder."""
     server = parts.config.decode.registry
     client = None if server is None else await registries.client(server, parts.config.source)
 
-    async def learn(schema_id: int) -> None:
-        assert client is not None, "only Confluent's framing asks"
+    async def fetch_writer_schema(schema_id: int) -> None:
+        assert client is not None, "only Confluent's framing asks for schemas"
         parts.writers.add(schema_id, await client.by_id(schema_id))
 
-    return learn
+    return fetch_writer_schema
 
 
 async def http_pipeline(
@@ -323,7 +325,7 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=stripper(secret_params(source)),
+        strip=url_stripper(secret_params(source)),
     )
 
 
