@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -232,7 +233,7 @@ class Libc:
     """A C library whose rename fails."""
 
     def __init__(self, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fs.ctypes, "get_errno", lambda: code)
+        monkeypatch.setattr(ctypes, "get_errno", lambda: code)
 
     def renameat2(self, *args: Any) -> int:
         return -1

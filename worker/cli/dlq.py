@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -40,26 +41,37 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
     """Count the dead letters that wait, by pipeline, stage, code and field."""
     with _opened(config, pipeline) as (settings, log):
         names = settings.pipelines if pipeline is None else [pipeline]
-        rows = [row for name in names for row in _counts(settings, log, name)]
+        rows = [row for name in names for row in _kinds(settings, log, name)]
     if as_json:
         from worker.cli.json import print_json
 
         print_json(rows)
         return
     for row in rows:
-        kind = f"{row['stage']} {row['code']} {row['field']}".rstrip()
-        click.echo(f"{row['pipeline']}: {row['letters']} x {kind}")
+        kind = f"{row.stage} {row.code} {row.field}".rstrip()
+        click.echo(f"{row.pipeline}: {row.letters} x {kind}")
     click.echo(f"{len(rows)} kinds" if rows else "no dead letters wait")
 
 
-def _counts(settings: Settings, log: CommitHistory, pipeline: str) -> list[dict[str, Any]]:
-    """How many letters of a pipeline wait, for each stage, code and field; the most first."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How many letters of a kind wait."""
+
+    pipeline: str
+    stage: str
+    code: str
+    field: str
+    letters: int
+
+
+def _kinds(settings: Settings, log: CommitHistory, pipeline: str) -> list[_Kind]:
+    """The letters of a pipeline that wait, by stage, code and field; the most first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for letter in _waiting(settings, log, pipeline):
         fields = {error.path for error in letter.errors} or {""}
         counts.update((letter.stage, letter.code, path) for path in fields)
     return [
-        {"pipeline": pipeline, "stage": stage, "code": code, "field": path, "letters": count}
+        _Kind(pipeline=pipeline, stage=stage, code=code, field=path, letters=count)
         for (stage, code, path), count in counts.most_common()
     ]
 
