@@ -104,8 +104,10 @@ def test_state_shows_where_a_pass_stands_in_words_and_as_json_as_it_is_stored(
     first, *partitions = capsys.readouterr().out.splitlines()
     assert (ended.value.code, first.startswith("items: lineage ")) == (0, True)
     assert partitions == [
-        "  begun: pass 2, mark 2024-01-01T00:00:00Z, 3 pages read, the next one is at cursor abc,"
-        " asked for from 2024-01-01T00:00:00Z on (epoch 1, commit 1)",
+        (
+            "  begun: pass 2, mark 2024-01-01T00:00:00Z, 3 pages read, the next one is at cursor abc,"
+            " asked for from 2024-01-01T00:00:00Z on (epoch 1, commit 1)"
+        ),
         "  done: complete (epoch 1, commit 1)",
         "  new: pass 1, mark None, at its start (epoch 1, commit 1)",
     ]

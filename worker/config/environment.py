@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -61,7 +61,7 @@ def overrides_in(merged: Merged, environ: Mapping[str, str], root: Any) -> list[
     return found
 
 
-def _check_section(head: str, rest: Iterable[str], sections: Mapping[str, str], root: Any) -> None:
+def _check_section(head: str, rest: Sequence[str], sections: Mapping[str, str], root: Any) -> None:
     """Raises _Nowhere for a first part that is no section, or that is all of the name of one."""
     section = sections.get(head.upper())
     if section is None:
@@ -109,14 +109,15 @@ def apply(merged: Merged, root: Any, override: Override) -> None:
     """Sets the value that an override names, or notes why there is none."""
     with_defaults = annotation_below(annotation_below(root, "pipelines", None), "x", None)
     values: Any = merged.values
-    annotation, path = root, ()
+    annotation = root
+    path: Path_ = ()
     *above, last = override.parts
     try:
         for part in above:
             name = _key(annotation, values, part, path)
             annotation = annotation_below(annotation, name, values)
-            path = (*path, name)  # type: ignore[assignment]
-            if path == ("defaults",):  # type: ignore[comparison-overlap]
+            path = (*path, name)
+            if path == ("defaults",):
                 annotation = with_defaults
             values = _descend(merged, override, annotation, values, path)
         name = _key(annotation, values, last, path)

@@ -263,7 +263,7 @@ class _Builder:
             self._note_number(node, path, value)
         return value
 
-    def _note_number(self, node: Node, path: Path_, value: float) -> None:
+    def _note_number(self, node: Node, path: Path_, value: Any) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(node, path, f"{node.value} is no finite number")
         elif str(value) != node.value:

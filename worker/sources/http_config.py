@@ -197,7 +197,7 @@ class HttpConfig(Model):
         keys = self.pagination.windows
         if keys is None:
             return
-        at: Path_ = ("pagination",) if keys is self.pagination else ("pagination", "within")  # type: ignore[comparison-overlap]
+        at = ("pagination", *self.pagination.windows_at)
         sent = dict.fromkeys(self.params, "params")
         sent |= dict.fromkeys(self.pagination.sent_params, "the pagination round the window")
         around = Surroundings(

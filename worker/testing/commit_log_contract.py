@@ -236,7 +236,7 @@ class CommitLogContract:
     def test_a_commit_is_kept_exactly_if_nobody_claimed_since(self, reopen: Reopen) -> None:
         class Owners(_Owners):
             log = reopen()
-            names = count()
+            names: ClassVar[Iterator[int]] = count()
 
         run_state_machine_as_test(
             Owners, settings=settings(max_examples=30, stateful_step_count=20, deadline=None)

@@ -30,6 +30,8 @@ class StyleConfig(Model):
 
     completeness: ClassVar[ByOrder] = UNPROMISED
     """What a pass shows without a total; a style that says nothing promises nothing."""
+    windows_at: ClassVar[tuple[str, ...]] = ("within",)
+    """Where the keys of its windows stand, if it has any."""
     single: ClassVar[bool] = False
     """One request a pass: conditional requests are safe."""
 

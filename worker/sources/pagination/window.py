@@ -5,7 +5,7 @@ Where it comes in pages, the style of the pages has the window in `within`. The 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
@@ -20,6 +20,7 @@ class Config(WindowKeys, StyleConfig):
     """Ask for one time window after the other."""
 
     completeness = WINDOWS
+    windows_at: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
