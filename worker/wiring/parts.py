@@ -74,9 +74,7 @@ class Parts:
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
         encoder = (
-            AvroRows(output)
-            if sink.format == "avro"
-            else JsonRows(output, config.validation.bytes)
+            AvroRows(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
         )
         with found.part("transforms"):
             shape = compile_steps(
