@@ -6,8 +6,10 @@ then on. Properties are not timed: machines are shared, and a slow moment says n
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("worker.testing.commit_log_contract", "worker.testing.sink_contract")
 settings.register_profile(
     "repeatable",
     deadline=None,

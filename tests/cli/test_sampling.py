@@ -163,7 +163,7 @@ async def test_of_avro_the_writers_say_what_the_schema_lacks_and_nothing_is_gues
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [
-        ('[{"id": 1}]', ["--namespace", "1 bad"], "is no name"),
+        ('[{"id": 1}]', ["--namespace", "1 bad"], "is not a valid name"),
         ('[{"id": 1}]', ["--output", "none/x.avsc"], "cannot be written"),
         ('{"id": 1', [], "is no JSON"),
         ('{"d": {"id": 1}}\n{"d": {"id": 2}}\n', ["--records", "d"], "leave --records out"),

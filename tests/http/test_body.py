@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import time
 import zlib
@@ -103,12 +104,10 @@ def test_any_bytes_end_in_a_body_or_in_a_named_error(coding: str, data: bytes) -
 @given(st.binary(min_size=1, max_size=300), st.data())
 def test_a_flipped_bit_never_changes_a_gzip_body(data: bytes, draw: st.DataObject) -> None:
     """The check sum is compared: what comes out is what went in, or nothing does."""
-    packed = bytearray(gzip.compress(data))
+    packed = bytearray(gzip.compress(data, mtime=0))
     packed[draw.draw(st.integers(0, len(packed) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
-    try:
+    with contextlib.suppress(BadBody):
         assert decode("gzip", bytes(packed)) == data
-    except BadBody:
-        pass
 
 
 def test_layers_are_undone_from_the_outside() -> None:
@@ -117,7 +116,11 @@ def test_layers_are_undone_from_the_outside() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"not gzip", gzip.compress(b"a" * 100) + b"garbage", gzip.compress(b"x")[:-8] + b"\0" * 8],
+    [
+        b"not gzip",
+        gzip.compress(b"a" * 100, mtime=0) + b"garbage",
+        gzip.compress(b"x", mtime=0)[:-8] + b"\0" * 8,
+    ],
 )
 def test_damaged_gzip_is_refused(data: bytes) -> None:
     with pytest.raises(BadBody):

@@ -1,6 +1,7 @@
-"""Prints how the Avro engine does on the cases in conformance/*.json: `make conformance`. Exit 1 when one fails.
+"""Runs the Avro engine on the cases in conformance/*.json: `make conformance` prints the results.
 
-The cases are data; each file says where they come from and what is in them. Here stands what a case of each area means.
+The exit code is 1 when a case fails. The cases are data; each file tells where they come from and
+what is in them. This module tells what a case of each area means.
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ def containers(case: Case) -> None:
         raise AssertionError("the damage was not noticed")
     file = ours(codec, rows)
     expect(list(read_records(io.BytesIO(file))), records)
-    expect(list(fastavro.reader(io.BytesIO(file))), records)  # type: ignore[arg-type]
+    expect(list(fastavro.reader(io.BytesIO(file))), records)
     theirs = io.BytesIO()
     fastavro.writer(
         theirs,
@@ -232,7 +233,8 @@ def cases(area: str) -> list[Case]:
 
 
 def failure(area: str, case: Case) -> str | None:
-    """Why a case fails; None when it passes. Anything that is raised beside what a case expects is a failure too."""
+    """Why a case fails; None when it passes. An exception that the case does not expect is a
+    failure too."""
     try:
         AREAS[area](case)
     except Exception as error:

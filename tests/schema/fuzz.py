@@ -1,7 +1,9 @@
-"""Coverage-guided fuzzing of the Avro engine: `make fuzz`. Each target runs in a process of its own, with little memory and time an input.
+"""Coverage-guided fuzzing of the Avro engine: `make long-fuzz`. Each target runs in a process of its
+own, with little memory and time per input.
 
-What breaks a property is left in `var/fuzz/<target>/` as crash-*, timeout-* or oom-*; `--keep` puts the inputs that reach the most
-code, in the fewest bytes, into corpus/, which `make test` replays: one input a line, in base64.
+Inputs that break a property are left in `var/fuzz/<target>/` as crash-*, timeout-* or oom-*.
+`--keep` puts the inputs that reach the most code, in the fewest bytes, into corpus/, which `make
+test` replays: one input per line, in base64.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def fuzz(target: str, seconds: int) -> int:
 
 
 def keep(target: str) -> None:
-    """The smallest inputs that together reach all code that the found ones reach, up to KEPT_BYTES."""
+    """The smallest inputs that together reach all code that the found inputs reach, up to
+    KEPT_BYTES."""
     from schema.fuzzing import kept_inputs
 
     merged = WORK / target / "merged"

@@ -1,12 +1,14 @@
-"""What fuzzing throws at the Avro engine: a function a target, bytes -> nothing. `make fuzz` runs them under a coverage guide, the corpus is replayed by `make test`.
+"""What fuzzing feeds to the Avro engine: one function `bytes -> None` per target. `make long-fuzz` runs
+them under a coverage guide, and `make test` replays the corpus.
 
-A target raises when a property breaks: another error than the documented family, or values that do not agree with themselves or with
-the reference interpreter. Time and memory are bounded by whoever calls it.
+A target raises when a property breaks: an error outside the documented family, or values that do
+not agree with themselves or with the reference interpreter. The caller bounds time and memory.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import sys
@@ -73,7 +75,7 @@ class Take:
         return self._data[self._at :]
 
 
-# -- schemas out of bytes -------------------------------------------------------------------------------------------------
+# -- schemas out of bytes -------------------------------------------------------------------------
 
 LEAVES: Final[tuple[Any, ...]] = (
     *("null", "boolean", "int", "long", "float", "double", "string", "bytes"),
@@ -173,7 +175,7 @@ class Drawn:
         return {"type": "record", "name": name, "fields": fields}
 
 
-# -- JSON out of bytes ----------------------------------------------------------------------------------------------------
+# -- JSON out of bytes ----------------------------------------------------------------------------
 
 KEYS: Final = (
     "type",
@@ -314,11 +316,12 @@ def _parsed(document: Any) -> Schema:
     return parse_schema(json.dumps(document))
 
 
-# -- targets --------------------------------------------------------------------------------------------------------------
+# -- targets --------------------------------------------------------------------------------------
 
 
 def container(data: bytes) -> None:
-    """A file as it is; or, by the first byte, a sound frame of some codec round the bytes, so that damage is met further in."""
+    """A file as it is; or, by the first byte, an intact frame of some codec round the bytes, so
+    that the damage is further inside."""
     take = Take(data)
     choice, codec = take.byte() % 3, take.of(CODECS)
     if choice == 0:
@@ -347,7 +350,8 @@ def container(data: bytes) -> None:
 
 
 def datum(data: bytes) -> None:
-    """A drawn schema, then a datum of it. What is read equals what the reference reads, and survives encoding."""
+    """A drawn schema, then a datum of it. What is read equals what the reference reads, and it
+    survives encoding."""
     take = Take(data)
     document = Drawn(take).root()
     schema, body = _parsed(document), take.rest()
@@ -365,7 +369,8 @@ def datum(data: bytes) -> None:
 
 
 def resolve(data: bytes) -> None:
-    """A drawn writer's schema, a drawn reader's, then a datum. A yes of the compatibility check is kept."""
+    """A drawn writer's schema, a drawn reader's, then a datum. What the compatibility check
+    promises is kept."""
     take = Take(data)
     written, read = Drawn(take).root(), Drawn(take).root()
     writer, reader = _parsed(written), _parsed(read)
@@ -386,7 +391,8 @@ def resolve(data: bytes) -> None:
     try:
         found = resolving.one(body)
     except CorruptDatum:
-        # Bytes may be no text, and text no decimal; where the writer reads a plain value, the reader may see a logical one.
+        # Bytes may be no text, and text no decimal; where the writer has a plain value, the reader
+        # may have a logical type.
         assert (
             wrong
             or not fits
@@ -407,7 +413,8 @@ def shape(data: bytes) -> None:
 
 
 def schema(data: bytes) -> None:
-    """Text of a schema. What is taken keeps its canonical form, reads its own data, and compiles."""
+    """Text of a schema. An accepted one keeps its canonical form, reads its own data, and
+    compiles."""
     for strict in (True, False):
         try:
             found = parse_schema(data, strict=strict)
@@ -433,7 +440,8 @@ def _no_json(name: str) -> None:
 
 
 def page(data: bytes) -> None:
-    """A drawn schema and policy, then a JSON page. The page and the record by record way agree; what is taken can be written and read."""
+    """A drawn schema and policy, then a JSON page. Decoding the page and decoding record by record
+    agree; what is accepted can be written and read."""
     take = Take(data)
     document = Drawn(take).root()
     plan = compile_plan(
@@ -446,9 +454,8 @@ def page(data: bytes) -> None:
     if take.byte() & 1:
         body = take.rest()
     else:
-        body = f"[{','.join(json_text(take, NAMES, NAMES) for _ in range(1 + take.byte() % 3))}]".encode(
-            "utf-8", "surrogatepass"
-        )
+        items = ",".join(json_text(take, NAMES, NAMES) for _ in range(1 + take.byte() % 3))
+        body = f"[{items}]".encode("utf-8", "surrogatepass")
     try:
         raws = msgspec.json.decode(body, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -464,14 +471,14 @@ def page(data: bytes) -> None:
     for raw, record in good:
         one = plan.encode([record])
         assert compile_datum_encoder(plan.schema)(reader.one(one)) == one
-        records = msgspec.json.decode(b"[" + raw + b"]", type=list[plan.record_type])  # type: ignore[name-defined]
+        records = msgspec.json.decode(b"[" + raw + b"]", type=list[plan.record_type])
         assert plan.finish(records) == [] and plan.encode(records) == one
     assert encoded == b"".join(plan.encode([record]) for _, record in good)
     try:
-        records = msgspec.json.decode(body, type=list[plan.record_type])  # type: ignore[name-defined]
+        records = msgspec.json.decode(body, type=list[plan.record_type])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return
-    wrong = {each.index for each in plan.finish(records)}
+    wrong = {index for index, _ in plan.finish(records)}
     assert (
         plan.encode([record for index, record in enumerate(records) if index not in wrong])
         == encoded
@@ -487,14 +494,13 @@ def single(data: bytes) -> None:
     choice, body = take.byte() % 4, take.rest()
     if choice < 3:
         body = compile_single_encoder(_parsed(SINGLES[choice]))(SINGLE_DATUMS[choice])[:10] + body
-    try:
+    with contextlib.suppress(CorruptDatum):
         store.read(body)
-    except CorruptDatum:
-        pass
 
 
 def avro_body(data: bytes) -> None:
-    """Bodies of an Avro source in each framing, Confluent's too. Every record that is taken is JSON that the plan reads back as the same bytes."""
+    """Bodies of an Avro source in each framing, Confluent's too. Every accepted record is JSON that
+    the plan reads back as the same bytes."""
     take = Take(data)
     framing = take.of(("container", "single_object", "confluent", "raw"))
     plan = compile_plan(_parsed(READER))
@@ -524,13 +530,12 @@ def _by_id(number: int) -> Schema:
 
 
 def codec(data: bytes) -> None:
-    """A compressed block of each codec: inflated within the limit, or refused; and the bytes as a plain block come back."""
+    """A compressed block of each codec: it is inflated within the limit, or refused. The bytes as a
+    plain block come back."""
     take = Take(data)
     name, body = take.of(CODECS), take.rest()
-    try:
+    with contextlib.suppress(codecs.NotInflated):
         assert len(codecs.inflate(body, name, INFLATED)) <= INFLATED
-    except codecs.NotInflated:
-        pass
     if len(body) <= INFLATED:
         assert codecs.inflate(codecs.compress(body, name), name, INFLATED) == body
 
@@ -582,7 +587,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
 LIST_SHAPE: Final = bytes((1, 10, 1, 0, 0, 9, 0))  # a record R1 of one field, ["null", "R1"]
 
 
-# -- where to begin -------------------------------------------------------------------------------------------------------
+# -- where to begin -------------------------------------------------------------------------------
 
 
 def seeds(target: str) -> Iterator[bytes]:
@@ -604,7 +609,10 @@ def seeds(target: str) -> Iterator[bytes]:
             shape = bytes((3, number, number, 1, number + 5, 2, 0, 7, number, 1, 10, 2, 0, 3))
             tails = (
                 bytes(20),
-                b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, "d": [1.5, {"a": true}]}]',
+                (
+                    b'\0\0\0\1[{"a": 1, "b": "2024-01-01T00:00:00Z", "c": null, '
+                    b'"d": [1.5, {"a": true}]}]'
+                ),
             )
             yield shape + (shape if target == "resolve" else b"") + tails[target == "page"]
         for depth in (15, 16, 17, 63, 64, 65, 5_000):
@@ -658,7 +666,7 @@ def seeds(target: str) -> Iterator[bytes]:
             yield bytes((number,)) + codecs.compress(row * 5, name)
 
 
-# -- doing it again -------------------------------------------------------------------------------------------------------
+# -- doing it again -------------------------------------------------------------------------------
 
 
 def kept_inputs(file: Path) -> list[bytes]:
@@ -669,7 +677,8 @@ def kept_inputs(file: Path) -> list[bytes]:
 
 
 def replay(target: Callable[[bytes], None], file: Path, more: Iterable[bytes]) -> int:
-    """Runs a target over the inputs of a corpus file and more; returns how many. AssertionError with the line of what broke."""
+    """Runs a target over the inputs of a corpus file and more; returns how many there were.
+    AssertionError names the line of the input that broke it."""
     inputs = [(f"line {number}", data) for number, data in enumerate(kept_inputs(file), 1)] + [
         (f"seed {number}", data) for number, data in enumerate(more)
     ]

@@ -1,6 +1,8 @@
-"""Avro, slowly and obviously: JSON -> datum -> bytes -> datum, and resolution, straight from the specification and the rules for JSON.
+"""Avro, slowly and obviously: JSON -> datum -> bytes -> datum, and resolution, straight from the
+specification and the rules for JSON.
 
-It works on schema *documents* and shares no code with the engine but `Branch`. Everything is one recursive function a question.
+It works on schema *documents* and shares no code with the engine but `Branch`. Each question is one
+recursive function.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class Bad(Exception):
 
 
 class Schema:
-    """A schema document with its names looked up: `at(node)` is the definition that a node means, with `full` as its name."""
+    """A schema document with its names looked up: `at(node)` is the definition that a node refers
+    to, with `full` as its name."""
 
     def __init__(self, document: Any) -> None:
         self.names: dict[str, Any] = {}
@@ -106,7 +109,7 @@ def logical(node: Any) -> str | None:
     )
 
 
-# -- JSON -> datum ------------------------------------------------------------------------------------------------------
+# -- JSON -> datum --------------------------------------------------------------------------------
 
 
 def wide(node: Any) -> bool:
@@ -324,14 +327,15 @@ def decimal_from_json(node: Any, of: str, value: Any) -> Decimal:
             shifted = number.scaleb(node.get("scale", 0))
             if shifted != shifted.to_integral_value() or abs(shifted) >= 10 ** node["precision"]:
                 raise Bad("decimal")
-    elif len(number.as_tuple().digits) > 1_000 or abs(number.as_tuple().exponent) > 1_000:  # type: ignore[arg-type]
+    elif len(number.as_tuple().digits) > 1_000 or abs(number.as_tuple().exponent) > 1_000:
         raise Bad("decimal")
     return number
 
 
 def duration_from_json(value: Any) -> bytes:
     found = isinstance(value, str) and re.fullmatch(
-        r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(\.\d{1,3})?S)?)?",
+        r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?"
+        r"(T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(\.\d{1,3})?S)?)?",
         value,
     )
     if not found or value in ("P", "PT") or value.endswith("T"):
@@ -379,7 +383,7 @@ def default(schema: Schema, node: Any, value: Any) -> Any:
     return from_bytes(node, raw) if kind in ("bytes", "fixed") else raw
 
 
-# -- datum -> bytes -----------------------------------------------------------------------------------------------------
+# -- datum -> bytes -------------------------------------------------------------------------------
 
 
 def long_bytes(value: int) -> bytes:
@@ -491,7 +495,7 @@ def encode(schema: Schema, node: Any, datum: Any) -> bytes:
     return long_bytes(number) + encode(schema, node["branches"][number], datum)
 
 
-# -- bytes -> datum, as the reader's schema -----------------------------------------------------------------------------
+# -- bytes -> datum, as the reader's schema -------------------------------------------------------
 
 
 def long_at(data: bytes, at: int) -> tuple[int, int]:

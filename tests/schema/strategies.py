@@ -1,4 +1,5 @@
-"""Random schemas, JSON values that fit them, values that mostly do not, and later versions of a schema."""
+"""Random schemas, JSON values that fit them, values that mostly do not, and later versions of a
+schema."""
 
 from __future__ import annotations
 
@@ -213,7 +214,7 @@ def schemas(draw: Draw) -> tuple[Any, Any]:
     return node, values
 
 
-# -- later versions -------------------------------------------------------------------------------------------------------
+# -- later versions -------------------------------------------------------------------------------
 
 WIDER = {
     "int": ["long", "float", "double"],
@@ -226,9 +227,10 @@ WIDER = {
 
 @st.composite
 def evolved(draw: Draw, node: Any, names: Names | None = None) -> Any:
-    """A reader's version of a schema document: mostly readable, sometimes not. Names stay what they are, so that references hold.
+    """A reader's version of a schema document: mostly readable, sometimes not. Names stay as they
+    are, so that references hold.
 
-    `names`: of the versions before, for a third one.
+    `names`: those of the versions before, for a third one.
     """
     return draw(_evolve(json.loads(json.dumps(node)), names or Names()))
 

@@ -1,4 +1,5 @@
-"""What the engine promises of its own source: generated code comes from one place, modules stay small."""
+"""What the engine promises of its own code: generated code comes from one place, modules stay
+small."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ MOST_LINES = 500
 
 
 def code_makers(source: str) -> list[str]:
-    """Uses of what makes code from text: the builtins by name, called or handed on, and types of code objects."""
+    """Uses of what makes code from text: the builtins by name, called or passed on, and the types
+    of code objects."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name) and node.id in MAKES_CODE | {

@@ -1,4 +1,5 @@
-"""Compatibility over lists of versions: what the levels mean, and that a yes is kept by every datum."""
+"""Compatibility over lists of versions: what the levels mean, and that every datum can be read
+where the check promises it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The compiled plan against fastavro, over random schemas and data; and the rules for JSON values as a table."""
+"""The compiled plan against fastavro, over random schemas and data; and the rules for JSON values
+as a table."""
 
 from __future__ import annotations
 
@@ -72,7 +73,7 @@ def test_encoded_bytes_are_fastavros(data: Any) -> None:
         assert "defined already" in str(error)  # two random names met
         return
     raw = json.dumps(record).encode()
-    page = msgspec.json.decode(b"[" + raw + b"]", type=list[plan.record_type])  # type: ignore[name-defined]
+    page = msgspec.json.decode(b"[" + raw + b"]", type=list[plan.record_type])
     assert plan.finish(page) == []
     expected = io.BytesIO()
     fastavro.schemaless_writer(expected, fastavro.parse_schema(schema), record)
@@ -122,7 +123,7 @@ def test_whole_numbers_of_every_length_are_fastavros(kind: Any) -> None:
         )
     ]
     plan = one_field(kind)
-    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])
     expected = io.BytesIO()
     for record in records:
         fastavro.schemaless_writer(expected, fastavro.parse_schema(schema), record)
@@ -153,7 +154,7 @@ def test_texts_are_fastavros_whether_they_repeat_or_not(kind: Any) -> None:
         expected = io.BytesIO()
         for record in records:
             fastavro.schemaless_writer(expected, parsed, record)
-        typed = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+        typed = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])
         assert plan.finish(typed) == []
         assert plan.encode(typed) == expected.getvalue()
 
@@ -165,7 +166,7 @@ def test_values_that_are_equal_but_not_the_same_keep_their_bytes(kind: Any) -> N
     plan = one_field(kind)
     wrap = (lambda value: [value]) if kind["type"] == "array" else (lambda value: {"k": value})
     records = [{"a": wrap(value)} for value in (0.0, -0.0)]
-    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])  # type: ignore[name-defined]
+    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])
     assert plan.finish(page) == []
     assert plan.encode(page[:1]) != plan.encode(page[1:])
 
@@ -185,7 +186,7 @@ def test_a_record_of_a_union_is_what_the_schema_says_on_later_pages_too() -> Non
         raw = (
             b'[{"a": {"x": 5, "xs": [1], "more": {"secret": 1}}}, {"a": {"name": "y", "more": 2}}]'
         )
-        page = msgspec.json.decode(raw, type=list[plan.record_type])  # type: ignore[name-defined]
+        page = msgspec.json.decode(raw, type=list[plan.record_type])
         assert plan.finish(page) == []
         assert (
             repr([record.f0.value for record in page]) == "[{'x': 5.0, 'xs': [1.0]}, {'name': 'y'}]"
@@ -286,13 +287,19 @@ def test_all_wrong_fields_are_named_without_their_content() -> None:
     [
         ('{"type": "record", "name": "1R", "fields": []}', "$.name"),
         (
-            '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}',
+            (
+                '{"type": "record", "name": "R", "fields":'
+                ' [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}'
+            ),
             "$.fields[1].name",
         ),
         ('["int", "int"]', "$[1]"),
         ('["int", ["null"]]', "$[1]"),
         (
-            '{"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "default": "x"}]}',
+            (
+                '{"type": "record", "name": "R", "fields":'
+                ' [{"name": "a", "type": "int", "default": "x"}]}'
+            ),
             "$.fields[0].default",
         ),
         (
@@ -328,7 +335,7 @@ def test_containers_are_read_by_fastavro_and_a_cut_one_is_noticed(
     whole = file_header(plan.schema_json, codec, {"worker.seq": b"1"}, sync) + frame_block(
         len(numbers), data, codec, sync
     )
-    assert [record["a"] for record in fastavro.reader(io.BytesIO(whole))] == numbers  # type: ignore[index,call-overload]
+    assert [record["a"] for record in fastavro.reader(io.BytesIO(whole))] == numbers
     assert [record["a"] for record in read_records(io.BytesIO(whole))] == numbers
     assert [rows for rows, _ in ContainerReader(io.BytesIO(whole)).blocks()] == [len(numbers)]
     header = len(file_header(plan.schema_json, codec, {"worker.seq": b"1"}, sync))

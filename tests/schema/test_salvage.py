@@ -1,4 +1,5 @@
-"""`salvage`: whatever happens to a file, the blocks before the damage are saved, all of them and nothing else."""
+"""`salvage`: whatever happens to a file, the blocks before the damage are saved, all of them and
+nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ ROWS = [number * 7 - 900 for number in range(3 * ROWS_A_BLOCK + 20)]
 
 
 class Parts:
-    """A file of one codec and the offsets of its parts: the end of the header, then of each block."""
+    """A file of one codec, and the offsets of its parts: the end of the header, then of each
+    block."""
 
     def __init__(self, codec: str) -> None:
         self.header = file_header(CONTAINER_SCHEMA, codec, {"user.key": b"v"}, SYNC)
@@ -82,7 +84,8 @@ def test_a_block_damaged_in_the_middle_ends_the_good_part(codec: str) -> None:
 
 @given(st.sampled_from(sorted(FILES)), st.integers(0, 3), st.data())
 def test_no_change_in_a_block_touches_those_before(codec: str, block: int, data: Any) -> None:
-    """Codecs without checksum may take changed data; then they are changed rows, not fewer bytes."""
+    """Codecs without a checksum may accept changed data; then the rows are changed, and the bytes
+    are not fewer."""
     parts = FILES[codec]
     broken = bytearray(parts.bytes)
     at = data.draw(st.integers(parts.ends[block], parts.ends[block + 1] - 1))

@@ -1,6 +1,8 @@
-"""Two other libraries as witnesses: fastavro and Apache's own for Python. What we write they read, what they write we read, byte for byte alike.
+"""Two other libraries as witnesses: fastavro and Apache's own for Python. They read what we write,
+and we read what they write, byte for byte alike.
 
-Where a witness is wrong or does without, a table says so, and the test holds the table to it: a row that is not true any more fails.
+Where a witness is wrong or lacks something, a table tells so. The tests hold the table to it: a row
+that is no longer true fails.
 """
 
 from __future__ import annotations
@@ -120,11 +122,12 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
     "a logical type that nobody knows": (logical("long", "moon-phase"), [5]),
 }
 
-# -- the witnesses ----------------------------------------------------------------------------------------------------
+# -- the witnesses --------------------------------------------------------------------------------
 
 
 class Witness(NamedTuple):
-    """A library. `natives`: the logical types whose values are objects there; the rest are what lies under them."""
+    """A library. `natives`: the logical types whose values are objects there; the values of the
+    others are those of the underlying type."""
 
     name: str
     natives: frozenset[str]
@@ -204,7 +207,10 @@ WITNESSES = (FASTAVRO, APACHE)
 LAST_FIT = "a value says no branch: it takes the last branch that fits, and True fits int"
 FIRST_FIT = "a value says no branch: it takes the first branch that fits"
 SIGN_BYTE = "a byte more than is needed for -128 and its like; the same number"
-UNSCALED = "WRONG VALUE: digits of a decimal that is not padded to the scale are taken as they are, 1 becomes 0.000001"
+UNSCALED = (
+    "WRONG VALUE: digits of a decimal that is not padded to the scale are taken as they are,"
+    " 1 becomes 0.000001"
+)
 BARE_UUID = "a uuid only on string; on fixed, bytes"
 READS_OTHERWISE: dict[tuple[str, str], str] = {("fastavro", "uuid in fixed"): BARE_UUID}
 WRITES_OTHERWISE: dict[tuple[str, str], str] = {
@@ -248,7 +254,7 @@ def native(witness: Witness, kind: Any, value: Any) -> Any:
     )
 
 
-# -- every type -------------------------------------------------------------------------------------------------------
+# -- every type -----------------------------------------------------------------------------------
 
 each_case = pytest.mark.parametrize("name", CASES)
 each_witness = pytest.mark.parametrize("witness", WITNESSES, ids=[each.name for each in WITNESSES])
@@ -309,7 +315,7 @@ def test_datums_of_theirs_have_the_same_bytes_and_are_read(witness: Witness, nam
     expect(agrees(lambda: all(list(map(same, values)))), WRITES_OTHERWISE, (witness.name, name))
 
 
-# -- every codec ------------------------------------------------------------------------------------------------------
+# -- every codec ----------------------------------------------------------------------------------
 
 WIDE = {
     "type": "record",
@@ -357,7 +363,7 @@ def test_files_of_theirs_are_read(witness: Witness, codec: str) -> None:
     expect(agrees(reads), NO_CODEC, (witness.name, codec))
 
 
-# -- random ones ------------------------------------------------------------------------------------------------------
+# -- random ones ----------------------------------------------------------------------------------
 
 
 @quick

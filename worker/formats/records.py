@@ -18,9 +18,9 @@ import msgspec
 from worker.core.errors import BadBody
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
-from worker.core.ports import SLICE_RECORDS, Invalid, InvalidRecord, Plan, Steps
+from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
 from worker.formats.json_depth import deeper, nesting
-from worker.schema.values import encode_number
+from worker.schema.values import INEXACT, encode_number
 
 YIELD_REJECTS: Final = 64
 """The event loop may run after so many rejects: one costs a hundred times as much as a record."""
@@ -184,19 +184,10 @@ class RecordDecoder:
             part = records[start : start + SLICE_RECORDS]
             base = batch.count
             self.note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
-            invalid = self._finished(batch, base, part)
-            if invalid:
-                batch.rejects += (
-                    Reject(
-                        base + bad.index,
-                        "validate",
-                        bad.code,
-                        bad.errors,
-                        batch.raw(base + bad.index),
-                    )
-                    for bad in invalid
-                )
-                places = {bad.index for bad in invalid}
+            rejects = self._finish(batch, base, part)
+            if rejects:
+                batch.rejects += rejects
+                places = {reject.index - base for reject in rejects}
                 batch.records += (
                     record for place, record in enumerate(part) if place not in places
                 )
@@ -205,21 +196,24 @@ class RecordDecoder:
             if len(records) > SLICE_RECORDS:
                 yield
 
-    def _finished(self, batch: Batch, base: int, part: list[Any]) -> list[Invalid]:
-        """The invalid ones of typed records.
+    def _finish(self, batch: Batch, base: int, part: list[Any]) -> list[Reject]:
+        """Completes the validation of typed records; `base` is the place of the first in the page.
 
-        Records in which a number lost digits are decoded again from their text.
+        A record that may have lost digits of a number is decoded again from its text.
         """
-        invalid = []
-        for bad in self._plan.finish(part):
-            try:
-                if bad.inexact:
-                    part[bad.index] = self._plan.one(batch.raw(base + bad.index))
+        rejects = []
+        for index, errors in self._plan.finish(part):
+            raw, code = batch.raw(base + index), "invalid"
+            if any(error.found is INEXACT for error in errors):
+                try:
+                    part[index] = self._plan.one(raw)
                     continue
-            except InvalidRecord as error:
-                bad = Invalid(bad.index, error.code, error.errors)
-            invalid.append(bad)
-        return invalid
+                except InvalidRecord as error:
+                    code, errors = error.code, error.errors
+            rejects.append(
+                Reject(index=base + index, stage="validate", code=code, errors=errors, raw=raw)
+            )
+        return rejects
 
     def add_raws(self, batch: Batch, raws: Sequence[Any], *, sized: bool = False) -> Steps[None]:
         """Adds records one by one, so that a bad one costs itself only.

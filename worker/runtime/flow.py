@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from worker.core.model import Chunk, Decoded, Ledger, Progress, Reject
-from worker.core.ports import SLICE_RECORDS, Shape, Unshaped
+from worker.core.ports import SLICE_RECORDS, InvalidRecord, Shape
 from worker.paging.spec import Accepted
 
 OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many routes it is most of it
@@ -52,7 +52,7 @@ class Flow:
         for start in starts:
             part = records[start : start + SLICE_RECORDS]
             shaping = self._shape(part, decoded.facts.received_us)
-            rejects = [_reject(decoded, start + each.index, each) for each in shaping.unshaped]
+            rejects = [_reject(decoded, start + index, why) for index, why in shaping.refused]
             chunks = [
                 Chunk(route, self._fingerprint, rows, data, group)
                 for route, rows, data in shaping.chunks
@@ -79,9 +79,11 @@ class Flow:
             )
 
 
-def _reject(decoded: Decoded, place: int, bad: Unshaped) -> Reject:
+def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:
     index = place if decoded.indices is None else decoded.indices[place]
-    return Reject(index, bad.stage, bad.code, bad.errors, decoded.raw(index))
+    return Reject(
+        index=index, stage=why.stage, code=why.code, errors=why.errors, raw=decoded.raw(index)
+    )
 
 
 def _weight(chunks: Sequence[Chunk], rejects: Sequence[Reject]) -> int:

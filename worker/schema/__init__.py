@@ -1,4 +1,5 @@
-"""The Avro engine: parse a schema, compile it once, decode, check, encode, read and compare with it. Pure."""
+"""The Avro engine: a schema is parsed and compiled once; with it data is decoded, checked, encoded,
+read and compared. The package is pure."""
 
 from worker.schema.errors import CorruptContainer, CorruptData, CorruptDatum, SchemaError
 from worker.schema.limits import Limits

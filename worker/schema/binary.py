@@ -1,4 +1,7 @@
-"""Whole numbers as Avro writes them: zig-zag, seven bits a byte."""
+"""Whole numbers as Avro writes them: zig-zag, seven bits per byte.
+
+Source: Avro specification, "Primitive Types" under "Binary Encoding".
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ def _short(value: int) -> bytes:
     return bytes((value,)) if value < 0x80 else bytes(((value & 0x7F) | 0x80, value >> 7))
 
 
-# Two 7-bit groups at a time: as the last ones, and as ones that others follow.
+# Two groups of seven bits at a time: as the last ones, and as ones that are followed by others.
 LAST: Final = [_short(value) for value in range(_LOW)]
 FOLLOWED: Final = [bytes(((value & 0x7F) | 0x80, (value >> 7) | 0x80)) for value in range(_LOW)]
 
 
 def varint(value: int) -> bytes:
-    """Zig-zag variable-length encoding of a long."""
+    """The variable-length zig-zag encoding of a long."""
     value = (value << 1) ^ (value >> 63)
     if value < _LOW:
         return LAST[value]
@@ -35,5 +38,5 @@ def varint(value: int) -> bytes:
 
 
 def varint_unsigned(value: int) -> bytes:
-    """The same without zig-zag, of what is not negative."""
+    """The variable-length encoding, without zig-zag, of a number from 0 on."""
     return LAST[value] if value < _LOW else FOLLOWED[value & _MASK] + varint_unsigned(value >> 14)

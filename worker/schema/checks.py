@@ -1,9 +1,9 @@
 """Checks: JSON value -> datum, strictly and slowly, with every error and its path.
 
 A check is `(value, path, errors) -> datum`. It follows the `validation` settings, appends
-FieldErrors and never raises for bad data. Messages describe what was found by its type, never by its
-content. The datum of a union with several branches besides null is `Branch(number, datum)`, so that
-the encoder need not choose the branch again.
+FieldErrors and never raises for bad data. Messages describe what was found by its type, never by
+its content. The datum of a union with several branches besides null is `Branch(number, datum)`, so
+that the encoder need not choose the branch again.
 """
 
 from __future__ import annotations

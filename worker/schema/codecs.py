@@ -1,4 +1,8 @@
-"""Compression of container blocks. Inflating never makes more than a limit, and takes each block to its exact end."""
+"""Compression of container blocks. Inflating never makes more than a limit, and takes each block to
+its exact end.
+
+Source: Avro specification, "Required Codecs" and "Optional Codecs".
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ XZ_MEMORY: Final = 128 * 1024 * 1024
 
 
 class NotInflated(Exception):
-    """The block is no whole, single compressed stream, or too large."""
+    """The block is not exactly one compressed stream, or it is too large."""
 
 
 def compress(data: bytes, codec: str) -> bytes:
@@ -32,7 +36,12 @@ def compress(data: bytes, codec: str) -> bytes:
 
 
 def inflate(data: bytes, codec: str, limit: int) -> bytes:
-    """The plain block. Raises NotInflated; ConfigError when the codec needs a package that is not there."""
+    """The decompressed block.
+
+    Raises:
+        NotInflated: the block is damaged, or it inflates to more than `limit` bytes.
+        ConfigError: the codec needs a package that is not installed.
+    """
     try:
         return _INFLATE[codec](data, limit)
     except (
@@ -57,7 +66,7 @@ def _inflate_deflate(data: bytes, limit: int) -> bytes:
     out = stream.decompress(data, limit + 1)
     rest = stream.unused_data
     if rest and zlib.adler32(out).to_bytes(4).startswith(rest):
-        rest = b""  # some Python writers leave a part of zlib's checksum behind the stream
+        rest = b""  # some Python writers leave a part of zlib's checksum after the stream
     return _whole(out, limit, stream.eof, rest)
 
 
@@ -65,9 +74,9 @@ def _whole(out: bytes, limit: int, ended: bool, rest: bytes) -> bytes:
     if len(out) > limit:
         raise NotInflated(f"it inflates to more than {limit} bytes")
     if not ended:
-        raise NotInflated("its compressed stream is cut")
+        raise NotInflated("its compressed stream is cut off")
     if rest:
-        raise NotInflated(f"{len(rest)} bytes behind its compressed stream")
+        raise NotInflated(f"{len(rest)} bytes follow its compressed stream")
     return out
 
 
@@ -86,7 +95,7 @@ def _streamed(make: Callable[[], Any]) -> Callable[[bytes, int], bytes]:
 
 
 def _snappy() -> Any:
-    """The snappy codec of an extra. Raises ConfigError when it is not installed."""
+    """The package with the snappy codec, which is an extra; ConfigError when it is missing."""
     try:
         import cramjam
     except ImportError as error:
@@ -103,13 +112,13 @@ def _compress_snappy(data: bytes) -> bytes:
 
 def _inflate_snappy(data: bytes, limit: int) -> bytes:
     size = shift = 0
-    for byte in data[:5]:  # the stream begins with the size of what it holds
+    for byte in data[:5]:  # the stream begins with the size of its content
         size |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             break
     if len(data) < 5 or size > limit:
-        raise NotInflated(f"it says that it inflates to {size} bytes, at most {limit} are allowed")
+        raise NotInflated(f"it declares {size} bytes of content, at most {limit} are allowed")
     package = _snappy()
     try:
         plain = bytes(package.snappy.decompress_raw(data[:-4]))
@@ -125,7 +134,7 @@ _local: Final = threading.local()
 
 def _compress_zstandard(data: bytes) -> bytes:
     found = getattr(_local, "zstd", None)
-    if found is None:  # one a thread: making a context costs more than compressing a small block
+    if found is None:  # one per thread: making one costs more than compressing a small block
         found = _local.zstd = zstd.ZstdCompressor(level=ZSTD_LEVEL)
     return bytes(found.compress(data, zstd.ZstdCompressor.FLUSH_FRAME))
 

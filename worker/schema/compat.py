@@ -148,7 +148,7 @@ class _Walk(Pair):
         because = f" ({reasons[0]})" if reasons else ""
         label = writer_type.name or writer_type.kind
         allowed = ", ".join(each.name or each.kind for each in branches) or "nothing"
-        message = f"{label} is no branch of the reader's union of {allowed}{because}"
+        message = f"{label} is not a branch of the reader's union of {allowed}{because}"
         self._add(path, "missing_union_branch", message, some)
 
     def _record(self, writer_type: Type, reader_type: Type, path: str, some: bool) -> None:

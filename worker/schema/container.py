@@ -1,4 +1,7 @@
-"""Avro object container files (specification, "Object Container Files"): our own framing, and reading block by block under limits."""
+"""Avro object container files: our own framing, and reading block by block under limits.
+
+Source: Avro specification, "Object Container Files".
+"""
 
 from __future__ import annotations
 
@@ -17,23 +20,22 @@ from worker.schema.reading import DatumReader
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
 COPY_BYTES: Final = 1024 * 1024
-MAX_METADATA: Final = (
-    10_000  # entries of a header: they are read one by one, and empty ones are two bytes
-)
+MAX_METADATA: Final = 10_000
+"""The most entries of a header: they are read one by one, and an empty one takes two bytes."""
 
 
-# -- writing ------------------------------------------------------------------------------------------------------
+# -- writing ------------------------------------------------------------------------------------
 
 
 def file_header(schema_json: str, codec: str, metadata: Mapping[str, bytes], sync: bytes) -> bytes:
-    """Magic, metadata, sync marker."""
+    """The header of a container: magic bytes, metadata, sync marker."""
     entries = {"avro.schema": schema_json.encode(), "avro.codec": codec.encode(), **metadata}
     body = b"".join(_sized(key.encode()) + _sized(value) for key, value in entries.items())
     return MAGIC + varint(len(entries)) + body + b"\0" + sync
 
 
 def frame_block(rows: int, data: bytes, codec: str, sync: bytes) -> bytes:
-    """One block: count, size, compressed datums, sync marker."""
+    """One block of a container: count, size, compressed datums, sync marker."""
     packed = codecs.compress(data, codec)
     return b"".join((varint(rows), varint(len(packed)), packed, sync))
 
@@ -42,34 +44,39 @@ def _sized(data: bytes) -> bytes:
     return varint(len(data)) + data
 
 
-# -- reading ------------------------------------------------------------------------------------------------------
+# -- reading ------------------------------------------------------------------------------------
 
 
 class ContainerReader:
-    """Reads a container block by block. Raises CorruptContainer with the offset and the block number.
+    """Reads a container block by block.
 
     Attributes:
-        metadata: of the header.       codec, schema_json: what it says there.
-        good: bytes from the start of the file to the end of the last block that was read whole (at first, of the header).
+        metadata: the metadata of the header.
+        codec, schema_json: the codec and the writer's schema that the metadata names.
+        good: bytes from the start of the file to the end of the last block that was read as a
+            whole; at first, to the end of the header.
+
+    Raises:
+        CorruptContainer: the file is no intact container; all methods raise it.
     """
 
     def __init__(self, file: IO[bytes], name: str = "", limits: Limits | None = None) -> None:
         self._file, self._name, self._limits = file, name, limits or Limits()
         self._block = 0
-        self._at = self.good = 0  # position: files that cannot tell theirs are read too
+        self._at = self.good = 0  # the position, because some files cannot tell theirs
         if self._take(4) != MAGIC:
-            self._refuse("it does not begin like an Avro container")
+            self._refuse("it does not begin with the magic bytes of an Avro container")
         self.metadata = self._metadata()
         self._sync = self._take(SYNC_BYTES)
         self.good = self._at
         self.codec = self.metadata.get("avro.codec", b"null").decode("ascii", "replace")
         if self.codec not in CODECS:
-            self._refuse(f"codec {self.codec[:40]!r} is not known; {', '.join(CODECS)} are")
+            self._refuse(f"the codec {self.codec[:40]!r} is unknown; known are {', '.join(CODECS)}")
         self.schema_json = self.metadata.get("avro.schema", b"").decode("utf-8", "replace")
 
     @property
     def block(self) -> int:
-        """Number of the last block, from 1."""
+        """The number of the last block, from 1."""
         return self._block
 
     def schema(self) -> Schema:
@@ -78,22 +85,23 @@ class ContainerReader:
             return parse_schema(self.schema_json, strict=False)
         except SchemaError as error:
             raise CorruptContainer(
-                f"the schema in its header is none: {error.message}", where=self._name
+                f"the schema in its header is invalid: {error.message}", where=self._name
             ) from error
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """(rows, inflated datums) of each block."""
+        """The number of records and the inflated datums of each block."""
         while (first := self._file.read(1)) != b"":
             self._at += 1
             self._block += 1
             rows, size = self._long(first), self._long()
             if not 0 <= rows <= self._limits.rows or not 0 <= size <= self._limits.block:
                 self._refuse(
-                    f"a block of {rows} records and {size} bytes, at most {self._limits.rows} and {self._limits.block} are allowed"
+                    f"a block of {rows} records and {size} bytes,"
+                    f" at most {self._limits.rows} and {self._limits.block} are allowed"
                 )
             packed = self._take(size)
             if self._take(SYNC_BYTES) != self._sync:
-                self._refuse("the sync marker behind the block is wrong")
+                self._refuse("the sync marker after the block is wrong")
             try:
                 data = codecs.inflate(packed, self.codec, self._limits.inflated)
             except codecs.NotInflated as error:
@@ -115,7 +123,7 @@ class ContainerReader:
                 found[key.decode("utf-8", "replace")] = self._text()
             if size is not None and self._at - begin != size:
                 self._refuse(
-                    f"a block of metadata that says {size} bytes and has {self._at - begin}"
+                    f"a block of metadata that declares {size} bytes and has {self._at - begin}"
                 )
         return found
 
@@ -123,7 +131,7 @@ class ContainerReader:
         size = self._long()
         if size < 0 or self._at + size > self._limits.header:
             self._refuse(
-                f"a header value of {size} bytes, the header may have {self._limits.header}"
+                f"a header value of {size} bytes, all of the header may have {self._limits.header}"
             )
         return self._take(size)
 
@@ -167,8 +175,12 @@ class Records:
     """The records of a container.
 
     Args:
-        reader: read them as this schema; the writer's when omitted.
-        options: of DatumReader.
+        reader: the schema that they are read as; by default the writer's.
+        options: those of DatumReader.
+
+    Raises:
+        CorruptContainer: the header is damaged, or the schema in it cannot be used.
+        SchemaError: the records cannot be read as `reader`.
     """
 
     def __init__(
@@ -193,7 +205,8 @@ class Records:
             ) from error
 
     def blocks(self) -> Iterator[tuple[int, Iterator[list[Any]]]]:
-        """(rows, slices of records) of each block; exhaust the slices. They raise CorruptContainer after the good records before the damage."""
+        """The number of records of each block and its records in slices, which must be exhausted.
+        They raise CorruptContainer after the good records before the damage."""
         left = [0, 0, self._limits.empty]
         for rows, data in self.container.blocks():
             yield rows, self._slices(data, rows, left)
@@ -202,13 +215,13 @@ class Records:
         try:
             yield from self._datums.all(data, rows, left)
         except CorruptDatum as error:
-            found = self.container
-            at = f"record {error.record} of block {found.block}, which begins at byte {found.good}"
+            block, offset = self.container.block, self.container.good
             raise CorruptContainer(
-                f"{at}, is damaged: {error.path}, byte {error.offset} of its datums: {error.reason}",
+                f"record {error.record} of block {block}, which begins at byte {offset},"
+                f" is damaged: {error.path}, byte {error.offset} of its datums: {error.reason}",
                 where=self._name,
-                block=found.block,
-                offset=found.good,
+                block=block,
+                offset=offset,
                 record=error.record,
                 path=error.path,
             ) from error
@@ -217,17 +230,27 @@ class Records:
 def read_records(
     file: IO[bytes], name: str = "", reader: Schema | None = None, **options: Any
 ) -> Iterator[Any]:
-    """The records of a container as plain values (see `Records`, `DatumReader`). Raises CorruptContainer after the good ones before the damage."""
+    """The records of a container as plain values; see `Records` for the arguments and errors.
+
+    Raises:
+        CorruptContainer: after the good records before the damage.
+    """
     for _, slices in Records(file, name, reader, **options).blocks():
         for records in slices:
             yield from records
 
 
-# -- salvage ------------------------------------------------------------------------------------------------------
+# -- salvage ------------------------------------------------------------------------------------
 
 
 class Salvaged(NamedTuple):
-    """What was saved: blocks and records, bytes of the source up to there, and what stopped it (None: nothing was wrong)."""
+    """What was saved of a container.
+
+    Attributes:
+        blocks, records: how many were saved.
+        good_bytes: bytes of the source up to there.
+        damage: what ended the copy; None when nothing is damaged.
+    """
 
     blocks: int
     records: int
@@ -238,9 +261,13 @@ class Salvaged(NamedTuple):
 def salvage(
     file: IO[bytes], target: IO[bytes], name: str = "", limits: Limits | None = None
 ) -> Salvaged:
-    """Copies the header and every block before the first damaged one, as they stand. `file` is read twice, so it must be seekable.
+    """Copies the header and every block before the first damaged one, as they stand.
 
-    Raises CorruptContainer when the header is damaged: then nothing can be read.
+    Args:
+        file: it is read twice, so it must be seekable.
+
+    Raises:
+        CorruptContainer: the header is damaged, so nothing can be read.
     """
     start = file.tell()
     source, blocks, records = Records(file, name, limits=limits), 0, 0

@@ -80,7 +80,7 @@ class _Defaults:
         if not rule.fits(kind, value):
             label = kind.name or kind.kind
             found, allowed = json_type(value), rule.allowed(kind)
-            return path, f"{found} is no default for {label}, {allowed} is allowed"
+            return path, f"{found} is not a valid default for {label}, {allowed} is allowed"
         return self._MISFIT_INSIDE[kind.kind](self, kind, value, path, depth + 1)
 
     def _union_misfit(self, kind: Type, value: Any, path: str, depth: int) -> Misfit | None:
@@ -93,7 +93,7 @@ class _Defaults:
             return max(misfits, key=lambda each: len(each[0]))  # of the branch that came furthest
         labels = [self._schema.resolve(branch).name or branch.kind for branch in kind.branches]
         allowed = ", ".join(labels) or "nothing"
-        return path, f"{json_type(value)} is no default of a union of {allowed}"
+        return path, f"{json_type(value)} is not a valid default for a union of {allowed}"
 
     def _array_misfit(self, kind: Type, value: Any, path: str, depth: int) -> Misfit | None:
         assert kind.items is not None
@@ -167,7 +167,7 @@ class _Defaults:
         try:
             return from_raw(kind, value.encode("latin-1"))
         except ValueError as error:
-            raise SchemaError(self.path, f"the default is no {kind.logical}: {error}") from error
+            raise SchemaError(self.path, f"the default is not a {kind.logical}: {error}") from error
 
     _DATUM: Final[Mapping[str, Callable[[_Defaults, Type, Any, int], Any]]] = by_kind(
         {

@@ -1,4 +1,4 @@
-"""What can be wrong: a schema that is none, and Avro data that breaks its schema or its file format."""
+"""What can be wrong: an invalid schema, and Avro data that breaks its schema or its file format."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ class SchemaError(ConfigError):
 
 
 class CorruptData(WorkerError):
-    """Bytes that are no Avro data of their schema. The one family for everything that data can do to a reader."""
+    """The bytes are not Avro data of their schema.
+
+    All errors that data can cause in a reader belong to this family.
+    """
 
     exit = Exit.DATA
     code = "corrupt_data"
 
 
 class CorruptDatum(CorruptData):
-    """A datum that breaks its schema or a limit.
+    """The datum breaks its schema or a limit.
 
     Attributes:
         path: where in the datum, like `$.items[3].name`.
-        offset: bytes from the start of the data to the place; to the datum, where that is right and has no value in the reader's schema.
+        offset: bytes from the start of the data to the damage; to the datum, when it is valid and
+            has no value in the reader's schema.
         reason: what was found and what is allowed.
-        record: number of the datum among those that were asked for, from 0.
+        record: the index of the datum among those that were asked for.
     """
 
     code = "corrupt_datum"
@@ -46,13 +50,13 @@ class CorruptDatum(CorruptData):
 
 
 class CorruptContainer(CorruptData):
-    """The file is no intact Avro container.
+    """The file is not an intact Avro container.
 
     Attributes:
-        block: number of the block, from 1; 0 is the header.
-        offset: bytes from the start of the file to the block (or to the damage in the header).
-        record: number of the record in its block, from 0; None when the block itself is damaged.
-        path: where in that record.
+        block: the number of the block, from 1; 0 is the header.
+        offset: bytes from the start of the file to the block, or to the damage in the header.
+        record: the index of the record in its block; None when the block itself is damaged.
+        path: where in that record the damage is.
     """
 
     code = "corrupt_container"

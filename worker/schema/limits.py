@@ -1,4 +1,4 @@
-"""How much data may make a reader do. What passes them is refused, never half read."""
+"""How much data can make a reader do. Data beyond a limit is refused, never read in part."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes.
+    """Limits of readers; sizes are in bytes.
 
     Attributes:
-        header: metadata of a container, all together.
-        block: a block of a container, as it stands in the file.      inflated: the same, decompressed.
-        rows: records of a block.
+        header: all metadata of a container.
+        block: a block of a container, as it stands in the file.
+        inflated: a block of a container, decompressed.
+        rows: the records of a block.
         datum: one datum.
-        items: items and entries of all arrays and maps of one datum; records in them, and values without bytes, count too (see sizes.py).
-        empty: values in records and items that take no bytes at all, of a whole file: a few bytes can ask for any number of them.
+        items: the items and entries of all arrays and maps of one datum; records in them, and
+            values that take no bytes, count too (see sizes.py).
+        empty: the values in records and items that take no bytes at all, in a whole file: a few
+            bytes can stand for any number of them.
         depth: how often records may nest in records, where types are recursive.
     """
 

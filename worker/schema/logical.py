@@ -107,7 +107,7 @@ def read_uuid(text: str) -> str:
             underscores among the digits.
     """
     if _UUID.fullmatch(text) is None:
-        raise ValueError("no uuid")
+        raise ValueError("not a uuid")
     return text.lower()
 
 
@@ -119,7 +119,7 @@ def read_decimal(text: str) -> Decimal:
         ArithmeticError: the exponent is beyond what a Decimal can have.
     """
     if len(text) > _TEXT_CHARS or _DECIMAL.fullmatch(text) is None:
-        raise ValueError("no decimal")
+        raise ValueError("not a decimal")
     return Decimal(text)
 
 
@@ -177,7 +177,8 @@ def describe_decimal(kind: Type) -> str:
     """Which numbers a decimal or big-decimal type has, for error messages."""
     if kind.logical == "big-decimal":
         return f"a decimal of at most {MAX_PRECISION} digits"
-    return f"a decimal of at most {kind.precision} digits, {kind.scale} of them behind the point"
+    digits = f"at most {kind.precision} digits, {kind.scale} of them after the decimal point"
+    return f"a decimal of {digits}"
 
 
 def unscaled(value: Decimal, scale: int) -> int:
@@ -224,8 +225,8 @@ def read_big_decimal(raw: bytes) -> Decimal:
     scale, end = _int(raw, at + size)
     if not -MAX_SCALE <= scale <= MAX_SCALE or end != len(raw):
         raise ValueError(
-            f"scale {scale} and {len(raw) - end} bytes behind it;"
-            f" a scale up to {MAX_SCALE} either way and nothing are allowed"
+            f"a scale of {scale}, followed by {len(raw) - end} bytes;"
+            f" a scale from {-MAX_SCALE} to {MAX_SCALE} at the end is allowed"
         )
     return Decimal(int.from_bytes(digits, "big", signed=True)).scaleb(-scale, EXACT)
 
@@ -243,7 +244,7 @@ def _int(raw: bytes, at: int) -> tuple[int, int]:
     try:
         return read_int(raw, at)
     except (Broken, IndexError):
-        raise ValueError("no whole number where one belongs") from None
+        raise ValueError("a whole number is missing") from None
 
 
 # -- durations ----------------------------------------------------------------------------------

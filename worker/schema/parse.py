@@ -65,12 +65,14 @@ def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError(f"a key stands twice in the object with keys {', '.join(sorted(found))}")
+        raise ValueError(
+            f"a key occurs twice in the object with the keys {', '.join(sorted(found))}"
+        )
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 class _Parser:
@@ -143,7 +145,7 @@ class _Parser:
             if label in seen:
                 raise SchemaError(
                     f"{path}[{number}]",
-                    f"{label} stands twice in the union;"
+                    f"{label} occurs twice in the union;"
                     " only named types of different names may repeat a kind",
                 )
             seen.add(label)
@@ -193,8 +195,8 @@ class _Parser:
         if not all(self._name_ok(part) for part in full.split(".")):
             raise SchemaError(
                 f"{path}.name",
-                f"{full[:100]!r} is no name: {_NAME_RULE};"
-                " a namespace is such names with dots between",
+                f"{full[:100]!r} is not a valid name: {_NAME_RULE};"
+                " a namespace is such names with dots between them",
             )
         if full.rpartition(".")[2] in PRIMITIVES:
             raise SchemaError(
@@ -209,16 +211,17 @@ class _Parser:
         for number, symbol in enumerate(symbols):
             if not self._name_ok(symbol):
                 raise SchemaError(
-                    f"{path}.symbols[{number}]", f"{symbol[:100]!r} is no name: {_NAME_RULE}"
+                    f"{path}.symbols[{number}]",
+                    f"{symbol[:100]!r} is not a valid name: {_NAME_RULE}",
                 )
         if len(set(symbols)) != len(symbols):
             twice = Counter(symbols).most_common(1)[0][0]
-            raise SchemaError(f"{path}.symbols", f"{twice!r} stands twice")
+            raise SchemaError(f"{path}.symbols", f"{twice!r} occurs twice")
         default = node.get("default")
         if "default" in node and (not isinstance(default, str) or default not in symbols):
             shown = repr(default[:100]) if isinstance(default, str) else json_type(default)
             raise SchemaError(
-                f"{path}.default", f"{shown} is none of the symbols {', '.join(symbols[:20])}"
+                f"{path}.default", f"{shown} is not one of the symbols {', '.join(symbols[:20])}"
             )
         return Type("enum", name, symbols=symbols, default_symbol=default)
 
@@ -239,7 +242,7 @@ class _Parser:
                 raise SchemaError(at, f"found {json_type(each)}, a field is an object")
             field = self._field(each, at, namespace, depth)
             if field.name in names or field.json_name in json_names:
-                raise SchemaError(f"{at}.name", f"field {field.name!r} stands twice")
+                raise SchemaError(f"{at}.name", f"field {field.name!r} occurs twice")
             names.add(field.name)
             json_names.add(field.json_name)
             fields.append(field)
@@ -252,7 +255,7 @@ class _Parser:
             shown = repr(name[:100]) if isinstance(name, str) else json_type(name)
             raise SchemaError(
                 f"{path}.name",
-                f"{shown} is no name: {_NAME_RULE}",
+                f"{shown} is not a valid name: {_NAME_RULE}",
                 remedy='give it a legal name and keep the other one as "json_name"',
             )
         json_name = node.get("json_name", name)

@@ -71,7 +71,6 @@ class PlanReader:
         bytes_as: str,
     ) -> None:
         self._writer, self._plan, self._limits, self._bytes_as = writer, plan, limits, bytes_as
-        self._record_bytes = record_bytes
         try:
             self._read = DatumReader(
                 writer,

@@ -1,4 +1,5 @@
-"""What generated readers call: whole numbers of any length, remembered texts, and the two ways in which data can fail them."""
+"""What generated readers call: whole numbers of any length, remembered texts, and the two errors of
+data that cannot be read."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ REMEMBERED_BYTES: Final = 72
 
 
 class Broken(Exception):
-    """The bytes are no datum of the schema. Generated code raises it bare: the walk finds out why."""
+    """The bytes are no datum of the schema. Generated code raises it without a message, because the
+    walk finds the reason."""
 
 
 class Unresolved(Exception):
-    """The datum is right, but it has no value in the reader's schema."""
+    """The datum is valid, but it has no value in the reader's schema."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(message)
@@ -23,11 +25,16 @@ class Unresolved(Exception):
 END: Final = Broken
 
 LONG: Final = tuple((value >> 1) ^ -(value & 1) for value in range(1 << 14))
-"""Zig-zag value of what one or two bytes say."""
+"""The numbers that one or two bytes encode, by their value before zig-zag."""
 
 
 def read_unsigned(data: bytes, at: int) -> tuple[int, int]:
-    """(the number before zig-zag, where the next thing begins), of at most 64 bits."""
+    """A number of at most 64 bits before zig-zag, and the offset after it.
+
+    Raises:
+        Broken: there are more bits.
+        IndexError: the data ends first.
+    """
     value = shift = 0
     while True:
         byte = data[at]
@@ -44,13 +51,13 @@ def read_unsigned(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """(a long, where the next thing begins)."""
+    """A long, and the offset after it; raises as `read_unsigned` does."""
     value, at = read_unsigned(data, at)
     return (value >> 1) ^ -(value & 1), at
 
 
 def read_int(data: bytes, at: int) -> tuple[int, int]:
-    """(an int, where the next thing begins)."""
+    """An int, and the offset after it; raises as `read_unsigned` does, beyond 32 bits."""
     value, end = read_unsigned(data, at)
     if value >> 32 or end - at > 5:
         raise Broken
@@ -58,7 +65,7 @@ def read_int(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_size(data: bytes, at: int) -> tuple[int, int]:
-    """(a length that is in the data, where it begins)."""
+    """A length that the data has, and the offset after it; raises as `read_unsigned` does."""
     value, at = read_unsigned(data, at)
     if value & 1 or (value >> 1) > len(data) - at:
         raise Broken
@@ -66,7 +73,7 @@ def read_size(data: bytes, at: int) -> tuple[int, int]:
 
 
 class Remembered(dict[bytes, str]):
-    """UTF-8 -> text; short ones are kept, because they repeat."""
+    """UTF-8 -> text. Short ones are remembered, because they repeat."""
 
     def __missing__(self, data: bytes) -> str:
         text = data.decode()
@@ -78,7 +85,11 @@ class Remembered(dict[bytes, str]):
 
 
 class Symbols(dict[int, str]):
-    """Number of a written symbol before zig-zag -> the reader's symbol. `missing`: symbols that the reader lacks."""
+    """Number of a writer's symbol before zig-zag -> the reader's symbol.
+
+    Attributes:
+        missing: number -> symbol, for those that the reader lacks.
+    """
 
     def __init__(self, path: str, symbols: tuple[str, ...]) -> None:
         super().__init__()
@@ -86,9 +97,10 @@ class Symbols(dict[int, str]):
         self._path, self._symbols = path, symbols
 
     def __missing__(self, raw: int) -> str:
-        if raw in self.missing:
-            raise Unresolved(
-                self._path,
-                f"symbol {self.missing[raw]!r} is none of the reader's {', '.join(self._symbols[:20])}, which has no default",
-            )
-        raise Broken
+        if raw not in self.missing:
+            raise Broken
+        raise Unresolved(
+            self._path,
+            f"symbol {self.missing[raw]!r} is not one of the reader's"
+            f" {', '.join(self._symbols[:20])}, and the reader's enum has no default",
+        )

@@ -172,7 +172,9 @@ class ReaderCode(Pair):
             branches = [self.reader.resolve(each) for each in reader_type.branches]
             allowed = ", ".join(each.name or each.kind for each in branches) or "nothing"
             label = writer_type.name or writer_type.kind
-            self._refuse(target, path, f"{label} is no branch of the reader's union of {allowed}")
+            self._refuse(
+                target, path, f"{label} is not a branch of the reader's union of {allowed}"
+            )
             return
         self._value(writer_type, reader_type.branches[number], target, path)
         if self._options.branches and is_wide(reader_type):

@@ -81,7 +81,7 @@ class DatumReader:
         if problem is not None:
             raise problem
         if end != len(data):
-            raise CorruptDatum("$", end, f"{len(data) - end} bytes behind the datum")
+            raise CorruptDatum("$", end, f"{len(data) - end} bytes follow the datum")
         return found[0]
 
     def several(
@@ -131,7 +131,7 @@ class DatumReader:
                 raise problem
         if at != len(data):
             raise CorruptDatum(
-                "$", at, f"{len(data) - at} bytes behind the last of {rows} records", record=rows
+                "$", at, f"{len(data) - at} bytes follow the last of {rows} records", record=rows
             )
 
     def _problem(self, data: bytes, stop: Stop, record: int, empty: int) -> CorruptDatum:

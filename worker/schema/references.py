@@ -62,7 +62,7 @@ class _Inliner:
         document = self._references[full]
         if not _defines(document, full):
             raise SchemaError(
-                "$", f"the reference {full[:100]!r} is no definition of a type of that name"
+                "$", f"the reference {full[:100]!r} is not the definition of a type of that name"
             )
         if document.get("namespace") is None and "." not in str(document.get("name")):
             document = {

@@ -184,7 +184,7 @@ def _uuid(path: str, text: str) -> str:
     try:
         return read_uuid(text)
     except ValueError as error:
-        raise Unresolved(path, "text that is no uuid") from error
+        raise Unresolved(path, "text that is not a uuid") from error
 
 
 def _to_float(value: int) -> float:

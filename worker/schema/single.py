@@ -1,4 +1,8 @@
-"""Single-object encoding: two marker bytes, the fingerprint of the writer's schema, the datum. And a store of schemas to read it with."""
+"""Single-object encoding (two marker bytes, the fingerprint of the writer's schema, the datum), and
+a store of schemas to read it with.
+
+Source: Avro specification, "Single-object encoding".
+"""
 
 from __future__ import annotations
 
@@ -17,33 +21,34 @@ HEADER_BYTES: Final = 10
 
 
 def header(schema: Schema) -> bytes:
-    """What stands before a datum: the marker and CRC-64-AVRO, little-endian."""
+    """What stands before a datum: the marker and the CRC-64-AVRO, little-endian."""
     return MARKER + crc64(canonical_form(schema).encode()).to_bytes(8, "little")
 
 
 def split(data: bytes) -> tuple[str, bytes]:
-    """(fingerprint in 16 hex digits, datum). Raises CorruptDatum for what is no single object."""
+    """The fingerprint as 16 hex digits, and the datum.
+
+    Raises:
+        CorruptDatum: the bytes are no single object.
+    """
     if data[:2] != MARKER or len(data) < HEADER_BYTES:
-        raise CorruptDatum(
-            "$",
-            0,
-            f"{data[:2].hex() or 'nothing'} and {max(len(data) - 2, 0)} bytes more; a single object begins with c301 and 8 bytes",
-        )
+        found = f"{data[:2].hex() or 'nothing'} and {max(len(data) - 2, 0)} bytes more"
+        raise CorruptDatum("$", 0, f"{found}; a single object begins with c301 and 8 bytes")
     return f"{int.from_bytes(data[2:HEADER_BYTES], 'little'):016x}", data[HEADER_BYTES:]
 
 
 def compile_single_encoder(schema: Schema) -> Callable[[Any], bytes]:
-    """Datum -> single object."""
+    """Makes the function datum -> single object."""
     encode, begin = compile_datum_encoder(schema), header(schema)
     return lambda datum: begin + encode(datum)
 
 
 class SchemaStore:
-    """Schemas by fingerprint, and the readers of their datums, each compiled once.
+    """Schemas by their fingerprint, and the readers of their datums, each compiled once.
 
     Args:
-        reader: read everything as this schema; as it was written when omitted.
-        options: of DatumReader.
+        reader: the schema that everything is read as; by default the schema of the writer.
+        options: those of DatumReader.
     """
 
     def __init__(
@@ -54,7 +59,11 @@ class SchemaStore:
         self._readers: dict[str, DatumReader] = {}
 
     def add(self, schema: Schema) -> str:
-        """Takes a schema; returns its fingerprint. Raises ValueError when another one has the same."""
+        """Adds a schema and returns its fingerprint.
+
+        Raises:
+            ValueError: another schema has the same fingerprint.
+        """
         form = canonical_form(schema)
         key = f"{crc64(form.encode()):016x}"
         known = self._schemas.setdefault(key, schema)
@@ -63,21 +72,24 @@ class SchemaStore:
         return key
 
     def get(self, fingerprint: str) -> Schema | None:
-        """The schema of 16 hex digits."""
+        """The schema with a fingerprint of 16 hex digits."""
         return self._schemas.get(fingerprint)
 
     def read(self, data: bytes) -> Any:
-        """The value of a single object. Raises CorruptDatum, also for a fingerprint that is not in the store; SchemaError as DatumReader does."""
+        """The value of a single object.
+
+        Raises:
+            CorruptDatum: the bytes are no single object of a schema in the store.
+            SchemaError: as DatumReader.
+        """
         fingerprint, datum = split(data)
         reader = self._readers.get(fingerprint)
         if reader is None:
             schema = self._schemas.get(fingerprint)
             if schema is None:
-                raise CorruptDatum(
-                    "$",
-                    2,
-                    f"fingerprint {fingerprint} is none of the {len(self._schemas)} schemas in the store",
-                )
+                known = len(self._schemas)
+                reason = f"the store has {known} schemas, none with the fingerprint {fingerprint}"
+                raise CorruptDatum("$", 2, reason)
             reader = self._readers[fingerprint] = DatumReader(
                 schema, self._reader, limits=self._limits, **self._options
             )

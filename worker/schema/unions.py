@@ -144,7 +144,7 @@ class UnionCheck(QuickCheck):
             return _Choice(self._map)
         wanted = [f"{each.name} needs {', '.join(sorted(each.required))}" for each in self._records]
         reason = "; ".join(wanted) or "no branch is a record"
-        return _Choice(-1, problem=f"an object that is no branch ({reason})")
+        return _Choice(-1, problem=f"an object that fits no branch ({reason})")
 
 
 def tagged_union(branches: Sequence[Type], checks: Sequence[Check], *, wide: bool) -> Check:

@@ -1,5 +1,5 @@
-"""What checks work on and what they make: JSON values, datums of unions, descriptions of values that
-never quote their content."""
+"""What checks work on and what they make: JSON values, datums of unions, and descriptions of values
+that never quote their content."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class _Walk:
         try:
             self._value(self._schema.root)
         except RecursionError:
-            self._refuse(self._at, "nested too deep")
+            self._refuse(self._at, "nested too deeply")
         return self._at
 
     def _value(self, kind: Type) -> None:
@@ -86,7 +86,7 @@ class _Walk:
         try:
             reader(kind)(raw)
         except ValueError as error:
-            self._refuse(at, f"no {kind.logical}: {error}")
+            self._refuse(at, f"bytes that are not a {kind.logical}: {error}")
 
     def _string(self, kind: Type) -> None:
         self._text("text")
@@ -121,7 +121,9 @@ class _Walk:
         is_map, index = kind.kind == "map", 0
         for at, count in self._counts():
             weight = count * self._sizes.item(kind.items)
-            self._weigh(at, weight, f"a block of {count} items, {{}} with all that takes no bytes")
+            self._weigh(
+                at, weight, f"a block of {count} items, {{}} with all values that take no bytes"
+            )
             if not is_map and self._sizes.smallest(kind.items) == 0:
                 self._count_empty(at, weight)
                 index, count = index + count - 1, 1  # the items are all alike
@@ -143,7 +145,7 @@ class _Walk:
             yield at, abs(count)
             if end is not None and self._at != end:
                 found = self._at - begin
-                self._refuse(at, f"a block that says {end - begin} bytes and has {found}")
+                self._refuse(at, f"a block that declares {end - begin} bytes and has {found}")
 
     def _block_end(self, at: int) -> int:
         """The end of a block with a negative count, which is followed by the size of the block."""
@@ -209,7 +211,7 @@ class _Walk:
             if shift >= 7 * most:
                 self._refuse(at, f"a whole number of more than {most} bytes")
         if value >= end:
-            self._refuse(at, f"a whole number that is no {kind}")
+            self._refuse(at, f"a whole number that does not fit {kind}")
         return (value >> 1) ^ -(value & 1)
 
     def _take(self, size: int) -> bytes:

@@ -16,12 +16,14 @@ from typing import Any, Final
 from worker.core.cursor import PassState
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
-from worker.core.model import Claim, Cursor, FieldError, Unknown
+from worker.core.model import Claim, Cursor, Reject, Unknown
 from worker.core.ports import Clock
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
 from worker.runtime.clock import SystemClock
+from worker.runtime.flow import Flow
 from worker.schema import Schema
+from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.json_rows import JsonRows
@@ -39,22 +41,13 @@ Tell = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Rejected:
-    """A record that would become a dead letter."""
-
-    index: int
-    stage: str
-    code: str
-    errors: tuple[FieldError, ...]
-
-
-@dataclass(slots=True)
 class Peek:
     """What was seen.
 
     Attributes:
         lines: output records as JSON lines.
         received, filtered: counts of the pages that were read.
+        rejects: records that would become dead letters.
         position: where the pass stands after the pages that were read; None at its end.
         total: what the source says it has.
     """
@@ -65,7 +58,7 @@ class Peek:
     received: int = 0
     filtered: int = 0
     lines: list[bytes] = field(default_factory=list)
-    rejects: list[Rejected] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
     position: PassState | None = None
     total: int | None = None
 
@@ -91,8 +84,9 @@ async def peek(
             fill=config.validation.missing_fields == "fill",
         )
         found = Peek(pipeline, next(iter(parts.partitions)))
+        flow = Flow(shape, fingerprint(parts.output))
         async for page in pages_of:
-            _look(found, page, shape)
+            _look(found, page, flow)
             if found.pages >= pages or len(found.lines) >= records:
                 break
     return found
@@ -224,20 +218,14 @@ async def _pages(
             yield accepted
 
 
-def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
-    decoded = accepted.decoded
-    shaping = shape(decoded.records, decoded.facts.received_us)
+def _look(found: Peek, accepted: Accepted, flow: Flow) -> None:
     found.pages += 1
-    found.received += accepted.ledger.received
-    found.filtered += shaping.filtered
-    found.rejects += (
-        Rejected(each.index, each.stage, each.code, each.errors) for each in decoded.rejects
-    )
-    found.rejects += (
-        Rejected(each.index, each.stage, each.code, each.errors) for each in shaping.unshaped
-    )
-    for _, _, data in shaping.chunks:
-        found.lines += data.splitlines()
+    for part in flow.shape(found.partition, accepted):
+        found.received += part.ledger.received
+        found.filtered += part.ledger.filtered
+        found.rejects += part.rejects
+        for chunk in part.chunks:
+            found.lines += chunk.data.splitlines()
     cursor = accepted.progress.cursor
     found.position = cursor.position
     found.total = cursor.total

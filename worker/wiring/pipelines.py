@@ -11,10 +11,11 @@ from pathlib import Path
 
 from worker import __version__
 from worker.config.files import check_text
+from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
-from worker.core.model import REPLAYED, Facts
-from worker.core.ports import Clock
+from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED, Facts
+from worker.core.ports import Clock, CommitLog, OutputRoot
 from worker.formats.avro import AvroEncoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.formats.records import RecordSpec
@@ -27,8 +28,8 @@ from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
-from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
+from worker.sinks.files_root import FilesRoot
 from worker.sources.conditions import stop_when
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource, token_reader
@@ -210,25 +211,31 @@ def replay_pipeline(
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
     )
-    source = DeadLetters(parts.name, letters, parts.plan, limits)
+    _, dead = output_roots(settings, parts.name)
+    source = DeadLetters(parts.name, letters, dead, parts.plan, limits)
     spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
     return Pipeline(spec, log, clock, emit)
 
 
-def opened_log(stack: AsyncExitStack, settings: Settings) -> SqliteCommitLog:
+def opened_log(stack: AsyncExitStack, settings: Settings) -> CommitLog:
     """The commit log, open until the stack closes."""
     log = open_log(settings, read_only=False)
     stack.callback(log.close)
     return log
 
 
-def open_log(settings: Settings, *, read_only: bool) -> SqliteCommitLog:
+def open_log(settings: Settings, *, read_only: bool) -> CommitLog:
     """The commit log of a config."""
     return SqliteCommitLog(settings.state.path.absolute() / STATE_FILE, read_only=read_only)
 
 
-def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
-    """(records, dead letters) of a pipeline."""
+def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
+    """Where a pipeline publishes: (records, dead letters)."""
+    records, dead = _output_paths(settings, pipeline)
+    return FilesRoot(records, RECORDS), FilesRoot(dead, DEAD_LETTERS)
+
+
+def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()
@@ -324,7 +331,7 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
 
 def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
     config = parts.config.sink
-    records, dead = output_roots(settings, parts.name)
+    records, dead = _output_paths(settings, parts.name)
     for root in (records, dead):
         try:
             check_text(root)
@@ -366,7 +373,7 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
                 lineage,
                 seq,
                 lambda *_: NdjsonEncoder(),
-                kind="dead_letters",
+                kind=DEAD_LETTERS,
                 mode=0o600,
             ),
         )
