@@ -21,7 +21,7 @@ DATES = {"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT", "Date": "Mon, 01 Jan 
 
 
 def learned(headers: dict[str, str]) -> Any:
-    return Condition.of(REQUEST, MEANING, None).learned(headers)
+    return Condition.of(REQUEST, MEANING, None).validators_of(headers)
 
 
 @pytest.mark.parametrize(

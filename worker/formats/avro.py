@@ -176,7 +176,7 @@ class AvroPages:
         while done < rows:
             part = reader.part(data, at, min(rows - done, SLICE_RECORDS), left)
             if part.records:
-                batch.source(partial(reader.raws, data, at, len(part.records)))
+                batch.add_source(partial(reader.raws, data, at, len(part.records)))
             self._add(batch, part)
             done += len(part.records) + (part.unreadable is not None)
             at = part.end
@@ -262,7 +262,7 @@ class AvroPages:
 
     def _flush(self, batch: Batch, run: _Run) -> None:
         if run.records:
-            batch.source(run.raws)
+            batch.add_source(run.raws)
             self._add(batch, Part(run.records, 0))
 
     def _add(self, batch: Batch, part: Part) -> None:

@@ -30,7 +30,7 @@ from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
 from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
-from worker.sources.answers import Answer, Meaning, Rules, error_of, judge, reply_of
+from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
 from worker.sources.conditions import Read, facts_reader
 from worker.sources.echo import position_headers, refuse_echo
 from worker.sources.http_config import HttpConfig, ResponseToken
@@ -154,39 +154,39 @@ class HttpSource:
     async def _understand(self, asked: _Asked, response: Response) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         condition, rules = asked.condition, self._rules
-        answer = Answer(
+        evidence = Evidence(
             response.status,
             response.headers,
             read=_document_reader(response),
             first=asked.fetch.first,
             conditional=condition is not None and bool(condition.headers),
         )
-        meaning = judge(answer, rules.by_status)
+        meaning = judge(evidence, rules.by_status)
         if meaning != "page":
-            return self._without_page(meaning, answer, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
             decoded = await self._decoded(asked.partition, response)
         except RecordsMissing as missing:
-            meaning = judge(answer, rules.by_body)
+            meaning = judge(evidence, rules.by_body)
             if meaning != "page":
-                return self._without_page(meaning, answer, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             missing.where = missing.where or asked.partition
             raise
         self._unknown.add(decoded.facts)
-        answer = replace(answer, read=facts_reader(decoded.facts))
-        meaning = judge(answer, rules.by_body)
+        evidence = replace(evidence, read=facts_reader(decoded.facts))
+        meaning = judge(evidence, rules.by_body)
         if meaning != "page":
-            return self._without_page(meaning, answer, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         refuse_echo(response, decoded.facts, self._position_headers)
-        validators = None if condition is None else condition.learned(response.headers)
+        validators = None if condition is None else condition.validators_of(response.headers)
         return Reply(decoded, response.headers, validators=validators)
 
     def _without_page(
-        self, meaning: Meaning, answer: Answer, asked: _Asked, response: Response
+        self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
         said = f"status {response.status}: {_snippet(response)}"
-        if (reply := reply_of(meaning, answer, said)) is not None:
+        if (reply := reply_of(meaning, evidence, said)) is not None:
             return reply
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
         auth = self._auth[asked.partition]
