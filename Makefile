@@ -116,7 +116,7 @@ lint-workflows: $(TOOLS_STAMP) ## the workflows: their schema, and what is unsaf
 	$(TOOLS)/zizmor -q --offline --no-progress --persona=pedantic .github
 
 bandit: $(TOOLS_STAMP) ## what is unsafe in the code
-	$(TOOLS)/bandit -q -c pyproject.toml -r worker
+	$(TOOLS)/bandit -q -ll -c pyproject.toml -r worker
 
 audit: $(TOOLS_STAMP) ## known vulnerabilities of what is shipped; MAYBE=1 where their service may be out of reach
 	$(TOOLS)/python .ci/audit.py deploy/container/requirements.txt $(if $(MAYBE),--may-be-unreachable)
