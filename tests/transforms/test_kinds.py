@@ -10,11 +10,11 @@ import orjson
 import pytest
 
 from worker.core.ports import InvalidRecord
+from worker.formats.json_rows import JsonRows
 from worker.schema import parse_schema
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import Schema
 from worker.schema.values import Branch
-from worker.transforms.json_rows import JsonRows
 from worker.transforms.kinds import same_values
 from worker.transforms.natives import checker, converter
 
