@@ -13,10 +13,10 @@ import msgspec
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.logical import describe_decimal, fits
-from worker.schema.model import Schema, Type, is_wide
+from worker.schema.model import Schema, Type, is_nullable, is_wide
 from worker.schema.values import Branch, describe_kind
 from worker.transforms import values
-from worker.transforms.kinds import Kind, inner, kind_of, nullable
+from worker.transforms.kinds import Kind, kind_of
 
 Check = Callable[[Any, str], Any]
 
@@ -43,7 +43,7 @@ def converter(kind: Type, schema: Schema, *, native: bool) -> Callable[[Any], An
     to_native = _to_native(kind_of(kind, schema)) if native else None
     if to_native is not None:
         return lambda value: None if value is None else to_native(value)
-    names = _renamed(inner(kind, schema), schema)
+    names = _renamed(schema.value_type(kind), schema)
     return names if names is not None else _plain
 
 
@@ -72,10 +72,10 @@ def _renamed(kind: Type, schema: Schema) -> Callable[[Any], Any] | None:
 
 
 def _deep(kind: Type, schema: Schema) -> Callable[[Any], Any]:
-    found_inner = inner(kind, schema)
+    found_inner = schema.value_type(kind)
     if found_inner.kind in ("record", "array", "map"):
         return lambda value: (
-            None if value is None else (_renamed(inner(kind, schema), schema) or _plain)(value)
+            None if value is None else (_renamed(schema.value_type(kind), schema) or _plain)(value)
         )
     return _plain
 
@@ -135,8 +135,8 @@ def checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]] | Non
     known = {} if known is None else known
     if is_wide(kind):
         return _union(kind, schema, known)
-    check = _checker(inner(kind, schema), schema, known)
-    may_be_null = nullable(kind)
+    check = _checker(schema.value_type(kind), schema, known)
+    may_be_null = is_nullable(kind)
 
     def checked(value: Any, path: str) -> Any:
         if value is None and may_be_null:

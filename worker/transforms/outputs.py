@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from worker.core.errors import ConfigError
-from worker.schema.model import Field, Schema, is_wide
+from worker.schema.model import Field, Schema, is_nullable, is_wide
 from worker.transforms import values
-from worker.transforms.kinds import inner, kind_of, nullable
+from worker.transforms.kinds import kind_of
 from worker.transforms.terms import Term
 
 _RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
@@ -37,7 +37,7 @@ def _raiser(path: str, allowed: str) -> Callable[[Any], None]:
 
 def convert(program: Writer, field: Field, term: Term, output: Schema, where: str) -> str:
     """Emits the checks and conversions of a value; returns the source of what is encoded. ConfigError when types never fit."""
-    kind = inner(field.type, output)
+    kind = output.value_type(field.type)
     target = kind_of(field.type, output)
     if is_wide(field.type) or not _fits(term, kind.kind, target.name, kind.logical):
         shown = kind.logical or kind.kind
@@ -60,7 +60,7 @@ def convert(program: Writer, field: Field, term: Term, output: Schema, where: st
         for line in body:
             program.line(line)
         return name
-    if not nullable(field.type):
+    if not is_nullable(field.type):
         program.line(
             f"if {name} is None: {program.bind(_raiser(path, 'a value that is not null'))}(None)"
         )

@@ -16,8 +16,8 @@ from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping, Unshaped
 from worker.schema.codegen import CodeBuilder, compile_function
-from worker.schema.model import NO_DEFAULT, Field, Schema, Type
-from worker.transforms.kinds import Kind, inner, kind_of, nullable, same_values
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable
+from worker.transforms.kinds import Kind, kind_of, same_values
 from worker.transforms.outputs import convert
 from worker.transforms.routes import Part
 from worker.transforms.terms import Term, lift
@@ -77,7 +77,7 @@ class Program:
             each.name: Column(
                 f"r.f{number}",
                 kind_of(each.type, plan.schema),
-                nullable(each.type),
+                is_nullable(each.type),
                 each.type,
                 plan.typed_fields[number],
             )
@@ -100,7 +100,7 @@ class Program:
         if not column.local:
             column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
         if column.kind.name == "record" and column.type is not None:
-            self._shapes[column.code] = (inner(column.type, self.schema), column.struct_like)
+            self._shapes[column.code] = (self.schema.value_type(column.type), column.struct_like)
         return Term(column.code, column.kind, column.nullable, atom=True)
 
     def member(self, record: Term, source: str, name: str) -> Term:
@@ -116,13 +116,13 @@ class Program:
             [record],
             kind_of(field.type, self.schema),
             lambda x: f"{x}.f{number}" if struct_like else f"{x}[{name!r}]",
-            nullable=nullable(field.type),
+            nullable=is_nullable(field.type),
         )
         term = Term(
-            self.local(found.code), found.kind, found.nullable or nullable(field.type), atom=True
+            self.local(found.code), found.kind, found.nullable or is_nullable(field.type), atom=True
         )
         if found.kind.name == "record":
-            self._shapes[term.code] = (inner(field.type, self.schema), struct_like)
+            self._shapes[term.code] = (self.schema.value_type(field.type), struct_like)
         return term
 
     def temp(self) -> str:
@@ -251,7 +251,7 @@ class Program:
     def _absent(self, field: Field, output: Schema, *, fill: bool) -> str:
         if field.default is not NO_DEFAULT and not isinstance(field.default, list | dict):
             return self.bind(field.default)
-        if nullable(field.type) and fill and inner(field.type, output).kind != "union":
+        if is_nullable(field.type) and fill and output.value_type(field.type).kind != "union":
             return "None"
         raise ConfigError(
             f"the output field {field.name!r} gets no value",
