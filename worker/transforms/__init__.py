@@ -1,1 +1,2 @@
-"""What happens to a record between decode and encode: verbs that compile, with the encoder, into one function per pipeline."""
+"""What happens to a record between decode and encode: verbs that compile, together with the
+encoder, into one function per pipeline."""

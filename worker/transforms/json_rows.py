@@ -1,5 +1,5 @@
-"""Rows of NDJSON files: one line per record, with names as in Avro. Times and decimals are text, and
-bytes are latin-1 or base64 text."""
+"""Rows of NDJSON files: one line per record, with names as in Avro. Times and decimals are text,
+and bytes are latin-1 or base64 text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The types of expressions, and how the fields of a schema look in them.
 
-Values are those between stages: times are whole numbers in the unit of the schema, so a kind has its
-ticks per second.
+Values are those between stages: times are whole numbers in the unit of the schema, so a kind has
+its ticks per second.
 """
 
 from __future__ import annotations
