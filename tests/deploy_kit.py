@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +43,14 @@ def run(*command: str | Path, timeout: float = 600, cwd: Path = ROOT) -> str:
         f"{command[0]} exits {done.returncode}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
     )
     return done.stdout
+
+
+def build_wheel() -> Path:
+    """The directory `dist`, with one wheel: that of the tree as it is now."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    run(sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "--outdir", dist)
+    return dist
 
 
 def root_tar(name: str, packages: Sequence[str]) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,22 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+async def until(condition: Callable[[], Any], *, within_s: float = 120.0) -> None:
+    """Waits for what another process makes true; `within_s` is how long a test takes that fails."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def until_logged(process: asyncio.subprocess.Process, words: bytes) -> bytes:
+    """Reads the log of a process (its stderr is a pipe) up to the next line that has these words."""
+    assert process.stderr is not None
+    async with asyncio.timeout(120):
+        while words not in (line := await process.stderr.readline()):
+            assert line, "the process has ended"
+    return line
 
 
 def published(directory: Path) -> list[Path]:

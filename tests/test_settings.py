@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -422,6 +422,27 @@ def test_any_value_in_any_place_is_answered_without_a_traceback(
 # -- weight -------------------------------------------------------------------------------------------------------
 
 
+def cpu_seconds(*arguments: str) -> float:
+    """What a Python process costs at best: unlike the time on the wall, little of it is other people's load."""
+    costs = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            check=True,
+            # what is measured is not the tracer of `make test COV=1`
+            env={
+                **os.environ,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "COVERAGE_PROCESS_CONFIG": "",
+            },
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(costs)
+
+
 def test_help_imports_nothing_heavy_and_answers_at_once() -> None:
     probe = "import sys, worker.cli; heavy = {'pydantic', 'aiohttp', 'ruamel', 'msgspec', 'asyncio', 'structlog'} & set(sys.modules); print(heavy or '')"
     assert (
@@ -430,14 +451,4 @@ def test_help_imports_nothing_heavy_and_answers_at_once() -> None:
         ).stdout.strip()
         == ""
     )
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "worker", "--help"],
-            capture_output=True,
-            check=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        )
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.15, seconds
+    assert cpu_seconds("-m", "worker", "--help") < 2.5 * cpu_seconds("-c", "import click")

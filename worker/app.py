@@ -1,22 +1,29 @@
-"""The composition root: Settings -> running pipelines. The only package that knows the concrete classes."""
+"""The application: one run from settings to results. `App.run` reads in the order of events.
+
+    open   the log, the parts of the pipelines, the lock on the state
+    start  the pipelines under their supervisor, the admin server, signals
+    serve  until the pipelines have ended; timers and other side tasks run beside them
+    close  the exit code and the results; what was opened closes in reverse
+
+`run` and `run_async` are the Python API. How pipelines are made from settings stands in
+`worker.wiring`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from worker import __version__
-from worker.config.decode import SubjectConfig
 from worker.core.errors import Exit, WorkerError, deciding_error
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.core.ports import Clock
-from worker.pipeline import Pipeline
 from worker.runtime.clock import SystemClock
 from worker.runtime.lifecycle import stop_on_signals
 from worker.runtime.notify import Notifier, feed_watchdog
@@ -27,26 +34,18 @@ from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
-from worker.wiring.compatibility_check import register_output
+from worker.wiring.assembly import Assembly, Backfill, Job, Poll, Replay
 from worker.wiring.deferred_start import DeferredStart
-from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
-from worker.wiring.pipelines import (
-    backfill_pipeline,
-    http_pipeline,
-    open_log,
-    output_roots,
-    replay_pipeline,
-)
-from worker.wiring.schemas import Registries, subjects_of
-from worker.wiring.secrets import check_secrets, tls_of
+from worker.wiring.pipelines import open_log, output_roots
 from worker.wiring.status import Status
 
 __all__ = [
     "Backfill",
     "PipelineResult",
+    "Progress",
     "RunResult",
-    "describe",
+    "Watch",
     "open_log",
     "output_roots",
     "replay_async",
@@ -54,10 +53,23 @@ __all__ = [
     "run_async",
 ]
 
+PROGRESS_S: Final = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """What one pipeline did, for the summary."""
+    """What one pipeline did, for the summary.
+
+    Attributes:
+        records: in committed files.
+        files: published files, dead letters too.
+        rejects: in dead letters.
+        deduplicated: records that were dropped because they had been read before.
+        size_bytes: of the files.
+        output, dead_letters: where they are.
+        note: what the operator should know of a run without a commit.
+        error: what ended it; empty when it ended well.
+    """
 
     name: str
     records: int
@@ -74,17 +86,23 @@ class PipelineResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
+    """How a run ended."""
+
     exit_code: int
     seconds: float
     pipelines: list[PipelineResult] = field(default_factory=list)
 
 
-# -- commands -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a pipeline is: what it has committed in this run, and how many records wait for a commit."""
+    """How far a pipeline is in this run.
+
+    Attributes:
+        records: in committed files.
+        waiting: records that were received and wait for a commit.
+        rejects: in committed dead letters.
+        files: published files, dead letters too.
+    """
 
     name: str
     records: int
@@ -94,14 +112,7 @@ class Progress:
 
 
 Watch = Callable[[Sequence[Progress]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Backfill:
-    """A range of marks to read again; `until` None: to the end."""
-
-    since: str
-    until: str | None = None
+"""Told twice a second how far the pipelines are, on the event loop. What it raises ends the run."""
 
 
 def run(
@@ -113,63 +124,23 @@ def run(
     backfill: Backfill | None = None,
     watch: Watch | None = None,
 ) -> RunResult:
-    """Runs the pipelines to their end or until a signal. Raises WorkerError for what keeps it from starting."""
+    """Runs the pipelines to their end or until a signal.
+
+    Raises WorkerError for what keeps it from starting.
+    """
     gc.freeze()  # what was imported stays: the collector need not look at it again
-    gc.set_threshold(
-        20_000, 20, 50
-    )  # records are freed by reference counting; with the default the collector took 4 % of the time
+    # records are freed by reference counting; with the default the collector took 4 % of the time
+    gc.set_threshold(20_000, 20, 50)
     return asyncio.run(
         run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill, watch=watch)
     )
 
 
-def describe(settings: Settings) -> list[dict[str, Any]]:
-    """What `check` prints of each pipeline. Raises ConfigError, or ConfigErrors for several; their places are below the pipeline."""
-    found = []
-    for name, config in settings.pipelines.items():
-        if subjects := subjects_of(config):
-            found.append(
-                _described(name, config)
-                | {
-                    "not_checked": f"{', '.join(_shown(each) for each in subjects)}: needs the registry, so --connect"
-                }
-            )
-            continue
-        parts = Parts.of(name, config)
-        for values in parts.partitions.values():
-            check_secrets(config.source, values)
-        tls_of(config.source.tls, "source.tls")
-        found.append(
-            _described(name, config)
-            | {
-                "partitions": len(parts.partitions),
-                "schema_fingerprint": parts.plan.fingerprint,
-                "delivery": parts.delivery,
-                "completeness": parts.completeness,
-            }
-        )
-    return found
-
-
-def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
-    return {
-        "pipeline": name,
-        "enabled": config.enabled,
-        "source": config.source.url,
-        "pagination": config.source.pagination.type,
-        "output": str(config.sink.path),
-    }
-
-
-def _shown(ref: SubjectConfig) -> str:
-    return f"version {ref.version} of subject {ref.subject} at {ref.registry}"
-
-
-# -- running ------------------------------------------------------------------------------------------------------
-
-
 async def replay_async(settings: Settings, pipeline: str) -> RunResult:
-    """Reads the dead letters of a pipeline again, with the schema and transforms of now; what they make is committed like any records."""
+    """Reads the dead letters of a pipeline again, with its schema and transforms of now.
+
+    What they make is committed like any records.
+    """
     return await run_async(settings, once=True, only=(pipeline,), replay=True)
 
 
@@ -187,146 +158,220 @@ async def run_async(
     """`run` on a loop that runs already.
 
     Args:
-        replay: dead letters instead of sources.
-        backfill: a range, which runs once.
+        once: end when every pass is done; else run until a signal, or for `for_s` seconds.
+        only: names of pipelines; none: all that are enabled.
+        replay: dead letters instead of sources; runs once.
+        backfill: a range of marks instead of what is new; runs once.
         watch: told twice a second how far the pipelines are.
         clock: default: the system's.
     """
-    started = time.monotonic()
-    clock = clock or SystemClock()
-    metrics = Metrics()
-    chosen = _chosen(settings, only)
-    stop, drain_deadline = asyncio.Event(), asyncio.Event()
-    async with AsyncExitStack() as stack:
-        logger = stack.enter_context(
-            open_logger(settings.logging.level, settings.logging.format, colors=colors())
-        )
-        emit = Telemetry(logger, metrics, clock)
-        stack.callback(emit.close)
-        origins = Origins(clock, emit)
-        registries = Registries(stack, settings, origins, clock, emit)
-        late, parts = DeferredStart(clock, emit), dict[str, Parts]()
+    job: Job = Replay() if replay else backfill or Poll(once)
+    return await App(settings, job, only=only, for_s=for_s, watch=watch, clock=clock).run()
 
-        async def prepare(name: str) -> None:
-            parts[name] = Parts.of(name, chosen[name], await registries.fetch(chosen[name]))
 
-        await late.start(list(chosen), prepare)
-        stack.enter_context(lock_state(settings.state.path.absolute()))
-        await late.start(
-            list(parts), lambda name: register_output(settings, parts[name], registries)
+class App:
+    """One run, which cannot be repeated. What `_open` and `_start` make is declared first."""
+
+    _emit: Telemetry
+    _assembly: Assembly
+    _deferred: DeferredStart
+    _supervisor: Supervisor
+
+    def __init__(
+        self,
+        settings: Settings,
+        job: Job,
+        *,
+        only: Sequence[str] = (),
+        for_s: float | None = None,
+        watch: Watch | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings, self._job = settings, job
+        self._chosen = _chosen(settings, only)
+        self._for_s, self._watch = for_s, watch
+        self._clock = clock or SystemClock()
+        self._metrics = Metrics()
+        self._manager = service_manager()
+        self._notifier = Notifier(self._manager.notify_socket)
+        self._stop, self._drain_deadline = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> RunResult:
+        """The whole run.
+
+        Raises WorkerError for what keeps it from starting, and an ExceptionGroup when a side task
+        fails.
+        """
+        started = time.monotonic()
+        async with AsyncExitStack() as stack:
+            parts = await self._open(stack)
+            await self._start(stack, parts)
+            outcomes = await self._serve()
+            code = self._close(outcomes)
+        return RunResult(code, time.monotonic() - started, self._results(outcomes))
+
+    # -- open -------------------------------------------------------------------------------------
+
+    async def _open(self, stack: AsyncExitStack) -> list[Parts]:
+        """The log, the parts of the pipelines that can start now, and the lock on the state."""
+        logging = self._settings.logging
+        logger = stack.enter_context(open_logger(logging.level, logging.format, colors=colors()))
+        self._emit = Telemetry(logger, self._metrics, self._clock)
+        stack.callback(self._emit.close)
+        self._assembly = Assembly(self._settings, self._chosen, stack, self._clock, self._emit)
+        self._deferred = DeferredStart(self._clock, self._emit)
+        compiled = await self._deferred.each(self._chosen, self._assembly.compile)
+        stack.enter_context(lock_state(self._settings.state.path.absolute()))
+        registered = await self._deferred.each(
+            compiled, lambda name: self._assembly.register_output(compiled[name])
         )
-        if chosen and len(late.errors) == len(chosen):
-            raise next(iter(late.errors.values()))
-        parts = {name: parts[name] for name in chosen if name not in late.errors}
-        once = once or backfill is not None
-        if replay:
-            pipelines = [
-                replay_pipeline(stack, settings, each, clock=clock, emit=emit)
-                for each in parts.values()
-            ]
-        elif backfill is not None:
-            pipelines = [
-                await backfill_pipeline(
-                    stack,
-                    settings,
-                    each,
-                    origins,
-                    registries,
-                    backfill.since,
-                    backfill.until,
-                    clock=clock,
-                    emit=emit,
-                )
-                for each in parts.values()
-            ]
-        else:
-            pipelines = [
-                await http_pipeline(
-                    stack, settings, each, origins, registries, once=once, clock=clock, emit=emit
-                )
-                for each in parts.values()
-            ]
-        supervisor = Supervisor(pipelines, clock, emit, once=once)
-        status = Status(supervisor, emit, lambda: late.errors)
-        metrics.watch(status.readings)
+        if self._chosen and not registered:
+            raise next(iter(self._deferred.errors.values()))
+        return [compiled[name] for name in registered]
+
+    # -- start ------------------------------------------------------------------------------------
+
+    async def _start(self, stack: AsyncExitStack, parts: Sequence[Parts]) -> None:
+        """The pipelines under their supervisor, and those who ask and tell about them."""
+        pipelines = [await self._assembly.pipeline(each, self._job) for each in parts]
+        self._supervisor = Supervisor(pipelines, self._clock, self._emit, once=self._job.once)
+        status = Status(self._supervisor, self._emit, lambda: self._deferred.errors)
+        self._metrics.watch(status.readings)
         await stack.enter_async_context(
-            admin_server(settings.admin.listen, metrics, status.document, status.ready)
+            admin_server(self._settings.admin.listen, self._metrics, status.document, status.ready)
         )
-        stack.enter_context(stop_on_signals(stop, signal_line(settings.logging.format)))
-        timers = [
-            asyncio.create_task(
-                _hurry_after(stop, drain_deadline, settings.shutdown.deadline),
-                name="shutdown.deadline",
-            )
-        ]
-        if for_s is not None:
-            timers.append(asyncio.create_task(_stop_after(stop, for_s), name="run.for"))
-        if watch is not None:
-            timers.append(asyncio.create_task(_tell(watch, pipelines), name="progress"))
-        manager = service_manager()
-        notifier = Notifier(manager.notify_socket)
-        if manager.watchdog_s:
-            feeding = feed_watchdog(
-                notifier,
-                manager.watchdog_s,
-                lambda: max((each.stalled_s() for each in supervisor.pipelines), default=0.0),
-            )
-            timers.append(asyncio.create_task(feeding, name="watchdog"))
-        timers.append(asyncio.create_task(_say_stopping(stop, notifier), name="notify.stopping"))
+        line = signal_line(self._settings.logging.format)
+        stack.enter_context(stop_on_signals(self._stop, line))
+        if self._job.once:
+            self._deferred.give_up()
+        self._emit(RunStarted(tuple(self._chosen), __version__))
+        self._notifier.ready(f"{len(pipelines)} pipelines")
+        for each in parts:
+            self._emit(PipelineStarted(each.name, each.delivery, each.completeness))
 
-        async def start(name: str) -> Pipeline:
-            await prepare(name)
-            await register_output(settings, parts[name], registries)
-            pipeline = await http_pipeline(
-                stack,
-                settings,
-                parts[name],
-                origins,
-                registries,
-                once=False,
-                clock=clock,
-                emit=emit,
-            )
-            emit(PipelineStarted(name, parts[name].delivery, parts[name].completeness))
-            return pipeline
+    # -- serve ------------------------------------------------------------------------------------
 
-        if once:
-            late.give_up()
-        else:
-            timers += [
-                asyncio.create_task(
-                    late.join(
-                        name,
-                        partial(start, name),
-                        partial(supervisor.add, stop=stop, drain_deadline=drain_deadline),
-                    ),
-                    name=f"{name}.late",
-                )
-                for name in late.errors
-            ]
-        emit(RunStarted(tuple(chosen), __version__))
-        notifier.ready(f"{len(pipelines)} pipelines")
-        for each in parts.values():
-            emit(PipelineStarted(each.name, each.delivery, each.completeness))
-        outcomes = await supervisor.run(stop, drain_deadline)
-        for timer in timers:
-            timer.cancel()
-        await asyncio.gather(*timers, return_exceptions=True)
-        code = exit_code(outcomes, list(late.errors.values()))
-        emit(
-            RunEnded(
-                code,
-                sum(outcome.pipeline.totals.discarded for outcome in outcomes),
-                "signal" if stop.is_set() and for_s is None else "done",
+    async def _serve(self) -> list[Outcome]:
+        """Until the pipelines have ended. A side task that fails ends the run with its error."""
+        async with asyncio.TaskGroup() as group:
+            side = [group.create_task(work, name=name) for name, work in self._side_tasks()]
+            outcomes = await self._supervisor.run(self._stop, self._drain_deadline)
+            for task in side:
+                task.cancel()
+        return outcomes
+
+    def _side_tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        yield "shutdown.deadline", self._limit_drain()
+        yield "notify.stopping", self._notify_stopping()
+        if self._for_s is not None:
+            yield "run.for", self._stop_after(self._for_s)
+        if self._watch is not None:
+            yield "progress", self._report_progress(self._watch)
+        if self._manager.watchdog_s:
+            yield (
+                "watchdog",
+                feed_watchdog(self._notifier, self._manager.watchdog_s, self._stalled_s),
             )
+        if not self._job.once:
+            for name in self._deferred.errors:
+                yield f"{name}.late", self._deferred.retry(name, partial(self._join, name))
+
+    async def _limit_drain(self) -> None:
+        await self._stop.wait()
+        await self._clock.sleep(self._settings.shutdown.deadline)
+        self._drain_deadline.set()
+
+    async def _notify_stopping(self) -> None:
+        await self._stop.wait()
+        self._notifier.stopping()
+
+    async def _stop_after(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._stop.set()
+
+    async def _report_progress(self, watch: Watch) -> None:
+        while True:
+            await self._clock.sleep(PROGRESS_S)
+            watch(
+                [
+                    Progress(
+                        name=each.name,
+                        records=each.totals.ledger.sent,
+                        waiting=each.in_flight,
+                        rejects=each.totals.ledger.dead_lettered,
+                        files=each.totals.files,
+                    )
+                    for each in self._supervisor.pipelines
+                ]
+            )
+
+    def _stalled_s(self) -> float:
+        return max((each.stalled_s() for each in self._supervisor.pipelines), default=0.0)
+
+    async def _join(self, name: str) -> None:
+        """Starts a pipeline that could not start with the others."""
+        parts = await self._assembly.compile(name)
+        await self._assembly.register_output(parts)
+        pipeline = await self._assembly.pipeline(parts, self._job)
+        self._emit(PipelineStarted(name, parts.delivery, parts.completeness))
+        self._supervisor.add(pipeline, self._stop, self._drain_deadline)
+
+    # -- close ------------------------------------------------------------------------------------
+
+    def _close(self, outcomes: Sequence[Outcome]) -> int:
+        """The exit code of the run, which ends here; the stack closes what is open after it."""
+        code = exit_code(outcomes, list(self._deferred.errors.values()))
+        discarded = sum(outcome.pipeline.totals.discarded for outcome in outcomes)
+        stopped = self._stop.is_set() and self._for_s is None
+        self._emit(RunEnded(code, discarded, "signal" if stopped else "done"))
+        return code
+
+    def _results(self, outcomes: Sequence[Outcome]) -> list[PipelineResult]:
+        ended = [self._result(outcome) for outcome in outcomes]
+        return ended + [self._not_started(*each) for each in self._deferred.errors.items()]
+
+    def _result(self, outcome: Outcome) -> PipelineResult:
+        name, totals = outcome.pipeline.name, outcome.pipeline.totals
+        records, dead_letters = output_roots(self._settings, name)
+        return PipelineResult(
+            name=name,
+            records=totals.ledger.sent,
+            files=totals.files,
+            rejects=totals.ledger.dead_lettered,
+            deduplicated=totals.ledger.deduplicated,
+            size_bytes=totals.size_bytes,
+            commits=totals.commits,
+            output=str(records),
+            dead_letters=str(dead_letters),
+            note=totals.note,
+            error="" if outcome.error is None else str(outcome.error),
         )
-    results = [_result(settings, outcome) for outcome in outcomes] + [
-        _not_started(settings, *each) for each in late.errors.items()
-    ]
-    return RunResult(code, time.monotonic() - started, results)
+
+    def _not_started(self, name: str, error: WorkerError) -> PipelineResult:
+        records, dead_letters = output_roots(self._settings, name)
+        return PipelineResult(
+            name=name,
+            records=0,
+            files=0,
+            rejects=0,
+            deduplicated=0,
+            size_bytes=0,
+            commits=0,
+            output=str(records),
+            dead_letters=str(dead_letters),
+            error=str(error),
+        )
+
+
+def exit_code(outcomes: Sequence[Outcome], not_started: Sequence[WorkerError] = ()) -> int:
+    """The exit code of a run: that of the error which decides among all of them."""
+    ended = [outcome.error for outcome in outcomes if outcome.error is not None]
+    decides = deciding_error([*ended, *not_started])
+    return int(Exit.OK if decides is None else decides.exit)
 
 
 def _chosen(settings: Settings, only: Sequence[str]) -> dict[str, PipelineSettings]:
+    """The pipelines of a run. Raises ConfigError for a name that there is not."""
     for name in only:
         settings.pipeline(name)
     return {
@@ -334,68 +379,3 @@ def _chosen(settings: Settings, only: Sequence[str]) -> dict[str, PipelineSettin
         for name, each in settings.pipelines.items()
         if (name in only if only else each.enabled)
     }
-
-
-def exit_code(outcomes: Sequence[Outcome], not_started: Sequence[WorkerError] = ()) -> int:
-    """The code of a run: the first present of 70 74 77 69 65 1, else whatever ended a pipeline."""
-    decides = deciding_error(
-        [*(outcome.error for outcome in outcomes if outcome.error is not None), *not_started]
-    )
-    return int(decides.exit) if decides is not None else int(Exit.OK)
-
-
-def _result(settings: Settings, outcome: Outcome) -> PipelineResult:
-    totals = outcome.pipeline.totals
-    records, dead = output_roots(settings, outcome.pipeline.name)
-    ledger = totals.ledger
-    return PipelineResult(
-        outcome.pipeline.name,
-        ledger.sent,
-        totals.files,
-        ledger.dead_lettered,
-        ledger.deduplicated,
-        totals.size_bytes,
-        totals.commits,
-        str(records),
-        str(dead),
-        totals.note,
-        "" if outcome.error is None else str(outcome.error),
-    )
-
-
-def _not_started(settings: Settings, name: str, error: WorkerError) -> PipelineResult:
-    records, dead = output_roots(settings, name)
-    return PipelineResult(name, 0, 0, 0, 0, 0, 0, str(records), str(dead), error=str(error))
-
-
-async def _hurry_after(stop: asyncio.Event, drain_deadline: asyncio.Event, seconds: float) -> None:
-    await stop.wait()
-    await asyncio.sleep(seconds)
-    drain_deadline.set()
-
-
-async def _tell(watch: Watch, pipelines: Sequence[Pipeline]) -> None:
-    while True:
-        await asyncio.sleep(0.5)
-        watch(
-            [
-                Progress(
-                    each.name,
-                    each.totals.ledger.sent,
-                    each.reading("").in_flight,
-                    each.totals.ledger.dead_lettered,
-                    each.totals.files,
-                )
-                for each in pipelines
-            ]
-        )
-
-
-async def _say_stopping(stop: asyncio.Event, notifier: Notifier) -> None:
-    await stop.wait()
-    notifier.stopping()
-
-
-async def _stop_after(stop: asyncio.Event, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    stop.set()

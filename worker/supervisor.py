@@ -1,20 +1,41 @@
 """Runs pipelines side by side and decides what follows when an attempt ends with an error.
 
-| what ended the attempt            | what follows                                                              |
-|-----------------------------------|---------------------------------------------------------------------------|
-| fenced partitions                 | they are given up in this process; the other partitions go on             |
-| output cannot be written now      | the pipeline pauses, then redoes from the commit log; with --once: until its patience ends |
-| too many rejects                  | the pipeline pauses and looks again; with --once it ends (65)              |
-| a failed fsync                    | redone once; the second time the pipeline ends (74)                        |
-| a source that failed (--once)     | the pipeline ends with its error; what was received is committed           |
-| a bug                             | redone within a restart budget, then the pipeline ends (70)                |
+Rule 1: everything that follows a failed attempt is decided here. A pipeline says why its attempt
+        ended; it never starts another one.
+Rule 2: the decision is a table of what ended the attempt and what happens then. It counts failures
+        and is told the time; it knows nothing else.
+
+Any number of attempts is safe, because each begins at the commit log: what was received and not
+committed is received again. What the table weighs is only whether another attempt may succeed
+without a human, and how soon it is worth the load.
+
+| what ended the attempt                | what happens                                        |
+|---------------------------------------|-----------------------------------------------------|
+| another owner claimed some partitions | restart at once with those that are left            |
+| the output cannot be written          | pause 1 s, 2 s, 4 s, up to 30 s                     |
+|     the same, with `--once`           |   and give up 600 s after the first failure (74)    |
+| too many records were rejected        | pause 300 s                                         |
+|     the same, with `--once`           |   give up (65)                                      |
+| an fsync failed                       | restart after 1 s, the second time give up (74)     |
+| a bug (any unexpected exception)      | restart after 2 s, 4 s, 8 s, the fourth time within |
+|                                       |   600 s give up (70)                                |
+| anything else                         | give up with the exit code of the error             |
+
+*Restart* and *pause* are both another attempt after a wait. A restart has a budget; a pause goes on
+for as long as it takes, and begins anew after a commit. *Give up* ends the pipeline with its error
+and leaves the other pipelines alone. "Anything else" is what time does not mend: a source that
+failed for good in a run with `--once`, a state that cannot be used, a schema that may not follow
+the committed files, a claim by another owner that leaves no partition.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final
 
 from worker.core.errors import (
@@ -29,13 +50,11 @@ from worker.core.errors import (
 from worker.core.events import AttemptFailed, Emit, PipelineEnded, PipelineFailed
 from worker.core.ports import Clock
 from worker.pipeline import Pipeline
+from worker.resilience.backoff import doubling_s
 from worker.resilience.quality import TooManyRejects
+from worker.runtime.clock import set_within
 
-BUG_RESTARTS: Final = 3
-BUG_WINDOW_S: Final = 600.0
-FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 30.0
-QUALITY_PAUSE_S: Final = 300.0
+MOST_RESTARTS: Final = 3
 
 
 class Bug(WorkerError):
@@ -43,6 +62,106 @@ class Bug(WorkerError):
 
     exit = Exit.BUG
     code = "bug"
+
+
+class Ending(Enum):
+    """What ended an attempt: the rows of the table."""
+
+    PARTLY_FENCED = auto()
+    UNWRITABLE = auto()
+    TOO_MANY_REJECTS = auto()
+    DURABILITY_LOST = auto()
+    BUG = auto()
+    FAILED = auto()
+
+
+@dataclass(slots=True)
+class Failures:
+    """What is remembered of the failures of one kind in one pipeline.
+
+    Attributes:
+        at: when the last ones came, in monotonic seconds.
+        count: how many came since the last commit of the pipeline.
+        since: when the first of these came.
+        commits: how many commits the pipeline had at the last one.
+    """
+
+    at: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RESTARTS + 1))
+    count: int = 0
+    since: float = 0.0
+    commits: int = 0
+
+    def add(self, now: float, commits: int) -> None:
+        """Counts one more."""
+        if commits != self.commits or not self.count:
+            self.count, self.since, self.commits = 0, now, commits
+        self.count += 1
+        self.at.append(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Another attempt after a wait, within a budget.
+
+    Attributes:
+        times: so many failures within `within_s` seconds are followed by another attempt.
+        first_s: the wait after the first of them; it doubles with each.
+    """
+
+    times: int
+    first_s: float
+    within_s: float = math.inf
+
+    def wait_s(self, failures: Failures, now: float) -> float | None:
+        """Seconds until the next attempt; None when the budget is spent."""
+        recent = sum(now - at < self.within_s for at in failures.at)
+        return doubling_s(self.first_s, recent, math.inf) if recent <= self.times else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Another attempt after a wait, for as long as it takes.
+
+    Attributes:
+        first_s: the wait after the first failure since the last commit; it doubles with each.
+        longest_s: no wait is longer.
+        patience_s: so long after the first of these failures there is no further attempt.
+    """
+
+    first_s: float
+    longest_s: float
+    patience_s: float = math.inf
+
+    def wait_s(self, failures: Failures, now: float) -> float | None:
+        """Seconds until the next attempt; None when the patience has ended."""
+        if now - failures.since >= self.patience_s:
+            return None
+        return doubling_s(self.first_s, failures.count, self.longest_s)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No other attempt."""
+
+    def wait_s(self, failures: Failures, now: float) -> None:
+        """Always None."""
+
+
+Rule = Restart | Pause | GiveUp
+
+DAEMON: Final[Mapping[Ending, Rule]] = {
+    Ending.PARTLY_FENCED: Pause(first_s=0.0, longest_s=0.0),
+    Ending.UNWRITABLE: Pause(first_s=1.0, longest_s=30.0),
+    Ending.TOO_MANY_REJECTS: Pause(first_s=300.0, longest_s=300.0),
+    Ending.DURABILITY_LOST: Restart(times=1, first_s=1.0),
+    Ending.BUG: Restart(times=MOST_RESTARTS, first_s=2.0, within_s=600.0),
+    Ending.FAILED: GiveUp(),
+}
+ONCE: Final[Mapping[Ending, Rule]] = {
+    **DAEMON,
+    Ending.UNWRITABLE: Pause(first_s=1.0, longest_s=30.0, patience_s=600.0),
+    Ending.TOO_MANY_REJECTS: GiveUp(),
+}
 
 
 @dataclass(slots=True)
@@ -53,43 +172,31 @@ class Outcome:
     error: WorkerError | None = None
 
 
-@dataclass(slots=True)
-class _History:
-    """What went wrong so far in a pipeline."""
-
-    bugs: list[float]
-    lost_durability: int = 0
-    pauses: int = 0
-    commits: int = 0
-    unwritable_since: float | None = None
-
-
 class Supervisor:
-    """Keeps pipelines running until they end or `stop` is set."""
+    """Keeps pipelines running until they end or `stop` is set.
+
+    `once` chooses the rules, and lets the run end when all pipelines have.
+    """
 
     def __init__(
-        self,
-        pipelines: Sequence[Pipeline],
-        clock: Clock,
-        emit: Emit,
-        *,
-        once: bool,
-        patience_s: float = 600.0,
+        self, pipelines: Sequence[Pipeline], clock: Clock, emit: Emit, *, once: bool
     ) -> None:
         self.pipelines = tuple(pipelines)
-        self._tasks: list[asyncio.Task[Outcome]] = []
+        self._clock, self._emit, self._once = clock, emit, once
+        self._rules = ONCE if once else DAEMON
+        self._state = {pipeline.name: "starting" for pipeline in pipelines}
         self._group: asyncio.TaskGroup | None = None
-        self._clock, self._emit, self._once, self._patience_s = clock, emit, once, patience_s
-        self._state: dict[str, str] = {pipeline.name: "starting" for pipeline in pipelines}
+        self._tasks: list[asyncio.Task[Outcome]] = []
+
+    def states(self) -> dict[str, str]:
+        """Pipeline -> starting, running, paused, complete, failed."""
+        return dict(self._state)
 
     async def run(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> list[Outcome]:
         """Runs all pipelines to their end; a pipeline that fails leaves the others alone."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            self._tasks += [
-                group.create_task(self._keep(pipeline, stop, drain_deadline), name=pipeline.name)
-                for pipeline in self.pipelines
-            ]
+        async with asyncio.TaskGroup() as self._group:
+            for pipeline in self.pipelines:
+                self._start(self._group, pipeline, stop, drain_deadline)
             if not self._once and self.pipelines:
                 # a daemon whose pipelines are all complete stays up until it is told to stop
                 await stop.wait()
@@ -100,107 +207,99 @@ class Supervisor:
         assert self._group is not None
         self.pipelines += (pipeline,)
         self._state[pipeline.name] = "starting"
-        self._tasks.append(
-            self._group.create_task(self._keep(pipeline, stop, drain_deadline), name=pipeline.name)
-        )
+        self._start(self._group, pipeline, stop, drain_deadline)
 
-    def states(self) -> dict[str, str]:
-        """Pipeline -> starting, running, paused, complete, failed."""
-        return dict(self._state)
+    def _start(
+        self,
+        group: asyncio.TaskGroup,
+        pipeline: Pipeline,
+        stop: asyncio.Event,
+        drain_deadline: asyncio.Event,
+    ) -> None:
+        keeping = self._keep(pipeline, stop, drain_deadline)
+        self._tasks.append(group.create_task(keeping, name=pipeline.name))
 
     async def _keep(
         self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event
     ) -> Outcome:
-        history = _History([])
+        """Attempt after attempt.
+
+        Until one ends without an error, the table says to give up, or `stop` comes in a wait.
+        """
+        failures = {ending: Failures() for ending in Ending}
         while True:
             self._state[pipeline.name] = "running"
             try:
-                # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task half cancelled, and a later timeout in it
-                # would end as a cancellation
+                # in a task of its own: before Python 3.11.4 a TaskGroup that failed leaves its task
+                # half cancelled,
+                # and a later timeout in it would end as a cancellation
                 await asyncio.create_task(
                     pipeline.attempt(stop, drain_deadline), name=f"{pipeline.name}.attempt"
                 )
-            except Exception as error:  # the one place that decides what follows any failure
-                verdict = self._verdict(pipeline, error, history)
-                if isinstance(verdict, WorkerError):
-                    self._state[pipeline.name] = "failed"
-                    self._emit(PipelineFailed(pipeline.name, verdict.code, str(verdict)))
-                    return Outcome(pipeline, verdict)
+            except Exception as raised:  # the one place that decides what follows any failure
+                error = _deciding(raised)
+                wait_s = self._wait_s(pipeline, error, failures)
+                if wait_s is None:
+                    return self._give_up(pipeline, error)
+                reason = _explained(raised, error)
+                self._emit(AttemptFailed(pipeline.name, error.code, reason, restart_in_s=wait_s))
                 self._state[pipeline.name] = "paused"
-                if await self._pause(stop, verdict):
-                    return Outcome(pipeline, _single(error))
+                if await set_within(stop, wait_s, self._clock):
+                    return Outcome(pipeline, error)
             else:
-                return self._ended(pipeline)
+                return self._end(pipeline)
 
-    def _ended(self, pipeline: Pipeline) -> Outcome:
-        fenced = tuple(pipeline.fenced)
+    def _wait_s(
+        self, pipeline: Pipeline, error: WorkerError, failures: Mapping[Ending, Failures]
+    ) -> float | None:
+        """Seconds until the next attempt; None when there is none."""
+        ending, now = _ending(pipeline, error), self._clock.monotonic()
+        failures[ending].add(now, pipeline.totals.commits)
+        return self._rules[ending].wait_s(failures[ending], now)
+
+    def _give_up(self, pipeline: Pipeline, error: WorkerError) -> Outcome:
+        self._state[pipeline.name] = "failed"
+        self._emit(PipelineFailed(pipeline.name, error.code, str(error)))
+        return Outcome(pipeline, error)
+
+    def _end(self, pipeline: Pipeline) -> Outcome:
         self._state[pipeline.name] = "complete"
         self._emit(PipelineEnded(pipeline.name, pipeline.totals.note or "done"))
-        return Outcome(pipeline, Fenced(fenced) if fenced else None)
-
-    def _verdict(
-        self, pipeline: Pipeline, error: Exception, history: _History
-    ) -> WorkerError | float:
-        """The error that ends the pipeline, or seconds to wait before the next attempt."""
-        cause = _single(error)
-        now = self._clock.monotonic()
-        wait_s: float | None = None
-        if isinstance(cause, Fenced):
-            wait_s = 0.0 if set(pipeline.fenced) < set(pipeline.spec.partitions) else None
-        elif isinstance(cause, SinkUnavailable):
-            if pipeline.totals.commits != history.commits:  # it could be written in between
-                history.commits, history.pauses, history.unwritable_since = (
-                    pipeline.totals.commits,
-                    0,
-                    None,
-                )
-            history.unwritable_since = history.unwritable_since or now
-            history.pauses += 1
-            if not self._once or now - history.unwritable_since < self._patience_s:
-                wait_s = min(FIRST_PAUSE_S * 2 ** (history.pauses - 1), LONGEST_PAUSE_S)
-        elif isinstance(cause, TooManyRejects):
-            wait_s = None if self._once else QUALITY_PAUSE_S
-        elif isinstance(cause, DurabilityLost):
-            history.lost_durability += 1
-            wait_s = FIRST_PAUSE_S if history.lost_durability < 2 else None
-        elif isinstance(cause, Bug):
-            history.bugs = [at for at in history.bugs if now - at < BUG_WINDOW_S] + [now]
-            wait_s = (
-                FIRST_PAUSE_S * 2 ** len(history.bugs)
-                if len(history.bugs) <= BUG_RESTARTS
-                else None
-            )
-        if wait_s is None:
-            return cause
-        self._emit(AttemptFailed(pipeline.name, cause.code, _explained(error, cause), wait_s))
-        return wait_s
-
-    async def _pause(self, stop: asyncio.Event, seconds: float) -> bool:
-        """Waits; True when `stop` came meanwhile."""
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-        except TimeoutError:
-            return False
-        return True
+        return Outcome(pipeline, Fenced(tuple(pipeline.fenced)) if pipeline.fenced else None)
 
 
-def _single(error: BaseException) -> WorkerError:
-    """The one error that decides: a bug before everything else."""
-    causes = flatten(error)
+_ENDINGS: Final[Mapping[type[WorkerError], Ending]] = {
+    SinkUnavailable: Ending.UNWRITABLE,
+    TooManyRejects: Ending.TOO_MANY_REJECTS,
+    DurabilityLost: Ending.DURABILITY_LOST,
+    Bug: Ending.BUG,
+}
+
+
+def _ending(pipeline: Pipeline, error: WorkerError) -> Ending:
+    if isinstance(error, Fenced) and set(pipeline.fenced) < set(pipeline.spec.partitions):
+        return Ending.PARTLY_FENCED
+    found = (ending for kind, ending in _ENDINGS.items() if isinstance(error, kind))
+    return next(found, Ending.FAILED)
+
+
+def _deciding(raised: BaseException) -> WorkerError:
+    """The one error of an attempt that decides: a bug before everything else."""
+    causes = flatten(raised)
     for cause in causes:
         if not isinstance(cause, WorkerError):
             bug = Bug(f"{type(cause).__name__}: {cause}", remedy="please report it with the log")
             bug.__cause__ = cause
             return bug
-    found = deciding_error([cause for cause in causes if isinstance(cause, WorkerError)])
-    assert found is not None
-    return found
+    error = deciding_error([cause for cause in causes if isinstance(cause, WorkerError)])
+    assert error is not None, "a group of exceptions is never empty"
+    return error
 
 
-def _explained(error: BaseException, cause: WorkerError) -> str:
-    if not isinstance(cause, Bug):
-        return str(cause)
+def _explained(raised: BaseException, error: WorkerError) -> str:
+    """What the log says of a failed attempt: of a bug the end of its traceback too."""
+    if not isinstance(error, Bug):
+        return str(error)
     import traceback  # only when something unexpected happened
 
-    return "".join(traceback.format_exception(error)[-12:])
+    return "".join(traceback.format_exception(raised)[-12:])

@@ -1,4 +1,4 @@
-"""What transform-python.yaml names."""
+"""The module that transform-python.yaml names."""
 
 from typing import Any
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import sqlite3
@@ -83,10 +84,8 @@ def datasette(database: Path) -> Iterator[str]:
 
 
 def server_wait(server: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(0.05)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def test_every_row_of_a_datasette_table_lands_once(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import re
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import kit
+import msgspec
 import pytest
 
 from worker.app import run_async
@@ -113,6 +116,10 @@ def big_server() -> Iterator[str]:
     process.join()
 
 
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[int(len(values) * share)]
+
+
 async def test_the_loop_stays_responsive_while_a_page_of_64_mib_is_processed(
     tmp_path: Path, big_server: str
 ) -> None:
@@ -122,24 +129,23 @@ async def test_the_loop_stays_responsive_while_a_page_of_64_mib_is_processed(
         source={"limits": {"body": "128MiB", "wire": "128MiB"}},
         sink={"partition_by": "region={region}"},
     )
-    text = (
-        config.read_text()
-        .replace("listen: null", "listen: 127.0.0.1:19464")
-        .replace("listen:\n", "listen: 127.0.0.1:19464\n")
-    )
-    config.write_text(text)
+    port = kit.free_port()
+    config.write_text(re.sub("listen:( null)?", f"listen: 127.0.0.1:{port}", config.read_text()))
+    turns: list[float] = []  # CPU seconds of the thread of the loop between two chances to run
     lags: list[float] = []
     answers: list[int] = []
 
     async def sample() -> None:
         loop = asyncio.get_running_loop()
         while True:
-            before = loop.time()
+            began, cpu = loop.time(), time.thread_time()
             await asyncio.sleep(0.005)
-            lags.append(loop.time() - before - 0.005)
+            lags.append(loop.time() - began - 0.005)
+            turns.append(time.thread_time() - cpu)
 
     def poll() -> int:
-        with urllib.request.urlopen("http://127.0.0.1:19464/healthz/live", timeout=10) as answer:
+        url = f"http://127.0.0.1:{port}/healthz/live"
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return int(answer.status)
 
     async def healthy() -> None:
@@ -157,9 +163,18 @@ async def test_the_loop_stays_responsive_while_a_page_of_64_mib_is_processed(
     await asyncio.gather(*tasks, return_exceptions=True)
     assert result.exit_code == 0, result
     assert result.pipelines[0].records > 200_000
-    lags.sort()
+    with urllib.request.urlopen(big_server, timeout=60) as answer:
+        body = answer.read()
+    began = time.monotonic()
+    msgspec.json.decode(body)
+    at_once = time.monotonic() - began
+    turn, lag = percentile(turns, 0.99), percentile(lags, 0.99)
     print(
-        f"p50 {lags[len(lags) // 2] * 1e3:.1f} ms, p99 {lags[int(len(lags) * 0.99)] * 1e3:.1f} ms, max {lags[-1] * 1e3:.1f} ms over {len(lags)} samples"
+        f"p99 of {len(lags)} turns: {turn * 1e3:.1f} ms of CPU, {lag * 1e3:.1f} ms late; "
+        f"the page at once: {at_once * 1e3:.0f} ms"
     )
-    assert lags[int(len(lags) * 0.99)] < 0.05
+    # CPU seconds say how long a slice is, whatever else the machine does; lateness has the threads
+    # beside the loop in it, and is compared with what the same machine needs for the page at once
+    assert turn < 0.05
+    assert lag < at_once / 2
     assert answers and set(answers) == {200}

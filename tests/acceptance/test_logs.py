@@ -39,23 +39,21 @@ def chatty_config(directory: Path, url: str) -> tuple[Path, int]:
 
 
 def alive(port: int) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz/live", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz/live", timeout=60) as answer:
         return bool(answer.read() == b"ok\n")
 
 
 async def requests_more(replica: Replica, more: int) -> None:
     """Waits until the daemon has asked so much more often."""
-    until = len(replica.requests) + more
-    async with asyncio.timeout(60):
-        while len(replica.requests) < until:
-            await asyncio.sleep(0.02)
+    asked = len(replica.requests) + more
+    await kit.until(lambda: len(replica.requests) >= asked)
 
 
 async def drained(process: subprocess.Popen[bytes]) -> int:
     """The exit code after SIGTERM, which must come in time."""
     process.send_signal(signal.SIGTERM)
     try:
-        return await asyncio.to_thread(process.wait, 20)
+        return await asyncio.to_thread(process.wait, 60)
     finally:
         if process.poll() is None:
             process.kill()
@@ -132,7 +130,7 @@ async def test_every_line_of_the_log_is_json_the_signal_too(tmp_path: Path) -> N
         process = start(config, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         await requests_more(replica, 3)
         process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.to_thread(process.communicate, timeout=20)
+        _, said = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0
     events = [json.loads(line) for line in said.splitlines()]
     assert [event["signal"] for event in events if event["event"] == "signal.received"] == [

@@ -13,6 +13,11 @@ import pytest
 from worker.testing.replica import Replica, Shape
 
 
+def heed_hangups() -> None:
+    """A process inherits what its parent ignores: the tests may run under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
 async def test_a_signal_commits_what_is_staged_and_exits_0(
     tmp_path: Path, number: signal.Signals
@@ -24,9 +29,8 @@ async def test_a_signal_commits_what_is_staged_and_exits_0(
     async with Replica(records, Shape(style="cursor", cap=50)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=source)
         command = (sys.executable, "-m", "worker", "run", str(config))
-        process = await asyncio.create_subprocess_exec(*command)
-        while len(replica.requests) < 60:
-            await asyncio.sleep(0.01)
+        process = await asyncio.create_subprocess_exec(*command, preexec_fn=heed_hangups)
+        await kit.until(lambda: len(replica.requests) >= 60)
         process.send_signal(number)
         if number == signal.SIGHUP:
             process.send_signal(number)  # a terminal that closes may send it twice
@@ -45,12 +49,10 @@ async def test_nohup_is_respected(tmp_path: Path) -> None:
         process = await asyncio.create_subprocess_exec(
             "nohup", sys.executable, "-m", "worker", "run", str(config)
         )
-        while not replica.requests:
-            await asyncio.sleep(0.01)
+        await kit.until(lambda: replica.requests)
         process.send_signal(signal.SIGHUP)
         seen = len(replica.requests)
-        while len(replica.requests) < seen + 10:
-            assert process.returncode is None
-            await asyncio.sleep(0.01)
+        await kit.until(lambda: len(replica.requests) >= seen + 10)
+        assert process.returncode is None
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0

@@ -408,5 +408,5 @@ async def test_a_look_at_the_source_shows_the_next_window(tmp_path: Path) -> Non
     async with Replica(items(30), SHAPE) as replica:
         config = kit.write_config(tmp_path, replica.url, source=source(WINDOW))
         seen = await peek(load_settings([config]), "items", records=1, pages=1)
-    assert seen.received == 10 and seen.position["at"] is None
-    assert seen.position["window"]["start"] == 1_704_067_200_000_000 + 600_000_000
+    assert seen.received == 10 and seen.position is not None and seen.position.at is None
+    assert seen.position.place["window"]["start"] == 1_704_067_200_000_000 + 600_000_000

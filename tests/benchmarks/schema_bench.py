@@ -1,9 +1,13 @@
-"""`make bench-schema`: the Avro engine alone against the usual libraries; CPU time in one process, interleaved, counts checked.
+"""`make bench-schema`: the Avro engine alone against the usual libraries.
 
-pages    JSON pages of 1,000 -> decoded, validated, encoded, framed; against `orjson.loads` + fastavro's Writer (validates nothing)
-         and against `fastavro.validate` + Writer
-checked  the same with a field that is one of two records, which msgspec cannot express; against that field as one record
-reading  a container with a reader's schema that renames, drops, promotes and adds; against fastavro's reader
+CPU time in one process, interleaved, with counts checked.
+
+pages    JSON pages of 1,000 -> decoded, validated, encoded, framed; against `orjson.loads` and
+         fastavro's Writer (validates nothing), and against `fastavro.validate` and Writer
+checked  the same with a field that is one of two records, which msgspec cannot express; against
+         that field as one record
+reading  a container with a reader's schema that renames, drops, promotes and adds; against
+         fastavro's reader
 bad      pages where 1 % of the records break the schema; against clean ones
 """
 
@@ -21,10 +25,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import data
 import fastavro
 import fastavro.write
 import orjson
+from benchmarks import data
 from fastavro.validation import validate
 
 from worker.formats.json import JsonPages, JsonSpec
@@ -39,7 +43,7 @@ Task = Callable[[], tuple[int, int]]
 """Does the work; returns how many records it took and how many it refused."""
 
 
-# -- what is read --------------------------------------------------------------------------------------------------
+# -- what is read ---------------------------------------------------------------------------------
 
 _CUSTOMER: Final[dict[str, Any]] = {
     "type": "record",
@@ -148,7 +152,7 @@ def pages_of(records: list[dict[str, Any]]) -> list[bytes]:
     ]
 
 
-# -- what is measured ----------------------------------------------------------------------------------------------
+# -- what is measured -----------------------------------------------------------------------------
 
 
 def ours(schema: dict[str, Any], pages: list[bytes], target: io.BytesIO) -> Task:
@@ -213,7 +217,10 @@ def their_reader(file: bytes, schema: dict[str, Any]) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measured task. `against`: (label of the other row, goal as a ratio of their times, other to this)."""
+    """A measured task.
+
+    `against` names other rows, each with the goal of their time as a multiple of this one's.
+    """
 
     label: str
     run: Task
@@ -230,7 +237,10 @@ def rows_of(
     union: Any,
     readers: dict[str, Any],
 ) -> list[Row]:
-    """All tasks over one schema. `union`: (union schema, its records, schema with the one record, its records)."""
+    """All tasks over one schema.
+
+    `union` is a schema with a union and its records, then one with a single branch and its records.
+    """
     count, bad = len(records), len(records) // 100
     pages = pages_of(records)
     file, sink = io.BytesIO(), io.BytesIO()
@@ -375,9 +385,8 @@ def show(rows: list[Row], found: dict[str, list[float]], count: int) -> None:
                 else f"{1 / ratio:.2f} times the time (goal at most {1 / goal:.2g})"
             )
             ratios.append(f"{'' if ratio >= goal else 'MISSED '}{text} {other.split(': ')[1]}")
-        print(
-            f"{row.label:46}{min(times) / count * 1e6:12.2f}{statistics.median(times) / count * 1e6:9.2f}  {'; '.join(ratios)}"
-        )
+        least, middle = (pick(times) / count * 1e6 for pick in (min, statistics.median))
+        print(f"{row.label:46}{least:12.2f}{middle:9.2f}  {'; '.join(ratios)}")
 
 
 def main() -> None:
@@ -391,7 +400,7 @@ def main() -> None:
     for made in (flights_rows, orders_rows):
         rows = made(options.records)
         gc.collect()
-        gc.freeze()  # what waits in memory for its row: looking at it again and again took up to half of the time of either side
+        gc.freeze()  # scanning what waits for its row took up to half of the time of either side
         show(rows, measure(rows, options.rounds), options.records)
 
 

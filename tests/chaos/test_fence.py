@@ -20,7 +20,18 @@ def stale_commit(log: SqliteCommitLog) -> None:
         PartitionEnd(name, claim.epoch, claim.seq, Progress(Cursor(received=1)))
         for name, claim in first.items()
     )
-    log.commit(Commit("items", state.lineage, 1, "id", "now", (), ends, Ledger()))
+    log.commit(
+        Commit(
+            pipeline="items",
+            lineage=state.lineage,
+            seq=1,
+            id="id",
+            at="now",
+            files=(),
+            ends=ends,
+            ledger=Ledger(),
+        )
+    )
 
 
 def test_a_commit_with_one_stale_partition_changes_nothing(tmp_path: Path) -> None:
@@ -28,8 +39,8 @@ def test_a_commit_with_one_stale_partition_changes_nothing(tmp_path: Path) -> No
     with pytest.raises(Fenced) as fenced:
         stale_commit(log)
     assert fenced.value.partitions == ("b",)
-    assert log.commits("items") == []
-    assert all(row["seq"] == 0 for row in log.partitions("items"))
+    assert list(log.commits("items")) == []
+    assert all(row.seq == 0 for row in log.partitions("items"))
     log.close()
 
 
@@ -41,7 +52,7 @@ def test_the_mutant_without_the_guard_is_noticed(
     monkeypatch.setattr(SqliteCommitLog, "_advance", victim._unguarded(SqliteCommitLog._advance))
     log = SqliteCommitLog(tmp_path / "state.db")
     stale_commit(log)
-    assert len(log.commits("items")) == 1, (
+    assert len(list(log.commits("items"))) == 1, (
         "without the guard the stale owner commits: the test above would fail"
     )
     log.close()

@@ -104,7 +104,7 @@ def mutate(name: str) -> None:
         original = Committer.commit
 
         def cursor_first(self: Committer, ends: Any, ledger: Any) -> Any:
-            db = self._log._db  # type: ignore[attr-defined]
+            db = self._log._file.connection  # type: ignore[attr-defined]
             for end in ends:
                 db.execute(
                     "UPDATE partitions SET cursor = ? WHERE pipeline = 'items' AND partition = ?",

@@ -52,13 +52,28 @@ async def test_read_prints_transformed_records_and_names_rejects(tmp_path: Path)
         "value": 0,
     }
     assert (
-        "reject: record 1, validate invalid: $.value: found text of 3 characters, allowed a whole number"
-        in errors
+        "reject: record 1, validate invalid: "
+        "$.value: found text of 3 characters, allowed a whole number" in errors
     )
     assert "2 pages of partition default: 10 records received, 1 filtered, 1 rejects" in errors
     assert len(replica.requests) == 2
     assert not (tmp_path / "state").exists()
     assert not (tmp_path / "lake").exists()
+
+
+async def test_read_counts_records_as_they_stand_in_their_page(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number, bad=number == 1) for number in range(5)]
+    async with Replica(records, Shape(style="cursor", cap=5)) as replica:
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source=SOURCE,
+            transforms=[{"filter": "10 // (id - 3) != 99"}],
+        )
+        code, _, errors = await worker("read", str(config), "items", "-n", "5")
+    assert code == 0, errors
+    assert "reject: record 1, validate invalid" in errors
+    assert "reject: record 3, transform division_by_zero" in errors
 
 
 async def test_check_connect_says_what_came_back_and_where_the_next_page_is(tmp_path: Path) -> None:

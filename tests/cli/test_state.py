@@ -7,10 +7,17 @@ import json
 import signal
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import kit
+import pytest
 
+from worker.cli import main
+from worker.core.cursor import PassState
+from worker.core.model import Cursor, Progress
+from worker.state.sqlite import SqliteCommitLog
+from worker.testing.commit_log_contract import commit, end
 from worker.testing.replica import Replica, Shape
 
 SOURCE = {
@@ -71,6 +78,46 @@ async def test_state_shows_marks_the_way_that_they_are_set_and_names_what_it_doe
     assert (await worker("dlq", "show", str(config), "--pipeline", "items"))[
         1
     ] == "no dead letters wait\n"
+
+
+def test_state_shows_where_a_pass_stands_in_words_and_as_json_as_it_is_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(kit.write_config(tmp_path, "http://127.0.0.1:1/x", source=SOURCE))
+    place = PassState(since="2024-01-01T00:00:00Z", at={"cursor": "abc"}, pages=3)
+    with closing(SqliteCommitLog(tmp_path / "state/state.db")) as log:
+        log.load("items", {})
+        claims = log.claim("items", ["begun", "done", "new"])
+        cursors = {
+            "begun": Cursor(pass_no=2, mark=1_704_067_200_000_000, position=place),
+            "done": Cursor(complete=True),
+            "new": Cursor(),
+        }
+        commit(
+            log,
+            1,
+            *(end(claims[name], Progress(cursors[name])) for name in cursors),
+            pipeline="items",
+        )
+    with pytest.raises(SystemExit) as ended:
+        main(["state", "show", config])
+    first, *partitions = capsys.readouterr().out.splitlines()
+    assert (ended.value.code, first.startswith("items: lineage ")) == (0, True)
+    assert partitions == [
+        (
+            "  begun: pass 2, mark 2024-01-01T00:00:00Z, 3 pages read, the next one is at cursor abc,"
+            " asked for from 2024-01-01T00:00:00Z on (epoch 1, commit 1)"
+        ),
+        "  done: complete (epoch 1, commit 1)",
+        "  new: pass 1, mark None, at its start (epoch 1, commit 1)",
+    ]
+    with pytest.raises(SystemExit):
+        main(["state", "show", config, "--json"])
+    [pipeline] = json.loads(capsys.readouterr().out)
+    assert list(pipeline) == ["name", "lineage", "seq", "digest", "partitions"]
+    shown = pipeline["partitions"][0]
+    assert list(shown) == ["partition", "epoch", "seq", "cursor", "mark"]
+    assert shown["cursor"] == json.loads(cursors["begun"].to_json())
 
 
 async def test_a_dead_letter_commands_no_terminal(tmp_path: Path) -> None:

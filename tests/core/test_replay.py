@@ -1,4 +1,4 @@
-"""The pure middle: a recorded exchange gives the same bytes every time, with no event loop running."""
+"""The pure middle: a recorded exchange gives the same bytes every time, without a loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image is built from deploy/container/Dockerfile and runs as the manifests say: `make deploy-test`."""
+"""The image is built from deploy/container/Dockerfile and runs as the manifests say: `make long-deploy`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def image() -> str:
     base = deploy_kit.root_tar("base", ("python3", "python3-venv", "ca-certificates"))
     if subprocess.run([*PODMAN, "image", "exists", BASE]).returncode:
         deploy_kit.run(*PODMAN, "import", "-q", base, BASE)
+    deploy_kit.build_wheel()
     certificates = "--volume=/etc/ssl/certs:/etc/ssl/certs:ro"  # of this machine: its package index may have its own
     arguments = (
         f"--build-arg=BASE={BASE}",

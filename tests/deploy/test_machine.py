@@ -1,10 +1,9 @@
-"""A Debian boots, the unit is installed as docs/how-to/deploy.md says, and systemd runs it: `make deploy-test`."""
+"""A Debian boots, the unit is installed as docs/how-to/deploy.md says, and systemd runs it: `make long-deploy`."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,16 +83,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     deploy_kit.need("systemd-nspawn", "nsenter", "mmdebstrap", "tar")
     tar = deploy_kit.root_tar("machine", PACKAGES)
     directory = tmp_path_factory.mktemp("machine")
-    root, dist = directory / "root", directory / "dist"
+    root = directory / "root"
     root.mkdir()
     deploy_kit.run("tar", "-xf", tar, "-C", root)
-    deploy_kit.run(
-        sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "--outdir", dist
-    )
     binds = (
         "--bind-ro=/etc/ssl/certs",
         f"--bind-ro={deploy_kit.ROOT}:/src",
-        f"--bind-ro={dist}:/dist",
+        f"--bind-ro={deploy_kit.build_wheel()}:/dist",
     )
     deploy_kit.run(*NSPAWN, "--pipe", f"--directory={root}", *binds, "sh", "-ec", INSTALL)
     return root

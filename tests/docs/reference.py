@@ -37,20 +37,26 @@ _BOUNDS = {
 
 CONFIG_HEAD = """# Config reference
 
-Generated from the code by `make docs`. `worker schema config` prints the same as JSON Schema, for editors; `worker check` has the last word.
+This page is generated from the code by `make docs`.
+`worker schema config` prints the same as JSON Schema, for editors.
+`worker check` also checks what a schema cannot say.
 
-* Durations are written `500ms 30s 5m 1h 7d`, sizes `64KiB 128MiB`. Paths into bodies and records are JMESPath.
-* Keys that begin with `x-` are ignored (they hold YAML anchors); every other unknown key is an error.
-* `defaults:` takes every key of a pipeline and is merged under each: maps deep, lists replaced.
-* Schemas are relative to the config file, `state` and outputs to the working directory.
-* A secret is a literal or a reference: `{env: NAME}`, `{file: PATH}`, `{credential: NAME}`; references may contain `{partition.NAME}`.
-* An environment variable `WORKER_` + key path with `__` between the keys (`WORKER_ADMIN__LISTEN`) overrides a scalar; unknown ones are errors.
-  `-` in a name is written `_`. What Kubernetes sets for a service called worker (`WORKER_PORT`, `WORKER_SERVICE_HOST`) is ignored.
+* Durations are written `500ms 30s 5m 1h 7d`, sizes `64KiB 128MiB`.
+* Paths into bodies and records are JMESPath.
+* Keys that begin with `x-` are ignored, so that they can hold YAML anchors; every other unknown key is an error.
+* `defaults:` takes every key of a pipeline and is merged under each pipeline: maps key by key, lists as a whole.
+* Schemas are relative to the config file; `state` and outputs are relative to the working directory.
+* A secret is a literal or a reference: `{env: NAME}`, `{file: PATH}`, `{credential: NAME}`.
+  References may contain `{partition.NAME}`.
+* An environment variable overrides a scalar.
+  Its name is `WORKER_` and the key path, with `__` between the keys and `_` for `-`: `WORKER_ADMIN__LISTEN`.
+  Unknown variables with this prefix are errors, except those that Kubernetes sets for a service called worker (`WORKER_PORT`, `WORKER_SERVICE_HOST`).
 """
 
 CLI_HEAD = """# Command line reference
 
-Generated from the code by `make docs`. `python -m worker` is the same as `worker`.
+This page is generated from the code by `make docs`.
+`python -m worker` is the same as `worker`.
 
 Exit codes:
 
@@ -59,16 +65,16 @@ Exit codes:
 """
 
 MEANINGS = {
-    Exit.OK: "all is well",
-    Exit.FAILED: "a pipeline failed permanently; `status`: it is not ready",
-    Exit.USAGE: "wrong use of the command line",
-    Exit.DATA: "data: stopped by data quality, an incompatible schema, files that are not what the commit log says",
-    Exit.UNAVAILABLE: "a source was unavailable after all retries (`--once`); `status`: nobody answers",
-    Exit.BUG: "a bug, please report it",
-    Exit.IO: "I/O: outputs or state cannot be written",
-    Exit.BUSY: "another instance holds the state, or owns a partition",
-    Exit.PERMISSION: "permission, or credentials that were refused",
-    Exit.CONFIG: "the config is wrong; every problem was printed with its place",
+    Exit.OK: "All is well.",
+    Exit.FAILED: "A pipeline failed permanently. `status`: the worker is not ready.",
+    Exit.USAGE: "The command line is wrong.",
+    Exit.DATA: "Data quality stopped a pipeline, a schema is incompatible, or files differ from the commit log.",
+    Exit.UNAVAILABLE: "A source or a schema registry was unavailable after all retries. `status`: nobody answers.",
+    Exit.BUG: "This is a bug; please report it.",
+    Exit.IO: "An output or the state cannot be read or written.",
+    Exit.BUSY: "Another instance holds the state, or owns a partition.",
+    Exit.PERMISSION: "A source or a schema registry refused the credentials.",
+    Exit.CONFIG: "The config is wrong, or does not fit the state; every problem was printed with its place.",
 }
 
 
@@ -197,7 +203,7 @@ def cli_page() -> str:
     lines = [
         CLI_HEAD.rstrip("\n"),
         *(f"| {int(code)} | {MEANINGS[code]} |" for code in Exit),
-        "| 130, 143 | forced by a second SIGINT, SIGTERM; or by the first where nothing drains yet |",
+        "| 130, 143 | A second SIGINT or SIGTERM ended the process at once, or the first one did where nothing drains yet. |",
     ]
     for name in cli.list_commands(None):  # type: ignore[arg-type]
         command = cli.get_command(None, name)  # type: ignore[arg-type]
@@ -246,7 +252,8 @@ def _command(command: click.Command, name: str) -> list[str]:
 
 ERRORS_HEAD = """# Errors
 
-Generated from the code by `make docs`. Every error that the program prints has a stable code in brackets, where it is, what was found and what to do:
+This page is generated from the code by `make docs`.
+Every error that the program prints has a stable code in brackets, the place, what was found, and what can be done:
 
 ```
 error [config]
@@ -255,9 +262,13 @@ error [config]
   remedy: ...
 ```
 
-The same codes are in log lines (`code`), metrics (`code`, `reason`), `/status` and dead letters.
+The same codes are in log lines (`code`), in metrics (`code`, `reason`) and in `/status`.
 
 ## Errors of pipelines and commands
+
+The exit code is that of a run which ends with the error.
+A parked partition is probed again after 60 seconds, then each time after twice as long, up to an hour.
+With `--once` it is not probed again: the others go on, and the run ends with its error.
 
 | code | exit | meaning |
 |---|---|---|
@@ -266,50 +277,46 @@ The same codes are in log lines (`code`), metrics (`code`, `reason`), `/status` 
 REJECT_HEAD = """
 ## Codes of rejects
 
-What dead letters carry in `code`; `stage` says where: decode, validate, transform, output, route.
+A dead letter has one of these in `code`.
+Its `stage` says which step rejected the record: `decode`, `validate`, `transform` or `route`.
 
 | code | meaning |
 |---|---|
 """
 
 REJECTS = {
-    "invalid": "fields that are not what the schema says; `errors` names every one",
-    "no_json": "the record is no JSON value, or holds what JSON cannot",
-    "record_too_large": "more bytes than `source.limits.record`",
-    "nested_too_deep": "more levels than `source.limits.depth`, or than a parser can follow",
-    "bad_body": "a whole body, with `on_body_error: dead_letter`",
-    "division_by_zero": "in an expression",
-    "overflow": "a result beyond 64 bits, in an expression",
-    "conversion": "text that is no number or date, in an expression",
-    "output": "a computed value that the output schema does not allow",
-    "python_error": "the function of a `python` step raised",
-    "python_result": "what it returned is no record of the output schema",
-    "route_value": "a value that cannot name a directory, such as a time out of range",
-    "route_too_long": "a segment of the directory would have more than 200 bytes",
+    "invalid": "Fields are not what the schema says; `errors` names every one of them.",
+    "no_json": "The record is no JSON value, or holds a scalar that JSON does not have.",
+    "record_too_large": "The record has more bytes than `source.limits.record`.",
+    "nested_too_deep": "The record has more levels than `source.limits.depth`, or than a parser can follow.",
+    "bad_body": "The whole body is no valid document, and `source.on_body_error` is `dead_letter`.",
+    "incremental_value": "The value of `incremental.field` is absent or not of `incremental.format`.",
+    "division_by_zero": "An expression divides by zero.",
+    "overflow": "The result of an expression is beyond 64 bits.",
+    "conversion": "An expression converts a value that the other type cannot hold, such as text that is no number.",
+    "output": "The output schema does not allow a computed value.",
+    "python_error": "The function of a `python` step raised an exception.",
+    "python_result": "What the function of a `python` step returned is no record of the output schema.",
+    "route_value": "A value cannot name a directory, such as a time outside the years 1 to 9999.",
+    "route_too_long": "A segment of the directory would have more than 200 bytes.",
 }
 
 
-def errors_page() -> str:
+UNSEEN = {"error": "the base", "corrupt_data": "a base", "deferred": "never leaves the program"}
+
+
+def error_classes() -> list[type[WorkerError]]:
+    """Every error class of the program, bases before what is derived from them."""
     for module in pkgutil.walk_packages(worker.__path__, "worker."):
-        if module.name.startswith(
-            (
-                "worker.core",
-                "worker.schema",
-                "worker.http",
-                "worker.supervisor",
-                "worker.config",
-                "worker.state",
-                "worker.sinks",
-            )
-        ):
+        if module.name not in ("worker.__main__", "worker.demo.make_data"):  # they run
             import_module(module.name)
-    classes = {
-        error.code: error
-        for error in reversed(list(_below(WorkerError)))
-        if error.code not in ("error", "corrupt_data", "deferred")
-    }
+    return [WorkerError, *_below(WorkerError)]
+
+
+def errors_page() -> str:
+    classes = {error.code: error for error in reversed(error_classes()) if error.code not in UNSEEN}
     rows = [
-        f"| `{code}` | {int(error.exit)} | {_cell(' '.join(re.split(r'(?:Args|Attributes):', error.__doc__ or '')[0].split()))} |"
+        f"| `{code}` | {int(error.exit)} | {_cell(error.meaning())} |"
         for code, error in sorted(classes.items(), key=lambda item: (int(item[1].exit), item[0]))
     ]
     rejects = [f"| `{code}` | {meaning} |" for code, meaning in REJECTS.items()]

@@ -1,4 +1,4 @@
-"""What the pages say is what there is: commands, tables, links, and the quickstart as a new user would follow it."""
+"""The pages are true: commands, paths, tables, links, and the quickstart as a new user would follow it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker.schema import Limits
 from worker.transforms.functions import FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def table(page: str, name: str) -> list[list[str]]:
@@ -43,6 +43,46 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in link:
             assert (page.parent / link).exists(), link
+
+
+_PATH = re.compile(
+    r"(?<![\w./$:~-])((?:worker|tests|configs|deploy|docs)/[\w./-]*\w|[\w-]+/[\w/-]+\.py)\b"
+)
+
+
+def lost_paths(text: str, *roots: Path) -> list[str]:
+    """Paths in a text that exist below none of the roots; those of a worked example need not."""
+    examples = {f"{name}.py" for name in re.findall(r"<!-- module: (\w+) -->", text)}
+    return [
+        path
+        for path in _PATH.findall(text)
+        if not any((root / path).exists() for root in roots)
+        and Path(path).name not in examples
+        and "KIND-NAME" not in path
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    assert lost_paths(page.read_text(), ROOT) == []
+
+
+def test_every_path_that_a_comment_names_exists() -> None:
+    modules = sorted((ROOT / "worker").rglob("*.py"))
+    lost = {
+        str(module): lost_paths(module.read_text(), ROOT, ROOT / "worker") for module in modules
+    }
+    assert {module: paths for module, paths in lost.items() if paths} == {}
+
+
+@pytest.mark.parametrize("path", ["worker/gone.py", "runtime/gone.py", "docs/gone.md"])
+def test_a_path_that_is_gone_is_found(path: str) -> None:
+    assert lost_paths(f"See `{path}`, and `worker/pipeline.py`.", ROOT) == [path]
+
+
+def test_every_package_says_what_is_in_it() -> None:
+    packages = sorted((ROOT / "worker").rglob("__init__.py"))
+    assert [str(each) for each in packages if not each.read_text().startswith('"""')] == []
 
 
 def commands() -> list[tuple[str, str]]:
@@ -76,7 +116,7 @@ def test_all_pages_are_in_the_index() -> None:
     pages = [
         page.relative_to(ROOT / "docs")
         for page in PAGES
-        if page.name not in ("README.md", "index.md") and page.parent.name != "decisions"
+        if page.parent not in (ROOT, ROOT / "docs" / "decisions") and page.name != "index.md"
     ]
     assert [str(page) for page in pages if f"({page})" not in index] == []
 
@@ -126,7 +166,7 @@ def test_every_function_is_in_the_page() -> None:
 @pytest.mark.parametrize(("expression", "result"), table("expressions.md", "examples"))
 def test_an_example_of_the_expression_language(expression: str, result: str) -> None:
     text = (ROOT / "docs" / "expressions.md").read_text()
-    record = json.loads(re.findall(r"Of the record `(\{.*?\})`", text, re.DOTALL)[0])
+    record = json.loads(re.findall(r"for the record `(\{.*?\})`", text, re.DOTALL)[0])
     stamp = {"type": "long", "logicalType": "timestamp-millis"}
     kinds: dict[str, Any] = {
         "id": "long",
@@ -154,6 +194,7 @@ def test_every_code_of_a_reject_is_in_the_page() -> None:
                 text,
             )
         )
+        used |= set(re.findall(r'Reject\(\s*\w+,\s+"[a-z]+",\s+"([a-z_]+)"', text))
         used |= (
             set(re.findall(r': \(\s*"([a-z_]+)",\s+"[^"]+",?\s*\)[,}]', text))
             if path.name == "program.py"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from collections.abc import Callable
+from urllib.parse import quote, unquote
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.http.redact import credentials_in, redact
+from worker.http.redact import credentials_in, echoes, redact, url_stripper
 
 
 def taken(text: str) -> str:
@@ -29,16 +31,53 @@ secrets = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=4, max_size=30
 )
 
+unescaped = st.text(st.characters(exclude_characters="%\\"), max_size=30)
+
 
 @given(secrets, st.text(max_size=30), st.text(max_size=30), st.sampled_from(WAYS))
 def test_a_secret_is_found_however_it_is_written(
-    secret: str, before: str, after: str, write: object
+    secret: str, before: str, after: str, write: Callable[[str], str]
 ) -> None:
-    written = write(secret)  # type: ignore[operator]
+    written = write(secret)
     found = redact(f"{before}{written}{after}", [secret])
     assert "***" in found
     if secret not in before + after and secret not in f"{before}***{after}":
         assert secret not in found
+
+
+@given(secrets, unescaped, unescaped, st.sampled_from(WAYS))
+@example("aaa%41", "", "", json.dumps)
+@example('a\\b"%41', "", "", json.dumps)
+@example("\U0001f511key", "", "", json.dumps)
+def test_what_is_redacted_is_seen_as_an_echo(
+    secret: str, before: str, after: str, write: Callable[[str], str]
+) -> None:
+    assert echoes(f"{before}{write(secret)}{after}", [secret])
+
+
+@given(st.text(max_size=40), secrets)
+def test_text_that_holds_no_secret_is_no_echo(text: str, secret: str) -> None:
+    known = redact(text, [secret]) != text or secret in unquote(text)
+    assert known or "%" in text or "\\" in text or not echoes(text, [secret])
+
+
+def test_an_echo_is_seen_through_two_encodings() -> None:
+    assert echoes(f"next={quote(json.dumps({'url': quote('k3y/+ab')}), safe='')}", ["k3y/+ab"])
+
+
+@pytest.mark.parametrize(
+    ("url", "stripped"),
+    [
+        ("https://h/p?a=1&key=s&b=2", "https://h/p?a=1&b=2"),
+        ("https://h/p?key=s", "https://h/p"),
+        ("https://h/p?a=1&key=s", "https://h/p?a=1"),
+        ("https://h/p?monkey=s", "https://h/p?monkey=s"),
+        ("https://me:pw@h/p?key=s#part", "https://h/p?#part"),
+        ("https://h/p?a=%20x&x%5B%5D=1", "https://h/p?a=%20x&x%5B%5D=1"),
+    ],
+)
+def test_secret_parameters_and_user_info_are_stripped_from_a_url(url: str, stripped: str) -> None:
+    assert url_stripper(("key", "token.x"))(url) == stripped
 
 
 def test_the_parts_of_headers_that_are_secret() -> None:

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.http.retry_after import parse_reset, parse_retry_after
+from worker.http.retry_after import (
+    limit_reached,
+    parse_reset,
+    parse_retry_after,
+    wait_asked_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +103,25 @@ def test_a_reset_is_read_against_the_servers_own_clock() -> None:
 def test_a_reset_never_raises(said: str, date: str | None) -> None:
     found = parse_reset(said, date=date, now_s=1_700_000_000.0, max_s=600.0)
     assert found is None or 0 <= found <= 600.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "reached", "seconds"),
+    [
+        ({}, False, None),
+        ({"Retry-After": "3"}, True, 3.0),
+        (
+            {"Retry-After": "soon", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9"},
+            True,
+            None,
+        ),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9"}, True, 9.0),
+        ({"X-RateLimit-Remaining": "0"}, True, None),
+        ({"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "9"}, False, None),
+    ],
+)
+def test_retry_after_counts_alone_and_a_reset_only_when_no_request_is_left(
+    headers: dict[str, str], reached: bool, seconds: float | None
+) -> None:
+    assert limit_reached(headers) == reached
+    assert wait_asked_for(headers, now_s=1_700_000_000.0, max_s=600.0) == seconds

@@ -116,7 +116,9 @@ def test_a_value_that_no_mark_can_be_is_refused(style: MarkFormat, value: Any) -
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
 @pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 def test_the_ends_of_the_calendar_can_be_asked_for(param: str, zone: str, value: str) -> None:
-    """The least time of .NET is `0001-01-01T00:00:00Z`, and "never" is often the end of the year 9999."""
+    """The least time of .NET is `0001-01-01T00:00:00Z`, and "never" is often the end of the year
+    9999.
+    """
     style = MarkFormat("rfc3339", param, zone)
     mark = style.parser()(value)[0]
     assert isinstance(mark, int)

@@ -166,7 +166,9 @@ def test_every_record_is_received_once_whatever_the_server_caps_pages_at(
 def test_a_crash_at_any_page_loses_and_duplicates_nothing(
     data: list[int], cap: int, later: list[int], cut: int, cap_after: int, overlap: bool
 ) -> None:
-    """Tokens are record numbers, so pages may be cut differently after the crash, and records come in at the end."""
+    """Tokens are record numbers, so pages may be cut differently after the crash, and records come
+    in at the end.
+    """
     server = Server([{"id": number, "u": value} for number, value in enumerate(data)], cap)
     plan = spec(token_style(), incremental=INCREMENTAL)
     first = claim()
@@ -205,7 +207,7 @@ COARSE = {
 def test_a_bound_coarser_than_the_mark_brings_no_duplicates(
     incremental: IncrementalSpec, order: str, steps: list[int], cuts: list[int]
 ) -> None:
-    """An honest server, which reads the bound as it is written; records come in between the passes."""
+    """The server reads the bound as it is written; records come in between the passes."""
     style = incremental.format
 
     class Honest(Server):
@@ -506,7 +508,7 @@ def test_a_status_stop_ends_the_pass() -> None:
 def test_speculation_changes_nothing_whatever_order_answers_come_in(
     count: int, caps: list[int], order: Any, depth: int
 ) -> None:
-    """The server changes its page size all the time; answers come in any order; some guesses fail."""
+    """The server changes its page size; answers come in any order; some guesses fail."""
     records = [{"id": number} for number in range(count)]
     planner = PartitionPlanner(spec(offset_style(), depth=depth), claim())
     sizes: dict[int, int] = {}

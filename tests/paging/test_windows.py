@@ -1,4 +1,6 @@
-"""Windows tile their range whatever its length, the format of the parameters and the zone; and so do halves."""
+"""Windows tile their range whatever its length, the format of the parameters and the zone; and so
+do halves.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.paging.marks import MICROS, MarkFormat
+from worker.core.instants import MICROS
+from worker.paging.marks import MarkFormat
 from worker.paging.windows import DAY, HOUR, Window, Windows, resolution
 
 MINUTE = 60 * MICROS
@@ -32,7 +35,9 @@ FORMS = {
 
 @st.composite
 def ways(draw: Any) -> tuple[Windows, int, int]:
-    """(windows, where they begin, now); a few hundred windows at most, ends anywhere in three years."""
+    """(windows, where they begin, now); a few hundred windows at most, ends anywhere in three
+    years.
+    """
     form = draw(st.sampled_from(list(FORMS.values())))
     shortest = resolution(form)
     assert shortest is not None
@@ -90,7 +95,9 @@ def test_windows_tile_the_range_up_to_the_lag(way: tuple[Windows, int, int]) -> 
 
 @given(ways())
 def test_what_is_asked_for_is_what_a_window_holds(way: tuple[Windows, int, int]) -> None:
-    """Read back, the texts are the boundaries; with an inclusive end and a step, the end is the last whole step of the window."""
+    """Read back, the texts are the boundaries; with an inclusive end and a step, the end is the
+    last whole step of the window.
+    """
     windows, begin, now = way
     for window in walk(windows, windows.first(begin, now)):
         start, end = map(windows.form.bound, windows.asked(window))

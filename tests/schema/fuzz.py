@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of the Avro engine: `make fuzz`. Each target runs in a process of its
+"""Coverage-guided fuzzing of the Avro engine: `make long-fuzz`. Each target runs in a process of its
 own, with little memory and time per input.
 
 Inputs that break a property are left in `var/fuzz/<target>/` as crash-*, timeout-* or oom-*.

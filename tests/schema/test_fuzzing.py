@@ -1,4 +1,4 @@
-"""Replays what fuzzing found (corpus/) and a few random inputs; `make fuzz` looks for more.
+"""Replays what fuzzing found (corpus/) and a few random inputs; `make long-fuzz` looks for more.
 
 Inputs run in child processes: an input that kills the process, takes too long or takes too much
 memory is a failure, not the end of the tests.

@@ -287,15 +287,19 @@ def test_all_wrong_fields_are_named_without_their_content() -> None:
     [
         ('{"type": "record", "name": "1R", "fields": []}', "$.name"),
         (
-            '{"type": "record", "name": "R", "fields":'
-            ' [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}',
+            (
+                '{"type": "record", "name": "R", "fields":'
+                ' [{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]}'
+            ),
             "$.fields[1].name",
         ),
         ('["int", "int"]', "$[1]"),
         ('["int", ["null"]]', "$[1]"),
         (
-            '{"type": "record", "name": "R", "fields":'
-            ' [{"name": "a", "type": "int", "default": "x"}]}',
+            (
+                '{"type": "record", "name": "R", "fields":'
+                ' [{"name": "a", "type": "int", "default": "x"}]}'
+            ),
             "$.fields[0].default",
         ),
         (

@@ -81,8 +81,10 @@ def test_what_fastavro_writes_as_json_becomes_the_bytes_that_it_writes(data: st.
     ("record", "value"),
     [
         (
-            '{"a": {"long": 5}, "b": {"n.Sub": {"x": {"bytes": "\\u00ff"}}},'
-            ' "c": [null, {"double": 1}], "d": {"bytes": "\\u0001"}}',
+            (
+                '{"a": {"long": 5}, "b": {"n.Sub": {"x": {"bytes": "\\u00ff"}}},'
+                ' "c": [null, {"double": 1}], "d": {"bytes": "\\u0001"}}'
+            ),
             {"a": 5, "b": ("n.Sub", {"x": b"\xff"}), "c": [None, 1.0], "d": 1},
         ),
         (

@@ -1,35 +1,25 @@
-"""The files sink and routes: parts, blocks, publish without replacing, and directories that no value can leave."""
+"""What is the files sink's own: names, parts, blocks, permissions, links."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from worker.core.errors import ConfigError, PublishConflict
-from worker.core.model import Chunk, Reject
-from worker.core.ports import InvalidRecord
+from worker.core.errors import PublishConflict
+from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, StagedFile
+from worker.core.ports import Evidence, FileState
 from worker.formats.avro import AvroEncoder
-from worker.schema.plan import FieldInfo
-from worker.sinks.dead_letters import dead_letter_line
+from worker.formats.ndjson import NdjsonEncoder
 from worker.sinks.files import FilesSink, SinkLimits
-from worker.transforms.routes import route_parts
+from worker.sinks.files_root import FilesRoot
 
 SCHEMA = json.dumps({"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]})
-FIELDS = {
-    "s": FieldInfo("s", "string", None, True),
-    "n": FieldInfo("n", "long", None, True),
-    "b": FieldInfo("b", "boolean", None, False),
-    "t": FieldInfo("t", "long", "timestamp-millis", False),
-    "ns": FieldInfo("ns", "long", "timestamp-nanos", False),
-    "d": FieldInfo("d", "int", "date", False),
-    "x": FieldInfo("x", "double", None, False),
-}
 
 
 def sink(root: Path, lineage: str = "l" * 16, **limits: Any) -> FilesSink:
@@ -51,7 +41,8 @@ def chunk(route: str, *numbers: int) -> Chunk:
 
 def read(path: Path) -> list[int]:
     with path.open("rb") as file:
-        return [record["n"] for record in fastavro.reader(file)]  # type: ignore[index,call-overload]
+        reader: Any = fastavro.reader(file)
+        return [record["n"] for record in reader]
 
 
 def listing(root: Path) -> list[str]:
@@ -77,16 +68,6 @@ def test_nothing_is_seen_before_it_is_published_and_then_all_of_it(tmp_path: Pat
     assert all((tmp_path / file.final).stat().st_size == file.size_bytes for file in sealed)
     files.publish(sealed)  # again, as recovery does
     assert listing(tmp_path) == names
-
-
-def test_publishing_never_replaces(tmp_path: Path) -> None:
-    files = sink(tmp_path)
-    files.write(chunk("", 1))
-    sealed = files.seal()
-    (tmp_path / sealed[0].final).write_bytes(b"somebody else's")
-    with pytest.raises(PublishConflict):
-        files.publish(sealed)
-    assert (tmp_path / sealed[0].final).read_bytes() == b"somebody else's"
 
 
 def test_the_file_that_was_not_written_to_for_longest_is_sealed_first(tmp_path: Path) -> None:
@@ -121,28 +102,6 @@ def test_a_commit_of_many_files_is_due(tmp_path: Path) -> None:
     assert not files.full
 
 
-def test_only_the_own_staging_is_swept(tmp_path: Path) -> None:
-    files, other = (
-        sink(tmp_path),
-        FilesSink(tmp_path, "q", "l" * 16, 1, lambda *_: AvroEncoder(SCHEMA, "null", {})),
-    )
-    other.prepare(())
-    for each in (files, other):
-        each.write(chunk("", 1))
-        each.close()
-    assert files.sweep() == 1
-    assert other.sweep() == 1
-
-
-def test_another_lineage_of_the_pipeline_is_refused_unless_it_is_known(tmp_path: Path) -> None:
-    sink(tmp_path)
-    with pytest.raises(ConfigError, match="state reset"):
-        sink(tmp_path, "m" * 16)
-    FilesSink(tmp_path, "p", "m" * 16, 1, lambda *_: AvroEncoder(SCHEMA, "null", {})).prepare(
-        ("l" * 16,)
-    )
-
-
 def test_a_link_in_the_output_is_not_followed(tmp_path: Path) -> None:
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -154,87 +113,64 @@ def test_a_link_in_the_output_is_not_followed(tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
-values = st.one_of(
-    st.none(),
-    st.text(max_size=60),
-    st.sampled_from(
-        ["..", ".", "/", "a/../../b", "\0", "%2e%2e", "~", "CON", "a\nb", "ü" * 30, " "]
-    ),
-)
-
-
-@given(values)
-def test_any_text_is_one_segment_below_the_root_and_distinct_texts_stay_distinct(
-    value: str | None,
+def test_what_is_hidden_is_for_its_user_only_and_records_have_the_number_of_their_commit(
+    tmp_path: Path,
 ) -> None:
-    ((_, _, segments),) = route_parts("{s}", FIELDS)
-    assert segments is not None
-    try:
-        segment = segments[value]
-    except InvalidRecord as refused:
-        assert refused.code == "route_too_long"
-        return
-    assert segment and "/" not in segment and "\0" not in segment and segment not in (".", "..")
-    assert len(segment.encode()) <= 200
-    root = Path("/data/lake")
-    assert (root / segment).parent == root
-    if value:
-        from urllib.parse import unquote
-
-        assert unquote(segment) == value
+    files = sink(tmp_path)
+    files.write(chunk("", 1))
+    (file,) = files.seal()
+    files.stage_record(7, b"{}")
+    area = tmp_path / ".worker" / ("l" * 16) / "p"
+    record = area / "commits" / "000000000007.json"
+    assert record.read_bytes() == b"{}"
+    modes = {path: path.stat().st_mode & 0o777 for path in (record, area / "staging")}
+    assert modes == {record: 0o600, area / "staging": 0o700}
+    assert (tmp_path / file.staging).parent == area / "staging"
+    files.drop_record(7)
+    assert not record.exists()
 
 
-@pytest.mark.parametrize(
-    ("template", "value", "segment"),
-    [
-        ("{n}", -5, "-5"),
-        ("{b}", True, "true"),
-        ("{s}", "", "__null__"),
-        ("{t:%Y-%m-%d}", 1_700_000_000_000, "2023-11-14"),
-        ("{t:%Y}", -1, "1969"),
-        ("{ns:%Y-%m-%dT%H}", 1_700_000_000_123_456_789, "2023-11-14T22"),
-        ("{ns:%Y}", -1, "1969"),
-        ("{d}", 0, "1970-01-01"),
-        ("{d:%Y/%m}", 31, "1970%2F02"),
-    ],
-)
-def test_segments(template: str, value: Any, segment: str) -> None:
-    ((_, _, segments),) = route_parts(template, FIELDS)
-    assert segments is not None
-    assert segments[value] == segment
+def test_dead_letters_have_no_records_of_commits(tmp_path: Path) -> None:
+    letters = FilesSink(tmp_path, "p", "l" * 16, 1, lambda *_: NdjsonEncoder(), kind=DEAD_LETTERS)
+    letters.prepare(())
+    assert [path.name for path in (tmp_path / ".worker" / ("l" * 16) / "p").iterdir()] == [
+        "staging"
+    ]
 
 
-@pytest.mark.parametrize(
-    "template", ["../{s}", "/x", "{s}//{n}", "{x}", "{nope}", "{s:%Y}", "{", "a\0", "."]
-)
-def test_templates_that_cannot_work_are_refused(template: str) -> None:
-    with pytest.raises(ConfigError):
-        route_parts(template, FIELDS)
+@pytest.mark.parametrize("name", ["f.avro", "f.ndjson.gz"])
+def test_a_damaged_file_is_named_with_what_is_known_of_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"nothing that")
+    evidence = FilesRoot(tmp_path, RECORDS).examine(committed(tmp_path, name))
+    assert evidence.problem.startswith("it is damaged: ")
+    assert (evidence.rows, evidence.size_bytes) == (None, 12)
 
 
-def test_a_time_out_of_range_is_a_reject() -> None:
-    ((_, _, segments),) = route_parts("{t:%Y}", FIELDS)
-    assert segments is not None
-    with pytest.raises(InvalidRecord) as caught:
-        segments[10**18]
-    assert (caught.value.code, caught.value.stage) == ("route_value", "route")
+def test_a_file_that_nobody_may_look_at_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Any, **options: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    root, file = FilesRoot(tmp_path, RECORDS), committed(tmp_path, "f.avro")
+    assert root.standing(file) is FileState.GONE
+    monkeypatch.setattr(os, "stat", refused)
+    assert root.standing(file) is FileState.PUBLISHED
+    assert root.examine(file) == Evidence(problem="cannot be read: Permission denied")
 
 
-@given(st.binary(max_size=50))
-def test_a_dead_letter_keeps_the_bytes(raw: bytes) -> None:
-    import base64
+def test_a_root_says_where_it_is(tmp_path: Path) -> None:
+    assert str(FilesRoot(tmp_path / "lake", RECORDS)) == str(tmp_path / "lake")
 
-    line = dead_letter_line(
-        Reject(3, "validate", "invalid", (), raw),
-        pipeline="p",
-        partition="a",
-        seq=7,
-        position=None,
-        at="t",
-        fingerprint="f",
+
+def committed(root: Path, name: str) -> StagedFile:
+    return StagedFile(
+        kind=RECORDS,
+        root=str(root),
+        staging=f".worker/{name}",
+        final=name,
+        size_bytes=12,
+        sha256="ab" * 32,
+        rows=1,
+        fingerprint="f" * 16,
     )
-    letter = json.loads(line)
-    assert line.endswith(b"\n") and b"\n" not in line[:-1]
-    assert (
-        letter["raw"].encode() if "raw" in letter else base64.b64decode(letter["raw_base64"])
-    ) == raw

@@ -5,44 +5,128 @@ from __future__ import annotations
 import json
 
 import kit
+import msgspec
 
-from worker.core.model import Claim, Cursor, StagedFile
+from worker.core.dead_letter import dead_letter_line
+from worker.core.model import (
+    DEAD_LETTERS,
+    Chunk,
+    Claim,
+    Commit,
+    Cursor,
+    Ledger,
+    Reject,
+)
 from worker.formats.records import RecordSpec
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Done, Fetch
 from worker.schema import compile_plan, parse_schema
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
+from worker.testing.memory_log import MemoryCommitLog
+from worker.testing.memory_sink import MemoryRoot, MemorySink, MemoryStore
 
 MOST_PAGES = 50
+PLAN = compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
 
 
-class GrowingLog:
-    """Commits 1 to 3 have dead letters, and every look finds one commit more: what is replayed is rejected again."""
+class Instance:
+    """A pipeline that rejects: a log and the dead letters that its commits name."""
 
     def __init__(self) -> None:
-        self.commits = [1, 2, 3]
+        self.log, self.store = MemoryCommitLog(), MemoryStore()
+        self.lineage = self.log.load("items", {}).lineage
+        self.sink = MemorySink(self.store, "items", self.lineage, 1, kind=DEAD_LETTERS)
+        self.seq = 0
 
-    def letter_commits(self, pipeline: str, from_seq: int) -> list[int]:
-        found = [seq for seq in self.commits if seq >= from_seq]
-        self.commits.append(len(self.commits) + 1)
-        return found
+    def commit(self, *ids: int) -> None:
+        """One commit with a dead letter for each id, or with none."""
+        self.seq += 1
+        self.sink.begin(self.seq)
+        for number, each in enumerate(ids):
+            reject = Reject(
+                index=number,
+                stage="validate",
+                code="invalid",
+                errors=(),
+                raw=msgspec.json.encode(kit.item(each, second=each)),
+            )
+            line = dead_letter_line(
+                reject,
+                pipeline="items",
+                partition="default",
+                seq=self.seq,
+                position=None,
+                at="2024-01-01T00:00:00.000Z",
+                fingerprint="f" * 16,
+            )
+            self.sink.write(Chunk("", "f" * 16, 1, line))
+        files = self.sink.seal()
+        self.log.commit(
+            Commit(
+                pipeline="items",
+                lineage=self.lineage,
+                seq=self.seq,
+                id=f"id-{self.seq}",
+                at="2024-01-01T00:00:00.000Z",
+                files=files,
+                ends=(),
+                ledger=Ledger(received=len(ids), dead_lettered=len(ids)),
+            )
+        )
+        self.sink.publish(files)
 
-    def files(self, pipeline: str, seq: int) -> list[StagedFile]:
-        return []
+    def replay(self) -> DeadLetters:
+        root = MemoryRoot(self.store, DEAD_LETTERS)
+        return DeadLetters("items", self.log, root, PLAN, RecordSpec())
 
 
-async def test_a_replay_that_mends_nothing_ends_before_its_own_rejects() -> None:
-    replay = DeadLetters(
-        "items", GrowingLog(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))), RecordSpec()
-    )
-    planner = PartitionPlanner(
-        REPLAY_PLAN, Claim("default", 1, 0, Cursor(), frozenset(), frozenset())
-    )
+async def read(instance: Instance, *, each_page: int = 0, mark: int | None = None) -> list[int]:
+    """The ids of all letters of a replay; with every page comes a commit of so many new ones."""
+    replay = instance.replay()
+    planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 1, 0, Cursor(mark=mark)))
+    ids: list[int] = []
     for pages in range(MOST_PAGES):
         todo = planner.next(float(pages))
         if isinstance(todo, Done):
-            assert pages == 3
-            return
+            return ids
         assert isinstance(todo, Fetch)
-        planner.accept(todo, await replay("default", todo), float(pages))
-    raise AssertionError(f"no end after {MOST_PAGES} pages")
+        reply = await replay("@dead_letters", todo)
+        if each_page:
+            instance.commit(*range(each_page))
+        for page in planner.accept(todo, reply, float(pages)):
+            ids += [record.f0 for record in page.decoded.records]
+    raise AssertionError(f"did not end within {MOST_PAGES} pages")
+
+
+async def test_every_letter_that_waits_is_read_once_in_order() -> None:
+    instance = Instance()
+    instance.commit(1, 2)
+    instance.commit()
+    instance.commit(3)
+    instance.commit(4, 5)
+    assert await read(instance) == [1, 2, 3, 4, 5]
+    assert await read(instance, mark=3) == [3, 4, 5]
+
+
+async def test_without_letters_there_is_nothing_to_replay() -> None:
+    instance = Instance()
+    assert await read(instance) == []
+    instance.commit()
+    assert await read(instance) == []
+
+
+async def test_letters_whose_file_was_taken_away_are_not_missed() -> None:
+    instance = Instance()
+    instance.commit(1)
+    instance.commit(2)
+    root = MemoryRoot(instance.store, DEAD_LETTERS)
+    (first, _) = instance.log.commits("items")
+    root.delete(first.files[0])
+    assert await read(instance) == [2]
+
+
+async def test_a_replay_that_mends_nothing_ends_before_its_own_rejects() -> None:
+    instance = Instance()
+    for number in (1, 2, 3):
+        instance.commit(number)
+    assert await read(instance, each_page=1) == [1, 2, 3]

@@ -107,8 +107,8 @@ def outcome_with(
     typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[plan.record_type])
     assert not plan.finish(typed)
     found = shape(typed, NOW_US)
-    if found.unshaped:
-        return found.unshaped[0].code
+    if found.refused:
+        return found.refused[0][1].code
     assert found.chunks[0][1] == 1
     row: Any = fastavro.schemaless_reader(io.BytesIO(found.chunks[0][2]), output.document, None)
     return row["out"]

@@ -6,16 +6,21 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from worker.cli import CONFIGS
+from worker.core.model import DEAD_LETTERS, REPLAYED, Cursor, StagedFile, of_kind
+from worker.core.ports import CommitHistory, FileState, OutputRoot
 
 if TYPE_CHECKING:
+    from worker.core.dead_letter import DeadLetter
     from worker.settings import Settings
-    from worker.state.sqlite import SqliteCommitLog
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONFIG = click.argument("config", nargs=-1, required=True, type=CONFIGS)
@@ -34,30 +39,41 @@ def command() -> None:
 @_JSON
 def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
     """Count the dead letters that wait, by pipeline, stage, code and field."""
-    settings, log = _opened(config, pipeline)
-    try:
-        rows = []
-        for name in settings.pipelines if pipeline is None else [pipeline]:
-            counts: Counter[tuple[str, str, str]] = Counter()
-            for letter in _waiting(log, name):
-                fields = {error["path"] for error in letter["errors"]} or {""}
-                counts.update((letter["stage"], letter["code"], path) for path in fields)
-            rows += [
-                {"pipeline": name, "stage": s, "code": c, "field": f, "letters": n}
-                for (s, c, f), n in counts.most_common()
-            ]
-    finally:
-        log.close()
+    with _opened(config, pipeline) as (settings, log):
+        names = settings.pipelines if pipeline is None else [pipeline]
+        rows = [row for name in names for row in _kinds(settings, log, name)]
     if as_json:
         from worker.cli.json import print_json
 
         print_json(rows)
         return
     for row in rows:
-        click.echo(
-            f"{row['pipeline']}: {row['letters']} x {row['stage']} {row['code']} {row['field']}".rstrip()
-        )
+        kind = f"{row.stage} {row.code} {row.field}".rstrip()
+        click.echo(f"{row.pipeline}: {row.letters} x {kind}")
     click.echo(f"{len(rows)} kinds" if rows else "no dead letters wait")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How many letters of a kind wait."""
+
+    pipeline: str
+    stage: str
+    code: str
+    field: str
+    letters: int
+
+
+def _kinds(settings: Settings, log: CommitHistory, pipeline: str) -> list[_Kind]:
+    """The letters of a pipeline that wait, by stage, code and field; the most first."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for letter in _waiting(settings, log, pipeline):
+        fields = {error.path for error in letter.errors} or {""}
+        counts.update((letter.stage, letter.code, path) for path in fields)
+    return [
+        _Kind(pipeline=pipeline, stage=stage, code=code, field=path, letters=count)
+        for (stage, code, path), count in counts.most_common()
+    ]
 
 
 @command.command("show")
@@ -76,28 +92,36 @@ def list_letters(config: tuple[Path, ...], pipeline: str | None, as_json: bool) 
 def show(
     config: tuple[Path, ...], pipeline: str, count: int, code: str | None, as_json: bool
 ) -> None:
-    """Print dead letters that wait: where they came from, what is wrong, the record as it was received."""
-    _, log = _opened(config, pipeline)
-    try:
-        found = [letter for letter in _waiting(log, pipeline) if code in (None, letter["code"])][
-            :count
-        ]
-    finally:
-        log.close()
+    """Print dead letters that wait: their origin, what is wrong, the record as it was received."""
+    with _opened(config, pipeline) as (settings, log):
+        waiting = _waiting(settings, log, pipeline)
+        found = list(islice((each for each in waiting if code in (None, each.code)), count))
     if as_json:
+        import msgspec
+
         from worker.cli.json import print_json
 
-        print_json(found)
+        print_json(msgspec.to_builtins(found))
         return
     if not found:
         click.echo("no dead letters wait" + (f" with code {code}" if code else ""))
     for letter in found:
-        click.echo(
-            f"commit {letter['seq']}, partition {letter['partition']}, record {letter['index']} of its page, {letter['time']}: {letter['stage']} {letter['code']}"
-        )
-        for error in letter["errors"]:
-            click.echo(f"  {error['path']}: found {error['found']}, allowed {error['allowed']}")
-        click.echo(f"  {_harmless(letter.get('raw', letter.get('raw_base64')))}")
+        _print(letter)
+
+
+def _print(letter: DeadLetter) -> None:
+    click.echo(
+        f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
+        f" {letter.time}: {letter.stage} {letter.code}"
+    )
+    for error in letter.errors:
+        click.echo(f"  {error.path}: found {error.found}, allowed {error.allowed}")
+    click.echo(f"  {_harmless(letter.shown)}")
+
+
+def _harmless(raw: str) -> str:
+    """A record as it was received, without what would command the terminal of whoever looks."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", raw)
 
 
 @command.command("replay")
@@ -105,7 +129,10 @@ def show(
 @_PIPELINE
 @_JSON
 def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
-    """Decode the dead letters that wait once more, with the schema and transforms of now. Each lands once; a second replay adds nothing."""
+    """Decode the dead letters that wait once more, with the schema and transforms of now.
+
+    Each lands once; a second replay adds nothing.
+    """
     from worker.app import replay_async
     from worker.cli.run import print_summary
     from worker.settings import load_settings
@@ -124,59 +151,72 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
     """Delete files of dead letters that were replayed."""
     from worker.state.lock import lock_state
 
-    settings, log = _opened(config, pipeline)
-    try:
-        with lock_state(settings.state.path.absolute()):
-            done = _replayed_to(log, pipeline)
-            paths = [
-                Path(file.root) / file.final
-                for seq in log.letter_commits(pipeline, 0)
-                if waiting or seq <= done
-                for file in log.files(pipeline, seq)
-                if file.kind == "dead_letters" and (Path(file.root) / file.final).exists()
-            ]
-            if paths and not yes:
-                click.confirm(
-                    f"Delete {len(paths)} files of dead letters of {pipeline}{', some of which were not replayed' if waiting else ''}?",
-                    abort=True,
-                )
-            for path in paths:
-                path.unlink()
-    finally:
-        log.close()
-    click.echo(f"{len(paths)} files deleted")
+    with (
+        _opened(config, pipeline) as (settings, log),
+        lock_state(settings.state.path.absolute()),
+    ):
+        root = _root(settings, pipeline)
+        files = [
+            file
+            for file in _files(log, pipeline, waiting=waiting)
+            if root.standing(file) is FileState.PUBLISHED
+        ]
+        if files and not yes:
+            lost = ", some of which were not replayed" if waiting else ""
+            click.confirm(
+                f"Delete {len(files)} files of dead letters of {pipeline}{lost}?", abort=True
+            )
+        for file in files:
+            root.delete(file)
+    click.echo(f"{len(files)} files deleted")
 
 
-def _harmless(raw: Any) -> str:
-    """A record as it was received, without what would command the terminal of whoever looks at it."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", str(raw))
+def _files(log: CommitHistory, pipeline: str, *, waiting: bool) -> Iterator[StagedFile]:
+    """The files of letters that were replayed, and of the `waiting` ones too."""
+    replayed = _replayed_to(log, pipeline)
+    for commit in log.commits(pipeline, kind=DEAD_LETTERS):
+        if waiting or commit.seq <= replayed:
+            yield from of_kind(commit.files, DEAD_LETTERS)
 
 
-def _opened(config: tuple[Path, ...], pipeline: str | None) -> tuple[Settings, SqliteCommitLog]:
-    """Settings and commit log. Raises ConfigError for a pipeline that there is not, StateError when there is no log yet."""
+@contextmanager
+def _opened(
+    config: tuple[Path, ...], pipeline: str | None
+) -> Iterator[tuple[Settings, CommitHistory]]:
+    """Settings and commit log.
+
+    Raises ConfigError for a pipeline that there is not, StateError when there is no log yet.
+    """
     from worker.app import open_log
     from worker.settings import load_settings
 
     settings = load_settings(config)
     if pipeline is not None:
         settings.pipeline(pipeline)
-    return settings, open_log(settings, read_only=True)
+    with closing(open_log(settings, read_only=True)) as log:
+        yield settings, log
 
 
-def _replayed_to(log: SqliteCommitLog, pipeline: str) -> int:
+def _root(settings: Settings, pipeline: str) -> OutputRoot:
+    """Where the dead letters of a pipeline are."""
+    from worker.app import output_roots
+
+    _, dead = output_roots(settings, pipeline)
+    return dead
+
+
+def _replayed_to(log: CommitHistory, pipeline: str) -> int:
     """Number of the last commit whose dead letters were replayed."""
-    import msgspec
-
-    from worker.core.model import REPLAYED
-
-    cursor = next(
-        (row["cursor"] for row in log.partitions(pipeline) if row["partition"] == REPLAYED), None
-    )
-    return 0 if cursor is None else msgspec.json.decode(cursor)["mark"] or 0
+    for row in log.partitions(pipeline):
+        if row.partition == REPLAYED:
+            mark = Cursor.from_json(row.cursor).mark
+            return mark if isinstance(mark, int) else 0
+    return 0
 
 
-def _waiting(log: SqliteCommitLog, pipeline: str) -> Iterator[dict[str, Any]]:
+def _waiting(settings: Settings, log: CommitHistory, pipeline: str) -> Iterator[DeadLetter]:
     from worker.sources.dead_letters import letters_of
 
-    for seq in log.letter_commits(pipeline, _replayed_to(log, pipeline) + 1):
-        yield from letters_of(log, pipeline, seq)
+    root = _root(settings, pipeline)
+    for commit in log.commits(pipeline, _replayed_to(log, pipeline) + 1, kind=DEAD_LETTERS):
+        yield from letters_of(root, commit)

@@ -1,10 +1,11 @@
-"""`worker state show | reset`."""
+"""`worker state show | set | reset`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -12,7 +13,11 @@ from worker.cli import CONFIGS
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from worker.core.model import Cursor, PartitionRow, PipelineRow
+    from worker.core.ports import CommitHistory
+    from worker.paging.marks import MarkFormat
     from worker.settings import Settings
+    from worker.sources.http_config.incremental import Incremental
 
 
 @click.group("state")
@@ -23,11 +28,8 @@ def command() -> None:
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
     from worker.app import open_log
 
-    log = open_log(settings, read_only=True)
-    try:
-        names = [str(each["partition"]) for each in log.partitions(pipeline)]
-    finally:
-        log.close()
+    with closing(open_log(settings, read_only=True)) as log:
+        names = [row.partition for row in log.partitions(pipeline)]
     if partition not in names:
         some = (
             f"there are {', '.join(names[:20])}{' and more' if len(names) > 20 else ''}"
@@ -37,16 +39,13 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
         raise ConfigError(f"pipeline {pipeline} has no partition {partition!r}", remedy=some)
 
 
-def _mark_text(settings: Settings, pipeline: str) -> Callable[[Any], Any]:
-    """What makes a stored mark readable: instants are kept as microseconds."""
+def _mark_format(incremental: Incremental | None) -> MarkFormat | None:
+    """How records write marks; None where marks are tokens, or where there are none."""
     from worker.paging.marks import MarkFormat
 
-    config = settings.pipelines.get(pipeline)
-    incremental = None if config is None else config.source.incremental
     if incremental is None or incremental.field is None:
-        return lambda mark: mark
-    form = MarkFormat(incremental.format.record, zone=incremental.format.zone)
-    return lambda mark: None if mark is None else form.text(mark)
+        return None
+    return MarkFormat(incremental.format.record, zone=incremental.format.zone)
 
 
 @command.command("show")
@@ -54,43 +53,81 @@ def _mark_text(settings: Settings, pipeline: str) -> Callable[[Any], Any]:
 @click.option("--pipeline", help="Only this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
-    """Print lineage, last commit and the cursor of each partition. Marks are shown as records carry them, the way that `state set` takes them."""
-    import msgspec
+    """Print lineage, last commit and the cursor of each partition.
 
+    Marks are shown as records carry them, the way that `state set` takes them.
+    """
     from worker.app import open_log
+    from worker.cli.json import print_json
     from worker.settings import load_settings
 
     settings = load_settings(config)
-    log = open_log(settings, read_only=True)
-    try:
-        rows = log.pipelines()
-        if pipeline is not None and pipeline not in [each["name"] for each in rows]:
-            settings.pipeline(
-                pipeline
-            )  # one that is no more in the config may have state, one that is in it may have none yet
-        rows = [each for each in rows if pipeline in (None, each["name"])]
-        for each in rows:
-            text = _mark_text(settings, each["name"])
-            parts = [
-                {**part, "cursor": msgspec.json.decode(part["cursor"])}
-                for part in log.partitions(each["name"])
-            ]
-            each["partitions"] = [{**part, "mark": text(part["cursor"]["mark"])} for part in parts]
-    finally:
-        log.close()
+    with closing(open_log(settings, read_only=True)) as log:
+        shown = [_shown(settings, log, row) for row in _chosen(settings, log, pipeline)]
     if as_json:
-        click.echo(msgspec.json.encode(rows))
+        print_json([_document(*each) for each in shown])
         return
-    for each in rows:
-        click.echo(f"{each['name']}: lineage {each['lineage']}, commit {each['seq']}")
-        for part in each["partitions"]:
-            cursor = part["cursor"]
-            at = (
-                "complete"
-                if cursor["complete"]
-                else f"pass {cursor['pass']}, mark {part['mark']}, position {cursor['position']}"
-            )
-            click.echo(f"  {part['partition']}: {at} (epoch {part['epoch']}, commit {part['seq']})")
+    for row, partitions in shown:
+        click.echo(f"{row.name}: lineage {row.lineage}, commit {row.seq}")
+        for part in partitions:
+            click.echo(f"  {part}")
+
+
+class _Partition(NamedTuple):
+    """A partition as it is shown: its row, the cursor in it, its mark as records write it."""
+
+    row: PartitionRow
+    cursor: Cursor
+    mark: Any
+
+    def __str__(self) -> str:
+        row, cursor = self.row, self.cursor
+        at = (
+            "complete"
+            if cursor.complete
+            else f"pass {cursor.pass_no}, mark {self.mark}, {cursor.position or 'at its start'}"
+        )
+        return f"{row.partition}: {at} (epoch {row.epoch}, commit {row.seq})"
+
+
+def _chosen(settings: Settings, log: CommitHistory, name: str | None) -> list[PipelineRow]:
+    """The pipelines to show. Raises ConfigError for one that neither config nor log knows.
+
+    One that is no more in the config may have state, one that is in it may have none yet.
+    """
+    rows = log.pipelines()
+    if name is not None and name not in [row.name for row in rows]:
+        settings.pipeline(name)
+    return [row for row in rows if name in (None, row.name)]
+
+
+def _shown(
+    settings: Settings, log: CommitHistory, row: PipelineRow
+) -> tuple[PipelineRow, list[_Partition]]:
+    from worker.core.model import Cursor
+
+    config = settings.pipelines.get(row.name)
+    form = _mark_format(None if config is None else config.source.incremental)
+    partitions = []
+    for part in log.partitions(row.name):
+        cursor = Cursor.from_json(part.cursor)
+        mark = cursor.mark if form is None or cursor.mark is None else form.text(cursor.mark)
+        partitions.append(_Partition(row=part, cursor=cursor, mark=mark))
+    return row, partitions
+
+
+def _document(row: PipelineRow, partitions: Sequence[_Partition]) -> dict[str, Any]:
+    """A pipeline as JSON: the cursors as they are stored."""
+    from dataclasses import asdict
+
+    import msgspec
+
+    return asdict(row) | {
+        "partitions": [
+            asdict(part.row) | {"cursor": msgspec.json.decode(part.row.cursor), "mark": part.mark}
+            for part in partitions
+        ]
+    }
 
 
 @command.command("set")
@@ -102,44 +139,47 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str, yes: bool) -> None:
-    """Say how far a partition of an incremental pipeline has come. Records from an earlier mark on are read, and written, again."""
+    """Say how far a partition of an incremental pipeline has come.
+
+    Records from an earlier mark on are read, and written, again.
+    """
     from worker.app import open_log
-    from worker.paging.marks import MarkFormat
     from worker.settings import load_settings
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
+    value = _mark(settings, pipeline, mark)
+    _known_partition(settings, pipeline, partition)
+    if not yes:
+        click.confirm(
+            f"Set the mark of pipeline {pipeline}, partition {partition} to {mark}?", abort=True
+        )
+    with (
+        lock_state(settings.state.path.absolute()),
+        closing(open_log(settings, read_only=False)) as log,
+    ):
+        log.set_mark(pipeline, partition, value)
+    click.echo(f"pipeline {pipeline}, partition {partition} goes on at {mark} with the next run")
+
+
+def _mark(settings: Settings, pipeline: str, text: str) -> int | str:
+    """A mark as it is stored. Raises ConfigError."""
     incremental = settings.pipeline(pipeline).source.incremental
     if incremental is None:
         raise ConfigError(
             f"pipeline {pipeline} is not incremental: it has no mark",
             remedy="`worker state reset` reads it again from the start",
         )
+    form = _mark_format(incremental)
+    if form is None:
+        return text
     try:
-        value = (
-            mark
-            if incremental.from_ is not None
-            else MarkFormat(incremental.format.record, zone=incremental.format.zone).parser()(mark)[
-                0
-            ]
-        )
+        return form.parser()(text)[0]
     except (ValueError, TypeError, OverflowError) as error:
         raise ConfigError(
-            f"{mark!r} is no mark of this pipeline",
+            f"{text!r} is no mark of this pipeline",
             remedy=f"write it like the records do: {incremental.format.record}",
         ) from error
-    _known_partition(settings, pipeline, partition)
-    if not yes:
-        click.confirm(
-            f"Set the mark of pipeline {pipeline}, partition {partition} to {mark}?", abort=True
-        )
-    with lock_state(settings.state.path.absolute()):
-        log = open_log(settings, read_only=False)
-        try:
-            log.set_mark(pipeline, partition, value)
-        finally:
-            log.close()
-    click.echo(f"pipeline {pipeline}, partition {partition} goes on at {mark} with the next run")
 
 
 @command.command("reset")
@@ -148,10 +188,12 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
 @click.option("--partition", help="Only this partition: it is read again from the start.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: bool) -> None:
-    """Forget how far a pipeline has come. Published files stay; what is read again is written again."""
+    """Forget how far a pipeline has come.
+
+    Published files stay; what is read again is written again.
+    """
     from worker.app import open_log, output_roots
     from worker.settings import load_settings
-    from worker.sinks.files import HIDDEN
     from worker.state.lock import lock_state
 
     settings = load_settings(config)
@@ -161,17 +203,11 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
     if not yes:
         click.confirm(f"Reset {what}? Everything is read again, published files stay", abort=True)
-    lineages = sorted(
-        {
-            path.parent.name
-            for root in output_roots(settings, pipeline)
-            for path in root.glob(f"{HIDDEN}/*/{pipeline}")
-        }
-    )
-    with lock_state(settings.state.path.absolute()):
-        log = open_log(settings, read_only=False)
-        try:
-            log.reset(pipeline, partition, found_lineages=lineages)
-        finally:
-            log.close()
+    roots = output_roots(settings, pipeline)
+    lineages = sorted({lineage for root in roots for lineage in root.lineages(pipeline)})
+    with (
+        lock_state(settings.state.path.absolute()),
+        closing(open_log(settings, read_only=False)) as log,
+    ):
+        log.reset(pipeline, partition, found_lineages=lineages)
     click.echo(f"{what} starts again with the next run")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli import CONFIGS
 from worker.core.errors import Exit
+
+if TYPE_CHECKING:
+    from worker.runtime.verify import Report
 
 
 @click.command("verify")
@@ -20,22 +26,24 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
     from worker.settings import load_settings
 
     settings = load_settings(config)
-    log = open_log(settings, read_only=True)
-    try:
+    with closing(open_log(settings, read_only=True)) as log:
         reports = [verify(log, name, output_roots(settings, name)) for name in settings.pipelines]
-    finally:
-        log.close()
-    findings = [finding for report in reports for finding in report.findings]
     if as_json:
         from worker.cli.json import print_json
 
         print_json(reports)
     else:
-        for report in reports:
-            click.echo(
-                f"{report.pipeline}: {report.commits} commits, {report.files} files, {report.rows} rows checked, {report.moved} moved away by others"
-            )
-        for finding in findings:
-            click.echo(f"  {finding}")
-        click.echo("ok" if not findings else f"{len(findings)} problems")
-    return int(Exit.DATA if findings else Exit.OK)
+        _print(reports)
+    return int(Exit.DATA if any(report.findings for report in reports) else Exit.OK)
+
+
+def _print(reports: Sequence[Report]) -> None:
+    for report in reports:
+        click.echo(
+            f"{report.pipeline}: {report.commits} commits, {report.files} files,"
+            f" {report.rows} rows checked, {report.moved} moved away by others"
+        )
+    findings = [finding for report in reports for finding in report.findings]
+    for finding in findings:
+        click.echo(f"  {finding}")
+    click.echo(f"{len(findings)} problems" if findings else "ok")

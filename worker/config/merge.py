@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -371,10 +372,8 @@ def _named(annotation: Any, values: Any, part: str, path: Path_) -> tuple[str | 
 def _typed(annotation: Any, text: str) -> Any:
     """The text itself where text fits, else the value that it has in YAML."""
     candidates: list[Any] = [text]
-    try:
+    with contextlib.suppress(ValueError):
         candidates.append(plain_value(text))
-    except ValueError:
-        pass
     if annotation is None:
         return candidates[-1]
     adapter = TypeAdapter(annotation)

@@ -1,4 +1,4 @@
-"""Several things that are wrong are said together: who fixes a config does not want to be told one at a time. Pure."""
+"""Collects the errors of independent parts of a config, so that all are reported at once. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.core.errors import ConfigError
 
 
 class ConfigErrors(ConfigError):
-    """Several things are wrong."""
+    """The configuration is wrong in several places; each line of the message is one of them."""
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         super().__init__("\n".join(map(str, errors)))
@@ -24,7 +24,11 @@ class Collector:
 
     @contextmanager
     def part(self, where: str = "") -> Iterator[None]:
-        """Goes on behind a part that is wrong; `where` is the place of errors that name none."""
+        """Keeps a ConfigError that is raised inside, so that the code after this part still runs.
+
+        Args:
+            where: the place to look at, for errors that name none.
+        """
         try:
             yield
         except ConfigErrors as several:
@@ -34,7 +38,7 @@ class Collector:
             self.errors.append(error)
 
     def check(self) -> None:
-        """Raises what was kept: the error itself if it is alone."""
+        """Raises what was kept: nothing, the one error itself, or ConfigErrors for several."""
         if len(self.errors) == 1:
             raise self.errors[0]
         if self.errors:

@@ -1,6 +1,7 @@
-"""What a pipeline can promise, computed from its configuration: delivery and completeness (DESIGN section 4).
+"""What a pipeline can promise, computed from its configuration (docs/delivery.md).
 
-Delivery says how often a *received* record is in committed files. Completeness says what is known of the records the server had.
+Delivery says how often a record that was *received* is in committed files.
+Completeness says what is known of the records that the server had.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ from typing import Final
 from worker.core.errors import ConfigError
 
 DELIVERY: Final = ("at_most_once", "at_least_once", "exactly_once")  # weakest first
-COMPLETENESS: Final = ("unknown", "assumed", "proven")
+COMPLETENESS: Final = ("unknown", "assumed", "proven")  # weakest first
 
 
 @dataclass(frozen=True, slots=True)
 class ByOrder:
-    """Completeness without a total: of a plain pass, of an ascending incremental one, of one in another order. A pagination style names one."""
+    """The completeness of a pagination style without a total, by the order of its records.
+
+    Attributes:
+        plain: of a pass that is not incremental.
+        ascending: of an incremental pass in ascending order of its field.
+        other: of an incremental pass in any other order.
+    """
 
     plain: str
     ascending: str
@@ -25,19 +32,28 @@ class ByOrder:
 
 SINGLE_PAGE: Final = ByOrder("assumed", "assumed", "assumed")
 TOKENS: Final = ByOrder("unknown", "assumed", "unknown")
-WINDOWS: Final = ByOrder(
-    "unknown", "assumed", "assumed"
-)  # each is asked for once it is over; they need incremental
+# a window is asked for once it is over; windows need `incremental`, so `plain` is never looked at
+WINDOWS: Final = ByOrder("unknown", "assumed", "assumed")
 UNPROMISED: Final = ByOrder("unknown", "unknown", "unknown")
 
 
 def delivery() -> str:
-    """Polled sources resume at a committed cursor and deduplicate by boundary keys: every received record is committed exactly once."""
+    """How often each received record is in committed files.
+
+    A polled source resumes at a committed cursor and drops duplicates by boundary keys, so it is
+    always exactly once.
+    """
     return "exactly_once"
 
 
 def completeness(style: ByOrder, order: str | None, *, total: bool, stable: bool) -> str:
-    """The best that a pass of this source can show. `order` is None without incremental."""
+    """The best completeness that a pass of this source can have.
+
+    Args:
+        order: `ascending`, `descending` or `any`; None for a source that is not incremental.
+        total: the source states how many records it has, and the pass is compared with that.
+        stable: the config declares that records keep their place while pages are read.
+    """
     if total:
         return "proven"
     found = (
@@ -47,9 +63,16 @@ def completeness(style: ByOrder, order: str | None, *, total: bool, stable: bool
 
 
 def require(name: str, required: str | None, computed: str, scale: tuple[str, ...]) -> None:
-    """Raises ConfigError when less is computed than the config requires."""
+    """Raises ConfigError when less is computed than the config requires.
+
+    Args:
+        name: `delivery` or `completeness`.
+        required: what the config requires; None when it requires nothing.
+        scale: the levels of `name`, weakest first.
+    """
     if required is not None and scale.index(required) > scale.index(computed):
         raise ConfigError(
             f"{name} is {computed}, the config requires {required}",
-            remedy=f"lower require_{name}, or give the source what proves more: a total, a stable order, a token instead of page numbers",
+            remedy=f"lower require_{name}, or configure what proves more: a total, a stable order, "
+            "a token instead of page numbers",
         )

@@ -1,7 +1,11 @@
-"""The error categories: what the caller does is decided by the class, never by the text.
+"""The error categories: the class of an error decides what the caller does, never its text.
 
-Adapters translate what libraries raise into these, in one visible table each, and keep the cause.
-Anything that is not one of them is a bug: the attempt ends and the supervisor decides.
+Each adapter translates the exceptions of its libraries into these classes, in one visible table,
+and keeps the cause. Any other exception is a bug: it ends the attempt, and the supervisor decides
+whether the pipeline starts again.
+
+The first paragraph of a class docstring is the default message of the error and its row in
+docs/reference/errors.md. It says what happened and what can be done.
 """
 
 from __future__ import annotations
@@ -28,22 +32,27 @@ class Exit(IntEnum):
 
 
 class WorkerError(Exception):
-    """Something went wrong that has a name.
+    """Base of all errors that the program reports by a code and an exit code.
 
     Args:
-        message: what happened, with the value found; the class docstring when omitted.
+        message: what happened, with the value found; `meaning()` when it is omitted.
         remedy: what the operator can do.
-        where: `file:line: key.path`, a partition, a file: the place to look at.
+        where: the place to look at: `file:line: key.path`, a partition, or a file.
     """
 
     exit = Exit.FAILED
     code = "error"
 
     def __init__(self, message: str = "", *, remedy: str = "", where: str = "") -> None:
-        self.message = message or (self.__doc__ or "").strip().splitlines()[0]
+        self.message = message or self.meaning()
         self.remedy = remedy
         self.where = where
         super().__init__(self.message)
+
+    @classmethod
+    def meaning(cls) -> str:
+        """The first paragraph of the class docstring, on one line."""
+        return " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
@@ -51,17 +60,21 @@ class WorkerError(Exception):
 
 
 class ConfigError(WorkerError):
-    """The configuration is wrong; nothing was started."""
+    """The configuration is wrong, or the state or the output does not fit it.
+    Correct what is named; `worker check` lists every problem of a config.
+    """
 
     exit = Exit.CONFIG
     code = "config"
 
 
 class TransientError(WorkerError):
-    """It may work later: retried, and parked when the retries are spent.
+    """The other side failed in a way that may pass by itself.
+    The request is tried again; when all attempts are spent, the partition is parked and is probed
+    again later, while the others go on.
 
     Args:
-        retry_after_s: how long the other side asked us to wait, if it did.
+        retry_after_s: seconds that the other side asked us to wait; None when it did not ask.
     """
 
     exit = Exit.UNAVAILABLE
@@ -80,13 +93,23 @@ class TransientError(WorkerError):
 
 
 class RateLimited(TransientError):
-    """The source asked for fewer requests: its gate pauses, no attempt is consumed."""
+    """The source asked for fewer requests.
+    Its gate closes for as long as it asked, then the request is made again; that is no retry.
+    Set `source.rate_limit` if it happens often.
+    """
 
     code = "rate_limited"
 
 
 class BadBody(TransientError):
-    """A body that is no valid document of its format; `body` and `headers` are what came, where they are known."""
+    """The body is no valid document of the configured format, or it was cut.
+    The page is asked for again; when all attempts are spent, the partition is parked, or the body
+    becomes a dead letter where `source.on_body_error` says so.
+
+    Attributes:
+        body: the bytes that were received; None where they are not known.
+        headers: the headers that came with them.
+    """
 
     code = "bad_body"
     body: bytes | None = None
@@ -94,9 +117,14 @@ class BadBody(TransientError):
 
 
 class Deferred(WorkerError):
-    """A gate or breaker is closed until `until` (monotonic seconds): put the work back, do not wait here.
+    """A gate or a breaker is closed, so the work has to be put back and done later.
 
-    `paced`: by our own rate limit, so it is no sign that anything is wrong, however long the turn takes to come.
+    It is raised to the caller, which must not wait, and never reaches an operator.
+
+    Attributes:
+        until: monotonic second from which on the call may be made again.
+        paced: our own rate limit holds the call back. That is no sign that anything is wrong,
+            however long the turn takes to come.
     """
 
     exit = Exit.UNAVAILABLE
@@ -108,99 +136,137 @@ class Deferred(WorkerError):
 
 
 class PermanentError(WorkerError):
-    """It will not work by trying again: the partition parks, others go on."""
+    """The cause does not pass by itself, so the request is not repeated at once.
+    The partition is parked and is probed again later, while the others go on. Correct what is
+    named.
+    """
 
     code = "permanent"
 
 
 class AuthError(PermanentError):
-    """The source refused our credentials."""
+    """The source or the schema registry refused the credentials.
+    Check `auth`, and what the credentials may read.
+    """
 
     exit = Exit.PERMISSION
     code = "auth"
 
 
 class PaginationLoop(PermanentError):
-    """The source led back to a page of this pass that was already read."""
+    """The source led back to a page that was already read in this pass.
+    Check `source.pagination`; scroll ids need `repeat: allow`.
+    """
 
     code = "pagination_loop"
 
 
 class CursorStuck(PermanentError):
-    """A page promised a next page but brought only records that were already known."""
+    """All pages up to `stop.max_pages` brought only records that were already known.
+    The next pass would read the same pages again: raise `stop.max_pages`, or check that the source
+    obeys the lower bound (`incremental.param`).
+    """
 
     code = "cursor_stuck"
 
 
 class CursorInvalid(PermanentError):
-    """The source refused the stored position."""
+    """The source refused the stored position, such as a page token that has expired.
+    A pass in ascending order or in time windows starts again at the mark, once; any other partition
+    is parked, and `worker state reset` starts it again.
+    """
 
     code = "cursor_invalid"
 
 
 class OrderViolation(PermanentError):
-    """A record is older than its predecessor although the source is declared ascending."""
+    """A record is older than its predecessor, although the source is declared ascending.
+    Nothing of its page is committed. Let the source sort its records, or set
+    `incremental.order: any`.
+    """
 
     exit = Exit.DATA
     code = "order_violation"
 
 
 class OutsideWindow(PermanentError):
-    """A record is older than the window that was asked for, and than what is remembered: nobody can tell whether it was read before."""
+    """A record lies before the time window that was asked for and is not known.
+    Nobody can tell whether it was read before, so nothing of its page is committed. Check
+    `start_param`, `end_param` and `incremental.format`.
+    """
 
     exit = Exit.DATA
     code = "outside_window"
 
 
 class WindowRefused(PermanentError):
-    """The source refuses a window that cannot be made shorter."""
+    """The source refuses a time window that cannot be made shorter.
+    Lower `split_on.smallest` or `step`, or read pages inside the window with `within`.
+    """
 
     code = "window_refused"
 
 
 class RecordsMissing(PermanentError):
-    """The body has no records where the config says they are."""
+    """The body has no records at the place that the config names.
+    Correct `source.records`, name error bodies with `source.on_body`, or set
+    `source.records_missing: empty`.
+    """
 
     exit = Exit.DATA
     code = "records_missing"
 
 
 class SchemaMismatch(PermanentError):
-    """The data was written with a schema that cannot be read as the pipeline's, or that nobody knows."""
+    """The writer's schema of the data is unknown, or cannot be read as the pipeline's.
+    Register or configure the writer's schema, or change `schema`; until then the partition is
+    parked, and nothing is lost.
+    """
 
     exit = Exit.DATA
     code = "schema_mismatch"
 
 
 class IncompatibleSchema(WorkerError):
-    """The schema of the files changed in a way that their readers do not survive."""
+    """The schema of the files is not compatible with earlier ones, or a registry refuses it.
+    Make the change compatible, or set another `schema_compatibility`.
+    """
 
     exit = Exit.DATA
     code = "incompatible_schema"
 
 
 class RegistryUnavailable(PermanentError):
-    """The schema registry does not answer: partitions that need an unknown schema pause; nothing of them is lost."""
+    """The schema registry does not answer.
+    Whatever needs a schema that is not known yet waits for it, and nothing is lost.
+    """
 
     exit = Exit.UNAVAILABLE
     code = "registry_unavailable"
 
 
 class TotalMismatch(PermanentError):
-    """The pass ended with fewer records than the source said it has."""
+    """The pass ended with fewer records than the total that the source stated.
+    Check `source.pagination` and `source.stop`.
+    """
 
     exit = Exit.DATA
     code = "total_mismatch"
 
 
 class BoundaryFull(PermanentError):
-    """More boundary keys than the cap; deduplication would no longer be sure."""
+    """More boundary keys are needed than `source.boundary_cap` allows.
+    Without them duplicates could not be recognised, so nothing of the page is committed. Shorten
+    `incremental.overlap` or the time windows, or raise the cap.
+    """
 
     code = "boundary_full"
 
 
 class Fenced(WorkerError):
-    """Another owner claimed a partition of this commit; nothing of it was published."""
+    """Another owner claimed a partition of this commit, so nothing of it was published.
+    Stop one of the two instances; the next start claims the partition again.
+    """
 
     exit = Exit.BUSY
     code = "fenced"
@@ -211,53 +277,65 @@ class Fenced(WorkerError):
 
 
 class StateBusy(WorkerError):
-    """Another instance holds the state."""
+    """Another instance holds the state.
+    Stop it first, or give this instance another `state.path`.
+    """
 
     exit = Exit.BUSY
     code = "state_busy"
 
 
 class StateError(WorkerError):
-    """The state cannot be used as it is."""
+    """The state or the output cannot be used as it is.
+    Look at the file that is named, and at its directory.
+    """
 
     exit = Exit.IO
     code = "state"
 
 
 class OutputLost(WorkerError):
-    """Standard output cannot be written."""
+    """Standard output cannot be written.
+    Free space, or redirect it to another place.
+    """
 
     exit = Exit.IO
     code = "output_lost"
 
 
 class SinkUnavailable(TransientError):
-    """The output cannot be written now (no space, read-only, no inodes): pause and redo from the commit log."""
+    """The output or the state cannot be written now: full, read-only, locked or unmounted.
+    The pipeline pauses, and starts again from the commit log until it can be written.
+    """
 
     exit = Exit.IO
     code = "sink_unavailable"
 
 
 class DurabilityLost(WorkerError):
-    """fsync failed: what was written since the last commit is void and is redone once."""
+    """An fsync failed, so everything written since the last commit is void.
+    It is read again once; the second time the pipeline ends. Check the disk.
+    """
 
     exit = Exit.IO
     code = "durability_lost"
 
 
 class PublishConflict(WorkerError):
-    """A file of another content stands where a committed file must be published."""
+    """A file with other content has the name that a committed file must get.
+    Move it away; the committed file waits in staging.
+    """
 
     exit = Exit.IO
     code = "publish_conflict"
 
 
-# the first present decides, DESIGN 9
+# of several errors the first of these exit codes decides
 _DECIDING: Final = (Exit.BUG, Exit.IO, Exit.PERMISSION, Exit.UNAVAILABLE, Exit.DATA, Exit.FAILED)
 
 
 def deciding_error(errors: Sequence[WorkerError]) -> WorkerError | None:
-    """The error whose exit code decides."""
+    """The error whose exit code a process with several errors ends with; None without errors."""
     ranked = sorted(
         errors,
         key=lambda error: (
@@ -268,7 +346,7 @@ def deciding_error(errors: Sequence[WorkerError]) -> WorkerError | None:
 
 
 def flatten(error: BaseException) -> list[BaseException]:
-    """The single errors in a group."""
+    """The single errors in an exception group, at any depth; a plain error is a list of itself."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in flatten(inner)]
     return [error]

@@ -1,4 +1,8 @@
-"""JMESPath, with the plain case seen: `a.b."c.d"` is a tuple of keys that a typed envelope can hold."""
+"""JMESPath (jmespath.org) with the plain case recognised.
+
+A plain path only descends into objects: `a.b."c.d"` is the tuple of keys ("a", "b", "c.d"). The
+typed form of a page can hold it, so no second decode is needed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from worker.core.model import MISSING
 
 
 def compile_path(path: str) -> Any:
-    """A compiled JMESPath; ConfigError names the place where it breaks."""
+    """The compiled expression. Raises ConfigError with the place where the path breaks."""
     try:
         return jmespath.compile(path)
     except JMESPathError as error:
@@ -24,7 +28,7 @@ def compile_path(path: str) -> Any:
 
 
 def plain_keys(path: str) -> tuple[str, ...] | None:
-    """The keys of a path that only descends into objects (`@` is the empty tuple), else None."""
+    """The keys of a plain path (`@` is the empty tuple); None for any other path."""
     return _keys(compile_path(path).parsed)
 
 
@@ -41,7 +45,7 @@ def _keys(node: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def walk(document: Any, keys: Sequence[str]) -> Any:
-    """The value under `keys`, MISSING when any of them is absent or stands in something that is no object."""
+    """The value under `keys`; MISSING where a key is absent, or a value on the way is no object."""
     for key in keys:
         if not isinstance(document, dict) or key not in document:
             return MISSING
@@ -50,7 +54,11 @@ def walk(document: Any, keys: Sequence[str]) -> Any:
 
 
 def reader(path: str) -> Callable[[Any], Any]:
-    """A function document -> value. Plain paths tell null (None) from absent (MISSING); others give None for both."""
+    """A function from a document to the value at the path.
+
+    A plain path distinguishes null (None) from absent (MISSING); any other path gives None for
+    both.
+    """
     keys = plain_keys(path)
     if keys is not None:
         return lambda document: walk(document, keys)

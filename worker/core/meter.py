@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from worker.core.model import Ledger
 
 STATES = ("busy", "blocked", "idle")
 
@@ -87,6 +89,34 @@ class Backlog:
     def oldest_s(self, now: float) -> float:
         """Age of the oldest page that is not durable; 0 when all are."""
         return now - self._pages[0][0] if self._pages else 0.0
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a pipeline did in this run, over all attempts; for the summary and /status.
+
+    Attributes:
+        ledger: the sum of the ledgers of its commits.
+        files: published files, dead letters too.
+        size_bytes: of these files.
+        commits: how many there were.
+        discarded: records that were received and not committed, because an attempt ended before.
+        note: what the operator should know of a run without a commit.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    files: int = 0
+    size_bytes: int = 0
+    commits: int = 0
+    discarded: int = 0
+    note: str = ""
+
+    def add(self, ledger: Ledger, *, files: int, size_bytes: int) -> None:
+        """Counts a commit."""
+        self.ledger += ledger
+        self.files += files
+        self.size_bytes += size_bytes
+        self.commits += 1
 
 
 @dataclass(frozen=True, slots=True)

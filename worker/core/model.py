@@ -1,21 +1,21 @@
-"""The data that travels: cursor, facts, pages, chunks, commits. Plain frozen values, no behaviour that waits."""
+"""The data that travels: facts, pages, chunks, commits, and the rows of a commit log. Plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-from worker.core.errors import StateError
+from worker.core.cursor import Cursor as Cursor
+from worker.core.cursor import Json as Json
 
-Json = Any  # a JSON value: None, bool, int, float, str, list, dict
-
-CURSOR_VERSION: Final = 1
-CURSOR_LIMIT_BYTES: Final = 64 * 1024
 REPLAYED: Final = "@dead_letters"
 """The partition that remembers which dead letters were replayed."""
+RECORDS: Final = "records"
+DEAD_LETTERS: Final = "dead_letters"
+"""The two kinds of files that a commit names."""
 
 
 class _Missing:
@@ -34,60 +34,14 @@ MISSING: Final = _Missing()
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a partition resumes.
+class FieldError:
+    """One wrong field.
 
     Attributes:
-        pass_no: number of the pass in progress, from 1.
-        position: JSON: `{"since": bound of this pass, "at": position of the pagination style, "window": where there are any}`; None at the start
-            of a pass.
-        mark: how far the source has durably come (comparable form: int for instants and numbers, str for strings).
-        snapshot_mark: highest incremental value received in this pass.
-        received: records received in this pass.
-        total: what the server said it has, in this pass.
-        validators: conditional request validators.
-        complete: a source read once has been read.
+        path: like `$.a.b[3]`.
+        found: what stands there, in words.
+        allowed: what may stand there, in words.
     """
-
-    pass_no: int = 1
-    position: Json = None
-    mark: int | str | None = None
-    snapshot_mark: int | str | None = None
-    received: int = 0
-    total: int | None = None
-    validators: Json = None
-    complete: bool = False
-
-    def to_json(self) -> str:
-        fields = asdict(self)
-        document = {"v": CURSOR_VERSION, "pass": fields.pop("pass_no"), **fields}
-        text = msgspec.json.encode(document)
-        if len(text) > CURSOR_LIMIT_BYTES:
-            raise StateError(
-                f"cursor of {len(text)} bytes, at most {CURSOR_LIMIT_BYTES} are allowed",
-                remedy="the source's page token is too large to keep",
-            )
-        return text.decode()
-
-    @classmethod
-    def from_json(cls, text: str) -> Cursor:
-        document = msgspec.json.decode(text)
-        version = document.pop("v", None)
-        if version != CURSOR_VERSION:
-            raise StateError(
-                f"cursor has version {version!r}, this program knows {CURSOR_VERSION}",
-                remedy="run the version that wrote the state, or newer",
-            )
-        document["pass_no"] = document.pop("pass")
-        return cls(**document)
-
-    def evolve(self, **changes: Any) -> Cursor:
-        return replace(self, **changes)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One wrong field: `path` like `$.a.b[3]`, what was found, what is allowed."""
 
     path: str
     found: str
@@ -114,7 +68,12 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A field that the schema lacks: in how many of the sampled records, and what its values looked like."""
+    """A field that the schema lacks.
+
+    Attributes:
+        count: in how many of the sampled records it was.
+        kinds: what its values were, in words.
+    """
 
     count: int
     kinds: tuple[str, ...]
@@ -128,13 +87,14 @@ class Facts:
         count: records received (rejected ones too).
         body: value of each configured body path, MISSING when absent.
         last: value of each configured path in the last record.
-        values: incremental value of each received record in order, as received; empty when not configured; MISSING where absent.
+        values: incremental value of each received record in order, as received; MISSING where
+            absent. Empty when not configured.
         keys: 16-byte identity of each received record in order; empty when not configured.
         digest: 16-byte hash of the body.
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
         received_us: when it came, in microseconds since 1970.
-        unknown: how often each field was seen that the schema lacks, with the type of an example; sampled.
+        unknown: the fields of sampled records that the schema lacks.
     """
 
     count: int
@@ -155,10 +115,13 @@ def _no_raw(index: int) -> bytes:
 
 @dataclass(slots=True)
 class Decoded:
-    """A decoded page: valid records (opaque), where each stood in the page, rejects, facts.
+    """A decoded page.
 
-    `indices[i]` is the place of `records[i]` in the page; None means the identity (no rejects).
-    `raw(place)` is a record as it was received; slow, for dead letters.
+    Attributes:
+        records: the valid ones, in order; only their plan knows what they are.
+        indices: `indices[i]` is the place of `records[i]` in the page; None where it is `i`.
+        rejects: the others, in any order.
+        raw: the record at a place of the page as it was received; slow, for dead letters.
     """
 
     records: list[Any]
@@ -170,20 +133,31 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to make. `url` is absolute; a followed link is verbatim. Credentials are added by the client."""
+    """One request to make. Credentials are added by the client.
+
+    Attributes:
+        url: absolute.
+        followed: the URL came from the server: it is sent verbatim, `params` are never added.
+    """
 
     method: str
     url: str
     params: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
-    followed: bool = False  # url came from the server: send verbatim, never add params
+    followed: bool = False
 
 
-class Chunk(
-    msgspec.Struct, frozen=True, gc=False
-):  # hundreds a page with many routes: a seventh of a dataclass
-    """Encoded records of one page for one route. `group` separates files that must not mix (the pass of a snapshot)."""
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """Encoded records of one page for one route.
+
+    With many routes there are hundreds per page: a Struct costs a seventh of a dataclass.
+
+    Attributes:
+        rows: number of records.
+        data: what an encoder's `block` takes.
+        group: separates files that must not mix (the passes of a snapshot).
+    """
 
     route: str
     fingerprint: str
@@ -246,25 +220,37 @@ class Progress:
     tokens_cleared: bool = False
 
     def then(self, later: Progress) -> Progress:
-        """The two in order, as one difference."""
+        """This step and a later one, as one difference."""
         floor = self.boundary_floor if later.boundary_floor is None else later.boundary_floor
         added = self.boundary_added + later.boundary_added
         if floor is not None:
-            added = tuple(key for key in added if key[0] >= floor)  # type: ignore[operator]  # one source has one value type
+            # one source has values of one type
+            added = tuple(key for key in added if key[0] >= floor)  # type: ignore[operator]
+        tokens = () if later.tokens_cleared else self.tokens_added
         return Progress(
-            later.cursor,
-            added,
-            floor,
-            later.tokens_added if later.tokens_cleared else self.tokens_added + later.tokens_added,
-            self.tokens_cleared or later.tokens_cleared,
+            cursor=later.cursor,
+            boundary_added=added,
+            boundary_floor=floor,
+            tokens_added=tokens + later.tokens_added,
+            tokens_cleared=self.tokens_cleared or later.tokens_cleared,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A complete file in staging, fsynced. Paths are relative to `root` (an absolute directory)."""
+    """A complete and durable file in staging, and what a commit log keeps of it.
 
-    kind: str  # "records" | "dead_letters"
+    Attributes:
+        kind: `RECORDS` or `DEAD_LETTERS`.
+        root: where the sink that wrote it puts its files: an absolute directory or a URL.
+        staging: its name below `root` until its commit is published.
+        final: its name below `root` from then on, for ever.
+        size_bytes, sha256: of the whole file, as staged and as published.
+        rows: records or dead letters in it.
+        fingerprint: of the schema, 16 hex digits.
+    """
+
+    kind: str
     root: str
     staging: str
     final: str
@@ -272,6 +258,11 @@ class StagedFile:
     sha256: str
     rows: int
     fingerprint: str
+
+
+def of_kind(files: Iterable[StagedFile], kind: str) -> tuple[StagedFile, ...]:
+    """The files of one kind, in order."""
+    return tuple(file for file in files if file.kind == kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,22 +277,35 @@ class PartitionEnd:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One atomic step: these files hold exactly the records between the old cursors and the new ones."""
+    """One atomic step: its files hold exactly the records between the old cursors and the new ones.
+
+    Attributes:
+        id: random, to recognise the commit when the outcome of a transaction is unknown.
+        at: RFC 3339 in UTC, for people only.
+        schema: what the files of records hold, as JSON text.
+    """
 
     pipeline: str
     lineage: str
     seq: int
-    id: str  # random, to recognise it when the outcome is unknown
-    at: str  # RFC 3339 UTC, for people only
+    id: str
+    at: str
     files: tuple[StagedFile, ...]
     ends: tuple[PartitionEnd, ...]
     ledger: Ledger
-    schema: str = ""  # what the files of records hold
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Ownership of a partition: its new epoch, the seq of the commit that last moved it, its cursor and memory."""
+    """Ownership of a partition.
+
+    Attributes:
+        epoch: new with this claim.
+        seq: the commit that last moved the partition.
+        cursor: where it resumes.
+        boundary, tokens: what its earlier commits remembered, see `Progress`.
+    """
 
     partition: str
     epoch: int
@@ -311,17 +315,84 @@ class Claim:
     tokens: frozenset[bytes] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineState:
-    """A pipeline as the commit log knows it: `seq` of its last commit (0 = none), older lineages whose files may stay.
+# -- what a commit log keeps --------------------------------------------------------------------
 
-    `schemas` are those of its committed files, the one that was used last at the end.
+
+@dataclass(frozen=True, slots=True)
+class PipelineRow:
+    """A pipeline in a commit log.
+
+    Attributes:
+        seq, digest: of its last commit; 0 and empty before the first.
+    """
+
+    name: str
+    lineage: str
+    seq: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRow:
+    """A partition in a commit log.
+
+    Attributes:
+        epoch: of its present owner.
+        seq: the commit that last moved it; 0 when none did, or an operator since then.
+        cursor: as it is stored; `Cursor.from_json` reads it.
+    """
+
+    partition: str
+    epoch: int
+    seq: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndRow:
+    """What a commit did to a partition, as the log keeps it: `cursor` is the stored text."""
+
+    partition: str
+    epoch: int
+    expected_seq: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRow:
+    """A commit in a commit log.
+
+    Attributes:
+        published: all its files are known to stand at their final names.
+        digest: covers everything else here and the digest of the commit before.
     """
 
     pipeline: str
     lineage: str
     seq: int
-    fingerprint: Mapping[str, str]
-    unpublished: tuple[Commit, ...] = ()
+    id: str
+    at: str
+    ledger: Ledger
+    files: tuple[StagedFile, ...]
+    ends: tuple[EndRow, ...]
+    published: bool
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineState:
+    """What an attempt needs to know of a pipeline.
+
+    Attributes:
+        seq: of its last commit; 0 when there is none.
+        unpublished: commits whose files may not all have their final names yet, in order.
+        accepted_lineages: older lineages whose files may stay in the output.
+        schemas: those of its committed files of records, the one that was used last at the end.
+    """
+
+    pipeline: str
+    lineage: str
+    seq: int
+    unpublished: tuple[CommitRow, ...] = ()
     accepted_lineages: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()

@@ -1,18 +1,25 @@
-"""The seams: small Protocols that adapters implement and `worker.wiring` connects."""
+"""The ports: small Protocols that adapters implement and `worker.wiring` connects.
+
+The docstring of each method says when it is called and how often, what it may raise, and what the
+caller does then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum
 from typing import Any, Final, Protocol, TypeVar
 
 from worker.core.model import (
     Chunk,
     Claim,
     Commit,
+    CommitRow,
     Decoded,
     FieldError,
+    PartitionRow,
+    PipelineRow,
     PipelineState,
     StagedFile,
 )
@@ -20,32 +27,26 @@ from worker.core.model import (
 T = TypeVar("T")
 
 SLICE_RECORDS: Final = 2_000
-"""Most records that are worked on between two breaths of the event loop."""
+"""The most records that are worked on before the event loop may serve others."""
 
 Steps = Generator[None, None, T]
-"""Work in slices: yields where the event loop may breathe, returns its result. Pure: exhaust it without a loop and get the same."""
+"""Work in slices: it yields where the event loop may serve others, and returns its result. It is
+pure: whoever exhausts it without a loop gets the same."""
 
 
 class Clock(Protocol):
-    """Time, injected so that tests own it."""
+    """Time, injected so that tests own it. All units are seconds; `time` counts from 1970."""
 
     def monotonic(self) -> float: ...
     def time(self) -> float: ...
     async def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """Record `index` of the given list is not what the schema says. `inexact`: a number in it may have lost digits, so `Plan.one` decides."""
-
-    index: int
-    code: str
-    errors: tuple[FieldError, ...]
-    inexact: bool = False
-
-
 class SchemaNeeded(Exception):
-    """A page has datums of a writer whose schema is not there yet: get it by this id, then decode the page again (raised by Pages.decode)."""
+    """A page has datums of a writer whose schema is not known yet.
+
+    Raised by `Pages.decode`. The source fetches the schema by its id and decodes the page again.
+    """
 
     def __init__(self, schema_id: int) -> None:
         super().__init__(schema_id)
@@ -53,7 +54,16 @@ class SchemaNeeded(Exception):
 
 
 class InvalidRecord(Exception):
-    """One record is not what the schema says (raised by Plan.one, caught by the decoder: it becomes a Reject)."""
+    """Why one record is refused, until whoever knows its page makes it a `Reject`.
+
+    Raised by `Plan.one` and by what a transform or a route calls; caught by the decoder and by
+    the compiled `Shape`. It never ends a page.
+
+    Args:
+        code: stable short reason, as in `Reject.code`.
+        errors: the wrong fields.
+        stage: `validate`, `transform` or `route`, as in `Reject.stage`.
+    """
 
     def __init__(self, code: str, errors: tuple[FieldError, ...], stage: str = "validate") -> None:
         super().__init__(code)
@@ -61,114 +71,320 @@ class InvalidRecord(Exception):
 
 
 class Pages(Protocol):
-    """Decodes the pages of one pipeline. Pure, called in order on the event loop."""
+    """Decodes the pages of one pipeline. Pure; called on the event loop."""
 
     def decode(
         self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
     ) -> Steps[Decoded]:
-        """One page. Raises BadBody for what is no document, RecordsMissing where the records are not, SchemaMismatch, SchemaNeeded."""
+        """Decodes one page. Once per page, and again for each schema that it needs.
+
+        Raises BadBody for a body that is no document (the request is tried again),
+        RecordsMissing for a document without records where the config says they are and
+        SchemaMismatch for data that cannot be read as the pipeline's schema (the partition
+        parks), and SchemaNeeded.
+
+        Args:
+            body: the bytes of the page, or a map of the file that holds them.
+            digest: 16-byte hash of the body.
+            url: where it came from.
+            received_us: when it came, in microseconds since 1970.
+        """
 
 
 class Plan(Protocol):
-    """A compiled schema. Pure and shared; all methods are called on the event loop with at most 2,000 records."""
+    """A compiled schema. Pure and shared; called on the event loop with at most 2,000 records.
 
-    fingerprint: str  # 16 hex digits, CRC-64-AVRO of the canonical form
-    schema_json: str  # what goes into `avro.schema` of a file
+    Attributes:
+        fingerprint: 16 hex digits, the CRC-64-AVRO of the canonical form.
+        schema_json: what goes into `avro.schema` of a file.
+    """
+
+    fingerprint: str
+    schema_json: str
 
     @property
     def record_type(self) -> Any:
-        """The msgspec type of one JSON record, to embed in a page envelope: `list[plan.record_type]`."""
+        """The msgspec type of one JSON record, for the envelope of a page."""
 
-    def finish(self, records: list[Any]) -> list[Invalid]:
-        """Completes validation of typed records in place (text times to ints, what the type could not say); returns the invalid ones."""
+    def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
+        """Completes the validation of typed records in place: what their types could not say.
+
+        Text times become ints. Returns the index and the errors of each invalid record, in order.
+        An error whose `found` is `INEXACT` only says that a number may have lost digits in its
+        typed form: `one` decides about that record.
+        """
 
     def one(self, raw: bytes) -> Any:
-        """Decodes and finishes one record from JSON bytes, slowly; raises InvalidRecord with all field errors."""
+        """Decodes and finishes one record from JSON bytes, slowly.
+
+        For records that the typed decode refused. Raises InvalidRecord with all field errors (the
+        record becomes a `Reject`).
+        """
 
     def encode(self, records: Sequence[Any]) -> bytes:
-        """Concatenated Avro datums of finished records."""
+        """The Avro datums of finished records, one after the other."""
 
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
-        """Reads a path of JSON names of an *unfinished* typed record as it was received; MISSING when absent.
-        The first name must be a field or one of the `extra` names given to compile_plan."""
+        """What reads a path of JSON names of an *unfinished* typed record, as it was received.
 
-
-@dataclass(frozen=True, slots=True)
-class Unshaped:
-    """Record `index` of the given list could not become an output record."""
-
-    index: int
-    stage: str  # transform | route
-    code: str
-    errors: tuple[FieldError, ...]
+        Once per path, when the pipeline is built. The function returns MISSING for an absent
+        value. The first name is a field or one of the `extra` names given to `compile_plan`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Shaping:
-    """What became of finished records: (route, rows, encoded rows) each, rejects, and how many were filtered out or added by expansion."""
+    """What became of finished records.
+
+    Attributes:
+        chunks: (route, number of rows, encoded rows), once per route.
+        refused: index in the given list and reason of each record that made no output record.
+        filtered: how many records a filter left out.
+        expanded: how many records there are more because one became several.
+    """
 
     chunks: list[tuple[str, int, bytes]]
-    unshaped: list[Unshaped]
+    refused: list[tuple[int, InvalidRecord]]
     filtered: int = 0
     expanded: int = 0
 
 
 class Shape(Protocol):
-    """Transforms, routes and encodes. Pure; called on the event loop with at most 2,000 finished records of one page.
+    """Transforms, routes and encodes. Pure; called on the event loop."""
 
-    `received` is when the page came, in microseconds since 1970. Never raises for bad data.
+    def __call__(self, records: Sequence[Any], received: int) -> Shaping:
+        """At most 2,000 finished records of one page. Never raises for bad data.
+
+        Args:
+            received: when the page came, in microseconds since 1970.
+        """
+
+
+class CommitHistory(Protocol):
+    """The half of a commit log that only looks: for `verify`, replays and the commands that show.
+
+    Synchronous, and used by one thread at a time; other processes may commit meanwhile. Every
+    method raises StateError for a log that cannot be read (the command ends with 74), and
+    SinkUnavailable where it cannot be reached now (a pipeline pauses, a command ends with 74).
     """
 
-    def __call__(self, records: Sequence[Any], received: int) -> Shaping: ...
+    def pipelines(self) -> Sequence[PipelineRow]:
+        """All pipelines by name. Once per command; once per replay, to know where it ends."""
+
+    def partitions(self, pipeline: str) -> Sequence[PartitionRow]:
+        """The partitions of a pipeline by name; none for a pipeline that never ran.
+
+        Once per pipeline and command.
+        """
+
+    def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
+        """The commits from `from_seq` on in order, read as they are asked for.
+
+        `verify` reads all of them once. A replay asks for two with every page: it goes on at a
+        number, so the position has to be found through an index. Commits that are made meanwhile
+        may come or not. Raises StateError naming a row that is no commit.
+
+        Args:
+            kind: only commits that have files of this kind.
+        """
+
+    def schemas(self, pipeline: str) -> Sequence[str]:
+        """The schemas of its committed files of records, the one that was used last at the end.
+
+        At the start of a pipeline that registers its output, once, before `CommitLog.load`.
+        """
+
+    def close(self) -> None:
+        """Lets go of files and connections. Last, once; nothing is called after it."""
 
 
-class CommitLog(Protocol):
-    """The store of truth. Synchronous: called from the pipeline's one IO thread. Raises StateError."""
+class CommitLog(CommitHistory, Protocol):
+    """The store of truth: which files and which cursors are true together.
+
+    Ownership is a number: `claim` makes a new epoch of a partition, and `commit` compares it (and
+    the seq) in the transaction that moves the cursor, so that a stale owner changes nothing. No
+    method relies on a clock or on a lock that outlives its transaction. The first four methods are
+    called in the IO thread of a pipeline, each of whose logs has a connection of its own; the last
+    two by commands, while no instance runs.
+
+    Besides what each method names, all raise SinkUnavailable where the log cannot be written or
+    reached now (nothing is changed; the pipeline pauses and begins again from the log) and
+    StateError for a log that cannot be used (the pipeline ends with 74).
+    """
 
     def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
-        """At the start of each attempt: the state, created with a new lineage when there is none."""
+        """The state of a pipeline, which is made with a new lineage when there is none.
+
+        First, once per attempt. Keeps the fingerprint for the next `load`. Raises ConfigError
+        where its cursors would mean something else now (`worker.core.meaning`); the pipeline ends
+        with 78.
+        """
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
-        """Takes ownership: epoch += 1 for each partition, in one transaction; new partitions start with an empty cursor."""
+        """Takes the partitions over: a new epoch for each, in one transaction.
+
+        Once per attempt, after recovery. A partition that is new begins with an empty cursor. Who
+        owned one of them before is fenced at its next commit.
+        """
 
     def commit(self, commit: Commit) -> None:
-        """The commit point, one durable transaction. Raises Fenced (nothing changed) when any partition has another epoch or seq."""
+        """The commit point: one durable transaction, or nothing.
+
+        Once per commit, in order; the files are durable in staging, and the caller publishes them
+        when this returns. A log that cannot tell whether its transaction was made looks for
+        `Commit.id`. Raises Fenced with the partitions whose epoch or seq is not the one of the
+        commit (the attempt ends, the others are claimed anew), StateError for a cursor that is too
+        large to keep. An error always means that nothing was committed, or that the next `load`
+        finds the commit unpublished.
+        """
 
     def mark_published(self, pipeline: str, seq: int) -> None:
-        """All files of this commit and of those before it stand at their final names."""
+        """All files of this commit and of those before it stand durably at their final names.
+
+        After recovery and at the clean end of an attempt. A log may conclude it by itself for the
+        commits before the one that it is given: commit n+1 is not begun before n is published.
+        """
+
+    def reset(
+        self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
+    ) -> None:
+        """Forgets how far a pipeline, or one of its partitions, has come; published files stay.
+
+        Once per `state reset`. A whole pipeline gets a new lineage, which accepts the older ones
+        and `found_lineages` in its output. Raises ConfigError for an unknown partition.
+        """
+
+    def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
+        """Puts a partition at a mark; its pass in progress and its memory are forgotten.
+
+        Once per `state set`. Raises ConfigError for an unknown partition.
+        """
 
 
 class Sink(Protocol):
-    """Where chunks go: files in staging that a commit makes visible. Called from the pipeline's one IO thread.
+    """Where chunks go: files that stay invisible in staging until a commit makes them visible.
 
-    All methods raise SinkUnavailable (pause, redo from the commit log) or DurabilityLost (redo once).
+    Belongs to one pipeline and lineage, and to one attempt, in whose IO thread all methods are
+    called. All raise SinkUnavailable (the pipeline pauses and begins again from the commit log),
+    DurabilityLost (the attempt is redone once, then the pipeline ends with 74) and StateError (the
+    pipeline ends with 74), besides what they name.
     """
 
-    root: Path
-    area: str  # directory below root for staging and commit records
-    kind: str  # "records" | "dead_letters"
+    kind: str
+    """`RECORDS` or `DEAD_LETTERS`: the files of a commit that are this sink's."""
 
     @property
     def full(self) -> bool:
-        """The commit in the making has as many files as one may have: cut it at the next position."""
+        """The commit in the making has as many files as a commit may have.
+
+        Asked after every page; the pipeline commits at once then.
+        """
 
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
-        """Once an attempt, first. Raises ConfigError over a root that holds another lineage of the pipeline."""
+        """Makes what the sink needs. First, once per attempt.
 
-    def write(self, chunk: Chunk) -> None:
-        """Takes a chunk of the commit in the making; may compress and write."""
+        Raises ConfigError over a root that holds another lineage of the pipeline than these (the
+        pipeline ends with 78).
+        """
 
-    def seal(self) -> tuple[StagedFile, ...]:
-        """At a roll: everything written since `begin`, durable in staging."""
+    def check(self, file: StagedFile) -> None:
+        """A file of a commit that was not published yet must still be what was committed.
+
+        In recovery, before anything is published. Raises StateError for a staged file of another
+        content. A file that is not staged any more has its final name.
+        """
 
     def publish(self, files: Sequence[StagedFile]) -> None:
-        """After the commit point: final names, durably. Repeatable."""
+        """Gives files of a commit their final names, durably and without replacing any.
 
-    def begin(self, seq: int) -> None:
-        """The next commit."""
+        After the commit point and in recovery; repeatable, because a kill may come at any time.
+        Raises PublishConflict where another content has a final name (the pipeline ends with 74).
+        """
 
     def sweep(self) -> int:
-        """At the start of an attempt, after recovery: deletes what is left in staging."""
+        """Deletes what is left in staging and returns how many files that were.
+
+        Once per attempt, after recovery and before anything is written.
+        """
+
+    def write(self, chunk: Chunk) -> None:
+        """Takes a chunk into the commit in the making; may compress and write. Once per chunk."""
+
+    def seal(self) -> tuple[StagedFile, ...]:
+        """Everything written since `begin`, durable in staging. Once per commit, first."""
+
+    def stage_record(self, seq: int, record: bytes) -> None:
+        """Puts the record of a commit beside the staged files, durably.
+
+        Once per commit, after `seal` and before the commit point; of the sink of records only.
+        """
+
+    def drop_record(self, seq: int) -> None:
+        """Deletes the record of a commit that was never made, if there is one.
+
+        Once per attempt, after `sweep`; of the sink of records only.
+        """
+
+    def begin(self, seq: int) -> None:
+        """What is written from now on belongs to this commit. After each commit was published."""
 
     def close(self) -> None:
-        """At the end of an attempt: lets go of open files."""
+        """Lets go of open files. Last, once; what was not sealed is swept by the next attempt."""
+
+
+class FileState(Enum):
+    """Where a committed file is."""
+
+    STAGED = "staged"
+    PUBLISHED = "published"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a published file is found to be; None is what cannot be known because of `problem`."""
+
+    rows: int | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    problem: str = ""
+
+
+class OutputRoot(Protocol):
+    """One output directory or object prefix, as `verify`, replays and commands see it.
+
+    Synchronous; nothing of it is used by a run. `str()` says where it is, for people. A file is
+    found where its `StagedFile.root` says, which need not be where the config puts new ones.
+    Methods raise SinkUnavailable or StateError for what cannot be read or changed; the command
+    ends with 74.
+    """
+
+    kind: str
+    """`RECORDS` or `DEAD_LETTERS`: which files of a commit are asked for here."""
+
+    def place(self, file: StagedFile) -> str:
+        """Where the file is published, as text that no other file has. Any number of times."""
+
+    def standing(self, file: StagedFile) -> FileState:
+        """Whether a committed file has its final name, waits in staging, or was taken away.
+
+        Once per file and command. PUBLISHED also where nobody may look: `examine` says why.
+        """
+
+    def examine(self, file: StagedFile) -> Evidence:
+        """Reads a published file as a whole. Once per file and `verify`; never raises."""
+
+    def lines(self, file: StagedFile) -> Iterator[bytes]:
+        """The lines of a published text file; none where it was taken away."""
+
+    def delete(self, file: StagedFile) -> None:
+        """Takes a published file away, as `dlq purge` does. Nothing happens where there is none."""
+
+    def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
+        """The places of all files that stand here under the names of a lineage, in order.
+
+        Once per `verify`, which looks for files that no commit names.
+        """
+
+    def lineages(self, pipeline: str) -> Sequence[str]:
+        """The lineages of a pipeline that left something here. Once per `state reset`."""

@@ -1,13 +1,18 @@
-"""Avro bodies: object containers, or messages one behind the other; and files, framed by ourselves.
+"""Avro bodies, which are object containers or sequences of messages, and Avro files.
 
-container      an object container file; its header has the writer's schema
-single_object  messages of two marker bytes, the fingerprint of the writer's schema, a datum
-confluent      messages of a zero byte, the id of the writer's schema in a registry (four bytes, big-endian), a datum
+container      an object container file (Avro specification, "Object Container Files"); its header
+               has the writer's schema
+single_object  messages of two marker bytes, the fingerprint of the writer's schema and a datum
+               (Avro specification, "Single-object encoding")
+confluent      messages of a zero byte, the id of the writer's schema in a registry (four bytes,
+               big-endian) and a datum
 raw            datums of one configured writer's schema
 
-A datum says itself where it ends, so messages need no separator. It follows that nothing can be read behind a damaged datum: a body with
-damage anywhere is a bad body, and none of its records is kept, since the same page is asked for again. A datum that is whole but has no
-value in the schema of the pipeline (an unknown symbol, say) is one reject: the next one begins where it ends.
+The end of a datum follows from its schema, so messages need no separator. Therefore nothing can be
+read after a damaged datum: a body with damage anywhere is a bad body, and none of its records is
+kept, because the same page is asked for again. A datum that is intact but has no value in the
+schema of the pipeline (an unknown symbol, for example) is one reject: the next one begins where it
+ends.
 """
 
 from __future__ import annotations
@@ -33,14 +38,14 @@ from worker.schema.plan_reader import Part, PlanReader
 from worker.schema.single import HEADER_BYTES, MARKER
 
 KNOWN_WRITERS: Final = 100
-"""Compiled readers that are kept; a server may write with ever new schemas."""
+"""Compiled readers that are kept; a server may write with any number of schemas."""
 RATIO_FLOOR_BYTES: Final = 16 * 1024 * 1024
-"""Blocks may always inflate to this much: small files of zeros compress well."""
+"""Blocks may inflate to this much at any ratio, because small files of zeros compress well."""
 CONFLUENT_BYTES: Final = 5
 
 
 class AvroEncoder:
-    """One file: a random sync marker, the schema and our metadata in the header."""
+    """One object container file, with the schema, our metadata and a random sync marker."""
 
     ext = "avro"
 
@@ -61,7 +66,7 @@ class AvroEncoder:
         return b""
 
 
-# -- pages --------------------------------------------------------------------------------------------------------
+# -- pages -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,10 @@ class AvroSpec:
 
     Attributes:
         framing: container, single_object, confluent or raw.
-        record: what to learn from records.
+        record: what to take out of records.
         bytes_as: how bytes are written in the JSON of dead letters.
-        body_bytes: what all blocks of a container may inflate to.
-        ratio: and how many times the size of the container that may be.
+        body_bytes: the size to which all blocks of a container together may inflate.
+        ratio: how many times larger than the container that size may be.
     """
 
     framing: str
@@ -84,12 +89,12 @@ class AvroSpec:
 
 
 class AvroPages:
-    """Decodes pages of one pipeline (the `Pages` port).
+    """Decodes the pages of one pipeline (the `Pages` port).
 
     Args:
         raw: the writer's schema of raw datums.
-        single: the writer's schema of a fingerprint (16 hex digits), None when nobody knows it.
-        confluent: the writer's schema of an id. Raises SchemaNeeded when it has to be fetched first.
+        single: the writer's schema of a fingerprint (16 hex digits); None when it is not known.
+        confluent: the writer's schema of an id. Raises SchemaNeeded when it must be fetched first.
     """
 
     def __init__(
@@ -101,13 +106,8 @@ class AvroPages:
         single: Callable[[str], Schema | None] = lambda fingerprint: None,
         confluent: Callable[[int], Schema] | None = None,
     ) -> None:
-        self._spec, self._plan, self._raw, self._single, self._confluent = (
-            spec,
-            plan,
-            raw,
-            single,
-            confluent,
-        )
+        self._spec, self._plan = spec, plan
+        self._raw, self._single, self._confluent = raw, single, confluent
         self._records = RecordDecoder(spec.record, plan)
         most = Limits().depth
         depth = min(spec.record.depth or most, most)
@@ -117,26 +117,26 @@ class AvroPages:
     def decode(
         self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
     ) -> Steps[Decoded]:
-        """See Pages. Raises BadBody for what is no Avro, SchemaMismatch where the writer's schema cannot be read as the pipeline's."""
+        """Decodes one page. Raises BadBody for what is not intact Avro, SchemaNeeded, and
+        SchemaMismatch where the writer's schema cannot be read as the pipeline's.
+        """
         batch, unknown = Batch(), dict[str, Unknown]()
+        add = self._container if self._spec.framing == "container" else self._messages
         try:
-            size = yield from (
-                self._container if self._spec.framing == "container" else self._messages
-            )(batch, unknown, body)
+            size = yield from add(batch, unknown, body)
         except CorruptData as error:
             raise BadBody(f"the body is no intact Avro {self._spec.framing}: {error}") from error
         decoded = batch.decoded({}, unknown)
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = (
-            digest,
-            size,
-            url,
-            received_us,
-        )
+        facts.digest, facts.size_bytes = digest, size
+        facts.url, facts.received_us = url, received_us
         return decoded
 
     def _container(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[int]:
-        """Adds the records of a container; returns its size without compression: channels weigh pages by it."""
+        """Adds the records of a container.
+
+        Returns its size without compression, in bytes, by which channels weigh pages.
+        """
         container = ContainerReader(_file(body), limits=self._limits)
         reader = self._reader(container.schema_json, container.schema)
         left, inflated, total = [0, 0, self._limits.empty], 0, 0
@@ -147,7 +147,8 @@ class AvroPages:
                 raise CorruptDatum(
                     "$",
                     0,
-                    f"{total} records in {inflated} bytes up to block {container.block}; at most {self._limits.rows} in {most} are allowed",
+                    f"{total} records in {inflated} bytes up to block {container.block}; "
+                    f"at most {self._limits.rows} in {most} are allowed",
                 )
             yield
             yield from self._block(batch, reader, data, rows, left)
@@ -157,7 +158,11 @@ class AvroPages:
     def _block(
         self, batch: Batch, reader: PlanReader, data: bytes, rows: int, left: list[int]
     ) -> Steps[None]:
-        """The datums of a block: exactly `rows`, which fill it."""
+        """Adds the datums of a block: exactly `rows`, which fill it.
+
+        Args:
+            left: the budgets that all blocks share; see `PlanReader.part`.
+        """
         at = done = 0
         if reader.smallest == 0:
             left[2] -= rows * reader.weight
@@ -165,21 +170,22 @@ class AvroPages:
             raise CorruptDatum(
                 "$",
                 0,
-                f"a block of {rows} records in {len(data)} bytes, each has at least {reader.smallest}",
+                f"a block of {rows} records in {len(data)} bytes, "
+                f"each has at least {reader.smallest}",
             )
         while done < rows:
             part = reader.part(data, at, min(rows - done, SLICE_RECORDS), left)
             if part.records:
-                batch.source(partial(reader.raws, data, at, len(part.records)))
+                batch.add_source(partial(reader.raws, data, at, len(part.records)))
             self._add(batch, part)
             done += len(part.records) + (part.unreadable is not None)
             at = part.end
             yield
         if at != len(data):
-            raise CorruptDatum("$", at, f"{len(data) - at} bytes behind the last of {rows} records")
+            raise CorruptDatum("$", at, f"{len(data) - at} bytes after the last of {rows} records")
 
     def _messages(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[int]:
-        """Messages one behind the other; an empty body is an empty page."""
+        """Adds a sequence of messages, which may be empty. Returns its size in bytes."""
         data = bytes(body)
         at, left = 0, [0, 0, self._limits.empty]
         run = _Run(data)
@@ -188,7 +194,7 @@ class AvroPages:
             part = reader.part(data, start, 1, left)
             if part.end == at:
                 raise CorruptDatum(
-                    "$", at, "a datum without bytes: nobody can say how many there are"
+                    "$", at, "a datum without bytes, so that nothing says how many there are"
                 )
             if part.unreadable is not None or len(run.places) >= SLICE_RECORDS:
                 self._flush(batch, run)
@@ -211,33 +217,25 @@ class AvroPages:
             assert self._raw is not None
             return at, self._reader("", lambda: self._raw)
         if framing == "single_object":
-            if data[at : at + 2] != MARKER or len(data) - at < HEADER_BYTES:
-                raise CorruptDatum(
-                    "$",
-                    at,
-                    f"{data[at : at + 2].hex()} and {max(len(data) - at - 2, 0)} bytes more; a single object begins with c301 and 8 bytes",
-                )
-            key = f"{int.from_bytes(data[at + 2 : at + HEADER_BYTES], 'little'):016x}"
-            return at + HEADER_BYTES, self._reader(key, lambda: self._single(key))
-        if data[at] != 0 or len(data) - at < CONFLUENT_BYTES:
-            raise CorruptDatum(
-                "$",
-                at,
-                f"byte {data[at]} and {len(data) - at - 1} bytes more; a message begins with 0 and the four bytes of a schema id",
-            )
-        number = int.from_bytes(data[at + 1 : at + CONFLUENT_BYTES], "big")
+            fingerprint = _fingerprint(data, at)
+            return at + HEADER_BYTES, self._reader(fingerprint, lambda: self._single(fingerprint))
         assert self._confluent is not None
-        load = self._confluent
+        load, number = self._confluent, _schema_id(data, at)
         return at + CONFLUENT_BYTES, self._reader(number, lambda: load(number))
 
     def _reader(self, key: Any, schema: Callable[[], Schema | None]) -> PlanReader:
+        """What reads datums of a writer's schema; compiled when the key is first seen.
+
+        Raises SchemaMismatch.
+        """
         if (known := self._readers.get(key)) is not None:
             return known
         writer = schema()
         if writer is None:
             raise SchemaMismatch(
                 f"no schema has the fingerprint {key}",
-                remedy="add it to decode.writer_schema; the partition waits until then, nothing is lost",
+                remedy="add it to decode.writer_schema; "
+                "the partition waits until then, nothing is lost",
             )
         try:
             reader = PlanReader(
@@ -248,51 +246,47 @@ class AvroPages:
                 bytes_as=self._spec.bytes_as,
             )
         except SchemaError as error:
+            reason = error.message.removeprefix("$: ")
             raise SchemaMismatch(
-                f"the data was written with a schema that cannot be read as the pipeline's: {error.message.removeprefix('$: ')}",
-                remedy="change `schema` so that it can; the partition waits until then, nothing is lost",
+                "the data was written with a schema that cannot be read as the pipeline's: "
+                f"{reason}",
+                remedy="change `schema` so that it can; "
+                "the partition waits until then, nothing is lost",
             ) from error
         if len(self._readers) >= KNOWN_WRITERS:
             self._readers.clear()
         self._readers[key] = reader
         return reader
 
-    # -- records --------------------------------------------------------------------------------------------------
+    # -- records -----------------------------------------------------------------------------------
 
     def _flush(self, batch: Batch, run: _Run) -> None:
         if run.records:
-            batch.source(run.raws)
+            batch.add_source(run.raws)
             self._add(batch, Part(run.records, 0))
 
     def _add(self, batch: Batch, part: Part) -> None:
+        """Adds the records of a part, and the reject that ended it."""
         if part.records:
-            records = part.records
-            self._records.note(
-                batch,
-                records,
-                [self._plan.encode([each]) for each in records]
-                if self._records.needs_raw
-                else None,
-            )
+            records, raws = part.records, None
+            if self._records.needs_raw:
+                raws = [self._plan.encode([each]) for each in records]
+            self._records.note(batch, records, raws)
             batch.records += records
-        if (bad := part.unreadable) is not None:
-            limit = self._spec.record.record_bytes
-            if bad.size_bytes > limit:
-                error, code = (
-                    FieldError(
-                        "$",
-                        f"a record of {bad.size_bytes} bytes",
-                        f"at most {limit} (source.limits.record)",
-                    ),
-                    "record_too_large",
-                )
-            else:
-                error, code = FieldError(bad.path, bad.reason, "a value of the schema"), "invalid"
-            self._records.refuse(batch, bad.raw, code, (error,))
+        if (bad := part.unreadable) is None:
+            return
+        limit = self._spec.record.record_bytes
+        if bad.size_bytes > limit:
+            found, allowed = f"a record of {bad.size_bytes} bytes", f"at most {limit}"
+            error = FieldError("$", found, f"{allowed} (source.limits.record)")
+            self._records.refuse(batch, bad.raw, "record_too_large", (error,))
+        else:
+            error = FieldError(bad.path, bad.reason, "a value of the schema")
+            self._records.refuse(batch, bad.raw, "invalid", (error,))
 
 
 class _Run:
-    """Messages without a reject between them."""
+    """Consecutive messages of one page without a reject between them."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -303,6 +297,24 @@ class _Run:
         return [reader.raws(self._data, at, 1)[0] for reader, at in self.places]
 
 
+def _fingerprint(data: bytes, at: int) -> str:
+    """The fingerprint of the writer's schema (16 hex digits) of the single object at `at`."""
+    if data[at : at + 2] != MARKER or len(data) - at < HEADER_BYTES:
+        found = f"{data[at : at + 2].hex()} and {max(len(data) - at - 2, 0)} bytes more"
+        raise CorruptDatum("$", at, f"{found}; a single object begins with c301 and 8 bytes")
+    return f"{int.from_bytes(data[at + 2 : at + HEADER_BYTES], 'little'):016x}"
+
+
+def _schema_id(data: bytes, at: int) -> int:
+    """The id of the writer's schema of the message in Confluent's framing at `at`."""
+    if data[at] != 0 or len(data) - at < CONFLUENT_BYTES:
+        found = f"byte {data[at]} and {len(data) - at - 1} bytes more"
+        raise CorruptDatum(
+            "$", at, f"{found}; a message begins with 0 and the four bytes of a schema id"
+        )
+    return int.from_bytes(data[at + 1 : at + CONFLUENT_BYTES], "big")
+
+
 def _note_dropped(unknown: dict[str, Unknown], reader: PlanReader, count: int) -> None:
     for name, kind in reader.dropped.items():
         before = unknown.get(name)
@@ -310,7 +322,7 @@ def _note_dropped(unknown: dict[str, Unknown], reader: PlanReader, count: int) -
 
 
 def _file(body: Any) -> IO[bytes]:
-    """A body as something to read from; the map of a spooled one is not copied."""
+    """A body as a file; the map of a spooled body is not copied."""
     if isinstance(body, mmap.mmap):
         body.seek(0)
         return body  # type: ignore[return-value]

@@ -1,17 +1,18 @@
-"""The typed shape of a page: only the paths that somebody asked for, so that one decode yields records and facts.
+"""The typed shape of a page: only the paths that are needed, so that one decode yields them all.
 
-`{"data": {"items": [...]}, "meta": {"next": ...}}` with records `data.items` and a fact `meta.next` becomes two small
-msgspec structs; whatever else the page holds is skipped without building objects.
+`{"data": {"items": [...]}, "meta": {"next": ...}}` with records `data.items` and a fact `meta.next`
+becomes two small msgspec structs; whatever else the page holds is skipped without building objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from worker.core.jsonpath import walk
 from worker.core.model import MISSING
 
 Keys = tuple[str, ...]
@@ -19,67 +20,89 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """`type` is what a page decodes to; `records(page)` is a list, None (JSON null) or MISSING; `facts[path](page)` a value or MISSING."""
+    """How a page is decoded, and how what it holds is read.
 
-    type: Any
+    Attributes:
+        decode: the page of a body. Raises msgspec.ValidationError where it has another shape.
+        records: the list of records of a page; None for null, MISSING where the path is absent.
+        facts: the value of a page at each path, MISSING where it is absent.
+    """
+
+    decode: Callable[[Any], Any]
     records: Callable[[Any], Any]
-    facts: dict[str, Callable[[Any], Any]]
+    facts: Mapping[str, Callable[[Any], Any]]
+
+    def facts_of(self, page: Any) -> dict[str, Any]:
+        """All facts of a page."""
+        return {path: read(page) for path, read in self.facts.items()}
 
 
-def build_envelope(records: Keys, facts: dict[str, Keys], record_list: Any) -> Envelope | None:
-    """The envelope, or None when the paths overlap so that no typed shape can hold them."""
+def build_envelope(records: Keys, facts: Mapping[str, Keys], record_list: Any) -> Envelope | None:
+    """The envelope of pages with records and facts at these keys.
+
+    None when the records are within a fact, or when a fact is the whole page: no typed shape can
+    hold both. Without keys of the records the page is the list of them, and has no facts.
+
+    Args:
+        record_list: the type of the list of records.
+    """
     if not records:
-        return Envelope(
-            record_list, lambda page: page, {path: lambda page: MISSING for path in facts}
-        )
-    if any(_prefix(keys, records) or not keys for keys in facts.values()):
+        decode = msgspec.json.Decoder(record_list).decode
+        return Envelope(decode, lambda page: page, {path: lambda page: MISSING for path in facts})
+    if any(_begins_with(records, keys) for keys in facts.values()):
         return None
-    leaves: dict[Keys, Any] = {records: record_list | None}
-    for keys in facts.values():
-        if not any(_prefix(other, keys) and other != keys for other in facts.values()):
-            leaves[keys] = Any
-    shape = _struct(leaves, "Page")
-    getters = {}
-    for path, keys in facts.items():
-        depth = min(len(leaf) for leaf in leaves if _prefix(leaf, keys))
-        getters[path] = _getter(leaves, keys[:depth], keys[depth:])
-    return Envelope(shape, _getter(leaves, records, ()), getters)
-
-
-def _prefix(short: Keys, long: Keys) -> bool:
-    return long[: len(short)] == short
-
-
-def _children(leaves: Iterable[Keys], prefix: Keys) -> list[str]:
-    return sorted(
-        {keys[len(prefix)] for keys in leaves if _prefix(prefix, keys) and len(keys) > len(prefix)}
+    leaves = {**dict.fromkeys(_outermost(facts.values()), Any), records: record_list | None}
+    return Envelope(
+        msgspec.json.Decoder(_struct(leaves, "Page")).decode,
+        _getter(leaves, records),
+        {path: _getter(leaves, keys) for path, keys in facts.items()},
     )
 
 
-def _struct(leaves: dict[Keys, Any], name: str, prefix: Keys = ()) -> Any:
+def _begins_with(keys: Keys, start: Keys) -> bool:
+    return keys[: len(start)] == start
+
+
+def _outermost(paths: Collection[Keys]) -> set[Keys]:
+    """The paths that are not below another one, whose value holds theirs."""
+
+    def below_another(keys: Keys) -> bool:
+        return any(_begins_with(keys, other) for other in paths if other != keys)
+
+    return {keys for keys in paths if not below_another(keys)}
+
+
+def _children(leaves: Collection[Keys], parent: Keys) -> list[str]:
+    """The names below a place, in the order of the fields in its struct."""
+    depth = len(parent)
+    below = (keys for keys in leaves if len(keys) > depth and _begins_with(keys, parent))
+    return sorted({keys[depth] for keys in below})
+
+
+def _struct(leaves: Mapping[Keys, Any], name: str, place: Keys = ()) -> Any:
+    """The msgspec struct at a place. Fields are numbered, as JSON names may be no identifiers."""
     names, fields = {}, []
-    for number, key in enumerate(_children(leaves, prefix)):
-        at = (*prefix, key)
+    for number, key in enumerate(_children(leaves, place)):
+        at = (*place, key)
         inner = leaves[at] if at in leaves else _struct(leaves, f"{name}_{number}", at) | None
         names[f"f{number}"] = key
         fields.append((f"f{number}", inner, msgspec.field(default=MISSING)))
     return msgspec.defstruct(name, fields, rename=names)
 
 
-def _getter(leaves: dict[Keys, Any], keys: Keys, rest: Keys) -> Callable[[Any], Any]:
+def _getter(leaves: Collection[Keys], keys: Keys) -> Callable[[Any], Any]:
+    """Reads the value at `keys`: through structs to a leaf, and then through the leaf's value."""
+    depth = min(len(leaf) for leaf in leaves if _begins_with(keys, leaf))
     attributes = [
-        f"f{_children(leaves, keys[:depth]).index(key)}" for depth, key in enumerate(keys)
+        f"f{_children(leaves, keys[:at]).index(key)}" for at, key in enumerate(keys[:depth])
     ]
+    rest = keys[depth:]
 
     def read(page: Any) -> Any:
         for attribute in attributes:
             if page is None or page is MISSING:
                 return MISSING
             page = getattr(page, attribute)
-        for key in rest:
-            if not isinstance(page, dict) or key not in page:
-                return MISSING
-            page = page[key]
-        return page
+        return walk(page, rest)
 
     return read

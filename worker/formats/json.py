@@ -1,14 +1,18 @@
 """JSON pages: one body -> records, rejects and facts, decoded once.
 
-typed   the usual way: one call decodes the page into an envelope of facts and typed records
-raw     records are cut out as bytes first: the page has bad records, or records are identified by their bytes
-long    pages over 2 MiB are cut into slices of whole records first, so that no decode holds the event loop for long
-cut     a parser cannot take the page (too deep, a lone surrogate): it is cut record by record, so that a bad record costs itself only
-untyped paths that are more than keys (JMESPath functions, filters), or one record as the root
+typed    the usual way: one call decodes the page into an envelope of facts and typed records
+raw      records are cut out as bytes first: because the page has bad records, or because records
+         are identified by their bytes
+long     pages over 2 MiB are cut into slices of whole records first, so that no decode holds the
+         event loop for long
+salvage  a parser cannot take the page (too deep, a lone surrogate): it is cut record by record, so
+         that a bad record costs itself only
+untyped  paths that are more than keys (JMESPath functions, filters), or one record as the root
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,14 +22,20 @@ from worker.core.errors import BadBody, RecordsMissing
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
-from worker.formats.envelope import Envelope, build_envelope
+from worker.formats.envelope import Envelope, Keys, build_envelope
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema.values import describe_kind, parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
+DOCUMENTS_PER_YIELD: Final = 200
+SHOWN_KEYS: Final = 12
 DEFAULT_RECORDS: Final = RecordSpec()
+MISSING_REMEDY: Final = (
+    "set source.records (or records: '@' for one object), name error bodies with on_body, "
+    "or set records_missing: empty"
+)
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
@@ -37,10 +47,11 @@ class JsonSpec:
     """What to take out of a page.
 
     Attributes:
-        records: JMESPath of the records; None: the root is the array; `@`: the root object is one record.
+        records: JMESPath of the records; None: the root is the array; `@`: the root object is one
+            record.
         missing_is_empty: a page without the records path is an empty page instead of an error.
         body_paths: facts of the page.
-        record: what to learn from its records.
+        record: what to take out of its records.
     """
 
     records: str | None = None
@@ -49,47 +60,53 @@ class JsonSpec:
     record: RecordSpec = DEFAULT_RECORDS
 
 
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """The two typed forms of a page: with records of the schema, and with records as raw bytes."""
+
+    keys: Keys
+    typed: Envelope
+    raw: Envelope
+
+    @classmethod
+    def of(cls, spec: JsonSpec, plan: Plan) -> _Shapes | None:
+        """None where a path is more than keys, or the whole page, and where paths overlap."""
+        keys = () if spec.records is None else plain_keys(spec.records) or None
+        facts = {path: plain_keys(path) or () for path in spec.body_paths}
+        if keys is None or not all(facts.values()) or not spec.record.plain:
+            return None
+        typed = build_envelope(keys, facts, list[plan.record_type])  # type: ignore[name-defined]
+        raw = build_envelope(keys, facts, list[msgspec.Raw])
+        return None if typed is None or raw is None else cls(keys, typed, raw)
+
+
 class JsonPages:
-    """Decodes pages of one pipeline with its plan. Pure but for the count of bad pages in a row."""
+    """Decodes the pages of one pipeline (the `Pages` port).
+
+    Pure but for the number of pages with rejects in a row, which decides between typed and raw.
+    """
 
     def __init__(self, spec: JsonSpec, plan: Plan) -> None:
         self._spec, self._records = spec, RecordDecoder(spec.record, plan)
-        self._record_keys = () if spec.records is None else plain_keys(spec.records)
-        fact_keys = {path: plain_keys(path) for path in spec.body_paths}
-        typed = (
-            (self._record_keys is not None and (spec.records is None or self._record_keys))
-            and all(fact_keys.values())
-            and spec.record.plain
-        )
-        self._fast: Envelope | None = None
-        self._raw: Envelope | None = None
-        if typed:
-            facts = {path: keys for path, keys in fact_keys.items() if keys}
-            self._fast = build_envelope(self._record_keys or (), facts, list[plan.record_type])  # type: ignore[name-defined]
-            self._raw = build_envelope(self._record_keys or (), facts, list[msgspec.Raw])
-        if self._fast is not None and self._raw is not None:
-            self._fast_decoder = msgspec.json.Decoder(self._fast.type)
-            self._raw_decoder = msgspec.json.Decoder(self._raw.type)
-        self._long_bytes = min(
-            LONG_PAGE_BYTES, spec.record.record_bytes
-        )  # a page below the limit of a record needs no look at each
+        self._shapes = _Shapes.of(spec, plan)
+        self._find_records = _records_finder(spec.records)
+        self._may_be_missing = spec.missing_is_empty and spec.records is not None
+        self._fact_readers = {path: reader(path) for path in spec.body_paths}
+        # in a page below the limit of a record, no record is over it
+        self._long_bytes = min(LONG_PAGE_BYTES, spec.record.record_bytes)
         self._bad_pages = 0
 
     def decode(
         self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
     ) -> Steps[Decoded]:
-        """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing where the records are not."""
+        """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing for no records."""
         try:
             decoded = yield from self._decode_or_salvage(_without_bom(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is no JSON document: {error}") from error
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = (
-            digest,
-            len(body),
-            url,
-            received_us,
-        )
+        facts.digest, facts.size_bytes = digest, len(body)
+        facts.url, facts.received_us = url, received_us
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
 
@@ -97,82 +114,61 @@ class JsonPages:
         """The page, or what is left of it without the records that no parser can take."""
         try:
             return (yield from self._decode(body))
-        except (
-            msgspec.DecodeError,
-            RecursionError,
-        ) as error:  # a ValidationError is a number that no float can hold, outside the records
-            decoded = None
-            try:
-                if self._raw is not None:
-                    decoded = yield from self._cut(body, self._raw)
-            except (msgspec.DecodeError, RecursionError):
-                pass  # the first error says more: its place is one in the page
-            if decoded is not None:
-                return decoded
+        except (msgspec.DecodeError, RecursionError) as error:
+            # a ValidationError is a number outside the records that no float can hold
+            if (salvaged := (yield from self._salvage(body))) is not None:
+                return salvaged
             if isinstance(error, RecursionError):
                 raise BadBody(
                     "the JSON document is nested too deeply, and not only in its records"
                 ) from error
             raise
 
-    def _cut(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
-        """The page record by record; None when more than records is bad: what surrounds them must be JSON, and each must end where it seems to."""
-        split = yield from self._split(body, envelope, most=1)
-        if split is None:
-            return None
-        page, slices = split
-        raws = [bytes(body[start:end]).strip(_SPACE) for start, end in slices]
-        batch = Batch()
-        batch.source(lambda: raws)
-        for start in range(0, len(raws), SLICE_RECORDS):
-            yield
-            part = raws[start : start + SLICE_RECORDS]
-            if not all(map(_is_one_value, part)):
-                return None
-            yield from self._records.add_raws(batch, part, sized=True)
-        return batch.decoded(
-            {path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch)
-        )
-
     def _decode(self, body: Any) -> Steps[Decoded]:
+        """The page, in the quickest way that its size and the pages before it allow."""
         if len(body) == 0:
             raise BadBody("the body is empty")
-        fast, raw = self._fast, self._raw
-        if fast is None or raw is None:
+        if (shapes := self._shapes) is None:
             return (yield from self._untyped(body))
-        if (
-            len(body) > self._long_bytes
-            and (decoded := (yield from self._long(body, raw))) is not None
-        ):
-            return decoded
-        batch = Batch()
-        batch.source(lambda: raw.records(self._raw_decoder.decode(body)))
-        if not self._records.needs_raw and self._bad_pages < BAD_PAGES_BEFORE_RAW:
-            try:
-                page = self._fast_decoder.decode(body)
-            except (msgspec.ValidationError, UnicodeDecodeError):
-                pass
-            else:
-                yield from self._records.add_typed(batch, self._present(fast.records(page), body))
-                return batch.decoded(
-                    {path: get(page) for path, get in fast.facts.items()},
-                    self._records.unknown(batch),
-                )
+        decoded = None
+        if len(body) > self._long_bytes:
+            decoded = yield from self._long(body, shapes)
+        if decoded is None:
+            decoded = yield from self._typed(body, shapes)
+        if decoded is None:
+            decoded = yield from self._raw(body, shapes.raw)
+        return decoded
+
+    def _typed(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
+        """None where records are needed as bytes, or where one of them has another type."""
+        if self._records.needs_raw or self._bad_pages >= BAD_PAGES_BEFORE_RAW:
+            return None
         try:
-            page = self._raw_decoder.decode(body)
+            page = shapes.typed.decode(body)
+        except (msgspec.ValidationError, UnicodeDecodeError):
+            return None
+        batch = Batch()
+        batch.add_source(lambda: shapes.raw.records(shapes.raw.decode(body)))
+        yield from self._records.add_typed(batch, self._present(shapes.typed.records(page), body))
+        return self._complete(batch, shapes.typed.facts_of(page))
+
+    def _raw(self, body: Any, shape: Envelope) -> Steps[Decoded]:
+        try:
+            page = shape.decode(body)
         except msgspec.ValidationError:
             return (yield from self._untyped(body))
+        batch = Batch()
+        batch.add_source(lambda: shape.records(shape.decode(body)))
         yield from self._records.add_raws(
             batch,
-            self._present(raw.records(page), body),
+            self._present(shape.records(page), body),
             sized=len(body) > self._spec.record.record_bytes,
         )
-        return batch.decoded(
-            {path: get(page) for path, get in raw.facts.items()}, self._records.unknown(batch)
-        )
+        return self._complete(batch, shape.facts_of(page))
 
-    def _long(self, body: Any, envelope: Envelope) -> Steps[Decoded | None]:
-        split = yield from self._split(body, envelope)
+    def _long(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
+        """The page slice by slice; None where only the plain decode can tell what it is."""
+        split = yield from _split(body, shapes, SLICE_RECORDS)
         if split is None:
             return None
         page, slices = split
@@ -180,90 +176,123 @@ class JsonPages:
         for start, end in slices:
             yield
             yield from self._records.add_slice(batch, body, start, end)
-        return batch.decoded(
-            {path: get(page) for path, get in envelope.facts.items()}, self._records.unknown(batch)
-        )
+        return self._complete(batch, shapes.raw.facts_of(page))
 
-    def _split(
-        self, body: Any, envelope: Envelope, most: int = SLICE_RECORDS
-    ) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
-        """(the page without its records, where slices of them are); None where only the plain decode can tell."""
-        split = yield from split_array(body, self._record_keys or (), most)
+    def _salvage(self, body: Any) -> Steps[Decoded | None]:
+        """The page record by record; None when more is bad than records."""
+        if self._shapes is None:
+            return None
+        try:
+            return (yield from self._record_by_record(body, self._shapes))
+        except (msgspec.DecodeError, RecursionError):
+            return None  # the error of the whole page says more: its place is one in the page
+
+    def _record_by_record(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
+        """None unless the page around the records is JSON, and each ends where it seems to."""
+        split = yield from _split(body, shapes, 1)
         if split is None:
             return None
-        try:
-            page = self._raw_decoder.decode(split.skeleton)
-        except msgspec.ValidationError:
-            return None
-        # records in what is left: the path stands twice in the document, and the last one counts
-        return None if envelope.records(page) else (page, split.slices)
-
-    def _present(self, records: Any, body: Any) -> list[Any]:
-        """The list of records; null is an empty page, an absent path is not."""
-        if records is None:
-            return []
-        if records is MISSING:
-            if self._spec.missing_is_empty:
-                return []
-            self._raise_missing(msgspec.json.decode(body))
-        return records  # type: ignore[no-any-return]
-
-    def _raise_missing(self, document: Any) -> None:
-        path = self._spec.records
-        shown = describe_kind(document)
-        if isinstance(document, dict):
-            shown = "an object with the keys " + ", ".join(map(repr, list(document)[:12]))
-            if path in document:
-                shown += f"; for the key {path!r} itself write '\"{path}\"'"
-        where = "the root" if path is None else f"records path {path!r}"
-        raise RecordsMissing(
-            f"{where} holds no array of records; the page is {shown}",
-            remedy="set source.records (or records: '@' for one object), name error bodies with on_body, or set records_missing: empty",
-        )
-
-    # -- the general way ------------------------------------------------------------------------------------------
+        page, slices = split
+        raws = [bytes(body[start:end]).strip(_SPACE) for start, end in slices]
+        batch = Batch()
+        batch.add_source(lambda: raws)
+        for start in range(0, len(raws), SLICE_RECORDS):
+            yield
+            part = raws[start : start + SLICE_RECORDS]
+            if not all(map(_is_one_value, part)):
+                return None
+            yield from self._records.add_raws(batch, part, sized=True)
+        return self._complete(batch, shapes.raw.facts_of(page))
 
     def _untyped(self, body: Any) -> Steps[Decoded]:
+        """The page as a document, in which records and facts are found by their paths; slow."""
         try:
             document = _WRITTEN.decode(body)
-        except (
-            msgspec.ValidationError
-        ) as error:  # a number that no float holds: nothing else is asked for
+        except msgspec.ValidationError as error:
+            # a number that no float can hold; nothing else can be wrong without a type
             raise BadBody(f"the body is no JSON document: {error}") from error
         yield
-        path = self._spec.records
-        if path == "@":
-            found: Any = [document] if isinstance(document, dict) else MISSING
-        elif path is None:
-            found = document if isinstance(document, list) else MISSING
-        elif self._record_keys is not None:
-            found = walk(document, self._record_keys)
-        else:
-            found = reader(path)(document)
-            found = MISSING if found is None else found  # such a path cannot tell null from absent
-        if (
-            found is MISSING
-            and self._spec.missing_is_empty
-            and path is not None
-            and isinstance(document, dict)
-        ):
-            found = []
-        if found is not None and not isinstance(found, list):
-            self._raise_missing(document)
         batch = Batch()
-        for number, item in enumerate(found or ()):
+        for number, item in enumerate(self._documents(document), 1):
             self._records.add_document(batch, item)
-            if number % 200 == 199:
+            if number % DOCUMENTS_PER_YIELD == 0:
                 yield
-        facts = msgspec.json.decode(body) if self._spec.body_paths else None
-        return batch.decoded(
-            {path: reader(path)(facts) for path in self._spec.body_paths},
-            self._records.unknown(batch),
-        )
+        plain = msgspec.json.decode(body) if self._fact_readers else None
+        facts = {path: read(plain) for path, read in self._fact_readers.items()}
+        return self._complete(batch, facts)
+
+    def _documents(self, document: Any) -> list[Any]:
+        """The records of an untyped page."""
+        records = self._find_records(document)
+        if records is MISSING and self._may_be_missing and isinstance(document, dict):
+            return []
+        if records is not None and not isinstance(records, list):
+            raise _missing(self._spec.records, document)
+        return records or []
+
+    def _present(self, records: Any, body: Any) -> list[Any]:
+        """The records of a typed page: null is an empty page, an absent path is not."""
+        if records is MISSING and not self._may_be_missing:
+            raise _missing(self._spec.records, msgspec.json.decode(body))
+        return records or []
+
+    def _complete(self, batch: Batch, facts: Mapping[str, Any]) -> Decoded:
+        return batch.decoded(facts, self._records.unknown_fields(batch))
+
+
+def _split(
+    body: Any, shapes: _Shapes, most: int
+) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
+    """The raw page without its records, and where slices of `most` of them are.
+
+    None where only the plain decode can tell what the page is.
+    """
+    split = yield from split_array(body, shapes.keys, most)
+    if split is None:
+        return None
+    try:
+        page = shapes.raw.decode(split.skeleton)
+    except msgspec.ValidationError:
+        return None
+    # records that are left: the path stands twice in the document, and the last one counts
+    return None if shapes.raw.records(page) else (page, split.slices)
+
+
+def _records_finder(path: str | None) -> Callable[[Any], Any]:
+    """A function document -> records: a list, None for null, MISSING where there are none."""
+    if path is None:
+        return lambda document: document if isinstance(document, list) else MISSING
+    if path == "@":
+        return lambda document: [document] if isinstance(document, dict) else MISSING
+    if (keys := plain_keys(path)) is not None:
+        return lambda document: walk(document, keys)
+    search = reader(path)
+
+    def find(document: Any) -> Any:
+        records = search(document)
+        return MISSING if records is None else records  # it cannot tell null from absent
+
+    return find
+
+
+def _missing(path: str | None, document: Any) -> RecordsMissing:
+    """The error of a page without records at the path."""
+    shown = describe_kind(document)
+    if isinstance(document, dict):
+        shown = "an object with the keys " + ", ".join(map(repr, list(document)[:SHOWN_KEYS]))
+        if path in document:
+            shown += f"; for the key {path!r} itself write '\"{path}\"'"
+    where = "the root" if path is None else f"records path {path!r}"
+    return RecordsMissing(
+        f"{where} holds no array of records; the page is {shown}", remedy=MISSING_REMEDY
+    )
 
 
 def _is_one_value(raw: bytes) -> bool:
-    """JSON, or an object, array or text that is none for its scalars or its depth only: nothing of it is cut, nothing else is in it."""
+    """Whether bytes are exactly one JSON value.
+
+    An object, array or text counts that a parser refuses for its scalars or its depth only.
+    """
     try:
         _SKIP.decode(raw)
     except RecursionError:

@@ -1,4 +1,7 @@
-"""How deep JSON text nests, found without recursion: for texts that a parser may not be able to follow. Slow; not for the usual page."""
+"""How deep JSON text nests, found without recursion: a parser may not be able to follow it.
+
+It is slow, and not meant for the usual page.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ _TOKEN: Final = re.compile(rb'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\
 
 
 def nesting(text: Any) -> tuple[int, int]:
-    """(deepest level, levels that are open at the end) of bytes that are JSON, or begin like it."""
+    """The deepest level, and the levels that are open at the end, of bytes that begin like JSON."""
     depth = deepest = 0
     for match in _TOKEN.finditer(text):
         token = match.group()
@@ -22,5 +25,5 @@ def nesting(text: Any) -> tuple[int, int]:
 
 
 def deeper(text: bytes, limit: int) -> bool:
-    """Arrays and objects stand in more than `limit` levels of each other."""
+    """Whether arrays and objects nest in more than `limit` levels."""
     return text.count(b"{") + text.count(b"[") > limit and nesting(text)[0] > limit

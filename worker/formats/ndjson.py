@@ -1,4 +1,4 @@
-"""NDJSON: a body of one record a line, and files of one record a line."""
+"""NDJSON: bodies and files of one JSON record per line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class NdjsonPages:
-    """Decodes bodies of one JSON record a line. A line that is no JSON is one reject; a body that is none at all, or was cut, is BadBody."""
+    """Decodes the pages of one pipeline (the `Pages` port): one JSON record per line.
+
+    A line that is not JSON is one reject.
+    """
 
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._records = RecordDecoder(spec, plan)
@@ -26,7 +29,10 @@ class NdjsonPages:
     def decode(
         self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
     ) -> Steps[Decoded]:
-        """Decodes one page, slice by slice. An empty body is an empty page."""
+        """Decodes one page, slice by slice; an empty body is an empty page.
+
+        Raises BadBody when no line is JSON, or when the body was cut.
+        """
         _refuse_cut(body)
         batch = Batch()
         start = len(_BOM) if body[: len(_BOM)] == _BOM else 0
@@ -41,14 +47,10 @@ class NdjsonPages:
             and all(reject.code == "no_json" for reject in batch.rejects)
         ):
             raise BadBody("no line of the body is JSON")
-        decoded = batch.decoded({}, self._records.unknown(batch))
+        decoded = batch.decoded({}, self._records.unknown_fields(batch))
         facts = decoded.facts
-        facts.digest, facts.size_bytes, facts.url, facts.received_us = (
-            digest,
-            len(body),
-            url,
-            received_us,
-        )
+        facts.digest, facts.size_bytes = digest, len(body)
+        facts.url, facts.received_us = url, received_us
         return decoded
 
     def _slice(self, batch: Batch, text: bytes) -> Steps[None]:
@@ -57,26 +59,25 @@ class NdjsonPages:
             raws = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[msgspec.Raw])
         except (msgspec.DecodeError, RecursionError):
             raws = []
-        if len(raws) == len(lines):  # else some line is no JSON, or more than one value
-            batch.source(lambda: lines)
+        if len(raws) == len(lines):  # otherwise a line is not JSON, or more than one value
+            batch.add_source(lambda: lines)
             yield from self._records.add_raws(batch, lines, sized=True)
             return
         for line in lines:
-            batch.source(lambda line=line: [line])  # type: ignore[misc]
+            batch.add_source(lambda line=line: [line])  # type: ignore[misc]
             if _is_json(line):
                 yield from self._records.add_raws(batch, [line], sized=True)
             else:
-                self._records.refuse(
-                    batch,
-                    line,
-                    "no_json",
-                    (FieldError("$", "no JSON value", "one JSON value a line"),),
-                )
+                error = FieldError("$", "no JSON value", "one JSON value a line")
+                self._records.refuse(batch, line, "no_json", (error,))
         yield
 
 
 def _refuse_cut(body: Any) -> None:
-    """A body that ends with the connection has no length: only its last line can tell that it was cut."""
+    """Raises BadBody for a body that was cut.
+
+    A body without a length ends with the connection, so only its last line can tell.
+    """
     last = bytes(body[max(body.rfind(b"\n"), body.rfind(b"\r")) + 1 :]).removeprefix(_BOM)
     if last.strip() and not _is_json(last):
         raise BadBody("the body was cut: its last line is neither JSON nor ended")
@@ -86,14 +87,14 @@ def _is_json(line: bytes) -> bool:
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except RecursionError:
-        return nesting(line)[1] == 0  # as far as can be told: it is refused for its depth
+        return nesting(line)[1] == 0  # as far as can be told; it is refused for its depth
     except msgspec.DecodeError:
         return False
     return True
 
 
 def _line_end(body: Any, at: int) -> int:
-    """Behind the first line break from `at` on."""
+    """The offset after the first line break from `at` on."""
     if at >= len(body):
         return len(body)
     found = body.find(b"\n", at)
@@ -101,7 +102,7 @@ def _line_end(body: Any, at: int) -> int:
 
 
 class NdjsonEncoder:
-    """Files of lines as they come, plain or as one gzip stream."""
+    """One file: lines as they come, plain or as one gzip stream (codec `gzip`)."""
 
     def __init__(self, codec: str = "null") -> None:
         self.ext = "ndjson" if codec == "null" else "ndjson.gz"

@@ -1,7 +1,8 @@
-"""Records of a page on their way through the plan: one typed decode for many, one by one where that fails.
+"""Records of a page are decoded by the plan: many in one typed call, one by one where that fails.
 
-Facts (incremental values, identities, the last record) are taken from every received record, valid or not.
-A record as it was received is found again only when a dead letter needs it: the page is cut into raw values then.
+Facts (incremental values, identities, the last record) are taken from every received record, valid
+or not. A record as it was received is found again only when a dead letter needs it: the page is cut
+into raw values then.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import msgspec
 from worker.core.errors import BadBody
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
-from worker.core.ports import SLICE_RECORDS, Invalid, InvalidRecord, Plan, Steps
+from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
 from worker.formats.json_depth import deeper, nesting
-from worker.schema.values import encode_number
+from worker.schema.values import INEXACT, encode_number
 
-YIELD_REJECTS: Final = (
-    64  # the event loop may breathe after so many: a reject costs a hundred times a record
-)
-SAMPLED_PAGE: Final = 64  # every 64th page, and the 1st, 2nd, 4th, 8th ...
+YIELD_REJECTS: Final = 64
+"""The event loop may run after so many rejects: one costs a hundred times as much as a record."""
+SAMPLED_PAGE: Final = 64
+"""Every page of this number is looked at, and the first ones of a pipeline more often."""
 SAMPLED_RECORDS: Final = 20
 _KINDS: Final = {
     dict: "object",
@@ -40,15 +41,17 @@ DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RecordSpec:
-    """What to learn from records.
+    """What to take out of the records of a page.
 
     Attributes:
         last_paths: facts of the last record of a page.
-        value_path: incremental field.   key_paths: identity of a record.
-        identify: record identities are needed (by key_paths, else by the bytes of the record).
+        value_path: the incremental field.
+        key_paths: the identity of a record.
+        identify: identities are needed: by `key_paths`, or else by the bytes of a record.
         record_bytes: a longer record is a reject.
-        depth: a record of more levels is a reject, looked at where the schema can hold so many; 0: it cannot.
-        json_names: the fields of the schema, to see what it lacks; empty: nobody looks.
+        depth: a record of more levels is a reject; 0 where the schema cannot hold so many, so that
+            none has to be looked at.
+        json_names: the fields of the schema, to see which ones it lacks; empty to look for none.
     """
 
     last_paths: tuple[str, ...] = ()
@@ -70,7 +73,7 @@ class RecordSpec:
         return all(plain_keys(path) for path in self.paths)
 
     def extra_names(self) -> frozenset[str]:
-        """First names of the paths: the plan keeps them even when the schema does not have them."""
+        """First names of the paths: the plan keeps them also when the schema does not have them."""
         return frozenset(keys[0] for path in self.paths if (keys := plain_keys(path)))
 
 
@@ -79,8 +82,9 @@ class Batch:
     """A page while it is being put together.
 
     Attributes:
-        last: facts of the last record; None: they are needed, and nobody can read it.
-        sources: (place of the first record, its raw records when asked for).
+        last: facts of the last record; None where they are needed and it cannot be read.
+        sources: for each run of records, the place of the first one in the page, and a function
+            that finds them as they were received.
     """
 
     records: list[Any] = field(default_factory=list)
@@ -92,8 +96,8 @@ class Batch:
     sources: list[tuple[int, Callable[[], Sequence[Any]]]] = field(default_factory=list)
     _cut: tuple[int, Sequence[Any]] | None = None
 
-    def source(self, raws: Callable[[], Sequence[Any]]) -> None:
-        """The records that are added next can be found again here."""
+    def add_source(self, raws: Callable[[], Sequence[Any]]) -> None:
+        """Says how the records that are added next are found again as they were received."""
         self.sources.append((self.count, raws))
 
     def raw(self, place: int) -> bytes:
@@ -107,9 +111,18 @@ class Batch:
     def decoded(
         self, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
     ) -> Decoded:
-        """The page, complete. Raises BadBody where the facts of its last record are needed and cannot be read: that is not the end."""
+        """The complete page, with its facts.
+
+        Raises BadBody where the last record cannot be read although the position of the next page
+        is read from it: such a page must not look like the last one.
+
+        Args:
+            body: the facts of the page itself.
+        """
         if self.last is None:
-            raise BadBody("the last record cannot be read, and where the next page is stands in it")
+            raise BadBody(
+                "the last record cannot be read, and the position of the next page is read from it"
+            )
         facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
         self._cut = None
         return Decoded(
@@ -117,7 +130,7 @@ class Batch:
         )
 
     def _places(self) -> list[int]:
-        """Where the records stand in the page: wherever no reject does."""
+        """The places of the records in the page, which are all places without a reject."""
         places: list[int] = []
         start = 0
         for rejected in sorted(reject.index for reject in self.rejects):
@@ -127,7 +140,7 @@ class Batch:
 
 
 class RecordDecoder:
-    """Adds records to a batch. Pure."""
+    """Adds records to a batch, and notes their facts. Pure but for the number of pages."""
 
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
@@ -142,8 +155,11 @@ class RecordDecoder:
         self._pages = 0
 
     def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
-        """Adds the comma-separated records in a range of a body. Raises msgspec.DecodeError for what is no JSON."""
-        batch.source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
+        """Adds the comma-separated records in a range of a body.
+
+        Raises msgspec.DecodeError where the range is not JSON.
+        """
+        batch.add_source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
         array = b"[" + body[start:end] + b"]"
         if not self.needs_raw and end - start <= self._spec.record_bytes:
             try:
@@ -160,24 +176,18 @@ class RecordDecoder:
     def add_typed(
         self, batch: Batch, records: list[Any], raws: Sequence[Any] | None = None
     ) -> Steps[None]:
-        """Adds records that have their types: facts first (values as received), then the rest of the validation, in slices."""
+        """Adds records that have their types, in slices.
+
+        Their facts are noted first, as received; then the plan completes their validation.
+        """
         for start in range(0, len(records), SLICE_RECORDS):
             part = records[start : start + SLICE_RECORDS]
             base = batch.count
             self.note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
-            invalid = self._finished(batch, base, part)
-            if invalid:
-                batch.rejects += (
-                    Reject(
-                        base + bad.index,
-                        "validate",
-                        bad.code,
-                        bad.errors,
-                        batch.raw(base + bad.index),
-                    )
-                    for bad in invalid
-                )
-                places = {bad.index for bad in invalid}
+            rejects = self._finish(batch, base, part)
+            if rejects:
+                batch.rejects += rejects
+                places = {reject.index - base for reject in rejects}
                 batch.records += (
                     record for place, record in enumerate(part) if place not in places
                 )
@@ -186,23 +196,32 @@ class RecordDecoder:
             if len(records) > SLICE_RECORDS:
                 yield
 
-    def _finished(self, batch: Batch, base: int, part: list[Any]) -> list[Invalid]:
-        """The invalid ones of typed records; those that lost digits of a number are decoded again from their text."""
-        invalid = []
-        for bad in self._plan.finish(part):
-            try:
-                if bad.inexact:
-                    part[bad.index] = self._plan.one(batch.raw(base + bad.index))
+    def _finish(self, batch: Batch, base: int, part: list[Any]) -> list[Reject]:
+        """Completes the validation of typed records; `base` is the place of the first in the page.
+
+        A record that may have lost digits of a number is decoded again from its text.
+        """
+        rejects = []
+        for index, errors in self._plan.finish(part):
+            raw, code = batch.raw(base + index), "invalid"
+            if any(error.found is INEXACT for error in errors):
+                try:
+                    part[index] = self._plan.one(raw)
                     continue
-            except InvalidRecord as error:
-                bad = Invalid(bad.index, error.code, error.errors)
-            invalid.append(bad)
-        return invalid
+                except InvalidRecord as error:
+                    code, errors = error.code, error.errors
+            rejects.append(
+                Reject(index=base + index, stage="validate", code=code, errors=errors, raw=raw)
+            )
+        return rejects
 
     def add_raws(self, batch: Batch, raws: Sequence[Any], *, sized: bool = False) -> Steps[None]:
-        """Adds records one by one, so that a bad one costs itself only (0.25 us a record more than the page in one call).
+        """Adds records one by one, so that a bad one costs itself only.
 
-        `sized`: the page is so large that a record may be over its limit.
+        A record costs 0.25 us more than with the whole page in one call.
+
+        Args:
+            sized: the page is so large that a record may be over its limit.
         """
         decode, limit, depth = (
             self._record_decoder.decode,
@@ -254,9 +273,11 @@ class RecordDecoder:
         )
 
     def add_document(self, batch: Batch, item: Any) -> None:
-        """Adds a record that was decoded without types, its numbers as `parse_number` makes them; slow."""
+        """Adds a record that was decoded without types, with numbers as they were written; slow."""
         raw = msgspec.json.encode(item, enc_hook=encode_number)
-        batch.source(lambda: [raw])  # as good as received: the page was decoded as a whole
+        batch.add_source(
+            lambda: [raw]
+        )  # nothing else is left of it: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)
             return
@@ -271,28 +292,20 @@ class RecordDecoder:
             batch.records.append(record)
         self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None, raw)
 
-    def unknown(self, batch: Batch) -> dict[str, Unknown]:
-        """Fields that the schema lacks, in a few records of a page now and then: looking at all would cost as much as decoding them."""
+    def unknown_fields(self, batch: Batch) -> dict[str, Unknown]:
+        """Fields that the schema lacks, in a few records of the sampled pages.
+
+        To look at every record would cost as much as to decode it.
+        """
         self._pages += 1
-        if (
-            not self._spec.json_names
-            or not batch.count
-            or (self._pages & (self._pages - 1) and self._pages % SAMPLED_PAGE)
-        ):
+        if not (self._spec.json_names and batch.count and _is_sampled(self._pages)):
             return {}
-        found: dict[str, list[Any]] = {}
-        for place in range(0, batch.count, max(batch.count // SAMPLED_RECORDS, 1)):
-            try:
-                document = msgspec.json.decode(batch.raw(place))
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-                continue
-            for name in (
-                document.keys() - self._spec.json_names if isinstance(document, dict) else ()
-            ):
-                found.setdefault(name, []).append(document[name])
+        found: dict[str, list[str]] = {}
+        for document in _sample(batch):
+            for name in document.keys() - self._spec.json_names:
+                found.setdefault(name, []).append(_KINDS[type(document[name])])
         return {
-            name: Unknown(len(values), tuple(sorted({_KINDS[type(value)] for value in values})))
-            for name, values in found.items()
+            name: Unknown(len(kinds), tuple(sorted(set(kinds)))) for name, kinds in found.items()
         }
 
     def _reject(self, batch: Batch, raw: bytes) -> None:
@@ -304,24 +317,24 @@ class RecordDecoder:
             self.refuse(batch, raw, "invalid", ())
 
     def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
-        """Adds a record that is rejected as it is."""
+        """Adds a record as a reject. Its facts are noted as far as it can be read."""
         batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
         try:
             document = msgspec.json.decode(raw)
-        except (
-            msgspec.DecodeError,
-            RecursionError,
-            UnicodeDecodeError,
-        ):  # nothing to be looked for
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self._note_document(batch, None, raw)
             batch.last = None if self._spec.last_paths else {}
         else:
             self._note_document(batch, document, raw)
 
-    # -- facts ----------------------------------------------------------------------------------------------------
+    # -- facts -------------------------------------------------------------------------------------
 
     def note(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None) -> None:
-        """Takes the facts of records that are added next. `raws`: their bytes, where records are identified by them."""
+        """Takes the facts of records that are added next.
+
+        Args:
+            raws: their bytes; needed where records are identified by them.
+        """
         spec = self._spec
         batch.count += len(records)
         if spec.value_path is not None:
@@ -334,7 +347,7 @@ class RecordDecoder:
             batch.last = {path: self._getters[path](records[-1]) for path in spec.last_paths}
 
     def _note_document(self, batch: Batch, document: Any, raw: bytes) -> None:
-        """Facts of a record that has no typed form."""
+        """Takes the facts of a record that has no typed form."""
         spec, readers = self._spec, self._readers
         batch.count += 1
         if spec.value_path is not None:
@@ -345,6 +358,22 @@ class RecordDecoder:
             batch.keys.append(blake2b(raw, digest_size=16).digest())
         if spec.last_paths:
             batch.last = {path: readers[path](document) for path in spec.last_paths}
+
+
+def _is_sampled(page: int) -> bool:
+    """Whether the page of this number, from 1, is looked at: 1, 2, 4, 8 ..., and every 64th."""
+    return page & (page - 1) == 0 or page % SAMPLED_PAGE == 0
+
+
+def _sample(batch: Batch) -> Iterator[dict[str, Any]]:
+    """Some records of a page that are JSON objects, as they were received."""
+    for place in range(0, batch.count, max(batch.count // SAMPLED_RECORDS, 1)):
+        try:
+            document = msgspec.json.decode(batch.raw(place))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            continue
+        if isinstance(document, dict):
+            yield document
 
 
 def _identities(getters: Sequence[Callable[[Any], Any]], records: Sequence[Any]) -> Iterator[bytes]:

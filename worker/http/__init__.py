@@ -1,0 +1,1 @@
+"""One hardened HTTP client: credentials, limits and decoding of bodies, redirects, registries."""

@@ -1,4 +1,4 @@
-"""Credentials, attached at send time by the client, to the configured origin only."""
+"""Credentials, which the client adds when it sends a request to the configured origin."""
 
 from __future__ import annotations
 
@@ -10,22 +10,32 @@ Secret = Callable[[], str]
 
 
 class Auth(Protocol):
-    """One way to prove who we are."""
+    """One way to authenticate.
 
-    secret_params: tuple[str, ...]  # query parameters that carry a secret; they are never stored
+    Attributes:
+        secret_params: the query parameters that carry a secret; they are never stored.
+    """
+
+    secret_params: tuple[str, ...]
 
     async def headers(self) -> dict[str, str]:
-        """Headers to send with each request."""
+        """Headers to send; asked for before each request, and each hop of a redirect."""
 
     async def params(self) -> dict[str, str]:
-        """Query parameters to send with each request."""
+        """Query parameters to send; asked for together with the headers."""
 
     def renew(self, sent: Mapping[str, str]) -> bool:
-        """The server refused these headers: True when other ones are there, or can be had by asking again."""
+        """Whether other credentials are there, or can be had, after the server refused these.
+
+        `sent` is empty when the request went to an origin that gets no credentials.
+        """
 
 
 class StaticAuth:
-    """basic, bearer and api_key: what is sent does not change by itself; secrets are read anew each time, so they may be rotated."""
+    """basic, bearer and api_key: what is sent does not change by itself.
+
+    Secrets are read each time, so that they may be rotated.
+    """
 
     def __init__(
         self,
@@ -46,21 +56,22 @@ class StaticAuth:
 
 
 def basic(username: Secret, password: Secret) -> StaticAuth:
+    """User name and password (RFC 7617)."""
+
     def headers() -> dict[str, str]:
-        return {
-            "Authorization": "Basic "
-            + base64.b64encode(f"{username()}:{password()}".encode()).decode()
-        }
+        encoded = base64.b64encode(f"{username()}:{password()}".encode()).decode()
+        return {"Authorization": f"Basic {encoded}"}
 
     return StaticAuth(headers)
 
 
 def bearer(token: Secret) -> StaticAuth:
+    """A token in the Authorization header (RFC 6750, 2.1)."""
     return StaticAuth(lambda: {"Authorization": f"Bearer {token()}"})
 
 
 def api_key(name: str, where: str, value: Secret, prefix: str = "") -> StaticAuth:
-    """`where` is header, query or cookie."""
+    """A key in a header, a query parameter or a cookie: `where` is header, query or cookie."""
     if where == "query":
         return StaticAuth(params=lambda: {name: prefix + value()}, secret_params=(name,))
     if where == "cookie":

@@ -1,7 +1,8 @@
-"""Content codings, decoded as a stream that must end properly.
+"""Content codings (RFC 9110, 8.4), decoded as a stream that must end properly. Pure.
 
-aiohttp returns a truncated gzip body as success. Here the end of the stream and its check sum are demanded, several gzip members
-are read as one, and wire bytes, inflated bytes of every layer and their ratio are capped while they come in. Pure.
+aiohttp returns a truncated gzip body as success. Here the end of the stream and its check sum are
+demanded, several gzip members are read as one, and wire bytes, inflated bytes of every layer and
+their ratio are capped while they come in.
 """
 
 from __future__ import annotations
@@ -14,16 +15,27 @@ from typing import Final
 from worker.core.errors import BadBody, PermanentError
 
 PIECE_BYTES: Final = 256 * 1024
+"""Most bytes that are inflated in one step."""
 RATIO_FREE_BYTES: Final = 1024 * 1024
+"""Up to this size a body may inflate at any ratio."""
 MAX_LAYERS: Final = 3
-FEED_BYTES: Final = (
-    16 * 1024
-)  # what follows a gzip member is copied for each one, so thousands of tiny members must not share one large piece
+FEED_BYTES: Final = 16 * 1024
+"""Most bytes that a stream is given in one step.
+
+What follows a gzip member is copied for each member, so thousands of tiny members must not share
+one large piece.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Bytes on the wire, bytes inflated, and how many times larger the inflated body may be (once it is over 1 MiB)."""
+    """What a body may be.
+
+    Attributes:
+        wire_bytes: its size as it is sent.
+        body_bytes: its size without compression.
+        ratio: how many times larger than on the wire it may be, once it is over 1 MiB.
+    """
 
     wire_bytes: int = 64 * 1024 * 1024
     body_bytes: int = 128 * 1024 * 1024
@@ -31,43 +43,44 @@ class BodyLimits:
 
 
 class BodyTooLarge(PermanentError):
-    """The body is larger than the limits allow."""
+    """The body is larger than `source.limits` allows.
+    Ask for smaller pages, or raise the limit that is named.
+    """
 
     code = "body_too_large"
 
 
 class _Inflate:
-    """One gzip or deflate layer."""
+    """One layer of gzip (RFC 1952) or deflate: zlib (RFC 1950), or RFC 1951 alone."""
 
     def __init__(self, coding: str) -> None:
         self._gzip = coding == "gzip"
         self._stream: zlib._Decompress | None = None
-        self._ended = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         for at in range(0, len(data), FEED_BYTES):
             yield from self._feed(data[at : at + FEED_BYTES])
 
     def _feed(self, data: bytes) -> Iterator[bytes]:
-        while data:
-            if self._ended and not self._gzip:
-                raise BadBody("bytes follow the end of the deflate stream")
-            if self._ended and not data.strip(b"\0"):
-                return  # zero padding behind the last gzip member
-            if self._stream is None or self._ended:
-                self._stream, self._ended = self._begin(data), False
-            try:
-                out = self._stream.decompress(data, PIECE_BYTES)
-            except zlib.error as error:
-                raise BadBody(f"the compressed body is damaged: {error}") from error
-            yield out
-            self._ended = self._stream.eof
-            data = self._stream.unused_data if self._ended else self._stream.unconsumed_tail
-        while self._stream is not None and not self._ended:
-            out = self._stream.decompress(b"", PIECE_BYTES)
-            if not out:
+        while data and (stream := self._stream_for(data)) is not None:
+            yield _inflated(stream, data)
+            data = stream.unused_data if stream.eof else stream.unconsumed_tail
+        while (stream := self._stream) is not None and not stream.eof:
+            if not (out := _inflated(stream, b"")):
                 return
             yield out
+
+    def _stream_for(self, data: bytes) -> zlib._Decompress | None:
+        """What inflates the next bytes; None for the zero padding after the last gzip member."""
+        if self._stream is None:
+            self._stream = self._begin(data)
+        elif self._stream.eof:
+            if not self._gzip:
+                raise BadBody("bytes follow the end of the deflate stream")
+            if not data.strip(b"\0"):
+                return None
+            self._stream = self._begin(data)
+        return self._stream
 
     def _begin(self, data: bytes) -> zlib._Decompress:
         if self._gzip:
@@ -78,12 +91,24 @@ class _Inflate:
         return zlib.decompressobj(wbits=15 if wrapped else -15)
 
     def finish(self) -> None:
-        if not self._ended:
+        """Raises BadBody when the stream has not ended."""
+        if self._stream is None or not self._stream.eof:
             raise BadBody("the compressed body ends too early")
 
 
+def _inflated(stream: zlib._Decompress, data: bytes) -> bytes:
+    try:
+        return stream.decompress(data, PIECE_BYTES)
+    except zlib.error as error:
+        raise BadBody(f"the compressed body is damaged: {error}") from error
+
+
 class BodyDecoder:
-    """Decodes one body. `codings` as in Content-Encoding, outermost last."""
+    """Decodes one body.
+
+    Args:
+        codings: the value of Content-Encoding; the coding that was applied last is the last one.
+    """
 
     def __init__(self, codings: str, limits: BodyLimits) -> None:
         names = [name.strip().lower() for name in codings.split(",") if name.strip()]
@@ -96,13 +121,11 @@ class BodyDecoder:
             if name != "identity"
         ]
         if len(self._layers) > MAX_LAYERS:
-            raise BadBody(
-                f"{len(self._layers)} content codings on top of each other, {MAX_LAYERS} are allowed"
-            )
+            layers = f"{len(self._layers)} content codings on top of each other"
+            raise BadBody(f"{layers}, {MAX_LAYERS} are allowed")
         self._limits = limits
-        self._reached = [0] * (
-            len(self._layers) + 1
-        )  # bytes that went into each layer, and out of the last one
+        # bytes that went into each layer, and out of the last one
+        self._reached = [0] * (len(self._layers) + 1)
 
     @property
     def wire_bytes(self) -> int:
@@ -143,7 +166,11 @@ class BodyDecoder:
             )
 
     def finish(self, *, may_be_empty: bool = True) -> None:
-        """The wire has ended; so must every stream. An empty body needs none, where the server said that it is empty."""
+        """The wire has ended, and so must every stream. Raises BadBody.
+
+        Args:
+            may_be_empty: the server said how long the body is, so that an empty one is complete.
+        """
         if self.wire_bytes or not may_be_empty:
             for layer in self._layers:
                 layer.finish()

@@ -1,7 +1,8 @@
-"""The one HTTP client: explicit limits on time, bytes and hops; credentials and redirects bound to their origin.
+"""The one HTTP client, with limits on time, bytes and hops.
 
-It returns complete bodies or raises: TransientError for what may work again, PermanentError for what will not.
-Messages never carry a query, which may hold secrets.
+Credentials and redirects are bound to their origin. It returns complete bodies or raises an error:
+TransientError for what may work later, PermanentError for what will not. Messages never carry a
+query, which may hold secrets.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.redact import credentials_in, redact
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
+"""Larger bodies are kept in a file."""
+SPOOL_PIECES: Final = 16
+"""Pieces of a body that are written to its file at once."""
 READ_BYTES: Final = 256 * 1024
+DETAIL_CHARS: Final = 100
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BODILESS: Final = frozenset({204, 304})
@@ -50,7 +55,15 @@ _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, between two reads, and for the whole exchange; `floor_bytes_s` is the least rate after `floor_after_s`."""
+    """Limits of time for one exchange, in seconds.
+
+    Attributes:
+        connect_s: to connect.
+        read_s: between two reads.
+        total_s: for the whole exchange.
+        floor_bytes_s: the least average rate of a body, in bytes per second.
+        floor_after_s: how long a body comes in before that rate is demanded.
+    """
 
     connect_s: float = 10.0
     read_s: float = 30.0
@@ -63,8 +76,12 @@ class Timeouts:
 class Response:
     """A complete answer.
 
-    `headers` ignores case, and lines of one name are one value; `body` is bytes, or a map of a spooled file; `digest` hashes the decoded body;
-    `credentials` are the headers of the Auth that went with the request.
+    Attributes:
+        headers: names ignore case, and lines of one name are one value.
+        body: decoded; bytes, or the map of a spooled file.
+        url: where it came from, without credentials.
+        digest: 16 bytes of the SHA-256 of the body; of nothing when bodies are not hashed.
+        credentials: the headers of the Auth that were sent with the request.
     """
 
     status: int
@@ -77,7 +94,9 @@ class Response:
 
 
 class TlsError(PermanentError):
-    """The server's certificate is not trusted."""
+    """The certificate of the server is not trusted, or the TLS handshake failed.
+    Name the authority that signed the certificate in `tls.ca_file`, or correct the host of the URL.
+    """
 
     code = "tls"
 
@@ -86,7 +105,7 @@ DISTRUSTED: Final = (
     "name the authority that signed it in tls.ca_file, or correct the host of the url"
 )
 
-# What an exception of the libraries means, first match. None is a bug of ours.
+# What an exception of the libraries means: the first class that fits. Any other is a bug of ours.
 _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] = (
     (aiohttp.ClientConnectorCertificateError, TlsError, "the certificate is not trusted"),
     (aiohttp.ClientSSLError, TlsError, "the TLS handshake failed"),
@@ -102,12 +121,14 @@ _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] =
 
 
 class HttpClient:
-    """An async context manager; one a pipeline.
+    """The connections of one pipeline to its origin; an async context manager.
 
     Args:
-        origin: the only origin that requests, followed links and redirects may go to, besides `allowed_origins`; and the only one that gets credentials.
-        spool: directory for bodies over 8 MiB; they are unlinked at once and live as long as the response.
-        hash_bodies: false where nobody asks for digests; hashing costs 0.17 ms for a page of 300 KB.
+        origin: the only origin that requests, followed links and redirects may go to besides
+            `allowed_origins`, and the only one that gets credentials.
+        spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
+            as the response.
+        hash_bodies: false where no digest is needed; hashing a page of 300 KB takes 0.17 ms.
     """
 
     def __init__(
@@ -125,15 +146,9 @@ class HttpClient:
     ) -> None:
         self._origin = URL(origin).origin()
         self._allowed = frozenset({self._origin, *(URL(each).origin() for each in allowed_origins)})
-        (
-            self._user_agent,
-            self._timeouts,
-            self._limits,
-            self._connections,
-            self._spool,
-            self._tls,
-        ) = user_agent, timeouts, limits, connections, spool, tls
-        self._hash_bodies = hash_bodies
+        self._user_agent, self._tls, self._connections = user_agent, tls, connections
+        self._timeouts, self._limits = timeouts, limits
+        self._spool, self._hash_bodies = spool, hash_bodies
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -167,13 +182,16 @@ class HttpClient:
             await self._session.close()
 
     async def fetch(self, request: Request, auth: Auth | None = None) -> Response:
-        """One exchange, redirects included. Raises TransientError, PermanentError."""
+        """One exchange with its redirects (RFC 9110, 15.4).
+
+        Raises TransientError and PermanentError.
+        """
         url = self._checked(
             _parsed(request.url) if request.followed else URL(request.url), "the next link"
         )
         url = url.update_query(dict(request.params)) if request.params else url
         method, body = request.method, request.body
-        secrets = set[str]()  # what was sent comes back in the paths of redirects
+        secrets = set[str]()  # the paths of redirects may repeat what was sent
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
@@ -234,28 +252,31 @@ class HttpClient:
                     if self._hash_bodies:
                         digest.update(piece)
                     await spool.add(piece)
-                elapsed = loop.time() - started
-                if (
-                    elapsed > self._timeouts.floor_after_s
-                    and decoder.wire_bytes < elapsed * self._timeouts.floor_bytes_s
-                ):
-                    raise TransientError(
-                        f"the body trickles in at {decoder.wire_bytes / elapsed:.0f} bytes a second"
-                    )
+                self._check_rate(decoder.wire_bytes, loop.time() - started)
             decoder.finish(may_be_empty=_says_its_length(answer))
             body = await spool.body()
         return Response(
-            answer.status,
-            _joined(answer.headers),
-            body,
-            str(answer.url),
-            digest.digest()[:16],
-            decoder.wire_bytes,
+            status=answer.status,
+            headers=_joined(answer.headers),
+            body=body,
+            url=str(answer.url),
+            digest=digest.digest()[:16],
+            wire_bytes=decoder.wire_bytes,
         )
+
+    def _check_rate(self, wire_bytes: int, elapsed_s: float) -> None:
+        """Raises TransientError for a body that comes in too slowly ever to be complete."""
+        limits = self._timeouts
+        if elapsed_s > limits.floor_after_s and wire_bytes < elapsed_s * limits.floor_bytes_s:
+            rate = wire_bytes / elapsed_s
+            raise TransientError(f"the body trickles in at {rate:.0f} bytes a second")
 
 
 def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
-    """Else the body ends with the connection, and an empty one may be all that came of it."""
+    """Whether an empty body is complete.
+
+    A body without a length ends with the connection, which may have broken off (RFC 9112, 6.3).
+    """
     return (
         answer.status in BODILESS
         or "Content-Length" in answer.headers
@@ -264,21 +285,18 @@ def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
 
 
 def _parsed(text: str) -> URL:
-    """A URL that the server sent: verbatim, but for user and password, which would be sent as credentials."""
+    """A URL that the server sent, verbatim but for user and password.
+
+    Those would be sent as credentials. Raises PermanentError for text that is no URL.
+    """
     try:
         url = URL(text, encoded=True)
-        if url.is_absolute():
-            (
-                str(url.origin()).encode(),
-                url.host,
-                url.port,
-            )  # these are parsed, and refused, only when they are asked for
-            return (
-                url.with_user(None)
-                if url.raw_user is not None or url.raw_password is not None
-                else url
-            )
-        return url
+        if not url.is_absolute():
+            return url
+        # yarl parses, and refuses, these parts only when they are read
+        _ = str(url.origin()).encode(), url.host, url.port
+        has_user = url.raw_user is not None or url.raw_password is not None
+        return url.with_user(None) if has_user else url
     except ValueError as error:
         raise PermanentError(
             "the server sent a link that is no URL",
@@ -287,7 +305,10 @@ def _parsed(text: str) -> URL:
 
 
 def _joined(lines: CIMultiDictProxy[str]) -> Mapping[str, str]:
-    """Lines of one name as one value (RFC 9110, 5.3): the link to the next page may be in any of them. A line that comes twice counts once."""
+    """Headers with the lines of one name as one value (RFC 9110, 5.3).
+
+    The link to the next page may be in any of the lines. A line that comes twice counts once.
+    """
     names = dict.fromkeys(name.lower() for name in lines)
     if len(names) == len(lines):
         return lines
@@ -298,7 +319,10 @@ def _joined(lines: CIMultiDictProxy[str]) -> Mapping[str, str]:
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
-    """What a server says may become a header of the next request; it must not become two."""
+    """Raises PermanentError for a value that is no header (RFC 9110, 5.5).
+
+    A token that a server sent may become a header of the next request; it must not become two.
+    """
     for name, value in headers.items():
         if _NO_HEADER.search(value):
             raise PermanentError(
@@ -308,7 +332,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 class _Spool:
-    """Collects a body: in memory, and beyond 8 MiB in an unnamed file."""
+    """Collects a body: in memory up to 8 MiB, in an unnamed file beyond."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -332,7 +356,7 @@ class _Spool:
                 descriptor, name = tempfile.mkstemp(dir=self._directory)
                 Path(name).unlink()
                 self._file = await aiofiles.open(descriptor, "w+b", buffering=0)
-            if len(self._pieces) >= 16 or self._size == len(piece):
+            if len(self._pieces) >= SPOOL_PIECES or self._size == len(piece):
                 await self._flush()
 
     async def _flush(self) -> None:
@@ -342,6 +366,7 @@ class _Spool:
             view = view[await self._file.write(view) :]
 
     async def body(self) -> Any:
+        """The whole body: bytes, or the map of its file."""
         if self._file is None:
             return b"".join(self._pieces)
         await self._flush()
@@ -349,13 +374,14 @@ class _Spool:
 
 
 def _with_query(url: URL, params: Mapping[str, str]) -> URL:
-    """Adds parameters behind a query that stays as it is."""
+    """A URL with parameters added after its query, which stays as it is written."""
     added = URL.build(query=dict(params)).raw_query_string
     text = str(url)
     return URL(f"{text}{'&' if url.raw_query_string else '?'}{added}", encoded=True)
 
 
 def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
+    """The error of ours that an exception of the libraries is; itself where it is a bug."""
     where = redact(_shown(url), secrets)
     if isinstance(error, WorkerError):
         error.message, error.where = redact(error.message, secrets), error.where or where
@@ -372,7 +398,7 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
 
 
 def _detail(error: BaseException) -> str:
-    """What a library knows in a few words: never what it quotes of the exchange below them."""
+    """What a library says in a few words, without what it quotes of the exchange."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return str(
             getattr(error.certificate_error, "verify_message", "") or error.certificate_error
@@ -380,7 +406,8 @@ def _detail(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return str(error.os_error)
     if isinstance(error, aiohttp.ClientResponseError):
-        return f"no HTTP: {error.message.partition(chr(10))[0].rstrip(':')}"[:100]
+        first_line = error.message.partition("\n")[0].rstrip(":")
+        return f"no HTTP: {first_line}"[:DETAIL_CHARS]
     return type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Takes credentials out of text that came from elsewhere: servers say back what they were sent. Pure."""
+"""Finds credentials in text from elsewhere, because servers repeat what they were sent. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
+from urllib.parse import unquote
 
-LEAST_CHARS: Final = 4  # shorter ones stand in any text by chance
+LEAST_CHARS: Final = 4
+"""Shorter secrets are left alone, because they occur in any text by chance."""
 REDACTED: Final = "***"
+ENCODINGS: Final = 3
+"""How often text may be encoded on top of each other, like a URL in a JSON text in a query."""
+
+_JSON_ESCAPE: Final = re.compile(r"((?:\\u[0-9a-f]{4})+)|\\", re.IGNORECASE)
 
 
 def credentials_in(headers: Mapping[str, str], params: Mapping[str, str]) -> set[str]:
-    """The secret parts of what authentication adds to a request: tokens without their scheme, passwords, keys, cookie values."""
+    """The secret parts of what authentication adds to a request.
+
+    These are query parameters, header values with and without their scheme, cookie values, and the
+    password of Basic credentials (RFC 7617, 2).
+    """
     found = set(params.values())
     for value in headers.values():
         _, _, rest = value.partition(" ")
@@ -34,10 +44,58 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def echoes(text: str, secrets: Iterable[str]) -> bool:
+    """Whether `text` holds one of the secrets, in any way of writing that `redact` replaces.
+
+    Both are decoded and compared. The patterns of `redact` would do as well, but making one takes
+    milliseconds: too long for each page of a source whose partitions have credentials of their own.
+    """
+    plain = _decoded(text)
+    ways = {way for secret in secrets for way in (secret, _taken(secret))}
+    return any(way in text or _decoded(way) in plain for way in ways)
+
+
+def url_stripper(params: tuple[str, ...]) -> Callable[[str], str]:
+    """A function that takes the named query parameters and any user info out of a URL.
+
+    The rest of the URL stays as it is written.
+    """
+    userinfo = re.compile(r"(?<=//)[^/?#@]*@")
+    names = "|".join(map(re.escape, params))
+    secrets = re.compile(rf"(?<=[?&])(?:{names})=[^&#]*&?") if params else None
+
+    def strip(url: str) -> str:
+        url = userinfo.sub("", url, count=1)
+        return secrets.sub("", url).rstrip("?&") if secrets else url
+
+    return strip
+
+
+def _decoded(text: str) -> str:
+    """`text` without its percent-encoding and the escapes of JSON."""
+    for _ in range(ENCODINGS):
+        if "\\" in text:
+            text = _JSON_ESCAPE.sub(_unescaped, text)
+        if "%" in text:
+            text = unquote(text)
+    return text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    r"""The characters of `\uXXXX` escapes (RFC 8259, 7); nothing for any other backslash."""
+    units = (match[1] or "").lower().replace("\\u", "")
+    return bytes.fromhex(units).decode("utf-16-be", "replace")
+
+
+def _taken(text: str) -> str:
+    """How a server takes a header that is UTF-8 for latin-1."""
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
 def _forms(char: str) -> str:
     """A pattern of the ways in which a character is written."""
     percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-    taken = char.encode("utf-8", "surrogatepass").decode("latin-1")  # as servers read headers
+    taken = _taken(char)
     ways = {re.escape(way) for way in (char, "\\" + char, taken, json.dumps(char)[1:-1])}
     hex_ways = {
         re.escape(way)

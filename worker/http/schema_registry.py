@@ -1,8 +1,9 @@
-"""A schema registry with the REST interface of Confluent's: schemas by id and by subject, with the schemas that they refer to.
+"""A schema registry with the REST interface of Confluent's: schemas by id and by subject.
 
-An id never gets another schema, nor does a version of a subject, so both are kept for as long as the process lives, and beyond it where
-there is a `store`: an outage of the registry is felt by schemas that nobody has seen yet, and by nobody else. Each is asked for once,
-however many wait for it. That an id is unknown is believed for a while only: its schema may be registered any moment.
+An id never gets another schema, nor does a version of a subject, so both are kept as long as the
+process lives, and longer where there is a `store`: an outage of the registry affects only those who
+need a schema that was never fetched before. Each is asked for once, however many wait for it. An
+unknown id is remembered for a while only, because its schema may be registered at any moment.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from worker.core.errors import (
     RegistryUnavailable,
     SchemaMismatch,
     TransientError,
+    WorkerError,
 )
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.http.auth import Auth
 from worker.http.client import Response
-from worker.http.retry_after import parse_retry_after
+from worker.http.retry_after import retry_after
 from worker.resilience.guard import Guard
 from worker.schema import Schema, parse_schema
 from worker.schema.errors import SchemaError
@@ -44,35 +46,49 @@ CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 MAX_REFERENCES: Final = 100
 MAX_SCHEMAS: Final = 10_000
 UNKNOWN_FOR_S: Final = 60.0
+"""How long a name is taken for unknown before the registry is asked for it again."""
+LONGEST_RETRY_AFTER_S: Final = 600.0
 REASON_CHARS: Final = 500
+REASONS_CHARS: Final = 2_000
 LATEST: Final = "latest"
+
+CORRECT_IT: Final = "correct it in the registry"
+REGISTER_IT: Final = "register it, or correct its name"
+IS_IT_ONE: Final = "is this a schema registry?"
 
 
 class Store(Protocol):
-    """What outlives the process: texts by name. Neither may raise for what is missing or cannot be kept."""
+    """Texts by name that outlive the process, so that an outage of the registry is survived."""
 
-    async def get(self, name: str) -> str | None: ...
-    async def put(self, name: str, text: str) -> None: ...
+    async def get(self, name: str) -> str | None:
+        """The text of a name; None when there is none, or when it cannot be read. Never raises."""
+
+    async def put(self, name: str, text: str) -> None:
+        """Keeps a text. Never raises, also when it cannot be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A version of a subject."""
+    """A version of a subject.
+
+    Attributes:
+        stale: why the registry could not be asked, so that this is the version that was the latest
+            one when it last answered; empty when it did answer.
+    """
 
     schema: Schema
     version: int
-    stale: str = (
-        ""  # why the registry could not be asked: this is what was there when it was asked last
-    )
+    stale: str = ""
 
 
 class RegistryClient:
-    """One a registry and credential.
+    """One registry, as one user of it.
 
     Args:
         base: URL of the registry.
-        fetch: of an HttpClient for its origin.
+        fetch: `HttpClient.fetch` of a client for its origin.
         guard: retries and breaker of the registry.
+        store: keeps schemas beyond the life of the process.
     """
 
     def __init__(
@@ -85,14 +101,8 @@ class RegistryClient:
         auth: Auth | None = None,
         store: Store | None = None,
     ) -> None:
-        self._base, self._fetch, self._guard, self._clock, self._auth, self._store = (
-            base.rstrip("/"),
-            fetch,
-            guard,
-            clock,
-            auth,
-            store,
-        )
+        self._base, self._fetch, self._auth = base.rstrip("/"), fetch, auth
+        self._guard, self._clock, self._store = guard, clock, store
         self._schemas: dict[str, Schema] = {}
         self._unknown: dict[str, tuple[float, str]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -101,11 +111,19 @@ class RegistryClient:
         return f"<RegistryClient {self._base} schemas={len(self._schemas)}>"
 
     async def by_id(self, schema_id: int) -> Schema:
-        """The schema of an id. Raises SchemaMismatch for one that is unknown or no Avro, RegistryUnavailable, Deferred, AuthError."""
+        """The schema of an id.
+
+        Raises SchemaMismatch when it is unknown or not an Avro schema; RegistryUnavailable,
+        Deferred, AuthError and PermanentError when the registry does not give it.
+        """
         return await self._once(f"schemas/ids/{schema_id}")
 
     async def by_subject(self, subject: str, version: Version) -> Registered:
-        """A version of a subject; raises like `by_id`. Without an answer, and while its breaker is open, the latest one is the one that was seen last, if any."""
+        """A version of a subject: its number, or `latest`. Raises like `by_id`.
+
+        When the registry does not answer, or while its breaker is open, the latest version is the
+        one that was seen last, if any.
+        """
         name = _version_name(subject, version)
         if version != LATEST:
             return Registered(await self._once(name), int(version))
@@ -113,7 +131,7 @@ class RegistryClient:
             answer = await self._ask(name)
         except (RegistryUnavailable, Deferred) as error:
             if isinstance(error.__cause__, RateLimited):
-                raise  # it answers: it wants us to wait
+                raise  # it does answer, and wants us to wait
             if (last := await self._stored(name)) is None or not last.isdecimal():
                 raise
             return Registered(
@@ -121,9 +139,7 @@ class RegistryClient:
             )
         number = answer.get("version")
         if not isinstance(number, int):
-            raise SchemaMismatch(
-                f"{name} says no version", where=self._base, remedy="is this a schema registry?"
-            )
+            raise SchemaMismatch(f"{name} has no version", where=self._base, remedy=IS_IT_ONE)
         schema = await self._assembled(answer, name)
         await self._keep(_version_name(subject, number), schema.source)
         await self._keep(name, str(number))
@@ -132,32 +148,30 @@ class RegistryClient:
     async def register(self, subject: str, schema: Schema) -> int:
         """The id of a schema as a version of a subject; it is registered unless it is one already.
 
-        Raises IncompatibleSchema with what the registry says, and what `by_id` raises. Once it is registered the registry is not asked again.
+        Raises IncompatibleSchema with the reason that the registry gives, and what `by_id` raises.
+        Once the schema is registered, the registry is not asked again.
         """
         kept = f"register/{quote(subject, safe='')}/{sha256(schema.source.encode()).hexdigest()}"
         if (known := await self._stored(kept)) is not None and known.isdecimal():
             return int(known)
-        body, name = (
-            msgspec.json.encode({"schema": schema.source}),
-            f"subjects/{quote(subject, safe='')}/versions",
-        )
+        body = msgspec.json.encode({"schema": schema.source})
+        name = f"subjects/{quote(subject, safe='')}/versions"
         try:
             answer = await self._guarded(
                 self._post(f"compatibility/{name}/latest?verbose=true", body)
             )
         except _NotFoundError:
-            answer = {"is_compatible": True}  # it would be the first version
+            answer = {"is_compatible": True}  # it is going to be the first version
         if answer.get("is_compatible") is not True:
-            said = "; ".join(map(str, answer.get("messages") or ("it gives no reason",)))[:2000]
+            reasons = "; ".join(map(str, answer.get("messages") or ("it gives no reason",)))
             raise IncompatibleSchema(
-                f"the registry refuses the schema of the files for subject {subject}: {said}",
+                f"the registry refuses the schema of the files for subject {subject}: "
+                f"{reasons[:REASONS_CHARS]}",
                 where=self._base,
             )
         number = (await self._guarded(self._post(name, body))).get("id")
         if not isinstance(number, int):
-            raise PermanentError(
-                f"{name} says no id", where=self._base, remedy="is this a schema registry?"
-            )
+            raise PermanentError(f"{name} has no id", where=self._base, remedy=IS_IT_ONE)
         await self._keep(kept, str(number))
         return number
 
@@ -169,10 +183,10 @@ class RegistryClient:
             body=body,
         )
 
-    # -- what never changes ---------------------------------------------------------------------------------------
+    # -- what never changes ------------------------------------------------------------------------
 
     async def _once(self, name: str) -> Schema:
-        """A schema that is the same for ever; asked for once, however many wait."""
+        """A schema that never changes; asked for once, however many wait for it."""
         if (known := self._schemas.get(name)) is not None:
             return known
         lock = self._locks.setdefault(name, asyncio.Lock())
@@ -194,7 +208,7 @@ class RegistryClient:
             try:
                 return parse_schema(kept, strict=False)
             except SchemaError:
-                pass  # another version of this program kept it: ask again
+                pass  # another version of this program kept it, so the registry is asked again
         schema = await self._assembled(await self._ask(name), name)
         await self._keep(name, schema.source)
         return schema
@@ -206,10 +220,10 @@ class RegistryClient:
         if self._store is not None:
             await self._store.put(f"{self._base}/{name}", text)
 
-    # -- schemas and what they refer to ---------------------------------------------------------------------------
+    # -- schemas and what they refer to ------------------------------------------------------------
 
     async def _assembled(self, answer: Mapping[str, Any], name: str) -> Schema:
-        """The schema of an answer, self-contained."""
+        """The schema of an answer, with the schemas that it refers to in their places."""
         references: dict[str, Any] = {}
         try:
             document = await self._document(answer, name, references, (name,))
@@ -219,41 +233,27 @@ class RegistryClient:
                 else answer["schema"]
             )
             return parse_schema(text, strict=False)
-        except SchemaError as error:  # not ours: what the registry keeps
+        except SchemaError as error:
             raise SchemaMismatch(
-                f"{name} is no Avro schema: {error.message}",
-                where=self._base,
-                remedy="correct it in the registry",
+                f"{name} is no Avro schema: {error.message}", where=self._base, remedy=CORRECT_IT
             ) from error
 
     async def _document(
         self, answer: Mapping[str, Any], name: str, found: dict[str, Any], path: tuple[str, ...]
     ) -> Any:
-        kind = answer.get("schemaType", "AVRO")
-        if kind != "AVRO" or not isinstance(answer.get("schema"), str):
-            raise SchemaMismatch(
-                f"{name} is {str(kind)[:40]}, an Avro schema is needed",
-                where=self._base,
-                remedy="name another subject",
-            )
-        references = answer.get("references") or ()
-        if not isinstance(references, list | tuple):
-            raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
-        for each in references:
-            try:
-                type_name, target = (
-                    str(each["name"]),
-                    _version_name(str(each["subject"]), int(each["version"])),
-                )
-            except (TypeError, KeyError, ValueError) as error:
-                raise SchemaMismatch(
-                    f"{name} has a reference without name, subject and version", where=self._base
-                ) from error
+        """The JSON of the schema in an answer.
+
+        Args:
+            found: gets the JSON of every schema that it refers to, by the name of the type.
+            path: the answers that led here, this one last.
+        """
+        text = self._schema_text(answer, name)
+        for type_name, target in self._references(answer, name):
             if target in path:
                 raise SchemaMismatch(
-                    f"{name} refers to itself by way of {target}",
+                    f"{name} refers to itself through {target}",
                     where=self._base,
-                    remedy="correct it in the registry",
+                    remedy=CORRECT_IT,
                 )
             if type_name in found:
                 continue
@@ -261,24 +261,50 @@ class RegistryClient:
                 raise SchemaMismatch(
                     f"{path[0]} refers to more than {MAX_REFERENCES} schemas", where=self._base
                 )
-            found[type_name] = None
+            found[type_name] = None  # it is being looked for, also on behalf of those below it
             found[type_name] = await self._document(
                 await self._ask(target), target, found, (*path, target)
             )
         try:
-            return msgspec.json.decode(answer["schema"])
+            return msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
             raise SchemaMismatch(
-                f"{name} is no JSON", where=self._base, remedy="correct it in the registry"
+                f"{name} is no JSON", where=self._base, remedy=CORRECT_IT
             ) from error
 
-    # -- requests -------------------------------------------------------------------------------------------------
+    def _schema_text(self, answer: Mapping[str, Any], name: str) -> str:
+        """The text of the schema in an answer. Raises SchemaMismatch for another kind of schema."""
+        kind, text = answer.get("schemaType", "AVRO"), answer.get("schema")
+        if kind != "AVRO" or not isinstance(text, str):
+            raise SchemaMismatch(
+                f"{name} is {str(kind)[:40]}, an Avro schema is needed",
+                where=self._base,
+                remedy="name another subject",
+            )
+        return text
+
+    def _references(self, answer: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+        """(type, version of a subject) for each schema that the schema in an answer refers to."""
+        references = answer.get("references") or ()
+        if not isinstance(references, list | tuple):
+            raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
+        try:
+            return [
+                (str(each["name"]), _version_name(str(each["subject"]), int(each["version"])))
+                for each in references
+            ]
+        except (TypeError, KeyError, ValueError) as error:
+            raise SchemaMismatch(
+                f"{name} has a reference without name, subject and version", where=self._base
+            ) from error
+
+    # -- requests ----------------------------------------------------------------------------------
 
     async def _ask(self, name: str) -> dict[str, Any]:
-        """The answer to a GET. That there is none is remembered for a while."""
+        """The answer to a GET. An unknown name is remembered for a while."""
         until, why = self._unknown.get(name, (0.0, ""))
         if self._clock.monotonic() < until:
-            raise SchemaMismatch(why, where=self._base, remedy="register it, or correct its name")
+            raise SchemaMismatch(why, where=self._base, remedy=REGISTER_IT)
         try:
             return await self._guarded(
                 Request("GET", f"{self._base}/{name}", headers=(("Accept", CONTENT_TYPE),))
@@ -290,8 +316,10 @@ class RegistryClient:
             raise
 
     async def _guarded(self, request: Request) -> dict[str, Any]:
+        """The answer to a request, with retries and the breaker of the registry round it."""
+
         async def attempt() -> dict[str, Any]:
-            return self._understood(request, await self._fetch(request, self._auth))
+            return self._answer(request, await self._fetch(request, self._auth))
 
         try:
             return await self._guard.call(attempt)
@@ -302,42 +330,11 @@ class RegistryClient:
                 remedy="what needs it waits; nothing is lost",
             ) from error
 
-    def _understood(self, request: Request, response: Response) -> dict[str, Any]:
-        status, where = response.status, self._base
-        name = request.url.removeprefix(f"{self._base}/")
-        if status == 404:
-            raise _NotFoundError(
-                f"the registry has no {name}",
-                where=where,
-                remedy="register it, or correct its name",
-            )
-        if status in (401, 403):
-            raise AuthError(
-                f"the registry refuses the credentials ({status})",
-                where=where,
-                remedy="check auth of the registry",
-            )
-        if status == 409:
-            raise IncompatibleSchema(
-                f"the registry refuses the schema for {name}{_reason(response)}", where=where
-            )
-        if status == 429:
-            said = response.headers.get("Retry-After")
-            wait_s = (
-                None
-                if said is None
-                else parse_retry_after(said, date=response.headers.get("Date"), max_s=600.0)
-            )
-            raise RateLimited(f"status {status}", retry_after_s=wait_s, where=where)
-        if status >= 500 or status == 408:
-            raise TransientError(f"status {status} for {name}", where=where)
-        if status >= 300:
-            reason = _reason(response)
-            raise PermanentError(
-                f"status {status} for {name}{reason}",
-                where=where,
-                remedy="" if reason else "is this a schema registry?",
-            )
+    def _answer(self, request: Request, response: Response) -> dict[str, Any]:
+        """The JSON object of a response. Raises the error that the response is instead."""
+        name, where = request.url.removeprefix(f"{self._base}/"), self._base
+        if response.status >= 300:
+            raise self._error_of(response, name)
         try:
             document = msgspec.json.decode(bytes(response.body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -346,9 +343,37 @@ class RegistryClient:
             raise TransientError(f"no JSON object in the answer for {name}", where=where)
         return document
 
+    def _error_of(self, response: Response, name: str) -> WorkerError:
+        """What a status means, as the REST interface of Confluent's registry defines it."""
+        status, where = response.status, self._base
+        if status == 404:
+            return _NotFoundError(f"the registry has no {name}", where=where, remedy=REGISTER_IT)
+        if status in (401, 403):
+            return AuthError(
+                f"the registry refuses the credentials ({status})",
+                where=where,
+                remedy="check auth of the registry",
+            )
+        if status == 409:
+            reason = _reason(response)
+            return IncompatibleSchema(
+                f"the registry refuses the schema for {name}{reason}", where=where
+            )
+        if status == 429:
+            wait_s = retry_after(response.headers, max_s=LONGEST_RETRY_AFTER_S)
+            return RateLimited(f"status {status}", retry_after_s=wait_s, where=where)
+        if status >= 500 or status == 408:
+            return TransientError(f"status {status} for {name}", where=where)
+        reason = _reason(response)
+        return PermanentError(
+            f"status {status} for {name}{reason}",
+            where=where,
+            remedy="" if reason else IS_IT_ONE,
+        )
+
 
 def _reason(response: Response) -> str:
-    """What a registry says beside a status."""
+    """The reason that a registry gives beside a status; empty without one."""
     try:
         document = msgspec.json.decode(bytes(response.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,6 +1,8 @@
-"""Conditional requests: what a source said of the version of its first page, and how it is asked for changes only. Pure.
+"""Conditional requests (RFC 9110, 13) ask a source for its first page only if that changed. Pure.
 
-Validators are bound to the request that brought them and to what the config means: they are never sent with another one.
+Validators are what a source said of the version of a page. They are bound to the request that
+brought them and to the keys of the config that give it meaning: they are never sent with another
+request.
 """
 
 from __future__ import annotations
@@ -18,9 +20,8 @@ import msgspec
 from worker.core.model import Json, Request
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-SETTLED: Final = timedelta(
-    seconds=1
-)  # RFC 9110, 8.8.2.2: what changed later within the second would have the same date
+SETTLED: Final = timedelta(seconds=1)
+"""A page that changes twice within a second has the same date both times (RFC 9110, 8.8.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Condition:
     """The condition of one request.
 
     Attributes:
-        bound: hash of the request and of what the config means.
-        headers: ask for changes only; empty where nothing is known of this request.
+        bound: hash of the request and of the keys of the config that give it meaning.
+        headers: ask for changes only; empty where no validators of this request are known.
     """
 
     bound: str
@@ -37,7 +38,12 @@ class Condition:
 
     @classmethod
     def of(cls, request: Request, meaning: Mapping[str, str], known: Json) -> Condition:
-        """`known`: the validators of the last complete pass, whatever request they were for."""
+        """The condition of a request.
+
+        Args:
+            meaning: the keys of the config that give the request its meaning.
+            known: the validators of the last complete pass, for whatever request they came.
+        """
         place = (
             request.method,
             request.url,
@@ -51,8 +57,8 @@ class Condition:
             return cls(bound, ())
         return cls(bound, ((known["header"], known["value"]),))
 
-    def learned(self, headers: Mapping[str, str]) -> Json:
-        """Validators to keep from the headers of a page; None when it has none that can be trusted."""
+    def validators_of(self, headers: Mapping[str, str]) -> Json:
+        """The validators of a page from its headers; None when none can be trusted."""
         if _SENDABLE.fullmatch(tag := headers.get("ETag", "")):
             return {"bound": self.bound, "header": "If-None-Match", "value": tag}
         if _SENDABLE.fullmatch(date := headers.get("Last-Modified", "")) and _settled(
@@ -63,7 +69,7 @@ class Condition:
 
 
 def _settled(modified: str, answered: str) -> bool:
-    """The page was old enough when it came: nothing can change any more without another date."""
+    """Whether the page was so old when it came that every later change has another date."""
     try:
         return parsedate_to_datetime(answered) - parsedate_to_datetime(modified) >= SETTLED
     except (ValueError, TypeError):

@@ -1,8 +1,10 @@
-"""Incremental values: from what a source sends to something comparable, and back to what it wants to be asked.
+"""Incremental values: from what a source sends to something comparable, and back to what it wants
+to be asked.
 
 Instants compare as instants, not as text: their comparable form is microseconds since 1970 (int),
-which covers the years 1 to 9999 in 64 bits; values outside of it are none. Finer digits go into the record's identity instead (`residue`),
-so that two versions of a record within one microsecond are not taken for one.
+which covers the years 1 to 9999 in 64 bits; values outside of it are none. Finer digits go into the
+record's identity instead (`residue`), so that two versions of a record within one microsecond are
+not taken for one.
 """
 
 from __future__ import annotations
@@ -10,17 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from worker.core.errors import ConfigError
+from worker.core.instants import EPOCH, LEAST, MICROS, MICROSECOND, MOST, rfc3339_text
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
-MICROS: Final = 1_000_000
-LEAST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
-MOST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 _WHOLE: Final = range(-(2**63), 2**63)  # what the commit log can keep
 _INSTANTS: Final = range(LEAST, MOST + 1)
 _RFC3339: Final = re.compile(
@@ -81,15 +79,10 @@ def _pattern(pattern: str, zone: ZoneInfo) -> Callable[[Any], tuple[int, int]]:
 _SCALES: Final = {"epoch_s": MICROS, "epoch_ms": 1000, "epoch_us": 1}
 
 
-def _rfc3339_text(micros: int) -> str:
-    moment = EPOCH + timedelta(microseconds=micros)
-    return moment.isoformat(timespec="microseconds" if micros % MICROS else "seconds").replace(
-        "+00:00", "Z"
-    )
-
-
 def _local(micros: int, zone: ZoneInfo) -> datetime:
-    """The time in a zone, where it has one: in the first and the last hours of the calendar some have none, and then an earlier one is taken."""
+    """The time in a zone, where it has one: in the first and the last hours of the calendar some
+    have none, and then an earlier one is taken.
+    """
     moment = EPOCH + timedelta(microseconds=micros)
     try:
         return moment.astimezone(zone)
@@ -101,7 +94,8 @@ def _local(micros: int, zone: ZoneInfo) -> datetime:
 class MarkFormat:
     """How incremental values are written by the source (`record`) and asked for (`param`).
 
-    Either is `rfc3339 | epoch_s | epoch_ms | epoch_us | int | string` or a strptime pattern, read in `zone`.
+    Either is `rfc3339 | epoch_s | epoch_ms | epoch_us | int | string` or a strptime pattern, read
+    in `zone`.
     """
 
     record: str = "rfc3339"
@@ -113,7 +107,7 @@ class MarkFormat:
         return self.record not in ("int", "string")
 
     def parser(self) -> Callable[[Any], tuple[Comparable, int]]:
-        """value -> (comparable, residue); raises ValueError or TypeError for what is no such value."""
+        """value -> (comparable, residue); raises ValueError or TypeError for other values."""
         if self.record == "rfc3339":
             return _within(_INSTANTS, _instant)
         if self.record in _SCALES:
@@ -124,23 +118,29 @@ class MarkFormat:
             return _string
         if "%" not in self.record:
             raise ConfigError(
-                f"incremental.format {self.record!r} is neither a known format nor a strptime pattern"
+                f"incremental.format {self.record!r} is neither a known format "
+                "nor a strptime pattern"
             )
         return _within(_INSTANTS, _pattern(self.record, ZoneInfo(self.zone)))
 
     def text(self, mark: Comparable) -> str:
-        """The mark as the source wants it; finer digits than the format has are dropped (round down). Nothing is asked for from before the year 1."""
+        """The mark as the source wants it; finer digits than the format has are dropped (round
+        down). Nothing is asked for from before the year 1.
+        """
         style = self.param or self.record
         if isinstance(mark, str) or style in ("int", "string"):
             return str(mark)
         if style == "rfc3339":
-            return _rfc3339_text(max(mark, LEAST))
+            return rfc3339_text(max(mark, LEAST))
         if style in _SCALES:
             return str(mark // _SCALES[style])
         return _local(max(mark, LEAST), ZoneInfo(self.zone)).strftime(style)
 
     def bound(self, text: Any) -> Comparable | None:
-        """What `text` says, read back; None when it cannot be read. It is below the mark by what rounding took off."""
+        """What `text` says, read back; None when it cannot be read.
+
+        It is below the mark by what rounding took off.
+        """
         try:
             return MarkFormat(self.param or self.record, zone=self.zone).parser()(text)[0]
         except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,6 @@
-"""What goes into a planner and comes out of it: how a source is read, fetches, answers, accepted pages. Pure values."""
+"""What goes into a planner and comes out of it: how a source is read, fetches, answers, accepted
+pages. Pure values.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ class IncrementalSpec:
     """How a source is read incrementally; `order` is ascending, descending or any.
 
     Attributes:
-        token: reads the mark from a response instead of from records; it moves when a pass has ended.
+        token: reads the mark from a response instead of from records; it moves when a pass has
+            ended.
         newest_bound_s: no pass asks for a bound that is newer than so long ago.
-        until: records from this value on are left out, and end the pass of an ascending source (a backfill).
+        until: records from this value on are left out, and end the pass of an ascending source (a
+            backfill).
     """
 
     field: str
@@ -46,7 +50,10 @@ class StopSpec:
 
 @dataclass(frozen=True, slots=True)
 class PagingSpec:
-    """What the planner of each partition of a source has in common. With `windows`, `style` walks the pages of one window after the other."""
+    """What the planner of each partition of a source has in common.
+
+    With `windows`, `style` walks the pages of one window after the other.
+    """
 
     style: Pagination
     stop: StopSpec = StopSpec()
@@ -94,7 +101,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was understood. `decoded` is None for an answer without a document (204, 205, `empty`)."""
+    """An answer that was understood.
+
+    `decoded` is None for an answer without a document (204, 205, `empty`).
+    """
 
     decoded: Decoded | None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,6 @@
-"""The port of a pagination style: where a pass begins, how a page is asked for, where the page after it is. Pure."""
+"""The port of a pagination style: where a pass begins, how a page is asked for, where the page
+after it is. Pure.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ class Pagination(Protocol):
 
     body_paths: tuple[str, ...]  # facts this style needs from the body
     last_paths: tuple[str, ...]  # and from the last record
-    numbered: bool  # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes shift it
+    # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes
+    # shift it
+    numbered: bool
 
     def first(self) -> Json:
         """Position of the first page of a pass."""
@@ -63,7 +67,12 @@ class Pagination(Protocol):
         """How to ask for the page at `position`."""
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
-        """Where the page after this one is. Raises PermanentError when what it found cannot be a position."""
+        """Where the page after this one is.
+
+        Raises PermanentError when what it found cannot be a position.
+        """
 
     def ahead(self, position: Json, stride: int, pages: int) -> Json | None:
-        """Guess of the position `pages` after `position` if each page brings `stride` records; None = cannot guess."""
+        """Guess of the position `pages` after `position` if each page brings `stride` records; None
+        = cannot guess.
+        """

@@ -1,14 +1,20 @@
-"""Time windows: a range of the incremental field is asked for piece by piece. Pure: no clock, no IO.
+"""Time windows: a range of the incremental field is asked for piece by piece. Pure: no clock, no
+IO.
 
-A window is half open, [start, end), in microseconds since 1970. The windows of a pass tile [begin, until): each begins where the one
-before it ended, so that no moment is asked for by nobody. `until` is `lag` behind now; what comes later belongs to the next pass.
+A window is half open, [start, end), in microseconds since 1970. The windows of a pass tile [begin,
+until): each begins where the one before it ended, so that no moment is asked for by nobody. `until`
+is `lag` behind now; what comes later belongs to the next pass.
 
-Rule 1: a boundary is what its *text* says. Formats of requests may be coarser than instants (seconds, days, days of a time zone), and
-        `step` may be coarser still, so every boundary is rounded down to what can be asked for before anything is built on it.
-Rule 2: who shares a boundary loses nothing. With an inclusive end and no `step`, a window ends in the request at the value where the next
-        one begins: what comes twice is known by its key. Only `step` says that there is nothing between one step and the next, or that the
-        source counts it to the former, and then the end that is asked for is the step before the next window.
-Rule 3: halves are walked before what follows: `ends` is a stack of boundaries that are still to be reached.
+Rule 1: a boundary is what its *text* says. Formats of requests may be coarser than instants
+        (seconds, days, days of a time zone), and `step` may be coarser still, so every boundary is
+        rounded down to what can be asked for before anything is built on it.
+Rule 2: who shares a boundary loses nothing. With an inclusive end and no `step`, a window ends in
+        the request at the value where the next one begins: what comes twice is known by its key.
+        Only `step` says that there is nothing between one step and the next, or that the source
+        counts it to the former, and then the end that is asked for is the step before the next
+        window.
+Rule 3: halves are walked before what follows: `ends` is a stack of boundaries that are still to be
+reached.
 """
 
 from __future__ import annotations
@@ -17,41 +23,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from worker.core.model import Json
-from worker.paging.marks import EPOCH, MICROS, MICROSECOND, MarkFormat
+from worker.core.cursor import Json, Window
+from worker.core.instants import EPOCH, MICROS, MICROSECOND
+from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 
 HOUR: Final = 3600 * MICROS
 DAY: Final = 24 * HOUR
 _UNITS: Final = (1, 1000, MICROS, 60 * MICROS, HOUR, DAY, 31 * DAY, 366 * DAY)
-_PROBE: Final = 1_714_979_289_123_456  # 2024-05-06T07:08:09.123456Z: adding a unit changes nothing coarser than it
+# 2024-05-06T07:08:09.123456Z: adding a unit changes nothing coarser than it
+_PROBE: Final = 1_714_979_289_123_456
 _NAIVE: Final = datetime(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Half open.
-
-    Attributes:
-        until: where the last window of the pass ends.
-        ends: where the windows end that this one is a part of, the outermost first.
-    """
-
-    start: int
-    end: int
-    until: int
-    ends: tuple[int, ...] = ()
-
-    def to_json(self) -> Json:
-        """As a cursor keeps it."""
-        return {"start": self.start, "end": self.end, "until": self.until, "ends": list(self.ends)}
-
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        return cls(value["start"], value["end"], value["until"], tuple(value["ends"]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ class Windows:
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.form.zone)
 
-    # -- boundaries -----------------------------------------------------------------------------------------------
+    # -- boundaries --------------------------------------------------------------------------------
 
     def floor(self, at: int) -> int:
         """The last boundary that is not above `at`."""
@@ -104,16 +89,21 @@ class Windows:
         return min((rounded.replace(tzinfo=self._zone, fold=local.fold) - EPOCH) // MICROSECOND, at)
 
     def initial(self, text: Json) -> int | None:
-        """Where the first pass begins, written as in requests or as in records; None when it is neither."""
+        """Where the first pass begins, written as in requests or as in records; None when it is
+        neither.
+        """
         for form in (self.form, MarkFormat(self.form.record, zone=self.form.zone)):
             if isinstance(found := form.bound(text), int):
                 return found
         return None
 
-    # -- the walk -------------------------------------------------------------------------------------------------
+    # -- the walk ----------------------------------------------------------------------------------
 
     def first(self, begin: int, now: int, until: int | None = None) -> Window | None:
-        """The first window of a pass from `begin` on; None while there is nothing to ask for. `until` ends the range earlier."""
+        """The first window of a pass from `begin` on; None while there is nothing to ask for.
+
+        `until` ends the range earlier.
+        """
         start, end = self.floor(begin), self.floor(now - self.lag)
         if until is not None and until < end:
             end = min(end, self.ceiling(until))
@@ -131,7 +121,10 @@ class Windows:
         )
 
     def _end(self, start: int, until: int) -> int:
-        """Where a whole window ends. A day that is longer than `size`, in a zone, is one all the same."""
+        """Where a whole window ends.
+
+        A day that is longer than `size`, in a zone, is one all the same.
+        """
         reach = self.size
         while start + reach < until:
             if (end := self.floor(start + reach)) > start:
@@ -140,14 +133,17 @@ class Windows:
         return until
 
     def halved(self, window: Window) -> Window | None:
-        """The first half, in whole `smallest`; the second one follows it. None for a window that is too short to be cut."""
+        """The first half, in whole `smallest`; the second one follows it.
+
+        None for a window that is too short to be cut.
+        """
         half = (window.end - window.start) // 2
         middle = self.floor(window.start + half - half % self.smallest)
         if min(middle - window.start, window.end - middle) < self.smallest:
             return None
         return Window(window.start, middle, window.until, (*window.ends, window.end))
 
-    # -- the request ----------------------------------------------------------------------------------------------
+    # -- the request -------------------------------------------------------------------------------
 
     def asked(self, window: Window) -> tuple[str, str]:
         """(start, end) as the request says them."""
@@ -156,7 +152,9 @@ class Windows:
 
 
 def resolution(form: MarkFormat) -> int | None:
-    """The shortest time, of those that have a name, by which two texts of a format differ; None for texts that are not read back as they are written."""
+    """The shortest time, of those that have a name, by which two texts of a format differ; None for
+    texts that are not read back as they are written.
+    """
     try:
         said = form.bound(form.text(_PROBE))
         if not isinstance(said, int) or not _PROBE - 366 * DAY < said <= _PROBE:

@@ -1,10 +1,15 @@
-"""A circuit breaker by failure rate over a count and a time window. Pure: it is told the time and decides, it never waits.
+"""A circuit breaker by failure rate, over a window of calls and of time.
 
-closed     calls pass; outcomes are kept for `window_s`. At least `min_calls` of them with a failure rate of `failure_rate`: open.
-open       nothing passes until `open_until`; then half-open. The open time doubles while probes fail, up to `longest_open_s`.
-half-open  `permits` calls pass as probes. One failure: open again. All well: closed.
+Pure: it is told the time and decides; it never waits.
 
-Each change of state begins a generation; outcomes of calls from an earlier one say nothing about this one and are ignored.
+closed     calls pass, and their outcomes are kept for `window_s`. When at least `min_calls` of them
+           have a failure rate of `failure_rate` or more, the breaker opens.
+open       nothing passes until `open_until`, then it is half-open. The time doubles each time that
+           probes fail, up to `longest_open_s`.
+half-open  `permits` calls pass as probes. One failure opens it again; when all succeed it closes.
+
+Each change of state begins a generation. The outcome of a call from an earlier generation says
+nothing about this one and is ignored.
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
+
+from worker.resilience.backoff import doubling_s
 
 CLOSED: Final = "closed"
 OPEN: Final = "open"
@@ -38,7 +45,7 @@ class Permit:
 
 
 class Breaker:
-    """See the module."""
+    """The breaker of one origin; the states are described in the module."""
 
     def __init__(self, spec: BreakerSpec) -> None:
         self._spec = spec
@@ -65,29 +72,33 @@ class Breaker:
         return Permit(self._generation)
 
     def record(self, permit: Permit, *, ok: bool, seconds: float, now: float) -> None:
-        """The outcome of a call; too slow counts as failed."""
+        """The outcome of a call; one that was too slow counts as failed."""
         if permit.generation != self._generation:
             return
         ok = ok and (self._spec.slow_call_s is None or seconds <= self._spec.slow_call_s)
         if self.state == HALF_OPEN:
-            self._passed += ok
-            if not ok:
-                self._open(now)
-            elif self._passed >= self._spec.permits:
-                self._openings = 0
-                self._enter(CLOSED)
+            self._judge_probe(now, ok=ok)
             return
         self._calls.append((now, ok))
         self._failures += not ok
-        while (
-            len(self._calls) > self._spec.window_calls
-            or self._calls[0][0] < now - self._spec.window_s
-        ):
-            self._failures -= not self._calls.popleft()[1]
-        if len(
-            self._calls
-        ) >= self._spec.min_calls and self._failures >= self._spec.failure_rate * len(self._calls):
+        self._forget(now)
+        calls = len(self._calls)
+        if calls >= self._spec.min_calls and self._failures >= self._spec.failure_rate * calls:
             self._open(now)
+
+    def _judge_probe(self, now: float, *, ok: bool) -> None:
+        self._passed += ok
+        if not ok:
+            self._open(now)
+        elif self._passed >= self._spec.permits:
+            self._openings = 0
+            self._enter(CLOSED)
+
+    def _forget(self, now: float) -> None:
+        """Drops the outcomes that have left one of the two windows."""
+        oldest = now - self._spec.window_s
+        while len(self._calls) > self._spec.window_calls or self._calls[0][0] < oldest:
+            self._failures -= not self._calls.popleft()[1]
 
     def release(self, permit: Permit) -> None:
         """The call was not made, or its outcome says nothing about the other side."""
@@ -97,8 +108,8 @@ class Breaker:
     def _open(self, now: float) -> None:
         self._openings += 1
         self._enter(OPEN)
-        self.open_until = now + min(
-            self._spec.open_for_s * 2.0 ** min(self._openings - 1, 20), self._spec.longest_open_s
+        self.open_until = now + doubling_s(
+            self._spec.open_for_s, self._openings, self._spec.longest_open_s
         )
 
     def _enter(self, state: str) -> None:

@@ -1,23 +1,28 @@
-"""The gate of an origin and credential: a rate limit, and the pauses that the origin asks for. Pure.
+"""The gate of an origin and credential: a rate limit, and the pauses that the origin asks for.
 
-After a pause one request goes ahead as a probe; the others follow when it has succeeded, so that a storm of 429
-costs one request a window, however many partitions wait. Requests that were sent before the pause say nothing about
-the time after it: the rest of a burst neither makes the pause longer nor opens the gate.
+Pure: it is told the time and decides; it never waits. After a pause one request goes ahead as a
+probe, and the others follow when it has succeeded, so that a storm of 429 costs one request for
+each window, however many partitions wait. Requests that were sent before the pause say nothing
+about the time after it: the rest of a burst neither makes the pause longer nor opens the gate.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from worker.resilience.backoff import doubling_s
+
 PROBE_PATIENCE_S: Final = 30.0
 SAID_S: Final = 1.0  # a shorter wait than this ("come back at once") is believed once
-_WHOLE: Final = (
-    1.0 - 1e-6
-)  # what is left of a token after rounding: who comes when told is let through
+_WHOLE: Final = 1.0 - 1e-6  # of a token, after rounding: who comes when told is let through
 
 
 class Gate:
-    """`requests` per `per_s` seconds, in a bucket of as many tokens; None for no rate limit."""
+    """A bucket of tokens, and the time until which it is closed.
+
+    Args:
+        requests: how many may be made within `per_s` seconds; None: no rate limit.
+    """
 
     def __init__(self, requests: float | None = None, per_s: float = 1.0) -> None:
         self._rate = None if requests is None else requests / per_s
@@ -30,10 +35,11 @@ class Gate:
         self._pauses = 0
 
     def __repr__(self) -> str:
-        return f"<Gate tokens={self._tokens:.1f} closed_until={self._closed_until:.1f}{' probing' if self._probing else ''}>"
+        probing = " probing" if self._probing else ""
+        return f"<Gate tokens={self._tokens:.1f} closed_until={self._closed_until:.1f}{probing}>"
 
     def acquire(self, now: float) -> float | None:
-        """None: go ahead. Otherwise when to ask again."""
+        """None when the request may be made now; otherwise when to ask again."""
         if now < self._closed_until:
             return self._closed_until
         if (
@@ -53,7 +59,11 @@ class Gate:
         return None
 
     def paused(self, now: float) -> bool:
-        """The origin asked for a pause, and no request has come back well since: more than our own rate limit holds requests back."""
+        """Whether more than our own rate limit holds requests back.
+
+        That is so while a pause lasts that the origin asked for, and after it until a request has
+        come back well.
+        """
         return now < self._closed_until or self._probing
 
     def closed_for(self, now: float) -> float:
@@ -63,16 +73,24 @@ class Gate:
     def pause(
         self, now: float, seconds: float | None, *, sent_at: float, longest_s: float = 60.0
     ) -> float:
-        """Closes for as long as asked, or for a growing time when the origin did not say. Returns until when.
+        """Closes for as long as the origin asked, or for a growing time when it did not say.
 
-        An origin that says "at once", or a time in the past, and then refuses again has not said how long either:
-        believing it would cost it as many requests as it can answer. `sent_at` is when the request was sent that was answered so.
+        An origin that says "at once", or a time in the past, and then refuses again has not said
+        how long either: believing it would cost it as many requests as it can answer.
+
+        Args:
+            seconds: what the origin asked for; None: nothing.
+            sent_at: when the request was sent that was answered so.
+            longest_s: of the growing times.
+
+        Returns:
+            Until when it is closed.
         """
         if sent_at >= self._paused_at or not self._pauses:
             self._pauses += 1
             self._paused_at = now
         said = seconds is not None and (seconds >= SAID_S or self._pauses <= 1)
-        grown_s = min(2.0 ** min(self._pauses - 1, 10), longest_s)
+        grown_s = doubling_s(1.0, self._pauses, longest_s)
         wait_s = seconds if said and seconds is not None else max(seconds or 0.0, grown_s)
         self._closed_until = max(self._closed_until, now + wait_s)
         self._probing, self._probe_sent = True, None

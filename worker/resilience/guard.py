@@ -1,7 +1,9 @@
-"""Deadline -> retry -> retry budget -> breaker -> gate -> attempt, round any awaitable. The only user of tenacity.
+"""Deadline -> retry -> retry budget -> breaker -> gate -> attempt, round any awaitable.
 
-A fresh AsyncRetrying a call: one that is shared by tasks loses failures. Only TransientError is retried, by an allow-list,
-so that a cancellation never is. Closed gates, open breakers and a spent retry budget are not waited for: they raise Deferred.
+This is the only user of tenacity. Each call has a fresh AsyncRetrying, because one that is shared
+by tasks loses failures. Only TransientError is retried, by an allow-list, so that a cancellation
+never is. A closed gate, an open breaker and a spent retry budget are not waited for: they raise
+Deferred, and the caller comes back later.
 """
 
 from __future__ import annotations
@@ -51,7 +53,11 @@ class _StopBefore(stop_base):
 
 
 class _StopRefused(stop_base):
-    """No attempt that the budget refuses. One a call; the last of the reasons to stop, so that it is asked only for attempts that would be made."""
+    """Stops where the retry budget refuses another attempt.
+
+    There is one for each call. It must be the last of the reasons to stop, so that the budget is
+    asked only for attempts that would be made.
+    """
 
     def __init__(self, budget: RetryBudget, clock: Clock) -> None:
         self._budget, self._clock = budget, clock
@@ -69,7 +75,7 @@ class _StopRefused(stop_base):
 
 
 class Guard:
-    """One guard an origin and credential; its breaker and gate are shared by all that call it."""
+    """The guard of an origin and credential; all that call it share its breaker and gate."""
 
     def __init__(
         self,
@@ -82,14 +88,10 @@ class Guard:
         target: str = "",
         retries: bool = True,
     ) -> None:
-        self._retry, self.breaker, self.gate, self._clock, self._emit = (
-            retry,
-            breaker,
-            gate,
-            clock,
-            emit,
-        )
-        self._target, self._retries = target, retries
+        self.breaker, self.gate = breaker, gate
+        self._retry, self._retries = retry, retries
+        self._clock, self._emit = clock, emit
+        self._target = target
         self.budget = RetryBudget(spacing_s=retry.base_s, longest_s=retry.cap_s)
 
     async def call(
@@ -99,9 +101,11 @@ class Guard:
         speculative: bool = False,
         on_retry: OnRetry = lambda *_: None,
     ) -> T:
-        """The result of `attempt`. Raises Deferred to be called again later, or what the last attempt raised.
+        """The result of `attempt`.
 
-        A speculative call is tried once, and its outcome says nothing to the breaker.
+        Raises Deferred when it is to be called again later, and what the last attempt raised when
+        there is no further one. A speculative call is tried once, and its outcome says nothing to
+        the breaker.
         """
         if speculative or not self._retries:
             return await self._once(attempt, first=True, speculative=speculative)
@@ -122,21 +126,19 @@ class Guard:
             reraise=True,
         )
 
-        async def once() -> (
-            T
-        ):  # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
+        # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
+        async def once() -> T:
             return await self._once(attempt, first=not budget.asked, speculative=False)
 
         try:
-            async with asyncio.timeout(
-                self._retry.deadline_s
-            ) as limit:  # an attempt that hangs ends as well
+            # the deadline also ends an attempt that hangs
+            async with asyncio.timeout(self._retry.deadline_s) as limit:
                 return await retrying(once)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise TransientError(
-                f"no end after {self._retry.deadline_s:g} s",
+                f"did not end within {self._retry.deadline_s:g} s",
                 where=self._target,
                 remedy="see source.retry.deadline",
             ) from error

@@ -1,4 +1,7 @@
-"""The data-quality breaker: a source whose records suddenly are mostly rejects has changed, and should wait for a human. Pure."""
+"""The data-quality breaker. Pure.
+
+A source whose records suddenly are mostly rejects has changed, and a person should look at it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,22 @@ LEAST_RECORDS: Final = 100
 
 
 class TooManyRejects(WorkerError):
-    """The share of rejects is over its limit: nothing of this attempt is committed; the pipeline pauses and looks again later."""
+    """The share of rejects is over `dead_letters.max_ratio`, so what is not committed is discarded.
+    The pipeline pauses for five minutes and starts again from its last commit. Fix the schema or
+    the source, or raise the limit.
+    """
 
     exit = Exit.DATA
     code = "too_many_rejects"
 
 
 class QualityWatch:
-    """The share of rejects among the last `window` records, of at least 100. `max_ratio` None: no limit."""
+    """The share of rejects among the last records.
+
+    Args:
+        max_ratio: the share that is still allowed; None: any.
+        window: how many records count; at least 100 do.
+    """
 
     def __init__(self, max_ratio: float | None, window: int = 1_000) -> None:
         self._max_ratio, self._window = max_ratio, window
@@ -38,6 +49,8 @@ class QualityWatch:
             self._rejects -= old[1]
         if self._records >= LEAST_RECORDS and self._rejects > self._max_ratio * self._records:
             raise TooManyRejects(
-                f"{self._rejects} of the last {self._records} records were rejected, more than dead_letters.max_ratio = {self._max_ratio:g}",
-                remedy="see why with `worker read CONFIG PIPELINE`; fix the schema or the source, or raise max_ratio",
+                f"{self._rejects} of the last {self._records} records were rejected, "
+                f"more than dead_letters.max_ratio = {self._max_ratio:g}",
+                remedy="see why with `worker read CONFIG PIPELINE`; "
+                "fix the schema or the source, or raise max_ratio",
             )

@@ -1,10 +1,12 @@
-"""How much of what is sent may be retries: a share of the first attempts of a window, and a few calls in any case. Pure.
+"""How much of what is sent may be retries: a share of first attempts, and a few calls in any case.
 
-Without it every caller of an origin that fails retries at the same time, and the origin gets a multiple of its usual load
-just when it can bear none. A call that is refused is not lost: it is told its turn, and turns are `spacing_s` apart, so that
-however many calls are refused, they come back one by one.
+Without it every caller of an origin that fails retries at the same time, and the origin gets a
+multiple of its usual load just when it can bear none. A call that is refused is not lost: it is
+told its turn, and turns are `spacing_s` apart, so that refused calls come back one by one, however
+many there are.
 
-The floor counts calls, not retries (Envoy's model): a few callers, or a single one, retry as if there were no budget.
+The floor counts calls, not retries (Envoy's model): a few callers, or a single one, retry as if
+there were no budget. Pure.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ SLOTS: Final = 10  # the window moves in this many steps
 
 
 class RetryBudget:
-    """At most `share` of the first attempts of the last `window_s` seconds again as retries; `floor` calls at once always may.
+    """How many retries an origin gets.
 
     Args:
+        share: retries may be this share of the first attempts of the last `window_s` seconds.
+        floor: so many calls may retry at the same time whatever the share is.
         spacing_s: between the turns of calls that were refused.
-        longest_s: no turn is later than this.
+        longest_s: no turn is later than this from now.
     """
 
     def __init__(
@@ -34,9 +38,8 @@ class RetryBudget:
     ) -> None:
         self._share, self._floor, self._slot_s = share, floor, window_s / SLOTS
         self._spacing_s, self._longest_s = spacing_s, longest_s
-        self._slots: deque[tuple[int, list[int]]] = (
-            deque()
-        )  # number of the slot, [first attempts, retries] in it
+        # number of the slot, and the first attempts and retries in it
+        self._slots: deque[tuple[int, list[int]]] = deque()
         self._last_turn = 0.0
         self.firsts = self.retries = 0
         self.retrying = 0
@@ -50,7 +53,11 @@ class RetryBudget:
         self.firsts += 1
 
     def retry(self, now: float, *, again: bool) -> bool:
-        """A call wants to make another attempt; True: it may. `again`: it was allowed to before. Such a call says `done` when it has ended."""
+        """Whether a call may make another attempt. A call that may says `done` when it has ended.
+
+        Args:
+            again: the call was allowed another attempt before.
+        """
         slot = self._slot(now)
         beyond_floor = self.retrying + (not again) > self._floor
         if beyond_floor and self.retries + 1 > self._share * self.firsts:
@@ -67,9 +74,8 @@ class RetryBudget:
     def turn(self, now: float) -> float:
         """When a call that was refused may come again."""
         turn = max(self._last_turn, now) + self._spacing_s
-        if (
-            turn > now + self._longest_s
-        ):  # more calls than turns: share them out again, but never all to the same one
+        if turn > now + self._longest_s:
+            # more calls than turns: share them out again, but never all to the same one
             turn = now + self._longest_s / 2
         self._last_turn = turn
         return turn

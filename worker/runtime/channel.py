@@ -1,7 +1,8 @@
-"""A bounded queue between two tasks: bounded by bytes, closable, and closable with the error that ended the sender.
+"""A queue between two tasks: bounded by bytes, and closed with the error that ended its sender.
 
-Space is reserved before the bytes exist (before the request that will bring them) and never waited for while holding some,
-so that nothing deadlocks: `put` never blocks. An empty channel admits a reservation of any size, so an item over the bound passes alone.
+Space is reserved before the bytes exist (before the request that will bring them), and nobody waits
+for space while holding some, so that nothing deadlocks: `put` never blocks. An empty channel admits
+a reservation of any size, so an item over the bound passes alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ T = TypeVar("T")
 
 
 class Closed(Exception):
-    """The channel is closed and drained; `error` is what ended the sender, None for a normal end."""
+    """The channel is closed and empty.
+
+    Attributes:
+        error: what ended the sender; None for a normal end.
+    """
 
     def __init__(self, error: BaseException | None) -> None:
         super().__init__("channel closed")
@@ -22,7 +27,7 @@ class Closed(Exception):
 
 
 class Channel(Generic[T]):
-    """See the module. `bound_bytes` limits what is reserved plus what is queued."""
+    """A bounded queue. `bound_bytes` limits what is reserved and what is queued together."""
 
     def __init__(self, bound_bytes: int) -> None:
         self._bound = bound_bytes
@@ -33,7 +38,8 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
 
     def __repr__(self) -> str:
-        return f"<Channel items={len(self._items)} used={self._used}/{self._bound}{' closed' if self._closed else ''}>"
+        closed = " closed" if self._closed else ""
+        return f"<Channel items={len(self._items)} used={self._used}/{self._bound}{closed}>"
 
     @property
     def used_bytes(self) -> int:
@@ -47,7 +53,10 @@ class Channel(Generic[T]):
         return self._used == 0 or self._used + size_bytes <= self._bound
 
     async def reserve(self, size_bytes: int, *, force: bool = False) -> int:
-        """Waits for room and takes it; `force` takes it at once. Returns the reserved bytes, to give to `put` or `release`."""
+        """Waits for room and takes it; `force` takes it at once.
+
+        Returns the reserved bytes, which the caller gives to `put` or to `release`.
+        """
         async with self._changed:
             if not force:
                 await self._changed.wait_for(lambda: self.has_room(size_bytes))
@@ -68,7 +77,10 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     async def get(self, timeout_s: float | None = None) -> tuple[T, int]:
-        """The next item and its weight, which stays counted until `release`. Raises Closed after the last one, TimeoutError."""
+        """The next item and its weight, which stays counted until `release`.
+
+        Raises Closed after the last item, and TimeoutError when there is none within `timeout_s`.
+        """
         async with self._changed:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait_for(lambda: bool(self._items) or self._closed)

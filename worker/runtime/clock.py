@@ -1,9 +1,11 @@
-"""The real clock."""
+"""The real clock, and waiting by any clock."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+
+from worker.core.ports import Clock
 
 
 class SystemClock:
@@ -17,3 +19,16 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def set_within(event: asyncio.Event, seconds: float, clock: Clock) -> bool:
+    """Waits for `event`, at most so many seconds of `clock`. Returns whether it is set."""
+    async with asyncio.TaskGroup() as group:
+        waits = (
+            group.create_task(event.wait(), name="wait.event"),
+            group.create_task(clock.sleep(seconds), name="wait.clock"),
+        )
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+    return event.is_set()

@@ -1,18 +1,24 @@
-"""Fetch workers over a heap of due partitions: a few tasks serve any number of partitions.
+"""Fetch workers over a queue of due partitions: a few tasks serve any number of partitions.
 
-A worker takes the partition that is due first, asks its planner what to do, does one request, and puts it back.
-It never sleeps on a closed gate, an open breaker or a schedule: the partition goes back to the heap with the time.
-A partition that fails is parked with its reason and probed again later; the others go on.
+A worker takes the partition that is due first, asks its planner what to do, does one request, and
+puts it back. It never sleeps on a closed gate, an open breaker or a schedule: the partition goes
+back to the queue with its time. A partition that fails is parked with its reason and probed again
+later; the others go on.
+
+Room in the channel is reserved before a request is made, by an estimate: that is the backpressure.
+The head of a partition that has fetched ahead is admitted in any case, since the pages that wait
+for it hold room until it comes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from worker.core.errors import CursorInvalid, Deferred, TransientError, WorkerError
 from worker.core.events import DriftSeen, Emit, PageAccepted, PartitionParked, PassEnded
@@ -20,12 +26,16 @@ from worker.core.meter import Backlog, StageTimes
 from worker.core.ports import Clock
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
+from worker.resilience.backoff import doubling_s
 from worker.runtime.channel import Channel
 
-REPROBE_S = 60.0
-REPROBE_CAP_S = 3600.0
-FIRST_ESTIMATE_BYTES = 256 * 1024
-DECODED_FACTOR = 4  # a decoded page weighs about three times its JSON (measured: 2.6 to 3.5), which is kept beside it for dead letters
+REPROBE_S: Final = 60.0
+REPROBE_CAP_S: Final = 3600.0
+LEAST_WAIT_S: Final = 0.001
+"""Who defers a request until now gets it back after this: other work comes first."""
+FIRST_ESTIMATE_BYTES: Final = 256 * 1024
+DECODED_FACTOR: Final = 4
+"""A decoded page weighs 2.6 to 3.5 times its JSON (measured), which dead letters keep beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +47,9 @@ class Page:
 
 
 class Fetcher(Protocol):
-    """One request with everything round it (retries, breaker, gate). Called once a fetch, on the event loop.
+    """One request with everything round it: retries, breaker, gate.
 
+    Called on the event loop, once for each fetch.
     Raises Deferred to be called again later, other WorkerErrors to park the partition.
     """
 
@@ -47,19 +58,63 @@ class Fetcher(Protocol):
 
 @dataclass(slots=True)
 class Parked:
-    """Why a partition is not served, and since when it failed."""
+    """Why a partition is not served, until which monotonic second, and its failures in a row."""
 
     error: WorkerError
     until: float
     times: int
 
 
+class DueQueue:
+    """Partitions by the time at which they are due; each waits in one place at most."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, PartitionPlanner]] = []
+        self._waiting: set[str] = set()
+        self._order = count()  # among partitions that are due at the same time: round robin
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def __contains__(self, partition: str) -> bool:
+        return partition in self._waiting
+
+    def push(self, planner: PartitionPlanner, due: float) -> None:
+        """Puts in a partition that does not wait already."""
+        self._waiting.add(planner.partition)
+        heapq.heappush(self._heap, (due, next(self._order), planner))
+
+    def pop(self, now: float) -> PartitionPlanner | None:
+        """The partition that has been due for longest; None when there is none yet."""
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        _, _, planner = heapq.heappop(self._heap)
+        self._waiting.discard(planner.partition)
+        return planner
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until a partition is due; None when none waits."""
+        return self._heap[0][0] - now if self._heap else None
+
+    def remove(self, partition: str) -> None:
+        """Takes a partition out, whenever it is due."""
+        if partition in self._waiting:
+            self._waiting.discard(partition)
+            self._heap = [entry for entry in self._heap if entry[2].partition != partition]
+            heapq.heapify(self._heap)
+
+
 class FetchPool:
-    """Runs planners until all are done, parked (with `once`) or `stop` is set."""
+    """Runs planners until all are done, parked (with `once`) or `stop` is set.
+
+    Attributes:
+        parked: partition -> why it is not served; empty again once it has been served.
+        done: partition -> why there is nothing more to fetch.
+    """
 
     def __init__(
         self,
-        planners: Iterable[PartitionPlanner],
+        planners: Sequence[PartitionPlanner],
         fetcher: Fetcher,
         channel: Channel[Page],
         *,
@@ -72,39 +127,33 @@ class FetchPool:
         times: StageTimes,
         backlog: Backlog,
     ) -> None:
-        self._fetcher, self._channel, self._times, self._backlog = fetcher, channel, times, backlog
-        self._pipeline, self._concurrency, self._once, self._patience_s = (
-            pipeline,
-            concurrency,
-            once,
-            patience_s,
-        )
-        self._clock, self._emit = clock, emit
-        self._planners = list(planners)
-        self._order = count()
-        now = clock.monotonic()
-        self._heap: list[tuple[float, int, PartitionPlanner]] = [
-            (now, next(self._order), planner) for planner in self._planners
-        ]
-        self._queued = {planner.partition for planner in self._planners}
-        self._busy = 0
-        self._changed = asyncio.Condition()
-        self._estimate = FIRST_ESTIMATE_BYTES
-        self._failing_since: dict[str, float] = {}
-        self._held: dict[
-            str, float
-        ] = {}  # partition -> not before this time, wherever it is queued already
         self.parked: dict[str, Parked] = {}
         self.done: dict[str, str] = {}
+        self._fetcher, self._channel = fetcher, channel
+        self._pipeline, self._concurrency = pipeline, concurrency
+        self._once, self._patience_s = once, patience_s
+        self._clock, self._emit = clock, emit
+        self._times, self._backlog = times, backlog
+        self._due = DueQueue()
+        for planner in planners:
+            self._due.push(planner, clock.monotonic())
+        self._busy = 0  # workers with a partition in their hands
+        self._changed = asyncio.Condition()  # something was put into the queue, or a worker is free
+        self._estimate_bytes = FIRST_ESTIMATE_BYTES
+        self._failing_since: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}  # of deferred partitions, which may wait already
 
     def __repr__(self) -> str:
-        return f"<FetchPool {self._pipeline} due={len(self._heap)} busy={self._busy} parked={len(self.parked)} done={len(self.done)}>"
+        return (
+            f"<FetchPool {self._pipeline} due={len(self._due)} busy={self._busy} "
+            f"parked={len(self.parked)} done={len(self.done)}>"
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns when nothing is left to fetch or `stop` is set; requests in flight are given up then."""
+        """Until nothing is left to fetch or `stop` is set, which gives up requests in flight."""
         async with asyncio.TaskGroup() as group:
             workers = [
-                group.create_task(self._serve(stop), name=f"{self._pipeline}.fetch.{number}")
+                group.create_task(self._work(stop), name=f"{self._pipeline}.fetch.{number}")
                 for number in range(self._concurrency)
             ]
             watch = group.create_task(
@@ -113,12 +162,15 @@ class FetchPool:
             await asyncio.wait(workers)
             watch.cancel()
 
-    async def _serve(self, stop: asyncio.Event) -> None:
+    # -- a worker ---------------------------------------------------------------------------------
+
+    async def _work(self, stop: asyncio.Event) -> None:
         with self._times.working():
-            # `stop` is asked too: a cancellation that is lost in a request costs that request, not the drain
+            # `stop` is asked too: a cancellation that is lost in a request costs that request, not
+            # the drain
             while not stop.is_set() and (planner := await self._next_due()) is not None:
                 try:
-                    await self._step(planner)
+                    await self._serve(planner)
                 finally:
                     async with self._changed:
                         self._busy -= 1
@@ -128,165 +180,121 @@ class FetchPool:
         """The partition that is due, waiting for it; None when there will never be one again."""
         async with self._changed:
             while True:
-                wait_s: float | None = None  # busy workers will say when there is something
-                if self._heap:
-                    due, _, planner = self._heap[0]
-                    wait_s = due - self._clock.monotonic()
-                    if wait_s <= 0:
-                        heapq.heappop(self._heap)
-                        self._queued.discard(planner.partition)
-                        self._busy += 1
-                        return planner
-                elif self._busy == 0:
+                now = self._clock.monotonic()
+                if (planner := self._due.pop(now)) is not None:
+                    self._busy += 1
+                    return planner
+                wait_s = self._due.wait_s(now)
+                if wait_s is None and not self._busy:
                     return None
                 with self._times.idle():
-                    try:
-                        async with asyncio.timeout(
-                            wait_s
-                        ):  # before Python 3.12 wait_for loses a cancellation that comes together with the wake-up
-                            await self._changed.wait()
-                    except TimeoutError:
-                        continue
+                    await self._change_within(wait_s)
+
+    async def _change_within(self, wait_s: float | None) -> None:
+        """Waits for a change, at most so long.
+
+        Not with `wait_for`: before Python 3.12 it loses a cancellation that comes with the wake-up.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._changed.wait()
 
     async def _requeue(self, planner: PartitionPlanner, due: float) -> None:
-        """Queues the partition, unless it is: it may be in flight several times, but waits in one place."""
-        if planner.partition in self._queued or planner.partition in self.done:
+        """Puts a partition back, unless it waits already.
+
+        It may be in flight several times, but waits in one place.
+        """
+        if planner.partition in self._due or planner.partition in self.done:
             return
         if (parked := self.parked.get(planner.partition)) is not None:
             if self._once:
                 return
             due = max(due, parked.until)
         async with self._changed:
-            self._queued.add(planner.partition)
-            heapq.heappush(self._heap, (due, next(self._order), planner))
+            self._due.push(planner, due)
             self._changed.notify_all()
 
-    async def _step(self, planner: PartitionPlanner) -> None:
+    async def _serve(self, planner: PartitionPlanner) -> None:
+        """Does what the planner of a due partition says."""
         now = self._clock.monotonic()
-        if (until := self._held.pop(planner.partition, now)) > now:
-            await self._requeue(planner, until)
+        if (not_before := self._not_before.pop(planner.partition, now)) > now:
+            await self._requeue(planner, not_before)
             return
-        todo = planner.next(now)
-        if todo is None:
-            return  # in flight elsewhere; whoever carries it puts it back
-        if isinstance(todo, Done):
-            self.done[planner.partition] = todo.reason
-            return
-        if isinstance(todo, Wait):
-            await self._requeue(planner, todo.until)
-            return
-        reserved = await self._reserve(planner, todo)
+        match planner.next(now):
+            case Done(reason):
+                self.done[planner.partition] = reason
+            case Wait(until):
+                await self._requeue(planner, until)
+            case Fetch() as fetch:
+                await self._fetch(planner, fetch)
+            case None:
+                pass  # its pages are in flight elsewhere; whoever carries them puts it back
+
+    # -- a request --------------------------------------------------------------------------------
+
+    async def _fetch(self, planner: PartitionPlanner, fetch: Fetch) -> None:
+        """One request, and the pages that it makes acceptable into the channel."""
+        reserved_bytes = await self._reserve(planner, fetch)
         try:
-            await self._requeue(planner, now)  # others may fetch ahead of this one meanwhile
-            reserved = await self._fetch(planner, todo, reserved)
+            # others may fetch ahead of this one meanwhile
+            await self._requeue(planner, self._clock.monotonic())
+            accepted = await self._ask(planner, fetch)
+            if accepted is None:
+                return
+            self._failing_since.pop(planner.partition, None)
+            self.parked.pop(planner.partition, None)
+            for page in accepted:
+                freed_bytes, reserved_bytes = reserved_bytes, 0
+                await self._pass_on(planner.partition, page, freed_bytes)
+            await self._requeue(planner, self._clock.monotonic())
         finally:
-            if reserved:
-                await self._channel.release(reserved)
+            if reserved_bytes:
+                await self._channel.release(reserved_bytes)
 
     async def _reserve(self, planner: PartitionPlanner, fetch: Fetch) -> int:
         """Backpressure acts here, before the request."""
         try:
             with self._times.blocked():
                 return await self._channel.reserve(
-                    self._estimate, force=planner.speculating and not fetch.speculative
+                    self._estimate_bytes, force=planner.speculating and not fetch.speculative
                 )
         except BaseException:
             planner.drop(fetch)
             raise
 
-    async def _fetch(self, planner: PartitionPlanner, fetch: Fetch, reserved: int) -> int:
-        """One request and what follows from it. Returns the reservation that is left."""
+    async def _ask(self, planner: PartitionPlanner, fetch: Fetch) -> Sequence[Accepted] | None:
+        """The pages that this request made acceptable, in order; None when it brought nothing."""
         try:
             reply = await self._fetcher(planner.partition, fetch)
-            accepted = planner.accept(fetch, reply, self._clock.monotonic())
+            return planner.accept(fetch, reply, self._clock.monotonic())
         except Deferred as deferred:
             planner.drop(fetch)
             await self._defer(planner, fetch, deferred)
-            return reserved
         except WorkerError as error:
             planner.drop(fetch)
-            await self._failed(planner, fetch, error)
-            return reserved
+            await self._fail(planner, fetch, error)
         except BaseException:
             planner.drop(fetch)
             raise
-        self._failing_since.pop(planner.partition, None)
-        self.parked.pop(planner.partition, None)
-        for page in accepted:
-            weight = page.decoded.facts.size_bytes * DECODED_FACTOR
-            self._estimate = max(weight, (self._estimate * 7 + weight) // 8)
-            self._report(planner.partition, page)
-            self._backlog.received(self._clock.monotonic(), page.ledger.received)
-            await self._channel.put(Page(planner.partition, page), weight, reserved_bytes=reserved)
-            reserved = 0
-        await self._requeue(planner, self._clock.monotonic())
-        return reserved
+        return None
 
-    async def _defer(self, planner: PartitionPlanner, fetch: Fetch, deferred: Deferred) -> None:
-        now = self._clock.monotonic()
-        if (
-            not deferred.paced
-        ):  # with many partitions a turn under the own rate limit may take longer than any patience
-            since = self._failing_since.setdefault(planner.partition, now)
-            if self._once and not fetch.speculative and now - since > self._patience_s:
-                await self._park(
-                    planner,
-                    TransientError(
-                        f"kept waiting for {now - since:.0f} s: {deferred.message}",
-                        where=planner.partition,
-                    ),
-                )
-                return
-        self._held[planner.partition] = until = max(deferred.until, now + 0.001)
-        await self._requeue(planner, until)
-
-    async def _failed(self, planner: PartitionPlanner, fetch: Fetch, error: WorkerError) -> None:
-        if fetch.speculative:
-            await self._requeue(
-                planner, self._clock.monotonic()
-            )  # errors of a guess count only when it becomes the head
-        elif isinstance(error, CursorInvalid) and planner.fall_back():
-            self._emit(
-                DriftSeen(
-                    self._pipeline,
-                    planner.partition,
-                    "the source refused the position; the pass starts again at the mark",
-                )
-            )
-            await self._requeue(planner, self._clock.monotonic())
-        else:
-            await self._park(planner, error)
-
-    async def _park(self, planner: PartitionPlanner, error: WorkerError) -> None:
-        times = self.parked[planner.partition].times + 1 if planner.partition in self.parked else 1
-        reprobe_s = min(REPROBE_S * 2 ** (times - 1), REPROBE_CAP_S)
-        until = self._clock.monotonic() + reprobe_s
-        self.parked[planner.partition] = Parked(error, until, times)
-        self._emit(
-            PartitionParked(
-                self._pipeline,
-                planner.partition,
-                error.code,
-                str(error),
-                0.0 if self._once else reprobe_s,
-            )
-        )
-        async with self._changed:
-            self._heap = [entry for entry in self._heap if entry[2] is not planner]
-            heapq.heapify(self._heap)
-            self._queued.discard(planner.partition)
-        await self._requeue(planner, until)
+    async def _pass_on(self, partition: str, page: Accepted, reserved_bytes: int) -> None:
+        weight_bytes = page.decoded.facts.size_bytes * DECODED_FACTOR
+        self._estimate_bytes = max(weight_bytes, (self._estimate_bytes * 7 + weight_bytes) // 8)
+        self._report(partition, page)
+        self._backlog.received(self._clock.monotonic(), page.ledger.received)
+        await self._channel.put(Page(partition, page), weight_bytes, reserved_bytes=reserved_bytes)
 
     def _report(self, partition: str, page: Accepted) -> None:
         facts = page.decoded.facts
         self._emit(
             PageAccepted(
-                self._pipeline,
-                partition,
-                facts.count,
-                len(page.decoded.rejects),
-                page.ledger.deduplicated,
-                facts.size_bytes,
+                pipeline=self._pipeline,
+                partition=partition,
+                records=facts.count,
+                rejects=len(page.decoded.rejects),
+                deduplicated=page.ledger.deduplicated,
+                size_bytes=facts.size_bytes,
             )
         )
         if page.drift:
@@ -294,14 +302,75 @@ class FetchPool:
         if (end := page.pass_end) is not None:
             self._emit(
                 PassEnded(
-                    self._pipeline,
-                    partition,
-                    end.number,
-                    end.received,
-                    end.completeness,
-                    end.reason,
+                    pipeline=self._pipeline,
+                    partition=partition,
+                    pass_no=end.number,
+                    received=end.received,
+                    completeness=end.completeness,
+                    reason=end.reason,
                 )
             )
+
+    # -- requests that brought nothing ------------------------------------------------------------
+
+    async def _defer(self, planner: PartitionPlanner, fetch: Fetch, deferred: Deferred) -> None:
+        """Nothing was asked: a gate or a breaker is closed.
+
+        The partition waits until it may be open.
+        """
+        now = self._clock.monotonic()
+        if (kept_s := self._kept_waiting_s(planner, fetch, deferred, now)) > self._patience_s:
+            reason = f"kept waiting for {kept_s:.0f} s: {deferred.message}"
+            await self._park(planner, TransientError(reason, where=planner.partition))
+            return
+        self._not_before[planner.partition] = until = max(deferred.until, now + LEAST_WAIT_S)
+        await self._requeue(planner, until)
+
+    def _kept_waiting_s(
+        self, planner: PartitionPlanner, fetch: Fetch, deferred: Deferred, now: float
+    ) -> float:
+        """How long the source has kept a partition waiting, where that may end a run; else 0.
+
+        Our own rate limit is not the source: with many partitions a turn under it may take longer
+        than any patience.
+        """
+        if deferred.paced:
+            return 0.0
+        since = self._failing_since.setdefault(planner.partition, now)
+        return now - since if self._once and not fetch.speculative else 0.0
+
+    async def _fail(self, planner: PartitionPlanner, fetch: Fetch, error: WorkerError) -> None:
+        if fetch.speculative:  # errors of a guess count only when it becomes the head
+            await self._requeue(planner, self._clock.monotonic())
+        elif isinstance(error, CursorInvalid) and planner.fall_back():
+            drift = "the source refused the position; the pass starts again at the mark"
+            self._emit(DriftSeen(self._pipeline, planner.partition, drift))
+            await self._requeue(planner, self._clock.monotonic())
+        else:
+            await self._park(planner, error)
+
+    async def _park(self, planner: PartitionPlanner, error: WorkerError) -> None:
+        """The partition is not served for a while.
+
+        The while doubles with each failure in a row. With `once` it is not served again at all.
+        """
+        earlier = self.parked.get(planner.partition)
+        times = 1 if earlier is None else earlier.times + 1
+        reprobe_s = doubling_s(REPROBE_S, times, REPROBE_CAP_S)
+        until = self._clock.monotonic() + reprobe_s
+        self.parked[planner.partition] = Parked(error, until, times)
+        self._emit(
+            PartitionParked(
+                pipeline=self._pipeline,
+                partition=planner.partition,
+                code=error.code,
+                reason=str(error),
+                reprobe_s=0.0 if self._once else reprobe_s,
+            )
+        )
+        async with self._changed:
+            self._due.remove(planner.partition)
+        await self._requeue(planner, until)
 
 
 async def _cancel_on(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:

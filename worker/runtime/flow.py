@@ -1,4 +1,7 @@
-"""The pure middle of a pipeline: accepted page -> encoded chunks per route and dead letters. No loop, no files, no clock."""
+"""The pure middle of a pipeline: an accepted page becomes chunks for each route, and rejects.
+
+It touches no event loop, no files and no clock.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from worker.core.model import Chunk, Decoded, Ledger, Progress, Reject
-from worker.core.ports import SLICE_RECORDS, Shape, Unshaped
+from worker.core.ports import SLICE_RECORDS, InvalidRecord, Shape
 from worker.paging.spec import Accepted
 
 OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many routes it is most of it
@@ -15,7 +18,10 @@ OBJECT_BYTES: Final = 256  # what a chunk weighs besides its data: with many rou
 
 @dataclass(slots=True)
 class Shaped:
-    """A part of a page, ready to write. Only the last part of a page carries `progress`: only there may a commit be cut."""
+    """A part of a page, ready to write.
+
+    Only the last part of a page carries `progress`: only there may a commit be cut.
+    """
 
     partition: str
     position: Any
@@ -27,7 +33,13 @@ class Shaped:
 
 
 class Flow:
-    """What happens to the records of a page. `fingerprint` is that of the output; `grouped` keeps passes apart in files (snapshots)."""
+    """What happens to the records of a page.
+
+    Args:
+        shape: transforms, routes and encodes finished records.
+        fingerprint: of the schema of the output.
+        grouped: passes are kept apart in files (snapshots).
+    """
 
     def __init__(self, shape: Shape, fingerprint: str, *, grouped: bool = False) -> None:
         self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped
@@ -40,7 +52,7 @@ class Flow:
         for start in starts:
             part = records[start : start + SLICE_RECORDS]
             shaping = self._shape(part, decoded.facts.received_us)
-            rejects = [_reject(decoded, start + each.index, each) for each in shaping.unshaped]
+            rejects = [_reject(decoded, start + index, why) for index, why in shaping.refused]
             chunks = [
                 Chunk(route, self._fingerprint, rows, data, group)
                 for route, rows, data in shaping.chunks
@@ -67,9 +79,11 @@ class Flow:
             )
 
 
-def _reject(decoded: Decoded, place: int, bad: Unshaped) -> Reject:
+def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:
     index = place if decoded.indices is None else decoded.indices[place]
-    return Reject(index, bad.stage, bad.code, bad.errors, decoded.raw(index))
+    return Reject(
+        index=index, stage=why.stage, code=why.code, errors=why.errors, raw=decoded.raw(index)
+    )
 
 
 def _weight(chunks: Sequence[Chunk], rejects: Sequence[Reject]) -> int:

@@ -1,14 +1,21 @@
-"""Files that survive a power loss: write all, fsync, publish without replacing, fsync the directory.
+"""Files that survive a power loss: write all, fsync, publish without replacing, fsync directories.
 
-A failed fsync is terminal for its file: the kernel may have dropped the dirty pages, and a second fsync would report success.
+A failed fsync is terminal for its file: the kernel may have dropped the dirty pages, and a second
+fsync would report success.
+
+Where a call is not the same everywhere, two ways stand side by side: `renameat2` or link and
+unlink, `F_FULLFSYNC` or `fsync`, `/proc/self/mountinfo` or `mount`. The tests force each of them.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
+import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +32,10 @@ from worker.core.errors import (
 RENAME_NOREPLACE: Final = 1
 AT_FDCWD: Final = -100
 READ_BYTES: Final = 1024 * 1024
+FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+"""macOS: what writes the cache of the drive, too; its `fsync` does not."""
+MOUNT_TABLE: Final = Path("/proc/self/mountinfo")
+MOUNT_COMMAND: Final = "/sbin/mount"
 
 # What an OSError of an output means; anything else is StateError (74).
 _PAUSE: Final = frozenset(
@@ -57,7 +68,7 @@ def translate(error: OSError, path: Path | str) -> WorkerError:
 
 @contextmanager
 def translated(path: Path | str) -> Iterator[None]:
-    """Turns OSErrors on `path` into our categories."""
+    """Turns an OSError of the block into our category, see `translate`."""
     try:
         yield
     except OSError as error:
@@ -65,22 +76,37 @@ def translated(path: Path | str) -> Iterator[None]:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Writes everything, also when the kernel takes it in parts."""
+    """Writes everything, also when the kernel takes it in parts. Raises OSError."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def fsync(fd: int, path: Path | str) -> None:
-    """Makes the file durable; raises DurabilityLost, after which the file must not be used."""
+    """Makes a file durable.
+
+    Raises SinkUnavailable where only space lacks, DurabilityLost otherwise; the file must not be
+    used then.
+    """
     try:
-        os.fsync(fd)
+        _sync(fd)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise translate(error, path) from error
         raise DurabilityLost(
             f"fsync of {path} failed: {os.strerror(error.errno or 0)}", remedy="check the disk"
         ) from error
+
+
+def _sync(fd: int) -> None:
+    if FULL_SYNC is not None:
+        try:
+            fcntl.fcntl(fd, FULL_SYNC)
+            return
+        except OSError as error:  # a file system without it, as a network share, has fsync only
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+                raise
+    os.fsync(fd)
 
 
 def fsync_dir(path: Path) -> None:
@@ -93,7 +119,10 @@ def fsync_dir(path: Path) -> None:
 
 
 def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
-    """Creates the directories of `relative` below `root`, durably, refusing to pass through a symbolic link."""
+    """Creates the directories of `relative` below `root`, durably.
+
+    Raises PublishConflict where a symbolic link or a file stands in the way.
+    """
     current = root
     for name in Path(relative).parts:
         parent, current = current, current / name
@@ -109,7 +138,10 @@ def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
 
 
 def make_root(root: Path) -> None:
-    """Creates an output root and its parents, durably; they may be symbolic links, the operator's choice."""
+    """Creates an output root and its parents, durably.
+
+    Unlike what is below a root, they may be symbolic links: that is the operator's choice.
+    """
     missing = []
     current = root
     while not current.exists():
@@ -121,7 +153,7 @@ def make_root(root: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """A small complete file, fsynced; its directory is the caller's to fsync."""
+    """Writes a small file as a whole and makes its content durable, but not its name."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         write_all(fd, data)
@@ -131,7 +163,7 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a file's content."""
+    """The SHA-256 of a file's content, in hex digits. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(READ_BYTES), b""):
@@ -143,7 +175,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def publish(source: Path, target: Path, sha256: str) -> None:
-    """Gives a staged file its final name, never replacing one: an existing target of equal content is done already."""
+    """Gives a staged file its final name, never replacing another file.
+
+    A target of the same content is done already: a kill came between a link and its unlink, or
+    the staged file was put back. Raises PublishConflict over any other target.
+    """
     try:
         _rename_noreplace(source, target)
     except FileExistsError:
@@ -156,21 +192,67 @@ def publish(source: Path, target: Path, sha256: str) -> None:
 
 
 def _rename_noreplace(source: Path, target: Path) -> None:
+    if not _renamed(source, target):
+        os.link(source, target)  # never replaces either
+        os.unlink(source)
+
+
+def _renamed(source: Path, target: Path) -> bool:
+    """Whether the system and this file system can rename without replacing, and did."""
     rename = getattr(_libc, "renameat2", None)
-    if rename is not None:
-        if (
-            rename(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE)
-            == 0
-        ):
-            return
-        code = ctypes.get_errno()
-        if code not in (errno.EINVAL, errno.ENOSYS):
-            raise OSError(code, os.strerror(code), str(source), None, str(target))
-    os.link(source, target)  # this file system has no RENAME_NOREPLACE; link never replaces either
-    os.unlink(source)
+    if rename is None:
+        return False
+    names = os.fsencode(source), os.fsencode(target)
+    if rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_NOREPLACE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS):
+        return False
+    raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
 def fsync_dirs(paths: Iterable[Path]) -> None:
-    """Each distinct directory once."""
+    """Makes the names in each of these directories durable, once."""
     for path in sorted(set(paths)):
         fsync_dir(path)
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that `path` is on, as the system calls it; empty if unknown."""
+    where = str(path.resolve())
+    best, found = "", ""
+    for point, kind in _mounts():
+        inside = where == point or where.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):  # of two on one point, the later one is seen
+            best, found = point, kind
+    return found
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """(mount point, type) of what is mounted, in order."""
+    try:
+        return mounts_in_table(MOUNT_TABLE.read_text("utf-8", "surrogateescape"))
+    except FileNotFoundError:  # not Linux
+        pass
+    try:
+        listed = subprocess.run(  # noqa: S603  # a constant
+            [MOUNT_COMMAND], capture_output=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return mounts_in_list(listed.stdout.decode("utf-8", "surrogateescape"))
+
+
+def mounts_in_table(text: str) -> list[tuple[str, str]]:
+    """Of `/proc/self/mountinfo`, proc(5): field 5 is the mount point, the type follows `-`."""
+    mounts = []
+    for line in text.splitlines():
+        fields = line.split(" ")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        mounts.append((point, fields[fields.index("-") + 1]))
+    return mounts
+
+
+def mounts_in_list(text: str) -> list[tuple[str, str]]:
+    """Of `mount` on macOS and the BSDs: `SOURCE on POINT (TYPE, option, ...)`."""
+    return re.findall(r"^.*? on (/.*) \((\w+)", text, re.MULTILINE)

@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 class IoThread:
-    """Calls blocking work in the pipeline's one IO thread. Cancelling waits for the call in progress, then cancels."""
+    """Calls blocking work in the one IO thread of a pipeline.
+
+    A cancellation waits for the call in progress, and only then goes on: no commit is torn.
+    """
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._executor = executor

@@ -1,4 +1,4 @@
-"""Signals: the first SIGTERM, SIGINT or SIGHUP asks for a drain, a second SIGTERM or SIGINT ends the process at once."""
+"""Signals: the first one asks for a drain, a second SIGTERM or SIGINT ends the process at once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def stop_on_signals(
     stop: asyncio.Event, line: Callable[[str, str], str] = "worker: {}, {}\n".format
 ) -> Iterator[None]:
-    """Sets `stop` on the first signal. On the second the process exits with 143 or 130: staged work is redone from the commit log.
+    """Sets `stop` on the first SIGTERM, SIGINT or SIGHUP.
 
-    `line` makes what is said of a signal: its name, and what follows. It is written at once, past the writer of the log, which the second one would cut off.
-    A terminal that closes sends SIGHUP, often twice: it never cuts a drain short. Who ignores it at the start (`nohup`) goes on ignoring it.
+    On a second SIGTERM or SIGINT the process exits with 143 or 130: staged work is redone from the
+    commit log. A terminal that closes sends SIGHUP, often twice: it never cuts a drain short. A
+    process that ignores SIGHUP at its start (`nohup`) goes on ignoring it.
+
+    Args:
+        line: makes the line that reports a signal, from its name and what follows. The line is
+            written at once, past the writer of the log, which an exit at once would cut off.
     """
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""The service manager's notifications (sd_notify(3)), and the watchdog that is fed while there is progress."""
+"""Notifications for the service manager (sd_notify(3)), and the watchdog that progress feeds."""
 
 from __future__ import annotations
 
@@ -41,9 +41,10 @@ class Notifier:
 async def feed_watchdog(
     notifier: Notifier, interval_s: float, stalled_s: Callable[[], float]
 ) -> None:
-    """Says that we are alive twice in each interval, as long as the loop turns and no pipeline has been stuck on data for long.
+    """Reports twice in each interval that the process is alive.
 
-    Partners that are down, schedules and open breakers are no reason to be restarted: nothing waits to be written then.
+    As long as the loop turns and no pipeline has been stuck on data for long. Partners that are
+    down, schedules and open breakers are no reason for a restart: nothing waits to be written then.
     """
     while True:
         if stalled_s() < STALLED_S:

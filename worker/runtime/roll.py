@@ -1,4 +1,4 @@
-"""When to commit: a roll belongs to the pipeline and closes all its open files. Pure."""
+"""When a pipeline commits: a roll closes all its open files. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RollSpec:
-    """`records` and `age_s` (since the first staged record) cut a commit. A file's size does not: a full file waits for the next commit."""
+    """What cuts a commit. The size of a file does not: a full one waits for the next commit.
+
+    Attributes:
+        records: so many are staged.
+        age_s: so many seconds passed since the first of them was staged.
+    """
 
     records: int = 100_000
     age_s: float = 300.0
@@ -30,7 +35,7 @@ class RollState:
         return None if self._since is None else self._since + self._spec.age_s
 
     def add(self, records: int, now: float) -> None:
-        """Something was staged; zero records when only a cursor moved."""
+        """Counts what was staged at `now` (monotonic seconds): no records when a cursor moved."""
         self._records += records
         if self._since is None:
             self._since = now
@@ -44,4 +49,5 @@ class RollState:
         return ""
 
     def reset(self) -> None:
+        """Begins to count anew, after a commit."""
         self._records, self._since = 0, None

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or that nobody reads: none of it may hold the process, or end it by surprise."""
+"""Standard streams that are closed, full, or that nobody reads: none of it may hold the process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ PIECE_BYTES: Final = select.PIPE_BUF
 
 
 def open_streams() -> None:
-    """Closed standard streams become the null device, else the next file that is opened (the commit log!) would get their number; stdout becomes an Output.
+    """Opens what is closed of the standard streams, and makes an `Output` of stdout.
 
-    Streams that somebody put in place (tests, embedders) are left alone.
+    Closed ones become the null device: the next file that is opened, which is the commit log, would
+    get their number. Streams that somebody put in place (tests, embedders) are left alone.
     """
     for number in (0, 1, 2):
         try:
@@ -38,9 +39,10 @@ def open_streams() -> None:
 
 
 class Output(io.RawIOBase):
-    """A descriptor to write to: a reader that went away is no error (`reader_gone` says so), anything else is OutputLost, once.
+    """A descriptor to write to. What cannot be written is OutputLost, once.
 
     Attributes:
+        reader_gone: the reader of a pipe went away, which is no error.
         patience_s: how long a reader may keep us waiting before the rest is dropped; None: forever.
     """
 
@@ -92,7 +94,10 @@ def output() -> Output | None:
 
 
 def say(text: str, *, wait_s: float = 0.0) -> None:
-    """Writes to stderr what it takes within so many seconds a piece; the rest is dropped. Never raises: whoever has something to say goes on."""
+    """Writes to stderr what it takes within `wait_s` seconds a piece; the rest is dropped.
+
+    Never raises: whoever has something to say goes on.
+    """
     try:
         number = sys.stderr.fileno()
     except (OSError, ValueError):  # a stand-in for a file

@@ -1,36 +1,36 @@
-"""Published files against the commit log: evidence, not belief."""
+"""Published files against the commit log: evidence, not belief.
+
+The log must be a chain, the ledger of each commit must agree with its files, the cursors must be
+those of the last commits, every file must be what was committed, and nothing else may stand in the
+output. An instance may run meanwhile: what it commits after the beginning is not looked at.
+"""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
 
 from worker.core.digest import chained
-from worker.core.errors import WorkerError
-from worker.core.model import Ledger, StagedFile
-from worker.runtime import fs
-from worker.schema.container import ContainerReader
-from worker.schema.errors import CorruptContainer
-
-
-class ReadableLog(Protocol):
-    """What verify reads of a commit log."""
-
-    def pipelines(self) -> list[dict[str, Any]]: ...
-    def commits(self, pipeline: str) -> list[dict[str, Any]]: ...
-    def files(self, pipeline: str, seq: int) -> list[StagedFile]: ...
-    def partitions(self, pipeline: str) -> list[dict[str, Any]]: ...
+from worker.core.model import (
+    DEAD_LETTERS,
+    RECORDS,
+    CommitRow,
+    PartitionRow,
+    PipelineRow,
+    StagedFile,
+    of_kind,
+)
+from worker.core.ports import CommitHistory, Evidence, FileState, OutputRoot
 
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at and what was wrong; `moved` files are gone from the output, which consumers may do."""
+    """What was looked at and what was wrong.
+
+    Attributes:
+        moved: files that are gone from the output. Consumers may take them away.
+        findings: what is not as it was committed, each with its place.
+    """
 
     pipeline: str
     commits: int = 0
@@ -40,116 +40,115 @@ class Report:
     findings: list[str] = field(default_factory=list)
 
 
-def verify(log: ReadableLog, pipeline: str, roots: Sequence[Path]) -> Report:
-    """Checks the chain of commits, their ledgers, every file's size, hash and rows, and that nothing else stands in the output."""
+def verify(log: CommitHistory, pipeline: str, roots: Sequence[OutputRoot]) -> Report:
+    """Looks at everything of a pipeline. Raises StateError, SinkUnavailable of the log.
+
+    Args:
+        roots: where the files are, one for each kind.
+    """
     report = Report(pipeline)
-    row = next((each for each in log.pipelines() if each["name"] == pipeline), None)
-    digest, last = "", {}
-    known: set[Path] = set()
+    head = next((each for each in log.pipelines() if each.name == pipeline), None)
+    partitions = log.partitions(pipeline)
+    trail = _Trail(report, {root.kind: root for root in roots})
     for commit in log.commits(pipeline):
-        report.commits += 1
-        files = log.files(pipeline, commit["seq"])
-        known |= {Path(file.root) / file.final for file in files}
-        document = _document(pipeline, commit, files)
-        digest = _chain(report, digest, commit, document)
-        _ledger(report, commit, files)
-        last.update({end["partition"]: (commit["seq"], end["cursor"]) for end in document["ends"]})
-        for file in files:
-            try:
-                _file(report, commit["seq"], file)
-            except OSError as error:  # one that cannot be read hides nothing of the others
-                report.findings.append(
-                    f"{Path(file.root) / file.final} (commit {commit['seq']}): cannot be read: {error.strerror}"
-                )
-    if row is not None and report.commits and row["digest"] != digest:
-        report.findings.append(
-            f"pipeline {pipeline}: the last commit is not the one that was last written"
-        )
-    for each in log.partitions(pipeline):
-        if (
-            each["partition"] in last
-            and each["seq"]
-            and (each["seq"], each["cursor"]) != last[each["partition"]]
-        ):
-            report.findings.append(
-                f"pipeline {pipeline}: the cursor of partition {each['partition']} is not the one of commit {last[each['partition']][0]}"
-            )
-    lineage = "" if row is None else row["lineage"]
-    for root in roots:
-        for path in sorted(root.rglob(f"{pipeline}-{lineage}-*")):
-            if ".worker" not in path.relative_to(root).parts and path not in known:
-                report.findings.append(f"{path}: no commit names this file")
+        trail.note(commit)
+        if head is None or commit.seq <= head.seq:  # later ones are of an instance that runs
+            trail.check(commit)
+    report.findings += _of_head(pipeline, head, partitions, trail)
+    if head is not None:
+        report.findings += trail.strangers(head)
     return report
 
 
-def _document(pipeline: str, commit: dict[str, Any], files: Sequence[StagedFile]) -> dict[str, Any]:
-    head = {
-        "v": 1,
-        "pipeline": pipeline,
-        "lineage": commit["lineage"],
-        "seq": commit["seq"],
-        "id": commit["id"],
-        "at": commit["at"],
-    }
-    return {
-        **head,
-        "ledger": msgspec.json.decode(commit["ledger"]),
-        "files": [msgspec.to_builtins(file) for file in files],
-        "ends": msgspec.json.decode(commit["ends"]),
-    }
+@dataclass(slots=True)
+class _Trail:
+    """The commits that were looked at, and what the present state must be after the last of them.
+
+    Attributes:
+        ends: seq and cursor of the last commit of each partition.
+        known: the places of all files that commits name.
+    """
+
+    report: Report
+    roots: Mapping[str, OutputRoot]
+    seq: int = 0
+    digest: str = ""
+    ends: dict[str, tuple[int, str]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+    def note(self, commit: CommitRow) -> None:
+        self.known.update(self.roots[file.kind].place(file) for file in commit.files)
+
+    def check(self, commit: CommitRow) -> None:
+        self.report.commits += 1
+        self.report.findings += _of_commit(commit, self.digest)
+        for file in commit.files:
+            _look(self.report, self.roots[file.kind], commit, file)
+        self.seq, self.digest = commit.seq, commit.digest
+        self.ends.update((end.partition, (commit.seq, end.cursor)) for end in commit.ends)
+
+    def strangers(self, head: PipelineRow) -> Iterator[str]:
+        for root in self.roots.values():
+            for place in root.listing(head.name, head.lineage):
+                if place not in self.known:
+                    yield f"{place}: no commit names this file"
 
 
-def _chain(report: Report, previous: str, commit: dict[str, Any], document: dict[str, Any]) -> str:
-    if chained(previous, document) != commit["digest"]:
-        report.findings.append(
-            f"pipeline {report.pipeline}, commit {commit['seq']}: its row, files or cursors were changed after it was written"
-        )
-    return str(commit["digest"])
-
-
-def _ledger(report: Report, commit: dict[str, Any], files: Sequence[StagedFile]) -> None:
-    where = f"pipeline {report.pipeline}, commit {commit['seq']}"
-    ledger = Ledger(**msgspec.json.decode(commit["ledger"]))
+def _of_commit(commit: CommitRow, previous: str) -> Iterator[str]:
+    """What is wrong with a row of the log."""
+    where = f"pipeline {commit.pipeline}, commit {commit.seq}"
+    if chained(previous, commit) != commit.digest:
+        yield f"{where}: its row, files or cursors were changed after it was written"
+    ledger = commit.ledger
     if not ledger.balanced:
-        report.findings.append(f"{where}: the ledger does not balance: {ledger}")
-    for kind, said in (("records", ledger.sent), ("dead_letters", ledger.dead_lettered)):
-        rows = sum(file.rows for file in files if file.kind == kind)
-        if rows != said:
-            report.findings.append(f"{where}: the ledger says {said} {kind}, its files {rows}")
+        yield f"{where}: the ledger does not balance: {ledger}"
+    for kind, counted in ((RECORDS, ledger.sent), (DEAD_LETTERS, ledger.dead_lettered)):
+        rows = sum(file.rows for file in of_kind(commit.files, kind))
+        if rows != counted:
+            yield f"{where}: the ledger says {counted} {kind}, its files {rows}"
 
 
-def _file(report: Report, seq: int, file: StagedFile) -> None:
-    path = Path(file.root) / file.final
-    if not path.exists():
-        staged = Path(file.root) / file.staging
-        report.moved += not staged.exists()
+def _of_head(
+    pipeline: str, head: PipelineRow | None, partitions: Sequence[PartitionRow], trail: _Trail
+) -> Iterator[str]:
+    """What is wrong with the present state, which the last commits must have left."""
+    where = f"pipeline {pipeline}"
+    if head is None:
+        if trail.seq:
+            yield f"{where}: it has commits, but its row is missing"
         return
+    if (head.seq, head.digest) != (trail.seq, trail.digest):
+        yield f"{where}: the last commit is not the one that was last written"
+    for row in partitions:
+        # seq 0: an operator put it there; beyond the head: of an instance that runs
+        if row.partition not in trail.ends or not 0 < row.seq <= head.seq:
+            continue
+        if (row.seq, row.cursor) != (end := trail.ends[row.partition]):
+            yield (
+                f"{where}: the cursor of partition {row.partition} is not the one of"
+                f" commit {end[0]}"
+            )
+
+
+def _look(report: Report, root: OutputRoot, commit: CommitRow, file: StagedFile) -> None:
+    """Counts a file and says what is wrong with it."""
+    standing = root.standing(file)
+    if standing is not FileState.PUBLISHED:
+        report.moved += standing is FileState.GONE
+        return
+    evidence = root.examine(file)
     report.files += 1
-    problems = []
-    try:
-        rows = _rows(path)
-    except WorkerError as error:
-        problems.append(f"it is damaged: {error.message}")
-        rows = 0
-    else:
-        if rows != file.rows:
-            problems.append(f"it has {rows} rows, {file.rows} were committed")
-    report.rows += rows
-    if path.stat().st_size != file.size_bytes:
-        problems.append(f"it has {path.stat().st_size} bytes, {file.size_bytes} were committed")
-    elif not problems and fs.sha256_of(path) != file.sha256:
-        problems.append("its content was changed")
-    if problems:
-        report.findings.append(f"{path} (commit {seq}): {'; '.join(problems)}")
+    report.rows += evidence.rows or 0
+    if problems := list(_of_file(file, evidence)):
+        report.findings.append(f"{root.place(file)} (commit {commit.seq}): {'; '.join(problems)}")
 
 
-def _rows(path: Path) -> int:
-    """Records of a published file. Raises WorkerError for a damaged one."""
-    if path.suffix == ".avro":
-        with path.open("rb") as file:
-            return sum(rows for rows, _ in ContainerReader(file, str(path)).blocks())
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-            return sum(1 for _ in lines)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CorruptContainer(f"the gzip stream is damaged: {error}") from error
+def _of_file(file: StagedFile, found: Evidence) -> Iterator[str]:
+    if found.problem:
+        yield found.problem
+    elif found.rows != file.rows:
+        yield f"it has {found.rows} rows, {file.rows} were committed"
+    if found.size_bytes not in (None, file.size_bytes):
+        yield f"it has {found.size_bytes} bytes, {file.size_bytes} were committed"
+    elif not found.problem and found.rows == file.rows and found.sha256 != file.sha256:
+        yield "its content was changed"

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from worker.core.model import MISSING, FieldError
-from worker.core.ports import Invalid, InvalidRecord
+from worker.core.ports import InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
 from worker.schema.encoding import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import INEXACT, QuickCheck, parse_number
+from worker.schema.values import QuickCheck, parse_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class CompiledPlan:
     def record_type(self) -> Any:
         return self._type
 
-    def finish(self, records: list[Any]) -> list[Invalid]:
+    def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
         """Checks field by field what msgspec's types could not, and puts the datums in place."""
         wrong: dict[int, list[FieldError]] = {}
         for each in self._checked:
@@ -109,7 +109,7 @@ class CompiledPlan:
                     setattr(record, attribute, datum)
         if self._strict and self._extra:
             self._refuse_extra(records, wrong)
-        return [_invalid(index, errors) for index, errors in sorted(wrong.items())]
+        return [(index, tuple(errors)) for index, errors in sorted(wrong.items())]
 
     def _refuse_extra(self, records: list[Any], wrong: dict[int, list[FieldError]]) -> None:
         """A field that is read only for the mark or the key is still unknown to the schema."""
@@ -140,7 +140,7 @@ class CompiledPlan:
             reason = FieldError("$", "a value of another type", str(error)[:200])
             raise InvalidRecord("invalid", (reason,)) from error
         if invalid := self.finish([record]):
-            raise InvalidRecord("invalid", invalid[0].errors)
+            raise InvalidRecord("invalid", invalid[0][1])
         return record
 
     def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
@@ -157,10 +157,6 @@ class CompiledPlan:
         return lambda record: (
             MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
         )
-
-
-def _invalid(index: int, errors: list[FieldError]) -> Invalid:
-    return Invalid(index, "invalid", tuple(errors), any(each.found is INEXACT for each in errors))
 
 
 def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:

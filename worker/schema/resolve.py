@@ -59,14 +59,18 @@ class Pair:
         elif writer_type.name and not _same_name(writer_type, reader_type):
             return (
                 "name_mismatch",
-                f"{writer_type.kind} {writer_type.name!r} cannot be read as {reader_type.name!r},"
-                " which has no such alias",
+                (
+                    f"{writer_type.kind} {writer_type.name!r} cannot be read as {reader_type.name!r},"
+                    " which has no such alias"
+                ),
             )
         elif writer_type.size != reader_type.size:
             return (
                 "fixed_size_mismatch",
-                f"fixed {writer_type.name!r} has {writer_type.size} bytes,"
-                f" the reader's has {reader_type.size}",
+                (
+                    f"fixed {writer_type.name!r} has {writer_type.size} bytes,"
+                    f" the reader's has {reader_type.size}"
+                ),
             )
         return _logical_mismatch(writer_type, reader_type)
 

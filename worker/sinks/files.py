@@ -1,7 +1,8 @@
-"""The files sink: chunks collect in open files in staging; sealed files are durable but invisible until a commit publishes them.
+"""The files sink: chunks collect in open files in staging; sealed files are durable but invisible.
 
-All methods run in the pipeline's one IO thread. Staging lives below the output root, on the same file system:
-`<root>/.worker/<lineage>/<pipeline>/staging/`. A file is `<route>/<pipeline>-<lineage>-<seq>-<part>.<ext>`.
+Staging is below the output root, on the same file system: `<root>/.worker/<lineage>/<pipeline>/`
+has `staging/` and, in the root of the records, `commits/` with the record of each commit. A
+published file is `<route>/<pipeline>-<lineage>-<seq>-<part>.<ext>`.
 """
 
 from __future__ import annotations
@@ -9,24 +10,25 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from worker.core.errors import ConfigError
-from worker.core.model import Chunk, StagedFile
+from worker.core.errors import ConfigError, StateError
+from worker.core.model import RECORDS, Chunk, StagedFile
 from worker.runtime import fs
+from worker.sinks.files_root import HIDDEN, lineages_in
 
-HIDDEN: Final = ".worker"
-
-Key = tuple[
-    str, str, int | None
-]  # route, fingerprint, group: records of different keys never share a file
+Key = tuple[str, str, int | None]
+"""Route, fingerprint, group: records of different keys never share a file."""
 
 
 class Encoder(Protocol):
-    """How a file of some format is put together. `block` compresses: call it off the event loop."""
+    """How a file of some format is put together. `block` compresses: call it off the event loop.
+
+    `ext` is what its name ends with, after a dot.
+    """
 
     ext: str
 
@@ -86,11 +88,12 @@ class SinkLimits:
     """What a sink may hold.
 
     Attributes:
-        open_files: at once; beyond, the file that was not written to for longest is sealed.
-        file_bytes: a file of this size is sealed and the next part begun.
+        open_files: so many at once; then the file that was not written to for longest is sealed.
+        file_bytes: a file of this size is sealed and the next part is begun.
         block_bytes: a file holds back at most this much before it compresses and writes.
-        held_bytes: and all open files together this much. Small blocks cost time and compress badly.
-        commit_files: a commit of this many files is due.
+        held_bytes: all open files together hold back at most this much. Small blocks cost time
+            and compress badly.
+        commit_files: a commit of so many files is due.
     """
 
     open_files: int = 64
@@ -104,11 +107,13 @@ DEFAULT_LIMITS: Final = SinkLimits()
 
 
 class FilesSink:
-    """See the module.
+    """See the `Sink` port for the methods that have no docstring here.
 
     Args:
         root: output directory; created when missing.
+        seq: of the first commit that is made.
         encoder: makes the encoder of a new file from (fingerprint, seq, group).
+        mode: permissions of a file.
     """
 
     def __init__(
@@ -119,58 +124,79 @@ class FilesSink:
         seq: int,
         encoder: Callable[[str, int, int | None], Encoder],
         *,
-        kind: str = "records",
+        kind: str = RECORDS,
         limits: SinkLimits = DEFAULT_LIMITS,
         mode: int = 0o644,
     ) -> None:
-        self.root, self.kind = root.absolute(), kind
-        self._pipeline, self._lineage, self._seq, self._encoder = pipeline, lineage, seq, encoder
-        self._limits, self._mode = limits, mode
-        self.area = f"{HIDDEN}/{lineage}/{pipeline}"
-        self.staging = self.root / self.area / "staging"
+        self.kind = kind
+        self._root, self._pipeline, self._lineage = root.absolute(), pipeline, lineage
+        self._seq, self._encoder, self._limits, self._mode = seq, encoder, limits, mode
+        self._area = f"{HIDDEN}/{lineage}/{pipeline}"
+        self._staging = self._root / self._area / "staging"
+        self._records = self._root / self._area / "commits"
         self._open: OrderedDict[Key, _OpenFile] = OrderedDict()
         self._sealed: list[StagedFile] = []
         self._parts = 0
         self._pending_bytes = 0
 
     def __repr__(self) -> str:
-        return f"<FilesSink {self.kind} {self._pipeline} seq={self._seq} open={len(self._open)} sealed={len(self._sealed)}>"
+        return (
+            f"<FilesSink {self.kind} {self._pipeline} seq={self._seq}"
+            f" open={len(self._open)} sealed={len(self._sealed)}>"
+        )
+
+    # -- the start of an attempt -----------------------------------------------------------------
 
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
-        """Creates the staging area. Raises ConfigError over a root that holds another lineage of this pipeline."""
-        with fs.translated(self.root):
-            fs.make_root(self.root)
-            hidden = self.root / HIDDEN
-            others = (
-                sorted(path.name for path in hidden.iterdir() if (path / self._pipeline).is_dir())
-                if hidden.is_dir()
-                else []
+        with fs.translated(self._root):
+            fs.make_root(self._root)
+            self._refuse_unknown({self._lineage, *accepted_lineages})
+            fs.make_dirs(self._root, f"{self._area}/staging", 0o700)
+            if self.kind == RECORDS:
+                fs.make_dirs(self._root, f"{self._area}/commits", 0o700)
+
+    def _refuse_unknown(self, known: Collection[str]) -> None:
+        unknown = [name for name in lineages_in(self._root, self._pipeline) if name not in known]
+        if unknown:
+            raise ConfigError(
+                f"{self._root} holds files of pipeline {self._pipeline!r} that this state knows"
+                f" nothing of (lineage {', '.join(unknown)})",
+                remedy="bring its state back, or say that they stay and everything is read again:"
+                f" `worker state reset CONFIG --pipeline {self._pipeline}`",
             )
-            unknown = [
-                name for name in others if name != self._lineage and name not in accepted_lineages
-            ]
-            if unknown:
-                raise ConfigError(
-                    f"{self.root} holds files of pipeline {self._pipeline!r} that this state knows nothing of (lineage {', '.join(unknown)})",
-                    remedy=f"bring its state back, or say that they stay and everything is read again: `worker state reset CONFIG --pipeline {self._pipeline}`",
+
+    def check(self, file: StagedFile) -> None:
+        staged = Path(file.root) / file.staging
+        with fs.translated(staged):
+            if staged.exists() and (
+                staged.stat().st_size != file.size_bytes or fs.sha256_of(staged) != file.sha256
+            ):
+                raise StateError(
+                    f"{staged} is not the file that was committed",
+                    remedy="restore it, or reset the pipeline",
                 )
-            fs.make_dirs(self.root, f"{self.area}/staging", 0o700)
+
+    def sweep(self) -> int:
+        with fs.translated(self._staging):
+            left = list(self._staging.iterdir())
+            for path in left:
+                path.unlink()
+        return len(left)
+
+    # -- a commit in the making ------------------------------------------------------------------
 
     @property
     def full(self) -> bool:
-        """The commit in the making has as many files as one may have."""
         return self._parts >= self._limits.commit_files
 
     def begin(self, seq: int) -> None:
-        """The files of the next commit."""
         self._seq, self._parts, self._sealed = seq, 0, []
 
     def write(self, chunk: Chunk) -> None:
-        """Takes a chunk; compresses and writes when enough has come together."""
         try:  # not `fs.translated`: with many routes this is called for every few records
             self._add(chunk)
         except OSError as error:
-            raise fs.translate(error, self.root) from error
+            raise fs.translate(error, self._root) from error
 
     def _add(self, chunk: Chunk) -> None:
         key = (chunk.route, chunk.fingerprint, chunk.group)
@@ -189,14 +215,13 @@ class FilesSink:
 
     def _create(self, key: Key) -> _OpenFile:
         if len(self._open) >= self._limits.open_files:
-            self._seal(
-                next(iter(self._open.values()))
-            )  # the one that was not written to for longest
+            oldest = next(iter(self._open.values()))  # not written to for longest
+            self._seal(oldest)
         self._parts += 1
         encoder = self._encoder(key[1], self._seq, key[2])
         name = f"{self._pipeline}-{self._lineage}-{self._seq:012}-{self._parts:04}.{encoder.ext}"
         final = f"{key[0]}/{name}" if key[0] else name
-        file = self._open[key] = _OpenFile(self.staging / name, final, key, encoder, self._mode)
+        file = self._open[key] = _OpenFile(self._staging / name, final, key, encoder, self._mode)
         return file
 
     def _flush(self, file: _OpenFile) -> None:
@@ -207,52 +232,55 @@ class FilesSink:
         self._pending_bytes -= file.pending_bytes
         del self._open[file.key]
         sha256 = file.seal()
-        staging = f"{self.area}/staging/{file.path.name}"
         self._sealed.append(
             StagedFile(
-                self.kind,
-                str(self.root),
-                staging,
-                file.final,
-                file.size_bytes,
-                sha256,
-                file.rows,
-                file.key[1],
+                kind=self.kind,
+                root=str(self._root),
+                staging=f"{self._area}/staging/{file.path.name}",
+                final=file.final,
+                size_bytes=file.size_bytes,
+                sha256=sha256,
+                rows=file.rows,
+                fingerprint=file.key[1],
             )
         )
 
     def seal(self) -> tuple[StagedFile, ...]:
-        """All files complete and durable in staging."""
-        with fs.translated(self.root):
+        with fs.translated(self._root):
             for file in list(self._open.values()):
                 self._seal(file)
             if self._sealed:
-                fs.fsync_dir(self.staging)
+                fs.fsync_dir(self._staging)
         return tuple(self._sealed)
 
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    # -- round the commit point ------------------------------------------------------------------
+
+    def stage_record(self, seq: int, record: bytes) -> None:
+        path = self._record(seq)
+        with fs.translated(path):
+            fs.write_durably(path, record)
+            fs.fsync_dir(self._records)
+
+    def drop_record(self, seq: int) -> None:
+        with fs.translated(self._records):
+            self._record(seq).unlink(missing_ok=True)
+
+    def _record(self, seq: int) -> Path:
+        return self._records / f"{seq:012}.json"
+
     def publish(self, files: Sequence[StagedFile]) -> None:
-        """Gives committed files their final names, durably. A file that is not staged any more has been published."""
-        with fs.translated(self.root):
+        with fs.translated(self._root):
             parents = []
             for file in files:
-                staged, final = self.root / file.staging, self.root / file.final
+                staged, final = self._root / file.staging, self._root / file.final
                 if staged.exists():
-                    fs.make_dirs(self.root, str(Path(file.final).parent))
+                    fs.make_dirs(self._root, str(Path(file.final).parent))
                     fs.publish(staged, final, file.sha256)
                 if final.parent.is_dir():
                     parents.append(final.parent)
             fs.fsync_dirs(parents)
-
-    def sweep(self) -> int:
-        """Deletes what is left in staging from an attempt that ended; returns how many files."""
-        with fs.translated(self.staging):
-            left = list(self.staging.iterdir())
-            for path in left:
-                path.unlink()
-        return len(left)
-
-    def close(self) -> None:
-        """Lets go of open files; what was not sealed is swept by the next attempt."""
-        for file in self._open.values():
-            file.close()
-        self._open.clear()

@@ -1,0 +1,1 @@
+"""Sources: how a page is asked for, and what a response means."""

@@ -1,23 +1,22 @@
-"""Dead letters as a source: what was rejected is read again, decoded with the schema of now, and committed like any page.
+"""Dead letters as a source: what was rejected is decoded again, with the schema of now.
 
-A page is the dead letters of one commit. The mark is the number of that commit, boundary keys are the lines of it, so the rules
-of incremental sources make a second replay bring nothing, also after a kill. What is rejected again becomes a new dead letter, in
-a later commit than the mark: it is replayed next time. This time ends at the commits that were there when it began, or a replay
-that mends nothing would read its own rejects for ever.
+A page is the dead letters of one commit. The mark is the number of that commit and the boundary
+keys are its lines, so the rules of incremental sources make a second replay bring nothing, also
+after a kill. What is rejected again becomes a new dead letter in a later commit than the mark and
+is replayed the next time. A replay ends at the last commit that there was when it began: otherwise
+one that mends nothing would read its own rejects for ever.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, Final, Protocol
+from itertools import islice, takewhile
+from typing import Final
 
-import msgspec
-
-from worker.core.model import StagedFile
-from worker.core.ports import Plan
+from worker.core.dead_letter import DeadLetter
+from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, of_kind
+from worker.core.ports import CommitHistory, OutputRoot, Plan
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
@@ -34,59 +33,59 @@ REPLAY_PLAN: Final = PagingSpec(
 )
 
 
-class Letters(Protocol):
-    """What is read of a commit log."""
-
-    def letter_commits(self, pipeline: str, from_seq: int) -> list[int]:
-        """Numbers of the commits from `from_seq` on that have dead letters."""
-
-    def files(self, pipeline: str, seq: int) -> list[StagedFile]:
-        """The files of a commit."""
-
-
-def letters_of(log: Letters, pipeline: str, seq: int) -> Iterator[dict[str, Any]]:
-    """The dead letters of a commit in order; those whose file was taken away are not there."""
-    for file in log.files(pipeline, seq):
-        path = Path(file.root) / file.final
-        if file.kind == "dead_letters" and path.exists():
-            with path.open("rb") as lines:
-                yield from map(msgspec.json.decode, lines)
-
-
-def raw_of(letter: dict[str, Any]) -> bytes:
-    """The record as it was received."""
-    return letter["raw"].encode() if "raw" in letter else base64.b64decode(letter["raw_base64"])
+def letters_of(root: OutputRoot, commit: CommitRow) -> Iterator[DeadLetter]:
+    """The dead letters of a commit in order, without those whose file was taken away."""
+    for file in of_kind(commit.files, DEAD_LETTERS):
+        yield from map(DeadLetter.from_line, root.lines(file))
 
 
 class DeadLetters:
-    """The `Attempt` of a replay."""
+    """The `Fetcher` of a replay.
 
-    def __init__(self, pipeline: str, log: Letters, plan: Plan, limits: RecordSpec) -> None:
-        self._pipeline, self._log = pipeline, log
-        self._last: int | None = None  # the last commit of this replay
+    Args:
+        log: read on the event loop, so it is no log that a committer writes to.
+        root: where the dead letters are.
+        limits: of a record, as in the pipeline.
+    """
+
+    def __init__(
+        self, pipeline: str, log: CommitHistory, root: OutputRoot, plan: Plan, limits: RecordSpec
+    ) -> None:
+        self._pipeline, self._log, self._root = pipeline, log, root
+        self._end: int | None = None
         self._records = RecordDecoder(limits, plan)
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """The letters of the commit at the position, or of the first one from the mark on."""
         asked = dict(fetch.address.params or {}).get("seq") or fetch.since or 0
-        if self._last is None:
-            self._last = max(self._log.letter_commits(self._pipeline, 0), default=0)
-        commits = [
-            seq for seq in self._log.letter_commits(self._pipeline, int(asked)) if seq <= self._last
-        ]
+        commits = self._two_from(int(asked))
         if not commits:
             return Reply(None)
-        letters = list(letters_of(self._log, self._pipeline, commits[0]))
-        raws = [raw_of(letter) for letter in letters]
+        following = commits[1].seq if len(commits) > 1 else None
+        return Reply(await self._page(commits[0], following))
+
+    def _two_from(self, seq: int) -> list[CommitRow]:
+        """The commit of the page that is asked for, and that of the next page."""
+        if self._end is None:
+            heads = {each.name: each.seq for each in self._log.pipelines()}
+            self._end = heads.get(self._pipeline, 0)
+        end = self._end
+        commits = self._log.commits(self._pipeline, seq, kind=DEAD_LETTERS)
+        return list(islice(takewhile(lambda commit: commit.seq <= end, commits), 2))
+
+    async def _page(self, commit: CommitRow, following: int | None) -> Decoded:
+        raws = [letter.received for letter in letters_of(self._root, commit)]
         batch = Batch()
-        batch.source(lambda: raws)
+        batch.add_source(lambda: raws)
         await in_slices(self._records.add_raws(batch, raws, sized=True))
-        decoded = batch.decoded({"next": commits[1] if len(commits) > 1 else None})
+        decoded = batch.decoded({"next": following})
         facts = decoded.facts
-        facts.values = [commits[0]] * len(letters)
-        facts.keys = [
-            blake2b(f"{commits[0]}:{line}".encode(), digest_size=16).digest()
-            for line in range(len(letters))
-        ]
+        facts.values = [commit.seq] * len(raws)
+        facts.keys = _line_keys(commit.seq, raws)
         facts.size_bytes = sum(map(len, raws))
-        return Reply(decoded)
+        return decoded
+
+
+def _line_keys(seq: int, raws: Sequence[bytes]) -> list[bytes]:
+    """The identities of dead letters: their lines in their commit."""
+    return [blake2b(f"{seq}:{line}".encode(), digest_size=16).digest() for line in range(len(raws))]

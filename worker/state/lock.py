@@ -1,4 +1,7 @@
-"""One instance a state directory: an advisory lock that the kernel drops when its process dies."""
+"""One instance per state directory: an advisory lock that the kernel drops when its process dies.
+
+`flock` is the same on Linux, macOS and the BSDs; on a file system without locks nothing runs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from worker.runtime import fs
 
 @contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """Names what keeps the state from being opened. A command ends then: unlike a pipeline it does not resume by itself."""
+    """Turns what keeps the state from being opened into StateError.
+
+    A command ends then; unlike a pipeline it does not resume by itself.
+    """
     try:
         yield
     except OSError as error:
@@ -26,22 +32,30 @@ def opening(path: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_state(directory: Path) -> Iterator[None]:
-    """Holds `<directory>/lock`; raises StateBusy at once when another process does."""
+    """Holds `<directory>/lock`.
+
+    Raises StateBusy at once when another process holds it, StateError where it cannot be taken.
+    """
     with opening(directory):
         fs.make_root(directory)
         os.chmod(directory, 0o700)
         fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise StateBusy(
-                f"{directory} is held by another instance (pid {holder})",
-                remedy="stop it first, or give this one another state.path",
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with opening(directory / "lock"):
+            _take(fd, directory)
         yield
     finally:
         os.close(fd)
+
+
+def _take(fd: int, directory: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise StateBusy(
+            f"{directory} is held by another instance (pid {holder})",
+            remedy="stop it first, or give this one another state.path",
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)

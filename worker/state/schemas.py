@@ -1,4 +1,7 @@
-"""Schemas of registries as files, so that a restart during an outage of the registry goes on. A cache: deleting it costs requests only."""
+"""Schemas of registries as files, so that a restart goes on during an outage of the registry.
+
+It is a cache: deleting it costs requests only.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class _Entry(msgspec.Struct):
-    """`sha256` is that of the text: a torn file is taken for none."""
+    """What a file holds. `sha256` is that of the text, so that a torn file counts as none."""
 
     name: str
     sha256: str
@@ -23,17 +26,20 @@ class _Entry(msgspec.Struct):
 
 
 class SchemaFiles:
-    """The `Store` of a registry client below a directory, which is made when it is needed. What cannot be kept is not kept."""
+    """The `Store` of a registry client, below a directory that is made when it is needed.
+
+    A text that cannot be written or read is as good as none: no error is raised.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def get(self, name: str) -> str | None:
-        """The text that was put under this name."""
+        """The text that was put under this name; None where there is none."""
         return await asyncio.to_thread(self._read, name)
 
     async def put(self, name: str, text: str) -> None:
-        """Keeps a text; one that was there is replaced."""
+        """Keeps a text under a name, in place of the one before."""
         await asyncio.to_thread(self._write, name, text)
 
     def _path(self, name: str) -> Path:

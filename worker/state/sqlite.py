@@ -1,58 +1,48 @@
-"""The commit log in SQLite: WAL with synchronous=FULL, so that a commit that returned survives a power loss.
+"""The commit log in SQLite.
 
-Ownership is a number, not a lock: `claim` adds one to a partition's epoch, and `commit` moves a cursor only where epoch and seq
-are still what the committer believes. A stale owner changes no row, and its whole transaction is rolled back.
-The file may be read and claimed from other processes at any time.
+Ownership is a number, not a lock: `claim` adds one to a partition's epoch, and `commit` moves a
+cursor only where epoch and seq are still what the committer believes. A stale owner changes no
+row, and its whole transaction is rolled back.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from worker.core.digest import chained, commit_document
-from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError, WorkerError
+from worker.core.digest import commit_row
+from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
+from worker.core.meaning import refuse_changed
 from worker.core.model import (
+    RECORDS,
     REPLAYED,
     Claim,
     Commit,
+    CommitRow,
     Cursor,
+    EndRow,
     Ledger,
     PartitionEnd,
+    PartitionRow,
+    PipelineRow,
     PipelineState,
     StagedFile,
+    of_kind,
 )
-from worker.runtime import fs
-from worker.state.lock import opening
+from worker.state.database import Database
 
-FORMAT: Final = 2
+T = TypeVar("T")
+
 STATE_FILE: Final = "state.db"
-LOCKED_S: Final = (
-    10.0  # so long another program may hold the database before it is said to be locked
-)
-NETWORK_FILE_SYSTEMS: Final = frozenset(
-    {
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "9p",
-        "ceph",
-        "glusterfs",
-        "fuse.sshfs",
-        "fuse.s3fs",
-        "afs",
-        "lustre",
-    }
-)
+BATCH: Final = 100
+"""So many commits are read at once: a replay needs two, `verify` all of them."""
 
 _TABLES: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -60,15 +50,18 @@ CREATE TABLE pipelines (
     name TEXT PRIMARY KEY, lineage TEXT NOT NULL, seq INTEGER NOT NULL, fingerprint TEXT NOT NULL,
     digest TEXT NOT NULL, accepted TEXT NOT NULL) STRICT;
 CREATE TABLE partitions (
-    pipeline TEXT NOT NULL, partition TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, cursor TEXT NOT NULL,
+    pipeline TEXT NOT NULL, partition TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    cursor TEXT NOT NULL,
     PRIMARY KEY (pipeline, partition)) STRICT, WITHOUT ROWID;
 CREATE TABLE commits (
-    pipeline TEXT NOT NULL, seq INTEGER NOT NULL, lineage TEXT NOT NULL, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, ledger TEXT NOT NULL,
-    ends TEXT NOT NULL, published INTEGER NOT NULL, digest TEXT NOT NULL,
+    pipeline TEXT NOT NULL, seq INTEGER NOT NULL, lineage TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
+    at TEXT NOT NULL, ledger TEXT NOT NULL, ends TEXT NOT NULL, published INTEGER NOT NULL,
+    digest TEXT NOT NULL,
     PRIMARY KEY (pipeline, seq)) STRICT, WITHOUT ROWID;
 CREATE TABLE files (
-    pipeline TEXT NOT NULL, seq INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, root TEXT NOT NULL, staging TEXT NOT NULL,
-    final TEXT NOT NULL, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, rows INTEGER NOT NULL, fingerprint TEXT NOT NULL,
+    pipeline TEXT NOT NULL, seq INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL,
+    root TEXT NOT NULL, staging TEXT NOT NULL, final TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, rows INTEGER NOT NULL, fingerprint TEXT NOT NULL,
     PRIMARY KEY (pipeline, seq, number)) STRICT, WITHOUT ROWID;
 CREATE TABLE boundary (
     pipeline TEXT NOT NULL, partition TEXT NOT NULL, value ANY NOT NULL, key BLOB NOT NULL,
@@ -79,180 +72,126 @@ CREATE TABLE tokens (
 """
 _SCHEMAS: Final = """
 CREATE TABLE schemas (
-    pipeline TEXT NOT NULL, fingerprint TEXT NOT NULL, last_seq INTEGER NOT NULL, schema TEXT NOT NULL,
+    pipeline TEXT NOT NULL, fingerprint TEXT NOT NULL, last_seq INTEGER NOT NULL,
+    schema TEXT NOT NULL,
     PRIMARY KEY (pipeline, fingerprint)) STRICT, WITHOUT ROWID;
 """
-"""Since format 2: the schema of committed files of records, as it was when the last of them was committed."""
+"""Since format 2: the schema of committed files of records, as the last of them had it."""
 
-_FILE_COLUMNS: Final = "kind, root, staging, final, size_bytes, sha256, rows, fingerprint"
+FORMATS: Final = (_TABLES, _SCHEMAS)
+"""What leads to each format of the state, from 1 on."""
+
+_FILE_FIELDS: Final = tuple(each.name for each in fields(StagedFile))
+_FILE_COLUMNS: Final = ", ".join(_FILE_FIELDS)
+_file_values: Final = attrgetter(*_FILE_FIELDS)
+_COMMIT_COLUMNS: Final = "seq, lineage, id, at, ledger, ends, published, digest"
 
 
 class SqliteCommitLog:
-    """The CommitLog port over one file. Used by one thread at a time; `read_only` never creates or changes anything."""
+    """The CommitLog port over one file.
+
+    Args:
+        path: made when it is missing, unless `read_only`.
+        read_only: nothing is created or changed. Raises StateError where there is no file.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
-        with opening(path):
-            if not read_only:
-                fs.make_root(path.parent)
-                _refuse_network(path.parent)
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            elif not path.exists():
-                raise StateError(
-                    f"{path} does not exist",
-                    remedy="nothing was committed there yet; check state.path and the working directory",
-                )
-        self._read_only = read_only
-        self._db = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._opened(self.path)
-        except sqlite3.DatabaseError as error:
-            if not self._read_only or _primary(error) not in _NO_FILES or self._written():
-                raise _unopened(self.path, error) from error
-        try:  # SQLite may make no files beside the log, as on a mounted copy: it needs none where nobody writes
-            return self._opened(f"{self.path.as_uri()}?immutable=1", uri=True)
-        except sqlite3.DatabaseError as error:
-            raise _unopened(self.path, error) from error
-
-    def _written(self) -> bool:
-        """Whether commits stand beside the file: it is open for writing, or whoever wrote it was killed."""
-        wal = self.path.with_name(f"{self.path.name}-wal")
-        return wal.exists() and wal.stat().st_size > 0
-
-    def _opened(self, name: Path | str, *, uri: bool = False) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            name, isolation_level=None, check_same_thread=False, timeout=LOCKED_S, uri=uri
-        )
-        try:
-            db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            damage = db.execute("PRAGMA quick_check").fetchone()[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(damage)
-            self._prepare(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > FORMAT:
-            raise StateError(
-                f"{self.path} has state format {version}, this program knows {FORMAT}",
-                remedy="run the version that wrote it, or newer",
-            )
-        if version < FORMAT and not self._read_only:
-            missing = f"{_TABLES if version == 0 else ''} {_SCHEMAS}"
-            db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {FORMAT}; COMMIT;")
+        self._file = Database(path, FORMATS, read_only=read_only)
 
     def close(self) -> None:
-        self._db.close()
+        self._file.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
-
-    # -- the port -------------------------------------------------------------------------------------------------
+    # -- for a run -------------------------------------------------------------------------------
 
     def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
-        """See CommitLog. Raises ConfigError naming the keys of the config that no longer mean what the cursors mean."""
-        with self._transaction() as db:
+        """See CommitLog."""
+        with self._file.transaction() as db:
             row = db.execute(
-                "SELECT lineage, seq, fingerprint FROM pipelines WHERE name = ?", (pipeline,)
+                "SELECT lineage, seq, fingerprint, accepted FROM pipelines WHERE name = ?",
+                (pipeline,),
             ).fetchone()
             if row is None:
-                row = (secrets.token_hex(8), 0, "")
-                db.execute(
-                    "INSERT INTO pipelines VALUES (?, ?, 0, '', '', '[]')", (pipeline, row[0])
+                row = (secrets.token_hex(8), 0, "", "[]")
+                _insert_pipeline(db, pipeline, lineage=row[0], accepted=[])
+            lineage, seq, known, accepted = row
+            self._keep_meaning(db, pipeline, known, fingerprint)
+            unpublished = [
+                self._commit_row(pipeline, each)
+                for each in self._file.rows(
+                    f"SELECT {_COMMIT_COLUMNS} FROM commits"
+                    " WHERE pipeline = ? AND published = 0 ORDER BY seq",
+                    pipeline,
                 )
-            lineage, seq, known = row
-            if known:
-                _same_meaning(
-                    pipeline, msgspec.json.decode(known), fingerprint, self._binds(db, pipeline)
-                )
-            stored = msgspec.json.encode(dict(fingerprint)).decode()
-            if stored != known:
-                db.execute(
-                    "UPDATE pipelines SET fingerprint = ? WHERE name = ?", (stored, pipeline)
-                )
-            unpublished = tuple(
-                self._commit(db, pipeline, number)
-                for (number,) in db.execute(
-                    "SELECT seq FROM commits WHERE pipeline = ? AND published = 0 ORDER BY seq",
-                    (pipeline,),
-                ).fetchall()
+            ]
+            return PipelineState(
+                pipeline=pipeline,
+                lineage=lineage,
+                seq=seq,
+                unpublished=tuple(unpublished),
+                accepted_lineages=tuple(msgspec.json.decode(accepted)),
+                schemas=self.schemas(pipeline),
             )
-        return PipelineState(
-            pipeline,
-            lineage,
-            seq,
-            dict(fingerprint),
-            unpublished,
-            self.accepted_lineages(pipeline),
-            self.schemas(pipeline),
-        )
 
-    def _binds(self, db: sqlite3.Connection, pipeline: str) -> Callable[[str], bool]:
-        """Whether an entry of a fingerprint is what stored cursors rest on: none before there are some, `key` while there are boundary keys made with it."""
-        fresh = Cursor().to_json()
-        started = any(
-            cursor != fresh
-            for (cursor,) in db.execute(
-                "SELECT cursor FROM partitions WHERE pipeline = ?", (pipeline,)
+    def _keep_meaning(
+        self, db: sqlite3.Connection, pipeline: str, known: str, now: Mapping[str, str]
+    ) -> None:
+        stored = msgspec.json.encode(dict(now)).decode()
+        if stored == known:
+            return
+        refuse_changed(
+            pipeline,
+            msgspec.json.decode(known) if known else {},
+            now,
+            started=any(row.cursor != Cursor().to_json() for row in self.partitions(pipeline)),
+            keyed=self._is_keyed(pipeline),
+        )
+        db.execute("UPDATE pipelines SET fingerprint = ? WHERE name = ?", (stored, pipeline))
+
+    def _is_keyed(self, pipeline: str) -> bool:
+        """Boundary keys were made with `source.key`. A replay makes its own."""
+        return bool(
+            self._file.rows(
+                "SELECT 1 FROM boundary WHERE pipeline = ? AND partition != ? LIMIT 1",
+                pipeline,
+                REPLAYED,
             )
         )
-        keys = db.execute(
-            "SELECT EXISTS (SELECT 1 FROM boundary WHERE pipeline = ? AND partition != ?)",
-            (pipeline, REPLAYED),
-        ).fetchone()[0]
-        return lambda entry: started and (entry != "key" or bool(keys))
 
     def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
         """See CommitLog."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             empty = Cursor().to_json()
-            for name in partitions:
-                db.execute(
-                    "INSERT INTO partitions VALUES (?, ?, 1, 0, ?) ON CONFLICT DO UPDATE SET epoch = epoch + 1",
-                    (pipeline, name, empty),
-                )
-            return {name: self._claimed(db, pipeline, name) for name in partitions}
-
-    def _claimed(self, db: sqlite3.Connection, pipeline: str, partition: str) -> Claim:
-        at = (pipeline, partition)
-        epoch, seq, cursor = db.execute(
-            "SELECT epoch, seq, cursor FROM partitions WHERE pipeline = ? AND partition = ?", at
-        ).fetchone()
-        boundary = frozenset(
-            db.execute(
-                "SELECT value, key FROM boundary WHERE pipeline = ? AND partition = ?", at
-            ).fetchall()
-        )
-        tokens = frozenset(
-            token
-            for (token,) in db.execute(
-                "SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", at
+            db.executemany(
+                "INSERT INTO partitions VALUES (?, ?, 1, 0, ?)"
+                " ON CONFLICT DO UPDATE SET epoch = epoch + 1",
+                ((pipeline, name, empty) for name in partitions),
             )
+            return {name: self._claimed(pipeline, name) for name in partitions}
+
+    def _claimed(self, pipeline: str, partition: str) -> Claim:
+        at = (pipeline, partition)
+        ((epoch, seq, cursor),) = self._file.rows(
+            "SELECT epoch, seq, cursor FROM partitions WHERE pipeline = ? AND partition = ?", *at
         )
-        return Claim(partition, epoch, seq, Cursor.from_json(cursor), boundary, tokens)
+        boundary = self._file.rows(
+            "SELECT value, key FROM boundary WHERE pipeline = ? AND partition = ?", *at
+        )
+        tokens = self._file.rows(
+            "SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", *at
+        )
+        return Claim(
+            partition=partition,
+            epoch=epoch,
+            seq=seq,
+            cursor=Cursor.from_json(cursor),
+            boundary=frozenset(boundary),
+            tokens=frozenset(token for (token,) in tokens),
+        )
 
     def commit(self, commit: Commit) -> None:
         """See CommitLog. When COMMIT itself fails, its outcome is read back by the commit's id."""
         try:
-            with self._transaction() as db:
+            with self._file.transaction() as db:
                 fenced = tuple(
                     end.partition for end in commit.ends if not self._advance(db, commit, end)
                 )
@@ -260,24 +199,17 @@ class SqliteCommitLog:
                     raise Fenced(fenced)
                 self._insert(db, commit)
         except (StateError, SinkUnavailable):
-            if not self._committed(commit.id):
+            if not self._is_committed(commit.id):
                 raise
 
     def _advance(self, db: sqlite3.Connection, commit: Commit, end: PartitionEnd) -> bool:
         """The guarded update; False when the partition has another owner or was moved."""
-        progress = end.progress
+        progress, at = end.progress, (commit.pipeline, end.partition)
         moved = db.execute(
-            "UPDATE partitions SET seq = ?, cursor = ? WHERE pipeline = ? AND partition = ? AND epoch = ? AND seq = ?",
-            (
-                commit.seq,
-                progress.cursor.to_json(),
-                commit.pipeline,
-                end.partition,
-                end.epoch,
-                end.expected_seq,
-            ),
+            "UPDATE partitions SET seq = ?, cursor = ?"
+            " WHERE pipeline = ? AND partition = ? AND epoch = ? AND seq = ?",
+            (commit.seq, progress.cursor.to_json(), *at, end.epoch, end.expected_seq),
         ).rowcount
-        at = (commit.pipeline, end.partition)
         if progress.boundary_floor is not None:
             db.execute(
                 "DELETE FROM boundary WHERE pipeline = ? AND partition = ? AND value < ?",
@@ -296,289 +228,185 @@ class SqliteCommitLog:
         return moved == 1
 
     def _insert(self, db: sqlite3.Connection, commit: Commit) -> None:
-        document = commit_document(commit)
+        at = (commit.pipeline, commit.seq)
         (previous,) = db.execute(
             "SELECT digest FROM pipelines WHERE name = ?", (commit.pipeline,)
         ).fetchone()
-        digest = chained(previous, document)
-        ends = [
-            {name: end[name] for name in ("partition", "epoch", "expected_seq", "cursor")}
-            for end in document["ends"]
-        ]
-        texts = (
-            msgspec.json.encode(document["ledger"]).decode(),
-            msgspec.json.encode(ends).decode(),
-        )
+        row = commit_row(commit, previous)
+        ledger, ends = (msgspec.json.encode(each).decode() for each in (row.ledger, row.ends))
         db.execute(
             "UPDATE commits SET published = 1 WHERE pipeline = ? AND published = 0",
             (commit.pipeline,),
         )
         db.execute(
             "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            (commit.pipeline, commit.seq, commit.lineage, commit.id, commit.at, *texts, digest),
+            (*at, row.lineage, row.id, row.at, ledger, ends, row.digest),
         )
         db.executemany(
-            f"INSERT INTO files (pipeline, seq, number, {_FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO files (pipeline, seq, number, {_FILE_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*at, number, *_file_values(file)) for number, file in enumerate(row.files, 1)),
+        )
+        db.executemany(
+            "INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)",
             (
-                (
-                    commit.pipeline,
-                    commit.seq,
-                    number,
-                    f.kind,
-                    f.root,
-                    f.staging,
-                    f.final,
-                    f.size_bytes,
-                    f.sha256,
-                    f.rows,
-                    f.fingerprint,
+                (commit.pipeline, fingerprint, commit.seq, commit.schema)
+                for fingerprint in sorted(
+                    {file.fingerprint for file in of_kind(commit.files, RECORDS)}
                 )
-                for number, f in enumerate(commit.files, 1)
             ),
         )
-        for written in sorted(
-            {file.fingerprint for file in commit.files if file.kind == "records"}
-        ):
-            db.execute(
-                "INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)",
-                (commit.pipeline, written, commit.seq, commit.schema),
-            )
         db.execute(
             "UPDATE pipelines SET seq = ?, digest = ? WHERE name = ?",
-            (commit.seq, digest, commit.pipeline),
+            (commit.seq, row.digest, commit.pipeline),
         )
 
-    def _committed(self, commit_id: str) -> bool:
-        """Reads an unknown outcome back, over a new connection."""
-        fresh = self._open()  # may be refused; then the old connection is still one, and the next attempt reads how the log stands
-        self._db.close()
-        self._db = fresh
-        return (
-            self._db.execute("SELECT 1 FROM commits WHERE id = ?", (commit_id,)).fetchone()
-            is not None
-        )
+    def _is_committed(self, commit_id: str) -> bool:
+        """Reads an unknown outcome back, over a new connection.
+
+        None may be given. Then the old one stays, and the next attempt reads how the log stands.
+        """
+        self._file.reopen()
+        return bool(self._file.rows("SELECT 1 FROM commits WHERE id = ?", commit_id))
 
     def mark_published(self, pipeline: str, seq: int) -> None:
         """See CommitLog."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
-                "UPDATE commits SET published = 1 WHERE pipeline = ? AND seq <= ? AND published = 0",
+                "UPDATE commits SET published = 1"
+                " WHERE pipeline = ? AND seq <= ? AND published = 0",
                 (pipeline, seq),
             )
 
-    # -- for recovery, commands and verify ------------------------------------------------------------------------
+    # -- for commands, verify and replays --------------------------------------------------------
 
-    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        try:
-            found = self._db.execute(query, values)
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
-
-    def pipelines(self) -> list[dict[str, Any]]:
-        """name, lineage, seq, digest of each pipeline."""
-        return self._rows("SELECT name, lineage, seq, digest FROM pipelines ORDER BY name")
-
-    def partitions(self, pipeline: str) -> list[dict[str, Any]]:
-        """partition, epoch, seq, cursor (JSON text) of each partition."""
-        return self._rows(
-            "SELECT partition, epoch, seq, cursor FROM partitions WHERE pipeline = ? ORDER BY partition",
-            pipeline,
-        )
-
-    def commits(self, pipeline: str) -> list[dict[str, Any]]:
-        """The commit rows in order."""
-        return self._rows(
-            "SELECT seq, lineage, id, at, ledger, ends, published, digest FROM commits WHERE pipeline = ? ORDER BY seq",
-            pipeline,
-        )
-
-    def files(self, pipeline: str, seq: int) -> list[StagedFile]:
-        """The files of a commit."""
+    def pipelines(self) -> list[PipelineRow]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT name, lineage, seq, digest FROM pipelines ORDER BY name")
         return [
-            StagedFile(**row)
-            for row in self._rows(
-                f"SELECT {_FILE_COLUMNS} FROM files WHERE pipeline = ? AND seq = ? ORDER BY number",
-                pipeline,
-                seq,
-            )
+            PipelineRow(name=name, lineage=lineage, seq=seq, digest=digest)
+            for name, lineage, seq, digest in rows
         ]
 
-    def letter_commits(self, pipeline: str, from_seq: int) -> list[int]:
-        """Numbers of the commits from `from_seq` on that have dead letters, in order."""
-        rows = self._rows(
-            "SELECT DISTINCT seq FROM files WHERE pipeline = ? AND seq >= ? AND kind = 'dead_letters' ORDER BY seq",
+    def partitions(self, pipeline: str) -> list[PartitionRow]:
+        """See CommitHistory."""
+        rows = self._file.rows(
+            "SELECT partition, epoch, seq, cursor FROM partitions"
+            " WHERE pipeline = ? ORDER BY partition",
             pipeline,
-            from_seq,
         )
-        return [row["seq"] for row in rows]
+        return [
+            PartitionRow(partition=partition, epoch=epoch, seq=seq, cursor=cursor)
+            for partition, epoch, seq, cursor in rows
+        ]
 
-    def accepted_lineages(self, pipeline: str) -> tuple[str, ...]:
-        """Older lineages whose files may stay in the output root."""
-        rows = self._rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
-        return tuple(msgspec.json.decode(rows[0]["accepted"])) if rows else ()
+    def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
+        """See CommitHistory. Reads in batches, so that no long query holds back the checkpoints."""
+        having = (
+            " AND EXISTS (SELECT 1 FROM files WHERE files.pipeline = commits.pipeline"
+            " AND files.seq = commits.seq AND files.kind = ?)"
+        )
+        query = (
+            f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE pipeline = ? AND seq >= ?"
+            f"{having if kind else ''} ORDER BY seq LIMIT ?"
+        )
+        chosen = (kind,) if kind else ()
+        while rows := self._file.rows(query, pipeline, from_seq, *chosen, BATCH):
+            for row in rows:
+                yield self._commit_row(pipeline, row)
+            from_seq = rows[-1][0] + 1
+
+    def _commit_row(self, pipeline: str, row: Sequence[Any]) -> CommitRow:
+        seq, lineage, commit_id, at, ledger, ends, published, digest = row
+        try:
+            return CommitRow(
+                pipeline=pipeline,
+                lineage=lineage,
+                seq=seq,
+                id=commit_id,
+                at=at,
+                ledger=_decoded(ledger, Ledger),
+                files=self._files(pipeline, seq),
+                ends=_decoded(ends, tuple[EndRow, ...]),
+                published=bool(published),
+                digest=digest,
+            )
+        except (ValueError, msgspec.DecodeError) as error:
+            raise self._file.damaged(f"commit {seq} of pipeline {pipeline}: {error}") from error
+
+    def _files(self, pipeline: str, seq: int) -> tuple[StagedFile, ...]:
+        rows = self._file.rows(
+            f"SELECT {_FILE_COLUMNS} FROM files WHERE pipeline = ? AND seq = ? ORDER BY number",
+            pipeline,
+            seq,
+        )
+        return tuple(StagedFile(**dict(zip(_FILE_FIELDS, row, strict=True))) for row in rows)
 
     def schemas(self, pipeline: str) -> tuple[str, ...]:
-        """Schemas of committed files of records, the one that was used last at the end."""
-        return tuple(
-            row["schema"]
-            for row in self._rows(
-                "SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline
-            )
+        """See CommitHistory."""
+        rows = self._file.rows(
+            "SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline
         )
-
-    def _commit(self, db: sqlite3.Connection, pipeline: str, seq: int) -> Commit:
-        lineage, commit_id, at, ledger = db.execute(
-            "SELECT lineage, id, at, ledger FROM commits WHERE pipeline = ? AND seq = ?",
-            (pipeline, seq),
-        ).fetchone()
-        return Commit(
-            pipeline,
-            lineage,
-            seq,
-            commit_id,
-            at,
-            tuple(self.files(pipeline, seq)),
-            (),
-            Ledger(**msgspec.json.decode(ledger)),
-        )
+        return tuple(schema for (schema,) in rows)
 
     def reset(
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
     ) -> None:
-        """Forgets how far a pipeline or one of its partitions has come; published files stay.
-
-        A whole pipeline gets a new lineage, which accepts the older ones in its output root.
-        """
-        with self._transaction() as db:
-            at: tuple[str, ...] = (pipeline,) if partition is None else (pipeline, partition)
-            where = "pipeline = ?" if partition is None else "pipeline = ? AND partition = ?"
-            for table in ("boundary", "tokens"):
-                db.execute(f"DELETE FROM {table} WHERE {where}", at)
+        """See CommitLog."""
+        with self._file.transaction() as db:
             if partition is not None:
-                self._put_back(db, pipeline, partition, Cursor())
+                _put_back(db, pipeline, partition, Cursor())
                 return
             row = db.execute(
                 "SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)
             ).fetchone()
             known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
-            accepted = msgspec.json.encode(sorted({*known, *found_lineages})).decode()
-            for table in ("partitions", "commits", "files", "schemas"):
-                db.execute(f"DELETE FROM {table} WHERE {where}", at)
-            db.execute("DELETE FROM pipelines WHERE name = ?", at)
-            db.execute(
-                "INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)",
-                (pipeline, secrets.token_hex(8), accepted),
+            for table in ("partitions", "commits", "files", "schemas", "boundary", "tokens"):
+                db.execute(f"DELETE FROM {table} WHERE pipeline = ?", (pipeline,))
+            db.execute("DELETE FROM pipelines WHERE name = ?", (pipeline,))
+            _insert_pipeline(
+                db,
+                pipeline,
+                lineage=secrets.token_hex(8),
+                accepted=sorted({*known, *found_lineages}),
             )
 
     def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
-        """Says how far a partition has come, as an operator; the pass in progress and the boundary keys are forgotten. Raises ConfigError."""
-        with self._transaction() as db:
-            for table in ("boundary", "tokens"):
-                db.execute(
-                    f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?",
-                    (pipeline, partition),
-                )
-            self._put_back(db, pipeline, partition, Cursor(mark=mark))
-
-    def _put_back(
-        self, db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cursor
-    ) -> None:
-        """A cursor that no commit made: seq 0. The epoch fences whoever owns the partition."""
-        changed = db.execute(
-            "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1 WHERE pipeline = ? AND partition = ?",
-            (cursor.to_json(), pipeline, partition),
-        ).rowcount
-        if not changed:
-            raise ConfigError(
-                f"pipeline {pipeline!r} has no partition {partition!r}",
-                remedy="`worker state show` lists them; it is there after the first run",
-            )
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            _put_back(db, pipeline, partition, Cursor(mark=mark))
 
 
-_LATER: Final = ("key", "method", "headers")
-"""Entries that states of older versions lack: nobody knows what they were, so they count as unchanged."""
-
-
-def _same_meaning(
-    pipeline: str, known: Mapping[str, str], now: Mapping[str, str], binds: Callable[[str], bool]
+def _insert_pipeline(
+    db: sqlite3.Connection, pipeline: str, *, lineage: str, accepted: Sequence[str]
 ) -> None:
-    changed = sorted(
-        key
-        for key in {*known, *now}
-        if known.get(key) != now.get(key) and binds(key) and (key in known or key not in _LATER)
+    db.execute(
+        "INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)",
+        (pipeline, lineage, msgspec.json.encode(accepted).decode()),
     )
-    if changed:
+
+
+def _put_back(db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cursor) -> None:
+    """A cursor that no commit made: seq 0, nothing remembered. The epoch fences the owner."""
+    changed = db.execute(
+        "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1"
+        " WHERE pipeline = ? AND partition = ?",
+        (cursor.to_json(), pipeline, partition),
+    ).rowcount
+    if not changed:
         raise ConfigError(
-            f"pipeline {pipeline!r}: source.{', source.'.join(changed)} changed since its cursors were stored; they would mean something else now",
-            remedy=f"put it back, rename the pipeline, or read everything again: `worker state reset CONFIG --pipeline {pipeline}`",
+            f"pipeline {pipeline!r} has no partition {partition!r}",
+            remedy="`worker state show` lists them; it is there after the first run",
+        )
+    for table in ("boundary", "tokens"):
+        db.execute(
+            f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?", (pipeline, partition)
         )
 
 
-_NO_FILES: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
-_FULL: Final = _NO_FILES | {sqlite3.SQLITE_FULL}
-
-
-def _primary(error: sqlite3.Error) -> int:
-    """The primary result code, which is the low byte; 0 when there is none."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _unopened(path: Path, error: sqlite3.Error) -> WorkerError:
-    """Nobody should restore from a copy what only another user may open."""
-    if _primary(error) in _FULL:
-        return StateError(
-            f"{path} cannot be opened: {error}",
-            remedy="free space, and let this user read and write it and its directory",
-        )
-    return (
-        _unusable(path, error)
-        if isinstance(error, sqlite3.OperationalError)
-        else _damaged(path, error)
-    )
-
-
-def _is_locked(error: sqlite3.Error) -> bool:
-    """Somebody holds the database for longer than we wait: a backup, a shell with a transaction left open. Nothing is wrong with it."""
-    return _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _unusable(path: Path, error: sqlite3.Error) -> WorkerError:
-    if _primary(error) in _FULL:
-        return SinkUnavailable(
-            f"{path}: {error}",
-            remedy="free space for state.path, and see that it can be written; the pipeline resumes by itself",
-        )
-    if _is_locked(error):
-        return SinkUnavailable(
-            f"{path} is locked by another program",
-            remedy="close what has it open; the pipeline resumes by itself",
-        )
-    if isinstance(error, sqlite3.OperationalError):
-        return StateError(f"{path}: {error}", remedy="check space and permissions of state.path")
-    return _damaged(path, error)
-
-
-def _damaged(path: Path, error: sqlite3.Error) -> StateError:
-    return StateError(
-        f"{path} is damaged: {error}",
-        remedy="restore it from a copy; published files are untouched, and `worker state reset` reads everything again",
-    )
-
-
-def _refuse_network(directory: Path) -> None:
-    """SQLite's locks do not hold on network file systems, so two instances could both believe they own the state."""
-    best, kind = "", ""
-    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
-        for line in mounts:
-            fields = line.split()
-            point = fields[4].replace("\\040", " ")
-            inside = str(directory.resolve() / "x").startswith(point.rstrip("/") + "/")
-            if inside and len(point) >= len(best):
-                best, kind = point, fields[fields.index("-") + 1]
-    if kind in NETWORK_FILE_SYSTEMS:
-        raise ConfigError(
-            f"state.path is on {kind}, where SQLite is not safe",
-            remedy="put it on a local disk; outputs may stay where they are",
-        )
+def _decoded(text: str, kind: type[T]) -> T:
+    """A stored value that is all that its text says. Raises ValueError, msgspec.DecodeError."""
+    value = msgspec.json.decode(text, type=kind)
+    if msgspec.json.decode(msgspec.json.encode(value)) != msgspec.json.decode(text):
+        raise ValueError(f"{text[:100]} has keys that nobody wrote, or lacks some")
+    return value

@@ -1,11 +1,11 @@
-"""The admin server: /metrics, /healthz/{started,live,ready}, /status."""
+"""The admin server: /metrics, /healthz/{started,live,ready} and /status over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -13,7 +13,8 @@ from aiohttp import web
 from worker.core.errors import ConfigError
 from worker.telemetry.metrics import Metrics
 
-LAG_PERIOD_S = 0.05
+LAG_PERIOD_S: Final = 0.05
+LAG_WINDOW_S: Final = 1.0
 
 
 @asynccontextmanager
@@ -23,7 +24,15 @@ async def admin_server(
     status: Callable[[], dict[str, Any]],
     ready: Callable[[], bool],
 ) -> AsyncIterator[str]:
-    """Serves while the context is open; yields the address (empty when `listen` is None)."""
+    """Serves while the context is open, and yields its address, `host:port`.
+
+    Raises ConfigError when the address cannot be listened on.
+
+    Args:
+        listen: `host:port`; None serves nothing and yields an empty text.
+        status: the document of /status.
+        ready: whether /healthz/ready answers 200, and not 503.
+    """
     if listen is None:
         yield ""
         return
@@ -38,11 +47,9 @@ async def admin_server(
         return web.Response(text="ok\n")
 
     async def is_ready(_: web.Request) -> web.Response:
-        return (
-            web.Response(text="ready\n")
-            if ready()
-            else web.Response(status=503, text="not ready\n")
-        )
+        if ready():
+            return web.Response(text="ready\n")
+        return web.Response(status=503, text="not ready\n")
 
     async def show_status(_: web.Request) -> web.Response:
         return web.Response(
@@ -81,13 +88,13 @@ async def admin_server(
 
 
 async def _watch_lag(metrics: Metrics) -> None:
-    """How late a short sleep comes back says how long the loop was held."""
+    """Measures for how long the event loop was held: by how much a short sleep took longer."""
     loop = asyncio.get_running_loop()
     while True:
-        deciding_error = 0.0
-        until = loop.time() + 1.0
+        longest_s = 0.0
+        until = loop.time() + LAG_WINDOW_S
         while loop.time() < until:
             before = loop.time()
             await asyncio.sleep(LAG_PERIOD_S)
-            deciding_error = max(deciding_error, loop.time() - before - LAG_PERIOD_S)
-        metrics.loop_lag(deciding_error)
+            longest_s = max(longest_s, loop.time() - before - LAG_PERIOD_S)
+        metrics.loop_lag(longest_s)

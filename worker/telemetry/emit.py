@@ -1,4 +1,4 @@
-"""Events -> log lines, metrics, and what went wrong last."""
+"""Events become log lines, metrics, and the list of recent troubles."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def event_name(event: type[Event]) -> str:
-    """`PageAccepted` is `page.accepted`."""
+    """The name of an event in logs: `page.accepted` for `PageAccepted`."""
     return re.sub(r"(?<!^)(?=[A-Z])", ".", event.__name__).lower()
 
 
 @dataclass(slots=True)
 class Trouble:
-    """A warning or an error and how often it came, for /status. `at`: seconds since 1970 of the last time."""
+    """A kind of warning or error, for /status.
+
+    Attributes:
+        detail: the fields of the last event of this kind.
+        at: when it came, in seconds since 1970.
+        times: how many came.
+    """
 
     event: str
     detail: dict[str, Any]
@@ -33,7 +39,7 @@ class Trouble:
 
 
 class Telemetry:
-    """The Emit callable that components are given."""
+    """The `Emit` that components are given. Called on the event loop, and never waits."""
 
     def __init__(self, logger: Any, metrics: Metrics, clock: Clock) -> None:
         self._logger, self._metrics, self._clock = logger, metrics, clock
@@ -43,15 +49,15 @@ class Telemetry:
     def __call__(self, event: Event) -> None:
         self._metrics(event)
         if _LEVELS[event.level] >= _LEVELS["warning"]:
-            self._keep(event)
+            self._note_trouble(event)
         now = self._clock.monotonic()
-        self._say_repeated(now)
-        if not event.same_by or self._repeats.admit(_sameness(event), now):
+        self._log_repeats(now)
+        if not event.same_by or self._repeats.admit(_kind_of(event), now):
             self._log(event)
 
     def close(self) -> None:
-        """Says what was held back."""
-        self._say_repeated(float("inf"))
+        """Logs how many events were held back."""
+        self._log_repeats(float("inf"))
 
     def troubles(self, pipeline: str) -> list[dict[str, Any]]:
         """The last kinds of warnings and errors of a pipeline, the newest last."""
@@ -65,10 +71,9 @@ class Telemetry:
             for each in found
         ]
 
-    def _keep(self, event: Event) -> None:
-        name = event_name(type(event))
-        key = _sameness(event)
-        trouble = self._troubles.pop(key, None) or Trouble(name, {}, 0.0)
+    def _note_trouble(self, event: Event) -> None:
+        key = _kind_of(event)
+        trouble = self._troubles.pop(key, None) or Trouble(event_name(type(event)), {}, 0.0)
         trouble.at, trouble.times = self._clock.time(), trouble.times + 1
         trouble.detail = {
             field: redact_urls(value) if isinstance(value, str) else value
@@ -78,7 +83,7 @@ class Telemetry:
         if len(self._troubles) > KEPT_TROUBLES:
             self._troubles.popitem(last=False)
 
-    def _say_repeated(self, now: float) -> None:
+    def _log_repeats(self, now: float) -> None:
         for key, times in self._repeats.ended(now):
             self._log(Repeated(key[0], " ".join(map(str, key[1:])), times, WINDOW_S))
 
@@ -87,8 +92,7 @@ class Telemetry:
             getattr(self._logger, event.level)(event_name(type(event)), **asdict(event))
 
 
-def _sameness(event: Event) -> Key:
-    return (
-        event_name(type(event)),
-        *(getattr(event, name) for name in event.same_by or asdict(event)),
-    )
+def _kind_of(event: Event) -> Key:
+    """What events have in common that are the same: their name, and the fields of `same_by`."""
+    fields = event.same_by or asdict(event)
+    return (event_name(type(event)), *(getattr(event, name) for name in fields))

@@ -1,4 +1,7 @@
-"""Log lines: structlog, JSON or for people, always on stderr. Secrets are taken out by key."""
+"""Log lines by structlog, as JSON or for people, always on stderr.
+
+Values of keys that name a secret are taken out, and so are secrets in URLs.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _URL_SECRET: Final = re.compile(
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: values of secret keys, and secrets within URLs."""
+    """A structlog processor that takes out values of secret keys, and secrets in URLs."""
     for key, value in event.items():
         if _SECRET_KEY.search(key):
             event[key] = REDACTED
@@ -37,13 +40,19 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
 
 
 def redact_urls(text: str) -> str:
-    """Text without the credentials of the URLs in it."""
+    """`text` without the credentials of the URLs in it."""
     return _URL_SECRET.sub(REDACTED, text)
 
 
 @contextmanager
 def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterator[Any]:
-    """A logger, written out when the context ends. `style` is json, console, or None for console on a terminal, where alone there are colors."""
+    """A logger whose lines are all written when the context ends.
+
+    Args:
+        level: the least level that is logged.
+        style: `json` or `console`; None for console on a terminal, and JSON otherwise.
+        colors: whether the console has colors, which it has on a terminal only.
+    """
     terminal = sys.stderr.isatty()
     console = _for_people(style)
     shared: list[Any] = [
@@ -73,19 +82,22 @@ def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterat
 
 
 def signal_line(style: str | None) -> Callable[[str, str], str]:
-    """How a signal is said, in the style of the other lines: those who parse the log read this one too."""
+    """A function (signal, what follows) -> log line, in the style of the other lines.
+
+    It needs no logger, because a signal may come when there is none yet, or no more.
+    """
 
     def line(name: str, follows: str) -> str:
         if _for_people(style):
             return f"worker: {name}, {follows}\n"
-        said = {
+        fields = {
             "event": "signal.received",
             "level": "warning",
             "signal": name,
             "detail": follows,
             "timestamp": _now(),
         }
-        return orjson.dumps(said).decode() + "\n"
+        return orjson.dumps(fields).decode() + "\n"
 
     return line
 
@@ -95,7 +107,7 @@ def _for_people(style: str | None) -> bool:
 
 
 class _Lines:
-    """What structlog calls with a rendered line, by the name of its level."""
+    """The logger that structlog wraps: it is called with a rendered line, by its level."""
 
     def __init__(self, writer: LineWriter, before: bytes) -> None:
         self._writer, self._before = writer, before
@@ -123,4 +135,4 @@ def _now() -> str:
 
 
 def _dropped_text(lines: int) -> bytes:
-    return f"{lines} log lines were dropped: nobody read them in time\n".encode()
+    return f"{lines} log lines were dropped, because they were not read in time\n".encode()

@@ -1,6 +1,8 @@
-"""Prometheus metrics: counted from events (one handler an event class, in a table), and read from the pipelines when somebody asks.
+"""Prometheus metrics.
 
-Labels come only from the config and from codes of the program, never from data. docs/specs/telemetry.md says what each one means.
+Most are counted from events, by a table with one handler for each class of events; the others are
+read from the pipelines at each scrape. Labels come only from the config and from codes of the
+program, never from data. docs/specs/telemetry.md lists all of them.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ _RECORDS: Final = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 _BREAKER: Final = {"closed": 0, "half_open": 1, "open": 2}
 PIPELINE_STATES: Final = ("starting", "running", "paused", "complete", "failed")
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it is a second series per counter
 
 
 class Metrics:
-    """A registry of its own, so that several instances can live in one process."""
+    """The metrics of one instance, in a registry of their own: a process may hold several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -58,7 +60,8 @@ class Metrics:
         self._sent_bytes = Counter("sent_bytes", "Bytes of committed files.", pipeline, **one)
         self._discarded = Counter(
             "records_discarded",
-            "Records that were left out: filtered, deduplicated, or redone (received and not committed, so received again).",
+            "Records that were left out: filtered, deduplicated, or redone (received and not "
+            "committed, so received again).",
             ["pipeline", "reason"],
             **one,
         )
@@ -88,7 +91,7 @@ class Metrics:
             "batch_created", "Commits by what triggered them.", ["pipeline", "trigger"], **one
         )
         self._batch_records = Histogram(
-            "batch_records", "Records received a commit.", pipeline, buckets=_RECORDS, **one
+            "batch_records", "Records received per commit.", pipeline, buckets=_RECORDS, **one
         )
         self._flush_seconds = Histogram(
             "flush_duration_seconds",
@@ -119,7 +122,7 @@ class Metrics:
         )
         self._unknown = Counter(
             "fields_unknown",
-            "Fields that the schema lacks, each counted once a run.",
+            "Fields that the schema lacks, each counted once per run.",
             pipeline,
             **one,
         )
@@ -134,7 +137,7 @@ class Metrics:
         )
         self._loop_lag = Histogram(
             "event_loop_lag_seconds",
-            "How late the event loop was, at deciding_error in a second.",
+            "The longest time in each second for which the event loop was held.",
             buckets=_SECONDS,
             **one,
         )
@@ -163,12 +166,15 @@ class Metrics:
         }
 
     def __call__(self, event: Event) -> None:
-        """Counts an event, if it is one that is counted."""
+        """Counts an event, if its class has a handler."""
         if handler := self._handlers.get(type(event)):
             handler(event)
 
     def watch(self, readings: Callable[[], Sequence[Reading]]) -> None:
-        """Shows what the pipelines say of themselves, too. Every pipeline has its counters from now on, at 0 until something happens."""
+        """Adds the metrics that are read from the pipelines.
+
+        Counters of every pipeline are there from now on, at 0 until something happens.
+        """
         for each in readings():
             for counter in (
                 self._received,
@@ -185,6 +191,7 @@ class Metrics:
         self.registry.register(_Live(readings))
 
     def loop_lag(self, seconds: float) -> None:
+        """Counts for how long the event loop was held in the last second."""
         self._loop_lag.observe(seconds)
 
     def exposition(self) -> bytes:
@@ -244,7 +251,7 @@ class _Live(Collector):
                 ),
                 (
                     "source_lag_seconds",
-                    "How far the mark of the slowest partition is behind now; only for marks in time.",
+                    "Age of the mark of the slowest partition; only for marks that are times.",
                 ),
             )
         }

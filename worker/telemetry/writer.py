@@ -1,4 +1,4 @@
-"""Writes log lines from a thread of its own: a reader who is slow, stuck or gone must never hold the event loop."""
+"""Log lines are written by a thread of their own, so that no reader can hold the event loop."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import Any, Final
 
 BOUND_BYTES: Final = 1 << 20
 CLOSE_S: Final = 2.0
+"""How long the end of the program waits for a reader that is slow."""
 
 
 class LineWriter:
-    """Lines wait in memory up to a bound. Beyond half of it debug lines are dropped, beyond it all; how many were is said when there is room again.
+    """Lines wait in memory up to a bound.
+
+    Debug lines are dropped when half of it is used, and all lines when all of it is. How many were
+    dropped is logged when there is room again.
 
     Args:
-        stream: what has `fileno()`, which is then written to directly, or else `write(bytes)`.
-        say_dropped: the line that says how many were dropped.
+        stream: an object with `fileno()`, which is written to directly, or with `write(bytes)`.
+        say_dropped: makes the line that says how many were dropped.
     """
 
     def __init__(
@@ -30,9 +34,8 @@ class LineWriter:
         self._size = self._dropped = 0
         self._closed = self._gone = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(
-            target=self._run, name="log", daemon=True
-        )  # a stuck reader does not keep the process alive
+        # a daemon, so that a stuck reader does not keep the process alive
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def put(self, line: bytes, *, debug: bool = False) -> None:
@@ -48,7 +51,7 @@ class LineWriter:
             self._changed.notify()
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Writes what waits, for at most so long."""
+        """Waits until all lines are written, for at most `timeout_s` seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -67,29 +70,24 @@ class LineWriter:
                     self._dropped = 0
             try:
                 self._write(batch)
-            except (
-                OSError,
-                ValueError,
-            ):  # nobody reads any more: the program goes on without a log
+            except (OSError, ValueError):  # the reader is gone: the program goes on without a log
                 self._gone = True
                 return
-            with self._changed:
-                self._size = sum(
-                    map(len, self._lines)
-                )  # only now: what is being written still takes memory
+            with self._changed:  # only now, because what is being written takes memory, too
+                self._size = sum(map(len, self._lines))
 
 
 def _writer(stream: Any) -> Callable[[bytes], Any]:
     try:
         number = stream.fileno()
-    except (OSError, AttributeError):  # a stand-in for a file
+    except (OSError, AttributeError):  # an object that stands for a file
         return _flushed(stream)
 
     def write(data: bytes) -> None:
         while data:
             try:
                 data = data[os.write(number, data) :]
-            except BlockingIOError:  # somebody else made the descriptor non-blocking
+            except BlockingIOError:  # another owner made the descriptor non-blocking
                 select.select([], [number], [])
 
     return write

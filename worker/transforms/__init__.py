@@ -1,2 +1,4 @@
-"""What happens to a record between decode and encode: verbs that compile, together with the
-encoder, into one function per pipeline."""
+"""What happens to a record between decode and encode; one module per verb.
+
+All verbs of a pipeline compile, together with its encoder, into one function.
+"""

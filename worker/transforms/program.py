@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
-from worker.core.ports import InvalidRecord, Shaping, Unshaped
+from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable
 from worker.transforms.kinds import Kind, kind_of, same_values
@@ -335,14 +335,13 @@ class Shaper:
         filtered, expanded = self._function(records, groups, wrong, received)
         chunks = [(route, len(rows), b"".join(rows)) for route, rows in groups.rows.items() if rows]
         return Shaping(
-            chunks, [_unshaped(index, error) for index, error in wrong], filtered, expanded
+            chunks, [(index, _reason(error)) for index, error in wrong], filtered, expanded
         )
 
 
-def _unshaped(index: int, error: Exception) -> Unshaped:
+def _reason(error: Exception) -> InvalidRecord:
     if isinstance(error, InvalidRecord):
-        return Unshaped(index, error.stage, error.code, error.errors)
+        return error
     code, what = _MEANING[type(error)]  # type: ignore[index]
-    return Unshaped(
-        index, "transform", code, (FieldError("$", what, "a number that can be represented"),)
-    )
+    found = FieldError("$", what, "a number that can be represented")
+    return InvalidRecord(code, (found,), stage="transform")

@@ -1,4 +1,4 @@
-"""The gate at the start of a pipeline: may files of this schema follow the files that were committed?"""
+"""The check at the start of a pipeline: may files of its schema follow those that are committed?"""
 
 from __future__ import annotations
 
@@ -19,26 +19,34 @@ _MEANING = {
 
 
 def compatibility_check(output: Schema, level: str) -> Callable[[Sequence[str]], None]:
-    """A function of the schemas of committed files, the newest at the end; it raises IncompatibleSchema with every reason."""
+    """Makes a function of the schemas of committed files, the newest last.
 
-    def gate(committed: Sequence[str]) -> None:
+    It raises IncompatibleSchema with every reason why files of `output` may not follow them.
+    """
+
+    def compare(committed: Sequence[str]) -> None:
         if not committed or level == "none" or set(committed) == {output.source}:
             return
         found = check(
             output, [parse_schema(text, strict=False) for text in committed], level.upper()
         )
         if found:
+            reasons = "; ".join(_reason(each, len(committed)) for each in found)
             raise IncompatibleSchema(
-                f"the schema of the files is not {level.replace('_', ' ')} compatible: {'; '.join(_reason(each, len(committed)) for each in found)}",
+                f"the schema of the files is not {level.replace('_', ' ')} compatible: {reasons}",
                 where="output_schema",
-                remedy="change it so that it is, write to another sink.path after `worker state reset`, or set schema_compatibility: none for one run",
+                remedy="change it so that it is, write to another sink.path after "
+                "`worker state reset`, or set schema_compatibility: none for one run",
             )
 
-    return gate
+    return compare
 
 
 async def register_output(settings: Settings, parts: Parts, registries: Registries) -> None:
-    """Registers the schema of the files of a pipeline where its config says so, unless the gate is closed to it. Raises IncompatibleSchema."""
+    """Registers the schema of the files of a pipeline, where its config says so.
+
+    Raises IncompatibleSchema where the check forbids these files: then nothing is registered.
+    """
     if parts.config.sink.register_ is None:
         return
     log = SqliteCommitLog(settings.state.path.absolute() / STATE_FILE)

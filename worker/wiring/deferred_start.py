@@ -1,60 +1,74 @@
-"""Pipelines whose schema registry does not answer when a run starts: the others run, these join them once it does.
+"""Pipelines whose schema registry does not answer when a run starts.
 
-Those that it refuses (credentials, an unknown subject, an incompatible schema) end alone too, for good: asking again would not help.
+The others run, and these join them once the registry answers. Pipelines that a registry refuses
+(credentials, an unknown subject, an incompatible schema) end alone too, for good: asking again
+would not help.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeVar
 
 from worker.core.errors import IncompatibleSchema, PermanentError, RegistryUnavailable, WorkerError
 from worker.core.events import AttemptFailed, Emit, PipelineFailed
 from worker.core.ports import Clock
-from worker.pipeline import Pipeline
+
+T = TypeVar("T")
 
 PAUSE_S: Final = 30.0
 
 
 class DeferredStart:
-    """What could not start. `errors`: pipeline -> why, as long as it has not."""
+    """What could not start.
+
+    Attributes:
+        errors: pipeline -> why it has not started; nothing once it has.
+    """
 
     def __init__(self, clock: Clock, emit: Emit) -> None:
         self._clock, self._emit = clock, emit
         self.errors: dict[str, WorkerError] = {}
 
+    async def each(self, names: Iterable[str], step: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+        """Takes a step of the start for pipelines side by side; returns the results by name.
+
+        A pipeline whose registry does not answer, or refuses it, has no result but an error in
+        `errors`. Raises the first other error.
+        """
+        names = list(names)
+        results = await asyncio.gather(*map(step, names), return_exceptions=True)
+        done = {}
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, PermanentError | IncompatibleSchema):
+                self.errors[name] = result
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                done[name] = result
+        return done
+
     def give_up(self) -> None:
-        """Says that they will not start: a run with `once` does not wait."""
+        """They will not start, because a run with `once` does not wait."""
         for name, error in self.errors.items():
             self._emit(PipelineFailed(name, error.code, str(error)))
 
-    async def start(self, names: Sequence[str], start: Callable[[str], Awaitable[None]]) -> None:
-        """Starts pipelines side by side and notes those whose registry does not answer, or refuses them. Raises the first other error."""
-        for name, result in zip(
-            names, await asyncio.gather(*map(start, names), return_exceptions=True), strict=True
-        ):
-            if isinstance(result, PermanentError | IncompatibleSchema):
-                self.errors[name] = result
-            elif result is not None:
-                raise result
+    async def retry(self, name: str, start: Callable[[], Awaitable[None]]) -> None:
+        """Tries to start a pipeline until it works, or until its registry refuses it.
 
-    async def join(
-        self, name: str, start: Callable[[], Awaitable[Pipeline]], add: Callable[[Pipeline], None]
-    ) -> None:
-        """Tries to start a pipeline until it works, or fails for another reason than an outage of its registry."""
-        while True:
+        `start` raises what keeps the pipeline from starting.
+        """
+        while name in self.errors:
             error = self.errors[name]
             if not isinstance(error, RegistryUnavailable):
                 self._emit(PipelineFailed(name, error.code, str(error)))
                 return
-            self._emit(AttemptFailed(name, error.code, str(error), PAUSE_S))
+            self._emit(AttemptFailed(name, error.code, str(error), restart_in_s=PAUSE_S))
             await self._clock.sleep(PAUSE_S)
             try:
-                pipeline = await start()
+                await start()
             except WorkerError as again:
                 self.errors[name] = again
             else:
                 del self.errors[name]
-                add(pipeline)
-                return

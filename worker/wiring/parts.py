@@ -35,7 +35,7 @@ ONLY_PARTITION: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The pure parts of a pipeline: everything that `check` can look at without touching anything."""
+    """The compiled parts of one pipeline."""
 
     name: str
     config: PipelineSettings

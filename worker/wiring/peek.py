@@ -1,4 +1,7 @@
-"""A look at a source without state or files: the first records as they would be written, and where the next page would be."""
+"""A look at a source, without state or files.
+
+The first records as they would be written, and where the next page would be.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from worker.core.cursor import PassState
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
-from worker.core.model import Claim, Cursor, FieldError, Unknown
+from worker.core.model import Claim, Cursor, Reject, Unknown
 from worker.core.ports import Clock
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
 from worker.runtime.clock import SystemClock
+from worker.runtime.flow import Flow
 from worker.schema import Schema
+from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.json_rows import JsonRows
@@ -35,23 +41,14 @@ Tell = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Rejected:
-    """A record that would become a dead letter."""
-
-    index: int
-    stage: str
-    code: str
-    errors: tuple[FieldError, ...]
-
-
-@dataclass(slots=True)
 class Peek:
     """What was seen.
 
     Attributes:
         lines: output records as JSON lines.
         received, filtered: counts of the pages that were read.
-        position: of the next page; None at the end of a pass.
+        rejects: records that would become dead letters.
+        position: where the pass stands after the pages that were read; None at its end.
         total: what the source says it has.
     """
 
@@ -61,18 +58,20 @@ class Peek:
     received: int = 0
     filtered: int = 0
     lines: list[bytes] = field(default_factory=list)
-    rejects: list[Rejected] = field(default_factory=list)
-    position: Any = None
+    rejects: list[Reject] = field(default_factory=list)
+    position: PassState | None = None
     total: int | None = None
 
 
 async def peek(
     settings: Settings, pipeline: str, *, records: int, pages: int = 1_000, tell: Tell | None = None
 ) -> Peek:
-    """Reads the first partition from its start until there are enough output records or pages. Raises what the source raises.
+    """Reads the first partition from its start until there are enough output records or pages.
+
+    Raises what the source raises.
 
     Args:
-        tell: hears of failures that are tried again; None: nothing is, the first one is raised.
+        tell: is told of failures that are tried again; None: the first failure is raised.
     """
     config = settings.pipeline(pipeline)
     async with AsyncExitStack() as stack:
@@ -85,8 +84,9 @@ async def peek(
             fill=config.validation.missing_fields == "fill",
         )
         found = Peek(pipeline, next(iter(parts.partitions)))
+        flow = Flow(shape, fingerprint(parts.output))
         async for page in pages_of:
-            _look(found, page, shape)
+            _look(found, page, flow)
             if found.pages >= pages or len(found.lines) >= records:
                 break
     return found
@@ -97,7 +97,8 @@ class Sample:
     """Records as they are received, and the schema that the pipeline has for them.
 
     Attributes:
-        dropped: fields that Avro writers have and the schema lacks: their values are skipped, so `records` is without them.
+        dropped: fields that Avro writers have and the schema lacks. Their values are skipped, so
+            `records` is without them.
     """
 
     records: list[bytes] = field(default_factory=list)
@@ -109,7 +110,9 @@ class Sample:
 async def sample(
     settings: Settings, pipeline: str, *, pages: int, tell: Tell, schema: bool = True
 ) -> Sample:
-    """The records of the first pages of the first partition, whatever the transforms make of them. Raises what the source raises.
+    """The records of the first pages of the first partition, before any transform.
+
+    Raises what the source raises.
 
     Args:
         schema: False: the pipeline's own schema is not looked at; there need be none yet.
@@ -156,7 +159,10 @@ async def _opened(
     config: PipelineSettings,
     tell: Tell | None,
 ) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
-    """The parts of a pipeline, and the pages of its first partition from its start to the end of the pass; open until the stack closes."""
+    """The parts of a pipeline, and the pages of a pass of its first partition from the start.
+
+    Both are open until the stack closes.
+    """
     if tell is None:
         retry = config.source.retry.model_copy(update={"max_attempts": 1})
         config = config.model_copy(
@@ -212,23 +218,14 @@ async def _pages(
             yield accepted
 
 
-def _look(found: Peek, accepted: Accepted, shape: Any) -> None:
-    decoded = accepted.decoded
-    shaping = shape(decoded.records, decoded.facts.received_us)
+def _look(found: Peek, accepted: Accepted, flow: Flow) -> None:
     found.pages += 1
-    found.received += accepted.ledger.received
-    found.filtered += shaping.filtered
-    found.rejects += (
-        Rejected(each.index, each.stage, each.code, each.errors) for each in decoded.rejects
-    )
-    found.rejects += (
-        Rejected(each.index, each.stage, each.code, each.errors) for each in shaping.unshaped
-    )
-    for _, _, data in shaping.chunks:
-        found.lines += data.splitlines()
+    for part in flow.shape(found.partition, accepted):
+        found.received += part.ledger.received
+        found.filtered += part.ledger.filtered
+        found.rejects += part.rejects
+        for chunk in part.chunks:
+            found.lines += chunk.data.splitlines()
     cursor = accepted.progress.cursor
-    position = cursor.position or {"at": None}
-    found.position = (
-        {key: position[key] for key in ("window", "at")} if "window" in position else position["at"]
-    )
+    found.position = cursor.position
     found.total = cursor.total

@@ -11,25 +11,28 @@ from pathlib import Path
 
 from worker import __version__
 from worker.config.files import check_text
+from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
-from worker.core.model import REPLAYED, Facts
-from worker.core.ports import Clock
+from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED, Facts
+from worker.core.ports import Clock, CommitLog, OutputRoot
 from worker.formats.avro import AvroEncoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
+from worker.http.redact import url_stripper
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec, PagingSpec, StopSpec
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
-from worker.sinks.dead_letters import dead_letter_line
 from worker.sinks.files import FilesSink, SinkLimits
+from worker.sinks.files_root import FilesRoot
+from worker.sources.conditions import stop_when
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
-from worker.sources.http import HttpSource, stop_when, stripper, token_reader
+from worker.sources.http import HttpSource, token_reader
 from worker.sources.pagination.common import as_count
 from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 from worker.wiring.compatibility_check import compatibility_check
@@ -37,6 +40,7 @@ from worker.wiring.origins import Origins, origin_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.schemas import Registries
 from worker.wiring.secrets import check_secrets, open_auth, secret_params, tls_of
+from worker.writer import WriterSpec
 
 
 async def http_source(
@@ -74,7 +78,7 @@ async def http_source(
         client=client,
         auth=await open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
-        learn=await _learner(parts, registries),
+        fetch_writer_schema=await _writer_schemas(parts, registries),
         guard=origins.guard(source),
         slots=origins.slots(source),
         clock=clock,
@@ -83,16 +87,16 @@ async def http_source(
     )
 
 
-async def _learner(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
-    """What gets the writer's schema of an id for the decoder."""
+async def _writer_schemas(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
+    """A function that fetches the schema of a writer by its id and gives it to the decoder."""
     server = parts.config.decode.registry
     client = None if server is None else await registries.client(server, parts.config.source)
 
-    async def learn(schema_id: int) -> None:
-        assert client is not None, "only Confluent's framing asks"
+    async def fetch_writer_schema(schema_id: int) -> None:
+        assert client is not None, "only Confluent's framing asks for schemas"
         parts.writers.add(schema_id, await client.by_id(schema_id))
 
-    return learn
+    return fetch_writer_schema
 
 
 async def http_pipeline(
@@ -207,25 +211,31 @@ def replay_pipeline(
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
     )
-    source = DeadLetters(parts.name, letters, parts.plan, limits)
+    _, dead = output_roots(settings, parts.name)
+    source = DeadLetters(parts.name, letters, dead, parts.plan, limits)
     spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
     return Pipeline(spec, log, clock, emit)
 
 
-def opened_log(stack: AsyncExitStack, settings: Settings) -> SqliteCommitLog:
+def opened_log(stack: AsyncExitStack, settings: Settings) -> CommitLog:
     """The commit log, open until the stack closes."""
     log = open_log(settings, read_only=False)
     stack.callback(log.close)
     return log
 
 
-def open_log(settings: Settings, *, read_only: bool) -> SqliteCommitLog:
+def open_log(settings: Settings, *, read_only: bool) -> CommitLog:
     """The commit log of a config."""
     return SqliteCommitLog(settings.state.path.absolute() / STATE_FILE, read_only=read_only)
 
 
-def output_roots(settings: Settings, pipeline: str) -> tuple[Path, Path]:
-    """(records, dead letters) of a pipeline."""
+def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
+    """Where a pipeline publishes: (records, dead letters)."""
+    records, dead = _output_paths(settings, pipeline)
+    return FilesRoot(records, RECORDS), FilesRoot(dead, DEAD_LETTERS)
+
+
+def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()
@@ -246,20 +256,26 @@ def _spec(
         partitions=partitions,
         fingerprint=config.meaning(),
         paging=paging,
-        flow=parts.flow,
         fetcher=fetcher,
+        flow=parts.flow,
+        writer=WriterSpec(
+            pipeline=parts.name,
+            roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
+            dead_letter=dead_letter_line,
+            schema_fingerprint=parts.plan.fingerprint,
+            marks_are_instants=(
+                paging.incremental is not None and paging.incremental.format.is_instant
+            ),
+            max_reject_ratio=config.dead_letters.max_ratio,
+            reject_window=config.dead_letters.window,
+        ),
         sinks=sinks_of(settings, parts),
-        dead_letter=dead_letter_line,
-        schema_fingerprint=parts.plan.fingerprint,
         output_schema=parts.output.source,
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
-        roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
         once=once,
         patience_s=config.source.retry.deadline,
-        max_reject_ratio=config.dead_letters.max_ratio,
-        reject_window=config.dead_letters.window,
     )
 
 
@@ -309,13 +325,13 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=stripper(secret_params(source)),
+        strip=url_stripper(secret_params(source)),
     )
 
 
 def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
     config = parts.config.sink
-    records, dead = output_roots(settings, parts.name)
+    records, dead = _output_paths(settings, parts.name)
     for root in (records, dead):
         try:
             check_text(root)
@@ -357,7 +373,7 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
                 lineage,
                 seq,
                 lambda *_: NdjsonEncoder(),
-                kind="dead_letters",
+                kind=DEAD_LETTERS,
                 mode=0o600,
             ),
         )

@@ -1,4 +1,4 @@
-"""What a running worker says of itself: /status, /healthz/ready, and the readings behind /metrics."""
+"""What a running worker tells of itself: /status, /healthz/ready, the readings of /metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ MOST_PARKED = 100
 
 
 class Status:
-    """One a run. `not_started`: what keeps pipelines from starting."""
+    """The status of a run.
+
+    Args:
+        not_started: pipeline -> what keeps it from starting.
+    """
 
     def __init__(
         self,
@@ -30,14 +34,17 @@ class Status:
         self._supervisor, self._telemetry, self._not_started = supervisor, telemetry, not_started
 
     def ready(self) -> bool:
-        """All pipelines are running or complete. Partners and registries that are down are no reason to be unready; what they refuse is one."""
+        """Whether all pipelines are running or complete.
+
+        Partners and registries that are down are no reason to be unready; what they refuse is one.
+        """
         refused = any(not _outage(error) for error in self._not_started().values())
         return not refused and all(
             state in ("running", "complete") for state in self._supervisor.states().values()
         )
 
     def readings(self) -> list[Reading]:
-        """One a pipeline."""
+        """A reading of each pipeline."""
         states = self._supervisor.states()
         return [pipeline.reading(states[pipeline.name]) for pipeline in self._supervisor.pipelines]
 

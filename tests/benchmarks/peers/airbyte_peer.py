@@ -1,8 +1,9 @@
-"""Airbyte's CDK, declarative source, messages to stdout as an Airbyte source does: `airbyte_peer.py URL`."""
+"""Airbyte's CDK with a declarative source; its messages go to DIRECTORY/out: `airbyte_peer.py URL DIRECTORY`."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 
@@ -11,7 +12,7 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
 
-url = sys.argv[1]
+url, target = sys.argv[1:]
 base, _, name = url.rpartition("/")
 SCHEMA = {"type": "object", "additionalProperties": True, "properties": {"id": {"type": "integer"}}}
 MANIFEST = {
@@ -75,6 +76,7 @@ with (
     catalog.flush()
     config.write("{}")
     config.flush()
+    os.dup2(os.open(f"{target}/out", os.O_WRONLY | os.O_CREAT, 0o600), sys.stdout.fileno())
     launch(
         ConcurrentDeclarativeSource(config={}, source_config=MANIFEST),
         ["read", "--config", config.name, "--catalog", catalog.name],

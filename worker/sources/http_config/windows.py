@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from worker.config.types import Wrong
-from worker.paging.marks import MICROS, MarkFormat
+from worker.core.instants import MICROS
+from worker.paging.marks import MarkFormat
 from worker.paging.windows import Windows, resolution
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from worker.config.types import Duration, PositiveDuration, Whole, Wrong, written
-from worker.paging.marks import MICROS, MarkFormat
+from worker.core.instants import MICROS
+from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 from worker.paging.windows import Windows
 from worker.sources.http_config.rules import When

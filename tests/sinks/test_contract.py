@@ -1,0 +1,73 @@
+"""Every sink under its contract; another one joins by a line in `PLACES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from worker.core.model import RECORDS
+from worker.core.ports import OutputRoot, Sink
+from worker.formats.ndjson import NdjsonEncoder
+from worker.sinks.files import FilesSink, SinkLimits
+from worker.sinks.files_root import FilesRoot
+from worker.testing.memory_sink import MemoryRoot, MemorySink, MemoryStore
+from worker.testing.sink_contract import LINEAGE, PIPELINE, SinkContract, SinkPlace
+
+
+class FilesPlace:
+    """A directory. With `limits` of one open file and small blocks, every file has other parts."""
+
+    def __init__(self, directory: Path, limits: SinkLimits | None = None) -> None:
+        self._directory, self._limits = directory / "lake", limits or SinkLimits()
+
+    def sink(
+        self, *, kind: str = RECORDS, pipeline: str = PIPELINE, lineage: str = LINEAGE, seq: int = 1
+    ) -> Sink:
+        return FilesSink(
+            self._directory,
+            pipeline,
+            lineage,
+            seq,
+            lambda *_: NdjsonEncoder(),
+            kind=kind,
+            limits=self._limits,
+        )
+
+    def root(self, kind: str = RECORDS) -> OutputRoot:
+        return FilesRoot(self._directory, kind)
+
+    def put(self, name: str, data: bytes) -> None:
+        (self._directory / name).write_bytes(data)
+
+
+class MemoryPlace:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+
+    def sink(
+        self, *, kind: str = RECORDS, pipeline: str = PIPELINE, lineage: str = LINEAGE, seq: int = 1
+    ) -> Sink:
+        return MemorySink(self._store, pipeline, lineage, seq, kind=kind)
+
+    def root(self, kind: str = RECORDS) -> OutputRoot:
+        return MemoryRoot(self._store, kind)
+
+    def put(self, name: str, data: bytes) -> None:
+        self._store.names[name] = data
+
+
+PLACES: dict[str, Callable[[Path], SinkPlace]] = {
+    "files": FilesPlace,
+    "files in small blocks": lambda path: FilesPlace(path, SinkLimits(block_bytes=1)),
+    "memory": lambda path: MemoryPlace(),
+}
+
+
+class TestSinks(SinkContract):
+    @pytest.fixture(params=PLACES)
+    def place(self, request: pytest.FixtureRequest, tmp_path: Path) -> SinkPlace:
+        return PLACES[request.param](tmp_path)

@@ -1,0 +1,175 @@
+"""What is SQLite's own about the commit log: formats, locks, damage, file systems."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from worker.core.errors import ConfigError, SinkUnavailable, StateError
+from worker.core.model import Commit, Cursor, Ledger
+from worker.runtime import fs
+from worker.state.sqlite import FORMATS, SqliteCommitLog
+from worker.testing.commit_log_contract import MEANING, at, commit, end, staged
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def log(path: Path) -> Iterator[SqliteCommitLog]:
+    with closing(SqliteCommitLog(path)) as opened:
+        opened.load("p", MEANING)
+        yield opened
+
+
+def change(path: Path, statement: str) -> None:
+    """Changes the file by hand."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(statement)
+
+
+def test_a_state_of_a_newer_program_is_refused(path: Path) -> None:
+    SqliteCommitLog(path).close()
+    change(path, "PRAGMA user_version = 99")
+    with pytest.raises(StateError, match=f"format 99, this program knows {len(FORMATS)}"):
+        SqliteCommitLog(path)
+
+
+def test_a_state_of_the_first_format_is_brought_up_to_date_when_it_is_written(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"{FORMATS[0]} PRAGMA user_version = 1;")
+        cursor = Cursor(received=7).to_json()
+        db.execute("INSERT INTO pipelines VALUES ('p', 'l', 3, '', 'd', '[]')")
+        db.execute("INSERT INTO partitions VALUES ('p', 'a', 1, 3, ?)", (cursor,))
+        db.commit()
+    with closing(SqliteCommitLog(path, read_only=True)) as old:
+        assert old.partitions("p")[0].cursor == cursor
+    with closing(SqliteCommitLog(path)) as log:
+        assert (log.load("p", {}).seq, log.schemas("p")) == (3, ())
+        assert log.claim("p", ["a"])["a"].cursor.received == 7
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(FORMATS),)
+
+
+def test_the_stored_texts_are_those_that_every_state_has(log: SqliteCommitLog, path: Path) -> None:
+    claim = log.claim("p", ["a"])["a"]
+    made = commit(log, 1, end(claim, at(7)), files=(staged(1),))
+    with closing(sqlite3.connect(path)) as db:
+        (row,) = db.execute("SELECT seq, lineage, id, at, ledger, ends, published FROM commits")
+        (file,) = db.execute("SELECT * FROM files")
+    cursor = Cursor(received=7).to_json().replace('"', '\\"')
+    assert row == (
+        1,
+        made.lineage,
+        made.id,
+        made.at,
+        '{"received":3,"expanded":0,"sent":3,"filtered":0,"deduplicated":0,"dead_lettered":0}',
+        f'[{{"partition":"a","epoch":1,"expected_seq":0,"cursor":"{cursor}"}}]',
+        0,
+    )
+    assert file[:7] == ("p", 1, 1, "records", "/lake", ".worker/l/p/staging/f1", "r=ü/f1")
+    assert file[7:] == (10, "ab" * 32, 3, "f" * 16)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE commits SET ledger = '{}'",
+        "UPDATE commits SET ledger = 'no json'",
+        """UPDATE commits SET ledger = json_set(ledger, '$.sent', 'three')""",
+        """UPDATE commits SET ledger = json_set(ledger, '$.more', 1)""",
+        """UPDATE commits SET ends = json_remove(ends, '$[0].cursor')""",
+        """UPDATE commits SET ends = json_set(ends, '$[0].more', 1)""",
+    ],
+)
+def test_a_row_that_is_no_commit_is_named(log: SqliteCommitLog, path: Path, statement: str) -> None:
+    commit(log, 1, end(log.claim("p", ["a"])["a"], at(7)))
+    change(path, statement)
+    with pytest.raises(StateError, match=r"is damaged: commit 1 of pipeline p"):
+        list(log.commits("p"))
+
+
+def test_a_log_that_only_looks_changes_nothing_and_makes_nothing(path: Path) -> None:
+    with pytest.raises(StateError, match="does not exist"):
+        SqliteCommitLog(path, read_only=True)
+    assert not path.exists()
+    SqliteCommitLog(path).close()
+    with (
+        closing(SqliteCommitLog(path, read_only=True)) as log,
+        pytest.raises(SinkUnavailable, match="readonly"),
+    ):
+        log.load("p", MEANING)
+
+
+@pytest.mark.parametrize("mode", ["NORMAL", "EXCLUSIVE"])
+def test_a_database_that_another_program_holds_is_waited_for_and_not_called_damaged(
+    path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.state.database.LOCKED_S", 0.01)
+    with closing(SqliteCommitLog(path)) as log:
+        log.load("p", MEANING)
+        claim = log.claim("p", ["a"])["a"]
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute(f"PRAGMA locking_mode = {mode}")
+    other.execute("BEGIN IMMEDIATE")
+    with (
+        pytest.raises(SinkUnavailable, match="locked by another program"),
+        closing(SqliteCommitLog(path)) as log,
+    ):
+        commit(log, 1, end(claim, at(1)))
+    other.execute("ROLLBACK")
+    other.close()
+    with closing(SqliteCommitLog(path)) as log:
+        commit(log, 1, end(claim, at(1)))
+        assert log.claim("p", ["a"])["a"].cursor.received == 1
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_an_unknown_outcome_is_read_back(
+    log: SqliteCommitLog, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(sqlite3.Connection):
+        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+            if sql != "COMMIT":
+                return super().execute(sql, *values)  # type: ignore[arg-type]
+            if committed:
+                super().execute(sql)
+            raise sqlite3.OperationalError("disk I/O error")
+
+    connect = sqlite3.connect
+    claim = log.claim("p", ["a"])["a"]
+    state = log.load("p", MEANING)
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **kw: connect(*args, factory=Broken, **kw)
+    )
+    log._file.reopen()
+    monkeypatch.undo()
+    made = Commit(
+        pipeline="p",
+        lineage=state.lineage,
+        seq=1,
+        id="id",
+        at="",
+        files=(),
+        ends=(end(claim, at(1)),),
+        ledger=Ledger(),
+    )
+    if committed:
+        log.commit(made)
+    else:
+        with pytest.raises(StateError, match="disk I/O error"):
+            log.commit(made)
+    assert [row.id for row in log.commits("p")] == ["id"] * committed
+
+
+def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fs, "file_system", lambda directory: "nfs4")
+    with pytest.raises(ConfigError, match=r"state\.path is on nfs4"):
+        SqliteCommitLog(path)
+    assert not path.exists()

@@ -1,0 +1,28 @@
+"""Instants as whole microseconds since 1970-01-01T00:00:00Z, the form in which they are compared
+and stored. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+MICROS: Final = 1_000_000
+"""Microseconds per second."""
+
+LEAST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+"""The first moment of the year 1."""
+MOST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+"""The last microsecond of the year 9999."""
+
+
+def rfc3339_text(micros: int) -> str:
+    """The instant as RFC 3339 text in UTC, with microseconds where there are any.
+
+    Raises OverflowError outside the years 1 to 9999.
+    """
+    moment = EPOCH + timedelta(microseconds=micros)
+    timespec = "microseconds" if micros % MICROS else "seconds"
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")

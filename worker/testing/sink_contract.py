@@ -1,0 +1,299 @@
+"""What every sink promises, and the root that its files are found in, as tests (pytest is needed).
+
+    class TestMySink(SinkContract):
+        @pytest.fixture
+        def place(self, tmp_path: Path) -> SinkPlace:
+            return MyPlace(tmp_path)
+
+The rows of the chunks are lines of text, so that what comes out can be compared with what went in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Protocol, TypeAlias
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worker.core.errors import ConfigError, PublishConflict, StateError
+from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, StagedFile
+from worker.core.ports import FileState, OutputRoot, Sink
+
+PIPELINE = "p"
+LINEAGE = "0123456789abcdef"
+OTHER = "fedcba9876543210"
+
+
+class SinkPlace(Protocol):
+    """One output, empty at first, over which sinks are made as attempts and processes make them."""
+
+    def sink(
+        self, *, kind: str = RECORDS, pipeline: str = PIPELINE, lineage: str = LINEAGE, seq: int = 1
+    ) -> Sink:
+        """A sink that is not prepared yet; `seq` is its first commit."""
+
+    def root(self, kind: str = RECORDS) -> OutputRoot:
+        """The same output as commands see it."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Puts a content at a name below the root, as somebody else would; also over another."""
+
+
+def chunk(route: str, *lines: str, fingerprint: str = "f" * 16, group: int | None = None) -> Chunk:
+    """Lines of text for a route."""
+    data = "".join(f"{line}\n" for line in lines).encode()
+    return Chunk(route=route, fingerprint=fingerprint, rows=len(lines), data=data, group=group)
+
+
+def prepared(place: SinkPlace, *, kind: str = RECORDS, seq: int = 1) -> Sink:
+    """A sink as an attempt begins with it."""
+    sink = place.sink(kind=kind, seq=seq)
+    sink.prepare(())
+    return sink
+
+
+def staged(sink: Sink, *chunks: Chunk) -> tuple[StagedFile, ...]:
+    """Writes and seals chunks."""
+    for each in chunks:
+        sink.write(each)
+    return sink.seal()
+
+
+def standing(root: OutputRoot, files: Iterable[StagedFile]) -> set[FileState]:
+    """Where the files are."""
+    return {root.standing(file) for file in files}
+
+
+Rows: TypeAlias = list[tuple[str, str, int | None, list[str]]]
+"""Route, fingerprint, group and lines of one chunk each."""
+
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "a=1", "a=2/b=x"]),
+        st.sampled_from(["e" * 16, "f" * 16]),
+        st.sampled_from([None, 1, 2]),
+        st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=4),
+    ),
+    max_size=12,
+)
+
+
+class SinkContract:
+    """Inherit from it in a test module."""
+
+    @pytest.fixture
+    def place(self) -> SinkPlace:
+        raise NotImplementedError("the fixture that makes an empty output")
+
+    # -- staging and publishing ------------------------------------------------------------------
+
+    def test_nothing_is_seen_before_it_is_published_and_then_all_of_it(
+        self, place: SinkPlace
+    ) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(sink, chunk("a=1", "x", "y"), chunk("a=2", "z"), chunk("a=1", "w"))
+        assert standing(root, files) == {FileState.STAGED}
+        assert list(root.listing(PIPELINE, LINEAGE)) == []
+        sink.publish(files)
+        assert standing(root, files) == {FileState.PUBLISHED}
+        assert sorted(root.listing(PIPELINE, LINEAGE)) == sorted(map(root.place, files))
+        found = {file.final.split("/")[0]: b"".join(root.lines(file)) for file in files}
+        assert found == {"a=1": b"x\ny\nw\n", "a=2": b"z\n"}
+
+    def test_publishing_can_be_repeated(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
+        for _ in range(2):
+            sink.publish(files)
+            assert [b"".join(root.lines(file)) for file in files] == [b"x\n", b"y\n"]
+        prepared(place, seq=2).publish(files)
+        assert standing(root, files) == {FileState.PUBLISHED}
+
+    def test_publishing_goes_on_where_it_was_killed(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(sink, chunk("", "x"), chunk("a=1", "y"), chunk("a=2", "z"))
+        sink.publish(files[:1])
+        sink.close()
+        prepared(place, seq=2).publish(files)
+        assert standing(root, files) == {FileState.PUBLISHED}
+
+    def test_a_file_that_is_staged_and_published_is_published_once(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        (file,) = staged(sink, chunk("", "x"))
+        sink.publish([file])
+        place.put(file.staging, b"".join(root.lines(file)))  # killed between copy and delete
+        sink.publish([file])
+        assert [b"".join(root.lines(file)), sink.sweep()] == [b"x\n", 0]
+
+    def test_publishing_never_replaces(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        (file,) = staged(sink, chunk("", "x"))
+        place.put(file.final, b"somebody else's")
+        with pytest.raises(PublishConflict):
+            sink.publish([file])
+        assert list(root.lines(file)) == [b"somebody else's"]
+
+    def test_a_file_is_described_as_it_is(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(sink, chunk("", "x", "y"), chunk("a=1", "z"))
+        sink.publish(files)
+        for file in files:
+            data = b"".join(root.lines(file))
+            assert (file.size_bytes, file.sha256) == (len(data), sha256(data).hexdigest())
+            evidence = root.examine(file)
+            assert (evidence.rows, evidence.size_bytes) == (file.rows, file.size_bytes)
+            assert (evidence.sha256, evidence.problem) == (file.sha256, "")
+        assert [file.rows for file in files] == [2, 1]
+
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(rows=_ROWS)
+    def test_every_line_is_in_one_file_of_its_kind_in_order(
+        self, place: SinkPlace, rows: Rows
+    ) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(
+            sink,
+            *(chunk(route, *lines, fingerprint=f, group=group) for route, f, group, lines in rows),
+        )
+        sink.publish(files)
+        expected: dict[tuple[str, str, int | None], list[bytes]] = {}
+        for route, fingerprint, group, lines in rows:
+            found = expected.setdefault((route, fingerprint, group), [])
+            found += [f"{line}\n".encode() for line in lines]
+        got = [(_route(file), file.fingerprint, tuple(root.lines(file))) for file in files]
+        assert Counter(got) == Counter(
+            (route, fingerprint, tuple(lines))
+            for (route, fingerprint, _), lines in expected.items()
+        )
+        for file in files:
+            root.delete(file)
+
+    def test_names_are_never_given_twice(self, place: SinkPlace) -> None:
+        sink = prepared(place)
+        names = []
+        for seq in (1, 2, 3):
+            sink.begin(seq)
+            files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
+            names += [file.final for file in files] + [file.staging for file in files]
+            sink.publish(files)
+        assert len(set(names)) == 12
+
+    def test_a_commit_without_chunks_has_no_files(self, place: SinkPlace) -> None:
+        sink = prepared(place)
+        assert sink.seal() == ()
+        staged(sink, chunk("", "x"))
+        sink.begin(2)
+        assert (sink.seal(), sink.full) == ((), False)
+
+    # -- recovery --------------------------------------------------------------------------------
+
+    def test_what_was_not_committed_is_swept(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
+        sink.begin(2)
+        sink.write(chunk("", "open"))
+        sink.close()
+        again = prepared(place)
+        assert again.sweep() >= 2
+        assert standing(root, files) == {FileState.GONE}
+        assert again.sweep() == 0
+
+    def test_only_the_own_staging_is_swept(self, place: SinkPlace) -> None:
+        sink, other = prepared(place), place.sink(pipeline="q")
+        other.prepare(())
+        files, others = staged(sink, chunk("", "x")), staged(other, chunk("", "y"))
+        assert sink.sweep() == 1
+        assert standing(place.root(), files) == {FileState.GONE}
+        assert standing(place.root(), others) == {FileState.STAGED}
+
+    def test_what_was_published_is_never_swept(self, place: SinkPlace) -> None:
+        sink = prepared(place)
+        files = staged(sink, chunk("", "x"))
+        sink.publish(files)
+        assert prepared(place, seq=2).sweep() == 0
+        assert standing(place.root(), files) == {FileState.PUBLISHED}
+
+    def test_a_staged_file_must_still_be_what_was_committed(self, place: SinkPlace) -> None:
+        sink = prepared(place)
+        first, second = staged(sink, chunk("", "x"), chunk("a=1", "y"))
+        sink.publish([first])
+        again = prepared(place, seq=2)
+        again.check(first)
+        again.check(second)
+        place.put(second.staging, b"z\n")
+        with pytest.raises(StateError, match="not the file that was committed"):
+            again.check(second)
+
+    def test_the_record_of_a_commit_is_no_output_and_can_be_dropped_twice(
+        self, place: SinkPlace
+    ) -> None:
+        sink, root = prepared(place), place.root()
+        sink.drop_record(1)
+        sink.stage_record(1, b"{}")
+        sink.stage_record(1, b'{"again": true}')
+        assert (sink.sweep(), list(root.listing(PIPELINE, LINEAGE))) == (0, [])
+        for _ in range(2):
+            prepared(place).drop_record(1)
+
+    def test_another_lineage_of_the_pipeline_is_refused_unless_it_is_known(
+        self, place: SinkPlace
+    ) -> None:
+        prepared(place)
+        assert place.root().lineages(PIPELINE) == [LINEAGE]
+        with pytest.raises(ConfigError):
+            place.sink(lineage=OTHER).prepare(())
+        assert place.root().lineages(PIPELINE) == [LINEAGE]
+        place.sink(pipeline="q", lineage=OTHER).prepare(())
+        place.sink(lineage=OTHER).prepare((LINEAGE,))
+        assert sorted(place.root().lineages(PIPELINE)) == sorted([LINEAGE, OTHER])
+        assert list(place.root().lineages("never")) == []
+
+    # -- the root --------------------------------------------------------------------------------
+
+    def test_files_that_others_put_there_are_listed(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        files = staged(sink, chunk("a=1", "x"))
+        sink.publish(files)
+        name = f"a=1/{PIPELINE}-{LINEAGE}-000000000009-0001.x"
+        place.put(name, b"y\n")
+        place.put(f"{PIPELINE}-{OTHER}-000000000001-0001.x", b"of another lineage\n")
+        found = set(root.listing(PIPELINE, LINEAGE)) - set(map(root.place, files))
+        assert len(found) == 1 and found.pop().endswith(name)
+
+    def test_a_changed_file_is_seen(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        (file,) = staged(sink, chunk("", "x", "y"))
+        sink.publish([file])
+        place.put(file.final, b"x\nz\n")
+        evidence = root.examine(file)
+        assert (evidence.rows, evidence.size_bytes, evidence.problem) == (2, file.size_bytes, "")
+        assert evidence.sha256 != file.sha256
+
+    def test_a_file_that_was_taken_away_is_gone_and_can_be_deleted_again(
+        self, place: SinkPlace
+    ) -> None:
+        sink, root = prepared(place, kind=DEAD_LETTERS), place.root(DEAD_LETTERS)
+        (file,) = staged(sink, chunk("", "x"))
+        sink.publish([file])
+        for _ in range(2):
+            root.delete(file)
+            assert (root.standing(file), list(root.lines(file))) == (FileState.GONE, [])
+        assert root.examine(file).problem.startswith("cannot be read")
+        sink.publish([file])  # consumers take files away: it stays taken
+        assert root.standing(file) is FileState.GONE
+
+    @pytest.mark.parametrize("kind", [RECORDS, DEAD_LETTERS])
+    def test_files_and_roots_say_their_kind(self, place: SinkPlace, kind: str) -> None:
+        sink, root = prepared(place, kind=kind), place.root(kind)
+        (file,) = staged(sink, chunk("", "x"))
+        assert (sink.kind, file.kind, root.kind) == (kind, kind, kind)
+        assert file.root in str(root)
+
+
+def _route(file: StagedFile) -> str:
+    route, _, _ = file.final.rpartition("/")
+    return route

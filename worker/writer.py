@@ -1,0 +1,276 @@
+"""The last of a pipeline's three tasks: open files collect chunks until a commit publishes them.
+
+When to commit is decided only here, and there is one commit at a time, in order. A commit can be
+cut only where a part of a page carries progress, which is at the end of the page: files hold
+exactly the records between the cursors of two commits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from worker.core.events import CommitPublished, Emit, ManyFiles
+from worker.core.meter import Backlog, StageTimes, Totals
+from worker.core.model import Chunk, Claim, Commit, Cursor, Ledger, PartitionEnd, Progress, Reject
+from worker.core.ports import Clock, Sink
+from worker.resilience.quality import QualityWatch
+from worker.runtime.channel import Channel, Closed
+from worker.runtime.committer import Committer
+from worker.runtime.flow import Shaped
+from worker.runtime.io_thread import IoThread
+from worker.runtime.roll import RollSpec, RollState
+
+MANY_FILES: Final = 200
+"""Files of one commit from which on a warning names what makes so many."""
+
+
+class DeadLetterLine(Protocol):
+    """Makes the line of a reject, newline included.
+
+    Called in the IO thread, once for each reject.
+    """
+
+    def __call__(
+        self,
+        reject: Reject,
+        *,
+        pipeline: str,
+        partition: str,
+        seq: int,
+        position: Any,
+        at: str,
+        fingerprint: str,
+    ) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSpec:
+    """What a writer knows of its pipeline.
+
+    Attributes:
+        pipeline: its name.
+        roll: when to commit.
+        dead_letter: makes the line of a reject.
+        schema_fingerprint: of the schema that records are decoded with; it is in each dead letter.
+        marks_are_instants: whether marks are times, so that they can be behind the time of now.
+        max_reject_ratio: share of rejects that ends the attempt with TooManyRejects; None: no share
+            does.
+        reject_window: how many of the last records that share is taken of.
+    """
+
+    pipeline: str
+    roll: RollSpec
+    dead_letter: DeadLetterLine
+    schema_fingerprint: str
+    marks_are_instants: bool = False
+    max_reject_ratio: float | None = None
+    reject_window: int = 1_000
+
+
+@dataclass(slots=True)
+class Durable:
+    """Where a partition stands in the commit log; `epoch` and `seq` guard its next commit."""
+
+    epoch: int
+    seq: int
+    cursor: Cursor
+
+    def differs(self, step: Progress) -> bool:
+        """Whether committing this progress would change anything that is stored."""
+        return bool(step.cursor != self.cursor or step.boundary_added or step.tokens_added)
+
+
+@dataclass(slots=True)
+class Staged:
+    """What was taken since the last commit, and what became of the records."""
+
+    progress: dict[str, Progress] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def add(self, part: Shaped) -> None:
+        """Takes a part of a page."""
+        self.ledger += part.ledger
+        self.rejected.update(reject.code for reject in part.rejects)
+        if part.progress is not None:
+            earlier = self.progress.get(part.partition)
+            self.progress[part.partition] = (
+                part.progress if earlier is None else earlier.then(part.progress)
+            )
+
+    def is_news(self, durable: Mapping[str, Durable]) -> bool:
+        """Whether a commit of it says anything that the commit log does not know."""
+        return bool(self.ledger.received) or any(
+            durable[name].differs(step) for name, step in self.progress.items()
+        )
+
+
+class Writer:
+    """Collects chunks in files and commits them with the cursors."""
+
+    def __init__(
+        self,
+        spec: WriterSpec,
+        *,
+        claims: Mapping[str, Claim],
+        committer: Committer,
+        sinks: tuple[Sink, Sink],
+        io: IoThread,
+        clock: Clock,
+        emit: Emit,
+        totals: Totals,
+        backlog: Backlog,
+        times: StageTimes,
+    ) -> None:
+        self._spec, self._committer, self._io = spec, committer, io
+        self._records, self._dead_letters = sinks
+        self._clock, self._emit = clock, emit
+        self._totals, self._backlog, self._times = totals, backlog, times
+        self._durable = {
+            name: Durable(claim.epoch, claim.seq, claim.cursor) for name, claim in claims.items()
+        }
+        self._roll = RollState(spec.roll)
+        self._quality = QualityWatch(spec.max_reject_ratio, spec.reject_window)
+        self._staged = Staged()
+        self._mid_page = False
+
+    async def write(self, shaped: Channel[Shaped]) -> None:
+        """Runs until the channel is closed; then commits what is staged.
+
+        Raises the error that the channel was closed with, after that commit.
+        """
+        with self._times.working():
+            while True:
+                try:
+                    with self._times.idle():
+                        part, weight = await shaped.get(self._patience_s())
+                except TimeoutError:
+                    await self._commit("age")
+                    continue
+                except Closed as closed:
+                    await self._finish(closed.error)
+                    return
+                await self._stage(part)
+                await shaped.release(weight)
+                if not self._mid_page and (trigger := self._due()):
+                    await self._commit(trigger)
+
+    def lag_s(self, wall: float) -> float | None:
+        """How far the mark of the slowest partition is behind `wall`, in seconds since 1970.
+
+        None where marks are no instants.
+        """
+        if not self._spec.marks_are_instants:
+            return None
+        marks = (durable.cursor.mark for durable in self._durable.values())
+        oldest = min((mark for mark in marks if isinstance(mark, int)), default=None)
+        return None if oldest is None else wall - oldest / 1e6
+
+    def _patience_s(self) -> float | None:
+        """Seconds until age is due; nothing is cut in the middle of a page."""
+        deadline = self._roll.deadline
+        if deadline is None or self._mid_page:
+            return None
+        return max(deadline - self._clock.monotonic(), 0.0)
+
+    def _due(self) -> str:
+        """What triggers a commit at this position, or the empty string."""
+        if trigger := self._roll.due(self._clock.monotonic()):
+            return trigger
+        return "files" if self._records.full or self._dead_letters.full else ""
+
+    async def _stage(self, part: Shaped) -> None:
+        """Writes a part of a page to the open files. Raises TooManyRejects before that."""
+        records = part.ledger.sent + part.ledger.dead_lettered
+        self._quality.add(records, part.ledger.dead_lettered)
+        if part.chunks or part.rejects:
+            await self._io(self._put, part)
+        self._staged.add(part)
+        self._mid_page = part.progress is None
+        if not self._mid_page:
+            self._backlog.staged()
+        self._roll.add(records, self._clock.monotonic())
+
+    def _put(self, part: Shaped) -> None:
+        """In the IO thread."""
+        for chunk in part.chunks:
+            self._records.write(chunk)
+        if part.rejects:
+            self._dead_letters.write(self._letters(part))
+
+    def _letters(self, part: Shaped) -> Chunk:
+        at = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="milliseconds")
+        fingerprint = self._spec.schema_fingerprint
+        lines = [
+            self._spec.dead_letter(
+                reject,
+                pipeline=self._spec.pipeline,
+                partition=part.partition,
+                seq=self._committer.next_seq,
+                position=part.position,
+                at=at.replace("+00:00", "Z"),
+                fingerprint=fingerprint,
+            )
+            for reject in part.rejects
+        ]
+        return Chunk(route="", fingerprint=fingerprint, rows=len(lines), data=b"".join(lines))
+
+    async def _finish(self, error: BaseException | None) -> None:
+        await self._commit("end" if error is None else "failure")
+        await self._io(self._committer.settle)
+        if error is not None:
+            raise error
+
+    async def _commit(self, trigger: str) -> None:
+        """One commit of everything staged, if it says anything new.
+
+        Cancelling never tears it: the job is awaited.
+        """
+        if self._staged.is_news(self._durable):
+            started = self._clock.monotonic()
+            commit = await self._io(self._committer.commit, self._ends(), self._staged.ledger)
+            self._advance(commit)
+            self._report(commit, started, trigger)
+        self._staged = Staged()
+        self._backlog.durable()
+        self._roll.reset()
+
+    def _ends(self) -> Sequence[PartitionEnd]:
+        return [
+            PartitionEnd(
+                partition=name,
+                epoch=self._durable[name].epoch,
+                expected_seq=self._durable[name].seq,
+                progress=step,
+            )
+            for name, step in self._staged.progress.items()
+        ]
+
+    def _advance(self, commit: Commit) -> None:
+        """The commit is durable: its partitions stand where it says."""
+        for end in commit.ends:
+            self._durable[end.partition] = Durable(end.epoch, commit.seq, end.progress.cursor)
+
+    def _report(self, commit: Commit, started: float, trigger: str) -> None:
+        now = self._clock.monotonic()
+        files, size_bytes = len(commit.files), sum(file.size_bytes for file in commit.files)
+        self._totals.add(commit.ledger, files=files, size_bytes=size_bytes)
+        self._emit(
+            CommitPublished(
+                pipeline=self._spec.pipeline,
+                seq=commit.seq,
+                files=files,
+                ledger=commit.ledger,
+                size_bytes=size_bytes,
+                seconds=now - started,
+                lag_s=self._backlog.oldest_s(now),
+                trigger=trigger,
+                rejected=dict(self._staged.rejected),
+            )
+        )
+        if files > MANY_FILES:
+            self._emit(ManyFiles(self._spec.pipeline, commit.seq, files))
