@@ -320,7 +320,7 @@ class _Compiler:
                     raise self._refuse(
                         node,
                         f"{text!r} is finer than the {kind}",
-                        f"write at most {len(str(kind.ticks)) - 1} digits behind the second",
+                        f"write at most {len(str(kind.ticks)) - 1} digits after the second",
                     )
         except (ValueError, TypeError):
             shape = {"date": "2024-12-31", "time": "23:59:59"}.get(
