@@ -15,7 +15,7 @@ from pydantic import Field
 from worker.config.model import Model
 from worker.config.secrets import Secret, secret_value
 from worker.core.errors import ConfigError
-from worker.transforms.kinds import INT, STR, inner
+from worker.transforms.kinds import INT, STR
 from worker.transforms.program import Program
 from worker.transforms.terms import lift
 
@@ -74,7 +74,7 @@ def apply(program: Program, config: Config) -> None:
 def _refuse_enum(program: Program, name: str, method: str) -> None:
     """What is masked is no symbol: every record would be a reject."""
     field = next((field for field in program.output.root.fields if field.name == name), None)
-    if field is not None and (kind := inner(field.type, program.output)).kind == "enum":
+    if field is not None and (kind := program.output.value_type(field.type)).kind == "enum":
         raise ConfigError(
             f"{name!r} is an enum in the output schema, and what {method} makes of it is none of its symbols ({', '.join(kind.symbols)})",
             where=program.step,

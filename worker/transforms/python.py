@@ -23,9 +23,9 @@ from worker.config.model import Model
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, is_nullable
 from worker.transforms import natives
-from worker.transforms.kinds import kind_of, nullable
+from worker.transforms.kinds import kind_of
 from worker.transforms.program import Column, Program
 
 Function = Callable[[dict[str, Any]], Any]
@@ -68,7 +68,7 @@ def apply(program: Program, config: Config) -> None:
     }
     checks = {name: natives.checker(kind, schema) for name, (kind, schema) in after.items()}
     columns = {
-        name: Column("", kind_of(kind, schema), nullable(kind), kind)
+        name: Column("", kind_of(kind, schema), is_nullable(kind), kind)
         for name, (kind, schema) in after.items()
     }
     for name, column in program.columns.items():
