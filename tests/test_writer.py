@@ -125,7 +125,7 @@ async def test_enough_records_are_committed_at_the_end_of_a_page_and_never_withi
 
 
 async def test_what_is_old_enough_is_committed_without_further_traffic() -> None:
-    desk = Desk(roll=RollSpec(age_s=0.0))
+    desk = Desk(roll=RollSpec(age_s=0.02))
     running = asyncio.create_task(desk.write_open())
     await desk.put(part([1], 1))
     async with asyncio.timeout(20):

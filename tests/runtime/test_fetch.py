@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from worker.core.errors import CursorInvalid, Deferred, PermanentError
-from worker.core.events import DriftSeen, Event, PartitionParked
+from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Cursor, Decoded, Facts
 from worker.paging.planner import PartitionPlanner
@@ -151,6 +151,7 @@ async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
     async def attempt(partition: str, fetch: Fetch) -> Reply:
         nonlocal probes
         probes += 1
+        await asyncio.sleep(0)
         if probes == 1_100:
             stop.set()
         raise PermanentError("no")
@@ -207,10 +208,36 @@ async def test_the_error_of_a_page_fetched_ahead_counts_only_when_it_becomes_the
             await asyncio.sleep(0)
         return page(fetch, 10)
 
-    channel: Channel[Page] = Channel(1 << 20)
-    served = pool(planners(["p"], depth=3), attempt, channel)
+    events: list[Event] = []
+    served = pool(planners(["p"], depth=3), attempt, Channel(1 << 20), events)
     await run_to_end(served)
-    assert guesses and (served.parked, set(served.done)) == ({}, {"p"})
+    assert guesses and set(served.done) == {"p"}
+    assert not [event for event in events if isinstance(event, PartitionParked)]
+
+
+async def test_the_head_is_admitted_to_a_full_channel_while_pages_fetched_ahead_wait_for_it() -> (
+    None
+):
+    guessed, events = asyncio.Event(), list[Event]()
+    channel: Channel[Page] = Channel(1 << 20)
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        if fetch.speculative:
+            await channel.put(cast(Page, None), 1 << 30)  # nobody takes it out
+            guessed.set()
+        elif fetch.position["offset"] and not guessed.is_set():
+            await guessed.wait()
+            raise Deferred(0.0, "the gate is closed")
+        return page(fetch)
+
+    stop = asyncio.Event()
+    served = pool(planners(["p"], depth=2), attempt, channel, events)
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        while sum(isinstance(event, PageAccepted) for event in events) < PAGES:
+            await asyncio.sleep(0)
+    stop.set()
+    await running
 
 
 async def test_a_refused_position_starts_the_pass_again_where_the_planner_can() -> None:
@@ -326,6 +353,7 @@ async def test_stop_ends_workers_that_were_woken_at_the_same_moment(turns: int) 
     """Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes when what it waits for is done: such a worker never ended."""
 
     async def attempt(partition: str, fetch: Fetch) -> Reply:
+        await asyncio.sleep(0)
         raise Deferred(SystemClock().monotonic() + 60, "closed")
 
     served = pool(planners(["p"]), attempt, Channel(1 << 20), once=False)
