@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos long-mutants deploy-test conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
+.PHONY: help run test chaos long-mutants long-random deploy-test conformance fuzz docs bench bench-schema bench-peers lint types imports build lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,14 +26,23 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 	@$(BIN)/python -m worker demo
 
-test: $(STAMP) ## all tests but the long ones
-	$(BIN)/python -m pytest -m "not chaos and not deploy and not mutants"
+JOBS := auto
+test: $(STAMP) ## all tests but the long ones, the same each time, in JOBS= processes
+	$(BIN)/python -m pytest -n $(JOBS) -m "not chaos and not deploy and not mutants"
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
 
 long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
-	$(BIN)/python -m pytest -m mutants tests/mutants
+	$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants
+
+ROUNDS := 3
+SEED :=
+long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS=3 times; SEED= repeats a round
+	@for seed in $(or $(SEED),$$($(BIN)/python -c 'import secrets; print(*[secrets.randbits(32) for _ in range($(ROUNDS))])')); do \
+		echo "make long-random SEED=$$seed"; \
+		$(BIN)/python -m pytest -q -n $(JOBS) -m hypothesis --hypothesis-profile=random --hypothesis-seed=$$seed || exit 1; \
+	done
 
 deploy-test: $(STAMP) ## the image in podman, the unit on a booted Debian; needs root
 	$(BIN)/python -m pytest -m deploy -s
