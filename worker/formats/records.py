@@ -77,6 +77,26 @@ class RecordSpec:
         return frozenset(keys[0] for path in self.paths if (keys := plain_keys(path)))
 
 
+DEFAULT_RECORDS: Final = RecordSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpec:
+    """What to take out of a page.
+
+    Attributes:
+        records: JMESPath of the records; None: the root is the array; `@`: the root object is one record.
+        missing_is_empty: a page without the records path is an empty page instead of an error.
+        body_paths: facts of the page.
+        record: what to learn from its records.
+    """
+
+    records: str | None = None
+    missing_is_empty: bool = False
+    body_paths: tuple[str, ...] = ()
+    record: RecordSpec = DEFAULT_RECORDS
+
+
 @dataclass(slots=True)
 class Batch:
     """A page while it is being put together.
@@ -96,7 +116,7 @@ class Batch:
     sources: list[tuple[int, Callable[[], Sequence[Any]]]] = field(default_factory=list)
     _cut: tuple[int, Sequence[Any]] | None = None
 
-    def source(self, raws: Callable[[], Sequence[Any]]) -> None:
+    def add_source(self, raws: Callable[[], Sequence[Any]]) -> None:
         """Says how the records that are added next are found again as they were received."""
         self.sources.append((self.count, raws))
 
@@ -159,7 +179,7 @@ class RecordDecoder:
 
         Raises msgspec.DecodeError where the range is not JSON.
         """
-        batch.source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
+        batch.add_source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
         array = b"[" + body[start:end] + b"]"
         if not self.needs_raw and end - start <= self._spec.record_bytes:
             try:
@@ -275,7 +295,9 @@ class RecordDecoder:
     def add_document(self, batch: Batch, item: Any) -> None:
         """Adds a record that was decoded without types, with numbers as they were written; slow."""
         raw = msgspec.json.encode(item, enc_hook=encode_number)
-        batch.source(lambda: [raw])  # nothing else is left of it: the page was decoded as a whole
+        batch.add_source(
+            lambda: [raw]
+        )  # nothing else is left of it: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)
             return
@@ -290,7 +312,7 @@ class RecordDecoder:
             batch.records.append(record)
         self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None, raw)
 
-    def unknown(self, batch: Batch) -> dict[str, Unknown]:
+    def unknown_fields(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of the sampled pages.
 
         To look at every record would cost as much as to decode it.

@@ -13,34 +13,43 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
 from worker.core.events import Emit, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
-from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
+from worker.core.model import Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.client import HttpClient, Response
 from worker.http.redact import credentials_in, redact
 from worker.http.retry_after import wait_asked_for
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
-from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
-from worker.sources.answers import Answer, Meaning, Rules, error_of, judge, reply_of
+from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
 from worker.sources.conditions import Read, facts_reader
 from worker.sources.echo import position_headers, refuse_echo
-from worker.sources.http_config import HttpConfig, ResponseToken
-from worker.sources.pagination.common import header_token
+from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
+
+if TYPE_CHECKING:  # a config is read without the client
+    from worker.http.client import HttpClient, Response
+    from worker.resilience.guard import Guard
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_WRITERS: Final = 200
+
+
+Config = HttpConfig
+
+
+def build(config: HttpConfig, **deps: Any) -> HttpSource:
+    """The source of a pipeline; `deps` are the other arguments of HttpSource."""
+    return HttpSource(config, **deps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,39 +163,39 @@ class HttpSource:
     async def _understand(self, asked: _Asked, response: Response) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         condition, rules = asked.condition, self._rules
-        answer = Answer(
+        evidence = Evidence(
             response.status,
             response.headers,
             read=_document_reader(response),
             first=asked.fetch.first,
             conditional=condition is not None and bool(condition.headers),
         )
-        meaning = judge(answer, rules.by_status)
+        meaning = judge(evidence, rules.by_status)
         if meaning != "page":
-            return self._without_page(meaning, answer, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
             decoded = await self._decoded(asked.partition, response)
         except RecordsMissing as missing:
-            meaning = judge(answer, rules.by_body)
+            meaning = judge(evidence, rules.by_body)
             if meaning != "page":
-                return self._without_page(meaning, answer, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             missing.where = missing.where or asked.partition
             raise
         self._unknown.add(decoded.facts)
-        answer = replace(answer, read=facts_reader(decoded.facts))
-        meaning = judge(answer, rules.by_body)
+        evidence = replace(evidence, read=facts_reader(decoded.facts))
+        meaning = judge(evidence, rules.by_body)
         if meaning != "page":
-            return self._without_page(meaning, answer, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         refuse_echo(response, decoded.facts, self._position_headers)
-        validators = None if condition is None else condition.learned(response.headers)
+        validators = None if condition is None else condition.validators_of(response.headers)
         return Reply(decoded, response.headers, validators=validators)
 
     def _without_page(
-        self, meaning: Meaning, answer: Answer, asked: _Asked, response: Response
+        self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
         said = f"status {response.status}: {_snippet(response)}"
-        if (reply := reply_of(meaning, answer, said)) is not None:
+        if (reply := reply_of(meaning, evidence, said)) is not None:
             return reply
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
         auth = self._auth[asked.partition]
@@ -234,14 +243,6 @@ class HttpSource:
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
             "unknown_fields": self._unknown.status(),
         }
-
-
-def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], Any]:
-    """`incremental.from` as the planner asks it of each page."""
-    if source.header is not None:
-        name = source.header
-        return lambda facts, headers: header_token(headers, name)
-    return lambda facts, headers: facts.body.get(source.body or "", MISSING)
 
 
 def _rejected_page(error: BadBody, body: bytes) -> Decoded:

@@ -69,12 +69,7 @@ def _first_address(config: HttpConfig, fetch: Fetch, fill: Fill) -> Address:
 def _mark_address(config: HttpConfig, since: Json) -> Address:
     """What a mark adds; nothing where the config writes it as a placeholder."""
     target = None if config.incremental is None else config.incremental.target
-    if target is None or since is None:
-        return Address()
-    kind, name = target
-    if kind == "param":
-        return Address(params={name: str(since)})
-    return Address(headers={name: str(since)}) if kind == "header" else Address(body={name: since})
+    return Address() if target is None or since is None else target.address(since)
 
 
 def _position_address(fetch: Fetch) -> Address:

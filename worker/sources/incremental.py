@@ -1,0 +1,172 @@
+"""How a source is read from its mark on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from worker.config.model import Issues, Model
+from worker.config.problems import did_you_mean, listed
+from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
+from worker.core.errors import ConfigError
+from worker.paging.marks import MarkFormat
+from worker.paging.spec import IncrementalSpec
+from worker.sources.places import Locator, Target
+
+_UNTIMED: Final = ("int", "string")
+"""Formats of marks that are no times."""
+
+
+class MarkFormatConfig(Model):
+    """How incremental values are written."""
+
+    record: str = Field(
+        "rfc3339",
+        description="in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern",
+    )
+    param: str = Field("", description="the same, for the request; default: as in records")
+    zone: str = Field("UTC", description="time zone of patterns without one, like Europe/Berlin")
+    round: Literal["down"] = Field(
+        "down", description="what becomes of digits that the request's format lacks"
+    )
+
+    @field_validator("record", "param")
+    @classmethod
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            MarkFormat(value or "rfc3339").parser()
+            if "%" in value:
+                text = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).strftime(value)
+                if info.field_name == "record":
+                    datetime.strptime(text, value)  # it is read, not only written
+        except (ConfigError, ValueError) as error:
+            known = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "int", "string")
+            hint = did_you_mean(value, known)
+            raise ValueError(
+                f"{hint + '; ' if hint else ''}{listed(known)} and strptime patterns like %Y-%m-%d"
+            ) from error
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
+        return value
+
+    @property
+    def marks(self) -> MarkFormat:
+        """The same as the planner wants it."""
+        return MarkFormat(self.record, self.param, self.zone)
+
+
+class Incremental(Model):
+    """Read only what is new: from the mark that was reached."""
+
+    field: JmesPath = Field(
+        "",
+        validate_default=False,
+        description="path of the value in a record that says how new it is",
+    )
+    from_: Locator | None = Field(
+        None, alias="from", description="instead of field: a token of the response is the mark"
+    )
+    param: ParamName | None = Field(None, description="query parameter that carries the mark")
+    to: Target | None = Field(
+        None,
+        description="where else the mark goes; or write {mark} in url, params, headers or body",
+    )
+    initial: str | Whole | None = Field(None, description="used while there is no mark")
+    first: dict[str, Scalar] = Field(
+        {}, description="query parameters that are sent only while there is no mark"
+    )
+    format: MarkFormatConfig = Field(
+        default_factory=MarkFormatConfig, description="how the value is written"
+    )
+    overlap: Duration = unit_field("0s", description="ask from this much before the mark")
+    newest_bound: Duration | None = Field(
+        None, description="never ask for a bound newer than this much before now"
+    )
+    order: Literal["ascending", "descending", "any"] = Field(
+        "ascending", description="order in which the source sends records"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Incremental:
+        issues = Issues()
+        self._check_origin(issues)
+        self._check_times(issues)
+        self._check_formats(issues)
+        issues.check()
+        return self
+
+    @property
+    def timed(self) -> bool:
+        """Whether marks are times: those of a field, in a format that is no int or string."""
+        return self.from_ is None and self.format.record not in _UNTIMED
+
+    def _check_origin(self, issues: Issues) -> None:
+        """The mark comes from one place, and goes to one place."""
+        if not self.field and self.from_ is None:
+            issues.add(
+                ("field",), "field or from is needed: what says how far the source has come", "from"
+            )
+        if self.field and self.from_ is not None:
+            issues.add(("from",), "field and from are both given; the mark is one of them")
+        if self.param is not None and self.to is not None:
+            issues.add(("to",), "param and to are both given; take one of them out")
+
+    def _check_times(self, issues: Issues) -> None:
+        """What is added to marks, or compared with now, needs times."""
+        given = {"overlap": self.overlap > 0, "newest_bound": self.newest_bound is not None}
+        for key in (key for key, there in given.items() if there and not self.timed):
+            issues.add(
+                (key,),
+                f"{key} needs marks that are times: a field, and a format that is no int or string",
+                "format",
+                "field",
+            )
+
+    def _check_formats(self, issues: Issues) -> None:
+        """The format of requests can say what that of records reads, and the first mark is in it."""
+        record, param = self.format.record, self.format.param
+        if param and self.from_ is None and (param in _UNTIMED) != (record in _UNTIMED):
+            issues.add(
+                ("format", "param"), f"{param!r} cannot be made of {record!r} values", "record"
+            )
+        if self.field and self.initial is not None and (record, param) == ("rfc3339", ""):
+            try:
+                MarkFormat().parser()(self.initial)
+            except (ValueError, TypeError):
+                issues.add(
+                    ("initial",),
+                    "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z",
+                    "format",
+                )
+
+    def spec(self) -> IncrementalSpec:
+        """The same as the planner wants it."""
+        return IncrementalSpec(
+            field=self.field,
+            format=self.format.marks,
+            initial=self.initial,
+            overlap_s=self.overlap,
+            order=self.order,
+            token=self.from_.read if self.from_ is not None else None,
+            newest_bound_s=self.newest_bound,
+        )
+
+    @property
+    def target_path(self) -> tuple[str, str]:
+        """The key that names the target."""
+        return ("incremental", "to" if self.param is None else "param")
+
+    @property
+    def target(self) -> Target | None:
+        """Where a request carries the mark; None: the placeholder {mark}, or a window."""
+        return self.to or (Target(param=self.param) if self.param else None)
