@@ -54,7 +54,7 @@ RATIO_FLOOR_BYTES: Final = 16 * 1024 * 1024
 CONFLUENT_BYTES: Final = 5
 
 
-# -- encode -------------------------------------------------------------------------------------------------------
+# -- encode ----------------------------------------------------------------------------------------
 
 CODECS: Final = ("zstandard", "null", "deflate", "snappy")
 EXTENSIONS: Final = ("avro",)
@@ -97,7 +97,7 @@ class AvroEncoder:
         return b""
 
 
-# -- decode -------------------------------------------------------------------------------------------------------
+# -- decode ----------------------------------------------------------------------------------------
 
 _RESOLUTION: Final = "has no meaning with decode.type avro: Avro schema resolution says what becomes of fields that one of the schemas lacks"
 

@@ -7,7 +7,10 @@ from typing import Final, Literal
 
 JsonEncoding = Literal["plain", "avro"]
 
-ENCODING: Final = "plain, or avro: the JSON encoding of the Avro specification, where values of unions say their branch"
+ENCODING: Final = (
+    "plain, or avro: the JSON encoding of the Avro specification, where values of unions say "
+    "their branch"
+)
 
 SETTLED_BY_AVRO: Final[Mapping[str, tuple[str, str]]] = {
     "bytes": ("latin1", "is not how decode.encoding avro writes bytes: they are latin1 there")

@@ -45,12 +45,17 @@ class SinkConfig(Model):
     format: Annotated[str, FileFormat()] = Field("avro", description="file format")
     codec: Annotated[str, FileCodec()] = Field(
         "zstandard",
-        description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip",
+        description=(
+            "compression; avro: zstandard (default), null, deflate, snappy; ndjson: null "
+            "(default), gzip"
+        ),
     )
     partition_by: str | None = Field(
         None,
         min_length=1,
-        description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}",
+        description=(
+            "directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}"
+        ),
     )
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
     register_: RegisterConfig | None = Field(
