@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from worker.cli.check import examine
-from worker.components import PAGINATION, component
+from worker.components import KINDS
 from worker.config.models import model_of
 from worker.config.yaml import load_yaml
 from worker.settings import PipelineSettings, Settings, inspect_settings, load_settings
@@ -219,9 +220,21 @@ def _models(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type
                 yield from _models(found, seen)
 
 
+def _component_models(module: ModuleType) -> Iterator[type[BaseModel]]:
+    """The models of the keys of a component; a `Config` may be a type that is no model."""
+    for name in ("Config", "Decode"):
+        if (found := model_of(getattr(module, name, None), {})) is not None:
+            yield from _models(found, set())
+
+
 MODELS = [
     *_models(Settings, set()),
-    *(component(PAGINATION, "style", name).Config for name in PAGINATION),
+    *(
+        model
+        for kind in KINDS
+        for name in kind.names()
+        for model in _component_models(kind.load(name))
+    ),
 ]
 
 
@@ -234,12 +247,7 @@ def test_models_are_frozen_refuse_unknown_keys_and_describe_every_key(
     model: type[BaseModel],
 ) -> None:
     assert model.model_config.get("frozen") and model.model_config.get("extra") == "forbid"
-    pagination_type = model.__module__.startswith("worker.sources.pagination")
-    assert [
-        name
-        for name, each in model.model_fields.items()
-        if not each.description and not (pagination_type and name == "type")
-    ] == []
+    assert [name for name, each in model.model_fields.items() if not each.description] == []
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -250,14 +258,8 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_the_models_are_found() -> None:
     names = {model.__name__ for model in MODELS}
-    assert {
-        "HttpConfig",
-        "OAuth2ClientCredentials",
-        "When",
-        "SecretRef",
-        "MaskConfig",
-        "OriginConfig",
-    } <= names
+    assert {"HttpConfig", "When", "SecretRef", "PythonConfig", "OriginConfig"} <= names
+    assert sum(name == "Config" for name in (model.__name__ for model in MODELS)) >= 12
 
 
 # -- fingerprints -------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Supervised:
             self.stop.set()
 
     async def outcomes(self) -> list[Outcome]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(20):
             return await self.supervisor.run(self.stop, asyncio.Event())
 
     async def error(self) -> WorkerError | None:

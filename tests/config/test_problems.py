@@ -270,7 +270,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     ),
     "a style without type": (
         source("pagination: {rel: next}"),
-        "not_allowed",
+        "missing_key",
         5,
         "pipelines.items.source.pagination.type",
         ("missing", "link_header"),
@@ -420,7 +420,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "not_allowed",
         5,
         "pipelines.items.source.pagination.type",
-        ("unknown",),
+        ("a list", "link_header"),
     ),
     "a number that changes": (
         source("params: {v: 2.10}"),

@@ -25,9 +25,9 @@ from worker.core.errors import (
 )
 from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
-from worker.sources.conditions import Read, condition
+from worker.sources.conditions import Read, When
 from worker.sources.http_config import HttpConfig
-from worker.sources.http_config.rules import Action, When
+from worker.sources.rules import Action
 
 Meaning = (
     Action
@@ -150,10 +150,7 @@ def _ends(config: HttpConfig, known: tuple[Rule, ...]) -> Iterator[Rule]:
 
 def _says(when: When | None) -> Holds:
     """Whether the body of an answer is as `when` demands; without one each is."""
-    if when is None:
-        return _always
-    holds = condition(when)
-    return lambda evidence: holds(evidence.read)
+    return _always if when is None else lambda evidence: when.holds(evidence.read)
 
 
 _UNCHANGED: Final = Rule({304}, "unchanged", lambda evidence: evidence.conditional)

@@ -7,15 +7,17 @@ parameter is taken out of links (`url_stripper`); one that was sent in a header 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from worker.core.errors import PermanentError
 from worker.core.model import Facts
-from worker.http.client import Response
 from worker.http.redact import credentials_in, echoes
 from worker.sources.http_config import HttpConfig
+
+if TYPE_CHECKING:
+    from worker.http.client import Response
 
 ECHO_CHARS: Final = 8
 """Shorter secrets are not looked for, because they occur in any token by chance."""

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import structs
@@ -21,27 +21,36 @@ from msgspec import structs
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
 from worker.core.events import Emit, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
-from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
+from worker.core.model import Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.client import HttpClient, Response
 from worker.http.redact import credentials_in, redact
 from worker.http.retry_after import wait_asked_for
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
-from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
 from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
 from worker.sources.conditions import facts_reader
 from worker.sources.echo import position_headers, refuse_echo
-from worker.sources.http_config import HttpConfig, ResponseToken
-from worker.sources.pagination.common import header_token
+from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
+
+if TYPE_CHECKING:  # a config is read without the client
+    from worker.http.client import HttpClient, Response
+    from worker.resilience.guard import Guard
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_WRITERS: Final = 200
+
+
+Config = HttpConfig
+
+
+def build(config: HttpConfig, **deps: Any) -> HttpSource:
+    """The source of a pipeline; `deps` are the other arguments of HttpSource."""
+    return HttpSource(config, **deps)
 
 
 class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
@@ -234,14 +243,6 @@ class HttpSource:
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
             "unknown_fields": self._unknown.status(),
         }
-
-
-def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], Any]:
-    """`incremental.from` as the planner asks it of each page."""
-    if source.header is not None:
-        name = source.header
-        return lambda facts, headers: header_token(headers, name)
-    return lambda facts, headers: facts.body.get(source.body or "", MISSING)
 
 
 def _rejected_page(error: BadBody, body: bytes) -> Decoded:

@@ -54,7 +54,7 @@ def _added(config: HttpConfig, fetch: Fetch, fill: Fill) -> Iterator[Address]:
         if fetch.unmarked:
             yield Address(params=_filled_params(incremental.first, fill))
         if fetch.since is not None and incremental.target is not None:
-            yield _mark_address(incremental.target, fetch.since)
+            yield incremental.target.address(fetch.since)
     address = fetch.address
     # a followed URL takes nothing into the body
     yield address if address.url is None else replace(address, body=None)
@@ -70,14 +70,6 @@ def _filler(values: Mapping[str, str], since: Json) -> Fill:
         return text.replace("{mark}", mark)
 
     return fill
-
-
-def _mark_address(target: tuple[str, str], since: Json) -> Address:
-    """What a mark adds where it is carried by a parameter, a header or the body."""
-    kind, name = target
-    if kind == "param":
-        return Address(params={name: str(since)})
-    return Address(headers={name: str(since)}) if kind == "header" else Address(body={name: since})
 
 
 def _filled_params(params: Mapping[str, Any], fill: Fill) -> dict[str, str]:

@@ -11,26 +11,44 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from traceback import extract_tb
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from worker.config.chosen import ShortForm
+from worker.config.model import Model
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, is_nullable
 from worker.transforms import natives
-from worker.transforms.kinds import kind_of, nullable
+from worker.transforms.kinds import kind_of
 from worker.transforms.program import Column, Program
 
 Function = Callable[[dict[str, Any]], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    function: str
-    values: str = "plain"  # plain | native
+class PythonConfig(Model):
+    """A function of yours."""
+
+    function: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="package.module:function, fn(record: dict) -> dict | None | list[dict]",
+    )
+    values: Literal["plain", "native"] = Field(
+        "plain",
+        description="native: dates and times are datetime objects; times in nanoseconds stay numbers",
+    )
+
+
+Config = Annotated[
+    PythonConfig,
+    ShortForm("function"),
+    Field(description="package.module:function, or {function, values}"),
+]
 
 
 def apply(program: Program, config: Config) -> None:
@@ -50,7 +68,7 @@ def apply(program: Program, config: Config) -> None:
     }
     checks = {name: natives.checker(kind, schema) for name, (kind, schema) in after.items()}
     columns = {
-        name: Column("", kind_of(kind, schema), nullable(kind), kind)
+        name: Column("", kind_of(kind, schema), is_nullable(kind), kind)
         for name, (kind, schema) in after.items()
     }
     for name, column in program.columns.items():

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from worker import __version__
-from worker.config.decode import RegistryConfig, SubjectConfig
-from worker.config.files import read_file
+from worker.config.schema_file import schema_file
 from worker.core.errors import ConfigError, Deferred, RegistryUnavailable
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
+from worker.http.registry_config import RegistryConfig, SubjectConfig
 from worker.http.schema_registry import RegistryClient
+from worker.http.tls import tls_of
 from worker.schema import Schema, parse_schema
-from worker.schema.parse import MAX_BYTES
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
 from worker.wiring.origins import Origins, origin_of
-from worker.wiring.secrets import check_registry, registry_auth, tls_of
+from worker.wiring.secrets import check_secrets, registry_auth
 
 T = TypeVar("T")
 
@@ -34,22 +34,6 @@ CACHE: Final = "schemas"
 
 Fetched = Mapping[str, Schema]
 """Schemas that were in registries, by `key_of`."""
-
-
-def schema_file(path: Path) -> Schema:
-    """The schema in a file. Raises ConfigError with the name of the file."""
-    try:
-        text = read_file(path, MAX_BYTES)
-    except OSError as error:
-        raise ConfigError(
-            f"schema {path} cannot be read: {error.strerror}",
-            remedy="the path is relative to the config file",
-        ) from error
-    try:
-        return parse_schema(text)
-    except ConfigError as error:
-        error.where = f"{path}: {error.where}" if error.where else str(path)
-        raise
 
 
 def _strict(schema: Schema, where: str) -> Schema:
@@ -103,7 +87,7 @@ class Registries:
     async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         key = server.model_dump_json()
         if key not in self._clients:
-            check_registry(server)
+            check_secrets(server.auth, {})
             http = await self._stack.enter_async_context(
                 HttpClient(
                     origin_of(server.url),
@@ -121,7 +105,12 @@ class Registries:
             store = SchemaFiles(self._state / CACHE) if self._cache else None
             guard = self._origins.registry_guard(server, source.retry)
             self._clients[key] = RegistryClient(
-                server.url, http.fetch, guard, self._clock, auth=registry_auth(server), store=store
+                server.url,
+                http.fetch,
+                guard,
+                self._clock,
+                auth=registry_auth(server.auth, self._clock),
+                store=store,
             )
         return self._clients[key]
 

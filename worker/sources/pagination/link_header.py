@@ -42,7 +42,7 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["link_header"]
+    type: Literal["link_header"] = Field(description="kind of pagination")
     rel: str = Field("next", description="relation to follow")
 
     @property
@@ -86,15 +86,21 @@ def _links(header: str) -> Iterator[tuple[str, list[str]]]:
         target = _TARGET.match(header, at)
         if target is None:
             raise _illegible(header, at)
-        at, relation = target.end(), None
-        while (param := _PARAM.match(header, at)) is not None:
-            at = param.end()
-            if relation is None and (param["name"] or "").lower() == "rel":  # only the first counts
-                relation = param["quoted"] or param["single"] or param["bare"] or ""
+        relation, at = _relation(header, target.end())
         if at < len(header) and header[at] != ",":
             raise _illegible(header, at)
         at = _skip(_GAP, header, at)
-        yield target[1].strip(), re.sub(r"\\(.)", r"\1", relation or "").lower().split()
+        yield target[1].strip(), re.sub(r"\\(.)", r"\1", relation).lower().split()
+
+
+def _relation(header: str, at: int) -> tuple[str, int]:
+    """The value of the first `rel` among the parameters from `at` on, which is the one that counts, and where they end."""
+    relation: str | None = None
+    while (param := _PARAM.match(header, at)) is not None:
+        at = param.end()
+        if relation is None and (param["name"] or "").lower() == "rel":
+            relation = param["quoted"] or param["single"] or param["bare"] or ""
+    return relation or "", at
 
 
 def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
