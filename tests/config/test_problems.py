@@ -1238,7 +1238,6 @@ _KEYS = [
     "when",
     "origins",
     "origin",
-    # fmt: skip
     "defaults",
     "transforms",
     "mask",
