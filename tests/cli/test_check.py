@@ -106,15 +106,17 @@ def test_an_output_without_permission_is_a_problem(directory: Path) -> None:
         if each.stat().st_mode & 0o005 != 0o005 and str(each).startswith("/tmp/"):
             each.chmod(0o755)
     probe = (
-        "import os; from pathlib import Path; from worker.cli.check import examine; files = [Path('right.yaml')]; "
-        "examine(files); os.geteuid() or os.setuid(65534); print(*examine(files)[0], sep='\\n')"  # the first one imports all that it needs
+        "import os; from pathlib import Path; from worker.cli.check import examine; "
+        "files = [Path('right.yaml')]; "
+        "examine(files); "  # imports all that the next one needs, which may read no module
+        "os.geteuid() or os.setuid(65534); print(*examine(files)[0], sep='\\n')"
     )
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=directory, capture_output=True, text=True, timeout=60
     )
     assert (
-        "right.yaml:7: pipelines.items.sink.path: locked/lake cannot be written for the output: no permission"
-        in done.stdout
+        "right.yaml:7: pipelines.items.sink.path: "
+        "locked/lake cannot be written for the output: no permission" in done.stdout
     ), done
 
 

@@ -1,4 +1,4 @@
-"""What the user who runs a command may not read or write: it is named, nothing is called damaged, and what can be shown is shown."""
+"""What a user may not read or write is named and not called damaged; the rest is shown."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ async def test_read_prints_transformed_records_and_names_rejects(tmp_path: Path)
         "value": 0,
     }
     assert (
-        "reject: record 1, validate invalid: $.value: found text of 3 characters, allowed a whole number"
-        in errors
+        "reject: record 1, validate invalid: "
+        "$.value: found text of 3 characters, allowed a whole number" in errors
     )
     assert "2 pages of partition default: 10 records received, 1 filtered, 1 rejects" in errors
     assert len(replica.requests) == 2

@@ -81,7 +81,10 @@ def test_what_holds_it_back_stands_first() -> None:
         | {"breaker": "open", "gate_opens_in_s": 12.0, "unknown_fields": {"b": {}, "a": {}}},
     }
     assert lines("items", now) == [
-        "items: running, breaker open; the source asked for a pause of 12 s more; 1 of 3 partitions parked",
+        (
+            "items: running, breaker open; the source asked for a pause of 12 s more; "
+            "1 of 3 partitions parked"
+        ),
         "  10 records, 1 rejects, 2 files in 1 commits; 5 not durable, the oldest for 61.5 s",
         "  the mark is 120 s behind now",
         "  seconds busy: read 0, process 0, write 7",

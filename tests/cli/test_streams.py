@@ -1,4 +1,4 @@
-"""What becomes of output that cannot be written: a name and exit code 74, and no word about readers that have enough."""
+"""Output that cannot be written is named, with exit code 74; readers that have enough are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundled server: every record is there, each fault strikes once, and only the broken records break the schema."""
+"""The bundled server has every record; each fault comes once; only broken records are rejected."""
 
 from __future__ import annotations
 

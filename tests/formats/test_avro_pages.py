@@ -1,4 +1,4 @@
-"""Pages of Avro: records, rejects and facts as of JSON pages, and one outcome for everything that is damaged."""
+"""Pages of Avro have records, rejects and facts like JSON pages; damaged ones are bad bodies."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_record_without_a_value_in_the_schema_is_one_reject_and_the_rest_stays
     assert "NaN" in nan.errors[0].found
     blue = found.rejects[0]
     assert blue.errors[0].path == "$.colour"
-    # what the dead letter keeps has the names that the schema of the pipeline reads, also those it would drop
+    # a dead letter has the names that the schema of the pipeline reads, also of fields it drops
     document = json.loads(blue.raw)
     assert document["item-label"] == "t3"
     assert document["colour"] == "blue"

@@ -1,4 +1,4 @@
-"""Records that no parser takes (lone surrogates, NaN): each costs itself, where the page is whole but for them."""
+"""Records that no parser takes (lone surrogates, NaN) cost only themselves in an intact page."""
 
 from __future__ import annotations
 

@@ -444,7 +444,7 @@ async def test_secrets_are_read_anew_for_each_request(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None:
-    """To repeat it as GET would ask something else, to repeat it as POST might do something twice."""
+    """As a GET it would ask for something else, as a POST it might do something twice."""
     reached = []
 
     async def handler(request: web.Request) -> web.Response:

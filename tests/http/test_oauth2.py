@@ -29,7 +29,10 @@ SECRET = "s3/cr+t ü"
 
 @dataclass
 class TokenServer:
-    """Hands out t1, t2, ...; `answers` come first. Also the API: it takes the tokens in `valid`, or any."""
+    """A token endpoint that gives out t1, t2, ... after `answers`, and the API that takes them.
+
+    The API takes the tokens in `valid`, or any.
+    """
 
     answers: list[tuple[int, Any]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
@@ -169,7 +172,7 @@ async def test_a_token_is_renewed_before_it_expires(tmp_path: Path) -> None:
 
 
 async def test_a_short_life_is_used_to_its_half(tmp_path: Path) -> None:
-    """Else a token that lives no longer than refresh_before would be asked for with each request."""
+    """Otherwise each request would ask for a token that lives no longer than refresh_before."""
     async with served(TokenServer(life="30"), tmp_path) as (make, _, _, clock):
         auth = make(refresh_before_s=60.0)
         await auth.headers()
@@ -270,10 +273,8 @@ async def test_answers_that_are_no_token_have_names(
 
 
 async def test_nothing_that_is_shown_carries_a_secret(tmp_path: Path) -> None:
-    echoes = {
-        "error": "x",
-        "error_description": f"{SECRET} s3%2Fcr%2Bt+%C3%BC {base64.b64encode(b'me:s3%2Fcr%2Bt+%C3%BC').decode()}",
-    }
+    basic = base64.b64encode(b"me:s3%2Fcr%2Bt+%C3%BC").decode()
+    echoes = {"error": "x", "error_description": f"{SECRET} s3%2Fcr%2Bt+%C3%BC {basic}"}
     async with served(
         TokenServer([(401, echoes), (503, SECRET), (200, {"access_token": 7, **echoes})]), tmp_path
     ) as (make, client, origin, _):

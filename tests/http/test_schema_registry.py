@@ -1,4 +1,4 @@
-"""The client of schema registries against a real server: what is kept, what is asked again, and what is refused."""
+"""The client of schema registries against a real server: what it keeps, asks again and refuses."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ DATES = {"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT", "Date": "Mon, 01 Jan 
 
 
 def learned(headers: dict[str, str]) -> Any:
-    return Condition.of(REQUEST, MEANING, None).learned(headers)
+    return Condition.of(REQUEST, MEANING, None).validators_of(headers)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def taken(planner: PartitionPlanner, reply: Reply) -> Any:
 def test_validators_of_the_first_page_are_kept_when_the_pass_is_complete_whatever_happens_between(
     pages: int, crash: int
 ) -> None:
-    """The cursor goes through its JSON at the crash; the old validators stay until the end of the pass."""
+    """The cursor becomes JSON at the crash; the old validators stay until the end of the pass."""
     style = cursor.build(
         cursor.Config.model_validate(
             {"type": "cursor", "from": {"body": "next"}, "to": {"param": "c"}}

@@ -1,5 +1,5 @@
-"""Coverage-guided fuzzing of the Avro engine: `make long-fuzz`. Each target runs in a process of its
-own, with little memory and time per input.
+"""Coverage-guided fuzzing of the Avro engine: `make long-fuzz`. Each target runs in a process of
+its own, with little memory and time per input.
 
 Inputs that break a property are left in `var/fuzz/<target>/` as crash-*, timeout-* or oom-*.
 `--keep` puts the inputs that reach the most code, in the fewest bytes, into corpus/, which `make

@@ -1,5 +1,5 @@
-"""What fuzzing feeds to the Avro engine: one function `bytes -> None` per target. `make long-fuzz` runs
-them under a coverage guide, and `make test` replays the corpus.
+"""What fuzzing feeds to the Avro engine: one function `bytes -> None` per target. `make long-fuzz`
+runs them under a coverage guide, and `make test` replays the corpus.
 
 A target raises when a property breaks: an error outside the documented family, or values that do
 not agree with themselves or with the reference interpreter. The caller bounds time and memory.

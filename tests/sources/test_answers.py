@@ -17,7 +17,7 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import MISSING
-from worker.sources.answers import Answer, Rules, error_of, judge, reply_of
+from worker.sources.answers import Evidence, Rules, error_of, judge, reply_of
 from worker.sources.http_config import HttpConfig
 
 ACTIONS = ("retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth")
@@ -36,9 +36,9 @@ def answer(
     *,
     first: bool = False,
     conditional: bool = False,
-) -> Answer:
+) -> Evidence:
     known = body or {}
-    return Answer(
+    return Evidence(
         status,
         headers or {},
         read=lambda path: known.get(path, MISSING),

@@ -33,7 +33,10 @@ def test_none_ends_at_once() -> None:
     ("header", "url"),
     [
         (
-            '<https://api.example.com/x?page=2>; rel="next", <https://api.example.com/x?page=9>; rel="last"',
+            (
+                '<https://api.example.com/x?page=2>; rel="next", '
+                '<https://api.example.com/x?page=9>; rel="last"'
+            ),
             "https://api.example.com/x?page=2",
         ),
         (
@@ -127,13 +130,10 @@ def test_whatever_a_quoted_string_holds_the_next_link_is_found(
 ) -> None:
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     target = before.replace("<", "").replace(">", "")
-    found = link_header.build(link_header.Config(type="link_header")).after(
-        None,
-        facts(),
-        {
-            "Link": f'</{target}>; rel=first; title="{quoted}", </x?page={page}>; title="{quoted}"; rel="next"'
-        },
-    )
+    first = f'</{target}>; rel=first; title="{quoted}"'
+    following = f'</x?page={page}>; title="{quoted}"; rel="next"'
+    style = link_header.build(link_header.Config(type="link_header"))
+    found = style.after(None, facts(), {"Link": f"{first}, {following}"})
     assert isinstance(found, Next) and found.token == f"https://api.example.com/x?page={page}"
 
 

@@ -1,4 +1,7 @@
-"""The tables of docs/specs/telemetry.md, from the code. `python tests/telemetry/spec.py` writes them into the page."""
+"""The tables of docs/specs/telemetry.md are generated from the code.
+
+`python tests/telemetry/spec.py` writes them into the page.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "specs" / "telemetry.md"
 
 
 def registry() -> CollectorRegistry:
-    """A registry with every metric that there is, and a sample of those that are read from pipelines."""
+    """A registry with every metric, and a sample of those that are read from pipelines."""
     metrics = Metrics()
     stages = {stage: dict.fromkeys(STATES, 0.0) for stage in ("read", "process", "write")}
     metrics.watch(
@@ -53,9 +56,11 @@ def events_table() -> str:
     rows = ["| event | level | fields | same by |", "|---|---|---|---|"]
     for event in vars(events).values():
         if isinstance(event, type) and issubclass(event, Event) and event is not Event:
-            rows.append(
-                f"| `{event_name(event)}` | {event.level} | {', '.join(each.name for each in fields(event))} | {', '.join(event.same_by)} |"
+            names, same_by = (
+                ", ".join(each.name for each in fields(event)),
+                ", ".join(event.same_by),
             )
+            rows.append(f"| `{event_name(event)}` | {event.level} | {names} | {same_by} |")
     return "\n".join(rows)
 
 

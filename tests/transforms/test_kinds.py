@@ -1,4 +1,6 @@
-"""Types as transforms see them: every logical type, and schemas that name the same records over and over."""
+"""Types as transforms see them: every logical type, and schemas that name the same records over and
+over.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +90,18 @@ def test_rows_of_json_have_text_for_big_decimals_and_durations() -> None:
         row({"a": Decimal("1.50"), "b": span, "c": Branch(1, Decimal(3)), "d": [span]})
     )
     assert found == {"a": "1.50", "b": "P1M2DT1.500S", "c": "3", "d": ["P1M2DT1.500S"]}
+
+
+def test_rows_of_json_have_text_for_bytes_and_decimals_in_a_union_inside_a_union() -> None:
+    fixed = {"type": "fixed", "name": "F", "size": 1}
+    inner = {"type": "array", "items": ["int", fixed, BIG]}
+    schema = parsed(record("R", a={"type": "map", "values": [inner, "string"]}))
+    rows, code = JsonRows(schema), CodeBuilder()
+    rows.begin(code)
+    made = rows.row([(schema.root.fields[0], "r['a']", False)])
+    row = compile_function("row", f"def row(r):\n    return {made}\n", code)
+    items = [Branch(0, 7), Branch(1, b"\xff"), Branch(2, Decimal("1.50"))]
+    assert orjson.loads(row({"a": {"k": Branch(0, items)}})) == {"a": {"k": [7, "\u00ff", "1.50"]}}
 
 
 def test_records_that_are_named_over_and_over_cost_no_more_than_once() -> None:

@@ -1,4 +1,4 @@
-"""The command line. Commands are imported when they are used, so that `--help` answers at once."""
+"""The command line. Commands are imported when they are used, which keeps `--help` quick."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from worker.core.errors import Exit, WorkerError
 from worker.runtime.streams import open_streams, say
 
 STUCK_S: Final = 2.0
-"""How long somebody who reads our errors may keep us waiting."""
+"""How long the program waits for the reader of its errors."""
 INTERRUPTED: Final = 130
-"""Ctrl-C where nothing was running that drains."""
+"""The exit code of a Ctrl-C where nothing drains."""
 CONFIGS: Final = click.Path(path_type=Path, readable=False)
-"""A config file. Whoever reads it says why it cannot be read, with a place and the exit code of a config."""
+"""A config file. That it cannot be read is an error of the config, not of the command line."""
 
 _COMMANDS: Final = {
     "run": ("worker.cli.run", "Run pipelines, as a daemon or once."),
@@ -40,6 +40,8 @@ _COMMANDS: Final = {
 
 
 class _Lazy(click.Group):
+    """The commands of the table, of which one is imported when it is called."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -62,7 +64,7 @@ def cli() -> None:
 
 
 def show(error: WorkerError) -> None:
-    """An error as the operator reads it."""
+    """Prints an error as the operator reads it."""
     lines = [f"error [{error.code}]"]
     if error.where:
         lines.append(f"  where:  {error.where}")
@@ -77,9 +79,8 @@ def show(error: WorkerError) -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """The console script: exceptions become exit codes here and nowhere else."""
-    gc.set_threshold(
-        200_000, 20, 50
-    )  # importing makes many objects that stay: the collector took a tenth of the start
+    # importing makes many objects that stay: the collector took a tenth of the start
+    gc.set_threshold(200_000, 20, 50)
     open_streams()
     try:
         code = cli.main(args, standalone_mode=False)
@@ -91,23 +92,22 @@ def main(args: list[str] | None = None) -> Any:
         code = Exit.USAGE
     except (click.Abort, KeyboardInterrupt) as error:  # click makes an Abort of Ctrl-C
         say("aborted\n", wait_s=STUCK_S)
-        code = (
-            INTERRUPTED
-            if isinstance(error, KeyboardInterrupt)
-            or isinstance(error.__context__, KeyboardInterrupt)
-            else Exit.FAILED
-        )
+        interrupts = (error, error.__context__)
+        interrupted = any(isinstance(each, KeyboardInterrupt) for each in interrupts)
+        code = INTERRUPTED if interrupted else Exit.FAILED
     except WorkerError as error:
         show(error)
         code = error.exit
     except Exception as error:
-        if "KeyboardInterrupt" in str(
-            error
-        ):  # pydantic makes text of a Ctrl-C that comes while it builds a model
+        # pydantic makes text of a Ctrl-C that comes while it builds a model
+        if "KeyboardInterrupt" in str(error):
             sys.exit(INTERRUPTED)
         import traceback  # only for bugs
 
-        report = f"error [bug]\n  what:   {type(error).__name__}: {error}\n  remedy: please report it with the lines above\n"
+        report = (
+            f"error [bug]\n  what:   {type(error).__name__}: {error}\n"
+            "  remedy: please report it with the lines above\n"
+        )
         say(traceback.format_exc() + report, wait_s=STUCK_S)
         code = Exit.BUG
     sys.exit(int(code or 0))

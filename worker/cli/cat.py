@@ -17,20 +17,20 @@ from worker.runtime.streams import output
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 def command(files: tuple[Path, ...]) -> None:
-    """Print the records of Avro FILES as JSON lines; bytes are latin-1 text, decimals and times are text."""
+    """Print the records of Avro FILES as JSON lines.
+
+    Bytes become latin-1 text; decimals and times become text.
+    """
     import orjson
 
     from worker.schema.container import read_records
 
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
     seen = output()
     for path in files:
         with path.open("rb") as file:
             for record in read_records(file, str(path), text=True):
-                sys.stdout.buffer.write(
-                    orjson.dumps(
-                        record, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-                    )
-                )
+                sys.stdout.buffer.write(orjson.dumps(record, default=_plain, option=options))
                 if seen is not None and seen.reader_gone:
                     return
 

@@ -14,7 +14,9 @@ from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from worker.config.problems import Path_, Problem
+    from worker.core.model import FieldError
     from worker.settings import Inspection, Settings
+    from worker.wiring.peek import Peek
 
 _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
 
@@ -33,7 +35,10 @@ _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
     help="Also make one request for each pipeline and say what came back.",
 )
 def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
-    """Check CONFIG files; nothing is written, and without --connect nothing fetched. Exit 78 with every problem and its place."""
+    """Check CONFIG files, and exit 78 with every problem and its place.
+
+    Nothing is written, and nothing is fetched without --connect.
+    """
     from worker.cli.json import print_json
     from worker.config.problems import ConfigProblems
 
@@ -44,12 +49,16 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     if as_json:
         print_json([problem.to_json() for problem in problems] if problems else promises)
         return int(Exit.CONFIG if problems else code)
+    _print(promises)
+    click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
+    return int(code)
+
+
+def _print(promises: list[dict[str, Any]]) -> None:
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
         for key, value in each.items():
             click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
-    click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
-    return int(code)
 
 
 def _shown(value: Any) -> Any:
@@ -59,7 +68,7 @@ def _shown(value: Any) -> Any:
 
 
 def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
-    """One request for each enabled pipeline: what was found, or why not."""
+    """Makes one request for each enabled pipeline, and adds what came of it to its promises."""
     import asyncio
 
     from worker.core.errors import WorkerError, deciding_error
@@ -75,26 +84,33 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
         except WorkerError as error:
             promise["connected"] = str(error)
             errors.append(error)
-            continue
-        promise["connected"] = (
-            f"partition {seen.partition}: {seen.received} records, {len(seen.rejects)} of them rejects, {seen.filtered} filtered"
-        )
-        promise["first_reject"] = (
-            "; ".join(
-                f"{each.path}: found {each.found}, allowed {each.allowed}"
-                for each in seen.rejects[0].errors
-            )
-            if seen.rejects
-            else None
-        )
-        promise["total"] = seen.total
-        promise["next_position"] = None if seen.position is None else seen.position.place
+        else:
+            promise |= _seen(seen)
     decides = deciding_error(errors)
     return Exit.OK if decides is None else decides.exit
 
 
+def _seen(page: Peek) -> dict[str, Any]:
+    """What the first page of a pipeline says, by the keys of the promises."""
+    counts = f"{page.received} records, {len(page.rejects)} of them rejects"
+    return {
+        "connected": f"partition {page.partition}: {counts}, {page.filtered} filtered",
+        "first_reject": field_errors(page.rejects[0].errors) if page.rejects else None,
+        "total": page.total,
+        "next_position": None if page.position is None else page.position.place,
+    }
+
+
+def field_errors(errors: Sequence[FieldError]) -> str:
+    """What is wrong with a record, in one line."""
+    return "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in errors)
+
+
 def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, Any]]]:
-    """Everything that is wrong with config files and what they refer to, or else what each pipeline promises."""
+    """What is wrong with config files and what they refer to, and what each pipeline promises.
+
+    A pipeline with problems promises nothing.
+    """
     from worker.config.preflight import preflight, preflight_state
     from worker.config.problems import in_order
     from worker.settings import PipelineSettings, inspect_settings
@@ -108,19 +124,23 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
         found = preflight(merged, name, raw, PipelineSettings)
-        said = [
-            each.place.key
-            for each in inspection.problems
-            if each.place.key.startswith((f"pipelines.{name}.", f"pipelines.{name}["))
-        ]
-        if settings is not None and name in settings.pipelines and not found and not said:
+        sound = not found and not _has_problems(inspection, name)
+        if sound and settings is not None and name in settings.pipelines:
             found = list(_compiled(inspection, settings, name, promises))
         problems += found
     return in_order(problems, paths), promises
 
 
+def _has_problems(inspection: Inspection, pipeline: str) -> bool:
+    below = (f"pipelines.{pipeline}.", f"pipelines.{pipeline}[")
+    return any(each.place.key.startswith(below) for each in inspection.problems)
+
+
 def locate(error: ConfigError, paths: Sequence[Path]) -> None:
-    """Gives an error of a key, which only a run can find (a port that is in use), the place of the key."""
+    """Gives an error its place in the files, if it names a key.
+
+    These are errors that only a run can find, like a port that is in use.
+    """
     from worker.settings import inspect_settings
 
     merged = inspect_settings(paths).merged
@@ -129,6 +149,7 @@ def locate(error: ConfigError, paths: Sequence[Path]) -> None:
 
 
 def _state(inspection: Inspection) -> Path | None:
+    """The path of the state, also where the rest of the config is wrong."""
     if inspection.settings is not None:
         return inspection.settings.state.path
     state = inspection.merged.values.get("state")
@@ -139,7 +160,7 @@ def _state(inspection: Inspection) -> Path | None:
 def _compiled(
     inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]
 ) -> Iterator[Problem]:
-    """Compiles one pipeline; what it says of a key below the pipeline is given the place of that key."""
+    """Compiles one pipeline and adds its promises, or yields the problems with their places."""
     from worker.config.problems import Problem
     from worker.core.collect import ConfigErrors
     from worker.wiring.describe import describe
@@ -151,23 +172,17 @@ def _compiled(
     except ConfigError as error:
         for each in error.errors if isinstance(error, ConfigErrors) else (error,):
             path: Path_ = ("pipelines", name)
+            message = each.message
             if _KEY.fullmatch(each.where):
-                yield Problem(
-                    "pipeline",
-                    inspection.merged.place((*path, *_parts(each.where))),
-                    each.message,
-                    remedy=each.remedy,
-                )
-            else:
-                yield Problem(
-                    "pipeline",
-                    inspection.merged.place(path),
-                    f"{each.where}: {each.message}" if each.where else each.message,
-                    remedy=each.remedy,
-                )
+                path = (*path, *_parts(each.where))
+            elif each.where:
+                message = f"{each.where}: {message}"
+            place = inspection.merged.place(path)
+            yield Problem("pipeline", place, message, remedy=each.remedy)
 
 
 def _parts(key: str) -> Path_:
+    """The path of a key as it is written: `source.stop.status[0]`."""
     return tuple(
         int(part) if part.isdigit() else part for part in re.split(r"[.\[\]]+", key) if part
     )

@@ -1,4 +1,4 @@
-"""JSON for machines, which always parses: file names need not be text, JSON has to be."""
+"""JSON for machines, which is valid also where file names are no text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import orjson
 
 
 def print_json(value: Any) -> None:
-    """One line to stdout. Bytes of a file name that are no UTF-8 become question marks, as they do in messages."""
+    """Prints one line.
+
+    Bytes of a file name that are no UTF-8 become question marks, as they do in messages.
+    """
     try:
         text = orjson.dumps(value)
     except TypeError:  # lone surrogates stand for such bytes

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from worker.cli import CONFIGS, STUCK_S
+from worker.cli.check import field_errors
 from worker.runtime.streams import say
 
 
 def tell(text: str) -> None:
-    """What whoever waits should know, on stderr."""
+    """Says on stderr why it takes so long."""
     say(f"{text}\n")
 
 
@@ -23,7 +24,10 @@ def tell(text: str) -> None:
     "-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print."
 )
 def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
-    """Fetch, validate and transform the first records of PIPELINE and print them as JSON lines. Nothing is written, no state is touched."""
+    """Fetch, validate and transform the first records of PIPELINE, and print them as JSON lines.
+
+    Nothing is written, and no state is touched.
+    """
     from worker.settings import load_settings
     from worker.wiring.peek import peek
 
@@ -31,13 +35,8 @@ def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
     for line in seen.lines[:count]:
         click.echo(line)
     for reject in seen.rejects[:count]:
-        errors = "; ".join(
-            f"{each.path}: found {each.found}, allowed {each.allowed}" for each in reject.errors
-        )
-        say(
-            f"reject: record {reject.index}, {reject.stage} {reject.code}: {errors}\n",
-            wait_s=STUCK_S,
-        )
+        what = f"record {reject.index}, {reject.stage} {reject.code}"
+        say(f"reject: {what}: {field_errors(reject.errors)}\n", wait_s=STUCK_S)
     counts = (
         f"{seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -14,7 +14,9 @@ from worker.core.errors import ConfigError
 from worker.runtime.streams import output, say
 
 if TYPE_CHECKING:
-    from worker.app import Progress, RunResult, Watch
+    from worker.app import Backfill, Progress, RunResult, Watch
+
+PROGRESS_CHARS: Final = 200
 
 
 @click.command("run")
@@ -28,11 +30,10 @@ if TYPE_CHECKING:
     "--from",
     "since",
     metavar="MARK",
-    help="Read a range again, from this value of the incremental field on; the live mark does not move. The same range once more goes on where it ended.",
+    help="Read a range again, from this value of the incremental field on. The live mark does not "
+    "move. The same range goes on where it ended before.",
 )
-@click.option(
-    "--to", "until", metavar="MARK", help="End of the range, exclusive; default: the end."
-)
+@click.option("--to", "until", metavar="MARK", help="End of the range, exclusive; default: no end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     config: tuple[Path, ...],
@@ -44,60 +45,83 @@ def command(
     as_json: bool,
 ) -> int:
     """Run the pipelines of CONFIG files."""
-    from worker.app import Backfill, run
-    from worker.cli.check import examine, locate
-    from worker.config.problems import ConfigProblems
-    from worker.config.scalars import duration_seconds
+    from worker.app import run
     from worker.settings import load_settings
 
-    try:
-        for_s = None if for_ is None else duration_seconds(for_)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from error
-    if since is None and until is not None:
-        raise click.UsageError("--to needs --from")
+    for_s, backfill = _seconds(for_), _backfill(since, until)
     try:
         result = run(
             load_settings(config),
             once=once,
             for_s=for_s,
             only=only,
-            backfill=None if since is None else Backfill(since, until),
+            backfill=backfill,
             watch=progress_line() if once and not as_json else None,
         )
     except ConfigError as error:
-        problems, _ = examine(config)  # all of them, with their places
-        if problems:
-            raise ConfigProblems(problems) from None
-        locate(error, config)
-        raise
+        _raise_located(error, config)
     if once and sys.stderr.isatty():
         say("\n")
     if not once and (stdout := output()) is not None:
-        stdout.patience_s = STUCK_S  # nobody may be there to read what a daemon says at its end
+        stdout.patience_s = STUCK_S  # the summary of a daemon may have no reader
     print_summary(result, as_json=as_json)
     return result.exit_code
 
 
+def _seconds(duration: str | None) -> float | None:
+    from worker.config.scalars import duration_seconds
+
+    try:
+        return None if duration is None else duration_seconds(duration)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+
+
+def _backfill(since: str | None, until: str | None) -> Backfill | None:
+    from worker.app import Backfill
+
+    if since is not None:
+        return Backfill(since, until)
+    if until is not None:
+        raise click.UsageError("--to needs --from")
+    return None
+
+
+def _raise_located(error: ConfigError, paths: Sequence[Path]) -> NoReturn:
+    """Raises all problems of the config with their places, or else the error with its place."""
+    from worker.cli.check import examine, locate
+    from worker.config.problems import ConfigProblems
+
+    problems, _ = examine(paths)
+    if problems:
+        raise ConfigProblems(problems) from None
+    locate(error, paths)
+    raise error
+
+
 def progress_line() -> Watch | None:
-    """Keeps one line of a terminal up to date; None where stderr is no terminal."""
+    """A function that shows the progress of a run in one line of the terminal.
+
+    None where stderr is no terminal.
+    """
     if not sys.stderr.isatty():
         return None
 
     def show(pipelines: Sequence[Progress]) -> None:
-        text = "; ".join(
-            f"{each.name}: {each.records:,} records, {each.files} files"
-            + (f", {each.waiting:,} not yet in one" if each.waiting else "")
-            + (f", {each.rejects} rejects" if each.rejects else "")
-            for each in pipelines
-        )
-        say(f"\r\x1b[2K{text[:200]}")
+        text = "; ".join(map(_progress, pipelines))
+        say(f"\r\x1b[2K{text[:PROGRESS_CHARS]}")
 
     return show
 
 
+def _progress(each: Progress) -> str:
+    waiting = f", {each.waiting:,} not yet in one" if each.waiting else ""
+    rejects = f", {each.rejects} rejects" if each.rejects else ""
+    return f"{each.name}: {each.records:,} records, {each.files} files{waiting}{rejects}"
+
+
 def print_summary(result: RunResult, *, as_json: bool) -> None:
-    """What a run did, to stdout."""
+    """Prints what a run did."""
     if as_json:
         from worker.cli.json import print_json
 
@@ -105,11 +129,13 @@ def print_summary(result: RunResult, *, as_json: bool) -> None:
         return
     if not result.pipelines:
         click.echo(
-            "no pipeline is enabled: nothing was done; set `enabled: true`, or name one with --pipeline"
+            "no pipeline is enabled: nothing was done; "
+            "set `enabled: true`, or name one with --pipeline"
         )
     for each in result.pipelines:
+        files = f"{each.records} records in {each.files} files ({each.size_bytes} bytes)"
         click.echo(
-            f"{each.name}: {each.records} records in {each.files} files ({each.size_bytes} bytes), {each.rejects} rejects, "
+            f"{each.name}: {files}, {each.rejects} rejects, "
             f"{each.deduplicated} duplicates dropped, {each.commits} commits"
         )
         click.echo(f"  files:        {each.output}")

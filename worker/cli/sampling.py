@@ -1,4 +1,7 @@
-"""Records to look at: of a URL, a file or a pipeline; what a schema for them would be, and what theirs lacks."""
+"""Samples of the records of a URL, a file or a pipeline.
+
+A schema is proposed for them, or compared with them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,7 +26,7 @@ from worker.schema.parse import parse_schema
 from worker.settings import Settings, load_settings
 from worker.wiring.peek import sample
 
-FILE_BYTES = 256 * 1024 * 1024
+FILE_BYTES: Final = 256 * 1024 * 1024
 
 
 def infer_from(
@@ -36,9 +39,16 @@ def infer_from(
     namespace: str,
     enums: bool,
 ) -> tuple[str, int]:
-    """The proposal as JSON text, and how many records are no JSON objects, so that it does not know them.
+    """A schema for records, as JSON text, and how many records are no JSON objects.
 
-    Raises ConfigError when there are no records to look at, SchemaError when no schema can be made of them.
+    The schema does not cover those. Raises ConfigError when there are no records to look at,
+    SchemaError when no schema can be made of them.
+
+    Args:
+        source: a URL, a file, or the config of `pipeline`.
+        pages: how many pages of a URL or a pipeline are read.
+        path: JMESPath of the records in a file or in what a URL sends.
+        enums: text that repeats may become an enum.
     """
     if pipeline is not None:
         settings = load_settings([Path(source)])
@@ -61,16 +71,20 @@ def infer_from(
     text = json.dumps(
         inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False
     )
-    parse_schema(
-        text
-    )  # a namespace that is none, or records beyond the limits of a schema: said, not printed
+    # a namespace that is none, or records beyond the limits of a schema, are errors here
+    parse_schema(text)
     return text, len(records) - inference.records
 
 
 def drift_of(
     config: Path, pipelines: Sequence[str], *, pages: int, examples: bool
 ) -> list[dict[str, Any]]:
-    """For each pipeline (all of them when none is named): fields of its records that its schema lacks."""
+    """For each pipeline, the fields of its records that its schema lacks.
+
+    Args:
+        pipelines: their names; all that are enabled when there is none.
+        examples: each field comes with one of its values.
+    """
     settings = load_settings([config])
     found = []
     for name in pipelines or [name for name, each in settings.pipelines.items() if each.enabled]:
@@ -96,7 +110,7 @@ def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[d
 
 
 def _dropped(fields: Mapping[str, Unknown]) -> list[dict[str, Any]]:
-    """Of Avro: the writers say the types; values are never read."""
+    """The fields of Avro records: writers know their types, and values are never read."""
     return [
         {
             "name": name,
@@ -112,7 +126,8 @@ def _refuse_avro(settings: Settings, pipeline: str) -> None:
     if config is not None and config.decode.type == "avro":
         raise ConfigError(
             f"{pipeline} reads Avro: its data has a schema, there is nothing to guess",
-            remedy="take the writer's: `worker schema show FILE` of a body that was saved, or the subject in the registry",
+            remedy="take the writer's: `worker schema show FILE` of a body that was saved, "
+            "or the subject in the registry",
         )
 
 
@@ -127,26 +142,22 @@ def _objects(records: Sequence[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
-    """Through the client and the decoder that a pipeline would use."""
+    """The records of a URL, read with the client and the decoder of a pipeline."""
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "infer.yaml"
         source = {"url": url, "concurrency": 1, **({"records": path} if path else {})}
         pipeline = {"source": source, "schema": "none.avsc", "sink": {"path": directory}}
-        config.write_text(
-            json.dumps(
-                {"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}
-            )
-        )  # JSON is YAML
+        document = {"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}
+        config.write_text(json.dumps(document))  # JSON is YAML
         try:
             settings = load_settings([config])
-        except (
-            ConfigProblems
-        ) as error:  # what is wrong stands on the command line, not in a file that is gone
+        except ConfigProblems as error:
             raise _of_the_command(error) from error
         return asyncio.run(sample(settings, "infer", pages=pages, tell=tell, schema=False)).records
 
 
 def _of_the_command(error: ConfigProblems) -> ConfigError:
+    """The problems with their places on the command line: the config is a file of ours."""
     names = {"url": "SOURCE", "records": "--records"}
     places = (
         Place(names.get(each.place.key.rpartition(".")[2], each.place.key))
@@ -159,6 +170,19 @@ def _of_the_command(error: ConfigProblems) -> ConfigError:
 
 def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
     """The records of a JSON document, or of lines of JSON."""
+    text = _text_of(file)
+    try:
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        yield from _lines_of(file, text, path, error)
+        return
+    found = compile_path(path).search(document) if path else document
+    for each in found if isinstance(found, list) else [found]:
+        yield msgspec.json.encode(each)
+
+
+def _text_of(file: Path) -> bytes:
+    """The content of a file that may hold JSON. Raises ConfigError for any other."""
     try:
         with file.open("rb") as opened:
             text = opened.read(FILE_BYTES + 1)
@@ -176,23 +200,20 @@ def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
         raise ConfigError(
             f"{file} is an Avro file: it has its schema", remedy=f"worker schema show {file}"
         )
-    try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if next(_objects(lines), None) is None:
-            remedy = "name a JSON or NDJSON file, or a config and a PIPELINE of it"
-            raise ConfigError(
-                f"{file} has no records to look at: it is no JSON ({error}), nor lines of it",
-                remedy=remedy,
-            ) from error
-        if path is not None:
-            raise ConfigError(
-                f"{file} is no JSON document ({error}); each line of it is a record",
-                remedy="leave --records out",
-            ) from error
-        yield from lines
-        return
-    found = compile_path(path).search(document) if path else document
-    for each in found if isinstance(found, list) else [found]:
-        yield msgspec.json.encode(each)
+    return text
+
+
+def _lines_of(file: Path, text: bytes, path: str | None, error: Exception) -> list[bytes]:
+    """The lines of a file that is no JSON document, each a record. Raises ConfigError."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if next(_objects(lines), None) is None:
+        raise ConfigError(
+            f"{file} has no records to look at: it is no JSON ({error}), nor lines of it",
+            remedy="name a JSON or NDJSON file, or a config and a PIPELINE of it",
+        ) from error
+    if path is not None:
+        raise ConfigError(
+            f"{file} is no JSON document ({error}); each line of it is a record",
+            remedy="leave --records out",
+        ) from error
+    return lines

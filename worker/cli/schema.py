@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,9 +11,10 @@ from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from worker.schema import Schema
-    from worker.schema.model import Type
+    from worker.schema.compat import Incompatibility
+    from worker.schema.model import Field, Type
 
-LEVELS = (
+LEVELS: Final = (
     "NONE",
     "BACKWARD",
     "BACKWARD_TRANSITIVE",
@@ -22,20 +23,25 @@ LEVELS = (
     "FULL",
     "FULL_TRANSITIVE",
 )
-MANY = 10_000
-_FILE = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot be read
+MANY: Final = 10_000
+SHOWN_SYMBOLS: Final = 8
+_FILE: Final = click.Path(path_type=Path, readable=False)
+"""A file. That it cannot be read is an error with its reason, and no error of the command line."""
+
+Row = tuple[str, str, str | None]
+"""The path of a field, its type in words, and its default as JSON; None for no default."""
 
 
 @click.group("schema")
 def command() -> None:
-    """Avro schemas: compare, show, propose; and the schema of the config."""
+    """Compare, show and propose Avro schemas; print the schema of the config."""
 
 
 @command.command("config")
 def config() -> None:
     """Print the JSON Schema of config files, for editors.
 
-    With the YAML language server: worker schema config > worker.schema.json, and in the first line of a config
+    With the YAML language server, save it as worker.schema.json and begin a config with the line
     `# yaml-language-server: $schema=worker.schema.json`.
     """
     import orjson
@@ -57,10 +63,11 @@ def config() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of incompatibilities.")
 def check(files: tuple[Path, ...], level: str, as_json: bool) -> int:
-    """Say whether the schema NEW is compatible with earlier ones, oldest first. Exit 65 with every reason when it is not.
+    """Say whether the schema NEW is compatible with earlier ones, the oldest first.
 
-    BACKWARD: NEW reads data of OLD. FORWARD: OLD reads data of NEW. FULL: both. Only the last OLD counts, unless the level is TRANSITIVE.
-    Files are schemas, or Avro files, whose schema is taken.
+    Exit 65 with every reason when it is not. BACKWARD: NEW reads data of OLD. FORWARD: OLD reads
+    data of NEW. FULL: both. Only the last OLD counts, unless the level is TRANSITIVE. Files are
+    schemas, or Avro files, whose schema is taken.
     """
     from worker.cli.json import print_json
     from worker.schema.compat import check as incompatibilities
@@ -70,28 +77,28 @@ def check(files: tuple[Path, ...], level: str, as_json: bool) -> int:
     *earlier, new = map(load, files)
     found = incompatibilities(new, earlier, level.upper())
     if as_json:
-        said = [
-            {"old": str(files[each.version]), "direction": each.direction, **each.problem._asdict()}
-            for each in found
-        ]
-        print_json(said)
+        print_json(
+            [
+                {"old": str(files[each.version]), "direction": each.direction}
+                | each.problem._asdict()
+                for each in found
+            ]
+        )
         return int(Exit.DATA if found else Exit.OK)
     for each in found:
-        who = (
-            f"{files[-1]} cannot read data of {files[each.version]}"
-            if each.direction == "backward"
-            else f"{files[each.version]} cannot read data of {files[-1]}"
-        )
-        click.echo(
-            f"{who}\n  {each.problem.path}: {each.problem.message} [{each.problem.code}]"
-            + (" (only some data)" if each.problem.some else "")
-        )
-    click.echo(
-        f"not compatible: {len(found)} reasons at level {level.upper()}"
-        if found
-        else f"compatible at level {level.upper()}"
-    )
+        click.echo(_incompatibility(each, files))
+    verdict = f"not compatible: {len(found)} reasons" if found else "compatible"
+    click.echo(f"{verdict} at level {level.upper()}")
     return int(Exit.DATA if found else Exit.OK)
+
+
+def _incompatibility(found: Incompatibility, files: tuple[Path, ...]) -> str:
+    """Which of two files cannot be read with the schema of the other, and why."""
+    old, new, problem = files[found.version], files[-1], found.problem
+    reader, writer = (new, old) if found.direction == "backward" else (old, new)
+    some = " (only some data)" if problem.some else ""
+    reason = f"{problem.path}: {problem.message} [{problem.code}]{some}"
+    return f"{reader} cannot read data of {writer}\n  {reason}"
 
 
 @command.command("show")
@@ -99,7 +106,7 @@ def check(files: tuple[Path, ...], level: str, as_json: bool) -> int:
 @click.option("--canonical", is_flag=True, help="Print the parsing canonical form only.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(file: Path, canonical: bool, as_json: bool) -> None:
-    """Print the fields, the canonical form and the fingerprints of a schema FILE, or of an Avro file."""
+    """Print the fields, canonical form and fingerprints of a schema FILE, or of an Avro file."""
     import orjson
 
     from worker.schema.canonical import canonical_form, fingerprints
@@ -113,24 +120,14 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
     ]
     prints = fingerprints(schema)
     if as_json:
-        click.echo(
-            orjson.dumps(
-                {
-                    "name": schema.root.name,
-                    "fields": fields,
-                    "fingerprints": prints,
-                    "canonical": canonical_form(schema),
-                }
-            )
-        )
+        shown = {"name": schema.root.name, "fields": fields, "fingerprints": prints}
+        click.echo(orjson.dumps({**shown, "canonical": canonical_form(schema)}))
         return
     click.echo(schema.root.name or schema.root.kind)
     width = max((len(each["path"]) for each in fields), default=0)
     for each in fields:
-        click.echo(
-            f"  {each['path']:<{width}}  {each['type']}"
-            + (f" = {each['default']}" if each["default"] is not None else "")
-        )
+        default = "" if each["default"] is None else f" = {each['default']}"
+        click.echo(f"  {each['path']:<{width}}  {each['type']}{default}")
     for name, value in prints.items():
         click.echo(f"{name}: {value}")
 
@@ -165,9 +162,11 @@ def infer(
     enums: bool,
     output: Path | None,
 ) -> None:
-    """Propose a schema for records: of a URL, of a file (JSON, NDJSON), or of a PIPELINE of the config SOURCE, which needs no schema yet.
+    """Propose a schema for the records of SOURCE.
 
-    It accepts every record that was read. Review it: types are careful guesses, and each field says how often it was seen.
+    SOURCE is a URL, a file (JSON, NDJSON), or the config of PIPELINE, which needs no schema yet.
+    The schema accepts every record that was read. Review it: types are careful guesses, and each
+    field says how often it was seen.
     """
     from worker.cli.sampling import infer_from
 
@@ -204,9 +203,11 @@ def infer(
 def drift(
     config: Path, pipelines: tuple[str, ...], pages: int, examples: bool, as_json: bool
 ) -> None:
-    """Print the fields that records have and their schema lacks, with a type that would fit, and how many records have them.
+    """Print the fields of the records that their schema lacks.
 
-    Reads the first pages of each pipeline; writes nothing. A running worker says the same in /status.
+    Each comes with a type that would fit and the number of records that have it. The first pages
+    of each pipeline are read, and nothing is written. The /status of a running worker shows the
+    same.
     """
     import orjson
 
@@ -217,32 +218,27 @@ def drift(
         click.echo(orjson.dumps(found))
         return
     for each in found:
-        click.echo(
-            f"{each['pipeline']}: {len(each['fields'])} fields of {each['records']} records that the schema lacks"
-        )
+        counts = f"{len(each['fields'])} fields of {each['records']} records"
+        click.echo(f"{each['pipeline']}: {counts} that the schema lacks")
         for field in each["fields"]:
             shown = orjson.dumps(field["type"]).decode()
-            click.echo(
-                f"  {field['name']}: {shown}, {field['seen']} times"
-                + (
-                    f", like {orjson.dumps(field['example']).decode()}"
-                    if "example" in field
-                    else ""
-                )
-            )
+            like = f", like {orjson.dumps(field['example']).decode()}" if "example" in field else ""
+            click.echo(f"  {field['name']}: {shown}, {field['seen']} times{like}")
 
 
 def load(path: Path) -> Schema:
-    """The schema in a file, which may be an Avro file. Raises ConfigError with the file, and the place in it."""
+    """The schema in a file, which may be an Avro file.
+
+    Raises ConfigError with the file, and the place in it.
+    """
     from worker.schema import CorruptData, parse_schema
     from worker.schema.container import MAGIC, ContainerReader
     from worker.schema.parse import MAX_BYTES
 
     try:
         with path.open("rb") as file:
-            if file.peek(len(MAGIC)).startswith(
-                MAGIC
-            ):  # a pipe cannot go back: schema check <(git show v1:order.avsc) order.avsc
+            # a pipe cannot go back: schema check <(git show v1:order.avsc) order.avsc
+            if file.peek(len(MAGIC)).startswith(MAGIC):
                 return ContainerReader(file, str(path)).schema()
             return parse_schema(file.read(MAX_BYTES + 1))
     except OSError as error:
@@ -258,55 +254,58 @@ def load(path: Path) -> Schema:
         raise
 
 
-def rows(schema: Schema) -> list[tuple[str, str, str | None]]:
-    """(path, type, default as JSON or None) of every field, nested ones below theirs; a type that holds itself is shown once.
+def rows(schema: Schema) -> list[Row]:
+    """Every field with its nested ones below it; a type that holds itself is shown once.
 
-    Types that hold others several times, on many levels, have fields without end: beyond MANY rows every type is shown once.
+    Types that hold others several times, on many levels, have fields without end: beyond MANY rows
+    every type is shown once.
     """
-    found: list[tuple[str, str, str | None]] = []
-    _rows(schema, schema.root, "", found, (), set())
-    return found
+    table = _Rows(schema)
+    table.add(schema.root, "", ())
+    return table.rows
 
 
-def _rows(
-    schema: Schema,
-    kind: Type,
-    path: str,
-    found: list[tuple[str, str, str | None]],
-    above: tuple[str, ...],
-    shown: set[str],
-) -> None:
+class _Rows:
+    """The rows of a schema while they are collected."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._shown: set[str] = set()
+        self.rows: list[Row] = []
+
+    def add(self, kind: Type, path: str, above: tuple[str, ...]) -> None:
+        """Adds the fields of a type.
+
+        Args:
+            path: the place of the type.
+            above: the names of the records that hold it.
+        """
+        kind = self._schema.resolve(kind)
+        if kind.kind == "record":
+            self._add_fields(kind, path, above)
+        elif kind.kind == "union":
+            for branch in kind.branches:
+                self.add(branch, path, above)
+        elif kind.items is not None:
+            self.add(kind.items, path + ("[]" if kind.kind == "array" else "{}"), above)
+
+    def _add_fields(self, record: Type, path: str, above: tuple[str, ...]) -> None:
+        many = len(self.rows) >= MANY
+        if record.name in above or (many and record.name in self._shown):
+            return
+        self._shown.add(record.name)
+        for field in record.fields:
+            below = f"{path}.{field.name}".lstrip(".")
+            self.rows.append((below, _shown(self._schema, field.type), _default(field)))
+            self.add(field.type, below, (*above, record.name))
+
+
+def _default(field: Field) -> str | None:
     import orjson
 
     from worker.schema.model import NO_DEFAULT
 
-    kind = schema.resolve(kind)
-    if kind.kind == "record":
-        if kind.name in above or (len(found) >= MANY and kind.name in shown):
-            return
-        shown.add(kind.name)
-        for each in kind.fields:
-            below = f"{path}.{each.name}".lstrip(".")
-            found.append(
-                (
-                    below,
-                    _shown(schema, each.type),
-                    None if each.default is NO_DEFAULT else orjson.dumps(each.default).decode(),
-                )
-            )
-            _rows(schema, each.type, below, found, (*above, kind.name), shown)
-    elif kind.kind == "union":
-        for branch in kind.branches:
-            _rows(schema, branch, path, found, above, shown)
-    elif kind.items is not None:
-        _rows(
-            schema,
-            kind.items,
-            f"{path}[]" if kind.kind == "array" else f"{path}{{}}",
-            found,
-            above,
-            shown,
-        )
+    return None if field.default is NO_DEFAULT else orjson.dumps(field.default).decode()
 
 
 def _shown(schema: Schema, kind: Type) -> str:
@@ -318,11 +317,15 @@ def _shown(schema: Schema, kind: Type) -> str:
         return f"{kind.kind} of {_shown(schema, kind.items)}"
     text = {
         "record": f"record {kind.name}",
-        "enum": f"enum {kind.name} ({', '.join(kind.symbols[:8])}{', ...' if len(kind.symbols) > 8 else ''})",
-    }.get(
-        kind.kind, f"fixed {kind.name} of {kind.size} bytes" if kind.kind == "fixed" else kind.kind
-    )
+        "enum": f"enum {kind.name} ({_symbols(kind)})",
+        "fixed": f"fixed {kind.name} of {kind.size} bytes",
+    }.get(kind.kind, kind.kind)
     logical: Any = kind.logical
     if logical == "decimal":
         logical = f"decimal({kind.precision}, {kind.scale})"
     return f"{text} ({logical})" if logical else text
+
+
+def _symbols(enum: Type) -> str:
+    more = ", ..." if len(enum.symbols) > SHOWN_SYMBOLS else ""
+    return ", ".join(enum.symbols[:SHOWN_SYMBOLS]) + more

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,15 +13,23 @@ from worker.cli import CONFIGS, STUCK_S
 from worker.core.errors import ConfigError, Exit
 from worker.runtime.streams import say
 
+ASK_S: Final = 5
+"""How long the worker may take to answer."""
+SHOWN_FIELDS: Final = 10
+
+
+class _NoAnswerError(Exception):
+    """There is no worker at the address."""
+
 
 @click.command("status")
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as /status gives it.")
 def command(config: tuple[Path, ...], as_json: bool) -> int:
-    """Ask the worker that runs with CONFIG how its pipelines are. Exit 0 when it is ready, 1 when it is not, 69 when nobody answers."""
-    import urllib.request
-    from urllib.error import HTTPError, URLError
+    """Ask the worker that runs with CONFIG how its pipelines are.
 
+    Exit 0 when it is ready, 1 when it is not, 69 when nobody answers.
+    """
     import orjson
 
     from worker.settings import load_settings
@@ -28,21 +37,13 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
     listen = load_settings(config).admin.listen
     if listen is None:
         raise ConfigError(
-            "admin.listen is null: nobody can be asked", remedy="set admin.listen to host:port"
+            "admin.listen is null, so the worker cannot be asked",
+            remedy="set admin.listen to host:port",
         )
-    host, _, port = listen.rpartition(":")
-    base = f"http://{'127.0.0.1' if host.strip('[]') in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104  # asked, not bound
     try:
-        with urllib.request.urlopen(f"{base}/status", timeout=5) as answer:  # noqa: S310  # the scheme is ours
-            status: Any = orjson.loads(answer.read())
-            if not isinstance(status, dict) or "pipelines" not in status:
-                raise ValueError("its /status names no pipelines")
-        ready = _ready(f"{base}/healthz/ready")
-    except (HTTPError, ValueError) as error:
-        say(f"what answers at {base} is no worker: {error}\n", wait_s=STUCK_S)
-        return int(Exit.UNAVAILABLE)
-    except (URLError, OSError) as error:
-        say(f"nobody answers at {base}: {getattr(error, 'reason', error)}\n", wait_s=STUCK_S)
+        status, ready = _ask(_base(listen))
+    except _NoAnswerError as error:
+        say(f"{error}\n", wait_s=STUCK_S)
         return int(Exit.UNAVAILABLE)
     if as_json:
         click.echo(orjson.dumps(status))
@@ -53,58 +54,101 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
     return int(Exit.OK if ready else Exit.FAILED)
 
 
-def lines(name: str, now: dict[str, Any]) -> list[str]:
-    """A pipeline for people: how it is, what it did, what holds it back, what went wrong last."""
-    if "records" not in now:  # it could not start yet
-        return [f"{name}: {now['state']}: {now['reason']}"]
-    source = now.get("source", {})
-    held = [f"breaker {source['breaker']}"] if source.get("breaker", "closed") != "closed" else []
-    held += (
-        [f"the source asked for a pause of {source['gate_opens_in_s']:.0f} s more"]
-        if source.get("gate_opens_in_s")
-        else []
-    )
-    held += (
-        [f"{now['parked_count']} of {now['partitions']} partitions parked"]
-        if now["parked_count"]
-        else []
-    )
-    found = [f"{name}: {now['state']}" + (f", {'; '.join(held)}" if held else "")]
-    waiting = (
-        f"{now['in_flight']} not durable, the oldest for {now['oldest_undurable_s']:.1f} s"
-        if now["in_flight"]
-        else "nothing waits"
-    )
-    found.append(
-        f"  {now['records']} records, {now['rejects']} rejects, {now['files']} files in {now['commits']} commits; {waiting}"
-    )
-    if now["lag_s"] is not None:
-        found.append(f"  the mark is {now['lag_s']:.0f} s behind now")
-    busy = {stage: times["busy"] for stage, times in now["stages"].items()}
-    if sum(busy.values()) > 1:
-        found.append(
-            "  seconds busy: "
-            + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in busy.items())
-        )
-    found += [
-        f"  parked: {partition}: {each['reason']}" for partition, each in now["parked"].items()
-    ]
-    if unknown := source.get("unknown_fields"):
-        found.append(f"  fields that the schema lacks: {', '.join(sorted(unknown)[:10])}")
-    for each in now["troubles"]:
-        what = each.get("reason") or each.get("detail") or each.get("field") or ""
-        found.append(
-            f"  {datetime.fromtimestamp(each['at'], UTC):%Y-%m-%d %H:%M:%SZ} {each['event']} {each['times']} times: {what}"
-        )
-    return found
+def _base(listen: str) -> str:
+    """The URL at which a worker that listens here is reached."""
+    host, _, port = listen.rpartition(":")
+    everywhere = host.strip("[]") in ("0.0.0.0", "::")  # noqa: S104  # asked, not bound
+    return f"http://{'127.0.0.1' if everywhere else host}:{port}"
 
 
-def _ready(url: str) -> bool:
+def _ask(base: str) -> tuple[dict[str, Any], bool]:
+    """The document of /status, and whether the worker is ready. Raises _NoAnswerError."""
+    import urllib.request
+    from urllib.error import HTTPError, URLError
+
+    import orjson
+
+    try:
+        with urllib.request.urlopen(f"{base}/status", timeout=ASK_S) as answer:  # noqa: S310
+            status: Any = orjson.loads(answer.read())
+        if not isinstance(status, dict) or "pipelines" not in status:
+            raise ValueError("its /status names no pipelines")
+        return status, _is_ready(base)
+    except (HTTPError, ValueError) as error:
+        raise _NoAnswerError(f"what answers at {base} is no worker: {error}") from error
+    except (URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise _NoAnswerError(f"nobody answers at {base}: {reason}") from error
+
+
+def _is_ready(base: str) -> bool:
     import urllib.request
     from urllib.error import HTTPError
 
     try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  # the scheme is ours
+        with urllib.request.urlopen(f"{base}/healthz/ready", timeout=ASK_S):  # noqa: S310
             return True
     except HTTPError:
         return False
+
+
+def lines(name: str, now: dict[str, Any]) -> list[str]:
+    """A pipeline of /status for people.
+
+    The lines say how it is and what holds it back, what it did, and what went wrong last.
+    """
+    if "records" not in now:  # it has not started yet
+        return [f"{name}: {now['state']}: {now['reason']}"]
+    source = now.get("source", {})
+    held_back = "; ".join(_held_back(now, source))
+    return [
+        f"{name}: {now['state']}" + (f", {held_back}" if held_back else ""),
+        _counts(now),
+        *_times(now),
+        *(f"  parked: {partition}: {each['reason']}" for partition, each in now["parked"].items()),
+        *_unknown_fields(source),
+        *map(_trouble, now["troubles"]),
+    ]
+
+
+def _held_back(now: dict[str, Any], source: dict[str, Any]) -> Iterator[str]:
+    """What keeps a pipeline from reading."""
+    if source.get("breaker", "closed") != "closed":
+        yield f"breaker {source['breaker']}"
+    if pause_s := source.get("gate_opens_in_s"):
+        yield f"the source asked for a pause of {pause_s:.0f} s more"
+    if now["parked_count"]:
+        yield f"{now['parked_count']} of {now['partitions']} partitions parked"
+
+
+def _counts(now: dict[str, Any]) -> str:
+    waiting = "nothing waits"
+    if now["in_flight"]:
+        oldest_s = now["oldest_undurable_s"]
+        waiting = f"{now['in_flight']} not durable, the oldest for {oldest_s:.1f} s"
+    return (
+        f"  {now['records']} records, {now['rejects']} rejects, "
+        f"{now['files']} files in {now['commits']} commits; {waiting}"
+    )
+
+
+def _times(now: dict[str, Any]) -> Iterator[str]:
+    if now["lag_s"] is not None:
+        yield f"  the mark is {now['lag_s']:.0f} s behind now"
+    busy = {stage: times["busy"] for stage, times in now["stages"].items()}
+    if sum(busy.values()) > 1:
+        shown = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in busy.items())
+        yield f"  seconds busy: {shown}"
+
+
+def _unknown_fields(source: dict[str, Any]) -> Iterator[str]:
+    if unknown := source.get("unknown_fields"):
+        shown = ", ".join(sorted(unknown)[:SHOWN_FIELDS])
+        yield f"  fields that the schema lacks: {shown}"
+
+
+def _trouble(each: dict[str, Any]) -> str:
+    """One kind of warning or error, with the last time that it came."""
+    at = f"{datetime.fromtimestamp(each['at'], UTC):%Y-%m-%d %H:%M:%SZ}"
+    what = each.get("reason") or each.get("detail") or each.get("field") or ""
+    return f"  {at} {each['event']} {each['times']} times: {what}"

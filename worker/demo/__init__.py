@@ -1,4 +1,4 @@
-"""`worker demo`: runs the quickstart against the bundled server and says what happened."""
+"""`worker demo` runs the quickstart against the bundled server and says what came of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIG: Final = Path(__file__).with_name("quickstart.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What the published files hold; a plain listing is exact, so no manifest is needed."""
+    """What the published files hold. A plain listing is exact, so no manifest is needed."""
 
     files: int
     size_bytes: int
@@ -22,7 +22,7 @@ class Holdings:
     rejects: int
 
     def since(self, before: Holdings) -> Holdings:
-        """What was added."""
+        """What was added since an earlier count."""
         return Holdings(
             self.files - before.files,
             self.size_bytes - before.size_bytes,
@@ -48,19 +48,23 @@ def run() -> int:
         try:
             server = stack.enter_context(DemoServer())
         except OSError as error:
-            print(
-                f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {error.strerror or error}"
-            )
-            print(
-                f"  Another program, perhaps another demo, holds port {PORT}. Stop it and run again."
-            )
+            reason = error.strerror or error
+            print(f"worker demo: cannot serve the demo data on {HOST}:{PORT}: {reason}")
+            print(f"  Another program, perhaps another demo, holds port {PORT}.")
+            print("  Stop it and run again.")
             return int(Exit.UNAVAILABLE)
         code = run_settings(settings, once=True).exit_code
         requests = server.requests
     total = holdings(lake, letters)
     print(
         summary(
-            code, requests, total.since(before), total, time.monotonic() - started, lake, letters
+            code,
+            requests,
+            new=total.since(before),
+            total=total,
+            seconds=time.monotonic() - started,
+            lake=lake,
+            letters=letters,
         )
     )
     return code
@@ -81,27 +85,39 @@ def holdings(lake: Path, letters: Path) -> Holdings:
 def summary(
     code: int,
     requests: int,
+    *,
     new: Holdings,
     total: Holdings,
     seconds: float,
     lake: Path,
     letters: Path,
 ) -> str:
-    """The words that end the demo."""
+    """The text at the end of the demo.
+
+    Args:
+        code: the exit code of the run.
+        requests: how many the server answered.
+        new: what this run added.
+        total: what the files hold now.
+    """
     if code:
-        lines = [
-            f"The run ended with exit code {code}; the log above says why. What was committed stays: run again and it goes on."
-        ]
+        verdict = (
+            f"The run ended with exit code {code}; the log above says why. "
+            "What was committed stays: run again and it goes on."
+        )
     elif not requests and not new.files:
-        lines = [
-            "Complete: the source has no schedule, so it is read once, and it has been read. Nothing was fetched, nothing added."
-        ]
+        verdict = (
+            "Complete: the source has no schedule, so it is read once, and it has been read. "
+            "Nothing was fetched, nothing added."
+        )
     else:
-        lines = [
-            "Done: the server answered some requests with 429, 503 and cut bodies; no record was lost or doubled."
-        ]
+        verdict = (
+            "Done: the server answered some requests with 429, 503 and cut bodies; "
+            "no record was lost or doubled."
+        )
     row = "  {:<13}{:>12}{:>16}".format
-    lines += [
+    lines = [
+        verdict,
         row("", "this run", "in all"),
         row("requests", f"{requests:,}", ""),
         row("records", f"{new.records:,}", f"{total.records:,}"),

@@ -1,7 +1,9 @@
-"""The bundled source of the quickstart: real flights behind an API that misbehaves. Also `python -m worker.demo.server`.
+"""The bundled source of the quickstart: real flights behind an API that misbehaves.
 
-`GET /v1/flights?origin=EWR&limit=1000&cursor=...` answers `{"data": {"items": [...]}, "meta": {"next": token | null, "total": n}}`.
-The faults are fixed: which page fails, how, and on its first request only, so every run sees the same ones.
+`GET /v1/flights?origin=EWR&limit=1000&cursor=...` answers
+`{"data": {"items": [...]}, "meta": {"next": token | null, "total": n}}`.
+The faults are fixed: which page fails, how, and only at its first request, so that every run sees
+the same ones. `python -m worker.demo.server` serves it alone.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ FAULTS: Final[Mapping[tuple[str, int], str]] = {
     ("LGA", 1): "unavailable",
     ("LGA", 4): "truncated",
 }
-"""(origin, page) -> what its first request gets instead of the page. Spread out: half of ten calls failing would open the breaker for 30 s."""
+"""What the first request for a page gets instead of it, by (origin, number of the page).
+
+They are spread out, because five failures among ten calls would open the breaker for 30 seconds.
+"""
 
 BROKEN: Final[Mapping[int, Mapping[str, Any]]] = {
     1_500: {"distance": "far"},  # text in a number
@@ -41,11 +46,11 @@ BROKEN: Final[Mapping[int, Mapping[str, Any]]] = {
     13_333: {"time_hour": "last Tuesday"},  # no time
     21_000: {"dep_delay": True},  # a boolean is no number
 }
-"""id -> the fields that its record breaks the schema with; the same on every request."""
+"""The fields that break the schema, by the id of their record; the same in every answer."""
 
 
 def load_flights() -> dict[str, list[dict[str, Any]]]:
-    """The records of each origin in order of `id`, five of them broken."""
+    """The records of each origin in order of `id`; five of them break the schema."""
     packed = files("worker.demo").joinpath("flights.ndjson.gz").read_bytes()
     found: dict[str, list[dict[str, Any]]] = {}
     for line in gzip.decompress(packed).splitlines():
@@ -55,7 +60,11 @@ def load_flights() -> dict[str, list[dict[str, Any]]]:
 
 
 class FlightsApi:
-    """The handler; `requests` counts what it was asked, faults included."""
+    """The API.
+
+    Attributes:
+        requests: how many came, including those that got a fault.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
@@ -63,11 +72,13 @@ class FlightsApi:
         self._failed: set[tuple[str, int]] = set()
 
     def application(self) -> web.Application:
+        """What an aiohttp server runs."""
         app = web.Application()
         app.router.add_get("/v1/flights", self.flights)
         return app
 
     async def flights(self, request: web.Request) -> web.Response:
+        """Answers one request."""
         self.requests += 1
         await asyncio.sleep(LATENCY_S)
         origin = request.query.get("origin", "")
@@ -83,12 +94,9 @@ class FlightsApi:
             return web.json_response({"error": "cursor or limit is out of range"}, status=400)
         end = start + limit
         token = _token(end) if end < len(rows) else None
-        body = gzip.compress(
-            json.dumps(
-                {"data": {"items": rows[start:end]}, "meta": {"next": token, "total": len(rows)}}
-            ).encode(),
-            compresslevel=1,
-        )
+        meta = {"next": token, "total": len(rows)}
+        document = json.dumps({"data": {"items": rows[start:end]}, "meta": meta})
+        body = gzip.compress(document.encode(), compresslevel=1)
         page = (origin, start // limit)
         if page in FAULTS and page not in self._failed:
             self._failed.add(page)
@@ -142,7 +150,7 @@ class DemoServer:
 
     @property
     def requests(self) -> int:
-        """Requests so far."""
+        """How many requests came, including those that got a fault."""
         return self._api.requests
 
     def __enter__(self) -> Self:

@@ -142,7 +142,7 @@ class JsonPages:
         except (msgspec.ValidationError, UnicodeDecodeError):
             return None
         batch = Batch()
-        batch.source(lambda: shapes.raw.records(shapes.raw.decode(body)))
+        batch.add_source(lambda: shapes.raw.records(shapes.raw.decode(body)))
         yield from self._records.add_typed(batch, self._present(shapes.typed.records(page), body))
         return self._complete(batch, shapes.typed.facts_of(page))
 
@@ -152,7 +152,7 @@ class JsonPages:
         except msgspec.ValidationError:
             return (yield from self._untyped(body))
         batch = Batch()
-        batch.source(lambda: shape.records(shape.decode(body)))
+        batch.add_source(lambda: shape.records(shape.decode(body)))
         yield from self._records.add_raws(
             batch,
             self._present(shape.records(page), body),
@@ -189,7 +189,7 @@ class JsonPages:
         page, slices = split
         raws = [bytes(body[start:end]).strip(_SPACE) for start, end in slices]
         batch = Batch()
-        batch.source(lambda: raws)
+        batch.add_source(lambda: raws)
         for start in range(0, len(raws), SLICE_RECORDS):
             yield
             part = raws[start : start + SLICE_RECORDS]
@@ -231,7 +231,7 @@ class JsonPages:
         return records or []
 
     def _complete(self, batch: Batch, facts: Mapping[str, Any]) -> Decoded:
-        return batch.decoded(facts, self._records.unknown(batch))
+        return batch.decoded(facts, self._records.unknown_fields(batch))
 
 
 def _split(

@@ -71,7 +71,7 @@ class NdjsonPages:
             and all(reject.code == "no_json" for reject in batch.rejects)
         ):
             raise BadBody("no line of the body is JSON")
-        decoded = batch.decoded({}, self._records.unknown(batch))
+        decoded = batch.decoded({}, self._records.unknown_fields(batch))
         facts = decoded.facts
         facts.digest, facts.size_bytes = digest, len(body)
         facts.url, facts.received_us = url, received_us
@@ -84,11 +84,11 @@ class NdjsonPages:
         except (msgspec.DecodeError, RecursionError):
             raws = []
         if len(raws) == len(lines):  # otherwise a line is not JSON, or more than one value
-            batch.source(lambda: lines)
+            batch.add_source(lambda: lines)
             yield from self._records.add_raws(batch, lines, sized=True)
             return
         for line in lines:
-            batch.source(lambda line=line: [line])  # type: ignore[misc]
+            batch.add_source(lambda line=line: [line])  # type: ignore[misc]
             if _is_json(line):
                 yield from self._records.add_raws(batch, [line], sized=True)
             else:

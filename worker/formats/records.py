@@ -85,7 +85,8 @@ class PageSpec:
     """What to take out of a page.
 
     Attributes:
-        records: JMESPath of the records; None: the root is the array; `@`: the root object is one record.
+        records: JMESPath of the records; None: the root is the array; `@`: the root object is one
+            record.
         missing_is_empty: a page without the records path is an empty page instead of an error.
         body_paths: facts of the page.
         record: what to learn from its records.
@@ -116,7 +117,7 @@ class Batch:
     sources: list[tuple[int, Callable[[], Sequence[Any]]]] = field(default_factory=list)
     _cut: tuple[int, Sequence[Any]] | None = None
 
-    def source(self, raws: Callable[[], Sequence[Any]]) -> None:
+    def add_source(self, raws: Callable[[], Sequence[Any]]) -> None:
         """Says how the records that are added next are found again as they were received."""
         self.sources.append((self.count, raws))
 
@@ -165,7 +166,9 @@ class RecordDecoder:
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
         self._record_decoder = msgspec.json.Decoder(plan.record_type)
-        self._typed_decoder = msgspec.json.Decoder(list[plan.record_type])  # type: ignore[name-defined]
+        self._typed_decoder = msgspec.json.Decoder(
+            list[plan.record_type]  # type: ignore[name-defined]
+        )
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
         self._getters = {
             path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))
@@ -179,7 +182,7 @@ class RecordDecoder:
 
         Raises msgspec.DecodeError where the range is not JSON.
         """
-        batch.source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
+        batch.add_source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
         array = b"[" + body[start:end] + b"]"
         if not self.needs_raw and end - start <= self._spec.record_bytes:
             try:
@@ -295,7 +298,9 @@ class RecordDecoder:
     def add_document(self, batch: Batch, item: Any) -> None:
         """Adds a record that was decoded without types, with numbers as they were written; slow."""
         raw = msgspec.json.encode(item, enc_hook=encode_number)
-        batch.source(lambda: [raw])  # nothing else is left of it: the page was decoded as a whole
+        batch.add_source(
+            lambda: [raw]
+        )  # nothing else is left of it: the page was decoded as a whole
         if len(raw) > self._spec.record_bytes:
             self._refuse_long(batch, raw)
             return
@@ -310,7 +315,7 @@ class RecordDecoder:
             batch.records.append(record)
         self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None, raw)
 
-    def unknown(self, batch: Batch) -> dict[str, Unknown]:
+    def unknown_fields(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of the sampled pages.
 
         To look at every record would cost as much as to decode it.

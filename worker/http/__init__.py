@@ -1,1 +1,1 @@
-"""The one hardened HTTP client: credentials, limits and decoding of bodies, redirects, registries."""
+"""One hardened HTTP client: credentials, limits and decoding of bodies, redirects, registries."""

@@ -57,7 +57,7 @@ class Condition:
             return cls(bound, ())
         return cls(bound, ((known["header"], known["value"]),))
 
-    def learned(self, headers: Mapping[str, str]) -> Json:
+    def validators_of(self, headers: Mapping[str, str]) -> Json:
         """The validators of a page from its headers; None when none can be trusted."""
         if _SENDABLE.fullmatch(tag := headers.get("ETag", "")):
             return {"bound": self.bound, "header": "If-None-Match", "value": tag}

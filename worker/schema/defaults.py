@@ -186,7 +186,7 @@ class _Defaults:
 
 
 class _Rule(NamedTuple):
-    """Which JSON values can be defaults of a kind of type, and how an error message says so."""
+    """Which JSON values can be defaults of a kind of type, and how error messages describe them."""
 
     fits: Callable[[Type, Any], bool]
     allowed: Callable[[Type], str]

@@ -40,7 +40,7 @@ class Pair:
         Returns:
             `union`: the writer's type is a union, so the branch that was written decides.
             INTO_UNION: only the reader's type is one, so `branch` decides.
-            MISMATCH: the types do not match; `mismatch` says why.
+            MISMATCH: the types do not match; `mismatch` gives the reason.
             Otherwise the kind of the writer's type: the types match, apart from their inner types.
         """
         if writer_type.kind == "union":
@@ -60,7 +60,7 @@ class Pair:
             return (
                 "name_mismatch",
                 (
-                    f"{writer_type.kind} {writer_type.name!r} cannot be read as {reader_type.name!r},"
+                    f"{_label(writer_type)} cannot be read as {reader_type.name!r},"
                     " which has no such alias"
                 ),
             )

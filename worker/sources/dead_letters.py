@@ -76,7 +76,7 @@ class DeadLetters:
     async def _page(self, commit: CommitRow, following: int | None) -> Decoded:
         raws = [letter.received for letter in letters_of(self._root, commit)]
         batch = Batch()
-        batch.source(lambda: raws)
+        batch.add_source(lambda: raws)
         await in_slices(self._records.add_raws(batch, raws, sized=True))
         decoded = batch.decoded({"next": following})
         facts = decoded.facts

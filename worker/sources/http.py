@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import structs
 
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
 from worker.core.events import Emit, RequestEnded, RequestRetried
@@ -28,8 +29,8 @@ from worker.http.retry_after import wait_asked_for
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
 from worker.runtime.slices import in_slices
-from worker.sources.answers import Answer, Meaning, Rules, error_of, judge, reply_of
-from worker.sources.conditions import Read, facts_reader
+from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
+from worker.sources.conditions import facts_reader
 from worker.sources.echo import position_headers, refuse_echo
 from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
@@ -52,8 +53,7 @@ def build(config: HttpConfig, **deps: Any) -> HttpSource:
     return HttpSource(config, **deps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
     """A page of the planner as a request; `condition` is None where changes are not asked for."""
 
     partition: str
@@ -163,39 +163,39 @@ class HttpSource:
     async def _understand(self, asked: _Asked, response: Response) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         condition, rules = asked.condition, self._rules
-        answer = Answer(
+        evidence = Evidence(
             response.status,
             response.headers,
-            read=_document_reader(response),
+            read=partial(_read, response),
             first=asked.fetch.first,
             conditional=condition is not None and bool(condition.headers),
         )
-        meaning = judge(answer, rules.by_status)
+        meaning = judge(evidence, rules.by_status)
         if meaning != "page":
-            return self._without_page(meaning, answer, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
             decoded = await self._decoded(asked.partition, response)
         except RecordsMissing as missing:
-            meaning = judge(answer, rules.by_body)
+            meaning = judge(evidence, rules.by_body)
             if meaning != "page":
-                return self._without_page(meaning, answer, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             missing.where = missing.where or asked.partition
             raise
         self._unknown.add(decoded.facts)
-        answer = replace(answer, read=facts_reader(decoded.facts))
-        meaning = judge(answer, rules.by_body)
+        evidence = structs.replace(evidence, read=facts_reader(decoded.facts))
+        meaning = judge(evidence, rules.by_body)
         if meaning != "page":
-            return self._without_page(meaning, answer, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         refuse_echo(response, decoded.facts, self._position_headers)
-        validators = None if condition is None else condition.learned(response.headers)
+        validators = None if condition is None else condition.validators_of(response.headers)
         return Reply(decoded, response.headers, validators=validators)
 
     def _without_page(
-        self, meaning: Meaning, answer: Answer, asked: _Asked, response: Response
+        self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
         said = f"status {response.status}: {_snippet(response)}"
-        if (reply := reply_of(meaning, answer, said)) is not None:
+        if (reply := reply_of(meaning, evidence, said)) is not None:
             return reply
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
         auth = self._auth[asked.partition]
@@ -257,17 +257,13 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     )
 
 
-def _document_reader(response: Response) -> Read:
-    """Reads paths of a body that may be no page; it is parsed when the first one is read."""
-
-    @cache
-    def document() -> Any:
-        try:
-            return msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None
-
-    return lambda path: reader(path)(document())
+def _read(response: Response, path: str) -> Any:
+    """The value at a path of a body that may be no page."""
+    try:
+        document = msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        document = None
+    return reader(path)(document)
 
 
 def _snippet(response: Response) -> str:

@@ -1,12 +1,15 @@
-"""A hostile replica of partner APIs: real HTTP on a free port, data that may change while it runs, faults by script.
+"""A hostile replica of partner APIs, with real HTTP on a free port.
+
+Its data may change while it runs, and its faults come from a script.
 
     async with Replica(records, Shape(style="cursor", cap=500, total="body")) as replica:
         ...ask replica.url...
         replica.records.append({"id": 7})      # the next page sees it
         assert replica.requests[0].query == {"limit": "1000"}
 
-What a page looks like is the `Shape`; what goes wrong is the `Script`: a function of the request's number and the request.
-The records the server holds are the oracle of a test, never what the product says about itself.
+What a page looks like is the `Shape`. What goes wrong is the `Script`, a function of the number of
+a request and the request. The records that the server holds are the oracle of a test, never what
+the product says about itself.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ Style = Literal["none", "cursor", "page", "offset", "link_header", "next_url"]
 
 PATH: Final = "/items"
 TOTAL_HEADER: Final = "X-Total"
+DATE_CHARS: Final = len("2024-01-01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,19 @@ class Shape:
 
     Args:
         style: how a page names the next one. Cursors are opaque tokens in `meta.next`.
-        cap: records a page at most, whatever `limit` asks for; also the default.
-        total: where the number of matching records is said.
+        cap: most records of a page, whatever `limit` asks for; also the default of `limit`.
+        total: where the number of matching records stands.
         start: number of the first page, or of the first record (`offset`).
-        since: query parameter with an inclusive bound on `updated_at`; records are then sorted by (updated_at, id).
-        until: query parameter with a bound above; exclusive, unless `until_inclusive`. A bound that is a date is compared with dates.
+        since: query parameter with an inclusive lower bound of `updated_at`; records are then
+            sorted by (updated_at, id).
+        until: query parameter with an upper bound, which is exclusive unless `until_inclusive`. A
+            bound that is a date is compared with dates.
         window_limit: more matching records than this are refused with 400.
         descending: newest first.
         filters: query parameters that select records whose field of that name has that value.
-        pad_bytes: white space added to each body, so that its size is chosen by the test.
-        tokens: `cursor` only: tokens handed out by turns instead of real ones, page after page:
-            `("A",)` repeats, `("A", "B")` is the cycle A, B, A, B.
+        pad_bytes: white space that is added to each body, so that a test can choose its size.
+        tokens: tokens of a `cursor` that are given out by turns instead of real ones, page after
+            page: `("A",)` repeats, `("A", "B")` is the cycle A, B, A, B.
         fail_pages: number of the page (from 1, by position) -> status it always answers with.
         compress: gzip the bodies.
     """
@@ -107,12 +113,19 @@ class Shape:
 
     @property
     def first(self) -> int:
-        """What the first page, or the first offset, is called."""
+        """The number of the first page, or the first offset."""
         return self.start if self.start is not None else int(self.style == "page")
 
 
 class Replica:
-    """The server; an async context manager. `records` and `script` may be changed while it runs."""
+    """The server, an async context manager.
+
+    Attributes:
+        records: what it serves; may be changed while it runs.
+        script: what goes wrong; may be changed while it runs.
+        requests: every request that came, in order.
+        origin: its URL without a path.
+    """
 
     def __init__(
         self, records: list[Record], shape: Shape | None = None, script: Script | None = None
@@ -127,7 +140,7 @@ class Replica:
 
     @property
     def url(self) -> str:
-        """Of the first page."""
+        """The URL of the first page."""
         return self.origin + PATH
 
     async def __aenter__(self) -> Self:
@@ -177,6 +190,7 @@ class Replica:
         )
 
     def _page(self, seen: Seen) -> _Page:
+        """The page that a request names. Raises ValueError for one that is refused with 400."""
         shape, rows = self.shape, self._matching(seen.query)
         if shape.window_limit is not None and len(rows) > shape.window_limit:
             raise ValueError(f"{len(rows)} records, at most {shape.window_limit} a query")
@@ -187,36 +201,42 @@ class Replica:
         items = rows if shape.style == "none" else rows[begin : begin + size]
         end = begin + len(items)
         following = self._next(seen, end, size) if end < len(rows) or shape.tokens else None
-        headers: dict[str, str] = {}
+        return self._rendered(begin // size + 1, items, following, len(rows))
+
+    def _rendered(
+        self, number: int, items: list[Record], following: str | None, total: int
+    ) -> _Page:
+        """A page as it is sent; `following` is the token or URL of the next one."""
+        shape, headers = self.shape, dict[str, str]()
         meta: dict[str, Any] = {"next": following if shape.style == "cursor" else None}
+        document: dict[str, Any] = {"items": items, "meta": meta}
         if shape.total == "body":
-            meta["total"] = len(rows)
-        if shape.total == "header":
-            headers[TOTAL_HEADER] = str(len(rows))
+            meta["total"] = total
+        elif shape.total == "header":
+            headers[TOTAL_HEADER] = str(total)
         if shape.style == "link_header" and following:
             headers["Link"] = f'<{following}>; rel="next"'
-        document: dict[str, Any] = {"items": items, "meta": meta}
-        if shape.style == "next_url":
+        elif shape.style == "next_url":
             document["links"] = {"next": following}
-        return _Page(
-            begin // size + 1, json.dumps(document).encode() + b" " * shape.pad_bytes, headers
-        )
+        return _Page(number, json.dumps(document).encode() + b" " * shape.pad_bytes, headers)
 
     def _matching(self, query: Mapping[str, str]) -> list[Record]:
+        """The records that a query selects, in the order of the server."""
         shape, rows = self.shape, list(self.records)
-        for name in shape.filters:
-            if name in query:
-                rows = [row for row in rows if str(row.get(name)) == query[name]]
+        wanted = {name: query[name] for name in shape.filters if name in query}
+        for name, value in wanted.items():
+            rows = [row for row in rows if str(row.get(name)) == value]
         if shape.since is None:
             return rows
         rows.sort(key=lambda row: (row["updated_at"], row["id"]), reverse=shape.descending)
-        if (since := query.get(shape.since)) is not None:
-            rows = [row for row in rows if _order(row["updated_at"], since) >= 0]
-        if (until := query.get(shape.until or "")) is not None:
-            rows = [
-                row for row in rows if _order(row["updated_at"], until) < int(shape.until_inclusive)
-            ]
-        return rows
+        since, until = query.get(shape.since), query.get(shape.until or "")
+        return [row for row in rows if self._within(row["updated_at"], since, until)]
+
+    def _within(self, value: Any, since: str | None, until: str | None) -> bool:
+        """Whether a value is within the bounds of a query; None for no bound."""
+        if since is not None and _order(value, since) < 0:
+            return False
+        return until is None or _order(value, until) < int(self.shape.until_inclusive)
 
     def _begin(self, query: Mapping[str, str], size: int) -> int:
         """Index of the first record of the page. Raises ValueError."""
@@ -266,14 +286,14 @@ def _answer(fault: Fault, request: web.Request) -> web.Response:
         return web.json_response({"error": {"code": "internal", "message": "something went wrong"}})
     if fault.kind == "reset":
         _abort(request)
-        return web.Response()  # nobody is left to read it
+        return web.Response()  # it goes nowhere
     return web.Response(
         status=fault.status, headers=fault.headers, body=fault.body, content_type="application/json"
     )
 
 
 async def _broken(fault: Fault, request: web.Request, page: _Page) -> web.StreamResponse:
-    """A page that goes wrong on the way."""
+    """A page that breaks on its way."""
     if fault.kind == "truncated_gzip":
         packed = gzip.compress(page.body, mtime=0)
         headers = {**page.headers, "Content-Encoding": "gzip"}
@@ -302,17 +322,19 @@ def _abort(request: web.Request) -> None:
 
 
 def _order(value: Any, bound: str) -> int:
-    """-1, 0 or 1: the value is below, at or above the bound."""
-    one, two = (
-        (value, int(bound))
-        if isinstance(value, int)
-        else (_comparable(str(value)[: 10 if len(bound) == 10 else None]), _comparable(bound))
-    )
+    """-1, 0 or 1 for a value below, at or above the bound."""
+    one: float = value
+    two: float
+    if isinstance(value, int):
+        two = int(bound)
+    else:
+        is_date = len(bound) == DATE_CHARS
+        one, two = _seconds(str(value)[: DATE_CHARS if is_date else None]), _seconds(bound)
     return int(one > two) - int(one < two)
 
 
-def _comparable(text: str) -> float:
-    """RFC 3339 or a date as seconds; ValueError for anything else."""
+def _seconds(text: str) -> float:
+    """A date, or a time as RFC 3339 has it, in seconds since 1970. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 

@@ -1,7 +1,9 @@
-"""The expression language: an allow-listed subset of Python, checked against the schema when the config is loaded.
+"""The expression language: an allow-listed subset of Python, checked against the schema when the
+config is loaded.
 
-Text is parsed by `ast`, and each node that is allowed becomes a Term; everything else is an error that says where. Nothing of
-the text ever reaches the generated source: names are looked up, constants are bound by `repr` of plain scalars.
+`ast` parses the text. Each node that is allowed becomes a Term; any other is an error with its
+place. Nothing of the text ever reaches the generated source: names are looked up, and constants are
+the `repr` of plain scalars.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ import keyword
 import warnings
 from collections.abc import Callable
 from datetime import date
+from types import NoneType
 from typing import Any, Final
 
 from worker.core.errors import ConfigError
 from worker.paging.marks import MarkFormat
+from worker.schema.defaults import DOUBLE_MAX
+from worker.schema.logical import EPOCH_DAY
 from worker.transforms import values
-from worker.transforms.functions import FUNCTIONS, Call
+from worker.transforms.functions import FUNCTIONS, Call, Function
 from worker.transforms.kinds import BOOL, FLOAT, INT, MICROS, NULL, STR, Kind
 from worker.transforms.terms import Scope, Term, both, either, lift, negated
 
@@ -43,10 +48,22 @@ _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
 }
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _ORDERED: Final = ("int", "float", "str", "bytes", "date", "time", "timestamp", "decimal")
+_TIMES: Final = ("timestamp", "date", "time")
+_CONSTANTS: Final[dict[type, Kind]] = {
+    NoneType: NULL,
+    bool: BOOL,
+    int: INT,
+    float: FLOAT,
+    str: STR,
+}
 
 
 def compile_expression(text: str, scope: Scope) -> Term:
-    """The term of an expression. Raises ConfigError with the place in the text."""
+    """The term of an expression.
+
+    Raises:
+        ConfigError: the text is no expression over these fields; it names the place in the text.
+    """
     if len(text) > MAX_CHARS:
         raise ConfigError(
             f"an expression of {len(text)} characters, at most {MAX_CHARS} are allowed",
@@ -54,35 +71,33 @@ def compile_expression(text: str, scope: Scope) -> Term:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error"
-            )  # what Python only warns of (an unknown escape) reads otherwise than it was meant
+            # What Python only warns of, like an unknown escape, is read otherwise than meant.
+            warnings.simplefilter("error")
             tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
-        words = [name for name in scope.names() if keyword.iskeyword(name)]
-        hint = (
-            f"the fields {', '.join(words)} are words of Python: rename them in a step before. "
-            if words
-            else ""
-        )
-        remedy = f"{hint}operators are those of Python: and or not == < + - * / in, is null"
-        raise _error(text, error.offset or 1, f"it does not parse: {error.msg}", remedy) from error
+        what, remedy = f"it does not parse: {error.msg}", _syntax_remedy(scope)
+        raise _error(text, error.offset or 1, what, remedy) from error
     except (RecursionError, MemoryError, ValueError) as error:
-        raise _error(
-            text,
-            1,
-            "it is nested too deeply or holds what no text may hold",
-            "use a python transform",
-        ) from error
+        what = "it is nested too deeply, or it has characters that no expression may have"
+        raise _error(text, 1, what, "use a python transform") from error
     return _Compiler(text.strip(), scope).term(tree.body)
 
 
 def compile_condition(text: str, scope: Scope) -> Term:
-    """The same, of a boolean."""
+    """The term of an expression whose value is true, false or null; raises as
+    `compile_expression`."""
     term = compile_expression(text, scope)
     if term.kind not in (BOOL, NULL):
         raise _error(text, 1, f"the condition is {term.kind}", "a comparison or a boolean field")
     return term
+
+
+def _syntax_remedy(scope: Scope) -> str:
+    words = ", ".join(name for name in scope.names() if keyword.iskeyword(name))
+    hint = (
+        f"the fields {words} are words of Python: rename them in a step before. " if words else ""
+    )
+    return f"{hint}operators are those of Python: and or not == < + - * / in, is null"
 
 
 def _error(text: str, column: int, what: str, remedy: str) -> ConfigError:
@@ -91,6 +106,8 @@ def _error(text: str, column: int, what: str, remedy: str) -> ConfigError:
 
 
 class _Compiler:
+    """Makes terms of the nodes of one expression."""
+
     def __init__(self, text: str, scope: Scope) -> None:
         self._text, self._scope, self._depth, self._made = text, scope, 0, 0
 
@@ -105,10 +122,11 @@ class _Compiler:
             raise self._refuse(
                 node,
                 what,
-                "fields, constants, and or not, comparisons, arithmetic, in, is null, a if b else c, and the functions",
+                "fields, constants, and or not, comparisons, arithmetic, in, is null,"
+                " a if b else c, and the functions",
             )
         self._depth += 1
-        self._made += 1  # an inner term of a chained comparison stands, and is made, twice
+        self._made += 1  # an inner term of a chained comparison is made twice
         if self._depth > MAX_DEPTH:
             raise self._refuse(
                 node, f"it is nested more than {MAX_DEPTH} deep", "use a python transform"
@@ -121,7 +139,7 @@ class _Compiler:
         self._depth -= 1
         return made
 
-    # -- leaves ---------------------------------------------------------------------------------------------------
+    # -- leaves -----------------------------------------------------------------------------------
 
     def _name(self, node: ast.Name) -> Term:
         if node.id in _WORDS and node.id not in self._scope.names():
@@ -167,26 +185,12 @@ class _Compiler:
         )
 
     def _literal(self, node: ast.AST, value: Any) -> Term:
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise self._refuse(node, "a whole number beyond 64 bits", "use a smaller one")
-        if isinstance(value, float) and abs(value) > values.DOUBLE_MAX:
-            raise self._refuse(node, "a number beyond 64 bits", "use a smaller one")
-        if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
-            raise self._refuse(node, "text with a lone surrogate", "write the character itself")
-        kind = (
-            NULL
-            if value is None
-            else BOOL
-            if isinstance(value, bool)
-            else INT
-            if isinstance(value, int)
-            else FLOAT
-            if isinstance(value, float)
-            else STR
-        )
+        if (unfit := _unfit(value)) is not None:
+            raise self._refuse(node, *unfit)
+        kind = _CONSTANTS[type(value)]
         return Term(repr(value), kind, value is None, atom=True, constant=value)
 
-    # -- logic ----------------------------------------------------------------------------------------------------
+    # -- logic ------------------------------------------------------------------------------------
 
     def _bool_op(self, node: ast.BoolOp) -> Term:
         join = both if isinstance(node.op, ast.And) else either
@@ -229,7 +233,7 @@ class _Compiler:
             return lift(self._scope, [term], FLOAT, lambda x: f"float({x})").code
         return term.code
 
-    # -- comparison -----------------------------------------------------------------------------------------------
+    # -- comparison -------------------------------------------------------------------------------
 
     def _compare(self, node: ast.Compare) -> Term:
         parts, left = [], node.left
@@ -284,19 +288,18 @@ class _Compiler:
         return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} {word} {y})")
 
     def _comparable(self, node: ast.AST, left: Term, right: Term) -> tuple[Term, Term]:
-        """Both terms in one kind: literals take the kind of the other side, timestamps the finer unit."""
+        """Both terms in one kind: a literal takes the kind of the other side, and of two timestamps
+        the one of the coarser unit becomes finer."""
         a, b = left.kind, right.kind
-        if a == b or NULL in (a, b) or {a, b} == {INT, FLOAT}:
+        if _alike(a, b):
             return left, right
-        if a.name in ("timestamp", "date", "time") and b == STR and right.is_constant:
+        if _may_be_time(right, a):
             return left, self._time_literal(node, right, a)
-        if b.name in ("timestamp", "date", "time") and a == STR and left.is_constant:
+        if _may_be_time(left, b):
             return self._time_literal(node, left, b), right
         if a.name == b.name == "timestamp" and a.local == b.local:
             finer = max(a.ticks, b.ticks)
             return self._scaled(left, finer), self._scaled(right, finer)
-        if "decimal" in (a.name, b.name) and {a, b} & {INT}:
-            return left, right
         raise self._refuse(
             node,
             f"{a} is compared with {b}",
@@ -307,7 +310,7 @@ class _Compiler:
         text = str(literal.constant)
         try:
             if kind.name == "date":
-                ticks = date.fromisoformat(text).toordinal() - values.EPOCH_DAY
+                ticks = date.fromisoformat(text).toordinal() - EPOCH_DAY
             elif kind.name == "time":
                 ticks = values.clock_ticks(text, kind.ticks)
             else:
@@ -317,7 +320,7 @@ class _Compiler:
                     raise self._refuse(
                         node,
                         f"{text!r} is finer than the {kind}",
-                        f"write at most {len(str(kind.ticks)) - 1} digits behind the second",
+                        f"write at most {len(str(kind.ticks)) - 1} digits after the second",
                     )
         except (ValueError, TypeError):
             shape = {"date": "2024-12-31", "time": "23:59:59"}.get(
@@ -337,7 +340,7 @@ class _Compiler:
             lambda x: f"({x} * {factor})",
         )
 
-    # -- arithmetic and functions ---------------------------------------------------------------------------------
+    # -- arithmetic and functions -----------------------------------------------------------------
 
     def _arithmetic(self, node: ast.BinOp) -> Term:
         sign = _ARITHMETIC.get(type(node.op))
@@ -382,43 +385,32 @@ class _Compiler:
 
     def _call(self, node: ast.Call) -> Term:
         if not isinstance(node.func, ast.Name):
-            raise self._refuse(
-                node,
-                "only functions of the language can be called",
-                f"functions: {', '.join(sorted(FUNCTIONS))}",
-            )
-        function = FUNCTIONS.get(node.func.id)
+            known = f"functions: {', '.join(sorted(FUNCTIONS))}"
+            raise self._refuse(node, "only functions of the language can be called", known)
+        name = node.func.id
+        function = FUNCTIONS.get(name)
         if function is None:
-            raise self._unknown(
-                node,
-                f"there is no function {node.func.id!r}",
-                node.func.id,
-                list(FUNCTIONS),
-                "functions",
-            )
-        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            raise self._refuse(
-                node, "keyword and starred arguments", "write the arguments one after another"
-            )
-        if not function.least <= len(node.args) <= function.most:
-            wanted = (
-                str(function.least)
-                if function.least == function.most
-                else f"{function.least} to {function.most}"
-            )
-            raise self._refuse(
-                node, f"{node.func.id}() has {len(node.args)} arguments", f"it takes {wanted}"
-            )
+            what = f"there is no function {name!r}"
+            raise self._unknown(node, what, name, list(FUNCTIONS), "functions")
+        self._check_arguments(node, name, function)
         arguments = [self.term(each) for each in node.args]
         made = function.make(
             Call(self._scope, arguments, lambda terms: self._common(node, terms), self._as)
         )
         if made is None:
             kinds = ", ".join(str(each.kind) for each in arguments)
-            raise self._refuse(
-                node, f"{node.func.id}({kinds})", f"{node.func.id} takes {function.takes}"
-            )
+            raise self._refuse(node, f"{name}({kinds})", f"{name} takes {function.takes}")
         return made
+
+    def _check_arguments(self, node: ast.Call, name: str, function: Function) -> None:
+        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
+            remedy = "write the arguments one after another"
+            raise self._refuse(node, "keyword and starred arguments", remedy)
+        least, most = function.least, function.most
+        if not least <= len(node.args) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            what = f"{name}() has {len(node.args)} arguments"
+            raise self._refuse(node, what, f"it takes {wanted}")
 
     _NODES: Final[dict[type[ast.AST], Callable[[_Compiler, Any], Term]]] = {
         ast.Name: _name,
@@ -431,3 +423,25 @@ class _Compiler:
         ast.UnaryOp: _unary,
         ast.Call: _call,
     }
+
+
+def _unfit(value: Any) -> tuple[str, str] | None:
+    """Why a constant cannot be used, and the remedy."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "a whole number beyond 64 bits", "use a smaller one"
+    if isinstance(value, float) and abs(value) > DOUBLE_MAX:
+        return "a number beyond 64 bits", "use a smaller one"
+    if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
+        return "text with a lone surrogate", "write the character itself"
+    return None
+
+
+def _alike(a: Kind, b: Kind) -> bool:
+    """Whether values of two kinds can be compared as they are."""
+    numbers = {a, b} == {INT, FLOAT} or {a.name, b.name} == {"int", "decimal"}
+    return a == b or NULL in (a, b) or numbers
+
+
+def _may_be_time(term: Term, kind: Kind) -> bool:
+    """Whether a term is a literal text that stands for a time of this kind."""
+    return kind.name in _TIMES and term.kind == STR and term.is_constant

@@ -1,4 +1,5 @@
-"""`filter: expression`: keeps records for which it is true; false and null are counted as filtered."""
+"""`filter: expression`: keeps the records for which it is true; where it is false or null, they are
+counted as filtered."""
 
 from __future__ import annotations
 

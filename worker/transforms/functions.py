@@ -1,4 +1,5 @@
-"""The functions of the expression language: each makes a term from its arguments, or None when their kinds do not fit."""
+"""The functions of the expression language. Each makes a term from its arguments, or returns None
+when their kinds do not fit."""
 
 from __future__ import annotations
 
@@ -16,7 +17,12 @@ _SIZED: Final = ("str", "bytes", "array", "map")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The arguments of a call; `common` finds their one kind, `convert` gives a term's source in that kind."""
+    """The arguments of a call.
+
+    Attributes:
+        common: terms -> the one kind that they have.
+        convert: (term, kind) -> the source of the term in that kind.
+    """
 
     scope: Scope
     terms: list[Term]
@@ -37,7 +43,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`takes` says in words what the arguments are."""
+    """A function of the language.
+
+    Attributes:
+        make: makes the term of a call.
+        least, most: how many arguments it takes.
+        takes: which arguments it takes, in words for error messages.
+    """
 
     make: Callable[[Call], Term | None]
     least: int

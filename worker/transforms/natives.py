@@ -1,9 +1,10 @@
-"""Values between stages, for code that works on dicts: to native objects and back, checked against a schema type."""
+"""Values between stages for code that works on dicts: to native objects and back, checked against a
+type of the schema."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -12,13 +13,16 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.logical import describe_decimal, fits
-from worker.schema.model import Schema, Type, is_wide
+from worker.schema.defaults import RANGES
+from worker.schema.logical import EPOCH_DAY, describe_decimal, fits
+from worker.schema.model import Schema, Type, by_kind, is_nullable, is_wide, null_branch
 from worker.schema.values import Branch, describe_kind
 from worker.transforms import values
-from worker.transforms.kinds import Kind, inner, kind_of, nullable
+from worker.transforms.kinds import Kind, kind_of
 
+Convert = Callable[[Any], Any]
 Check = Callable[[Any, str], Any]
+"""(value, path) -> value between stages."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -36,48 +40,64 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-def converter(kind: Type, schema: Schema, *, native: bool) -> Callable[[Any], Any]:
-    """What a field looks like to a python transform: plain JSON-like values, and datetime objects when `native`."""
+def converter(kind: Type, schema: Schema, *, native: bool) -> Convert:
+    """What turns a value of a field into what a python transform gets: plain JSON-like values.
+
+    Args:
+        native: dates and times become datetime objects.
+    """
     if is_wide(kind):
-        return lambda value: _plain(value.value) if isinstance(value, Branch) else _plain(value)
+        return _plain
     to_native = _to_native(kind_of(kind, schema)) if native else None
     if to_native is not None:
         return lambda value: None if value is None else to_native(value)
-    names = _renamed(inner(kind, schema), schema)
-    return names if names is not None else _plain
+    return _Converters(schema).of(kind)
 
 
-def _renamed(kind: Type, schema: Schema) -> Callable[[Any], Any] | None:
-    """Typed nested records (Structs with f0, f1, ...) as dicts under their Avro names."""
-    if kind.kind == "record":
-        inners = [(each.name, _deep(each.type, schema)) for each in kind.fields]
+class _Converters:
+    """Makes what turns values into plain ones: typed records (Structs with f0, f1, ...) become
+    dicts under their Avro names. What belongs to a record is made once, however often it is
+    named."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._records: dict[str, list[tuple[str, str, Convert]]] = {}
+
+    def of(self, kind: Type) -> Convert:
+        kind = self._schema.value_type(kind)
+        return self._BY_KIND[kind.kind](self, kind)
+
+    def _record(self, kind: Type) -> Convert:
+        fields = self._records.get(kind.name)
+        if fields is None:
+            fields = self._records[kind.name] = []  # filled below: recursive types find it
+            fields.extend(
+                (each.name, f"f{number}", self.of(each.type))
+                for number, each in enumerate(kind.fields)
+            )
 
         def convert(value: Any) -> Any:
             if isinstance(value, msgspec.Struct):
-                return {
-                    name: inner_of(getattr(value, f"f{number}"))
-                    for number, (name, inner_of) in enumerate(inners)
-                }
+                return {name: inner(getattr(value, at)) for name, at, inner in fields}
             return _plain(value)
 
         return convert
-    if kind.kind in ("array", "map") and kind.items is not None:
-        item = _deep(kind.items, schema)
-        if kind.kind == "array":
-            return lambda value: None if value is None else [item(each) for each in value]
+
+    def _array(self, kind: Type) -> Convert:
+        assert kind.items is not None
+        item = self.of(kind.items)
+        return lambda value: None if value is None else [item(each) for each in value]
+
+    def _map(self, kind: Type) -> Convert:
+        assert kind.items is not None
+        item = self.of(kind.items)
         return lambda value: (
             None if value is None else {key: item(each) for key, each in value.items()}
         )
-    return None
 
-
-def _deep(kind: Type, schema: Schema) -> Callable[[Any], Any]:
-    found_inner = inner(kind, schema)
-    if found_inner.kind in ("record", "array", "map"):
-        return lambda value: (
-            None if value is None else (_renamed(inner(kind, schema), schema) or _plain)(value)
-        )
-    return _plain
+    _BY_KIND: Final[Mapping[str, Callable[[_Converters, Type], Convert]]] = by_kind(
+        {"record": _record, "array": _array, "map": _map}, otherwise=lambda self, kind: _plain
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -90,28 +110,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _to_native(kind: Kind) -> Callable[[Any], Any] | None:
-    if (
-        kind.name == "timestamp" and kind.ticks <= _MICROS
-    ):  # a datetime has no nanoseconds: such a time stays a whole number
-        zone = None if kind.local else UTC
-        epoch = _EPOCH.replace(tzinfo=zone)
+def _to_native(kind: Kind) -> Convert | None:
+    """What makes a native object of a value; None where there is none. A datetime has no
+    nanoseconds, so such a time stays a whole number."""
+    if kind.name == "timestamp" and kind.ticks <= _MICROS:
+        epoch = _EPOCH.replace(tzinfo=None if kind.local else UTC)
         return _reaching(
             lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks),
             "a time in the years 1 to 9999",
         )
     if kind.name == "date":
         return _reaching(
-            lambda value: date.fromordinal(value + values.EPOCH_DAY),
-            "a date in the years 1 to 9999",
+            lambda value: date.fromordinal(value + EPOCH_DAY), "a date in the years 1 to 9999"
         )
     if kind.name == "time":
         return _reaching(lambda value: _time(value * _MICROS // kind.ticks), "a time of one day")
     return None
 
 
-def _reaching(make: Callable[[Any], Any], allowed: str) -> Callable[[Any], Any]:
-    """Numbers may lie where no native object reaches."""
+def _reaching(make: Convert, allowed: str) -> Convert:
+    """Refuses numbers for which there is no native object."""
 
     def convert(value: Any) -> Any:
         try:
@@ -127,72 +145,121 @@ def _time(micros: int) -> time:
     return time(seconds // 3600, seconds // 60 % 60, seconds % 60, fraction)
 
 
-def checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]] | None = None) -> Check:
-    """A check of a value that a transform made: returns it as a value between stages; raises InvalidRecord.
-
-    `known`: the checks of the fields of records, each made once, however often and however deep a record is named.
-    """
-    known = {} if known is None else known
-    if is_wide(kind):
-        return _union(kind, schema, known)
-    check = _checker(inner(kind, schema), schema, known)
-    may_be_null = nullable(kind)
-
-    def checked(value: Any, path: str) -> Any:
-        if value is None and may_be_null:
-            return None
-        return check(value, path)
-
-    return checked
+# -- what comes back ----------------------------------------------------------------------------
 
 
-def _checker(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Check:
-    if kind.kind == "null":
+def checker(kind: Type, schema: Schema) -> Check:
+    """The check of a value that a transform made: it returns the value as one between stages, or
+    raises InvalidRecord."""
+    return _Checkers(schema).of(kind)
+
+
+class _Checkers:
+    """Makes the checks of values that a transform made; those of the fields of a record are made
+    once, however often the record is named."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._records: dict[str, dict[str, Check]] = {}
+
+    def of(self, kind: Type) -> Check:
+        if is_wide(kind):
+            return self._union(kind)
+        check = self._value(self._schema.value_type(kind))
+        may_be_null = is_nullable(kind)
+
+        def checked(value: Any, path: str) -> Any:
+            if value is None and may_be_null:
+                return None
+            return check(value, path)
+
+        return checked
+
+    def _value(self, kind: Type) -> Check:
+        """The check of a type that is no union."""
+        return self._BY_KIND[kind.kind](self, kind)
+
+    def _null(self, kind: Type) -> Check:
         return lambda value, path: _refuse(value, path, "null")
-    if kind.kind == "record":
-        if kind.name not in known:
-            known[kind.name] = {}  # filled below: records that hold themselves find it
-            known[kind.name].update(
-                (each.name, checker(each.type, schema, known)) for each in kind.fields
-            )
-        fields = known[kind.name]
 
-        def record(value: Any, path: str) -> Any:
+    def _record(self, kind: Type) -> Check:
+        fields = self._records.get(kind.name)
+        if fields is None:
+            fields = self._records[kind.name] = {}  # filled below: recursive types find it
+            fields.update((each.name, self.of(each.type)) for each in kind.fields)
+
+        def check(value: Any, path: str) -> Any:
             if not isinstance(value, dict):
                 _refuse(value, path, "a dict")
             return {
                 name: check(value.get(name), f"{path}.{name}") for name, check in fields.items()
             }
 
-        return record
-    if kind.kind in ("array", "map") and kind.items is not None:
-        return _container(kind, checker(kind.items, schema, known))
-    return scalar(kind, schema)
+        return check
+
+    def _array(self, kind: Type) -> Check:
+        assert kind.items is not None
+        item = self.of(kind.items)
+
+        def check(value: Any, path: str) -> Any:
+            if not isinstance(value, list):
+                _refuse(value, path, "a list")
+            return [item(each, f"{path}[{number}]") for number, each in enumerate(value)]
+
+        return check
+
+    def _map(self, kind: Type) -> Check:
+        assert kind.items is not None
+        item = self.of(kind.items)
+
+        def check(value: Any, path: str) -> Any:
+            if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+                _refuse(value, path, "a dict with text keys")
+            for key in value:
+                _unicode(key, path)
+            return {key: item(each, f"{path}.{key[:40]}") for key, each in value.items()}
+
+        return check
+
+    def _scalar(self, kind: Type) -> Check:
+        return scalar(kind, self._schema)
+
+    def _union(self, kind: Type) -> Check:
+        null = null_branch(kind)
+        branches = [
+            (number, _field_names(each), self._value(each))
+            for number, each in enumerate(map(self._schema.resolve, kind.branches))
+            if each.kind != "null"
+        ]
+
+        def check(value: Any, path: str) -> Any:
+            if value is None and null is not None:
+                return Branch(null, None)
+            for number, names, inner in branches:
+                if names is not None and isinstance(value, dict) and not value.keys() <= names:
+                    continue  # a record with other fields
+                try:
+                    return Branch(number, inner(value, path))
+                except (InvalidRecord, OverflowError):  # the next branch may fit
+                    continue
+            return _refuse(value, path, "a value of one of the branches")
+
+        return check
+
+    _BY_KIND: Final[Mapping[str, Callable[[_Checkers, Type], Check]]] = by_kind(
+        {"null": _null, "record": _record, "array": _array, "map": _map}, otherwise=_scalar
+    )
 
 
-def _container(kind: Type, item: Check) -> Check:
-    def array(value: Any, path: str) -> Any:
-        if not isinstance(value, list):
-            _refuse(value, path, "a list")
-        return [item(each, f"{path}[{number}]") for number, each in enumerate(value)]
-
-    def mapping(value: Any, path: str) -> Any:
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            _refuse(value, path, "a dict with text keys")
-        for key in value:
-            _unicode(key, path)
-        return {key: item(each, f"{path}.{key[:40]}") for key, each in value.items()}
-
-    return array if kind.kind == "array" else mapping
-
-
-_RANGES: Final = {"int": 2**31, "long": 2**63}
+def _field_names(kind: Type) -> frozenset[str] | None:
+    """The names of the fields of a record; None for other types."""
+    return frozenset(each.name for each in kind.fields) if kind.kind == "record" else None
 
 
 def scalar(kind: Type, schema: Schema) -> Check:
     """The check of a type without inner types."""
     what = kind_of(kind, schema)
-    symbols, size, limit = frozenset(kind.symbols), kind.size, _RANGES.get(kind.kind)
+    symbols, size, limits = frozenset(kind.symbols), kind.size, RANGES.get(kind.kind)
     allowed = f"one of {', '.join(kind.symbols)}" if symbols else kind.logical or kind.kind
 
     def check(value: Any, path: str) -> Any:
@@ -200,7 +267,7 @@ def scalar(kind: Type, schema: Schema) -> Check:
         right = _TYPES.get(what.name, (int,))
         if not isinstance(value, right) or (isinstance(value, bool) and what.name != "bool"):
             _refuse(value, path, allowed)
-        if limit is not None and not -limit <= value < limit:
+        if limits is not None and not limits[0] <= value <= limits[1]:
             _refuse(value, path, f"{allowed} in range")
         if what.name == "float":
             return _finite(float(value), path)
@@ -268,38 +335,13 @@ def _from_native(value: Any, kind: Kind) -> Any:
         epoch = _EPOCH.replace(tzinfo=None) if kind.local else _EPOCH
         return (value - epoch) // _MICROSECOND * kind.ticks // _MICROS
     if isinstance(value, date) and not isinstance(value, datetime) and kind.name == "date":
-        return value.toordinal() - values.EPOCH_DAY
+        return value.toordinal() - EPOCH_DAY
     if isinstance(value, time) and kind.name == "time":
         micros = (
             (value.hour * 60 + value.minute) * 60 + value.second
         ) * _MICROS + value.microsecond
         return micros * kind.ticks // _MICROS
     return value
-
-
-def _union(kind: Type, schema: Schema, known: dict[str, dict[str, Check]]) -> Check:
-    branches = [schema.resolve(branch) for branch in kind.branches]
-    checks = [
-        _checker(branch, schema, known) if branch.kind != "null" else None for branch in branches
-    ]
-
-    def check(value: Any, path: str) -> Any:
-        for number, (branch, inner_check) in enumerate(zip(branches, checks, strict=True)):
-            if value is None and branch.kind == "null":
-                return Branch(number, None)
-            if inner_check is None or (
-                branch.kind == "record"
-                and isinstance(value, dict)
-                and not value.keys() <= {each.name for each in branch.fields}
-            ):
-                continue
-            try:
-                return Branch(number, inner_check(value, path))
-            except (InvalidRecord, OverflowError):  # this branch does not fit; the next may
-                continue
-        return _refuse(value, path, "a value of one of the branches")
-
-    return check
 
 
 def _refusal(value: Any, path: str, allowed: str) -> InvalidRecord:

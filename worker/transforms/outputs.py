@@ -1,23 +1,23 @@
-"""The last step before encoding: a computed value becomes a field of the output schema, or the record a reject.
+"""The last step before encoding: a computed value becomes a field of the output schema, or else its
+record becomes a reject.
 
-Only fields whose value or type changed come here; what came in and goes out as the same type was validated on the way in.
+Only fields whose value or type changed come here; what came in and goes out as the same type was
+validated on its way in.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from worker.core.errors import ConfigError
-from worker.schema.model import Field, Schema, is_wide
+from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
+from worker.schema.model import Field, Schema, Type, by_kind, is_nullable, is_wide
 from worker.transforms import values
-from worker.transforms.kinds import inner, kind_of, nullable
+from worker.transforms.kinds import Kind, kind_of
 from worker.transforms.terms import Term
-
-_RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_FLOAT_MAX: Final = 3.4028235677973362e38  # the last double that rounds to the largest float
 
 
 class Writer(Protocol):
@@ -28,56 +28,84 @@ class Writer(Protocol):
     def bind(self, value: Any) -> str: ...
 
 
-def _raiser(path: str, allowed: str) -> Callable[[Any], None]:
-    def refuse(value: Any) -> None:
-        raise values.refuse("output", path, value, allowed)
+class _Conversion(NamedTuple):
+    """How a value that is not null becomes one of the output.
 
-    return refuse
+    Attributes:
+        code: source of the converted value.
+        checks: statements that refuse a value which does not fit. In both, _VALUE stands for the
+            local that holds the value.
+    """
 
+    code: str
+    checks: tuple[str, ...] = ()
 
-def convert(program: Writer, field: Field, term: Term, output: Schema, where: str) -> str:
-    """Emits the checks and conversions of a value; returns the source of what is encoded. ConfigError when types never fit."""
-    kind = inner(field.type, output)
-    target = kind_of(field.type, output)
-    if is_wide(field.type) or not _fits(term, kind.kind, target.name, kind.logical):
-        shown = kind.logical or kind.kind
-        raise ConfigError(
-            f"{field.name!r} is {term.kind}, the output schema says {'a union of several types' if is_wide(field.type) else shown}",
-            where=where,
-            remedy="convert it with int(), float(), str() or date(), or change the output schema",
-        )
-    if kind.kind == "enum":
-        _refuse_constant(field, term, kind.symbols, where)
-    path = f"$.{field.name}"
-    code, lines = _checked(program, term, kind, target.ticks, path)
-    if code != term.code or lines or term.nullable:
-        name = program.local(term.code)
-    else:
-        return term.code
-    body = [f"{name} = {code.replace(_VALUE, name)}"] if code != term.code else []
-    body += [line.replace(_VALUE, name) for line in lines]
-    if not term.nullable:
-        for line in body:
-            program.line(line)
-        return name
-    if not nullable(field.type):
-        program.line(
-            f"if {name} is None: {program.bind(_raiser(path, 'a value that is not null'))}(None)"
-        )
-        for line in body:
-            program.line(line)
-    elif body:
-        program.line(f"if {name} is not None:")
-        for line in body:
-            program.line(f"    {line}")
-    return name
+    def statements(self, given: str, name: str) -> list[str]:
+        """The statements that convert and check the value of source `given` in the local `name`."""
+        converted = [f"{name} = {self.code}"] if self.code != given else []
+        return [line.replace(_VALUE, name) for line in (*converted, *self.checks)]
 
 
 _VALUE: Final = "\0"
 
 
-def _refuse_constant(field: Field, term: Term, symbols: Sequence[str], where: str) -> None:
-    """A field that is set to a text keeps that text as its source; if it is no symbol, every record would be a reject."""
+def convert(program: Writer, field: Field, term: Term, output: Schema, where: str) -> str:
+    """Emits the checks and conversions of a value; returns the source of what is encoded.
+
+    Raises:
+        ConfigError: values of the term can never be values of the field.
+    """
+    kind, target = output.value_type(field.type), kind_of(field.type, output)
+    _require_fit(field, term, kind, target, where)
+    path = f"$.{field.name}"
+    made = _CONVERSIONS[kind.kind](program, term, kind, target, path)
+    if made == _Conversion(term.code) and not term.nullable:
+        return term.code
+    name = program.local(term.code)
+    body = made.statements(term.code, name)
+    if term.nullable and not is_nullable(field.type):
+        refuse = program.bind(_refuse(path, "a value that is not null"))
+        program.line(f"if {name} is None: {refuse}(None)")
+    elif term.nullable and body:
+        program.line(f"if {name} is not None:")
+        body = [f"    {line}" for line in body]
+    for line in body:
+        program.line(line)
+    return name
+
+
+# -- when the config is loaded ------------------------------------------------------------------
+
+
+def _require_fit(field: Field, term: Term, kind: Type, target: Kind, where: str) -> None:
+    if is_wide(field.type) or not _fits(term.kind, kind, target):
+        wanted = "a union of several types" if is_wide(field.type) else kind.logical or kind.kind
+        raise ConfigError(
+            f"{field.name!r} is {term.kind}, the output schema says {wanted}",
+            where=where,
+            remedy="convert it with int(), float(), str() or date(), or change the output schema",
+        )
+    if kind.kind == "enum":
+        _require_symbol(field, term, kind.symbols, where)
+
+
+def _fits(found: Kind, kind: Type, target: Kind) -> bool:
+    if found.name == "null":
+        return True
+    if target.name == "float":
+        return found.name in ("int", "float")
+    if kind.logical in _ONLY_UNCHANGED or kind.kind in _ONLY_UNCHANGED:
+        return False
+    return found.name == target.name
+
+
+_ONLY_UNCHANGED: Final = ("uuid", "decimal", "big-decimal", "fixed", "array", "map", "record")
+"""Fields of these types pass unchanged, or come from python; no expression makes their values."""
+
+
+def _require_symbol(field: Field, term: Term, symbols: Sequence[str], where: str) -> None:
+    """Refuses a field that is set to a text which is no symbol: every record would be a reject. The
+    source of such a field is that text."""
     try:
         value = ast.literal_eval(term.code)
     except (ValueError, SyntaxError):
@@ -92,43 +120,50 @@ def _refuse_constant(field: Field, term: Term, symbols: Sequence[str], where: st
         )
 
 
-def _fits(term: Term, kind: str, target: str, logical: str | None) -> bool:
-    found = term.kind.name
-    if found == "null":
-        return True
-    if target == "float":
-        return found in ("int", "float")
-    if logical in ("uuid", "decimal", "big-decimal") or kind in ("fixed", "array", "map", "record"):
-        return False  # such fields pass through unchanged, or come from python
-    return found == target
+# -- in the generated function ------------------------------------------------------------------
 
 
-def _checked(
-    program: Writer, term: Term, kind: Any, ticks: int, path: str
-) -> tuple[str, list[str]]:
-    """(source of the converted value, checks of it); the value is written as a mark that is replaced by its local."""
-    found = term.kind.name
-    if found == "timestamp" and term.kind.ticks != ticks:
-        scaled = (
-            f"{_VALUE} * {ticks // term.kind.ticks}"
-            if ticks > term.kind.ticks
-            else f"{_VALUE} // {term.kind.ticks // ticks}"
-        )
-        return scaled, [_range(program, "long", path)]
-    if kind.kind in _RANGES and found in ("int", "date", "time", "timestamp"):
-        return term.code, [_range(program, kind.kind, path)]
-    if kind.kind in ("float", "double") and found in ("int", "float"):
-        limit = _FLOAT_MAX if kind.kind == "float" else values.DOUBLE_MAX
-        refuse = program.bind(_raiser(path, f"a number in the range of {kind.kind}"))
-        check = f"if not {-limit!r} <= {_VALUE} <= {limit!r}: {refuse}({_VALUE})"
-        return (f"float({_VALUE})" if found == "int" else term.code), [check]
-    if kind.kind == "enum":
-        symbols = program.bind(frozenset(kind.symbols))
-        refuse = program.bind(_raiser(path, f"one of {', '.join(kind.symbols)}"))
-        return term.code, [f"if {_VALUE} not in {symbols}: {refuse}({_VALUE})"]
-    return term.code, []
+def _refuse(path: str, allowed: str) -> Callable[[Any], None]:
+    def refuse(value: Any) -> None:
+        raise values.refuse("output", path, value, allowed)
+
+    return refuse
 
 
-def _range(program: Writer, kind: str, path: str) -> str:
-    low, high = _RANGES[kind]
-    return f"if not {low} <= {_VALUE} <= {high}: {program.bind(_raiser(path, f'a whole number from {low} to {high}'))}({_VALUE})"
+def _whole(program: Writer, term: Term, kind: Type, target: Kind, path: str) -> _Conversion:
+    """Whole numbers, dates and times; a timestamp changes its unit."""
+    if term.kind.name not in ("int", "date", "time", "timestamp"):
+        return _Conversion(term.code)
+    low, high = RANGES[kind.kind]
+    refuse = program.bind(_refuse(path, f"a whole number from {low} to {high}"))
+    check = f"if not {low} <= {_VALUE} <= {high}: {refuse}({_VALUE})"
+    return _Conversion(_scaled(term, target), (check,))
+
+
+def _scaled(term: Term, target: Kind) -> str:
+    given, wanted = term.kind.ticks, target.ticks
+    if term.kind.name != "timestamp" or given == wanted:
+        return term.code
+    finer = wanted > given
+    return f"{_VALUE} * {wanted // given}" if finer else f"{_VALUE} // {given // wanted}"
+
+
+def _number(program: Writer, term: Term, kind: Type, target: Kind, path: str) -> _Conversion:
+    if term.kind.name not in ("int", "float"):
+        return _Conversion(term.code)
+    limit = FLOAT_MAX if kind.kind == "float" else DOUBLE_MAX
+    refuse = program.bind(_refuse(path, f"a number in the range of {kind.kind}"))
+    check = f"if not {-limit!r} <= {_VALUE} <= {limit!r}: {refuse}({_VALUE})"
+    return _Conversion(f"float({_VALUE})" if term.kind.name == "int" else term.code, (check,))
+
+
+def _symbol(program: Writer, term: Term, kind: Type, target: Kind, path: str) -> _Conversion:
+    symbols = program.bind(frozenset(kind.symbols))
+    refuse = program.bind(_refuse(path, f"one of {', '.join(kind.symbols)}"))
+    return _Conversion(term.code, (f"if {_VALUE} not in {symbols}: {refuse}({_VALUE})",))
+
+
+_CONVERSIONS: Final[Mapping[str, Callable[[Writer, Term, Type, Kind, str], _Conversion]]] = by_kind(
+    {"int long": _whole, "float double": _number, "enum": _symbol},
+    otherwise=lambda program, term, kind, target, path: _Conversion(term.code),
+)

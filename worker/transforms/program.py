@@ -1,8 +1,9 @@
-"""A pipeline's steps and its encoder as one generated function: records in, encoded rows a route out.
+"""A pipeline's steps and its encoder as one generated function: records -> encoded rows per route.
 
-The steps run once, when the config is loaded, over *columns*: each knows the source of its value. What comes out is one loop
-over the records that loads the fields it needs, tests the filters, computes what was set, names the route and appends the
-encoded row. No record is built in between. Only a `python` step builds a dict, and what it returns becomes columns again.
+The steps run once, when the config is loaded, over *columns*, which know the source of their value.
+The result is one loop over the records that loads the fields it needs, tests the filters, computes
+what was set, names the route and appends the encoded row. No record is built in between. Only a
+`python` step builds a dict, and what it returns becomes columns again.
 """
 
 from __future__ import annotations
@@ -16,27 +17,31 @@ from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
-from worker.schema.model import NO_DEFAULT, Field, Schema, Type
-from worker.transforms.kinds import Kind, inner, kind_of, nullable, same_values
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable
+from worker.transforms.kinds import Kind, kind_of, same_values
 from worker.transforms.outputs import convert
 from worker.transforms.routes import Part
 from worker.transforms.terms import Term, lift
 
 
 class RowEncoder(Protocol):
-    """How the row of an output record is put together, as source (Avro datums, JSON lines)."""
+    """Makes the source of the row of an output record (an Avro datum, a JSON line)."""
 
     ext: str
 
-    def begin(self, source: CodeBuilder) -> None:
-        """Once, before any row."""
+    def begin(self, code: CodeBuilder) -> None:
+        """Called once, before any row, with the code that will contain the rows."""
 
     def row(self, fields: Sequence[tuple[Field, str, bool]]) -> str:
-        """An expression for the bytes of a row, from (field, source of its value, nested records are Structs)."""
+        """An expression for the bytes of a row.
+
+        Args:
+            fields: each field, the source of its value, and whether records in it are Structs.
+        """
 
 
 class Plan(Protocol):
-    """What is known of the records that come in."""
+    """What is known of the incoming records."""
 
     @property
     def schema(self) -> Schema: ...
@@ -49,10 +54,12 @@ class Column:
     """A field of the record at some step.
 
     Attributes:
-        code: source of its value.          local: the source is a local name.
-        type: its schema type, while it is what came in; None once it was computed.
-        struct_like: nested records are Structs, else dicts.
-        made_by: the step that set or renamed it; it must end up in the output.
+        code: the source of its value.
+        local: the source is the name of a local.
+        kind, nullable: of its value.
+        type: its schema type while it has its incoming value; None once it was computed.
+        struct_like: records in it are Structs, not dicts.
+        made_by: the step that set or renamed it, so that it must end up in the output.
     """
 
     code: str
@@ -68,16 +75,16 @@ _INDENT: Final = "    "
 
 
 class Program:
-    """The function while it is being written; the `Scope` of its expressions."""
+    """The function while it is being generated, and the `Scope` of its expressions."""
 
     def __init__(self, plan: Plan, output: Schema) -> None:
         self.schema, self.output = plan.schema, output
-        self.source = CodeBuilder()
+        self.code = CodeBuilder()
         self.columns: dict[str, Column] = {
             each.name: Column(
                 f"r.f{number}",
                 kind_of(each.type, plan.schema),
-                nullable(each.type),
+                is_nullable(each.type),
                 each.type,
                 plan.typed_fields[number],
             )
@@ -90,7 +97,7 @@ class Program:
         self.expands = False
         self.step = ""
 
-    # -- Scope ----------------------------------------------------------------------------------------------------
+    # -- Scope ------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
         return list(self.columns)
@@ -100,7 +107,7 @@ class Program:
         if not column.local:
             column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
         if column.kind.name == "record" and column.type is not None:
-            self._shapes[column.code] = (inner(column.type, self.schema), column.struct_like)
+            self._shapes[column.code] = (self.schema.value_type(column.type), column.struct_like)
         return Term(column.code, column.kind, column.nullable, atom=True)
 
     def member(self, record: Term, source: str, name: str) -> Term:
@@ -116,13 +123,13 @@ class Program:
             [record],
             kind_of(field.type, self.schema),
             lambda x: f"{x}.f{number}" if struct_like else f"{x}[{name!r}]",
-            nullable=nullable(field.type),
+            nullable=is_nullable(field.type),
         )
         term = Term(
-            self.local(found.code), found.kind, found.nullable or nullable(field.type), atom=True
+            self.local(found.code), found.kind, found.nullable or is_nullable(field.type), atom=True
         )
         if found.kind.name == "record":
-            self._shapes[term.code] = (inner(field.type, self.schema), struct_like)
+            self._shapes[term.code] = (self.schema.value_type(field.type), struct_like)
         return term
 
     def temp(self) -> str:
@@ -130,13 +137,13 @@ class Program:
         return f"t{self._temps}"
 
     def bind(self, value: Any) -> str:
-        return self.source.bind(value)
+        return self.code.bind(value)
 
-    # -- what steps do --------------------------------------------------------------------------------------------
+    # -- what steps do ----------------------------------------------------------------------------
 
     def line(self, text: str) -> None:
         """A statement at the present depth."""
-        self._lines.append(f"{_INDENT * self._depth}{text}\n")
+        self._lines.append(f"{_INDENT * self._depth}{text}")
 
     def local(self, code: str) -> str:
         """A fresh local that holds the value of `code`."""
@@ -145,7 +152,7 @@ class Program:
         return name
 
     def require(self, names: Iterable[str]) -> None:
-        """Raises ConfigError for a name that is no field here."""
+        """Raises ConfigError for a name that is no field at this step."""
         for name in names:
             if name not in self.columns:
                 close = difflib.get_close_matches(name, self.columns, 1)
@@ -162,7 +169,7 @@ class Program:
         self.columns[name] = Column(code, term.kind, term.nullable, local=True, made_by=self.step)
 
     def keep_if(self, condition: str) -> None:
-        """Goes on with records for which the source is true only."""
+        """Goes on only with records for which the source is true."""
         self.line(f"if not {condition}:")
         if not self.expands:
             self.line(f"{_INDENT}filtered += 1")
@@ -173,7 +180,11 @@ class Program:
         function: Callable[[dict[str, Any]], list[dict[str, Any]]],
         columns: Mapping[str, Column],
     ) -> None:
-        """Hands the record to `function` as a dict; goes on with each dict that comes back, whose fields are `columns`."""
+        """Gives the record to `function` as a dict, and goes on with each dict that it returns.
+
+        Args:
+            columns: the fields of the returned dicts.
+        """
         items = ", ".join(f"{name!r}: {column.code}" for name, column in self.columns.items())
         if not self.expands:
             self.line("pending = []")
@@ -185,42 +196,47 @@ class Program:
             name: replace(column, code=f"{record}[{name!r}]") for name, column in columns.items()
         }
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end ----------------------------------------------------------------------------------
 
     def finish(self, encoder: RowEncoder, route: Sequence[Part], *, fill: bool) -> Shaper:
-        """The function. `fill`: an output field that gets no value is null where it may be."""
+        """The compiled function.
+
+        Args:
+            route: the parts of the route of a record; empty when all records have the same.
+            fill: an output field that gets no value is null where its type allows that.
+
+        Raises:
+            ConfigError: an output field gets no value, or a value of another type, or a field was
+                set that is not in the output.
+        """
         output = self.output
         self._check_made(output)
-        encoder.begin(self.source)
+        encoder.begin(self.code)
         fields = []
         for each in output.root.fields:
             code, struct_like = self._output(each, output, fill=fill)
             fields.append((each, code, struct_like))
         key = self._route(route, {each.name: code for each, code, _ in fields})
         row = encoder.row(fields)
-        self.line(
-            f"pending.append(({key}, {row}))"
-            if self.expands
-            else f"{'add' if not route else f'groups[{key}]'}({row})"
-        )
-        return Shaper(compile_function("shape", self._text(hoist=not route), self.source))
+        add = "add" if not route else f"groups[{key}]"
+        self.line(f"pending.append(({key}, {row}))" if self.expands else f"{add}({row})")
+        return Shaper(compile_function("shape", self._text(hoist=not route), self.code))
 
     def _text(self, *, hoist: bool) -> str:
-        head = "def shape(records, groups, wrong, received):\n    filtered = expanded = 0\n"
-        if self.source.opening:
-            head += f"{_INDENT}{self.source.opening}\n"
-        if hoist and not self.expands:
-            head += "    add = groups['']\n"
         reject = self.bind(_REJECTED)
-        head += f"    for i, r in enumerate(records):\n{_INDENT * 2}try:\n"
-        tail = f"{_INDENT * 2}except {reject} as error:\n{_INDENT * 3}wrong.append((i, error))\n    return filtered, expanded\n"
-        flush = ""
-        if self.expands:
-            flush = (
-                f"{_INDENT * 3}for key, row in pending:\n{_INDENT * 4}groups[key](row)\n"
-                f"{_INDENT * 3}if pending:\n{_INDENT * 4}expanded += len(pending) - 1\n{_INDENT * 3}else:\n{_INDENT * 4}filtered += 1\n"
-            )
-        return head + "".join(self._lines) + flush + tail
+        head = ["def shape(records, groups, wrong, received):", "    filtered = expanded = 0"]
+        if self.code.opening:
+            head.append(f"    {self.code.opening}")
+        if hoist and not self.expands:
+            head.append("    add = groups['']")
+        head += ["    for i, r in enumerate(records):", "        try:"]
+        tail = [
+            f"        except {reject} as error:",
+            "            wrong.append((i, error))",
+            "    return filtered, expanded",
+        ]
+        flush = _FLUSH if self.expands else []
+        return "".join(f"{line}\n" for line in (*head, *self._lines, *flush, *tail))
 
     def _check_made(self, output: Schema) -> None:
         names = [each.name for each in output.root.fields]
@@ -251,7 +267,7 @@ class Program:
     def _absent(self, field: Field, output: Schema, *, fill: bool) -> str:
         if field.default is not NO_DEFAULT and not isinstance(field.default, list | dict):
             return self.bind(field.default)
-        if nullable(field.type) and fill and inner(field.type, output).kind != "union":
+        if is_nullable(field.type) and fill and output.value_type(field.type).kind != "union":
             return "None"
         raise ConfigError(
             f"the output field {field.name!r} gets no value",
@@ -271,6 +287,16 @@ class Program:
         return " + ".join(parts) or "''"
 
 
+_FLUSH: Final = [
+    "            for key, row in pending:",
+    "                groups[key](row)",
+    "            if pending:",
+    "                expanded += len(pending) - 1",
+    "            else:",
+    "                filtered += 1",
+]
+
+
 _REJECTED: Final = (InvalidRecord, ZeroDivisionError, OverflowError)
 _MEANING: Final = {
     ZeroDivisionError: ("division_by_zero", "a division by zero"),
@@ -279,7 +305,7 @@ _MEANING: Final = {
 
 
 class _Groups(dict[str, Callable[[bytes], None]]):
-    """route -> append to its rows."""
+    """route -> the function that appends to its rows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -293,13 +319,17 @@ class _Groups(dict[str, Callable[[bytes], None]]):
 
 
 class Shaper:
-    """The compiled function with what surrounds it."""
+    """The compiled function as a `Shape`."""
 
     def __init__(self, function: Callable[..., tuple[int, int]]) -> None:
         self._function = function
 
     def __call__(self, records: Sequence[Any], received: int) -> Shaping:
-        """Encodes finished records. `received` is when their page came, in microseconds since 1970."""
+        """Encodes finished records.
+
+        Args:
+            received: when their page came, in microseconds since 1970.
+        """
         groups = _Groups()
         wrong: list[tuple[int, Exception]] = []
         filtered, expanded = self._function(records, groups, wrong, received)

@@ -1,7 +1,8 @@
 """`partition_by`: the directory that a record's fields give it. Pure.
 
-Every value becomes one safe segment: percent-encoded, never `.` or `..`, at most 200 bytes; null and empty are `__null__`.
-Times are read in UTC in the schema's unit; formatted times are remembered, because strftime costs more than the rest together.
+Every value becomes one safe segment: percent-encoded, never `.` or `..`, at most 200 bytes. Null
+and empty text become `__null__`. Times are read in UTC in the unit of the schema. Segments are
+remembered, because strftime costs more than everything else together.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import re
 import string
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
+from worker.schema.logical import EPOCH_DAY, FRACTION_DIGITS
 
 NULL: Final = "__null__"
 SEGMENT_BYTES: Final = 200
@@ -24,10 +27,12 @@ CACHED_VALUES: Final = 10_000
 _DIRECTIVES: Final = re.compile(r"%[-_0^#:]?.?", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS: Final = {
-    f"{zone}timestamp-{unit}": ticks
+    f"{zone}timestamp-{unit}": 10**digits
     for zone in ("", "local-")
-    for unit, ticks in (("millis", 1_000), ("micros", 1_000_000), ("nanos", 1_000_000_000))
+    for unit, digits in FRACTION_DIGITS.items()
 }
+_NO_NAMES: Final = ("float", "double", "record", "array", "map", "union", "bytes", "fixed")
+"""Types whose values make no directory names."""
 
 
 class Field(Protocol):
@@ -44,7 +49,8 @@ Part = tuple[str, str, "Segments | None"]
 
 
 class Segments(dict[Any, str]):
-    """value -> one safe segment; some are remembered. Looking one up raises InvalidRecord for a value that makes none."""
+    """value -> one safe segment; some are remembered. The look-up raises InvalidRecord for a value
+    that makes none."""
 
     def __init__(self, text: Callable[[Any], str], name: str) -> None:
         super().__init__()
@@ -59,7 +65,11 @@ class Segments(dict[Any, str]):
 
 
 def route_parts(template: str, fields: Mapping[str, Field]) -> tuple[Part, ...]:
-    """The parts of a route. ConfigError for a template that cannot work."""
+    """The parts of a route.
+
+    Raises:
+        ConfigError: the template can never give a directory.
+    """
     if not all(part.strip(".") for part in template.split("/")) or "\0" in template:
         raise ConfigError(
             f"partition_by {template!r} is no relative directory",
@@ -82,40 +92,56 @@ def route_parts(template: str, fields: Mapping[str, Field]) -> tuple[Part, ...]:
 
 
 def _text(template: str, name: str, spec: str, fields: Mapping[str, Field]) -> Callable[[Any], str]:
-    if name not in fields:
-        close = difflib.get_close_matches(name, fields, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(
-            f"partition_by {template!r} names {name!r}, which is no field of the output",
-            remedy=f"{hint}fields: {', '.join(sorted(fields))}",
-        )
-    unknown = [
-        each for each in _DIRECTIVES.findall(spec) if each != "%%" and _EPOCH.strftime(each) == each
-    ]
-    if unknown:
-        raise ConfigError(
-            f"partition_by {template!r}: strftime knows no {unknown[0]}",
-            remedy="%Y %m %d %H and the like; a percent sign is %%",
-        )
-    field = fields[name]
-    if field.type in ("float", "double", "record", "array", "map", "union", "bytes", "fixed"):
+    """What makes the text of a field's value that is not null."""
+    field = _field(template, name, fields)
+    _check_directives(template, spec)
+    if field.type in _NO_NAMES:
         raise ConfigError(
             f"partition_by field {name!r} is {field.type}: it makes no directory name",
             remedy="use a string, enum, integer, boolean or time field",
         )
     if spec and field.logical in _TICKS:
-        ticks = _TICKS[field.logical]
-        return lambda value: (_EPOCH + timedelta(microseconds=value * 1_000_000 // ticks)).strftime(
-            spec
-        )
+        return partial(_instant_text, _TICKS[field.logical], spec)
     if field.logical == "date":
-        return lambda value: date.fromordinal(value + 719_163).strftime(spec or "%Y-%m-%d")
+        return partial(_day_text, spec or "%Y-%m-%d")
     if spec:
         raise ConfigError(
             f"partition_by formats {name!r}, which is no date or timestamp",
             remedy="give the field the logical type that it has",
         )
-    return lambda value: ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return _plain_text
+
+
+def _field(template: str, name: str, fields: Mapping[str, Field]) -> Field:
+    if name in fields:
+        return fields[name]
+    close = difflib.get_close_matches(name, fields, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise ConfigError(
+        f"partition_by {template!r} names {name!r}, which is no field of the output",
+        remedy=f"{hint}fields: {', '.join(sorted(fields))}",
+    )
+
+
+def _check_directives(template: str, spec: str) -> None:
+    for each in _DIRECTIVES.findall(spec):
+        if each != "%%" and _EPOCH.strftime(each) == each:
+            raise ConfigError(
+                f"partition_by {template!r}: strftime knows no {each}",
+                remedy="%Y %m %d %H and the like; a percent sign is %%",
+            )
+
+
+def _instant_text(ticks: int, spec: str, value: int) -> str:
+    return (_EPOCH + timedelta(microseconds=value * 1_000_000 // ticks)).strftime(spec)
+
+
+def _day_text(spec: str, value: int) -> str:
+    return date.fromordinal(value + EPOCH_DAY).strftime(spec)
+
+
+def _plain_text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _segment(text: Callable[[Any], str], name: str, value: Any) -> str:
@@ -124,24 +150,13 @@ def _segment(text: Callable[[Any], str], name: str, value: Any) -> str:
     try:
         plain = text(value)
     except (OverflowError, ValueError) as error:
-        raise InvalidRecord(
-            "route_value",
-            (FieldError(f"$.{name}", "a time out of range", "the years 1 to 9999"),),
-            stage="route",
-        ) from error
+        reason = FieldError(f"$.{name}", "a time out of range", "the years 1 to 9999")
+        raise InvalidRecord("route_value", (reason,), stage="route") from error
     encoded = quote(plain, safe=" +,:=@-_.~")
     if encoded.strip(".") == "":
         encoded = encoded.replace(".", "%2E")
     if len(encoded) > SEGMENT_BYTES:
-        raise InvalidRecord(
-            "route_too_long",
-            (
-                FieldError(
-                    f"$.{name}",
-                    f"a directory name of {len(encoded)} bytes",
-                    f"at most {SEGMENT_BYTES}",
-                ),
-            ),
-            stage="route",
-        )
+        found, allowed = f"a directory name of {len(encoded)} bytes", f"at most {SEGMENT_BYTES}"
+        reason = FieldError(f"$.{name}", found, allowed)
+        raise InvalidRecord("route_too_long", (reason,), stage="route")
     return encoded or NULL

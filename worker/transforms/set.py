@@ -1,4 +1,5 @@
-"""`set: {name: expression}`: sets fields; all expressions see the record as it was before the step."""
+"""`set: {name: expression}`: sets fields. All expressions see the record as it was before the
+step."""
 
 from __future__ import annotations
 

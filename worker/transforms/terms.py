@@ -1,7 +1,8 @@
 """Compiled pieces of expressions: a term is Python source with what is known of its value.
 
-Null propagates: an operation on terms that may be null yields null when one of them is. `and`, `or` and `not` are
-three-valued (SQL). Where only truth matters (filters, conditions), null counts as false and the source is shorter.
+Null propagates: an operation on terms that may be null yields null when one of them is null. `and`,
+`or` and `not` are three-valued, as in SQL. Where only truth matters (filters, conditions), null
+counts as false and the source is shorter.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ class Term:
     """Python source of a value.
 
     Attributes:
-        atom: a name or a constant: it may stand several times.
-        constant: the literal it was written as, if it was one.
-        truth: source that is true exactly when the value is true; for booleans that may be null.
+        kind: of the value when it is not null.
+        nullable: the value may be null.
+        atom: the source is a name or a constant, which may be repeated.
+        constant: the value of a literal.
+        truth: source that is true exactly when the value is true; of booleans that may be null.
     """
 
     code: str
@@ -49,7 +52,8 @@ class Term:
 
 
 class Scope(Protocol):
-    """Where expressions live: the fields they see and the names of the function that is being generated."""
+    """What surrounds an expression: the fields that it sees, and the names of the function that is
+    being generated."""
 
     def column(self, name: str) -> Term:
         """The value of a field; KeyError when there is none."""
@@ -70,7 +74,12 @@ class Scope(Protocol):
 def lift(
     scope: Scope, terms: list[Term], kind: Kind, code: Callable[..., str], *, nullable: bool = False
 ) -> Term:
-    """An operation on terms: null when one of them is null, else `code` of their sources."""
+    """An operation on terms: null when one of them is null, otherwise `code` of their sources.
+
+    Args:
+        kind: of the result.
+        nullable: the result may be null though no term is.
+    """
     tests, sources = [], []
     for term in terms:
         source = term.code
@@ -96,22 +105,24 @@ def lift(
 
 
 def both(scope: Scope, terms: list[Term]) -> Term:
-    """Three-valued `and`: false with the first that is false, else null with one that is null."""
+    """Three-valued `and`: false when a term is false, otherwise null when one is null."""
     truth = _joined("and", [term.condition for term in terms])
     if not any(term.nullable for term in terms):
         return Term(truth, BOOL)
     names, values = _named(scope, terms)
-    code = f"(False if {' or '.join(f'{value} is False' for value in values)} else True if {' and '.join(names)} else None)"
+    is_false = " or ".join(f"{value} is False" for value in values)
+    code = f"(False if {is_false} else True if {' and '.join(names)} else None)"
     return Term(code, BOOL, True, truth=truth)
 
 
 def either(scope: Scope, terms: list[Term]) -> Term:
-    """Three-valued `or`: true with the first that is true, else null with one that is null."""
+    """Three-valued `or`: true when a term is true, otherwise null when one is null."""
     truth = _joined("or", [term.condition for term in terms])
     if not any(term.nullable for term in terms):
         return Term(truth, BOOL)
     names, values = _named(scope, terms)
-    code = f"(True if {' or '.join(values)} else False if {' and '.join(f'{name} is False' for name in names)} else None)"
+    is_false = " and ".join(f"{name} is False" for name in names)
+    code = f"(True if {' or '.join(values)} else False if {is_false} else None)"
     return Term(code, BOOL, True, truth=truth)
 
 
@@ -120,7 +131,8 @@ def _joined(word: str, conditions: list[str]) -> str:
 
 
 def _named(scope: Scope, terms: list[Term]) -> tuple[list[str], list[str]]:
-    """Names for the values, and source that gives them: the source of a term stands once, or nested ones double at each level."""
+    """Names for the values, and source that assigns them. The source of a term must not be
+    repeated, or nested ones would double at each level."""
     names = [scope.temp() for _ in terms]
     return names, [f"({name} := {term.code})" for name, term in zip(names, terms, strict=True)]
 

@@ -1,4 +1,5 @@
-"""What generated functions call at run time: small, total where they can be, else raising InvalidRecord."""
+"""What generated functions call at run time. What has no value raises InvalidRecord, and a number
+beyond 64 bits OverflowError."""
 
 from __future__ import annotations
 
@@ -8,31 +9,32 @@ from typing import Any, Final
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.paging.marks import MarkFormat
+from worker.schema.defaults import DOUBLE_MAX
+from worker.schema.logical import EPOCH_DAY
 from worker.schema.values import describe_kind
 
-DOUBLE_MAX: Final = 1.7976931348623157e308
-EPOCH_DAY: Final = 719_163
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROS: Final = 1_000_000
 _instant = MarkFormat().parser()
 
 
 def refuse(code: str, path: str, value: Any, allowed: str) -> InvalidRecord:
-    """The error of a value that a transform cannot take; it says what it is, never its content."""
+    """The error of a value that a transform cannot take; it names the kind of the value, never its
+    content."""
     return InvalidRecord(
         code, (FieldError(path, describe_kind(value), allowed),), stage="transform"
     )
 
 
 def finite(value: float) -> float:
-    """A double that is neither NaN nor infinite."""
+    """The value, when it is neither NaN nor infinite; OverflowError otherwise."""
     if -DOUBLE_MAX <= value <= DOUBLE_MAX:
         return value
     raise OverflowError
 
 
 def in_64_bits(value: int) -> int:
-    """A whole number that fits a long."""
+    """The value, when it fits a long; OverflowError otherwise."""
     if -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
         return value
     raise OverflowError
@@ -55,7 +57,7 @@ def to_float(value: Any) -> float:
 
 
 def clock_ticks(text: str, ticks: int) -> int:
-    """ISO time of day -> ticks since midnight; ValueError."""
+    """ISO time of day without a zone -> ticks since midnight; ValueError for any other text."""
     at = time.fromisoformat(text)
     if at.tzinfo is not None:
         raise ValueError(text)
@@ -83,7 +85,7 @@ def date_text(days: int) -> str:
 
 
 def timestamp_text(value: int, ticks: int, zone: str = "Z") -> str:
-    """Ticks since 1970 -> RFC 3339 text in UTC (`zone` empty for local ones)."""
+    """Ticks since 1970 -> RFC 3339 text in UTC; `zone` is empty for local timestamps."""
     try:
         moment = _EPOCH + timedelta(seconds=value // ticks)
     except OverflowError:
