@@ -13,6 +13,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from worker.core.errors import (
     AuthError,
     CursorInvalid,
@@ -47,8 +49,7 @@ STATUS_REMEDY: Final = "check url and params, or say what this status means with
 DENIED_REMEDY: Final = "check source.auth and the rights of its credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, gc=False):  # one per page, made in a tenth of the time
     """What the rules know of a response.
 
     Attributes:
@@ -92,9 +93,10 @@ class Rule:
 
 def judge(evidence: Evidence, rules: Iterable[Rule]) -> Meaning:
     """The meaning by the first rule that holds. The last rule holds for every answer."""
-    return next(
-        rule.meaning for rule in rules if evidence.status in rule.statuses and rule.when(evidence)
-    )
+    for rule in rules:
+        if evidence.status in rule.statuses and rule.when(evidence):
+            return rule.meaning
+    raise AssertionError("no rule holds")
 
 
 @dataclass(frozen=True, slots=True)

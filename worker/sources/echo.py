@@ -42,7 +42,7 @@ def refuse_echo(response: Response, facts: Facts, headers: frozenset[str]) -> No
     """
     sent = credentials_in(response.credentials, {})
     secrets = [secret for secret in sent if len(secret) >= ECHO_CHARS]
-    if secrets and any(echoes(text, secrets) for text in _positions(response, facts, headers)):
+    if secrets and echoes(_positions(response, facts, headers), secrets):
         raise PermanentError(
             "the source puts the credential of the request into its page token or next link",
             remedy=ECHO_REMEDY,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import structs
 
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
 from worker.core.events import Emit, RequestEnded, RequestRetried
@@ -29,7 +30,7 @@ from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
 from worker.runtime.slices import in_slices
 from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
-from worker.sources.conditions import Read, facts_reader
+from worker.sources.conditions import facts_reader
 from worker.sources.echo import position_headers, refuse_echo
 from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
@@ -52,8 +53,7 @@ def build(config: HttpConfig, **deps: Any) -> HttpSource:
     return HttpSource(config, **deps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
     """A page of the planner as a request; `condition` is None where changes are not asked for."""
 
     partition: str
@@ -166,7 +166,7 @@ class HttpSource:
         evidence = Evidence(
             response.status,
             response.headers,
-            read=_document_reader(response),
+            read=partial(_read, response),
             first=asked.fetch.first,
             conditional=condition is not None and bool(condition.headers),
         )
@@ -182,7 +182,7 @@ class HttpSource:
             missing.where = missing.where or asked.partition
             raise
         self._unknown.add(decoded.facts)
-        evidence = replace(evidence, read=facts_reader(decoded.facts))
+        evidence = structs.replace(evidence, read=facts_reader(decoded.facts))
         meaning = judge(evidence, rules.by_body)
         if meaning != "page":
             return self._without_page(meaning, evidence, asked, response)
@@ -257,17 +257,13 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     )
 
 
-def _document_reader(response: Response) -> Read:
-    """Reads paths of a body that may be no page; it is parsed when the first one is read."""
-
-    @cache
-    def document() -> Any:
-        try:
-            return msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None
-
-    return lambda path: reader(path)(document())
+def _read(response: Response, path: str) -> Any:
+    """The value at a path of a body that may be no page."""
+    try:
+        document = msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        document = None
+    return reader(path)(document)
 
 
 def _snippet(response: Response) -> str:
