@@ -1,4 +1,6 @@
-"""What tests share: a config for a replica, and an oracle that reads files with fastavro and knows nothing of the commit log."""
+"""What tests share: a config for a replica, and an oracle that reads files with fastavro and knows
+nothing of the commit log.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def write_config(
     sink: dict[str, Any] | None = None,
     **pipeline: Any,
 ) -> Path:
-    """A config with one pipeline `items`; all paths are absolute, so that runs need no working directory."""
+    """A config with one pipeline `items`; all paths are absolute, so that runs need no working
+    directory.
+    """
     (directory / "item.avsc").write_text(json.dumps(SCHEMA))
     config = {
         "version": 1,

@@ -1,4 +1,6 @@
-"""A pipeline in memory: its source is a list of numbers for each partition, its files are lines of numbers."""
+"""A pipeline in memory: its source is a list of numbers for each partition, its files are lines of
+numbers.
+"""
 
 from __future__ import annotations
 

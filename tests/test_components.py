@@ -1,4 +1,6 @@
-"""The tables of components: what stands in them loads, and packages from outside join them with precise errors."""
+"""The tables of components: what stands in them loads, and packages from outside join them with
+precise errors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Attempts of a pipeline: what is committed, what is discarded, and what the next attempt makes of it."""
+"""Attempts of a pipeline: what is committed, what is discarded, and what the next attempt makes of
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The models of the config language: the whole of it is taken, frozen and described; fingerprints say what a cursor means."""
+"""The models of the config language: the whole of it is taken, frozen and described; fingerprints
+say what a cursor means.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,7 @@ def pipeline(**source: Any) -> PipelineSettings:
     )
 
 
-# -- the language -------------------------------------------------------------------------------------------------
+# -- the language ----------------------------------------------------------------------------------
 
 
 def test_the_whole_language_is_taken(tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_the_models_are_found() -> None:
     assert sum(name == "Config" for name in (model.__name__ for model in MODELS)) >= 12
 
 
-# -- fingerprints -------------------------------------------------------------------------------------------------
+# -- fingerprints ----------------------------------------------------------------------------------
 
 CURSOR = {"type": "cursor", "from": {"body": "n"}, "to": {"param": "c"}}
 MARK = {"field": "at", "param": "since"}
@@ -358,7 +360,7 @@ def test_origin_and_path_mean_the_same_as_their_url(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-# -- hostile input ------------------------------------------------------------------------------------------------
+# -- hostile input ---------------------------------------------------------------------------------
 
 _VALUES = [
     None,
@@ -421,11 +423,13 @@ def test_any_value_in_any_place_is_answered_without_a_traceback(
     examine([file])
 
 
-# -- weight -------------------------------------------------------------------------------------------------------
+# -- weight ----------------------------------------------------------------------------------------
 
 
 def cpu_seconds(*arguments: str) -> float:
-    """What a Python process costs at best: unlike the time on the wall, little of it is other people's load."""
+    """What a Python process costs at best: unlike the time on the wall, little of it is other
+    people's load.
+    """
     costs = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

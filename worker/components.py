@@ -1,7 +1,8 @@
-"""Components by the names that a config has for them: of each kind a table of modules, imported when they are used.
+"""Tables of components: the name that a config has for one -> the module, imported when used.
 
-Adding a component is one file and one line here. A package from outside joins a table by an entry point of the same form
-(`letters = "package.module"`) in the group of the kind. Entry points are looked up only for names that the tables lack.
+Adding a component is one file and one line here. A package from outside joins a table by an entry
+point of the same form (`letters = "package.module"`) in the group of the kind. Entry points are
+looked up only for names that the tables lack.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class Kind:
         return isinstance(name, str) and (name in self.built_in or name in self._from_outside())
 
     def load(self, name: Any) -> Any:
-        """The module of a component. Raises ConfigError for an unknown name, with the names there are, and for a package that cannot be imported."""
+        """The module of a component.
+
+        Raises ConfigError for an unknown name, with the names there are, and for a package that
+        cannot be imported.
+        """
         if isinstance(name, str) and name in self.built_in:
             return import_module(self.built_in[name])
         outside = self._from_outside()
@@ -76,13 +81,18 @@ class Kind:
         except Exception as error:  # the border to code that is not ours
             raise ConfigError(
                 f"{_described(entry_point)} cannot be imported: {type(error).__name__}: {error}",
-                remedy=f"mend or uninstall that package; python -c 'import {entry_point.module}' shows it too",
+                remedy=(
+                    f"mend or uninstall that package; python -c 'import {entry_point.module}' "
+                    "shows it too"
+                ),
             ) from error
         if not any(all(hasattr(module, name) for name in names) for names in self.parts):
             needed = ", or ".join(" and ".join(names) for names in self.parts)
             raise ConfigError(
                 f"{_described(entry_point)} is no {self.what}: it needs {needed}",
-                remedy="mend or uninstall that package; docs/how-to/add-a-component.md has an example",
+                remedy=(
+                    "mend or uninstall that package; docs/how-to/add-a-component.md has an example"
+                ),
             )
         return module
 

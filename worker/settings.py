@@ -1,4 +1,7 @@
-"""Config files and environment -> frozen Settings. The only place that knows where settings come from."""
+"""Config files and environment -> frozen Settings.
+
+The only place that knows where settings come from.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +55,16 @@ Compatibility = Literal[
 ]
 
 _HARMLESS_HEADER: Final = re.compile(
-    r"^(accept|accept-encoding|user-agent|from|referer)$|authorization|cookie|token|secret|password|credential|api-?key|request-id|correlation|trace",
+    r"^(accept|accept-encoding|user-agent|from|referer)$"
+    r"|authorization|cookie|token|secret|password|credential|api-?key"
+    r"|request-id|correlation|trace",
     re.IGNORECASE,
 )
-"""Request headers that do not say what is read: forms of the answer, credentials (they are rotated), names of the asker and of the request."""
+"""Request headers that do not say what is read.
+
+They are forms of the answer, credentials, which are rotated, and names of the asker and of the
+request.
+"""
 
 
 class AdminConfig(Model):
@@ -111,13 +120,17 @@ class DeadLettersConfig(Model):
 
     path: Annotated[Path, OutputDirectory("dead letters")] | None = Field(
         None,
-        description="directory, relative to the working directory; default: <state>/dead_letters/<pipeline>",
+        description=(
+            "directory, relative to the working directory; default: <state>/dead_letters/<pipeline>"
+        ),
     )
     max_ratio: Number | None = Field(
         None,
         gt=0,
         le=1,
-        description="share of rejects, over at least 100 records, that pauses the pipeline; default: none",
+        description=(
+            "share of rejects, over at least 100 records, that pauses the pipeline; default: none"
+        ),
     )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
 
@@ -155,11 +168,17 @@ class PipelineSettings(Model):
     )
     output_schema: SchemaRef | None = Field(
         None,
-        description="Avro schema of the files, when transforms change the shape; a file or a subject like schema",
+        description=(
+            "Avro schema of the files, when transforms change the shape; a file or a subject like "
+            "schema"
+        ),
     )
     schema_compatibility: Compatibility = Field(
         "backward",
-        description="what a changed schema of the files must be to the ones committed before; none: anything goes",
+        description=(
+            "what a changed schema of the files must be to the ones committed before; none: "
+            "anything goes"
+        ),
     )
     sink: Annotated[SinkConfig, ByType(SINKS, default="files")] = Field(
         description="where records go"
@@ -190,7 +209,10 @@ class PipelineSettings(Model):
             )
             issues.add(
                 ("dead_letters", "path"),
-                f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share",
+                (
+                    f"{self.dead_letters.path} {where}, whose listing is the records; name a "
+                    "directory that they do not share"
+                ),
             )
         self._check_decode(issues)
         issues.check()
@@ -209,9 +231,12 @@ class PipelineSettings(Model):
                 issues.add(("validation", key), f"{found} {why}", "encoding")
 
     def meaning(self) -> dict[str, str]:
-        """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.
+        """Fingerprints of the keys that give the cursor its meaning.
 
-        Defaults are left out, so that a key which a later version adds does not change what a stored cursor means.
+        Credentials are no part of them.
+
+        Defaults are left out, so that a key which a later version adds does not change what a
+        stored cursor means.
         """
         source = self.source
         keys: dict[str, Any] = {
@@ -284,11 +309,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Files and environment are merged before (worker/config/merge.py), so that every value knows its place."""
+        """Only the values that worker/config/merge.py merged: those know their places."""
         return (init_settings,)
 
 
-# -- loading ------------------------------------------------------------------------------------------------------
+# -- loading ---------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -305,7 +330,7 @@ class Inspection:
     problems: Sequence[Problem] = ()
 
     def usable(self) -> Settings | None:
-        """Settings of those pipelines that are right, for further checks; None when there are none."""
+        """Settings of those pipelines that are right, for further checks; None without any."""
         if self.settings is not None:
             return self.settings
         right: dict[str, PipelineSettings] = {}
@@ -321,7 +346,10 @@ class Inspection:
 
 
 def inspect_settings(paths: Sequence[Path]) -> Inspection:
-    """Reads, merges and checks config files and the environment. Problems are returned, not raised."""
+    """Reads, merges and checks config files and the environment.
+
+    Problems are returned, not raised.
+    """
     documents, problems = _read(paths)
     if not documents or documents[0].file != str(paths[0]):
         # without the first file nothing can be said of what the others add
@@ -335,8 +363,8 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
     problems += merged.problems
     problems += (problem for problem in wrong if problem.place not in unread)
     problems += (*misprinted(merged), *conflicting(merged))
-    usable = isinstance(settings, Settings) and not problems
-    return Inspection(merged, settings if usable else None, in_order(problems, paths))  # type: ignore[arg-type]
+    right = settings if isinstance(settings, Settings) and not problems else None
+    return Inspection(merged, right, in_order(problems, paths))
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:
@@ -352,14 +380,17 @@ def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:
 
 
 def load_settings(paths: Sequence[Path]) -> Settings:
-    """Reads, merges and checks config files. Raises one ConfigError that lists every problem with its place."""
+    """Reads, merges and checks config files.
+
+    Raises one ConfigError that lists every problem with its place.
+    """
     inspection = inspect_settings(paths)
     if inspection.settings is None:
         raise ConfigProblems(inspection.problems)
     return inspection.settings
 
 
-# -- the terminal -------------------------------------------------------------------------------------------------
+# -- the terminal ----------------------------------------------------------------------------------
 
 
 def colors(environ: Mapping[str, str] = os.environ) -> bool:
@@ -367,12 +398,12 @@ def colors(environ: Mapping[str, str] = os.environ) -> bool:
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-# -- the service manager ------------------------------------------------------------------------------------------
+# -- the service manager ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """What systemd tells its service: where to notify, and how often it wants to hear from it (0: never)."""
+    """What systemd tells its service: where to notify, and how often it wants that (0: never)."""
 
     notify_socket: str = ""
     watchdog_s: float = 0.0

@@ -1,4 +1,6 @@
-"""Fingerprints are stored beside cursors: what the models become must not change them, or every pipeline refuses to start."""
+"""Fingerprints are stored beside cursors: what the models become must not change them, or every
+pipeline refuses to start.
+"""
 
 from __future__ import annotations
 

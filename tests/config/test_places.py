@@ -1,4 +1,6 @@
-"""Names of headers and parameters, and paths to write to, are checked in every place of the language that has them."""
+"""Names of headers and parameters, and paths to write to, are checked in every place of the
+language that has them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every way to get a config wrong: where it is, what was found, what is allowed; all of them in one run."""
+"""Every way to get a config wrong: where it is, what was found, what is allowed; all of them in one
+run.
+"""
 
 from __future__ import annotations
 
@@ -1216,10 +1218,41 @@ def test_a_missing_file_and_a_directory_are_problems_of_their_own(tmp_path: Path
     ]
 
 
-# -- hostile input: an answer, never a traceback ------------------------------------------------------------------
+# -- hostile input: an answer, never a traceback ---------------------------------------------------
 
-_KEYS = ["version", "pipelines", "items", "source", "url", "auth", "type", "pagination", "from", "schema", "sink", "path", "incremental", "stop", "when", "origins", "origin",
-         "defaults", "transforms", "mask", "key", "on_status", "404", "x-a", "partitions", "headers", "roll", "limits", "tls", "state", "registry"]  # fmt: skip
+_KEYS = [
+    "version",
+    "pipelines",
+    "items",
+    "source",
+    "url",
+    "auth",
+    "type",
+    "pagination",
+    "from",
+    "schema",
+    "sink",
+    "path",
+    "incremental",
+    "stop",
+    "when",
+    "origins",
+    "origin",
+    "defaults",
+    "transforms",
+    "mask",
+    "key",
+    "on_status",
+    "404",
+    "x-a",
+    "partitions",
+    "headers",
+    "roll",
+    "limits",
+    "tls",
+    "state",
+    "registry",
+]
 _LEAVES = st.one_of(
     st.none(),
     st.booleans(),

@@ -263,6 +263,14 @@ async def test_the_sink_puts_each_file_into_the_inbox(added: None, tmp_path: Pat
     }
 
 
+def test_what_the_sink_refers_to_is_looked_at(added: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sink = {"type": "inbox", "inbox": str(tmp_path / "file" / "inbox")}
+    [problem] = examine([kit.write_config(tmp_path, "http://127.0.0.1:1/", sink=sink)])[0]
+    assert (problem.code, problem.place.key) == ("path", "pipelines.items.sink.inbox")
+    assert "the inbox" in problem.found
+
+
 class InboxPlace:
     """The sink of the page over a directory."""
 

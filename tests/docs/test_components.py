@@ -85,7 +85,9 @@ def test_an_example_is_right(path: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _whole_configs() -> list[tuple[str, str]]:
-    """(page, YAML block) of every whole config; examples of components are files, and avro-sources.md has a test of its own."""
+    """(page, YAML block) of every whole config; examples of components are files, and
+    avro-sources.md has a test of its own.
+    """
     pages = [
         page
         for page in sorted(DOCS.rglob("*.md"))

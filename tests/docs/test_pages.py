@@ -1,4 +1,6 @@
-"""The pages are true: commands, paths, tables, links, and the quickstart as a new user would follow it."""
+"""The pages are true: commands, paths, tables, links, and the quickstart as a new user would follow
+it.
+"""
 
 from __future__ import annotations
 

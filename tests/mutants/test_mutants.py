@@ -1,6 +1,8 @@
-"""Promises that are broken on purpose, one at a time: the tests that are named beside each must notice.
+"""Promises that are broken on purpose, one at a time: the tests that are named beside each must
+notice.
 
-A mutant is a change of the source text in a copy of the package. What the tests do not notice could be broken unnoticed.
+A mutant is a change of the source text in a copy of the package. What the tests do not notice could
+be broken unnoticed.
 """
 
 from __future__ import annotations

@@ -137,7 +137,9 @@ async def test_a_failing_partition_is_parked_and_the_others_go_on() -> None:
 
 
 async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
-    """The wait doubles with each failure: after 1,024 of them the doubled number was no float any more."""
+    """The wait doubles with each failure: after 1,024 of them the doubled number was no float any
+    more.
+    """
 
     class Months(FakeClock):
         """Whenever somebody looks at it, another two hours have passed."""
@@ -350,7 +352,9 @@ async def test_stop_ends_requests_in_flight() -> None:
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_stop_ends_workers_that_were_woken_at_the_same_moment(turns: int) -> None:
-    """Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes when what it waits for is done: such a worker never ended."""
+    """Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes when what it waits
+    for is done: such a worker never ended.
+    """
 
     async def attempt(partition: str, fetch: Fetch) -> Reply:
         await asyncio.sleep(0)
@@ -405,7 +409,9 @@ async def test_a_bug_in_an_attempt_is_not_swallowed() -> None:
 async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(
     depth: int, concurrency: int
 ) -> None:
-    """Else the workers would spin on a closed gate, and keep the loop from the request that opens it."""
+    """Else the workers would spin on a closed gate, and keep the loop from the request that opens
+    it.
+    """
     clock = SystemClock()
     opens, early = clock.monotonic() + 0.05, 0
 

@@ -1,4 +1,6 @@
-"""Types as transforms see them: every logical type, and schemas that name the same records over and over."""
+"""Types as transforms see them: every logical type, and schemas that name the same records over and
+over.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Values whose model is that of a component, which the config names: `type: cursor`, or the verb of a transform.
+"""Values whose model is that of a component, which they name: by `type`, or by their only key.
 
-The model stands in the module of the component, and the module is imported when the config has the name: a config imports only
-what it has.
+The model stands in the module of the component, and the module is imported when the config has the
+name: a config imports only what it has.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from worker.core.errors import ConfigError
 class Chosen:
     """Marks a type whose model depends on the value.
 
-    `worker/config/models.py` asks it where the language is read without validating: for error texts and the environment.
+    `worker/config/models.py` asks it where the language is read without validating: for error texts
+    and the environment.
     """
 
     def model(self, raw: Any) -> type[BaseModel] | None:
@@ -62,7 +63,7 @@ def default_of(**keys: Any) -> Any:
     return keys
 
 
-# -- by `type` ----------------------------------------------------------------------------------------------------
+# -- by `type` -------------------------------------------------------------------------------------
 
 
 class ByType(Chosen):
@@ -71,7 +72,8 @@ class ByType(Chosen):
     Args:
         kind: the kind of the component.
         default: the type of a value without one; None: it is needed.
-        part: the name of the model in the module of a component; components without it are not allowed.
+        part: the name of the model in the module of a component; components without it are not
+            allowed.
         only: the types that are allowed; None: all.
     """
 
@@ -123,7 +125,10 @@ class ByType(Chosen):
         return model.model_validate(value)
 
     def _model(self, name: Any) -> type[BaseModel] | None:
-        """The model of a type; None for one that there is not. Raises ConfigError for a package that cannot be imported."""
+        """The model of a type; None for one that there is not.
+
+        Raises ConfigError for a package that cannot be imported.
+        """
         if (self._only is not None and name not in self._only) or not self._kind.has(name):
             return None
         return getattr(self._kind.load(name), self._part, None)
@@ -134,7 +139,7 @@ class ByType(Chosen):
         return {"oneOf": [handler(self._definition(name)) for name in self.types()]}
 
     def _definition(self, name: str) -> CoreSchema:
-        """The core schema of a model under a name of its own, as pydantic takes it for one of the `$defs`."""
+        """The core schema of a model under a name of its own, which becomes one of the `$defs`."""
         model = self._model(name)
         assert model is not None
         whole = model.__pydantic_core_schema__
@@ -146,10 +151,10 @@ class ByType(Chosen):
 
 
 _FIELD: Final = "value"
-"""The one field of the model of a verb; its alias is the verb, which may be a name that no field can have."""
+"""The field of the model of a verb. Its alias is the verb, which may be no name of a field."""
 
 
-# -- by the only key ----------------------------------------------------------------------------------------------
+# -- by the only key -------------------------------------------------------------------------------
 
 
 class Step(NamedTuple):
@@ -160,7 +165,7 @@ class Step(NamedTuple):
 
 
 class ByVerb(Chosen):
-    """A mapping of one key, which is the name of a component; its value is what the `Config` of the component takes.
+    """A mapping of one key, the name of a component, to what the `Config` of that takes.
 
     Args:
         kind: the kind of the component.
@@ -237,7 +242,7 @@ def _field(verb: str, module: ModuleType, default: Any) -> Any:
     return (kind, Field(default, **known))
 
 
-# -- short forms --------------------------------------------------------------------------------------------------
+# -- short forms -----------------------------------------------------------------------------------
 
 
 class ShortForm:

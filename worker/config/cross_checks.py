@@ -1,4 +1,4 @@
-"""Checks over the merged values that no model can make: between pipelines, and of how a number is written."""
+"""Checks of the merged values that no model can make: of several pipelines, and of spelling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pipelines_of(merged: Merged) -> list[tuple[str, Any]]:
 
 
 def conflicting(merged: Merged) -> Iterator[Problem]:
-    """Pipelines that share an origin and a credential share its gate: they cannot have several rate limits."""
+    """Rate limits of pipelines that share a gate, because they share an origin and a credential."""
     first: dict[str, tuple[str, Any]] = {}
     for name, pipeline in pipelines_of(merged):
         url, limit = _below(pipeline, ("source", "url")), _below(pipeline, ("source", "rate_limit"))
@@ -31,13 +31,22 @@ def conflicting(merged: Merged) -> Iterator[Problem]:
             yield Problem(
                 "conflict",
                 merged.place(("pipelines", name, "source", at)),
-                f"pipelines {other} and {name} read from one origin with one credential, but have two rate limits",
-                remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin",
+                (
+                    f"pipelines {other} and {name} read from one origin with one credential, but "
+                    "have two rate limits"
+                ),
+                remedy=(
+                    "define the origin once, under `origins:`, with its rate_limit, and use "
+                    "source.origin"
+                ),
             )
 
 
 def misprinted(merged: Merged) -> Iterator[Problem]:
-    """Numbers that would be sent otherwise than they are written: `params: {v: 2.10}` would ask for 2.1."""
+    """Numbers that would be sent otherwise than they are written.
+
+    `params: {v: 2.10}` would ask for 2.1.
+    """
     for name, pipeline in pipelines_of(merged):
         for section in ("params", "partitions"):
             path: Path_ = ("source", section)

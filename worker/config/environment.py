@@ -102,7 +102,7 @@ def _refuse(merged: Merged, variable: str, nowhere: _Nowhere) -> None:
     merged.problems.append(Problem("environment", place, found, nowhere.allowed, remedy))
 
 
-# -- one override ---------------------------------------------------------------------------------
+# -- one override ----------------------------------------------------------------------------------
 
 
 def apply(merged: Merged, root: Any, override: Override) -> None:
@@ -148,7 +148,10 @@ def _descend(
 
 
 def _key(annotation: Any, values: Any, part: str, path: Path_) -> str:
-    """The key that a part of a name means. Raises _Nowhere for a part that means none, or several."""
+    """The key that a part of a name means.
+
+    Raises _Nowhere for a part that means none, or several.
+    """
     there = [key for key in values if _plain(str(key)) == _plain(part)]
     if part in there:
         return part
@@ -167,7 +170,7 @@ def _key(annotation: Any, values: Any, part: str, path: Path_) -> str:
 
 
 def _new_key(known: list[str], part: str, path: Path_) -> str:
-    """The key that is not there yet; `known` are those of the language, none where any key is one."""
+    """The key that is not there yet; `known` are those of the language, none where all are."""
     if not known:
         return part.lower() if part.isupper() else part
     names = {_plain(name): name for name in known}

@@ -1,4 +1,4 @@
-"""What pydantic says about a config, in the words of the config: one problem per key, with its place in the file."""
+"""What pydantic says about a config, in the words of the config: one problem per key."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _taken_out(values: Any, paths: Iterable[Path_]) -> tuple[list[Path_], Any]:
     return there, values
 
 
-# -- the place ------------------------------------------------------------------------------------
+# -- the place -------------------------------------------------------------------------------------
 
 _ABSENT: Final = frozenset({"missing", "refused", "extra_forbidden"})
 """Errors whose last part may be a key that the file does not have."""
@@ -118,7 +118,10 @@ def _reach(values: Any, path: Path_) -> Any:
 
 
 def _without(values: Any, path: Path_) -> Any:
-    """A copy without the value at a path. Items of lists keep their places: a wrong one takes the list with it."""
+    """A copy without the value at a path.
+
+    Items of lists keep their places: a wrong one takes the list with it.
+    """
     if not isinstance(values, dict):
         return values
     head, rest = path[0], path[1:]
@@ -128,7 +131,7 @@ def _without(values: Any, path: Path_) -> Any:
     return {**others, head: _without(values[head], rest)}
 
 
-# -- the words ------------------------------------------------------------------------------------
+# -- the words -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +267,9 @@ def _unfit(finding: _Finding) -> Problem:
 
 
 _PATTERNS: Final = {
-    NAME_PATTERN: "names are lower-case letters, digits, - and _, up to 63, a letter or digit first",
+    NAME_PATTERN: (
+        "names are lower-case letters, digits, - and _, up to 63, a letter or digit first"
+    ),
     DURATION_PATTERN: "a duration like 500ms, 30s, 5m, 1h or 7d is needed",
 }
 
@@ -341,7 +346,7 @@ _EXPLANATIONS: Final[Mapping[str, Callable[[_Finding], Problem]]] = {
 """The kind of an error -> what explains it; all others are values of a wrong type."""
 
 
-# -- values ---------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------
 
 _KINDS: Final = {
     bool: "true or false",

@@ -1,6 +1,7 @@
-"""The config language as JSON Schema, for editors: completion, descriptions, and red lines before `worker check` draws them.
+"""The config language as JSON Schema: completion, descriptions and red lines in editors.
 
-Rules between keys (`url` or `origin`, marks, placeholders) are beyond it where they are more than one-of; `check` has the last word.
+Rules between keys (`url` or `origin`, marks, placeholders) are beyond it where they are more than
+one-of; `check` has the last word.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _partial(node: Any) -> Any:
 
 
 def _loosened(found: dict[str, Any]) -> dict[str, Any]:
-    """A node whose inner nodes are partial: it refers to partial definitions, and alternatives may overlap."""
+    """A node of partial ones: it refers to partial definitions, and alternatives may overlap."""
     if isinstance(found.get("$ref"), str):
         found["$ref"] = found["$ref"].replace("#/$defs/", f"#/$defs/{_PARTIAL}")
     if "oneOf" in found:  # without its type a value may be one of several
@@ -87,7 +88,10 @@ def _used(definitions: dict[str, Any], root: str) -> set[str]:
 
 
 def _with_holders(node: Any) -> Any:
-    """Keys that begin with `x-` are allowed wherever the language has its own keys, and are never names of pipelines."""
+    """The same with keys that begin with `x-` wherever the language has keys of its own.
+
+    They are never names of pipelines.
+    """
     if isinstance(node, list):
         return [_with_holders(each) for each in node]
     if not isinstance(node, dict):

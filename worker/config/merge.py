@@ -23,7 +23,10 @@ SCHEMAS: Final = ("schema", "output_schema")
 
 
 def merge(documents: Sequence[Document], environ: Mapping[str, str], root: Any) -> Merged:
-    """The tree that `root`, the model of the whole config, is made of. Problems are in it, nothing is raised."""
+    """The tree that `root`, the model of the whole config, is made of.
+
+    Problems are in it, nothing is raised.
+    """
     merged = Merged()
     for document in documents:
         merged.problems += document.problems
@@ -41,7 +44,7 @@ def merge(documents: Sequence[Document], environ: Mapping[str, str], root: Any) 
     return merged
 
 
-# -- files ----------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def _add(merged: Merged, document: Document, root: Any) -> None:
@@ -124,7 +127,7 @@ def _placed(pipeline: Any, document: Document) -> Any:
     return placed
 
 
-# -- defaults -------------------------------------------------------------------------------------
+# -- defaults --------------------------------------------------------------------------------------
 
 
 def _defaults(merged: Merged) -> None:
@@ -168,7 +171,7 @@ def _other_kind(under: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
     return "type" in under and "type" in over and under["type"] != over["type"]
 
 
-# -- origins --------------------------------------------------------------------------------------
+# -- origins ---------------------------------------------------------------------------------------
 
 
 def _origins(merged: Merged) -> None:

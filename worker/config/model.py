@@ -36,14 +36,18 @@ def refusal(
         found: what is wrong, with the value that was found.
         allowed: what would be right.
         remedy: what to do.
-        about: names of other keys that the verdict rests on; it is dropped where one of them is wrong itself.
+        about: names of other keys that the verdict rests on; it is dropped where one of them is
+            wrong itself.
     """
     context = {"found": found, "allowed": allowed, "remedy": remedy, "about": about}
     return PydanticCustomError("refused", "{found}", context)
 
 
 def unfit(why: str, *, allowed: str, remedy: str) -> PydanticCustomError:
-    """The error of a value that is refused by itself. What was found is added where it is explained, unless it may be a secret."""
+    """The error of a value that is refused by itself.
+
+    What was found is added where it is explained, unless it may be a secret.
+    """
     return PydanticCustomError("unfit", "{why}", {"why": why, "allowed": allowed, "remedy": remedy})
 
 
@@ -82,7 +86,7 @@ class Issues:
         allowed: str = "",
         remedy: str = "",
     ) -> None:
-        """Notes one issue at `path`, which is below the model; the other arguments are those of `refusal`."""
+        """Notes an issue at `path`, which is below the model; all others are those of `refusal`."""
         error = refusal(found, allowed=allowed, remedy=remedy, about=about)
         self._details.append(InitErrorDetails(type=error, loc=path, input=None))
 

@@ -1,4 +1,7 @@
-"""Looks into the models: which keys a place of the config has, and which type a key below it. For error texts and the environment."""
+"""Looks into the models: which keys a place of the config has, and which type a key below it.
+
+For error texts and the environment.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ def chosen_of(annotation: Any) -> Chosen | None:
 
 
 def annotation_below(annotation: Any, key: str | int, raw: Any) -> Any:
-    """The type of the value under `key`; None when there is none. `raw` is the value that has the key."""
+    """The type of the value under `key`; None when there is none.
+
+    `raw` is the value that has the key.
+    """
     if (model := model_of(annotation, raw)) is not None:
         return _field_type(model, key)
     for member in _members(annotation):
@@ -85,7 +91,7 @@ def _field_type(model: type[BaseModel], key: str | int) -> Any:
 
 
 def _members(annotation: Any) -> Iterator[Any]:
-    """The types that a value may have, without null: those of a union, and a `Chosen` for what it marks."""
+    """The types that a value may have, without null; a `Chosen` for a type that it marks."""
     kind, arguments = get_origin(annotation), get_args(annotation)
     if kind is Annotated:
         chosen = [each for each in arguments[1:] if isinstance(each, Chosen)]

@@ -1,4 +1,7 @@
-"""What a config refers to: schema files, secrets, directories, certificates. Looked at by `check`; nothing is created or changed."""
+"""What a config refers to: schema files, secrets, directories, certificates.
+
+Looked at by `check`; nothing is created or changed.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ def _walk(annotation: Any, raw: Any, path: Path_) -> Iterator[tuple[Path_, Any, 
             yield from _walk(below, value, (*path, key))
 
 
-# -- secrets --------------------------------------------------------------------------------------
+# -- secrets ---------------------------------------------------------------------------------------
 
 
 def _secret(
@@ -101,7 +104,7 @@ def _combinations(partitions: Any) -> list[dict[str, str]]:
     ]
 
 
-# -- files ----------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def _references(merged: Merged, at: Path_, annotation: Any, value: Any) -> Iterator[Problem]:
@@ -177,7 +180,10 @@ def _writable(merged: Merged, at: Path_, directory: Path, holds: str) -> Iterato
 
 
 def _refuses(directory: Path) -> str:
-    """Why no file can be written there: tried with a file that never gets a name, or where there is no such thing with a directory."""
+    """Why no file can be written there.
+
+    Tried with a file that never gets a name; where the file system has none, with a directory.
+    """
     if not os.access(directory, os.W_OK | os.X_OK):
         return f"no permission to write {directory}"
     try:

@@ -1,4 +1,4 @@
-"""What a key refers to outside the config, marked at its type, so that `check` can look whether it is there.
+"""What a key refers to outside the config, marked at its type for `check` to look at.
 
     path: Annotated[Path, OutputDirectory("the output")]
 

@@ -1,4 +1,4 @@
-"""The scalar types of the config language: durations, sizes, names, numbers, paths, URLs, header names. Each has its JSON Schema, for editors."""
+"""The scalar types of the config language, each with its JSON Schema for editors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Scalar = str | Whole | Number | Flag
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
-# -- durations and sizes ------------------------------------------------------------------------------------------
+# -- durations and sizes ---------------------------------------------------------------------------
 
 
 def duration_seconds(value: Any) -> float:
@@ -70,7 +70,10 @@ def size_bytes(value: Any) -> int:
 
 
 def unit_field(default: str, *, description: str) -> Any:
-    """A field of a duration or size whose default is text with its unit, so that the reference shows `30s` and not 30.0."""
+    """A field of a duration or size whose default is text with its unit.
+
+    The reference shows `30s` then, and not 30.0.
+    """
     return Field(default, validate_default=True, description=description)
 
 
@@ -99,7 +102,7 @@ Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0), _SIZE_SCHEMA]
 """Text like `64KiB` -> bytes."""
 
 
-# -- places in requests and responses -----------------------------------------------------------------------------
+# -- places in requests and responses --------------------------------------------------------------
 
 
 def _jmespath(value: Any) -> Any:
@@ -126,14 +129,17 @@ def _write_path(value: str) -> str:
 
 
 WritePath = Annotated[str, AfterValidator(_write_path)]
-"""Where a value is written in a JSON body: plain keys with dots between them; what is missing is created."""
+"""Where a value is written in a JSON body: plain keys with dots between them."""
 
 ParamName = Annotated[str, Field(min_length=1)]
 """The name of a query parameter."""
 
 
 def token_name(value: str, what: str) -> str:
-    """The name of a header or a cookie as it is. Raises `unfit` for what no request can carry as such a name."""
+    """The name of a header or a cookie as it is.
+
+    Raises `unfit` for what no request can carry as such a name.
+    """
     if not _TOKEN.fullmatch(value):
         raise unfit(
             f"this is no name of a {what}",
@@ -172,11 +178,13 @@ def checked_url(value: str) -> str:
         raise ValueError("no URL: a host is needed, and a port from 1 to 65535 if there is one")
     if "@" in parts.netloc:
         raise ValueError(
-            "no credentials in a URL, which messages and the state show: use auth: {type: basic, username: ..., password: {env: NAME}}"
+            "no credentials in a URL, which messages and the state show: use auth: {type: "
+            "basic, username: ..., password: {env: NAME}}"
         )
     if "{" in parts.netloc:
         raise ValueError(
-            "placeholders stand behind the host only: limits and credentials belong to one origin; write one pipeline a host"
+            "placeholders stand behind the host only: limits and credentials belong to one "
+            "origin; write one pipeline a host"
         )
     return value
 

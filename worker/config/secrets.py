@@ -1,4 +1,4 @@
-"""Secrets: a literal, or a reference that is resolved each time the secret is used, so that it may be rotated."""
+"""Secrets: literals, and references that are resolved with each use, so they may be rotated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.config.model import Model
 from worker.core.errors import ConfigError
 
 CREDENTIALS: Final = Path("/run/secrets")
-"""Where credentials are when $CREDENTIALS_DIRECTORY is not set: the usual mount point of secrets in containers."""
+"""The place of credentials without $CREDENTIALS_DIRECTORY: where containers mount secrets."""
 SECRET_BYTES: Final = 64 * 1024
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -31,7 +31,9 @@ class SecretRef(Model):
     )
     file: Path | None = Field(
         None,
-        description="file that holds it, relative to the working directory; line ends behind it are dropped",
+        description=(
+            "file that holds it, relative to the working directory; line ends behind it are dropped"
+        ),
     )
     credential: str | None = Field(
         None,
@@ -47,7 +49,8 @@ class SecretRef(Model):
             self.credential.startswith("/") or ".." in PurePosixPath(self.credential).parts
         ):
             raise ValueError(
-                "credential is the name of a file below the credentials directory; use file: for other paths"
+                "credential is the name of a file below the credentials directory; use file: "
+                "for other paths"
             )
         return self
 
@@ -59,7 +62,11 @@ class SecretRef(Model):
         )
 
     def resolve(self, environ: Mapping[str, str], values: Mapping[str, str]) -> str:
-        """The secret. `values` fill `{partition.x}` in the reference. Raises ConfigError, which names the reference only."""
+        """The secret.
+
+        `values` fill `{partition.x}` in the reference. Raises ConfigError, which names the
+        reference only.
+        """
 
         def fill(text: str) -> str:
             for name, value in values.items():

@@ -1,6 +1,9 @@
-"""YAML 1.2 with places: plain values, and for every key path the line it stands in. Aliases may not multiply without bound.
+"""YAML 1.2 with places: plain values, and for every key path the line it stands in.
 
-Values are what JSON has: text that YAML would make a date stays text, because `revision: 2023-10-15` is meant as it stands.
+Aliases may not multiply without bound.
+
+Values are what JSON has: text that YAML would make a date stays text, because `revision:
+2023-10-15` is meant as it stands.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ class Document:
 
     Attributes:
         lines: key path -> 1-based line of the key or item.
-        as_written: key path -> a number as the file has it, where it is printed otherwise (`2.10` is 2.1).
+        as_written: key path -> a number as the file has it, where it is printed otherwise (`2.10`
+            is 2.1).
         problems: what is wrong with it as YAML, besides what made it unreadable.
     """
 
@@ -56,7 +60,10 @@ class Document:
 
 
 def load_yaml(path: Path) -> Document:
-    """Reads a file whose root is a mapping. Raises ConfigProblems with file and line when there is nothing to go on with."""
+    """Reads a file whose root is a mapping.
+
+    Raises ConfigProblems with file and line when there is nothing to go on with.
+    """
     yaml = _yaml()
     node = _composed(yaml, path, _text(path))
     if not isinstance(node, MappingNode):
@@ -86,7 +93,7 @@ def _composed(yaml: YAML, path: Path, text: str) -> Node:
 
 
 def _broken(path: Path, error: MarkedYAMLError) -> ConfigProblems:
-    """What a parser says, with the line that it gave up in, and the one where it began what it did not finish."""
+    """What a parser says, with the line where it gave up, and the one where that began."""
     mark, began = error.problem_mark or error.context_mark, error.context_mark
     line = mark.line + 1 if mark else 1
     since = f", begun in line {began.line + 1}" if began and began.line + 1 != line else ""
@@ -100,7 +107,10 @@ def _broken(path: Path, error: MarkedYAMLError) -> ConfigProblems:
 
 
 def plain_value(text: str) -> Any:
-    """The value that a text has in YAML (`5`, `true`, `[a, b]`), for environment variables. ValueError when it has none."""
+    """The value that a text has in YAML (`5`, `true`, `[a, b]`), for environment variables.
+
+    ValueError when it has none.
+    """
     document = Document("environment")
     yaml = _yaml()
     try:
@@ -163,7 +173,7 @@ def _line(node: Node) -> int:
 
 
 class _Builder:
-    """Makes values of nodes, and notes in the document where they stand and what is wrong with them."""
+    """Makes values of nodes; the document gets their lines, and what is wrong with them."""
 
     def __init__(self, document: Document, yaml: YAML) -> None:
         self._document = document
@@ -227,7 +237,7 @@ class _Builder:
         return merged
 
     def _key(self, node: Node, path: Path_, seen: set[str]) -> str | None:
-        """The key, added to those `seen` in its mapping; None for what is none, and for one that was there already."""
+        """The key of a mapping, added to those `seen`; None for what is none, or there already."""
         key = self._scalar(node, path) if isinstance(node, ScalarNode) else None
         if not isinstance(key, str | int) or isinstance(key, bool):
             self._refuse(node, path, "a key is text or a whole number", "write it in quotes")

@@ -54,7 +54,7 @@ RATIO_FLOOR_BYTES: Final = 16 * 1024 * 1024
 CONFLUENT_BYTES: Final = 5
 
 
-# -- encode -------------------------------------------------------------------------------------------------------
+# -- encode ----------------------------------------------------------------------------------------
 
 CODECS: Final = ("zstandard", "null", "deflate", "snappy")
 EXTENSIONS: Final = ("avro",)
@@ -97,9 +97,12 @@ class AvroEncoder:
         return b""
 
 
-# -- decode -------------------------------------------------------------------------------------------------------
+# -- decode ----------------------------------------------------------------------------------------
 
-_RESOLUTION: Final = "has no meaning with decode.type avro: Avro schema resolution says what becomes of fields that one of the schemas lacks"
+_RESOLUTION: Final = (
+    "has no meaning with decode.type avro: "
+    "Avro schema resolution says what becomes of fields that one of the schemas lacks"
+)
 
 Files = Annotated[
     tuple[Annotated[Path, SchemaFile()], ...],
@@ -118,11 +121,13 @@ class Decode(DecodeConfig):
     type: Literal["avro"] = Field(description="format of a page")
     framing: Literal["container", "single_object", "confluent", "raw"] = Field(
         "container",
-        description="an object container, or messages one behind the other: single objects, Confluent's wire format, or datums alone",
+        description="an object container, or messages one after the other: single objects, "
+        "Confluent's wire format, or datums alone",
     )
     writer_schema: Files = Field(
         (),
-        description="Avro schemas that datums were written with, relative to the config file: one for raw, any number for single_object",
+        description="Avro schemas that datums were written with, relative to the config file: "
+        "one for raw, any number for single_object",
     )
     registry: RegistryConfig | None = Field(
         None, description="where the schemas of Confluent's wire format are"
@@ -140,13 +145,15 @@ class Decode(DecodeConfig):
         if self.framing in ("container", "confluent") and given:
             issues.add(
                 ("writer_schema",),
-                f"the writer's schema of a {self.framing} body is not configured: the data names it",
+                f"the writer's schema of a {self.framing} body is not configured: "
+                "the data names it",
                 "framing",
             )
         if self.framing == "confluent" and self.registry is None:
             issues.add(
                 ("framing",),
-                "Confluent's wire format names schemas by their ids in a registry: set decode.registry",
+                "Confluent's wire format names schemas by their ids in a registry: "
+                "set decode.registry",
                 "registry",
             )
         if self.framing != "confluent" and self.registry is not None:
@@ -198,7 +205,9 @@ def pages(config: Decode, deps: DecodeDeps) -> AvroPages:
 
 
 def _check_fields(spec: RecordSpec, plan: CompiledPlan) -> None:
-    """Fields for the mark, the key and the position are read as the schema of the pipeline says, so it must have them."""
+    """Fields for the mark, the key and the position are read as the schema of the pipeline says, so
+    it must have them.
+    """
     known = {each.json_name for each in plan.schema.root.fields}
     for path in spec.paths:
         keys = plain_keys(path)
@@ -209,7 +218,8 @@ def _check_fields(spec: RecordSpec, plan: CompiledPlan) -> None:
             )
         if keys[0] not in known:
             raise ConfigError(
-                f"source: the schema has no field {keys[0]!r}, and with decode.type avro only its fields are read",
+                f"source: the schema has no field {keys[0]!r}, "
+                "and with decode.type avro only its fields are read",
                 remedy="add it to the schema",
             )
 

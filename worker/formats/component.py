@@ -1,10 +1,13 @@
-"""What a format is made of. Its module (see `FORMATS` in worker/components.py) has a half for each direction, or one of them.
+"""What a format is made of.
 
-decode  `Decode`, the keys under `decode` (based on `DecodeConfig`), and `pages(config, deps) -> Pages`
+Its module (see `FORMATS` in worker/components.py) has a half for each direction, or one of them:
+
+decode  `Decode`, the keys under `decode`, based on `DecodeConfig`; and `pages(config, deps) ->
+        Pages`
 encode  `CODECS`, the compressions of files with the default first, and `EXTENSIONS` of their names;
         `rows(schema, bytes_as) -> RowEncoder`, which writes the row of a record;
         `encoder(schema, codec, metadata) -> Encoder`, which puts a file together;
-        `rows_in(path) -> int`, which counts the records of a file, for `verify`
+        and `rows_in(path) -> int`, which counts the records of a file for `verify`
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from worker.formats.writers import WriterSchemas
     from worker.schema import CompiledPlan
 
-# -- decode -------------------------------------------------------------------------------------------------------
+# -- decode ----------------------------------------------------------------------------------------
 
 
 class DecodeConfig(Model):
@@ -52,7 +55,10 @@ class DecodeConfig(Model):
 
     @property
     def settled(self) -> Mapping[str, tuple[str, str]]:
-        """Keys of `validation` that the format decides: the only value that has a meaning, and what is wrong with others."""
+        """Keys of `validation` that the format decides.
+
+        Each with the only value that has a meaning, and what is wrong with others.
+        """
         return {}
 
 
@@ -65,7 +71,8 @@ class DecodeDeps:
         plan: the compiled schema of the pipeline.
         bytes_as: how bytes are written in JSON: latin1 or base64.
         body_bytes: what a body may inflate to.   ratio: and how many times its size that may be.
-        writers: where a decoder looks for schemas by id; one that is missing is fetched, and the page decoded again.
+        writers: where a decoder looks for schemas by id; one that is missing is fetched, and the
+            page decoded again.
     """
 
     spec: PageSpec
@@ -76,7 +83,7 @@ class DecodeDeps:
     writers: WriterSchemas
 
 
-# -- encode -------------------------------------------------------------------------------------------------------
+# -- encode ----------------------------------------------------------------------------------------
 
 
 class Encoder(Protocol):
@@ -90,7 +97,11 @@ class Encoder(Protocol):
 
 
 def codecs_of(name: Any) -> tuple[str, ...]:
-    """The compressions of files of a format, the default first; none where there is no such format, or it is only read. Raises ConfigError."""
+    """The compressions of files of a format, the default first.
+
+    None where there is no such format, or it is only read. Raises ConfigError for a package that
+    cannot be imported.
+    """
     return getattr(FORMATS.load(name), "CODECS", ()) if FORMATS.has(name) else ()
 
 
@@ -139,7 +150,10 @@ class FileFormat:
 
 
 class FileCodec:
-    """Marks text that is a compression of files; which ones there are depends on their format. `codec: null` is null in YAML."""
+    """Marks text that is a compression of files; which ones there are depends on their format.
+
+    `codec: null` is null in YAML.
+    """
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

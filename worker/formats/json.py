@@ -23,9 +23,9 @@ from worker.core.errors import BadBody, RecordsMissing
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
-from worker.formats.component import DecodeConfig, DecodeDeps
+from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
-from worker.formats.json_encoding import ENCODING, SETTLED_BY_AVRO, JsonEncoding
+from worker.formats.json_encoding import JsonDecode
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, PageSpec, RecordDecoder
 from worker.schema.values import describe_kind, parse_number
@@ -44,19 +44,10 @@ _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class Decode(DecodeConfig):
+class Decode(JsonDecode):
     """Bodies of one JSON document."""
 
     type: Literal["json"] = Field("json", description="format of a page")
-    encoding: JsonEncoding = Field("plain", description=ENCODING)
-
-    @property
-    def tagged(self) -> bool:
-        return self.encoding == "avro"
-
-    @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
-        return SETTLED_BY_AVRO if self.tagged else {}
 
 
 def pages(config: Decode, deps: DecodeDeps) -> JsonPages:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-JsonEncoding = Literal["plain", "avro"]
+from pydantic import Field
 
-ENCODING: Final = "plain, or avro: the JSON encoding of the Avro specification, where values of unions say their branch"
+from worker.formats.component import DecodeConfig
 
-SETTLED_BY_AVRO: Final[Mapping[str, tuple[str, str]]] = {
+_SETTLED: Final[Mapping[str, tuple[str, str]]] = {
     "bytes": ("latin1", "is not how decode.encoding avro writes bytes: they are latin1 there")
 }
-"""What that encoding decides of `validation` (see `DecodeConfig.settled`)."""
+
+
+class JsonDecode(DecodeConfig):
+    """Base of the keys of formats whose records are JSON."""
+
+    encoding: Literal["plain", "avro"] = Field(
+        "plain",
+        description=(
+            "plain, or avro: the JSON encoding of the Avro specification, where values of unions "
+            "say their branch"
+        ),
+    )
+
+    @property
+    def tagged(self) -> bool:
+        return self.encoding == "avro"
+
+    @property
+    def settled(self) -> Mapping[str, tuple[str, str]]:
+        return _SETTLED if self.tagged else {}

@@ -14,9 +14,9 @@ from pydantic import Field
 from worker.core.errors import BadBody
 from worker.core.model import Decoded, FieldError
 from worker.core.ports import Plan, Steps
-from worker.formats.component import DecodeConfig, DecodeDeps
+from worker.formats.component import DecodeDeps
 from worker.formats.json_depth import nesting
-from worker.formats.json_encoding import ENCODING, SETTLED_BY_AVRO, JsonEncoding
+from worker.formats.json_encoding import JsonDecode
 from worker.formats.json_rows import JsonRows
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema import Schema
@@ -26,24 +26,15 @@ SLICE_BYTES: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-# -- decode -------------------------------------------------------------------------------------------------------
+# -- decode ----------------------------------------------------------------------------------------
 
 
-class Decode(DecodeConfig):
+class Decode(JsonDecode):
     """Bodies of one JSON record a line."""
 
     one_record: ClassVar[str] = "each line is one"
 
     type: Literal["ndjson"] = Field(description="format of a page")
-    encoding: JsonEncoding = Field("plain", description=ENCODING)
-
-    @property
-    def tagged(self) -> bool:
-        return self.encoding == "avro"
-
-    @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
-        return SETTLED_BY_AVRO if self.tagged else {}
 
 
 def pages(config: Decode, deps: DecodeDeps) -> NdjsonPages:
@@ -134,7 +125,7 @@ def _line_end(body: Any, at: int) -> int:
     return len(body) if found < 0 else int(found) + 1
 
 
-# -- encode -------------------------------------------------------------------------------------------------------
+# -- encode ----------------------------------------------------------------------------------------
 
 CODECS: Final = ("null", "gzip")
 EXTENSIONS: Final = ("ndjson", "ndjson.gz")

@@ -27,5 +27,7 @@ class LimitsConfig(Model):
         64,
         ge=1,
         le=512,
-        description="levels of a record, where its schema can hold itself; a deeper one is a reject",
+        description=(
+            "levels of a record, where its schema can hold itself; a deeper one is a reject"
+        ),
     )

@@ -1,4 +1,7 @@
-"""Schema registries, and schemas that are in one: `schema`, `output_schema`, `decode.registry` and `sink.register`."""
+"""Schema registries, and schemas that are in one.
+
+They are named by `schema`, `output_schema`, `decode.registry` and `sink.register`.
+"""
 
 from __future__ import annotations
 

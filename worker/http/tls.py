@@ -34,7 +34,10 @@ class TlsConfig(Model):
 
 
 def tls_of(config: TlsConfig, where: str = "") -> ssl.SSLContext | bool:
-    """The TLS settings; True: those of the system. Raises ConfigError, whose place is the key `where` of the pipeline."""
+    """The TLS settings; True: those of the system.
+
+    Raises ConfigError, whose place is the key `where` of the pipeline.
+    """
     if config.ca_file is None and config.cert_file is None:
         return True
     try:

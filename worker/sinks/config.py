@@ -14,11 +14,20 @@ from worker.config.problems import listed
 from worker.config.references import OutputDirectory
 from worker.config.scalars import Duration, Size, Whole, unit_field
 from worker.core.errors import ConfigError
-from worker.formats.component import Encoder, FileCodec, FileFormat, codecs_of
+from worker.formats.component import Encoder, FileCodec, FileFormat, codecs_of, file_formats
 from worker.http.registry_config import RegisterConfig
 
 MakeEncoder = Callable[[str, int, int | None], Encoder]
 """Makes the encoder of a new file from (fingerprint, seq, group)."""
+
+
+def _with_codecs(schema: dict[str, Any]) -> None:
+    """Adds the compressions of each format to the description of the key."""
+    formats = (
+        f"{name}: {', '.join((f'{codecs[0]} (default)', *codecs[1:]))}"
+        for name, codecs in file_formats().items()
+    )
+    schema["description"] = "; ".join((schema["description"], *formats))
 
 
 class RollConfig(Model):
@@ -44,13 +53,14 @@ class SinkConfig(Model):
     )
     format: Annotated[str, FileFormat()] = Field("avro", description="file format")
     codec: Annotated[str, FileCodec()] = Field(
-        "zstandard",
-        description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip",
+        "zstandard", description="compression", json_schema_extra=_with_codecs
     )
     partition_by: str | None = Field(
         None,
         min_length=1,
-        description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}",
+        description=(
+            "directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}"
+        ),
     )
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
     register_: RegisterConfig | None = Field(

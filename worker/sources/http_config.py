@@ -74,7 +74,9 @@ class HttpConfig(Model):
     )
     records: JmesPath | None = Field(
         None,
-        description="path of the records; omitted: the root array; '@': the root object is one record",
+        description=(
+            "path of the records; omitted: the root array; '@': the root object is one record"
+        ),
     )
     records_missing: Literal["fail", "empty"] = Field(
         "fail", description="what a page without that path is"
@@ -147,7 +149,10 @@ class HttpConfig(Model):
         if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
             issues.add(
                 (),
-                f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines",
+                (
+                    f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over "
+                    "several pipelines"
+                ),
             )
         issues.check()
         return value
@@ -168,7 +173,10 @@ class HttpConfig(Model):
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             issues.add(
                 ("on_body_error",),
-                f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park",
+                (
+                    "dead_letter is allowed only where the next position does not depend on the "
+                    f"body: {why}; use park"
+                ),
                 "pagination",
             )
         issues.check()
@@ -189,7 +197,10 @@ class HttpConfig(Model):
             elif incremental.target is None and not marked:
                 issues.add(
                     ("incremental", "param"),
-                    "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body",
+                    (
+                        "the mark goes nowhere: set param or to, or write {mark} in url, params, "
+                        "headers or body"
+                    ),
                     *_MARK_PLACES,
                 )
 
@@ -220,7 +231,10 @@ class HttpConfig(Model):
                     )
                     issues.add(
                         path,
-                        f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}",
+                        (
+                            f"{{partition.{name}}} names no partition; "
+                            f"{hint + '; ' if hint else ''}{there}"
+                        ),
                         "partitions",
                     )
 

@@ -25,7 +25,9 @@ class MarkFormatConfig(Model):
 
     record: str = Field(
         "rfc3339",
-        description="in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern",
+        description=(
+            "in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern"
+        ),
     )
     param: str = Field("", description="the same, for the request; default: as in records")
     zone: str = Field("UTC", description="time zone of patterns without one, like Europe/Berlin")
@@ -133,7 +135,7 @@ class Incremental(Model):
             )
 
     def _check_formats(self, issues: Issues) -> None:
-        """The format of requests can say what that of records reads, and the first mark is in it."""
+        """Requests can say the marks that records have, and the first mark is one of them."""
         record, param = self.format.record, self.format.param
         if param and self.from_ is None and (param in _UNTIMED) != (record in _UNTIMED):
             issues.add(

@@ -1,4 +1,4 @@
-"""Places of a value: where a response has it (`Locator`), and where a request carries it (`Target`)."""
+"""Where a response has a value (`Locator`), and where a request carries one (`Target`)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Locator(_Place):
         return ()
 
     def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
-        """The value, MISSING where it is not there. Raises PermanentError for a header that is no text."""
+        """The value, MISSING where it is not there.
+
+        Raises PermanentError for a header that is no text.
+        """
         if self.body is not None:
             return facts.body.get(self.body, MISSING)
         return _header_text(headers, self.header or "")
@@ -105,7 +108,10 @@ def as_text(value: Json) -> str:
 
 
 def _header_text(headers: Mapping[str, str], name: str) -> Any:
-    """A header; MISSING when it is not there. Bytes that are no UTF-8 cannot be sent back as they came, so they are an error."""
+    """A header; MISSING when it is not there.
+
+    Bytes that are no UTF-8 cannot be sent back as they came, so they are an error.
+    """
     text = headers.get(name, MISSING)
     if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
         raise PermanentError(

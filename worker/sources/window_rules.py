@@ -1,4 +1,4 @@
-"""The rules between time windows and the other keys of a source: what a window needs, and what it does itself."""
+"""The rules between time windows and the other keys of a source."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def check_windows(keys: WindowKeys, at: Path_, around: Surroundings, issues: Iss
     if keys.split_on is not None:
         _check_split(keys.split_on, (*at, "split_on", "status"), around, issues)
     if around.incremental is None:
-        why = "a window is a range of the incremental field, and there is no incremental: add incremental with field and initial"
+        why = (
+            "a window is a range of the incremental field, and there is no incremental: add "
+            "incremental with field and initial"
+        )
         issues.add((*at, "type"), why, "incremental")
     else:
         _check_carriers(around.incremental, around.marked, issues)
@@ -63,7 +66,10 @@ def _check_parameters(keys: WindowKeys, at: Path_, sent: Mapping[str, str], issu
             if parameter in sent:
                 issues.add(
                     (*at, f"{name}_param"),
-                    f"{parameter} is sent twice: by {sent[parameter]}, and by the window; take one of them out",
+                    (
+                        f"{parameter} is sent twice: by {sent[parameter]}, and by the window; "
+                        "take one of them out"
+                    ),
                     "params",
                     f"{name}_to",
                     "param",
@@ -76,13 +82,19 @@ def _check_split(split: SplitOn, at: Path_, around: Surroundings, issues: Issues
     if split.status in around.on_status:
         issues.add(
             at,
-            f"status {split.status} has two meanings: split_on halves the window, on_status says {around.on_status[split.status]}; take one of them out",
+            (
+                f"status {split.status} has two meanings: split_on halves the window, on_status "
+                f"says {around.on_status[split.status]}; take one of them out"
+            ),
             "on_status",
         )
     if split.when is None and split.status in around.stop_codes:
         issues.add(
             at,
-            f"status {split.status} has two meanings: split_on halves the window, stop.status ends its pages; tell them apart with split_on.when",
+            (
+                f"status {split.status} has two meanings: split_on halves the window, stop.status "
+                "ends its pages; tell them apart with split_on.when"
+            ),
             "stop",
         )
 
@@ -105,7 +117,10 @@ def _check_range(incremental: Incremental, keys: WindowKeys, at: Path_, issues: 
     if incremental.from_ is not None:
         issues.add(
             ("incremental", "from"),
-            "a window is a range of times in the records: it needs field, a token of the response has no range",
+            (
+                "a window is a range of times in the records: it needs field, a token of the "
+                "response has no range"
+            ),
             "pagination",
         )
         return
@@ -118,7 +133,10 @@ def _check_range(incremental: Incremental, keys: WindowKeys, at: Path_, issues: 
     if (shortest := resolution(form)) is None:
         issues.add(
             ("incremental", "format", "param" if form.param else "record"),
-            f"{form.param or record!r} in {form.zone} is not read back as it is written, so no window begins where the one before ended; use year to day, or {_TIMES}",
+            (
+                f"{form.param or record!r} in {form.zone} is not read back as it is written, so "
+                f"no window begins where the one before ended; use year to day, or {_TIMES}"
+            ),
         )
         return
     _check_lengths(keys, at, form, shortest / MICROS, issues)
@@ -134,8 +152,10 @@ def _check_lengths(
         if length_s is not None and length_s < shortest_s:
             issues.add(
                 (*at, name),
-                f"{name} is {duration_text(length_s)}, but {form.param or form.record!r} cannot say less than"
-                f" {duration_text(shortest_s)}; at least that is allowed, or a finer incremental.format.param",
+                f"{name} is {duration_text(length_s)}, but {form.param or form.record!r} "
+                "cannot say less than"
+                f" {duration_text(shortest_s)}; at least that is allowed, or a finer "
+                "incremental.format.param",
                 "format",
             )
 
@@ -145,7 +165,10 @@ def _check_bounds(incremental: Incremental, form: MarkFormat, issues: Issues) ->
     if incremental.newest_bound is not None:
         issues.add(
             ("incremental", "newest_bound"),
-            "newest_bound has no meaning with windows: lag says how far behind now they end; take it out",
+            (
+                "newest_bound has no meaning with windows: lag says how far behind now they end; "
+                "take it out"
+            ),
             "pagination",
         )
     if incremental.initial is None:
@@ -158,7 +181,10 @@ def _check_bounds(incremental: Incremental, form: MarkFormat, issues: Issues) ->
         shown = repr(incremental.initial)[:60]
         issues.add(
             ("incremental", "initial"),
-            f"initial {shown} is no time: write it as requests ({form.param or form.record}) or records ({form.record}) have it",
+            (
+                f"initial {shown} is no time: write it as requests ({form.param or form.record}) "
+                f"or records ({form.record}) have it"
+            ),
             "format",
             "pagination",
         )

@@ -20,5 +20,8 @@ class StateConfig(Model):
     type: str = Field(description="kind of commit log")
     path: Path = Field(
         default_factory=_default_directory,
-        description="directory of the commit log, relative to the working directory; default: $STATE_DIRECTORY (systemd), or else var/state",
+        description=(
+            "directory of the commit log, relative to the working directory; default: "
+            "$STATE_DIRECTORY (systemd), or else var/state"
+        ),
     )

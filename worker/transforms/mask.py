@@ -1,7 +1,10 @@
-"""`mask: {fields: [a], method: hash, key: S}`: takes what identifies people out of text fields; null stays null.
+"""`mask: {fields: [a], method: hash, key: S}`: takes what identifies people out of text fields;
+null stays null.
 
-hash: HMAC-SHA256 with a key, in hex: equal values stay equal, and nobody without the key can try values. redact: `***`.
-last4: all but the last four characters become `*`; text of up to eight characters becomes `*` whole.
+hash: HMAC-SHA256 with a key, in hex: equal values stay equal, and nobody without the key can try
+values. redact: `***`.
+last4: all but the last four characters become `*`; text of up to eight characters becomes `*`
+whole.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ class Config(Model):
     key: Secret | None = Field(None, description="key of the hash")
 
     def read_key(self) -> bytes:
-        """The key of the hash, empty when there is none. Raises ConfigError for a reference that leads nowhere."""
+        """The key of the hash, empty when there is none.
+
+        Raises ConfigError for a reference that leads nowhere.
+        """
         return b"" if self.key is None else secret_value(self.key, {}).encode()
 
 
@@ -76,7 +82,8 @@ def _refuse_enum(program: Program, name: str, method: str) -> None:
     field = next((field for field in program.output.root.fields if field.name == name), None)
     if field is not None and (kind := program.output.value_type(field.type)).kind == "enum":
         raise ConfigError(
-            f"{name!r} is an enum in the output schema, and what {method} makes of it is none of its symbols ({', '.join(kind.symbols)})",
+            f"{name!r} is an enum in the output schema, and what {method} makes of it "
+            f"is none of its symbols ({', '.join(kind.symbols)})",
             where=program.step,
             remedy="drop the field, or make it a string with output_schema",
         )

@@ -1,10 +1,12 @@
-"""`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what expressions cannot say.
+"""`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what
+expressions cannot say.
 
-The record has the fields of this step, with the values between stages (times are whole numbers in the schema's unit);
-with `values: native` dates and times are datetime objects, besides those in nanoseconds, which a datetime would cut.
-What comes back is checked field by field: the fields are those of the output schema, besides those that came in. None drops
-the record, a list makes several of it; one bad item rejects the record whole, so that a replay of its dead letter brings all
-of them once.
+The record has the fields of this step, with the values between stages (times are whole numbers in
+the schema's unit); with `values: native` dates and times are datetime objects, besides those in
+nanoseconds, which a datetime would cut.
+What comes back is checked field by field: the fields are those of the output schema, besides those
+that came in. None drops the record, a list makes several of it; one bad item rejects the record
+whole, so that a replay of its dead letter brings all of them once.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class PythonConfig(Model):
     )
     values: Literal["plain", "native"] = Field(
         "plain",
-        description="native: dates and times are datetime objects; times in nanoseconds stay numbers",
+        description="native: dates and times are datetime objects; "
+        "times in nanoseconds stay numbers",
     )
 
 
@@ -132,7 +135,7 @@ def _place(error: BaseException) -> str:
 
 def _unfit(function: Function) -> str:
     """Why a call of it cannot give a record, as far as can be seen without one."""
-    for each in (function, getattr(function, "__call__", None)):  # noqa: B004  # an object may have an async __call__
+    for each in (function, getattr(function, "__call__", None)):  # noqa: B004
         if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
             return "is async; a transform is called, never awaited"
         if inspect.isgeneratorfunction(each):
@@ -173,7 +176,10 @@ def _caller(
 
 
 def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
-    """What came back, field by field. Methods of what it holds may be the function's own, and raise."""
+    """What came back, field by field.
+
+    Methods of what it holds may be the function's own, and raise.
+    """
     if not isinstance(record, dict):
         raise _bad(
             "python_result",

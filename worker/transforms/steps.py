@@ -26,8 +26,8 @@ def compile_steps(
 ) -> Shaper:
     """The function of a pipeline: its steps in order, then `encoder` over the fields of `output`.
 
-    Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made fields nothing more is said:
-    steps that use them would look wrong too.
+    Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made
+    fields nothing more is said: steps that use them would look wrong too.
     """
     program, found = Program(plan, output), Collector()
     for number, (verb, config) in enumerate(steps):

@@ -1,4 +1,8 @@
-"""What pipelines of one origin share: its breaker and retry budget; its gate, for each credential; its slots, where the config says so."""
+"""What pipelines of one origin share.
+
+They share its breaker and retry budget; its gate, for each credential; and its slots, where the
+config says so.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ class Origins:
         return guard
 
     def registry_guard(self, server: RegistryConfig, retry: RetryConfig) -> Guard:
-        """The guard of a schema registry: a breaker of its own, also where the source has the same origin."""
+        """The guard of a schema registry, which shares no breaker with a source of its origin."""
         origin = origin_of(server.url)
         credential = "" if server.auth is None else server.auth.model_dump_json()
         return Guard(
@@ -67,7 +71,7 @@ class Origins:
         )
 
     def slots(self, source: HttpConfig) -> AbstractAsyncContextManager[Any]:
-        """What a request holds while it is made: one of the `concurrency` of a shared origin, or nothing."""
+        """What a request holds: one of the `concurrency` of a shared origin, or nothing."""
         if source.origin is None:
             return nullcontext()
         return self._slots.setdefault(source.origin, asyncio.Semaphore(source.concurrency))

@@ -1,4 +1,4 @@
-"""The pure parts of a pipeline, compiled: everything that `check` can look at without touching anything."""
+"""The pure parts of a pipeline, compiled: what `check` can look at without touching anything."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class Parts:
 
     @classmethod
     def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
-        """Compiles a pipeline. `fetched`: the schemas of it that are in registries. Raises ConfigError."""
+        """Compiles a pipeline.
+
+        `fetched`: the schemas of it that are in registries. Raises ConfigError.
+        """
         fetched = fetched or {}
         source = config.source
         style = PAGINATIONS.load(source.pagination.type).build(source.pagination)
@@ -119,7 +122,10 @@ class Parts:
 
 
 def levels(source: HttpConfig, plan: CompiledPlan) -> int:
-    """How deep a record may nest; 0 where its schema says that already. What the schema lacks is skipped, however deep."""
+    """How deep a record may nest; 0 where its schema says that already.
+
+    What the schema lacks is skipped, however deep.
+    """
     return source.limits.depth if recursive_names(plan.schema) else 0
 
 

@@ -55,7 +55,10 @@ async def http_source(
     clock: Clock,
     emit: Emit,
 ) -> HttpSource:
-    """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
+    """The source of a pipeline, its client open until the stack closes.
+
+    Raises ConfigError for a missing secret.
+    """
     source = parts.config.source
     for values in parts.partitions.values():
         check_secrets(source.auth, values)
@@ -145,7 +148,9 @@ async def backfill_pipeline(
     clock: Clock,
     emit: Emit,
 ) -> Pipeline:
-    """A pipeline that reads a range of marks again, with cursors of its own: the live ones do not move. The same range again goes on where it ended.
+    """A pipeline that reads a range of marks again, with cursors of its own.
+
+    The live ones do not move. The same range again goes on where it ended.
 
     Raises ConfigError for a source that is not incremental by a field, and for marks that are none.
     """
@@ -203,7 +208,10 @@ def _mark(form: MarkFormat, text: str, option: str) -> int | str:
 def replay_pipeline(
     stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit
 ) -> Pipeline:
-    """A pipeline that reads its own dead letters instead of its source, and commits what they make now as any other records."""
+    """A pipeline that reads its own dead letters instead of its source.
+
+    What they make now is committed as any other records.
+    """
     log = opened_log(stack, settings)
     letters = open_log(
         settings, read_only=True
@@ -301,7 +309,10 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
 
 
 def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sink, Sink]]:
-    """What makes the sinks of an attempt, from a lineage and the number of the next commit: (records, dead letters)."""
+    """What makes the sinks of an attempt: (records, dead letters).
+
+    It takes a lineage and the number of the next commit.
+    """
     config = parts.config.sink
     sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
     records, dead = _output_paths(settings, parts.name)

@@ -37,7 +37,10 @@ Fetched = Mapping[str, Schema]
 
 
 def _strict(schema: Schema, where: str) -> Schema:
-    """The same schema, held to all that is asked of the schema of a pipeline: what data was written with may be less."""
+    """The same schema, held to all that is asked of the schema of a pipeline.
+
+    A schema that data was written with may be less.
+    """
     try:
         return parse_schema(schema.source)
     except ConfigError as error:
@@ -80,7 +83,10 @@ class Registries:
         self._opening = asyncio.Lock()
 
     async def client(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
-        """The client of a registry; the first source that needs it says how often it is asked again. Raises ConfigError for a missing secret."""
+        """The client of a registry. Raises ConfigError for a missing secret.
+
+        The first source that needs it says how often it is asked again.
+        """
         async with self._opening:  # pipelines start side by side
             return await self._opened(server, source)
 
@@ -115,7 +121,10 @@ class Registries:
         return self._clients[key]
 
     async def fetch(self, config: PipelineSettings) -> dict[str, Schema]:
-        """The schemas of a pipeline that are in registries. Raises what RegistryClient.by_subject raises."""
+        """The schemas of a pipeline that are in registries.
+
+        Raises what RegistryClient.by_subject raises.
+        """
         found = {}
         for ref in subjects_of(config):
             client = await self.client(ref.server, config.source)
@@ -133,7 +142,10 @@ class Registries:
         return found
 
     async def register(self, config: PipelineSettings, output: Schema) -> None:
-        """Registers the schema of the files where the config says so. Raises what RegistryClient.register raises."""
+        """Registers the schema of the files where the config says so.
+
+        Raises what RegistryClient.register raises.
+        """
         if (subject := config.sink.register_) is not None:
             client = await self.client(subject.server, config.source)
             await self._patiently(lambda: client.register(subject.subject, output), config)

@@ -31,7 +31,10 @@ Values = Mapping[str, str]
 def open_auth(
     stack: AsyncExitStack, source: HttpConfig, *, spool: Path, clock: Clock
 ) -> Callable[[Values], Auth | None]:
-    """What makes the credentials of each partition; partitions whose secrets are the same share them. Their clients are open until the stack closes."""
+    """What makes the credentials of each partition.
+
+    Partitions whose secrets are the same share them. Their clients are open until the stack closes.
+    """
     config = source.auth
     if config is None:
         return lambda values: None
@@ -51,7 +54,7 @@ def open_auth(
 
 
 def _fetch_from(stack: AsyncExitStack, source: HttpConfig, url: str, spool: Path) -> Fetch:
-    """What sends requests to an endpoint for credentials, by a client that the first of them opens."""
+    """What sends requests to an endpoint for credentials; the first one opens its client."""
     client: HttpClient | None = None
 
     async def fetch(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """Credentials, which the client adds when it sends a request to the configured origin.
 
-A kind is a module with a `Config` and `build(config, deps) -> Auth` (see `AUTH` in worker/components.py).
+A kind is a module with a `Config` and `build(config, deps) -> Auth` (see `AUTH` in
+worker/components.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class Answer(Protocol):
 
 
 Fetch = Callable[[Request], Awaitable[Answer]]
-"""Sends a request and returns the answer, whatever its status. Raises TransientError, PermanentError."""
+"""Sends a request and returns the answer, whatever its status.
+
+Raises TransientError, PermanentError.
+"""
 
 
 class Auth(Protocol):
@@ -61,7 +65,9 @@ class AuthConfig(Model):
 
 @dataclass(frozen=True, slots=True)
 class AuthDeps:
-    """What an `Auth` is made of, besides its config. One is made for each partition whose secrets differ.
+    """What an `Auth` is made of, besides its config.
+
+    One is made for each partition whose secrets differ.
 
     Attributes:
         values: the values of the partition, which fill the placeholders of references to secrets.

@@ -1,4 +1,4 @@
-"""What pagination styles share: the base of their configs, and what the values of a response mean to them."""
+"""What pagination styles share: the base of their configs, and the meaning of values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class StyleConfig(Model):
-    """Base of a style's `Config`: what the rest of the worker must know of a style, whatever it is called."""
+    """Base of the `Config` of a style: what the rest of the worker must know of it."""
 
     type: str = Field(description="kind of pagination")
 
@@ -44,12 +44,15 @@ class StyleConfig(Model):
 
     @property
     def compares_bodies(self) -> bool:
-        """Whether only the body of a page tells that it came again; numbered styles do that anyway."""
+        """Whether only its body tells that a page came again. Numbered styles compare it anyway."""
         return False
 
     @property
     def needs_body(self) -> str:
-        """Why the next position needs a readable body, empty when it does not: `on_body_error: dead_letter` is refused then."""
+        """Why the next position needs a readable body, empty when it does not.
+
+        `on_body_error: dead_letter` is refused where it does.
+        """
         return "pagination reads the next position from it"
 
     @property
@@ -79,7 +82,9 @@ def as_count(value: Any, what: str) -> int | None:
 
 
 def resolve(url: str, link: Any) -> str:
-    """An absolute URL from a link: relative ones against the page's, query expressions of RFC 6570 expanded with nothing defined.
+    """An absolute URL from a link, which may be relative to the URL of the page.
+
+    Query expressions (RFC 6570) are expanded with nothing defined.
 
     Spaces, control characters and what is not ASCII are percent-encoded; all else stays as it is.
     """

@@ -1,6 +1,7 @@
 """`link_header`: the next page is in the Link response header (RFC 8288).
 
-A header is read wholly or it is an error: one that is half understood looks like the last page, and loses the rest.
+A header is read wholly or it is an error: one that is half understood looks like the last page, and
+loses the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _PARAM: Final = re.compile(
     (?P<name> [\w!\#$%&'*+.^`|~-]+ ) \s*
     (?: = \s* (?:
         " (?P<quoted> (?: [^"\\] | \\. )* ) "
-        | ' (?P<single> [^']* ) ' (?= \s* (?: [;,] | $ ))    # no quotes by the standard, but servers take them for some
+        # no quotes by the standard, but servers take them for some
+        | ' (?P<single> [^']* ) ' (?= \s* (?: [;,] | $ ))
         | (?P<bare> [^\s",;<>] [^",;<>]* )?
     ))? \s* )?
     """,
@@ -80,7 +82,10 @@ class LinkHeader:
 
 
 def _links(header: str) -> Iterator[tuple[str, list[str]]]:
-    """(target, relations in lower case) of every link of a header. Raises PermanentError for one that cannot be read to its end."""
+    """(target, relations in lower case) of every link of a header.
+
+    Raises PermanentError for one that cannot be read to its end.
+    """
     at = _skip(_GAP, header, 0)
     while at < len(header):
         target = _TARGET.match(header, at)
@@ -94,7 +99,7 @@ def _links(header: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _relation(header: str, at: int) -> tuple[str, int]:
-    """The value of the first `rel` among the parameters from `at` on, which is the one that counts, and where they end."""
+    """The value of the first `rel`, which counts, of the parameters at `at`, and their end."""
     relation: str | None = None
     while (param := _PARAM.match(header, at)) is not None:
         at = param.end()
@@ -113,8 +118,14 @@ def _illegible(header: str, at: int) -> PermanentError:
         return _USER.sub("", _QUERY.sub("?***", part))
 
     return PermanentError(
-        f"the Link header cannot be read: {shown(header)[:SHOWN_CHARS]!r} has no link or parameter at character {at}",
-        remedy='a link looks like <URL>; rel="next"; where the body names the next page too, use pagination type next_url or cursor',
+        (
+            f"the Link header cannot be read: {shown(header)[:SHOWN_CHARS]!r} has no link or "
+            f"parameter at character {at}"
+        ),
+        remedy=(
+            'a link looks like <URL>; rel="next"; where the body names the next page too, use '
+            "pagination type next_url or cursor"
+        ),
     )
 
 

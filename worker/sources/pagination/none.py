@@ -29,7 +29,10 @@ class Config(StyleConfig):
             issues = Issues()
             issues.add(
                 ("within",),
-                "none has no pages inside a window; for one request a window, make the keys of within the pagination itself",
+                (
+                    "none has no pages inside a window; for one request a window, make the keys "
+                    "of within the pagination itself"
+                ),
             )
             issues.check()
         return value

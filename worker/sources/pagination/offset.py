@@ -1,7 +1,7 @@
 """`offset`: pages start at a record number, stepped by the records *received*.
 
-Stepping by the page size asked for is how records are lost: a server that caps pages at 500 when asked for 1,000
-loses every second half page without an error.
+Stepping by the page size asked for is how records are lost: a server that caps pages at 500 when
+asked for 1,000 loses every second half page without an error.
 """
 
 from __future__ import annotations

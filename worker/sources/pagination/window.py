@@ -1,6 +1,7 @@
 """`window`: one request for each time window; what a window holds comes in one answer.
 
-Where it comes in pages, the style of the pages has the window in `within`. The cutting is in `worker/paging/windows.py`.
+Where it comes in pages, the style of the pages has the window in `within`. The cutting is in
+`worker/paging/windows.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class Config(WindowKeys, StyleConfig):
             issues = Issues()
             issues.add(
                 ("within",),
-                "a window has no window within it; to page inside the window, use the style of the pages and move these keys to its within",
+                (
+                    "a window has no window within it; to page inside the window, use the style "
+                    "of the pages and move these keys to its within"
+                ),
             )
             issues.check()
         return value

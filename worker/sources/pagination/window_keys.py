@@ -1,4 +1,4 @@
-"""The keys of a time window, for a style of its own (`window`) and for windows round another style (`within`)."""
+"""The keys of a time window, of the style `window` and of `within` in another style."""
 
 from __future__ import annotations
 
@@ -31,11 +31,15 @@ class SplitOn(Model):
     status: Whole = Field(
         ge=400,
         le=599,
-        description="status of the answer to a window that is too long: it is halved, and asked for again",
+        description=(
+            "status of the answer to a window that is too long: it is halved, and asked for again"
+        ),
     )
     when: When | None = Field(
         None,
-        description="and what the body says; other answers of that status mean what they mean elsewhere",
+        description=(
+            "and what the body says; other answers of that status mean what they mean elsewhere"
+        ),
     )
     smallest: PositiveDuration = unit_field(
         "1s", description="no half is shorter; what is refused then is an error"
@@ -55,15 +59,21 @@ class WindowKeys(Model):
     size: PositiveDuration = Field(description="longest window")
     lag: Duration = unit_field(
         "5m",
-        description="the last window ends this much before now: records that come later than this, or a clock that is more ahead, are missed",
+        description=(
+            "the last window ends this much before now: records that come later than this, or a "
+            "clock that is more ahead, are missed"
+        ),
     )
     end: Literal["exclusive", "inclusive"] = Field(
         "exclusive", description="does a record at the very end belong to the window"
     )
     step: PositiveDuration | None = Field(
         None,
-        description="resolution of the parameters: windows begin at whole steps, and with an inclusive end each begins one step behind the end before; "
-        "without it they share their boundary, and what comes twice is dropped",
+        description=(
+            "resolution of the parameters: windows begin at whole steps, and with an inclusive end "
+            "each begins one step behind the end before; without it they share their boundary, "
+            "and what comes twice is dropped"
+        ),
     )
     split_on: SplitOn | None = Field(None, description="halve a window that the source refuses")
 
@@ -91,7 +101,10 @@ class WindowKeys(Model):
         if self.start is not None and self.start == self.end_:
             issues.add(
                 ("end_param",),
-                f"start and end are the same parameter {self.start_param or 'there'!r}; the end needs one of its own",
+                (
+                    f"start and end are the same parameter {self.start_param or 'there'!r}; the "
+                    "end needs one of its own"
+                ),
                 "start_param",
                 "start_to",
                 "end_to",

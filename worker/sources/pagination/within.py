@@ -19,7 +19,10 @@ class Within(WindowKeys):
     def _a_window(cls, value: Any) -> Any:
         if isinstance(value, dict) and value.get("type", "window") != "window":
             issues = Issues()
-            why = f"found type {str(value['type'])[:60]!r}, allowed are window: pages stand in it, and not in each other; their style stands beside within"
+            why = (
+                f"found type {str(value['type'])[:60]!r}, allowed are window: pages stand in it, "
+                "and not in each other; their style stands beside within"
+            )
             issues.add((), why)  # the whole: keys of the other style are not wrong one by one
             issues.check()
         return value
