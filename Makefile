@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos long-mutants long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-peers \
+.PHONY: help environments run test coverage chaos long-mutants long-random long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -53,10 +53,11 @@ run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 
 # COV=1 runs it under coverage, `make coverage` then judges
 PYTEST = $(BIN)/python $(if $(COV),-m coverage run) -m pytest
+JOBS := auto
 TESTS :=
-test: $(STAMP) ## all tests but the long ones; PYTHON=, INSTALL=, COV=1, TESTS=
+test: $(STAMP) ## all tests but the long ones, the same each time; JOBS=, PYTHON=, INSTALL=, COV=1, TESTS=
 	$(if $(COV),$(BIN)/python -m coverage erase)
-	$(PYTEST) -m "not chaos and not deploy and not mutants" $(TESTS)
+	$(PYTEST) -n $(JOBS) -m "not chaos and not deploy and not mutants" $(TESTS)
 
 coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floor of pyproject.toml
 	$(BIN)/python -m coverage combine -q
@@ -66,7 +67,15 @@ chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
 
 long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
-	$(BIN)/python -m pytest -m mutants tests/mutants
+	$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants
+
+ROUNDS := 3
+SEED :=
+long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS=3 times; SEED= repeats a round
+	@for seed in $(or $(SEED),$$($(BIN)/python -c 'import secrets; print(*[secrets.randbits(32) for _ in range($(ROUNDS))])')); do \
+		echo "make long-random SEED=$$seed"; \
+		$(BIN)/python -m pytest -q -n $(JOBS) -m hypothesis --hypothesis-profile=random --hypothesis-seed=$$seed || exit 1; \
+	done
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py

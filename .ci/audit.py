@@ -1,9 +1,10 @@
-"""Tell whether pinned packages have known vulnerabilities: `audit.py REQUIREMENTS [--may-be-unreachable]`.
+"""Tell whether pinned packages have known vulnerabilities: `audit.py REQUIREMENTS
+[--may-be-unreachable]`.
 
-pip-audit leaves out every package that its service does not answer for, then prints "No known vulnerabilities found"
-and exits with 0, also when it could ask for none of them.
-Here that is an outcome of its own, with an exit code of its own.
-`--may-be-unreachable` makes that code 0, for runs that must not depend on a service; the outcome is printed all the same.
+pip-audit leaves out every package that its service does not answer for, then prints "No known
+vulnerabilities found" and exits with 0, also when it could ask for none of them. Here that is an
+outcome of its own, with an exit code of its own. `--may-be-unreachable` makes that code 0, for runs
+that must not depend on a service; the outcome is printed all the same.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Outcome(IntEnum):
 def judge(report: str) -> tuple[Outcome, list[str]]:
     """The outcome of a report of `pip-audit --format json`, and a line for each thing to be read.
 
-    A vulnerability outweighs packages that could not be asked for; a report that is empty or no JSON
-    means that pip-audit ended before it had one.
+    A vulnerability outweighs packages that could not be asked for; a report that is empty or no
+    JSON means that pip-audit ended before it had one.
     """
     try:
         packages: list[dict[str, Any]] = json.loads(report)["dependencies"]
@@ -53,7 +54,9 @@ def judge(report: str) -> tuple[Outcome, list[str]]:
 
 
 def main(requirements: str, *flags: str) -> int:
-    """Run pip-audit of this environment over a file of pinned requirements with hashes, and print what it found."""
+    """Run pip-audit of this environment over a file of pinned requirements with hashes, and print
+    what it found.
+    """
     program = Path(sys.executable).parent / "pip-audit"
     options = ("--disable-pip", "--require-hashes", "--format=json", "--progress-spinner=off")
     done = subprocess.run(

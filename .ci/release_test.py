@@ -1,9 +1,10 @@
-"""Release to an index on loopback and install from it: `release_test.py DIST [INDEX]`, usually as `make release-test`.
+"""Release to an index on loopback and install from it: `release_test.py DIST [INDEX]`, usually as
+`make release-test`.
 
-The steps are those of .github/workflows/release.yml with its indexes replaced: check, upload, install with hashes
-into an environment that has nothing else, run the demo.
-What needs the identity of a workflow, trusted publishing and attestations, is left out.
-With INDEX, the address of an index that has the files already, only the second half is done.
+The steps are those of .github/workflows/release.yml with its indexes replaced: check, upload,
+install with hashes into an environment that has nothing else, run the demo. What needs the identity
+of a workflow, trusted publishing and attestations, is left out. With INDEX, the address of an index
+that has the files already, only the second half is done.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ REQUIREMENTS = ROOT / "deploy" / "container" / "requirements.txt"
 class Quiet(WSGIRequestHandler):
     """A handler that does not log requests."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing."""
 
 
 @contextmanager
 def index(packages: Path) -> Iterator[str]:
-    """The address of a package index over a directory, which takes uploads from anyone on this machine."""
+    """The address of a package index over a directory, which takes uploads from anyone on this
+    machine.
+    """
     application = pypiserver.app(
         roots=[packages],
         authenticate=[],
@@ -82,7 +85,9 @@ def upload(files: list[Path], url: str) -> None:
 
 
 def install_and_use(wheel: Path, url: str) -> None:
-    """Install from an index exactly what the wheel holds, without what the index may say of dependencies; run the demo."""
+    """Install from an index exactly what the wheel holds, without what the index may say of
+    dependencies; run the demo.
+    """
     with TemporaryDirectory() as scratch:
         wanted = Path(scratch, "worker.txt")
         wanted.write_text(requirement(wheel))
@@ -101,7 +106,9 @@ def install_and_use(wheel: Path, url: str) -> None:
 
 
 def main(dist: str, url: str = "") -> None:
-    """Upload what is in `dist` to an index on loopback and use it from there, or use it from an index that has it."""
+    """Upload what is in `dist` to an index on loopback and use it from there, or use it from an
+    index that has it.
+    """
     files = sorted(Path(dist).resolve().glob("worker_ingest-*"))
     (wheel,) = (file for file in files if file.suffix == ".whl")
     if url:

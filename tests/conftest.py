@@ -1,7 +1,8 @@
 """Properties draw the same examples each time; `make long-random` draws others and prints the seed.
 
 What a random run finds is kept as an `@example` beside the property, so that every run has it from
-then on. Properties are not timed: machines are shared, and a slow moment says nothing about the code.
+then on. Properties are not timed: machines are shared, and a slow moment says nothing about the
+code.
 """
 
 from __future__ import annotations

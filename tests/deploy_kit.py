@@ -1,4 +1,6 @@
-"""What the tests of real deployments share: tools that may be missing, root file systems, and a config as `docs/how-to/deploy.md` says it."""
+"""What the tests of real deployments share: tools that may be missing, root file systems, and a
+config as `docs/how-to/deploy.md` says it.
+"""
 
 from __future__ import annotations
 

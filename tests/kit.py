@@ -1,16 +1,22 @@
-"""What tests share: a config for a replica, and an oracle that reads files with fastavro and knows nothing of the commit log."""
+"""What tests share: a config for a replica, and an oracle that reads files with fastavro and knows
+nothing of the commit log.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastavro
 from ruamel.yaml import YAML
+
+from worker.components import AUTH
+from worker.http.auth import Auth, AuthDeps
+from worker.runtime.clock import SystemClock
 
 SCHEMA: dict[str, Any] = {
     "type": "record",
@@ -46,7 +52,9 @@ def write_config(
     sink: dict[str, Any] | None = None,
     **pipeline: Any,
 ) -> Path:
-    """A config with one pipeline `items`; all paths are absolute, so that runs need no working directory."""
+    """A config with one pipeline `items`; all paths are absolute, so that runs need no working
+    directory.
+    """
     (directory / "item.avsc").write_text(json.dumps(SCHEMA))
     config = {
         "version": 1,
@@ -71,6 +79,43 @@ def write_config(
     with path.open("w") as file:
         YAML(typ="safe").dump(config, file)
     return path
+
+
+def auth_of(kind: str, **keys: Any) -> Auth:
+    """Credentials as a config has them, without partitions and endpoints."""
+    module = AUTH.load(kind)
+    config = module.Config.model_validate({"type": kind, **keys})
+    found: Auth = module.build(config, AuthDeps({}, SystemClock(), _no_endpoint))
+    return found
+
+
+def _no_endpoint(url: str) -> Any:
+    raise AssertionError(url)
+
+
+def install(
+    directory: Path, name: str, modules: Mapping[str, str], entry_points: Mapping[str, str]
+) -> Path:
+    """A distribution in a directory, as an installer leaves it; put the directory on sys.path.
+
+    Args:
+        modules: the source of each module.
+        entry_points: `group: name` -> module.
+    """
+    directory.mkdir(exist_ok=True)
+    for module, source in modules.items():
+        (directory / f"{module}.py").write_text(source)
+    info = directory / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    sections: dict[str, list[str]] = {}
+    for key, value in entry_points.items():
+        group, _, entry = key.partition(": ")
+        sections.setdefault(group, []).append(f"{entry} = {value}\n")
+    (info / "entry_points.txt").write_text(
+        "".join(f"[{group}]\n{''.join(lines)}" for group, lines in sections.items())
+    )
+    return directory
 
 
 def free_port() -> int:

@@ -1,4 +1,6 @@
-"""The models of the config language: the whole of it is taken, frozen and described; fingerprints say what a cursor means."""
+"""The models of the config language: the whole of it is taken, frozen and described; fingerprints
+say what a cursor means.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from worker.cli.check import examine
-from worker.components import PAGINATION, component
+from worker.components import KINDS
 from worker.config.models import model_of
 from worker.config.yaml import load_yaml
 from worker.settings import PipelineSettings, Settings, inspect_settings, load_settings
@@ -156,7 +159,7 @@ def pipeline(**source: Any) -> PipelineSettings:
     )
 
 
-# -- the language -------------------------------------------------------------------------------------------------
+# -- the language ----------------------------------------------------------------------------------
 
 
 def test_the_whole_language_is_taken(tmp_path: Path) -> None:
@@ -219,9 +222,21 @@ def _models(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type
                 yield from _models(found, seen)
 
 
+def _component_models(module: ModuleType) -> Iterator[type[BaseModel]]:
+    """The models of the keys of a component; a `Config` may be a type that is no model."""
+    for name in ("Config", "Decode"):
+        if (found := model_of(getattr(module, name, None), {})) is not None:
+            yield from _models(found, set())
+
+
 MODELS = [
     *_models(Settings, set()),
-    *(component(PAGINATION, "style", name).Config for name in PAGINATION),
+    *(
+        model
+        for kind in KINDS
+        for name in kind.names()
+        for model in _component_models(kind.load(name))
+    ),
 ]
 
 
@@ -234,12 +249,7 @@ def test_models_are_frozen_refuse_unknown_keys_and_describe_every_key(
     model: type[BaseModel],
 ) -> None:
     assert model.model_config.get("frozen") and model.model_config.get("extra") == "forbid"
-    pagination_type = model.__module__.startswith("worker.sources.pagination")
-    assert [
-        name
-        for name, each in model.model_fields.items()
-        if not each.description and not (pagination_type and name == "type")
-    ] == []
+    assert [name for name, each in model.model_fields.items() if not each.description] == []
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -250,17 +260,11 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_the_models_are_found() -> None:
     names = {model.__name__ for model in MODELS}
-    assert {
-        "HttpConfig",
-        "OAuth2ClientCredentials",
-        "When",
-        "SecretRef",
-        "MaskConfig",
-        "OriginConfig",
-    } <= names
+    assert {"HttpConfig", "When", "SecretRef", "PythonConfig", "OriginConfig"} <= names
+    assert sum(name == "Config" for name in (model.__name__ for model in MODELS)) >= 12
 
 
-# -- fingerprints -------------------------------------------------------------------------------------------------
+# -- fingerprints ----------------------------------------------------------------------------------
 
 CURSOR = {"type": "cursor", "from": {"body": "n"}, "to": {"param": "c"}}
 MARK = {"field": "at", "param": "since"}
@@ -356,7 +360,7 @@ def test_origin_and_path_mean_the_same_as_their_url(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-# -- hostile input ------------------------------------------------------------------------------------------------
+# -- hostile input ---------------------------------------------------------------------------------
 
 _VALUES = [
     None,
@@ -419,11 +423,13 @@ def test_any_value_in_any_place_is_answered_without_a_traceback(
     examine([file])
 
 
-# -- weight -------------------------------------------------------------------------------------------------------
+# -- weight ----------------------------------------------------------------------------------------
 
 
 def cpu_seconds(*arguments: str) -> float:
-    """What a Python process costs at best: unlike the time on the wall, little of it is other people's load."""
+    """What a Python process costs at best: unlike the time on the wall, little of it is other
+    people's load.
+    """
     costs = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

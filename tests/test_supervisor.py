@@ -1,4 +1,6 @@
-"""What follows an attempt that failed: one test for each row of the supervisor's table, and for what holds in all of them."""
+"""What follows an attempt that failed: one test for each row of the supervisor's table, and for
+what holds in all of them.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ class Scripted:
 
 
 class Supervised:
-    """Scripted pipelines under a supervisor whose waits pass at once. `ends`: a daemon is stopped when a pipeline has ended."""
+    """Scripted pipelines under a supervisor whose waits pass at once.
+
+    `ends`: a daemon is stopped when a pipeline has ended.
+    """
 
     def __init__(
         self,
@@ -73,7 +78,7 @@ class Supervised:
             self.stop.set()
 
     async def outcomes(self) -> list[Outcome]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(20):
             return await self.supervisor.run(self.stop, asyncio.Event())
 
     async def error(self) -> WorkerError | None:
@@ -123,7 +128,7 @@ def fence(*partitions: str) -> Callable[[Scripted], BaseException]:
 both = pytest.mark.parametrize("once", [True, False], ids=["once", "daemon"])
 
 
-# -- the rows of the table ------------------------------------------------------------------------------------------------
+# -- the rows of the table -------------------------------------------------------------------------
 
 
 def test_every_ending_has_a_rule_of_a_daemon_and_of_once() -> None:
@@ -234,7 +239,7 @@ async def test_anything_else_gives_up_with_its_own_exit_code(
     assert (pipeline.attempts, run.waits()) == (1, [])
 
 
-# -- what holds in all of them --------------------------------------------------------------------------------------------
+# -- what holds in all of them ---------------------------------------------------------------------
 
 
 async def test_kinds_of_failures_are_counted_apart() -> None:

@@ -36,8 +36,9 @@ from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
 from worker.wiring.assembly import Assembly, Backfill, Job, Poll, Replay
 from worker.wiring.deferred_start import DeferredStart
+from worker.wiring.logs import open_log
 from worker.wiring.parts import Parts
-from worker.wiring.pipelines import open_log, output_roots
+from worker.wiring.pipelines import output_roots
 from worker.wiring.status import Status
 
 __all__ = [

@@ -1,39 +1,46 @@
-"""Config files and environment -> frozen Settings. The only place that knows where settings come from."""
+"""Config files and environment -> frozen Settings.
+
+The only place that knows where settings come from.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import (
-    BeforeValidator,
     Field,
     ValidationError,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.config.decode import DecodeConfig, RegisterConfig, SchemaRef
+from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
+from worker.config.chosen import ByType, ByVerb, Step, default_of
+from worker.config.cross_checks import conflicting, misprinted, pipelines_of
 from worker.config.explain import problems_of
-from worker.config.merge import Merged, merge
-from worker.config.problems import ConfigProblems, Path_, Problem, did_you_mean, in_order, listed
-from worker.config.steps import Step
-from worker.config.types import Duration, Flag, Model, Name, Number, Size, Whole, Wrong, written
+from worker.config.merge import merge
+from worker.config.merged import Merged
+from worker.config.model import Issues, Model
+from worker.config.problems import ConfigProblems, Problem, did_you_mean, in_order, listed
+from worker.config.references import OutputDirectory
+from worker.config.scalars import Duration, Flag, Name, Number, Size, Url, Whole, unit_field
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
-from worker.sources.http_config import HttpConfig, OriginConfig
-
-CODECS: Final = {"avro": ("zstandard", "null", "deflate", "snappy"), "ndjson": ("null", "gzip")}
-"""Format -> codecs; the first is the default."""
-
+from worker.formats.component import DecodeConfig
+from worker.http.auth import AuthConfig
+from worker.http.registry_config import SchemaRef
+from worker.resilience.config import RateLimit
+from worker.sinks.config import SinkConfig
+from worker.sources.http_config import HttpConfig
+from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
 
@@ -48,19 +55,16 @@ Compatibility = Literal[
 ]
 
 _HARMLESS_HEADER: Final = re.compile(
-    r"^(accept|accept-encoding|user-agent|from|referer)$|authorization|cookie|token|secret|password|credential|api-?key|request-id|correlation|trace",
+    r"^(accept|accept-encoding|user-agent|from|referer)$"
+    r"|authorization|cookie|token|secret|password|credential|api-?key"
+    r"|request-id|correlation|trace",
     re.IGNORECASE,
 )
-"""Request headers that do not say what is read: forms of the answer, credentials (they are rotated), names of the asker and of the request."""
+"""Request headers that do not say what is read.
 
-
-class StateConfig(Model):
-    """The commit log."""
-
-    path: Path = Field(
-        default_factory=lambda: Path(os.environ.get("STATE_DIRECTORY", "var/state").split(":")[0]),
-        description="directory of the commit log, relative to the working directory; default: $STATE_DIRECTORY (systemd), or else var/state",
-    )
+They are forms of the answer, credentials, which are rotated, and names of the asker and of the
+request.
+"""
 
 
 class AdminConfig(Model):
@@ -94,7 +98,7 @@ class LoggingConfig(Model):
 class ShutdownConfig(Model):
     """How a run ends after a signal."""
 
-    deadline: Duration = written("30s", description="how long a drain may take")
+    deadline: Duration = unit_field("30s", description="how long a drain may take")
 
 
 class ValidationConfig(Model):
@@ -111,99 +115,47 @@ class ValidationConfig(Model):
     )
 
 
-class RollConfig(Model):
-    """When files are committed. A commit closes all files of the pipeline."""
-
-    records: Whole = Field(
-        100_000, gt=0, description="records of the pipeline that trigger a commit"
-    )
-    bytes: Size = written(
-        "128MiB", description="encoded size at which a file is closed and the next part begun"
-    )
-    age: Duration = written(
-        "5m", description="time since the first staged record that triggers a commit"
-    )
-
-
-class FilesConfig(Model):
-    """Files below a directory."""
-
-    type: Literal["files"] = Field("files", description="kind of sink")
-    path: Path = Field(description="output directory, relative to the working directory")
-    format: Literal["avro", "ndjson"] = Field("avro", description="file format")
-    codec: Annotated[
-        Literal["null", "deflate", "zstandard", "snappy", "gzip"],
-        BeforeValidator(
-            lambda value: "null" if value is None else value
-        ),  # `codec: null` is null in YAML
-        WithJsonSchema({"enum": ["null", None, "deflate", "zstandard", "snappy", "gzip"]}),
-    ] = Field(
-        "zstandard",
-        description="compression; avro: zstandard (default), null, deflate, snappy; ndjson: null (default), gzip",
-    )
-    partition_by: str | None = Field(
-        None,
-        min_length=1,
-        description="directory below path, from fields of the record: origin={origin}/dt={time:%Y-%m-%d}",
-    )
-    roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
-    register_: RegisterConfig | None = Field(
-        None,
-        alias="register",
-        description="subject of a schema registry that gets the schema of the files at the start",
-    )
-    max_open_files: Whole = Field(64, ge=1, description="open files at once")
-    max_files_per_commit: Whole = Field(
-        10_000, ge=1, description="files of one commit; as many are committed at the next position"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_codec(cls, data: Any) -> Any:
-        if (
-            isinstance(data, dict)
-            and "codec" not in data
-            and isinstance(kind := data.get("format", "avro"), str)
-            and kind in CODECS
-        ):
-            return {**data, "codec": CODECS[kind][0]}
-        return data
-
-    @model_validator(mode="after")
-    def _fitting_codec(self) -> FilesConfig:
-        wrong = Wrong()
-        if self.codec not in CODECS[self.format]:
-            wrong.add(
-                ("codec",),
-                f"codec {self.codec} is none of {self.format}; allowed are {', '.join(CODECS[self.format])}",
-                "format",
-            )
-        wrong.check()
-        return self
-
-
 class DeadLettersConfig(Model):
     """Where rejects go, and when there are too many of them."""
 
-    path: Path | None = Field(
+    path: Annotated[Path, OutputDirectory("dead letters")] | None = Field(
         None,
-        description="directory, relative to the working directory; default: <state>/dead_letters/<pipeline>",
+        description=(
+            "directory, relative to the working directory; default: <state>/dead_letters/<pipeline>"
+        ),
     )
     max_ratio: Number | None = Field(
         None,
         gt=0,
         le=1,
-        description="share of rejects, over at least 100 records, that pauses the pipeline; default: none",
+        description=(
+            "share of rejects, over at least 100 records, that pauses the pipeline; default: none"
+        ),
     )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
+
+
+class OriginConfig(Model):
+    """A server that several pipelines read from."""
+
+    url: Url = Field(description="URL that the `path` of a source is added to")
+    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    rate_limit: RateLimit | None = Field(
+        None, description="requests in a time, of all pipelines together"
+    )
+    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
 
 
 class PipelineSettings(Model):
     """One configured flow."""
 
     enabled: Flag = Field(True, description="false: is not run")
-    source: HttpConfig = Field(description="where records come from")
-    decode: DecodeConfig = Field(default_factory=DecodeConfig, description="how pages are read")
+    source: Annotated[HttpConfig, ByType(SOURCES, default="http")] = Field(
+        description="where records come from"
+    )
+    decode: Annotated[DecodeConfig, ByType(FORMATS, part="Decode", default="json")] = Field(
+        default_of(), description="how pages are read"
+    )
     schema_: SchemaRef = Field(
         alias="schema",
         description="Avro schema: a file, relative to the config file, or a subject in a registry",
@@ -211,20 +163,30 @@ class PipelineSettings(Model):
     validation: ValidationConfig = Field(
         default_factory=ValidationConfig, description="what to do about differences"
     )
-    transforms: tuple[Step, ...] = Field((), description="what happens to records, in order")
+    transforms: tuple[Annotated[Step, ByVerb(TRANSFORMS, "One transform.")], ...] = Field(
+        (), description="what happens to records, in order"
+    )
     output_schema: SchemaRef | None = Field(
         None,
-        description="Avro schema of the files, when transforms change the shape; a file or a subject like schema",
+        description=(
+            "Avro schema of the files, when transforms change the shape; a file or a subject like "
+            "schema"
+        ),
     )
     schema_compatibility: Compatibility = Field(
         "backward",
-        description="what a changed schema of the files must be to the ones committed before; none: anything goes",
+        description=(
+            "what a changed schema of the files must be to the ones committed before; none: "
+            "anything goes"
+        ),
     )
-    sink: FilesConfig = Field(description="where records go")
+    sink: Annotated[SinkConfig, ByType(SINKS, default="files")] = Field(
+        description="where records go"
+    )
     dead_letters: DeadLettersConfig = Field(
         default_factory=DeadLettersConfig, description="where rejects go"
     )
-    channel_bytes: Size = written(
+    channel_bytes: Size = unit_field(
         "8MiB", description="memory between two stages; it fills when the next one is slower"
     )
     require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(
@@ -236,7 +198,7 @@ class PipelineSettings(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
-        wrong = Wrong()
+        issues = Issues()
         if self.dead_letters.path is not None and self.dead_letters.path.absolute().is_relative_to(
             self.sink.path.absolute()
         ):
@@ -245,44 +207,36 @@ class PipelineSettings(Model):
                 if self.dead_letters.path == self.sink.path
                 else f"lies below sink.path {self.sink.path}"
             )
-            wrong.add(
+            issues.add(
                 ("dead_letters", "path"),
-                f"{self.dead_letters.path} {where}, whose listing is the records; name a directory that they do not share",
+                (
+                    f"{self.dead_letters.path} {where}, whose listing is the records; name a "
+                    "directory that they do not share"
+                ),
             )
-        if self.decode.type == "ndjson" and self.source.records is not None:
-            wrong.add(
-                ("source", "records"),
-                "records has no meaning with decode.type ndjson: each line is one",
-            )
-        if self.decode.type == "avro":
-            self._check_avro(wrong)
-        if self.decode.encoding == "avro" and self.validation.bytes != "latin1":
-            wrong.add(
-                ("validation", "bytes"),
-                f"{self.validation.bytes} is not how decode.encoding avro writes bytes: they are latin1 there",
-                "encoding",
-            )
-        wrong.check()
+        self._check_decode(issues)
+        issues.check()
         return self
 
-    def _check_avro(self, wrong: Wrong) -> None:
-        if self.source.records is not None:
-            wrong.add(
+    def _check_decode(self, issues: Issues) -> None:
+        """What the format settles need not be said, and cannot be said otherwise."""
+        decode = self.decode
+        if decode.one_record and self.source.records is not None:
+            issues.add(
                 ("source", "records"),
-                "records has no meaning with decode.type avro: each datum is one",
+                f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
             )
-        for key, allowed in (("unknown_fields", "drop"), ("missing_fields", "fill")):
-            if getattr(self.validation, key) != allowed:
-                why = "Avro schema resolution says what becomes of fields that one of the schemas lacks"
-                wrong.add(
-                    ("validation", key),
-                    f"{getattr(self.validation, key)} has no meaning with decode.type avro: {why}",
-                )
+        for key, (allowed, why) in decode.settled.items():
+            if (found := getattr(self.validation, key)) != allowed:
+                issues.add(("validation", key), f"{found} {why}", "encoding")
 
     def meaning(self) -> dict[str, str]:
-        """Fingerprints of the keys that give the cursor its meaning. Credentials are no part of them.
+        """Fingerprints of the keys that give the cursor its meaning.
 
-        Defaults are left out, so that a key which a later version adds does not change what a stored cursor means.
+        Credentials are no part of them.
+
+        Defaults are left out, so that a key which a later version adds does not change what a
+        stored cursor means.
         """
         source = self.source
         keys: dict[str, Any] = {
@@ -327,7 +281,9 @@ class Settings(BaseSettings):
 
     version: Literal[1] = Field(description="version of the config language: 1")
     name: Name = Field("worker", description="name of this instance")
-    state: StateConfig = Field(default_factory=StateConfig, description="the commit log")
+    state: Annotated[StateConfig, ByType(STATE, default="sqlite")] = Field(
+        default_of(), description="the commit log"
+    )
     admin: AdminConfig = Field(default_factory=AdminConfig, description="the admin server")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="logs")
     shutdown: ShutdownConfig = Field(default_factory=ShutdownConfig, description="how it ends")
@@ -353,50 +309,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Files and environment are merged before (worker/config/merge.py), so that every value knows its place."""
+        """Only the values that worker/config/merge.py merged: those know their places."""
         return (init_settings,)
 
 
-# -- rules between pipelines ----------------------------------------------------------------------------------------
-
-_ABSENT: Final = object()
-
-
-def _conflicting(merged: Merged) -> Iterator[Problem]:
-    """Pipelines that share an origin and a credential share its gate: they cannot have several rate limits."""
-    first: dict[str, tuple[str, Any]] = {}
-    for name, pipeline in _pipelines(merged):
-        url, limit = _below(pipeline, ("source", "url")), _below(pipeline, ("source", "rate_limit"))
-        if not isinstance(url, str):
-            continue
-        key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
-        other, before = first.setdefault(key, (name, limit))
-        if before != limit:
-            place = merged.place(
-                ("pipelines", name, "source", "url" if limit is _ABSENT else "rate_limit")
-            )
-            found = f"pipelines {other} and {name} read from one origin with one credential, but have two rate limits"
-            yield Problem(
-                "conflict",
-                place,
-                found,
-                remedy="define the origin once, under `origins:`, with its rate_limit, and use source.origin",
-            )
-
-
-def _below(values: Any, path: Path_) -> Any:
-    """A raw value, _ABSENT when it is not there."""
-    for part in path:
-        values = values.get(part, _ABSENT) if isinstance(values, dict) else _ABSENT
-    return values
-
-
-def _pipelines(merged: Merged) -> list[tuple[str, Any]]:
-    pipelines = merged.values.get("pipelines")
-    return list(pipelines.items()) if isinstance(pipelines, dict) else []
-
-
-# -- loading ------------------------------------------------------------------------------------------------------
+# -- loading ---------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -413,11 +330,11 @@ class Inspection:
     problems: Sequence[Problem] = ()
 
     def usable(self) -> Settings | None:
-        """Settings of those pipelines that are right, for further checks; None when there are none."""
+        """Settings of those pipelines that are right, for further checks; None without any."""
         if self.settings is not None:
             return self.settings
         right: dict[str, PipelineSettings] = {}
-        for name, each in _pipelines(self.merged):
+        for name, each in pipelines_of(self.merged):
             try:
                 right[name] = PipelineSettings.model_validate(each)
             except ValidationError:
@@ -429,62 +346,51 @@ class Inspection:
 
 
 def inspect_settings(paths: Sequence[Path]) -> Inspection:
-    """Reads, merges and checks config files and the environment. Problems are returned, not raised."""
-    problems: list[Problem] = []
+    """Reads, merges and checks config files and the environment.
+
+    Problems are returned, not raised.
+    """
+    documents, problems = _read(paths)
+    if not documents or documents[0].file != str(paths[0]):
+        # without the first file nothing can be said of what the others add
+        for document in documents:
+            problems += document.problems
+        return Inspection(Merged(), None, in_order(problems, paths))
+    merged = merge(documents, os.environ, Settings)
+    settings, wrong = problems_of(Settings, merged)
+    # null stands where a value could not be read: the models need not say more of it
+    unread = {problem.place for problem in merged.problems if problem.code == "yaml"}
+    problems += merged.problems
+    problems += (problem for problem in wrong if problem.place not in unread)
+    problems += (*misprinted(merged), *conflicting(merged))
+    right = settings if isinstance(settings, Settings) and not problems else None
+    return Inspection(merged, right, in_order(problems, paths))
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:
+    """The files that are YAML, and what is wrong with the others."""
     documents: list[Document] = []
+    problems: list[Problem] = []
     for path in paths:
         try:
             documents.append(load_yaml(path))
         except ConfigProblems as error:
             problems += error.problems
-    if not documents or documents[0].file != str(
-        paths[0]
-    ):  # without the first file nothing can be said of what the others add
-        problems += [problem for document in documents for problem in document.problems]
-        return Inspection(Merged(), None, in_order(problems, paths))
-    merged = merge(documents, os.environ, Settings)
-    found, wrong = problems_of(Settings, merged)
-    unread = {
-        problem.place for problem in merged.problems if problem.code == "yaml"
-    }  # null stands there now: nothing more to say of it
-    wrong = [problem for problem in wrong if problem.place not in unread]
-    every = in_order(
-        [*problems, *merged.problems, *wrong, *_misprinted(merged), *_conflicting(merged)], paths
-    )
-    return Inspection(merged, found if isinstance(found, Settings) and not every else None, every)
+    return documents, problems
 
 
 def load_settings(paths: Sequence[Path]) -> Settings:
-    """Reads, merges and checks config files. Raises one ConfigError that lists every problem with its place."""
+    """Reads, merges and checks config files.
+
+    Raises one ConfigError that lists every problem with its place.
+    """
     inspection = inspect_settings(paths)
     if inspection.settings is None:
         raise ConfigProblems(inspection.problems)
     return inspection.settings
 
 
-def _misprinted(merged: Merged) -> Iterator[Problem]:
-    """Numbers that would be sent otherwise than they are written: `params: {v: 2.10}` would ask for 2.1."""
-    for name, pipeline in _pipelines(merged):
-        for section in ("params", "partitions"):
-            values = _below(pipeline, ("source", section))
-            for key, value in (values if isinstance(values, dict) else {}).items():
-                path: Path_ = ("pipelines", name, "source", section, key)
-                items = (
-                    [((*path, number), item) for number, item in enumerate(value)]
-                    if isinstance(value, list)
-                    else [(path, value)]
-                )
-                for at, each in items:
-                    if isinstance(each, int | float) and (text := merged.written(at)) is not None:
-                        yield Problem(
-                            "not_allowed",
-                            merged.place(at),
-                            f"{text} would be sent as {each}",
-                            remedy="write it in quotes",
-                        )
-
-
-# -- the terminal -------------------------------------------------------------------------------------------------
+# -- the terminal ----------------------------------------------------------------------------------
 
 
 def colors(environ: Mapping[str, str] = os.environ) -> bool:
@@ -492,12 +398,12 @@ def colors(environ: Mapping[str, str] = os.environ) -> bool:
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-# -- the service manager ------------------------------------------------------------------------------------------
+# -- the service manager ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """What systemd tells its service: where to notify, and how often it wants to hear from it (0: never)."""
+    """What systemd tells its service: where to notify, and how often it wants that (0: never)."""
 
     notify_socket: str = ""
     watchdog_s: float = 0.0

@@ -226,12 +226,12 @@ async def test_the_json_encoding_of_avro_with_a_reject(tmp_path: Path, kind: str
         (
             {"type": "json", "framing": "raw"},
             {},
-            "framing has a meaning with decode.type avro only",
+            "framing is a key of type avro",
         ),
         (
             {"type": "avro", "encoding": "avro"},
             {},
-            "encoding has a meaning with decode.type json and ndjson only",
+            "encoding is a key of type json and ndjson",
         ),
         (
             {"type": "json", "encoding": "avro"},

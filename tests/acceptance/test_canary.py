@@ -1,4 +1,6 @@
-"""A canary secret never leaves: not in logs, errors, metrics, dead letters, status, summaries or the state."""
+"""A canary secret never leaves: not in logs, errors, metrics, dead letters, status, summaries or
+the state.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ AUTH: dict[str, dict[str, Any]] = {
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[str]:
-    """Says back all that was sent, in errors and in pages, and leads on with links that carry the query."""
+    """Says back all that was sent, in errors and in pages, and leads on with links that carry the
+    query.
+    """
     count = 0
 
     async def handler(request: web.Request) -> web.Response:
@@ -74,7 +78,9 @@ async def echoing() -> AsyncIterator[str]:
 
 
 async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
-    """What a daemon says that fails on its third page: on its pages, through `worker status`, and in its log."""
+    """What a daemon says that fails on its third page: on its pages, through `worker status`, and
+    in its log.
+    """
     base = "http://" + config.read_text().split("listen: ")[1].split()[0].strip("}")
     await (
         await asyncio.create_subprocess_exec(

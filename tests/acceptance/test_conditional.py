@@ -17,7 +17,10 @@ from worker.settings import load_settings
 
 
 class Versions:
-    """Serves `records`, newest first, two a page if `paged`; its first page has a version. `fail`: pages behind the first answer 500."""
+    """Serves `records`, newest first, two a page if `paged`; its first page has a version.
+
+    `fail`: pages behind the first answer 500.
+    """
 
     def __init__(self, *, paged: bool = False, date: bool = False) -> None:
         self.records = [kit.item(number, second=number) for number in range(5)]
@@ -96,7 +99,9 @@ async def test_an_unchanged_snapshot_is_one_304_and_no_file(date: bool, tmp_path
 async def test_a_newest_first_source_costs_one_request_until_something_is_new(
     tmp_path: Path,
 ) -> None:
-    """The first pass with a new bound asks for everything from it on: what is known of another bound says nothing of this one."""
+    """The first pass with a new bound asks for everything from it on: what is known of another
+    bound says nothing of this one.
+    """
     versions = Versions(paged=True)
     async with served(versions) as url:
         config = kit.write_config(tmp_path, url, source=NEWEST_FIRST)

@@ -27,7 +27,9 @@ BAD = [number for number in range(COUNT) if number % 50 == 7]
 
 @pytest.fixture
 async def landed(tmp_path: Path) -> Path:
-    """A config whose source was read once: every 50th record is a dead letter, because `value` is text there."""
+    """A config whose source was read once: every 50th record is a dead letter, because `value` is
+    text there.
+    """
     records = [kit.item(number, second=number // 3, bad=number in BAD) for number in range(COUNT)]
     async with Replica(records, Shape(style="cursor", cap=100)) as replica:
         config = kit.write_config(

@@ -1,4 +1,6 @@
-"""Real faults under real processes: a full disk, a failing fsync, short writes, a second instance, a second signal."""
+"""Real faults under real processes: a full disk, a failing fsync, short writes, a second instance,
+a second signal.
+"""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ async def test_a_pass_without_the_promised_token_is_an_error_and_not_a_full_read
 
 
 async def test_the_bound_is_never_newer_than_the_source_is_settled(tmp_path: Path) -> None:
-    """A record of the far future moves the mark; the next bound is asked for a minute before now all the same."""
+    """A record of the far future moves the mark; the next bound is asked for a minute before now
+    all the same.
+    """
     records = [
         kit.item(1, second=1),
         {**kit.item(2, second=2), "updated_at": "2999-01-01T00:00:00Z"},
@@ -153,7 +155,9 @@ async def test_values_below_the_mark_within_the_overlap_are_no_violation_of_the_
 
 
 async def test_pipelines_of_one_origin_share_its_rate_limit_and_its_slots(tmp_path: Path) -> None:
-    """Two pipelines of ten pages each; ten requests at once are in the bucket, the others wait for theirs."""
+    """Two pipelines of ten pages each; ten requests at once are in the bucket, the others wait for
+    theirs.
+    """
     flying = most = 0
 
     async def handler(request: web.Request) -> web.Response:
@@ -287,7 +291,9 @@ async def test_a_bound_in_whole_days_brings_no_duplicates(tmp_path: Path) -> Non
 async def test_a_refused_token_sends_an_ascending_source_back_to_its_mark(
     status: int, ends: bool, tmp_path: Path
 ) -> None:
-    """Tokens live shortly: one that waits in the state over a stop has expired, and most servers answer 400 or 410."""
+    """Tokens live shortly: one that waits in the state over a stop has expired, and most servers
+    answer 400 or 410.
+    """
     records = [kit.item(number, second=number // 3) for number in range(100)]
     refused: list[int] = []
 

@@ -1,4 +1,6 @@
-"""A daemon whose log cannot be written goes on, and ends when it is told to: the log is for people, the files are the job."""
+"""A daemon whose log cannot be written goes on, and ends when it is told to: the log is for people,
+the files are the job.
+"""
 
 from __future__ import annotations
 

@@ -126,7 +126,9 @@ async def test_a_deleted_state_is_refused_and_files_stay(tmp_path: Path) -> None
 
 
 async def test_a_partition_claimed_from_outside_stops_alone(tmp_path: Path) -> None:
-    """The claim comes while pages are being read; the commit that was in the making publishes nothing."""
+    """The claim comes while pages are being read; the commit that was in the making publishes
+    nothing.
+    """
     claimed: list[int] = []
 
     def script(number: int, seen: Seen) -> Fault | None:

@@ -88,7 +88,9 @@ async def test_a_token_that_is_revoked_on_the_way_costs_no_record(
 
 
 async def test_a_revoked_token_is_no_failure_of_the_source(tmp_path: Path) -> None:
-    """Neither a retry nor an outcome for the breaker: with a single attempt and the strictest breaker the run goes on."""
+    """Neither a retry nor an outcome for the breaker: with a single attempt and the strictest
+    breaker the run goes on.
+    """
     asked: list[str] = []
     strict = {
         "concurrency": 1,

@@ -113,7 +113,8 @@ async def test_a_cached_id_goes_on_through_an_outage_in_mid_run_and_after_a_rest
         ) as url:
             assert (await run(confluent(tmp_path, url, stub))).exit_code == 0
             assert kit.lake_ids(tmp_path) == list(range(5))
-            # a pipeline of its own over the same state, while the registry is still down: what was seen is on disk
+            # a pipeline of its own over the same state, while the registry is still down: what was
+            # seen is on disk
             source = {**PAGES, "retry": QUICK}
             decode = {"type": "avro", "framing": "confluent", "registry": {"url": stub.url}}
             config = kit.write_config(

@@ -1,4 +1,6 @@
-"""The gate at the start: a changed schema is compared with that of the files that were committed, then new files carry it."""
+"""The gate at the start: a changed schema is compared with that of the files that were committed,
+then new files carry it.
+"""
 
 from __future__ import annotations
 

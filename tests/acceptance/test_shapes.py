@@ -1,4 +1,6 @@
-"""Transforms, formats and bad data through the whole pipeline; the ledger and `verify` hold after each."""
+"""Transforms, formats and bad data through the whole pipeline; the ledger and `verify` hold after
+each.
+"""
 
 from __future__ import annotations
 

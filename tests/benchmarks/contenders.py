@@ -124,7 +124,8 @@ class Peer:
     def pages(self, row: PageRow, pages: int, server: str, directory: Path) -> Sequence[str]:
         """See Contender."""
         url = configs.page_url(row, row.kind, pages, server)
-        return [str(self.python), str(HERE / "peers" / f"{self.label}_peer.py"), url, "."]
+        script = HERE / "peers" / f"{self.label}_peer.py"
+        return [str(self.python), str(script), url, str(directory)]
 
     def start(self, row: StartRow, server: str, directory: Path) -> Sequence[str]:
         """See Contender."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from benchmarks.contenders import SCRIPT, WORKER
 from benchmarks.measure import Series
 from benchmarks.polling import LOOP, Watched
-from benchmarks.rows import PageRow, PollRow, Row, StartRow, wall_s
+from benchmarks.rows import PageRow, PollRow, Row, StartRow, cpu_s, wall_s
 
 
 class Measured(Protocol):
@@ -90,7 +90,7 @@ def _page_line(one: Series, other: Series) -> list[str]:
     pages = row.moved_pages
     return [
         _name(one),
-        row.codec,
+        row.codec if one.label == WORKER else "its own",
         f"{row.pages:,} of {row.size:,}",
         f"{statistics.median(one.seconds()) / pages / row.size * 1e6:.2f}",
         f"{statistics.median(one.seconds()) / pages * 1e6:,.0f}",
@@ -105,11 +105,12 @@ def _page_line(one: Series, other: Series) -> list[str]:
 def _start_line(one: Series, other: Series) -> list[str]:
     return [
         _name(one),
+        "CPU" if one.row.figure is cpu_s else "clock",
         f"{statistics.median(one.seconds()) * 1e3:.0f}",
-        f"{statistics.median(map(wall_s, one.runs)) * 1e3:.0f}",
         percent(spread(one.seconds())),
         f"{statistics.median(other.seconds()) * 1e3:.0f}",
         _times(other, one),
+        f"{statistics.median(map(wall_s, one.runs)) * 1e3:.0f}",
     ]
 
 
@@ -149,7 +150,7 @@ _TABLES: Final[dict[type, tuple[str, str, Callable[..., list[str]]]]] = {
     ),
     StartRow: (
         SCRIPT,
-        "row|ms of CPU|ms on the clock|spread|script, ms of CPU|times the script",
+        "row|figure|ms|spread|script, ms|times the script|ms on the clock",
         _start_line,
     ),
     PollRow: (

@@ -77,7 +77,7 @@ class StartRow:
     """A start of the program that moves no records.
 
     Attributes:
-        imports: only what the imports take is measured, by the interpreter's own account.
+        imports: the time on the clock is that of imports, by the interpreter's own account.
         help: the command is `--help` and not a run.
     """
 
@@ -202,7 +202,7 @@ PAGES: Final = (
 STARTS: Final = (
     StartRow(name="help", says="worker --help", help=True),
     StartRow(name="idle", says="a run that finds an empty page"),
-    StartRow(name="imports", says="the imports of that run", imports=True),
+    StartRow(name="imports", says="the imports of that run", imports=True, figure=wall_s),
 )
 POLLS: Final = (
     PollRow(name="polls-100", says="100 pipelines polled every 10 s", pipelines=100),

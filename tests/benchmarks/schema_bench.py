@@ -31,7 +31,8 @@ import orjson
 from benchmarks import data
 from fastavro.validation import validate
 
-from worker.formats.json import JsonPages, JsonSpec
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
 from worker.schema.container import file_header, frame_block, read_records
@@ -161,7 +162,7 @@ def ours(schema: dict[str, Any], pages: list[bytes], target: io.BytesIO) -> Task
     plan = compile_plan(parse_schema(text))
 
     def run() -> tuple[int, int]:
-        decoder = JsonPages(JsonSpec(records="items"), plan)
+        decoder = JsonPages(PageSpec(records="items"), plan)
         target.seek(0)
         target.truncate()
         target.write(file_header(text, CODEC, {}, SYNC))

@@ -1,6 +1,8 @@
-"""Kills a worker at chosen calls while its server changes, and compares what was published with what the server has.
+"""Kills a worker at chosen calls while its server changes, and compares what was published with
+what the server has.
 
-Processes are forked from a server that has everything imported already, so a run costs a tenth of a second.
+Processes are forked from a server that has everything imported already, so a run costs a tenth of a
+second.
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ WITHIN = {
 
 @dataclass(slots=True)
 class World:
-    """A server whose data and page cuts change, and a config that reads it into three routes with two open files.
+    """A server whose data and page cuts change, and a config that reads it into three routes with
+    two open files.
 
-    With windows, it is always `lag` behind the last record: at the second of that one, records come late.
+    With windows, it is always `lag` behind the last record: at the second of that one, records come
+    late.
     """
 
     replica: Replica
@@ -72,7 +76,9 @@ class World:
         )
 
     def change(self, more: int) -> None:
-        """New records at the end, many of them at the second of the last one, and pages cut elsewhere."""
+        """New records at the end, many of them at the second of the last one, and pages cut
+        elsewhere.
+        """
         records = self.replica.records
         last = (
             0

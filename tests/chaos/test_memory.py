@@ -1,4 +1,6 @@
-"""Memory and resources of a real process: what is in flight is bounded, whatever the number of records, routes and partitions."""
+"""Memory and resources of a real process: what is in flight is bounded, whatever the number of
+records, routes and partitions.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,8 @@ async def test_ten_times_the_records_over_500_routes_take_no_more_memory(tmp_pat
         print(
             f"{count} records in {found['files']} files over 500 routes: peak {found['peak_kib'] / 1024:.0f} MiB"
         )
-    # the same run peaks between 78 and 89 MiB, 3,000,000 records at 84: what timing leaves in the channels; 12 bytes kept of each record would be seen
+    # the same run peaks between 78 and 89 MiB, 3,000,000 records at 84: what timing leaves in the
+    # channels; 12 bytes kept of each record would be seen
     assert peaks[1] < peaks[0] + 12 * 1024, peaks
 
 

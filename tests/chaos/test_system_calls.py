@@ -1,4 +1,6 @@
-"""What reaches the kernel, and in which order: durability cannot be seen by killing a process, only in its system calls."""
+"""What reaches the kernel, and in which order: durability cannot be seen by killing a process, only
+in its system calls.
+"""
 
 from __future__ import annotations
 

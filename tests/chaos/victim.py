@@ -1,4 +1,7 @@
-"""A worker process that dies at the n-th call of something, and mutants of it. Patched from outside: the product has no fault switch."""
+"""A worker process that dies at the n-th call of something, and mutants of it.
+
+Patched from outside: the product has no fault switch.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,10 @@ def _unguarded(advance: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def run(config: str, kind: str, number: int, mutation: str, result: str, now: float = 0.0) -> None:
-    """One `worker run --once`; its exit code is the process's. Counts of calls go to `result`. `now`: what time it is; 0: the real one."""
+    """One `worker run --once`; its exit code is the process's.
+
+    Counts of calls go to `result`. `now`: what time it is; 0: the real one.
+    """
     from worker.app import run as run_pipelines
     from worker.core.errors import WorkerError
     from worker.settings import load_settings

@@ -1,4 +1,6 @@
-"""A config that is right, to be made wrong in one place; and what `check` says of a directory of files."""
+"""A config that is right, to be made wrong in one place; and what `check` says of a directory of
+files.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ Check = Callable[..., list[Problem]]
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Writes files (name=text or bytes) beside a schema, runs the check over those that end in .yaml, in their order."""
+    """Writes files (name=text or bytes) beside a schema, runs the check over those that end in
+    .yaml, in their order.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "item.avsc").write_text(json.dumps(SCHEMA))
 

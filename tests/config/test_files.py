@@ -1,4 +1,6 @@
-"""Whatever a config names that is no regular file is refused at once: `check` never waits for a writer and never reads without end."""
+"""Whatever a config names that is no regular file is refused at once: `check` never waits for a
+writer and never reads without end.
+"""
 
 from __future__ import annotations
 

@@ -15,9 +15,10 @@ from test_settings import DESIGN
 from worker.cli import cli
 from worker.config.json_schema import config_schema
 from worker.config.yaml import load_yaml
+from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = config_schema()
+SCHEMA = config_schema(Settings)
 TYPES: dict[str, Any] = {
     "object": dict,
     "array": list,

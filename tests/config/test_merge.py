@@ -1,4 +1,6 @@
-"""Several files, defaults, origins and the environment: what wins, and where a value is said to stand."""
+"""Several files, defaults, origins and the environment: what wins, and where a value is said to
+stand.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return run
 
 
-# -- files --------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def test_pipelines_of_all_files_are_merged(load: Load) -> None:
@@ -130,7 +132,7 @@ def test_behind_a_broken_first_file_only_the_yaml_of_the_others_is_judged(check:
     ]
 
 
-# -- defaults -----------------------------------------------------------------------------------------------------
+# -- defaults --------------------------------------------------------------------------------------
 
 
 def test_defaults_lie_under_every_pipeline_of_every_file(load: Load) -> None:
@@ -168,7 +170,7 @@ def test_defaults_that_are_no_mapping_are_said_to_be_none(check: Check) -> None:
     assert (problem.code, problem.place.line) == ("wrong_type", 8)
 
 
-# -- origins ------------------------------------------------------------------------------------------------------
+# -- origins ---------------------------------------------------------------------------------------
 
 
 def test_a_source_takes_url_and_credentials_from_its_origin(load: Load) -> None:
@@ -276,7 +278,7 @@ def test_the_limits_of_an_origin_are_shared(load: Load) -> None:
     )
 
 
-# -- environment --------------------------------------------------------------------------------------------------
+# -- environment -----------------------------------------------------------------------------------
 
 
 def test_variables_override_what_the_files_say(load: Load) -> None:

@@ -73,7 +73,7 @@ def test_the_line_of_a_value_behind_an_alias_is_where_it_is_written(tmp_path: Pa
 
 def test_numbers_that_are_printed_otherwise_are_remembered_as_written(tmp_path: Path) -> None:
     document = read(tmp_path, "x-a: &a {v: 2.10}\na: {v: 2.5, w: 0x1F, x: 1_0, <<: *a}\nb: *a\n")
-    assert document.written == {("a", "w"): "0x1F", ("a", "x"): "1_0", ("b", "v"): "2.10"}
+    assert document.as_written == {("a", "w"): "0x1F", ("a", "x"): "1_0", ("b", "v"): "2.10"}
 
 
 def test_all_duplicate_keys_are_found_at_once(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import kit
 import pytest
 
 from worker.core.model import Claim, Cursor, Ledger
-from worker.formats.json import JsonPages, JsonSpec
-from worker.formats.records import RecordSpec
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec, RecordSpec
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Done, Fetch, IncrementalSpec, PagingSpec, Reply
@@ -43,7 +43,7 @@ def recorded() -> dict[str | None, bytes]:
 
 
 def replay(pages: dict[str | None, bytes]) -> list[Any]:
-    spec = JsonSpec(
+    spec = PageSpec(
         records="items",
         body_paths=("meta.next",),
         record=RecordSpec(value_path="updated_at", key_paths=("id",), identify=True),

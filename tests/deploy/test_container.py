@@ -1,4 +1,6 @@
-"""The image is built from deploy/container/Dockerfile and runs as the manifests say: `make long-deploy`."""
+"""The image is built from deploy/container/Dockerfile and runs as the manifests say: `make
+long-deploy`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ STORE = (
 )
 # health checks are ours to run: podman would ask a systemd for a timer
 PODMAN = ("env", "DISABLE_HC_SYSTEMD=true", "podman", *STORE, "--cgroup-manager=cgroupfs")
-# crun refuses a hybrid cgroup layout: its cgroup2 part is taken away, in a mount namespace of this process only
+# crun refuses a hybrid cgroup layout: its cgroup2 part is taken away, in a mount namespace of this
+# process only
 ALONE = (
     "unshare",
     "--mount",
@@ -75,7 +78,8 @@ def image() -> str:
     if subprocess.run([*PODMAN, "image", "exists", BASE]).returncode:
         deploy_kit.run(*PODMAN, "import", "-q", base, BASE)
     deploy_kit.build_wheel()
-    certificates = "--volume=/etc/ssl/certs:/etc/ssl/certs:ro"  # of this machine: its package index may have its own
+    # of this machine: its package index may have its own
+    certificates = "--volume=/etc/ssl/certs:/etc/ssl/certs:ro"
     arguments = (
         f"--build-arg=BASE={BASE}",
         f"--build-arg=BUILDER={BASE}",

@@ -1,4 +1,6 @@
-"""What is shipped to run the program: the parts agree with each other, and the tools that know them agree with the parts."""
+"""What is shipped to run the program: the parts agree with each other, and the tools that know them
+agree with the parts.
+"""
 
 from __future__ import annotations
 

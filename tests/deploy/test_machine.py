@@ -1,4 +1,6 @@
-"""A Debian boots, the unit is installed as docs/how-to/deploy.md says, and systemd runs it: `make long-deploy`."""
+"""A Debian boots, the unit is installed as docs/how-to/deploy.md says, and systemd runs it: `make
+long-deploy`.
+"""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ import click
 
 import worker
 from worker.cli import cli
-from worker.components import PAGINATION, component
 from worker.config.json_schema import config_schema
 from worker.core.errors import Exit, WorkerError
+from worker.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 _SIZE, _DURATION = "a size: 64KiB", "a duration: 500ms, 30s, 5m, 1h, 7d"
@@ -78,30 +78,16 @@ MEANINGS = {
 }
 
 
-# -- config -------------------------------------------------------------------------------------------------------
+# -- config ----------------------------------------------------------------------------------------
 
 
 def config_page() -> str:
-    schema = config_schema()
+    schema = config_schema(Settings)
     definitions = schema["$defs"]
     lines = [CONFIG_HEAD, "## Top level", "", *_table(schema, definitions)]
     seen: set[str] = set()
     for title, name in _sections(schema, definitions, "", seen):
         lines += _section(title, definitions[name], definitions)
-        if name == "HttpConfig":
-            for style in PAGINATION:
-                model = component(PAGINATION, "pagination type", style).Config.model_json_schema(
-                    by_alias=True
-                )
-                lines += _section(
-                    f"`pipelines.NAME.source.pagination` of type `{style}`",
-                    model,
-                    model.get("$defs", {}),
-                )
-                for below, part in _sections(
-                    model, model.get("$defs", {}), "pipelines.NAME.source.pagination", seen
-                ):
-                    lines += _section(below, model["$defs"][part], model["$defs"])
     return "\n".join(lines) + "\n"
 
 
@@ -196,7 +182,7 @@ def _type(value: Any, definitions: dict[str, Any]) -> str:
     return f"{name} {', '.join(bounds)}".strip()
 
 
-# -- command line -------------------------------------------------------------------------------------------------
+# -- command line ----------------------------------------------------------------------------------
 
 
 def cli_page() -> str:
@@ -248,7 +234,7 @@ def _command(command: click.Command, name: str) -> list[str]:
         return found
 
 
-# -- errors -------------------------------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
 
 ERRORS_HEAD = """# Errors
 

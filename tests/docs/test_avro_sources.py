@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from worker.cli.check import examine
-from worker.config.decode import DecodeConfig
+from worker.formats.avro import Decode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "avro-sources.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
@@ -55,5 +55,5 @@ def test_a_config_of_the_page_is_one(
 def test_every_framing_is_in_the_table() -> None:
     table = PAGE.partition("| `framing` |")[2].partition("```")[0]
     assert set(re.findall(r"^\| `(\w+)`", table, re.M)) == set(
-        get_args(DecodeConfig.model_fields["framing"].annotation)
+        get_args(Decode.model_fields["framing"].annotation)
     )

@@ -1,4 +1,6 @@
-"""The outcomes that docs/bad-data.md names, over real HTTP: one page each, of one good record and something bad."""
+"""The outcomes that docs/bad-data.md names, over real HTTP: one page each, of one good record and
+something bad.
+"""
 
 from __future__ import annotations
 

@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from worker.cli.check import examine
-from worker.components import PAGINATION, TRANSFORMS
-from worker.settings import CODECS, DecodeConfig, FilesConfig, HttpConfig
+from worker.components import AUTH, FORMATS, KINDS, PAGINATIONS, SINKS, SOURCES, STATE, TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
 DOCS, CONFIGS = ROOT / "docs", ROOT / "configs"
-TYPED = (("source", HttpConfig), ("sink", FilesConfig), ("decode", DecodeConfig))
+WORDS = {
+    AUTH: "auth",
+    PAGINATIONS: "pagination",
+    SINKS: "sink",
+    SOURCES: "source",
+    STATE: "state",
+    TRANSFORMS: "transform",
+}
+"""What pages and examples of a kind begin with; a format has them for each direction."""
 COMPONENTS = [
-    *(("pagination", name) for name in PAGINATION),
-    *(("transform", name) for name in TRANSFORMS),
-    *(("format", name) for name in CODECS),
-    *(
-        (kind, name)
-        for kind, model in TYPED
-        for name in get_args(model.model_fields["type"].annotation)
-    ),
+    *((word, name) for kind, word in WORDS.items() for name in kind.built_in),
+    *(("decode", name) for name in FORMATS.built_in if hasattr(FORMATS.load(name), "Decode")),
+    *(("format", name) for name in FORMATS.built_in if hasattr(FORMATS.load(name), "CODECS")),
 ]
+
+
+def test_every_kind_has_pages() -> None:
+    assert {*WORDS, FORMATS} == set(KINDS)
+
+
+def uses(kind: str, name: str, config: dict[str, Any]) -> bool:
+    """Whether a config of one pipeline has a component."""
+    items = config["pipelines"]["items"]
+    match kind:
+        case "pagination" | "auth":
+            return bool(items["source"][kind]["type"] == name)
+        case "transform":
+            return any(name in step for step in items["transforms"])
+        case "format":
+            return bool(items["sink"]["format"] == name)
+        case "state":
+            return bool(config["state"]["type"] == name)
+        case _:
+            return bool(items[kind]["type"] == name)
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
@@ -39,16 +61,7 @@ def test_a_component_has_a_page_and_an_example_that_uses_it(kind: str, name: str
     assert f"```yaml\n{example.read_text()}```" in page.read_text(), (
         "the page shows another example"
     )
-    config = YAML(typ="safe").load(example.read_text())["pipelines"]["items"]
-    match kind:
-        case "pagination":
-            assert config["source"]["pagination"]["type"] == name
-        case "transform":
-            assert any(name in step for step in config["transforms"])
-        case "format":
-            assert config["sink"]["format"] == name
-        case _:
-            assert config[kind]["type"] == name
+    assert uses(kind, name, YAML(typ="safe").load(example.read_text()))
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
@@ -72,7 +85,9 @@ def test_an_example_is_right(path: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _whole_configs() -> list[tuple[str, str]]:
-    """(page, YAML block) of every whole config; examples of components are files, and avro-sources.md has a test of its own."""
+    """(page, YAML block) of every whole config; examples of components are files, and
+    avro-sources.md has a test of its own.
+    """
     pages = [
         page
         for page in sorted(DOCS.rglob("*.md"))

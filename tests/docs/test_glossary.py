@@ -1,4 +1,6 @@
-"""The glossary has every word of the design that the product has, each once, and none that nobody uses."""
+"""The glossary has every word of the design that the product has, each once, and none that nobody
+uses.
+"""
 
 from __future__ import annotations
 

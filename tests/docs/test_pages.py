@@ -1,4 +1,6 @@
-"""The pages are true: commands, paths, tables, links, and the quickstart as a new user would follow it."""
+"""The pages are true: commands, paths, tables, links, and the quickstart as a new user would follow
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from transforms.test_expression import outcome_of
 
 from docs import reference
 from worker.cli import cli
-from worker.components import PAGINATION, component
+from worker.components import PAGINATIONS
 from worker.core import delivery
 from worker.schema import Limits
 from worker.transforms.functions import FUNCTIONS
@@ -52,12 +54,12 @@ _PATH = re.compile(
 
 def lost_paths(text: str, *roots: Path) -> list[str]:
     """Paths in a text that exist below none of the roots; those of a worked example need not."""
-    examples = {f"{name}.py" for name in re.findall(r"<!-- module: (\w+) -->", text)}
+    examples = re.findall(r"<!-- file: (\S+\.py) -->", text)
     return [
         path
         for path in _PATH.findall(text)
         if not any((root / path).exists() for root in roots)
-        and Path(path).name not in examples
+        and path not in examples
         and "KIND-NAME" not in path
     ]
 
@@ -128,7 +130,7 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
             f"`{style}`",
             *(
                 delivery.completeness(
-                    component(PAGINATION, "pagination type", style).Config.completeness,
+                    PAGINATIONS.load(style).Config.completeness,
                     order,
                     total=False,
                     stable=False,
@@ -137,7 +139,7 @@ def test_the_completeness_table_is_that_of_the_code() -> None:
             ),
             "proven",
         ]
-        for style in PAGINATION
+        for style in PAGINATIONS.names()
     ]
     assert table("delivery.md", "completeness") == expected
 

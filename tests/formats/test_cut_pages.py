@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from worker.core.errors import BadBody
 from worker.core.model import Decoded
-from worker.formats.json import JsonPages, JsonSpec
-from worker.formats.records import RecordSpec
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec, RecordSpec
 from worker.schema import compile_plan
 from worker.schema.parse import parse_schema
 
@@ -41,7 +41,7 @@ def page(records: list[bytes]) -> bytes:
 
 def decode(body: bytes, **spec: Any) -> Decoded:
     steps = JsonPages(
-        JsonSpec("items", body_paths=("meta.next", "total"), record=RecordSpec(**spec)), PLAN
+        PageSpec("items", body_paths=("meta.next", "total"), record=RecordSpec(**spec)), PLAN
     ).decode(body, digest=b"")
     while True:
         try:

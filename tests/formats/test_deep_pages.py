@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from worker.core.errors import BadBody
 from worker.core.model import Decoded
 from worker.core.ports import Pages
-from worker.formats.json import JsonPages, JsonSpec
+from worker.formats.json import JsonPages
 from worker.formats.ndjson import NdjsonPages
-from worker.formats.records import RecordSpec
+from worker.formats.records import PageSpec, RecordSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan
 from worker.schema.parse import parse_schema
@@ -53,7 +53,7 @@ def page(records: list[bytes], meta: bytes = b'{"next": "t"}') -> bytes:
 
 def typed(**record_spec: Any) -> JsonPages:
     return JsonPages(
-        JsonSpec("items", body_paths=("meta.next",), record=RecordSpec(**record_spec)), PLAN
+        PageSpec("items", body_paths=("meta.next",), record=RecordSpec(**record_spec)), PLAN
     )
 
 
@@ -119,7 +119,7 @@ def test_a_page_that_cannot_be_cut_is_a_bad_body(body: bytes) -> None:
 
 def test_a_page_of_more_than_keys_is_a_bad_body_when_it_is_too_deep() -> None:
     with pytest.raises(BadBody, match="deep"):
-        decode(JsonPages(JsonSpec("items[?id > `0`]"), PLAN), page([record(1, LEVELS)]))
+        decode(JsonPages(PageSpec("items[?id > `0`]"), PLAN), page([record(1, LEVELS)]))
 
 
 def test_a_long_page_is_cut_at_its_deep_records_too() -> None:
@@ -143,7 +143,7 @@ def test_a_deep_line_is_one_reject(ending: bytes) -> None:
 @pytest.mark.parametrize("path", ["items", "items[?id > `0`]"])
 def test_a_schema_that_holds_itself_is_bounded_by_the_limit(path: str) -> None:
     pages = JsonPages(
-        JsonSpec(path, record=RecordSpec(depth=5)), compile_plan(parse_schema(json.dumps(NODE)))
+        PageSpec(path, record=RecordSpec(depth=5)), compile_plan(parse_schema(json.dumps(NODE)))
     )
     decoded = decode(pages, page([linked(5), linked(6), linked(1)]))
     assert [

@@ -9,8 +9,8 @@ import kit
 import pytest
 
 from worker.core.errors import BadBody, RecordsMissing
-from worker.formats.json import JsonPages, JsonSpec
-from worker.formats.records import RecordSpec
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec, RecordSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
 
@@ -26,7 +26,7 @@ from worker.schema import compile_plan, parse_schema
     ],
 )
 def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes, said: str) -> None:
-    pages = JsonPages(JsonSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
+    pages = JsonPages(PageSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
     with pytest.raises(RecordsMissing) as caught:
         at_once(pages.decode(body, digest=b""))
     assert str(caught.value).partition("the page is ")[2].startswith(f"{said} (")
@@ -45,12 +45,12 @@ LONG = "12345678901234567890.12"
 @pytest.mark.parametrize(
     ("spec", "body"),
     [
-        (JsonSpec(), '[{"amount": %s}]'),
-        (JsonSpec("@"), '{"amount": %s}'),
-        (JsonSpec("rows[?amount > `0`]"), '{"rows": [{"amount": %s}]}'),
-        (JsonSpec("rows[?abs(amount) > `0`]"), '{"rows": [{"amount": %s}]}'),
+        (PageSpec(), '[{"amount": %s}]'),
+        (PageSpec("@"), '{"amount": %s}'),
+        (PageSpec("rows[?amount > `0`]"), '{"rows": [{"amount": %s}]}'),
+        (PageSpec("rows[?abs(amount) > `0`]"), '{"rows": [{"amount": %s}]}'),
         (
-            JsonSpec(
+            PageSpec(
                 body_paths=("[0].amount",),
                 record=RecordSpec(
                     key_paths=("amount",), value_path="amount", last_paths=("amount",)
@@ -61,7 +61,7 @@ LONG = "12345678901234567890.12"
     ],
 )
 def test_a_number_keeps_all_its_digits_wherever_the_records_stand(
-    spec: JsonSpec, body: str
+    spec: PageSpec, body: str
 ) -> None:
     page = at_once(JsonPages(spec, AMOUNTS).decode((body % LONG).encode(), digest=b""))
     assert [record.f0 for record in page.records] == [Decimal(LONG)]
@@ -77,7 +77,7 @@ def test_a_number_that_no_float_holds_is_a_bad_body_where_no_record_can_be_cut_o
 ) -> None:
     with pytest.raises(BadBody, match="out of range"):
         at_once(
-            JsonPages(JsonSpec(path), AMOUNTS).decode(
+            JsonPages(PageSpec(path), AMOUNTS).decode(
                 b'{"rows": [{"amount": 1e400}], "amount": 1e400}', digest=b""
             )
         )
@@ -88,7 +88,7 @@ def test_a_number_that_no_float_holds_outside_the_records_is_a_bad_body(
     records: str | None,
 ) -> None:
     pages = JsonPages(
-        JsonSpec(records, body_paths=("total",)), compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
+        PageSpec(records, body_paths=("total",)), compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
     )
     with pytest.raises(BadBody):
         at_once(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from worker.core.model import Decoded
-from worker.formats.json import JsonPages, JsonSpec
-from worker.formats.records import RecordSpec
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec, RecordSpec
 from worker.schema import DatumReader, compile_plan, parse_schema
 
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 22, "scale": 2}
@@ -24,7 +24,7 @@ def decoded(kind: Any, *texts: str, record: RecordSpec | None = None) -> tuple[D
         ),
         extra=("at",),
     )
-    steps = JsonPages(JsonSpec(record=record or RecordSpec()), plan).decode(
+    steps = JsonPages(PageSpec(record=record or RecordSpec()), plan).decode(
         f"[{','.join(texts)}]".encode(), digest=b""
     )
     while True:

@@ -16,11 +16,12 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import auth_of
 from yarl import URL
 
 from worker.core.errors import BadBody, PermanentError, TransientError, WorkerError
 from worker.core.model import Request
-from worker.http.auth import StaticAuth, api_key, basic, bearer
+from worker.http.auth import Auth
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts, TlsError, _parsed
 
@@ -78,7 +79,7 @@ async def get(
     origin: str,
     tmp_path: Path,
     path: str = "/data?token=s3cret",
-    auth: StaticAuth | None = None,
+    auth: Auth | None = None,
     **options: Any,
 ) -> Any:
     settings: dict[str, Any] = {
@@ -200,7 +201,7 @@ async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: P
         return web.json_response(request.headers.get("X-Api-Key"))
 
     async with served(handler) as origin:
-        answer = await get(origin, tmp_path, auth=api_key("X-Api-Key", "header", lambda: "k3y"))
+        answer = await get(origin, tmp_path, auth=auth_of("api_key", name="X-Api-Key", value="k3y"))
     assert bytes(answer.body) == b'"k3y"'
     assert answer.url == f"{origin}/moved"
 
@@ -208,14 +209,14 @@ async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: P
 @pytest.mark.parametrize(
     "auth",
     [
-        api_key("X-Api-Key", "header", lambda: "k3y"),
-        bearer(lambda: "k3y"),
-        basic(lambda: "u", lambda: "k3y"),
-        api_key("k", "cookie", lambda: "k3y"),
+        auth_of("api_key", name="X-Api-Key", value="k3y"),
+        auth_of("bearer", token="k3y"),
+        auth_of("basic", username="u", password="k3y"),
+        auth_of("api_key", name="k", **{"in": "cookie"}, value="k3y"),
     ],
 )
 async def test_a_redirect_to_another_origin_is_refused_and_nothing_is_sent_there(
-    auth: StaticAuth, tmp_path: Path
+    auth: Auth, tmp_path: Path
 ) -> None:
     reached = []
 
@@ -246,8 +247,8 @@ async def test_an_allowed_origin_is_followed_without_credentials(tmp_path: Path)
 
         async with served(handler) as origin:
             for auth in (
-                api_key("X-Api-Key", "header", lambda: "k3y"),
-                api_key("key", "query", lambda: "k3y"),
+                auth_of("api_key", name="X-Api-Key", value="k3y"),
+                auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
             ):
                 answer = await get(origin, tmp_path, auth=auth, allowed_origins=(elsewhere,))
                 assert bytes(answer.body) == b"[null, {}]"
@@ -298,10 +299,10 @@ async def test_a_followed_link_stays_at_the_origin(elsewhere: bool, tmp_path: Pa
         async with client:
             if elsewhere:
                 with pytest.raises(PermanentError, match="the next link leads to") as caught:
-                    await client.fetch(request, api_key("X-Api-Key", "header", lambda: "k3y"))
+                    await client.fetch(request, auth_of("api_key", name="X-Api-Key", value="k3y"))
                 assert "s3cret" not in str(caught.value)
             else:
-                await client.fetch(request, api_key("X-Api-Key", "header", lambda: "k3y"))
+                await client.fetch(request, auth_of("api_key", name="X-Api-Key", value="k3y"))
     assert reached == ([] if elsewhere else ["k3y"])
 
 
@@ -369,7 +370,7 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
         return web.Response()
 
     async with served(handler) as origin:
-        await get(origin, tmp_path, auth=bearer(lambda: "k3y"))
+        await get(origin, tmp_path, auth=auth_of("bearer", token="k3y"))
     assert seen == ["Bearer k3y", "Bearer k3y"]
 
 
@@ -399,11 +400,23 @@ async def test_credentials_of_each_kind_are_sent_as_they_should(tmp_path: Path) 
         )
 
     kinds = [
-        (basic(lambda: "usér", lambda: "p:w"), ["Basic dXPDqXI6cDp3", None, None, "a=1"]),
-        (bearer(lambda: "t"), ["Bearer t", None, None, "a=1"]),
-        (api_key("X-Key", "header", lambda: "k", "Key "), [None, None, "Key k", "a=1"]),
-        (api_key("sid", "cookie", lambda: "k"), [None, "sid=k", None, "a=1"]),
-        (api_key("key", "query", lambda: "a&b c"), [None, None, None, "a=1&key=a%26b+c"]),
+        (
+            auth_of("basic", username="usér", password="p:w"),
+            ["Basic dXPDqXI6cDp3", None, None, "a=1"],
+        ),
+        (auth_of("bearer", token="t"), ["Bearer t", None, None, "a=1"]),
+        (
+            auth_of("api_key", name="X-Key", **{"in": "header"}, value="k", prefix="Key "),
+            [None, None, "Key k", "a=1"],
+        ),
+        (
+            auth_of("api_key", name="sid", **{"in": "cookie"}, value="k"),
+            [None, "sid=k", None, "a=1"],
+        ),
+        (
+            auth_of("api_key", name="key", **{"in": "query"}, value="a&b c"),
+            [None, None, None, "a=1&key=a%26b+c"],
+        ),
     ]
     async with served(handler) as origin:
         for auth, expected in kinds:
@@ -413,15 +426,19 @@ async def test_credentials_of_each_kind_are_sent_as_they_should(tmp_path: Path) 
             assert "key" not in answer.url
 
 
-async def test_secrets_are_read_anew_for_each_request(tmp_path: Path) -> None:
-    keys = iter(["old", "new"])
+async def test_secrets_are_read_anew_for_each_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
 
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.headers["Authorization"])
 
-    auth = bearer(lambda: next(keys))
+    auth = auth_of("bearer", token={"env": "KEY"})
+    answers = []
     async with served(handler) as origin:
-        answers = [bytes((await get(origin, tmp_path, auth=auth)).body) for _ in range(2)]
+        for key in ("old", "new"):
+            monkeypatch.setenv("KEY", key)
+            answers.append(bytes((await get(origin, tmp_path, auth=auth)).body))
     assert answers == [b"Bearer old", b"Bearer new"]
 
 
@@ -545,5 +562,5 @@ async def test_credentials_in_the_path_of_a_redirect_are_not_told(
 
     async with served(handler) as origin:
         with pytest.raises(PermanentError) as caught:
-            await get(origin, tmp_path, auth=bearer(lambda: "k3y/+"))
+            await get(origin, tmp_path, auth=auth_of("bearer", token="k3y/+"))
     assert "k3y" not in str(caught.value) and "***" in str(caught.value)

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from worker.core.errors import AuthError, BadBody, Exit, PermanentError, TransientError, WorkerError
 from worker.core.model import Request
+from worker.http.auth.oauth2_client_credentials import ClientCredentials, _seconds
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Response, Timeouts
-from worker.http.oauth2 import ClientCredentials, _seconds
 from worker.testing.clock import FakeClock
 
 SECRET = "s3/cr+t ü"

@@ -52,17 +52,18 @@ def test_a_secret_is_found_however_it_is_written(
 def test_what_is_redacted_is_seen_as_an_echo(
     secret: str, before: str, after: str, write: Callable[[str], str]
 ) -> None:
-    assert echoes(f"{before}{write(secret)}{after}", [secret])
+    assert echoes([before, f"{before}{write(secret)}{after}"], [secret])
 
 
 @given(st.text(max_size=40), secrets)
 def test_text_that_holds_no_secret_is_no_echo(text: str, secret: str) -> None:
     known = redact(text, [secret]) != text or secret in unquote(text)
-    assert known or "%" in text or "\\" in text or not echoes(text, [secret])
+    assert known or "%" in text or "\\" in text or not echoes([text], [secret])
 
 
 def test_an_echo_is_seen_through_two_encodings() -> None:
-    assert echoes(f"next={quote(json.dumps({'url': quote('k3y/+ab')}), safe='')}", ["k3y/+ab"])
+    link = f"next={quote(json.dumps({'url': quote('k3y/+ab')}), safe='')}"
+    assert echoes([link], ["k3y/+ab"])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import auth_of
 from registry_stub import Stub, registry
 
 from worker.core.errors import (
@@ -21,7 +22,6 @@ from worker.core.errors import (
     SchemaMismatch,
     WorkerError,
 )
-from worker.http import auth
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.schema_registry import RegistryClient
@@ -236,8 +236,8 @@ async def test_an_answer_that_is_none_counts_as_an_outage(tmp_path: Path, answer
 @pytest.mark.parametrize(
     ("given", "demanded"),
     [
-        (auth.bearer(lambda: "t0k"), "Bearer t0k"),
-        (auth.basic(lambda: "me", lambda: "pw"), "Basic bWU6cHc="),
+        (auth_of("bearer", token="t0k"), "Bearer t0k"),
+        (auth_of("basic", username="me", password="pw"), "Basic bWU6cHc="),
     ],
 )
 async def test_credentials_are_sent_and_their_refusal_has_its_name(

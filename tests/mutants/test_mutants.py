@@ -1,6 +1,8 @@
-"""Promises that are broken on purpose, one at a time: the tests that are named beside each must notice.
+"""Promises that are broken on purpose, one at a time: the tests that are named beside each must
+notice.
 
-A mutant is a change of the source text in a copy of the package. What the tests do not notice could be broken unnoticed.
+A mutant is a change of the source text in a copy of the package. What the tests do not notice could
+be broken unnoticed.
 """
 
 from __future__ import annotations
@@ -33,6 +35,18 @@ class Mutant:
 
 def supervisor(promise: str, old: str, new: str) -> Mutant:
     return Mutant(promise, "supervisor.py", old, new, "test_supervisor.py")
+
+
+def pipeline(promise: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, "pipeline.py", old, new, "test_pipeline.py")
+
+
+def writer(promise: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, "writer.py", old, new, "test_writer.py")
+
+
+def fetch(promise: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, "runtime/fetch.py", old, new, "runtime/test_fetch.py")
 
 
 MUTANTS = [
@@ -115,6 +129,173 @@ MUTANTS = [
         "a daemon stays up when its pipelines are complete",
         "                await stop.wait()\n",
         "                pass\n",
+    ),
+    pipeline(
+        "a source that failed ends the attempt with its error",
+        "await pages.close(deciding_error(failures))",
+        "await pages.close()",
+    ),
+    pipeline(
+        "the error of a source walks down the pipeline",
+        "await shaped.close(closed.error)",
+        "await shaped.close()",
+    ),
+    pipeline(
+        "a parked partition of a daemon ends nothing",
+        "for parked in pool.parked.values()] if self.spec.once else []",
+        "for parked in pool.parked.values()]",
+    ),
+    pipeline(
+        "after the deadline of a drain nothing is shaped",
+        "while not drain_deadline.is_set():",
+        "while True:",
+    ),
+    pipeline(
+        "what is fenced is not claimed again",
+        "if name not in self.fenced]",
+        "]",
+    ),
+    pipeline(
+        "what an attempt discards is counted",
+        "self.totals.discarded += self._backlog.records",
+        "pass",
+    ),
+    pipeline(
+        "the schema of the files is checked",
+        "        self.spec.compatibility_check(state.schemas)\n",
+        "",
+    ),
+    pipeline(
+        "an attempt recovers before it begins",
+        "        committer.recover()\n",
+        "        for sink in sinks:\n            sink.prepare(())\n",
+    ),
+    Mutant(
+        "a cancelled commit is awaited",
+        "runtime/io_thread.py",
+        "await asyncio.shield(job)",
+        "await job",
+        "runtime/test_io_thread.py",
+    ),
+    writer(
+        "nothing is committed within a page",
+        "if not self._mid_page and (trigger := self._due()):",
+        "if trigger := self._due():",
+    ),
+    writer(
+        "age cuts nothing within a page",
+        "if deadline is None or self._mid_page:",
+        "if deadline is None:",
+    ),
+    writer(
+        "age is due without traffic",
+        "shaped.get(self._patience_s())",
+        "shaped.get(None)",
+    ),
+    writer(
+        "a commit of enough files is due",
+        'return "files" if self._records.full or self._dead_letters.full else ""',
+        'return ""',
+    ),
+    writer(
+        "what says nothing new makes no commit",
+        "if self._staged.is_news(self._durable):",
+        "if True:",
+    ),
+    writer(
+        "a step that only remembers keys is committed",
+        " or step.boundary_added or step.tokens_added",
+        "",
+    ),
+    writer(
+        "a commit expects the seq of the last one",
+        "        self._durable[end.partition] = Durable(end.epoch, commit.seq, end.progress.cursor)",
+        "        pass",
+    ),
+    writer(
+        "steps of a partition add up",
+        "part.progress if earlier is None else earlier.then(part.progress)",
+        "part.progress",
+    ),
+    writer(
+        "what is committed is not committed again",
+        "        self._staged = Staged()\n        self._backlog",
+        "        self._backlog",
+    ),
+    writer(
+        "the last commit is marked published",
+        "        await self._io(self._committer.settle)\n",
+        "",
+    ),
+    writer(
+        "an error of the source is raised",
+        "        if error is not None:\n            raise error\n",
+        "",
+    ),
+    writer(
+        "too many rejects are noticed",
+        "        self._quality.add(records, part.ledger.dead_lettered)\n",
+        "",
+    ),
+    writer(
+        "lag is that of the slowest partition",
+        "oldest = min(",
+        "oldest = max(",
+    ),
+    fetch(
+        "a partition that failed is not asked again in a run with once",
+        "            if self._once:\n                return\n",
+        "",
+    ),
+    fetch(
+        "a deferred partition is not asked before its time",
+        "self._not_before[planner.partition] = until = ",
+        "until = ",
+    ),
+    fetch(
+        "the own rate limit ends no run",
+        "        if deferred.paced:\n            return 0.0\n",
+        "",
+    ),
+    fetch(
+        "a source that keeps a partition waiting ends its patience",
+        "> self._patience_s:",
+        "> 1e9:",
+    ),
+    fetch(
+        "no request is made without room",
+        "force=planner.speculating and not fetch.speculative",
+        "force=True",
+    ),
+    fetch(
+        "the head is admitted when pages that were fetched ahead hold the room",
+        "force=planner.speculating and not fetch.speculative",
+        "force=False",
+    ),
+    fetch(
+        "room that was not used is given back",
+        "                await self._channel.release(reserved_bytes)\n",
+        "                pass\n",
+    ),
+    fetch(
+        "stop ends a worker whose cancellation was lost",
+        "while not stop.is_set() and (planner",
+        "while (planner",
+    ),
+    fetch(
+        "errors of a guess do not count",
+        "        if fetch.speculative:  # errors of a guess count only when it becomes the head",
+        "        if False:",
+    ),
+    fetch(
+        "a partition that works again is parked no more",
+        "            self.parked.pop(planner.partition, None)\n",
+        "",
+    ),
+    fetch(
+        "a refused position falls back to the mark",
+        "elif isinstance(error, CursorInvalid) and planner.fall_back():",
+        "elif False:",
     ),
 ]
 

@@ -14,7 +14,9 @@ SPEC = BreakerSpec(
 
 
 class BreakerMachine(RuleBasedStateMachine):
-    """Any order of calls, outcomes and time: half-open lets no more than its permits through, open nothing."""
+    """Any order of calls, outcomes and time: half-open lets no more than its permits through, open
+    nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -294,7 +294,9 @@ async def test_a_hundred_concurrent_calls_each_get_their_own_outcome() -> None:
 
 @pytest.mark.parametrize("callers", [100, 1_000])
 async def test_a_burst_is_amplified_by_a_fifth_and_the_floor_at_most(callers: int) -> None:
-    """Callers of an origin that always fails: what may not retry now is deferred, each to its own turn."""
+    """Callers of an origin that always fails: what may not retry now is deferred, each to its own
+    turn.
+    """
     clock = FakeClock()
     subject = guard(clock, retry=RetrySpec(max_attempts=5, deadline_s=1e9))
     sent = 0
@@ -316,7 +318,9 @@ async def test_a_burst_is_amplified_by_a_fifth_and_the_floor_at_most(callers: in
 
 
 async def test_a_storm_that_lasts_is_amplified_by_a_fifth_and_the_floor_at_most() -> None:
-    """200 partitions, 64 workers, five minutes of 503, and no breaker to help: the workers obey what Deferred says."""
+    """200 partitions, 64 workers, five minutes of 503, and no breaker to help: the workers obey
+    what Deferred says.
+    """
     clock = SteppedClock()
     subject = Guard(RetrySpec(deadline_s=600), Breaker(PATIENT), Gate(), clock, [].append)
     sent = firsts = 0

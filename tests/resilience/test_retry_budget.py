@@ -36,7 +36,8 @@ def test_beyond_the_floor_retries_are_a_share_of_first_attempts_of_the_window(
             if allowed:
                 holders += not again
                 retries.append(now)
-                # a slot is forgotten as a whole, at most a tenth of the window before its last attempt is that old
+                # a slot is forgotten as a whole, at most a tenth of the window before its last
+                # attempt is that old
                 assert within or sum(at > now - 9.0 for at in retries) <= 0.2 * sum(
                     at > now - 10.0 - 1e-9 for at in firsts
                 )

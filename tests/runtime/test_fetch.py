@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from worker.core.errors import Deferred, PermanentError
-from worker.core.events import Event, PartitionParked
+from worker.core.errors import CursorInvalid, Deferred, PermanentError
+from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Cursor, Decoded, Facts
 from worker.paging.planner import PartitionPlanner
@@ -69,6 +69,12 @@ def pool(
     return FetchPool(served, attempt, channel, **settings)
 
 
+async def run_to_end(served: FetchPool) -> None:
+    """Until all partitions are done or parked; a pool that hangs fails its test."""
+    async with asyncio.timeout(20):
+        await served.run(asyncio.Event())
+
+
 async def drained(channel: Channel[Page]) -> list[Page]:
     await channel.close()
     got = []
@@ -94,7 +100,7 @@ async def test_two_thousand_partitions_need_no_task_and_no_connection_each() -> 
     channel: Channel[Page] = Channel(1 << 30)
     names = [f"p{number}" for number in range(2_000)]
     served = pool(planners(names), attempt, channel)
-    await served.run(asyncio.Event())
+    await run_to_end(served)
     assert sorted(served.done) == sorted(names)
     assert most_flying <= 4
     assert most_tasks < 20
@@ -107,7 +113,7 @@ async def test_order_is_kept_in_a_partition_that_fetches_ahead() -> None:
         return page(fetch, 40)
 
     channel: Channel[Page] = Channel(1 << 20)
-    await pool(planners(["p"], depth=4), attempt, channel).run(asyncio.Event())
+    await run_to_end(pool(planners(["p"], depth=4), attempt, channel))
     records = [
         record for item in await drained(channel) for record in item.accepted.decoded.records
     ]
@@ -123,7 +129,7 @@ async def test_a_failing_partition_is_parked_and_the_others_go_on() -> None:
     events: list[Event] = []
     channel: Channel[Page] = Channel(1 << 20)
     served = pool(planners(["bad", "good"], depth=3), attempt, channel, events)
-    await served.run(asyncio.Event())
+    await run_to_end(served)
     assert set(served.parked) == {"bad"} and set(served.done) == {"good"}
     assert [event.partition for event in events if isinstance(event, PartitionParked)] == ["bad"]
     got = await drained(channel)
@@ -131,7 +137,9 @@ async def test_a_failing_partition_is_parked_and_the_others_go_on() -> None:
 
 
 async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
-    """The wait doubles with each failure: after 1,024 of them the doubled number was no float any more."""
+    """The wait doubles with each failure: after 1,024 of them the doubled number was no float any
+    more.
+    """
 
     class Months(FakeClock):
         """Whenever somebody looks at it, another two hours have passed."""
@@ -145,6 +153,7 @@ async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
     async def attempt(partition: str, fetch: Fetch) -> Reply:
         nonlocal probes
         probes += 1
+        await asyncio.sleep(0)
         if probes == 1_100:
             stop.set()
         raise PermanentError("no")
@@ -154,6 +163,119 @@ async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
     )
     await served.run(stop)
     assert served.parked["p"].times >= 1_099
+
+
+async def test_a_partition_that_works_again_is_parked_no_more() -> None:
+    class Hours(FakeClock):
+        """Whenever somebody looks at it, another hour has passed."""
+
+        def monotonic(self) -> float:
+            self.advance(3_600)
+            return self.now
+
+    failures = [PermanentError("no"), PermanentError("no")]
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        if failures:
+            raise failures.pop()
+        return page(fetch)
+
+    served = pool(planners(["p"], once=False), attempt, Channel(1 << 20), once=False, clock=Hours())
+    await run_to_end(served)
+    assert (served.parked, set(served.done)) == ({}, {"p"})
+
+
+async def test_in_a_run_with_once_a_partition_that_failed_is_not_asked_again() -> None:
+    asked = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        asked += 1
+        raise PermanentError("no")
+
+    served = pool(planners(["p"]), attempt, Channel(1 << 20))
+    await run_to_end(served)
+    assert (asked, set(served.parked)) == (1, {"p"})
+
+
+async def test_the_error_of_a_page_fetched_ahead_counts_only_when_it_becomes_the_head() -> None:
+    guesses = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal guesses
+        if fetch.speculative:
+            guesses += 1
+            raise PermanentError("not yet")
+        for _ in range(5):  # the others fetch ahead meanwhile
+            await asyncio.sleep(0)
+        return page(fetch, 10)
+
+    events: list[Event] = []
+    served = pool(planners(["p"], depth=3), attempt, Channel(1 << 20), events)
+    await run_to_end(served)
+    assert guesses and set(served.done) == {"p"}
+    assert not [event for event in events if isinstance(event, PartitionParked)]
+
+
+async def test_the_head_is_admitted_to_a_full_channel_while_pages_fetched_ahead_wait_for_it() -> (
+    None
+):
+    guessed, events = asyncio.Event(), list[Event]()
+    channel: Channel[Page] = Channel(1 << 20)
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        if fetch.speculative:
+            await channel.put(cast(Page, None), 1 << 30)  # nobody takes it out
+            guessed.set()
+        elif fetch.position["offset"] and not guessed.is_set():
+            await guessed.wait()
+            raise Deferred(0.0, "the gate is closed")
+        return page(fetch)
+
+    stop = asyncio.Event()
+    served = pool(planners(["p"], depth=2), attempt, channel, events)
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        while sum(isinstance(event, PageAccepted) for event in events) < PAGES:
+            await asyncio.sleep(0)
+    stop.set()
+    await running
+
+
+async def test_a_refused_position_starts_the_pass_again_where_the_planner_can() -> None:
+    class FallsBack(PartitionPlanner):
+        fell_back = 0
+
+        def fall_back(self) -> bool:
+            self.fell_back += 1
+            return self.fell_back == 1
+
+    asked = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        asked += 1
+        raise CursorInvalid
+
+    events: list[Event] = []
+    style = offset.build(offset.Config(type="offset", param="o"))
+    planner = FallsBack(PagingSpec(style=style, once=True), Claim("p", 1, 0, Cursor()))
+    served = pool([planner], attempt, Channel(1 << 20), events)
+    await run_to_end(served)
+    assert asked == 2 and isinstance(served.parked["p"].error, CursorInvalid)
+    assert [type(event) for event in events] == [DriftSeen, PartitionParked]
+
+
+async def test_room_that_a_request_did_not_use_is_given_back() -> None:
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        if partition == "bad":
+            raise PermanentError("no")
+        return page(fetch)
+
+    channel: Channel[Page] = Channel(1 << 20)
+    await run_to_end(pool(planners(["bad", "good"]), attempt, channel))
+    await drained(channel)
+    assert channel.used_bytes == 0
 
 
 async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:
@@ -167,7 +289,7 @@ async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:
 
     channel: Channel[Page] = Channel(1 << 20)
     served = pool(planners(["a", "b"]), attempt, channel, concurrency=1)
-    await served.run(asyncio.Event())
+    await run_to_end(served)
     assert set(served.done) == {"a", "b"}
 
 
@@ -186,7 +308,7 @@ async def test_patience_ends_with_a_source_that_keeps_us_waiting_and_not_with_ou
 
     channel: Channel[Page] = Channel(1 << 20)
     served = pool(planners(["a"]), attempt, channel, concurrency=1, patience_s=0.0)
-    await served.run(asyncio.Event())
+    await run_to_end(served)
     assert (set(served.done), set(served.parked)) == (({"a"}, set()) if paced else (set(), {"a"}))
 
 
@@ -224,15 +346,18 @@ async def test_stop_ends_requests_in_flight() -> None:
     task = asyncio.create_task(pool(planners(["p"]), attempt, channel).run(stop))
     await started.wait()
     stop.set()
-    await asyncio.wait_for(task, 60)
+    await asyncio.wait_for(task, 20)
     assert channel.used_bytes == 0
 
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_stop_ends_workers_that_were_woken_at_the_same_moment(turns: int) -> None:
-    """Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes when what it waits for is done: such a worker never ended."""
+    """Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes when what it waits
+    for is done: such a worker never ended.
+    """
 
     async def attempt(partition: str, fetch: Fetch) -> Reply:
+        await asyncio.sleep(0)
         raise Deferred(SystemClock().monotonic() + 60, "closed")
 
     served = pool(planners(["p"]), attempt, Channel(1 << 20), once=False)
@@ -245,7 +370,7 @@ async def test_stop_ends_workers_that_were_woken_at_the_same_moment(turns: int) 
     for _ in range(turns):
         await asyncio.sleep(0)
     stop.set()
-    done, _ = await asyncio.wait([running], timeout=60)
+    done, _ = await asyncio.wait([running], timeout=20)
     running.cancel()
     assert done
 
@@ -266,7 +391,7 @@ async def test_stop_ends_a_worker_whose_request_swallows_the_cancellation() -> N
     running = asyncio.create_task(served.run(stop))
     await started.wait()
     stop.set()
-    done, _ = await asyncio.wait([running], timeout=60)
+    done, _ = await asyncio.wait([running], timeout=20)
     running.cancel()
     assert done
     assert asked == 1
@@ -277,12 +402,16 @@ async def test_a_bug_in_an_attempt_is_not_swallowed() -> None:
         raise KeyError("bug")
 
     with pytest.raises(BaseExceptionGroup):
-        await pool(planners(["p"]), attempt, Channel(1_000)).run(asyncio.Event())
+        await run_to_end(pool(planners(["p"]), attempt, Channel(1_000)))
 
 
-@pytest.mark.parametrize("depth", [1, 4])
-async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(depth: int) -> None:
-    """Else the workers would spin on a closed gate, and keep the loop from the request that opens it."""
+@pytest.mark.parametrize(("depth", "concurrency"), [(1, 1), (1, 4), (4, 4)])
+async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(
+    depth: int, concurrency: int
+) -> None:
+    """Else the workers would spin on a closed gate, and keep the loop from the request that opens
+    it.
+    """
     clock = SystemClock()
     opens, early = clock.monotonic() + 0.05, 0
 
@@ -294,7 +423,7 @@ async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(depth
         return page(fetch)
 
     channel: Channel[Page] = Channel(1 << 30)
-    served = pool(planners(["a", "b"], depth=depth), attempt, channel)
-    await served.run(asyncio.Event())
+    served = pool(planners(["a", "b"], depth=depth), attempt, channel, concurrency=concurrency)
+    await run_to_end(served)
     assert sorted(served.done) == ["a", "b"]
     assert early <= 2 * depth

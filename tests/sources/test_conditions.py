@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.model import MISSING, Facts
-from worker.sources.conditions import condition, stop_when
-from worker.sources.http_config.rules import When
+from worker.sources.conditions import When
 
 
 def holds(found: Any, **comparison: Any) -> bool:
-    return condition(When.model_validate({"path": "a", **comparison}))(lambda path: found)
+    return When.model_validate({"path": "a", **comparison}).holds(lambda path: found)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def test_equals_and_not_equals_are_opposites(found: Any, wanted: Any) -> None:
 
 
 def test_stop_when_reads_the_facts_of_the_page() -> None:
-    stops = stop_when(When.model_validate({"path": "more", "equals": False}))
+    stops = When.model_validate({"path": "more", "equals": False}).holds_for
     assert stops(Facts(1, {"more": False}))
     assert not stops(Facts(1, {"more": True}))
     assert not stops(Facts(1))

@@ -49,7 +49,7 @@ def compiled(kind: Any, *steps: tuple[str, Any], output: Any = None) -> None:
 @KINDS
 @pytest.mark.parametrize("method", ["hash", "redact", "last4"])
 def test_an_enum_cannot_be_masked(kind: Any, method: str) -> None:
-    step = mask.Config(("state",), method, lambda: "k")
+    step = mask.Config(fields=("state",), method=method, key="k")
     with pytest.raises(
         ConfigError, match=f"'state' is an enum .* {method} .*open, closed"
     ) as caught:

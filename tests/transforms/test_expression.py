@@ -1,4 +1,6 @@
-"""Expressions: compiled ones against a slow interpreter, and everything that must be refused when the config is loaded."""
+"""Expressions: compiled ones against a slow interpreter, and everything that must be refused when
+the config is loaded.
+"""
 
 from __future__ import annotations
 
@@ -309,7 +311,7 @@ def test_a_type_that_never_fits_the_output_is_refused_at_load() -> None:
         outcome("s", RECORD, "int")
 
 
-# -- against a slow interpreter -----------------------------------------------------------------------------------
+# -- against a slow interpreter --------------------------------------------------------------------
 
 NUMBERS = ["i", "j", "x", "y"]
 numbers = st.recursive(

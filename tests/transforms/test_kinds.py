@@ -1,4 +1,6 @@
-"""Types as transforms see them: every logical type, and schemas that name the same records over and over."""
+"""Types as transforms see them: every logical type, and schemas that name the same records over and
+over.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ import orjson
 import pytest
 
 from worker.core.ports import InvalidRecord
+from worker.formats.json_rows import JsonRows
 from worker.schema import parse_schema
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import Schema
 from worker.schema.values import Branch
-from worker.transforms.json_rows import JsonRows
 from worker.transforms.kinds import same_values
 from worker.transforms.natives import checker, converter
 

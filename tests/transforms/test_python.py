@@ -1,4 +1,6 @@
-"""`python:` steps: what is refused before anything runs, and what a function may do without ending more than its record."""
+"""`python:` steps: what is refused before anything runs, and what a function may do without ending
+more than its record.
+"""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
     """
     from worker.config.preflight import preflight, preflight_state
     from worker.config.problems import in_order
-    from worker.settings import inspect_settings
+    from worker.settings import PipelineSettings, inspect_settings
 
     inspection = inspect_settings(paths)
     merged, settings = inspection.merged, inspection.usable()
@@ -123,7 +123,7 @@ def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, An
         problems += preflight_state(merged, state)
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
-        found = preflight(merged, name, raw)
+        found = preflight(merged, name, raw, PipelineSettings)
         sound = not found and not _has_problems(inspection, name)
         if sound and settings is not None and name in settings.pipelines:
             found = list(_compiled(inspection, settings, name, promises))

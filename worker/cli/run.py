@@ -69,7 +69,7 @@ def command(
 
 
 def _seconds(duration: str | None) -> float | None:
-    from worker.config.types import duration_seconds
+    from worker.config.scalars import duration_seconds
 
     try:
         return None if duration is None else duration_seconds(duration)

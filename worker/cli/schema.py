@@ -47,8 +47,9 @@ def config() -> None:
     import orjson
 
     from worker.config.json_schema import config_schema
+    from worker.settings import Settings
 
-    click.echo(orjson.dumps(config_schema(), option=orjson.OPT_INDENT_2))
+    click.echo(orjson.dumps(config_schema(Settings), option=orjson.OPT_INDENT_2))
 
 
 @command.command("check")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.core.ports import CommitHistory
     from worker.paging.marks import MarkFormat
     from worker.settings import Settings
-    from worker.sources.http_config.incremental import Incremental
+    from worker.sources.incremental import Incremental
 
 
 @click.group("state")

@@ -69,7 +69,7 @@ def _ask(base: str) -> tuple[dict[str, Any], bool]:
     import orjson
 
     try:
-        with urllib.request.urlopen(f"{base}/status", timeout=ASK_S) as answer:  # noqa: S310  # the scheme is ours
+        with urllib.request.urlopen(f"{base}/status", timeout=ASK_S) as answer:  # noqa: S310
             status: Any = orjson.loads(answer.read())
         if not isinstance(status, dict) or "pipelines" not in status:
             raise ValueError("its /status names no pipelines")
@@ -86,7 +86,7 @@ def _is_ready(base: str) -> bool:
     from urllib.error import HTTPError
 
     try:
-        with urllib.request.urlopen(f"{base}/healthz/ready", timeout=ASK_S):  # noqa: S310  # the scheme is ours
+        with urllib.request.urlopen(f"{base}/healthz/ready", timeout=ASK_S):  # noqa: S310
             return True
     except HTTPError:
         return False

@@ -1,22 +1,301 @@
-"""What pydantic says about a config, in the words of the config: one problem a key, with its place in the file."""
+"""What pydantic says about a config, in the words of the config: one problem per key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from worker.config.merge import Merged
-from worker.config.models import annotation_below, keys_of, model_of, types_below
+from worker.config.merged import Merged
+from worker.config.models import annotation_below, chosen_of, keys_at, model_of, types_below
 from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
-from worker.config.types import DURATION_PATTERN, NAME_PATTERN
+from worker.config.scalars import DURATION_PATTERN, NAME_PATTERN
 
 SECRET_KEYS: Final = frozenset(
     {"auth", "headers", "params", "body", "mask", "first", "equals", "not_equals"}
 )
 """Below these a value may be a secret: it is never shown."""
 ROUNDS: Final = 3
+SHOWN_CHARS: Final = 60
+
+Groups = Mapping[Path_, Sequence[Any]]
+"""The errors of pydantic, by the path in the file that they are about."""
+
+
+class _Nothing:
+    pass
+
+
+_NOTHING: Final = _Nothing()
+
+
+def problems_of(model: type[BaseModel], merged: Merged) -> tuple[BaseModel | None, list[Problem]]:
+    """The model, or everything that is wrong.
+
+    A model whose fields are wrong does not run the checks that compare them. So what is wrong is
+    taken out, and the rest is tried again: one run shows all. A later round says nothing of a
+    mapping that something was taken out of.
+    """
+    values: Any = merged.values
+    problems: list[Problem] = []
+    gone: list[Path_] = []
+    for _ in range(ROUNDS):
+        found, groups = _validated(model, values)
+        fresh = {path: errors for path, errors in groups.items() if not _caused(path, errors, gone)}
+        problems += [_Finding(model, merged, *each).problem() for each in fresh.items()]
+        wrong, values = _taken_out(values, fresh)
+        if not wrong:
+            return (None if problems else found), problems
+        gone += wrong
+    return None, problems
+
+
+def _validated(model: type[BaseModel], values: Any) -> tuple[BaseModel | None, Groups]:
+    """The model, or the errors that keep it from being made."""
+    try:
+        return model(**values), {}
+    except ValidationError as error:
+        groups: dict[Path_, list[Any]] = {}
+        for each in error.errors(include_url=False):
+            groups.setdefault(_config_path(each, values), []).append(each)
+        return None, groups
+
+
+def _caused(path: Path_, errors: Sequence[Any], gone: Iterable[Path_]) -> bool:
+    """Whether the error at `path` may be caused by the removal of one of the `gone` paths."""
+    about = (errors[0].get("ctx") or {}).get("about", ())
+    return any(each[: len(path)] == path or any(key in each for key in about) for each in gone)
+
+
+def _taken_out(values: Any, paths: Iterable[Path_]) -> tuple[list[Path_], Any]:
+    """Those of the paths that the values have, and the values without them."""
+    there = [path for path in paths if path and _reach(values, path) is not _NOTHING]
+    for path in there:
+        values = _without(values, path)
+    return there, values
+
+
+# -- the place -------------------------------------------------------------------------------------
+
+_ABSENT: Final = frozenset({"missing", "refused", "extra_forbidden"})
+"""Errors whose last part may be a key that the file does not have."""
+_OF_TYPE: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
+"""Errors about the key `type`, which pydantic reports at the mapping that has it."""
+
+
+def _config_path(error: Any, values: Any) -> Path_:
+    """The path as it stands in the file: pydantic adds names of union branches to it."""
+    path: list[str | int] = []
+    part = key = None
+    for part in error["loc"]:
+        key = _key_of(values, part)
+        if key is not None:
+            values = values[key]
+            path.append(key)
+    if part is not None and key is None and error["type"] in _ABSENT:
+        path.append(part)
+    if error["type"] in _OF_TYPE and isinstance(values, dict):
+        path.append("type")
+    return tuple(path)
+
+
+def _key_of(values: Any, part: str | int) -> str | int | None:
+    """The key or index that `part` is in the values; None where it is none."""
+    if isinstance(values, dict):
+        return next((key for key in (part, str(part)) if key in values), None)
+    if isinstance(values, list) and isinstance(part, int) and part < len(values):
+        return part
+    return None
+
+
+def _reach(values: Any, path: Path_) -> Any:
+    for part in path:
+        key = _key_of(values, part)
+        values = _NOTHING if key is None else values[key]
+    return values
+
+
+def _without(values: Any, path: Path_) -> Any:
+    """A copy without the value at a path.
+
+    Items of lists keep their places: a wrong one takes the list with it.
+    """
+    if not isinstance(values, dict):
+        return values
+    head, rest = path[0], path[1:]
+    others = {key: value for key, value in values.items() if key != head}
+    if not rest or isinstance(rest[0], int) or _reach(values, path[:2]) is _NOTHING:
+        return others
+    return {**others, head: _without(values[head], rest)}
+
+
+# -- the words -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """The errors at one path, and what the config has there."""
+
+    model: Any
+    merged: Merged
+    path: Path_
+    errors: Sequence[Any]
+
+    def problem(self) -> Problem:
+        return _EXPLANATIONS.get(self.kind, _wrong_type)(self)
+
+    @property
+    def kind(self) -> str:
+        return str(self.errors[0]["type"])
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        return self.errors[0].get("ctx") or {}
+
+    @property
+    def place(self) -> Place:
+        return self.merged.place(self.path)
+
+    @property
+    def value(self) -> Any:
+        """The value at the path, or the key where the key is what is wrong."""
+        about_key = self.errors[0]["loc"][-1:] == ("[key]",)
+        return self.path[-1] if about_key else _reach(self.merged.values, self.path)
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value may be a secret."""
+        value = self.value
+        return any(part in SECRET_KEYS for part in self.path) or (
+            isinstance(value, str) and "@" in value
+        )
+
+    @property
+    def shown(self) -> str:
+        """The value where it is short and no secret, else what kind of value it is."""
+        return _kind(self.value) if self.secret else _shown(self.value)
+
+    @property
+    def holder(self) -> tuple[Any, Any]:
+        """(type, raw value) of what has the last key of the path."""
+        annotation, raw = self.model, self.merged.values
+        for part in self.path[:-1]:
+            annotation = annotation_below(annotation, part, raw)
+            raw = _reach(raw, (part,))
+        return annotation, raw
+
+    @property
+    def description(self) -> str:
+        """What the key at the path means."""
+        model = model_of(*self.holder)
+        for name, each in (model.model_fields if model else {}).items():
+            if self.path[-1] in (name, each.alias):
+                return each.description or ""
+        return ""
+
+    def not_allowed(self, allowed: str, remedy: str = "") -> Problem:
+        """The problem of a value that is not one of those that are allowed."""
+        return Problem("not_allowed", self.place, f"found {self.shown}", allowed, remedy)
+
+
+def _unknown_key(finding: _Finding) -> Problem:
+    annotation, raw = finding.holder
+    key = finding.path[-1]
+    # `defaults` is merged, and gone by now
+    known = [*keys_at(annotation, raw), *(["defaults"] if len(finding.path) == 1 else [])]
+    hint = did_you_mean(key, known) or _of_other_type(annotation, raw, key)
+    found = f"unknown key {str(key)!r}"
+    return Problem("unknown_key", finding.place, found, listed(known), hint)
+
+
+def _of_other_type(annotation: Any, raw: Any, key: str | int) -> str:
+    """The types of component that have a key, where this one has not."""
+    chosen = chosen_of(annotation)
+    others = [] if chosen is None else chosen.others_with(str(key), raw)
+    return f"{key} is a key of type {' and '.join(others)}" if others else ""
+
+
+def _missing_key(finding: _Finding) -> Problem:
+    needed = f"needed: {text}" if (text := finding.description) else ""
+    return Problem("missing_key", finding.place, "is missing", needed)
+
+
+def _missing_type(finding: _Finding) -> Problem:
+    return Problem("missing_key", finding.place, "is missing", listed(_types(finding)))
+
+
+def _unknown_type(finding: _Finding) -> Problem:
+    return _none_of(finding, _types(finding))
+
+
+def _unknown_choice(finding: _Finding) -> Problem:
+    expected = [
+        part.strip().strip("'")
+        for each in finding.errors
+        for part in each["ctx"]["expected"].replace(" or ", ", ").split(", ")
+    ]
+    return _none_of(finding, list(dict.fromkeys(part for part in expected if part)))
+
+
+def _none_of(finding: _Finding, names: Sequence[str]) -> Problem:
+    value = finding.value
+    hint = did_you_mean(value, names) if isinstance(value, str) else ""
+    return finding.not_allowed(listed(names), hint)
+
+
+def _types(finding: _Finding) -> list[str]:
+    annotation, _ = finding.holder
+    return types_below(annotation)
+
+
+def _refused(finding: _Finding) -> Problem:
+    said = finding.context
+    return Problem("not_allowed", finding.place, said["found"], said["allowed"], said["remedy"])
+
+
+def _unfit(finding: _Finding) -> Problem:
+    said, value = finding.context, finding.value
+    why = str(said.get("error") or said.get("why"))
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if plain and not finding.secret and len(str(value)) <= SHOWN_CHARS:
+        why += f", found {finding.shown}"
+    return Problem(
+        "not_allowed", finding.place, why, said.get("allowed", ""), said.get("remedy", "")
+    )
+
+
+_PATTERNS: Final = {
+    NAME_PATTERN: (
+        "names are lower-case letters, digits, - and _, up to 63, a letter or digit first"
+    ),
+    DURATION_PATTERN: "a duration like 500ms, 30s, 5m, 1h or 7d is needed",
+}
+
+
+def _other_pattern(finding: _Finding) -> Problem:
+    pattern = finding.context.get("pattern", "")
+    words = _PATTERNS.get(pattern) or finding.description
+    return finding.not_allowed(words or f"the pattern {pattern} is needed")
+
+
+_BOUNDS: Final = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def _out_of_bounds(finding: _Finding) -> Problem:
+    key, words = _BOUNDS[finding.kind]
+    return finding.not_allowed(f"{words} {finding.context.get(key)} is needed")
+
+
+def _empty(finding: _Finding) -> Problem:
+    return Problem("not_allowed", finding.place, "is empty", "at least one is needed")
+
 
 _NEEDED: Final = {
     "int_type": "a whole number",
@@ -36,261 +315,60 @@ _NEEDED: Final = {
     "list_type": "a list",
     "none_required": "null",
 }
-_BOUNDS: Final = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
-}
-_PATTERNS: Final = {
-    NAME_PATTERN: "names are lower-case letters, digits, - and _, up to 63, a letter or digit first",
-    DURATION_PATTERN: "a duration like 500ms, 30s, 5m, 1h or 7d is needed",
-}
 
 
-def problems_of(model: type[BaseModel], merged: Merged) -> tuple[BaseModel | None, list[Problem]]:
-    """The model, or everything that is wrong.
-
-    A model whose fields are wrong does not run the checks that compare them, so what is wrong is taken out and it is tried again:
-    one run shows all. A later round says nothing of a mapping that something was taken out of.
-    """
-    values: Any = merged.values
-    problems: list[Problem] = []
-    gone: list[Path_] = []
-    for _ in range(ROUNDS):
-        try:
-            found = model(**values)
-        except ValidationError as error:
-            groups = _by_path(error.errors(include_url=False), values)
-        else:
-            return (found if not problems else None), problems
-        fresh = {
-            path: errors
-            for path, errors in groups.items()
-            if not any(_rests_on(path, errors[0], each) for each in gone)
-        }
-        problems += [_problem(model, merged, path, errors) for path, errors in fresh.items()]
-        wrong = [path for path in fresh if path and _reach(values, path) is not _NOTHING]
-        if not wrong:
-            break
-        for path in wrong:
-            values = _without(values, path)
-        gone += wrong
-    return None, problems
-
-
-def _rests_on(path: Path_, error: Any, gone: Path_) -> bool:
-    """What is said of `path` may only be so because `gone` was taken out."""
-    return gone[: len(path)] == path or any(
-        key in gone for key in (error.get("ctx") or {}).get("about", ())
-    )
-
-
-def _by_path(errors: Sequence[Any], values: Any) -> dict[Path_, list[Any]]:
-    groups: dict[Path_, list[Any]] = {}
-    for each in errors:
-        groups.setdefault(_config_path(each, values), []).append(each)
-    return groups
-
-
-def _config_path(error: Any, values: Any) -> Path_:
-    """The path as it stands in the file: pydantic adds names of union branches to it."""
-    path: list[str | int] = []
-    loc = error["loc"]
-    for number, part in enumerate(loc):
-        last = number == len(loc) - 1
-        if isinstance(values, dict) and (part in values or str(part) in values):
-            name = part if part in values else str(part)
-            values = values[name]
-            path.append(name)
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
-            values = values[part]
-            path.append(part)
-        elif last and (
-            error["type"] in ("missing", "refused")
-            or (isinstance(part, str) and error["type"] == "extra_forbidden")
-        ):
-            path.append(part)
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found") and isinstance(values, dict):
-        path.append("type")
-    return tuple(path)
-
-
-def _problem(model: Any, merged: Merged, path: Path_, errors: Sequence[Any]) -> Problem:
-    error, place, value = errors[0], merged.place(path), _reach(merged.values, path)
-    kind, context = error["type"], error.get("ctx") or {}
-    if error["loc"][-1:] == ("[key]",):
-        value = path[-1]
-    if any(part in SECRET_KEYS for part in path) or (isinstance(value, str) and "@" in value):
-        value = _Hidden(value)
-    if kind == "extra_forbidden":
-        return _unknown_key(model, merged, path, place)
-    if kind == "missing":
-        return Problem(
-            "missing_key",
-            place,
-            "is missing",
-            f"needed: {text}" if (text := _description(model, merged, path)) else "",
-        )
-    if kind == "union_tag_not_found":
-        return Problem("missing_key", place, "is missing", listed(_kinds(model, merged, path)))
-    if kind in ("union_tag_invalid", "literal_error"):
-        names = _kinds(model, merged, path) if kind == "union_tag_invalid" else _literals(errors)
-        plain = value if not isinstance(value, _Hidden) else _reach(merged.values, path)
-        return Problem(
-            "not_allowed",
-            place,
-            f"found {_shown_value(value)}",
-            listed(names),
-            did_you_mean(plain, names) if isinstance(plain, str) else "",
-        )
-    if kind in ("value_error", "refused"):
-        why = str(context.get("error") or context.get("why") or error["msg"])
-        return Problem(
-            "not_allowed",
-            place,
-            f"{why}"
-            + (
-                f", found {_shown_value(value)}"
-                if kind == "value_error" and _is_plain(value)
-                else ""
-            ),
-        )
-    if kind == "string_pattern_mismatch":
-        allowed = (
-            _PATTERNS.get(context.get("pattern", ""))
-            or _description(model, merged, path)
-            or f"the pattern {context.get('pattern')} is needed"
-        )
-        return Problem("not_allowed", place, f"found {_shown_value(value)}", allowed)
-    if kind in _BOUNDS:
-        key, words = _BOUNDS[kind]
-        return Problem(
-            "not_allowed",
-            place,
-            f"found {_shown_value(value)}",
-            f"{words} {context.get(key)} is needed",
-        )
-    if kind in ("too_short", "string_too_short"):
-        return Problem("not_allowed", place, "is empty", "at least one is needed")
-    needed = list(dict.fromkeys(_NEEDED.get(each["type"], each["msg"]) for each in errors))
-    remedy = (
-        "write it in quotes"
-        if needed == ["text"] and isinstance(_unhidden(value), int | float)
-        else ""
-    )
+def _wrong_type(finding: _Finding) -> Problem:
+    needed = list(dict.fromkeys(_NEEDED.get(each["type"], each["msg"]) for each in finding.errors))
+    number = isinstance(finding.value, int | float)
     return Problem(
         "wrong_type",
-        place,
-        f"found {_shown_value(value)}",
+        finding.place,
+        f"found {finding.shown}",
         f"{' or '.join(needed)} is needed",
-        remedy,
+        "write it in quotes" if needed == ["text"] and number else "",
     )
 
 
-def _unknown_key(model: Any, merged: Merged, path: Path_, place: Place) -> Problem:
-    known = keys_of(model_of(*_above(model, merged, path))) + (
-        ["defaults"] if len(path) == 1 else []
-    )  # which is gone by now
-    hint = did_you_mean(path[-1], known)
-    return Problem("unknown_key", place, f"unknown key {str(path[-1])!r}", listed(known), hint)
+_EXPLANATIONS: Final[Mapping[str, Callable[[_Finding], Problem]]] = {
+    "extra_forbidden": _unknown_key,
+    "missing": _missing_key,
+    "union_tag_not_found": _missing_type,
+    "union_tag_invalid": _unknown_type,
+    "literal_error": _unknown_choice,
+    "refused": _refused,
+    "unfit": _unfit,
+    "value_error": _unfit,
+    "string_pattern_mismatch": _other_pattern,
+    **dict.fromkeys(_BOUNDS, _out_of_bounds),
+    "too_short": _empty,
+    "string_too_short": _empty,
+}
+"""The kind of an error -> what explains it; all others are values of a wrong type."""
 
 
-def _above(model: Any, merged: Merged, path: Path_) -> tuple[Any, Any]:
-    """(type, raw value) of what holds the last key of a path."""
-    annotation, raw = model, merged.values
-    for part in path[:-1]:
-        annotation = annotation_below(annotation, part, raw)
-        raw = _reach(raw, (part,))
-    return annotation, raw
+# -- values ----------------------------------------------------------------------------------------
+
+_KINDS: Final = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "nothing (null)",
+}
 
 
-def _kinds(model: Any, merged: Merged, path: Path_) -> list[str]:
-    annotation, _ = _above(model, merged, path)
-    return types_below(annotation)
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "something else")
 
 
-def _description(model: Any, merged: Merged, path: Path_) -> str:
-    holder = model_of(*_above(model, merged, path))
-    for name, each in (holder.model_fields if holder else {}).items():
-        if path[-1] in (name, each.alias):
-            return each.description or ""
-    return ""
-
-
-def _literals(errors: Sequence[Any]) -> list[str]:
-    names: list[str] = []
-    for each in errors:
-        expected = str((each.get("ctx") or {}).get("expected", ""))
-        names += [
-            part.strip().strip("'") for part in expected.replace(" or ", ", ").split(", ") if part
-        ]
-    return list(dict.fromkeys(names))
-
-
-class _Hidden:
-    """A value that is not shown."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-class _Nothing:
-    pass
-
-
-_NOTHING: Final = _Nothing()
-
-
-def _unhidden(value: Any) -> Any:
-    return value.value if isinstance(value, _Hidden) else value
-
-
-def _is_plain(value: Any) -> bool:
-    return (
-        isinstance(value, str | int | float)
-        and not isinstance(value, bool)
-        and len(str(value)) <= 60
-    )
-
-
-def _shown_value(value: Any) -> str:
-    """What was found: the value when it is short and no secret, else what kind of value it is."""
-    plain = _unhidden(value)
-    kinds = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "a mapping",
-        type(None): "nothing (null)",
-    }
-    kind = kinds.get(type(plain), "something else")
-    if isinstance(value, _Hidden) or isinstance(plain, list | dict) or plain is None:
-        return kind
-    if isinstance(plain, bool):
-        return str(plain).lower()
-    text = repr(plain) if isinstance(plain, str) else str(plain)
-    return f"{kind} {text}" if len(text) <= 60 else f"{kind} {text[:57]}..."
-
-
-def _reach(values: Any, path: Path_) -> Any:
-    for part in path:
-        if isinstance(values, list):
-            values = values[part] if isinstance(part, int) and part < len(values) else _NOTHING
-        else:
-            values = values.get(part, _NOTHING) if isinstance(values, dict) else _NOTHING
-    return values
-
-
-def _without(values: Any, path: Path_) -> Any:
-    """A copy without the value at a path. Items of lists keep their places: a wrong one takes the list with it."""
-    head, rest = path[0], path[1:]
-    if isinstance(values, dict):
-        if not rest or isinstance(rest[0], int) or _reach(values, path[:2]) is _NOTHING:
-            return {key: value for key, value in values.items() if key != head}
-        return {
-            key: _without(value, rest) if key == head else value for key, value in values.items()
-        }
-    return values
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        return _kind(value)
+    text = repr(value) if isinstance(value, str) else str(value)
+    if len(text) > SHOWN_CHARS:
+        text = f"{text[: SHOWN_CHARS - 3]}..."
+    return f"{_kind(value)} {text}"

@@ -1,4 +1,7 @@
-"""Files that a config names: regular ones only, up to a bound. A fifo would wait for a writer and a device would never end."""
+"""Files that a config names: regular ones only, up to a bound.
+
+A fifo would wait for a writer and a device would never end.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _KINDS: Final = {
 
 @contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Opens a regular file for reading, without waiting for anybody. Raises OSError with a reason for all others, ValueError for what is no file name."""
+    """Opens a regular file for reading, without waiting for anybody.
+
+    Raises OSError with a reason for all others, ValueError for what is no file name.
+    """
     with os.fdopen(
         os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb"
     ) as file:
@@ -37,7 +43,10 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def check_text(path: Path) -> None:
-    """ValueError for a path that the commit log cannot keep, which is text, or that cannot be named in this locale."""
+    """Raises ValueError for a path that this locale cannot name.
+
+    Neither can the commit log, which keeps paths as text.
+    """
     try:
         str(path).encode()
         os.fsencode(path)

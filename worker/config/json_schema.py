@@ -1,6 +1,7 @@
-"""The config language as JSON Schema, for editors: completion, descriptions, and red lines before `worker check` draws them.
+"""The config language as JSON Schema: completion, descriptions and red lines in editors.
 
-Rules between keys (`url` or `origin`, marks, placeholders) are beyond it where they are more than one-of; `check` has the last word.
+Rules between keys (`url` or `origin`, marks, placeholders) are beyond it where they are more than
+one-of; `check` has the last word.
 """
 
 from __future__ import annotations
@@ -8,20 +9,18 @@ from __future__ import annotations
 import copy
 from typing import Any, Final
 
-from worker.config.types import NAME_PATTERN
+from pydantic import BaseModel
+
+from worker.config.scalars import NAME_PATTERN
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _PARTIAL: Final = "Partial"
 
 
-def config_schema() -> dict[str, Any]:
-    """The schema of a config file."""
-    from worker.settings import Settings  # the models import what this package has
-
-    schema = Settings.model_json_schema(by_alias=True)
+def config_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a config file, whose model is that of the whole config."""
+    schema = model.model_json_schema(by_alias=True)
     definitions = schema.setdefault("$defs", {})
-    definitions["Step"]["properties"]["python"]["anyOf"].append({"type": "string"})
-    definitions["HttpConfig"]["anyOf"] = [{"required": ["url"]}, {"required": ["origin", "path"]}]
     partial = {f"{_PARTIAL}{name}": _partial(each) for name, each in definitions.items()}
     schema["properties"]["defaults"] = {
         "$ref": f"#/$defs/{_PARTIAL}PipelineSettings",
@@ -50,19 +49,25 @@ def _partial(node: Any) -> Any:
         return [_partial(each) for each in node]
     if not isinstance(node, dict):
         return node
-    found = {
-        key: _partial(value)
-        for key, value in node.items()
-        if key != "required" or not isinstance(value, list)
-    }
+    return _loosened(
+        {key: _partial(value) for key, value in node.items() if not _demands(key, value)}
+    )
+
+
+def _loosened(found: dict[str, Any]) -> dict[str, Any]:
+    """A node of partial ones: it refers to partial definitions, and alternatives may overlap."""
     if isinstance(found.get("$ref"), str):
         found["$ref"] = found["$ref"].replace("#/$defs/", f"#/$defs/{_PARTIAL}")
+    if "oneOf" in found:  # without its type a value may be one of several
+        found["anyOf"] = found.pop("oneOf")
     if "anyOf" in found:
         found["anyOf"] = [each for each in found["anyOf"] if each] or [{}]
-    if "discriminator" in found:
-        del found["discriminator"]
-        found["anyOf"] = found.pop("oneOf")
     return found
+
+
+def _demands(key: str, value: Any) -> bool:
+    """Whether this is the list of the required keys of an object, and no key called `required`."""
+    return key == "required" and isinstance(value, list)
 
 
 def _used(definitions: dict[str, Any], root: str) -> set[str]:
@@ -83,7 +88,10 @@ def _used(definitions: dict[str, Any], root: str) -> set[str]:
 
 
 def _with_holders(node: Any) -> Any:
-    """Keys that begin with `x-` are allowed wherever the language has its own keys, and are never names of pipelines."""
+    """The same with keys that begin with `x-` wherever the language has keys of its own.
+
+    They are never names of pipelines.
+    """
     if isinstance(node, list):
         return [_with_holders(each) for each in node]
     if not isinstance(node, dict):

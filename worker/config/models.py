@@ -1,87 +1,55 @@
-"""Looks into the models: which keys a place of the config has, and which type a key below it. For error texts and the environment."""
+"""Looks into the models: which keys a place of the config has, and which type a key below it.
+
+For error texts and the environment.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from worker.components import component
-from worker.core.errors import ConfigError
-
-
-class Chosen:
-    """Marks a value whose model is in the module that a registry table names by its `type`: imported when it is used."""
-
-    def __init__(self, table: dict[str, str], what: str) -> None:
-        self.table, self.what = table, what
-
-    def model(self, raw: Any) -> type[BaseModel]:
-        """The model for a raw value; ValueError names the types there are."""
-        try:
-            found: type[BaseModel] = component(
-                self.table, self.what, raw.get("type") if isinstance(raw, dict) else raw
-            ).Config
-        except ConfigError as error:
-            raise ValueError(f"{error.message}; {error.remedy}") from error
-        return found
-
-
-def keys_of(model: Any) -> list[str]:
-    """The keys of a model as they stand in a config."""
-    return [each.alias or name for name, each in getattr(model, "model_fields", {}).items()]
+from worker.config.chosen import Chosen
+from worker.config.model import keys_of
+from worker.config.secrets import SecretRef
 
 
 def model_of(annotation: Any, raw: Any) -> type[BaseModel] | None:
-    """The model of a value of this type; `raw` decides between several by its `type`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if (marker := _marker(annotation)) is not None:
-        try:
-            return marker.model(raw)
-        except ValueError:
-            return None
-    models = [
-        each
-        for each in map(_plain, _members(annotation))
-        if isinstance(each, type) and issubclass(each, BaseModel)
-    ]
-    if len(models) > 1:
-        kind = raw.get("type") if isinstance(raw, dict) else None
-        models = [each for each in models if kind in types_of(each)]
-    return models[0] if len(models) == 1 else None
+    """The model of a value of this type; of a component, the one that `raw` names."""
+    for member in _members(annotation):
+        found = member.model(raw) if isinstance(member, Chosen) else member
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return None
 
 
-def types_of(model: Any) -> tuple[Any, ...]:
-    """The values that the key `type` of a model may have."""
-    each = getattr(model, "model_fields", {}).get("type")
-    return (
-        get_args(each.annotation)
-        if each is not None and get_origin(each.annotation) is Literal
-        else ()
-    )
+def keys_at(annotation: Any, raw: Any) -> list[str]:
+    """The keys that a value of this type may have."""
+    chosen = chosen_of(annotation)
+    return keys_of(model_of(annotation, raw)) if chosen is None else chosen.keys(raw)
 
 
 def types_below(annotation: Any) -> list[str]:
-    """The types that a value of this kind may have: of the models of a union, or of a registry table."""
-    if (marker := _marker(annotation)) is not None:
-        return list(marker.table)
-    return [str(kind) for member in _members(annotation) for kind in types_of(_plain(member))]
+    """The values that the key `type` may have, where it names a component."""
+    chosen = chosen_of(annotation)
+    return [] if chosen is None else chosen.types()
+
+
+def chosen_of(annotation: Any) -> Chosen | None:
+    """What chooses the model of a value of this type, if it is the value."""
+    return next((each for each in _members(annotation) if isinstance(each, Chosen)), None)
 
 
 def annotation_below(annotation: Any, key: str | int, raw: Any) -> Any:
-    """The type of the value under `key`; None when there is none. `raw` is the value that has the key."""
+    """The type of the value under `key`; None when there is none.
+
+    `raw` is the value that has the key.
+    """
     if (model := model_of(annotation, raw)) is not None:
-        for name, each in model.model_fields.items():
-            if key in (name, each.alias):
-                return (
-                    Annotated[(each.annotation, *each.metadata)]
-                    if each.metadata
-                    else each.annotation
-                )
-        return None
-    for member in map(_plain, _members(annotation)):
+        return _field_type(model, key)
+    for member in _members(annotation):
         kind, arguments = get_origin(member), get_args(member)
         if kind is dict and isinstance(key, str):
             return arguments[1]
@@ -90,24 +58,46 @@ def annotation_below(annotation: Any, key: str | int, raw: Any) -> Any:
     return None
 
 
-def _marker(annotation: Any) -> Chosen | None:
-    return next(
-        (each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Chosen)), None
-    )
+def holds_secret(annotation: Any) -> bool:
+    """Whether a value of this type may be a reference to a secret."""
+    return SecretRef in _members(annotation)
 
 
-def _plain(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+def markers_of(annotation: Any, kind: Any) -> Iterator[Any]:
+    """What of a kind a type is marked with, itself or as a member of a union."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from (each for each in arguments[1:] if isinstance(each, kind))
+        yield from markers_of(arguments[0], kind)
+    elif get_origin(annotation) in (Union, UnionType):
+        for each in arguments:
+            yield from markers_of(each, kind)
 
 
-def _members(annotation: Any) -> list[Any]:
-    """The types of a union, one level down, without null."""
-    annotation = _plain(annotation)
-    if get_origin(annotation) in (Union, UnionType):
-        return [
-            inner
-            for each in get_args(annotation)
-            if each is not NoneType
-            for inner in _members(each)
-        ]
-    return [annotation]
+def secrets_of(model: BaseModel) -> Iterator[tuple[str, str | SecretRef]]:
+    """(key, secret) of every secret of a model, literals and references."""
+    for name, each in type(model).model_fields.items():
+        if holds_secret(each.annotation) and (secret := getattr(model, name)) is not None:
+            yield each.alias or name, secret
+
+
+def _field_type(model: type[BaseModel], key: str | int) -> Any:
+    for name, each in model.model_fields.items():
+        if key in (name, each.alias):
+            return (
+                Annotated[(each.annotation, *each.metadata)] if each.metadata else each.annotation
+            )
+    return None
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The types that a value may have, without null; a `Chosen` for a type that it marks."""
+    kind, arguments = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        chosen = [each for each in arguments[1:] if isinstance(each, Chosen)]
+        yield from chosen or _members(arguments[0])
+    elif kind in (Union, UnionType):
+        for each in arguments:
+            yield from _members(each)
+    elif annotation is not NoneType:
+        yield annotation

@@ -1,4 +1,7 @@
-"""What a config refers to: schema files, secrets, directories, certificates. Looked at by `check`; nothing is created or changed."""
+"""What a config refers to: schema files, secrets, directories, certificates.
+
+Looked at by `check`; nothing is created or changed.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,18 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from worker.config.files import check_text, open_file, read_file
-from worker.config.merge import SCHEMAS, Merged
+from worker.config.merged import Merged
+from worker.config.models import annotation_below, holds_secret, markers_of
 from worker.config.problems import Path_, Place, Problem
-from worker.config.types import Secret, SecretRef, credential, secret_value
+from worker.config.references import OutputDirectory, ReadableFile, Reference, SchemaFile
+from worker.config.secrets import Secret, SecretRef, credential, secret_value
 from worker.core.errors import ConfigError
 from worker.schema.errors import SchemaError
 from worker.schema.parse import MAX_BYTES, parse_schema
@@ -29,16 +34,24 @@ _SECRET: Final = TypeAdapter(Secret)
 _UNSUPPORTED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
-def preflight(merged: Merged, name: str, pipeline: Any) -> list[Problem]:
-    """Every problem of what one pipeline refers to, also when the pipeline is wrong in other ways."""
+def preflight(merged: Merged, name: str, pipeline: Any, model: Any) -> list[Problem]:
+    """Every problem of what one pipeline refers to, also when the pipeline is wrong in other ways.
+
+    Args:
+        pipeline: the raw values of the pipeline.
+        model: the model of a pipeline, whose types say what refers to something.
+    """
     if not isinstance(pipeline, dict):
         return []
-    path: Path_ = ("pipelines", name)
+    source = pipeline.get("source")
+    partitions = _combinations(source.get("partitions") if isinstance(source, dict) else None)
     return [
-        *_schemas(merged, path, pipeline),
-        *_secrets(merged, path, pipeline),
-        *_directories(merged, path, pipeline),
-        *_certificates(merged, path, pipeline),
+        problem
+        for at, annotation, value in _walk(model, pipeline, ("pipelines", name))
+        for problem in (
+            *_secret(merged, at, annotation, value, partitions),
+            *_references(merged, at, annotation, value),
+        )
     ]
 
 
@@ -47,103 +60,42 @@ def preflight_state(merged: Merged, directory: Path) -> list[Problem]:
     return list(_writable(merged, ("state", "path"), directory, "the commit log"))
 
 
-# -- schemas ------------------------------------------------------------------------------------------------------
+def _walk(annotation: Any, raw: Any, path: Path_) -> Iterator[tuple[Path_, Any, Any]]:
+    """(path, type, raw value) of everything in a value that the language knows."""
+    yield path, annotation, raw
+    items = raw.items() if isinstance(raw, dict) else ()
+    for key, value in enumerate(raw) if isinstance(raw, list) else items:
+        if (below := annotation_below(annotation, key, raw)) is not None:
+            yield from _walk(below, value, (*path, key))
 
 
-def _schemas(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in SCHEMAS:
-        yield from _schema(merged, (*path, key), pipeline.get(key))
-    decode = pipeline.get("decode")
-    written = decode.get("writer_schema") if isinstance(decode, dict) else None
-    if isinstance(written, list):
-        for number, file in enumerate(written):
-            yield from _schema(merged, (*path, "decode", "writer_schema", number), file)
-    else:
-        yield from _schema(merged, (*path, "decode", "writer_schema"), written)
+# -- secrets ---------------------------------------------------------------------------------------
 
 
-def _schema(merged: Merged, path: Path_, file: Any) -> Iterator[Problem]:
-    if not isinstance(file, str):
-        return
-    place = merged.place(path)
-    try:
-        text = read_file(file, MAX_BYTES)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no file name"
-        yield Problem(
-            "schema",
-            place,
-            f"the schema {file} cannot be read: {why}",
-            remedy="the path is relative to the config file",
-        )
+def _secret(
+    merged: Merged, at: Path_, annotation: Any, value: Any, partitions: list[dict[str, str]]
+) -> Iterator[Problem]:
+    """Whether a reference leads to a secret, in every partition whose values it has."""
+    if not isinstance(value, dict) or not holds_secret(annotation):
         return
     try:
-        parse_schema(text)
-    except SchemaError as error:
-        line = _LINE.search(error.message) if error.path == "$" else None
-        what = error.message.removeprefix(f"{error.path}: ")
-        remedy = (
-            error.remedy
-            or f"it is the {path[2] if len(path) == 3 else 'writer_schema'} of {place.key}"
-        )
-        yield Problem(
-            "schema", Place(file, int(line[1]) if line else 0, error.path), what, remedy=remedy
-        )
-    except ConfigError as error:
-        yield Problem("schema", Place(file), error.message, remedy=error.remedy)
-
-
-# -- secrets ------------------------------------------------------------------------------------------------------
-
-
-def _secrets(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
-    source = pipeline.get("source")
-    partitions = source.get("partitions") if isinstance(source, dict) else None
-    for at, raw in _references(path, pipeline):
+        secret = _SECRET.validate_python(value)
+    except ValidationError:
+        return  # the model has said it
+    assert isinstance(secret, SecretRef)
+    read = credential if "auth" in at else secret_value
+    for values in partitions if "{partition." in "".join(secret.texts) else [{}]:
         try:
-            secret = _SECRET.validate_python(raw)
-        except ValidationError:
-            continue  # the model has said it
-        assert isinstance(secret, SecretRef)
-        for values in _combinations(partitions) if "{partition." in "".join(secret.texts) else [{}]:
-            try:
-                (credential if "auth" in at else secret_value)(secret, values)
-            except ConfigError as error:
-                yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
-
-
-def _references(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Any]]:
-    transforms = pipeline.get("transforms")
-    for place, values in _peers(path, pipeline):
-        auth = values.get("auth")
-        for key, value in (auth if isinstance(auth, dict) else {}).items():
-            if isinstance(value, dict):
-                yield (*place, "auth", key), value
-    for number, step in enumerate(transforms if isinstance(transforms, list) else ()):
-        mask = step.get("mask") if isinstance(step, dict) else None
-        if isinstance(mask, dict) and isinstance(mask.get("key"), dict):
-            yield (*path, "transforms", number, "mask", "key"), mask["key"]
-
-
-def _peers(path: Path_, pipeline: Mapping[str, Any]) -> Iterator[tuple[Path_, Mapping[str, Any]]]:
-    """What a pipeline talks to: each may have `auth` and `tls`."""
-    decode, sink = pipeline.get("decode"), pipeline.get("sink")
-    found = {
-        ("source",): pipeline.get("source"),
-        ("schema",): pipeline.get("schema"),
-        ("output_schema",): pipeline.get("output_schema"),
-        ("decode", "registry"): decode.get("registry") if isinstance(decode, dict) else None,
-        ("sink", "register"): sink.get("register") if isinstance(sink, dict) else None,
-    }
-    yield from (
-        ((*path, *keys), values) for keys, values in found.items() if isinstance(values, dict)
-    )
+            read(secret, values)
+        except ConfigError as error:
+            yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
 
 
 def _combinations(partitions: Any) -> list[dict[str, str]]:
-    if not isinstance(partitions, dict) or not all(
-        isinstance(values, list) for values in partitions.values()
-    ):
+    """The values of the first partitions."""
+    if not isinstance(partitions, dict):
+        return []
+    if not all(isinstance(values, list) for values in partitions.values()):
         return []
     every = itertools.product(*(map(str, values) for values in partitions.values()))
     return [
@@ -152,36 +104,63 @@ def _combinations(partitions: Any) -> list[dict[str, str]]:
     ]
 
 
-# -- files --------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
-def _directories(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
-    for section, what in (("sink", "the output"), ("dead_letters", "dead letters")):
-        values = pipeline.get(section)
-        directory = values.get("path") if isinstance(values, dict) else None
-        if isinstance(directory, str) and directory:
-            yield from _writable(merged, (*path, section, "path"), Path(directory), what)
+def _references(merged: Merged, at: Path_, annotation: Any, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, str):
+        return
+    for marker in markers_of(annotation, Reference):
+        match marker:
+            case SchemaFile():
+                yield from _schema(merged, at, value)
+            case ReadableFile():
+                yield from _readable(merged, at, value)
+            case OutputDirectory(holds) if value:
+                yield from _writable(merged, at, Path(value), holds)
 
 
-def _certificates(merged: Merged, path: Path_, pipeline: Mapping[str, Any]) -> Iterator[Problem]:
-    for place, values in _peers(path, pipeline):
-        tls = values.get("tls")
-        for key, file in (tls if isinstance(tls, dict) else {}).items():
-            if key in ("ca_file", "cert_file", "key_file") and isinstance(file, str):
-                try:
-                    with open_file(file):
-                        pass
-                except (OSError, ValueError) as error:
-                    why = error.strerror if isinstance(error, OSError) else "no file name"
-                    yield Problem(
-                        "path",
-                        merged.place((*place, "tls", key)),
-                        f"{file} cannot be read: {why}",
-                        remedy="check the path",
-                    )
+def _schema(merged: Merged, at: Path_, file: str) -> Iterator[Problem]:
+    place = merged.place(at)
+    try:
+        text = read_file(file, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        yield Problem(
+            "schema",
+            place,
+            f"the schema {file} cannot be read: {_reason(error)}",
+            remedy="the path is relative to the config file",
+        )
+        return
+    try:
+        parse_schema(text)
+    except SchemaError as error:
+        line = _LINE.search(error.message) if error.path == "$" else None
+        key = next(part for part in reversed(at) if isinstance(part, str))
+        yield Problem(
+            "schema",
+            Place(file, int(line[1]) if line else 0, error.path),
+            error.message.removeprefix(f"{error.path}: "),
+            remedy=error.remedy or f"it is the {key} of {place.key}",
+        )
+    except ConfigError as error:
+        yield Problem("schema", Place(file), error.message, remedy=error.remedy)
 
 
-def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterator[Problem]:
+def _readable(merged: Merged, at: Path_, file: str) -> Iterator[Problem]:
+    try:
+        with open_file(file):
+            pass
+    except (OSError, ValueError) as error:
+        found = f"{file} cannot be read: {_reason(error)}"
+        yield Problem("path", merged.place(at), found, remedy="check the path")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "no file name"
+
+
+def _writable(merged: Merged, at: Path_, directory: Path, holds: str) -> Iterator[Problem]:
     """A directory that cannot be written, or cannot be made. Nothing of it stays."""
     try:
         there = directory.absolute()
@@ -194,14 +173,17 @@ def _writable(merged: Merged, path: Path_, directory: Path, what: str) -> Iterat
     if why:
         yield Problem(
             "path",
-            merged.place(path),
-            f"{directory} cannot be written for {what}: {why}",
+            merged.place(at),
+            f"{directory} cannot be written for {holds}: {why}",
             remedy="change the path, or its owner and mode",
         )
 
 
 def _refuses(directory: Path) -> str:
-    """Why no file can be written there: tried with a file that never gets a name, or where there is no such thing with a directory."""
+    """Why no file can be written there.
+
+    Tried with a file that never gets a name; where the file system has none, with a directory.
+    """
     if not os.access(directory, os.W_OK | os.X_OK):
         return f"no permission to write {directory}"
     try:

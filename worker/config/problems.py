@@ -1,4 +1,4 @@
-"""What is wrong with a config: every problem with its place, what was found, what is allowed, and what to do."""
+"""What is wrong with a config: the place, what was found, what is allowed, what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def shown(path: Path_) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`line` is 1-based, 0 when there is none; `key` is a key path, or the name of an environment variable."""
+    """A place in a config.
+
+    `line` is 1-based, 0 when there is none; `key` is a key path, or an environment variable.
+    """
 
     file: str
     line: int = 0
@@ -38,7 +41,8 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        code: stable: yaml, file, unknown_key, missing_key, wrong_type, not_allowed, conflict, environment, schema, secret, path, pipeline.
+        code: stable: yaml, file, unknown_key, missing_key, wrong_type, not_allowed, conflict,
+            environment, schema, secret, path, pipeline.
         found: what is wrong, with the value found, unless it may be a secret.
         allowed: what would be right.   remedy: what to do.
     """

@@ -1,6 +1,9 @@
-"""YAML 1.2 with places: plain values, and for every key path the line it stands in. Aliases may not multiply without bound.
+"""YAML 1.2 with places: plain values, and for every key path the line it stands in.
 
-Values are what JSON has: text that YAML would make a date stays text, because `revision: 2023-10-15` is meant as it stands.
+Aliases may not multiply without bound.
+
+Values are what JSON has: text that YAML would make a date stays text, because `revision:
+2023-10-15` is meant as it stands.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ DATA_KEYS: Final = frozenset(
 )
 """Below these stand names of others, where `x-` means nothing: `headers: {x-api-version: 2}`."""
 
+_BEGIN: Final = "begin with `version: 1` and `pipelines:`"
 _TAG: Final = "tag:yaml.org,2002:"
 _TIMESTAMP: Final = _TAG + "timestamp"
 _MERGE: Final = _TAG + "merge"
@@ -36,14 +40,15 @@ class Document:
 
     Attributes:
         lines: key path -> 1-based line of the key or item.
-        written: key path -> a number as it is written, where it is printed otherwise (`2.10` is 2.1).
+        as_written: key path -> a number as the file has it, where it is printed otherwise (`2.10`
+            is 2.1).
         problems: what is wrong with it as YAML, besides what made it unreadable.
     """
 
     file: str
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path_, int] = field(default_factory=dict)
-    written: dict[Path_, str] = field(default_factory=dict)
+    as_written: dict[Path_, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Path_) -> Place:
@@ -55,56 +60,57 @@ class Document:
 
 
 def load_yaml(path: Path) -> Document:
-    """Reads a file whose root is a mapping. Raises ConfigProblems with file and line when there is nothing to go on with."""
-    text = _text(path)
+    """Reads a file whose root is a mapping.
+
+    Raises ConfigProblems with file and line when there is nothing to go on with.
+    """
     yaml = _yaml()
-    try:
-        node = yaml.compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        began = error.context_mark
-        since = (
-            f", begun in line {began.line + 1}"
-            if began and mark and began.line != mark.line
-            else ""
-        )
-        where = f" ({error.context}{since})" if error.context and error.problem else ""
-        found = f"broken YAML: {error.problem or error.context}{where}"
-        remedy = (
-            "indent with spaces, YAML allows no tabs"
-            if "'\\t'" in found
-            else "check indentation, colons and quotes"
-        )
-        raise _fatal(path, found, mark.line + 1 if mark else 1, remedy=remedy) from error
-    except RecursionError as error:
-        raise _fatal(path, f"nested deeper than {MAX_DEPTH} levels", 1) from error
-    except (YAMLError, ValueError) as error:
-        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-        raise _fatal(
-            path,
-            f"broken YAML: {str(error).splitlines()[0]}",
-            line,
-            remedy="take control characters out",
-        ) from error
-    if node is None:
-        raise _fatal(
-            path, "the file is empty", 1, remedy="begin with `version: 1` and `pipelines:`"
-        )
+    node = _composed(yaml, path, _text(path))
     if not isinstance(node, MappingNode):
         kind = "a list" if isinstance(node, SequenceNode) else "a single value"
-        raise _fatal(
-            path,
-            f"the root is {kind}, a mapping is needed",
-            node.start_mark.line + 1,
-            remedy="begin with `version: 1` and `pipelines:`",
-        )
+        found = f"the root is {kind}, a mapping is needed"
+        raise _fatal(path, found, _line(node), remedy=_BEGIN)
     document = Document(str(path))
     document.values = _Builder(document, yaml).mapping(node, (), 0)
     return document
 
 
+def _composed(yaml: YAML, path: Path, text: str) -> Node:
+    """The nodes of a text. Raises ConfigProblems for a text that is no YAML, or that is empty."""
+    try:
+        node: Node | None = yaml.compose(text)
+    except MarkedYAMLError as error:
+        raise _broken(path, error) from error
+    except RecursionError as error:
+        raise _fatal(path, f"nested deeper than {MAX_DEPTH} levels", 1) from error
+    except (YAMLError, ValueError) as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        found = f"broken YAML: {str(error).splitlines()[0]}"
+        raise _fatal(path, found, line, remedy="take control characters out") from error
+    if node is None:
+        raise _fatal(path, "the file is empty", 1, remedy=_BEGIN)
+    return node
+
+
+def _broken(path: Path, error: MarkedYAMLError) -> ConfigProblems:
+    """What a parser says, with the line where it gave up, and the one where that began."""
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    line = mark.line + 1 if mark else 1
+    since = f", begun in line {began.line + 1}" if began and began.line + 1 != line else ""
+    where = f" ({error.context}{since})" if error.context and error.problem else ""
+    found = f"broken YAML: {error.problem or error.context}{where}"
+    tab = "'\\t'" in found
+    remedy = (
+        "indent with spaces, YAML allows no tabs" if tab else "check indentation, colons and quotes"
+    )
+    return _fatal(path, found, line, remedy=remedy)
+
+
 def plain_value(text: str) -> Any:
-    """The value that a text has in YAML (`5`, `true`, `[a, b]`), for environment variables. ValueError when it has none."""
+    """The value that a text has in YAML (`5`, `true`, `[a, b]`), for environment variables.
+
+    ValueError when it has none.
+    """
     document = Document("environment")
     yaml = _yaml()
     try:
@@ -162,7 +168,13 @@ def _shown_tag(node: Node) -> str:
     return str(node.tag).replace(_TAG, "!!")
 
 
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
 class _Builder:
+    """Makes values of nodes; the document gets their lines, and what is wrong with them."""
+
     def __init__(self, document: Document, yaml: YAML) -> None:
         self._document = document
         self._scalars = yaml.constructor
@@ -171,69 +183,74 @@ class _Builder:
     def value(self, node: Node, path: Path_, depth: int) -> Any:
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
-            what = (
-                f"more than {MAX_NODES} values when aliases are expanded"
-                if self._count > MAX_NODES
-                else f"nested deeper than {MAX_DEPTH} levels"
-            )
-            raise ConfigProblems(
-                [
-                    Problem(
-                        "yaml",
-                        Place(self._document.file, node.start_mark.line + 1, shown(path[:8])),
-                        what,
-                    )
-                ]
-            )
+            raise self._too_much(node, path)
         if isinstance(node, MappingNode):
             self._no_tag(node, "map", path)
             return self.mapping(node, path, depth)
         if isinstance(node, SequenceNode):
             self._no_tag(node, "seq", path)
-            items = []
-            for number, item in enumerate(node.value):
-                self._document.lines[(*path, number)] = item.start_mark.line + 1
-                items.append(self.value(item, (*path, number), depth + 1))
-            return items
+            return self._sequence(node, path, depth)
         return self._scalar(node, path)
 
+    def _too_much(self, node: Node, path: Path_) -> ConfigProblems:
+        what = (
+            f"more than {MAX_NODES} values when aliases are expanded"
+            if self._count > MAX_NODES
+            else f"nested deeper than {MAX_DEPTH} levels"
+        )
+        place = Place(self._document.file, _line(node), shown(path[:8]))
+        return ConfigProblems([Problem("yaml", place, what)])
+
+    def _sequence(self, node: SequenceNode, path: Path_, depth: int) -> list[Any]:
+        items = []
+        for number, item in enumerate(node.value):
+            self._document.lines[(*path, number)] = _line(item)
+            items.append(self.value(item, (*path, number), depth + 1))
+        return items
+
     def mapping(self, node: MappingNode, path: Path_, depth: int) -> dict[str, Any]:
+        """The values of a mapping: its own keys over those that `<<` merges."""
+        # what is merged comes first, so that the lines of the own keys win
+        merged = self._merged(node, path, depth)
         found: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
-        mine: set[str] = set()
         data = any(part in DATA_KEYS for part in path)
-        for key_node, value_node in node.value:  # first, so that the lines of the own keys win
-            if key_node.tag == _MERGE:
-                for parent in (
-                    value_node.value if isinstance(value_node, SequenceNode) else [value_node]
-                ):
-                    below = self.value(parent, path, depth + 1)
-                    if isinstance(below, dict):
-                        merged = {**below, **merged}
-                    else:
-                        self._wrong(parent, path, "`<<` merges mappings only")
+        seen: set[str] = set()
         for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
+            if key_node.tag == _MERGE or (name := self._key(key_node, path, seen)) is None:
                 continue
-            key = self._scalar(key_node, path) if isinstance(key_node, ScalarNode) else None
-            if not isinstance(key, str | int) or isinstance(key, bool):
-                self._wrong(key_node, path, "a key is text or a whole number", "write it in quotes")
-                continue
-            name = str(key)
-            if name in mine:
-                self._wrong(
-                    key_node,
-                    (*path, name),
-                    f"the key stands twice, first in line {self._document.lines[(*path, name)]}",
-                    "take one of them out",
-                )
-                continue
-            mine.add(name)
-            self._document.lines[(*path, name)] = key_node.start_mark.line + 1
             if name.startswith("x-") and not data:
                 continue  # a place for anchors
             found[name] = self.value(value_node, (*path, name), depth + 1)
         return {**merged, **found}
+
+    def _merged(self, node: MappingNode, path: Path_, depth: int) -> dict[str, Any]:
+        """The values that `<<` merges; of several, the first one that has a key wins."""
+        merged: dict[str, Any] = {}
+        parents = [value for key, value in node.value if key.tag == _MERGE]
+        for value in parents:
+            for parent in value.value if isinstance(value, SequenceNode) else [value]:
+                below = self.value(parent, path, depth + 1)
+                if isinstance(below, dict):
+                    merged = {**below, **merged}
+                else:
+                    self._refuse(parent, path, "`<<` merges mappings only")
+        return merged
+
+    def _key(self, node: Node, path: Path_, seen: set[str]) -> str | None:
+        """The key of a mapping, added to those `seen`; None for what is none, or there already."""
+        key = self._scalar(node, path) if isinstance(node, ScalarNode) else None
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            self._refuse(node, path, "a key is text or a whole number", "write it in quotes")
+            return None
+        name = str(key)
+        at = (*path, name)
+        if name in seen:
+            found = f"the key stands twice, first in line {self._document.lines[at]}"
+            self._refuse(node, at, found, "take one of them out")
+            return None
+        seen.add(name)
+        self._document.lines[at] = _line(node)
+        return name
 
     def _scalar(self, node: Node, path: Path_) -> Any:
         if node.tag == _TIMESTAMP:
@@ -241,39 +258,33 @@ class _Builder:
         try:
             value = self._scalars.construct_object(node)
         except (YAMLError, ValueError, OverflowError) as error:
-            self._wrong(
-                node,
-                path,
-                f"cannot be read: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
-            )
+            why = getattr(error, "problem", None) or str(error).splitlines()[0]
+            self._refuse(node, path, f"cannot be read: {why}")
             return None
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if isinstance(value, float) and not math.isfinite(value):
-                self._wrong(node, path, f"{node.value} is no finite number")
-            elif str(value) != node.value:
-                self._document.written[path] = node.value
-            else:
-                self._document.written.pop(path, None)
         if value is not None and not isinstance(value, str | int | float):
-            self._wrong(
+            self._refuse(
                 node,
                 path,
                 f"the tag {_shown_tag(node)} is not known here",
                 "values are text, numbers, true, false and null",
             )
             return None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self._note_number(node, path, value)
         return value
+
+    def _note_number(self, node: Node, path: Path_, value: Any) -> None:
+        if isinstance(value, float) and not math.isfinite(value):
+            self._refuse(node, path, f"{node.value} is no finite number")
+        elif str(value) != node.value:
+            self._document.as_written[path] = node.value
+        else:
+            self._document.as_written.pop(path, None)
 
     def _no_tag(self, node: Node, kind: str, path: Path_) -> None:
         if node.tag != _TAG + kind:
-            self._wrong(node, path, f"the tag {_shown_tag(node)} is not known here")
+            self._refuse(node, path, f"the tag {_shown_tag(node)} is not known here")
 
-    def _wrong(self, node: Node, path: Path_, found: str, remedy: str = "") -> None:
-        self._document.problems.append(
-            Problem(
-                "yaml",
-                Place(self._document.file, node.start_mark.line + 1, shown(path)),
-                found,
-                remedy=remedy,
-            )
-        )
+    def _refuse(self, node: Node, path: Path_, found: str, remedy: str = "") -> None:
+        place = Place(self._document.file, _line(node), shown(path))
+        self._document.problems.append(Problem("yaml", place, found, remedy=remedy))

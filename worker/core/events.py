@@ -1,6 +1,8 @@
-"""What components say: one frozen dataclass an event, emitted once per page, batch or request, never per record.
+"""What components say: one frozen dataclass an event, emitted once per page, batch or request,
+never per record.
 
-`telemetry/` turns them into log lines and metrics; components get a plain callable and know nothing of either.
+`telemetry/` turns them into log lines and metrics; components get a plain callable and know nothing
+of either.
 The event name in logs is derived from the class: `PageAccepted` is `page.accepted`.
 """
 
@@ -17,8 +19,8 @@ from worker.core.model import Ledger
 class Event:
     """Base of all events.
 
-    `level` is the log level. `same_by` names the attributes that make two events the same: when they come in numbers, a few are
-    logged and the others counted. Empty: each is logged.
+    `level` is the log level. `same_by` names the attributes that make two events the same: when
+    they come in numbers, a few are logged and the others counted. Empty: each is logged.
     """
 
     level: ClassVar[str] = "info"
@@ -141,7 +143,10 @@ class BreakerChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class CommitPublished(Event):
-    """Files and cursors are true together. `lag_s`: age of the oldest record in it; `rejected`: code -> dead letters."""
+    """Files and cursors are true together.
+
+    `lag_s`: age of the oldest record in it; `rejected`: code -> dead letters.
+    """
 
     pipeline: str
     seq: int
@@ -213,7 +218,9 @@ class Repeated(Event):
 
 @dataclass(frozen=True, slots=True)
 class SchemaStale(Event):
-    """A registry did not answer, so the version of a subject that was the latest when it did is used."""
+    """A registry did not answer, so the version of a subject that was the latest when it did is
+    used.
+    """
 
     level: ClassVar[str] = "warning"
     registry: str

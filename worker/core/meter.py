@@ -1,4 +1,7 @@
-"""What a pipeline knows of itself while it runs: where its time goes and what is not durable yet. Pure; read by `telemetry/` when somebody asks."""
+"""What a pipeline knows of itself while it runs: where its time goes and what is not durable yet.
+
+Pure; read by `telemetry/` when somebody asks.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ STATES = ("busy", "blocked", "idle")
 
 
 class StageTimes:
-    """Seconds that a stage was busy, blocked (waiting for room behind it) and idle (waiting for something to do).
+    """Seconds that a stage was busy, blocked (waiting for room behind it) and idle (waiting for
+    something to do).
 
-    A stage of several workers counts each for its share, so that the three always add up to the time since it was made.
-    What is busy most of the time is the bottleneck; what is before it is blocked, what is behind it idle.
+    A stage of several workers counts each for its share, so that the three always add up to the
+    time since it was made. What is busy most of the time is the bottleneck; what is before it is
+    blocked, what is behind it idle.
     """
 
     def __init__(self, monotonic: Callable[[], float], workers: int = 1) -> None:
@@ -64,7 +69,10 @@ class StageTimes:
 
 
 class Backlog:
-    """Pages of one attempt that are received and not durable. They become durable in the order in which they came."""
+    """Pages of one attempt that are received and not durable.
+
+    They become durable in the order in which they came.
+    """
 
     def __init__(self) -> None:
         self._pages: deque[tuple[float, int]] = deque()
@@ -128,7 +136,8 @@ class Reading:
         in_flight: records that are received and not durable.
         oldest_s: age of the oldest of them.
         queues: queue (pages, shaped) -> (bytes used, bytes that fit).
-        lag_s: how far the mark of the slowest partition is behind now; None for sources without marks in time.
+        lag_s: how far the mark of the slowest partition is behind now; None for sources without
+            marks in time.
     """
 
     pipeline: str

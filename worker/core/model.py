@@ -1,4 +1,4 @@
-"""The data that travels: facts, pages, chunks, commits, and the rows of a commit log. Plain values."""
+"""The data that travels: facts, pages, chunks, commits, rows of a commit log. Plain values."""
 
 from __future__ import annotations
 

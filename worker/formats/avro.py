@@ -23,25 +23,56 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, Final
+from pathlib import Path
+from typing import IO, Annotated, Any, ClassVar, Final, Literal
 
-from worker.core.errors import BadBody, SchemaMismatch
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from worker.config.model import Issues
+from worker.config.references import SchemaFile
+from worker.config.schema_file import schema_file
+from worker.core.errors import BadBody, ConfigError, SchemaMismatch
+from worker.core.jsonpath import plain_keys
 from worker.core.model import Decoded, FieldError, Unknown
 from worker.core.ports import SLICE_RECORDS, Steps
+from worker.formats.component import DecodeConfig, DecodeDeps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.http.registry_config import RegistryConfig
 from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
+from worker.schema.encoding import AvroRows
 from worker.schema.errors import CorruptData, CorruptDatum, SchemaError
 from worker.schema.limits import Limits
 from worker.schema.model import Schema
 from worker.schema.plan import CompiledPlan
 from worker.schema.plan_reader import Part, PlanReader
-from worker.schema.single import HEADER_BYTES, MARKER
+from worker.schema.single import HEADER_BYTES, MARKER, SchemaStore
 
 KNOWN_WRITERS: Final = 100
 """Compiled readers that are kept; a server may write with any number of schemas."""
 RATIO_FLOOR_BYTES: Final = 16 * 1024 * 1024
 """Blocks may inflate to this much at any ratio, because small files of zeros compress well."""
 CONFLUENT_BYTES: Final = 5
+
+
+# -- encode ----------------------------------------------------------------------------------------
+
+CODECS: Final = ("zstandard", "null", "deflate", "snappy")
+EXTENSIONS: Final = ("avro",)
+
+
+def rows(schema: Schema, bytes_as: str) -> AvroRows:
+    """Datums hold bytes as they are."""
+    return AvroRows(schema)
+
+
+def encoder(schema: Schema, codec: str, metadata: Mapping[str, str]) -> AvroEncoder:
+    return AvroEncoder(schema.source, codec, metadata)
+
+
+def rows_in(path: Path) -> int:
+    """The records of a file. Raises CorruptContainer for a damaged one."""
+    with path.open("rb") as file:
+        return sum(rows for rows, _ in ContainerReader(file, str(path)).blocks())
 
 
 class AvroEncoder:
@@ -66,7 +97,131 @@ class AvroEncoder:
         return b""
 
 
-# -- pages -----------------------------------------------------------------------------------------
+# -- decode ----------------------------------------------------------------------------------------
+
+_RESOLUTION: Final = (
+    "has no meaning with decode.type avro: "
+    "Avro schema resolution says what becomes of fields that one of the schemas lacks"
+)
+
+Files = Annotated[
+    tuple[Annotated[Path, SchemaFile()], ...],
+    SchemaFile(),
+    BeforeValidator(lambda value: (value,) if isinstance(value, str | Path) else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class Decode(DecodeConfig):
+    """Bodies of Avro."""
+
+    one_record: ClassVar[str] = "each datum is one"
+    resolves: ClassVar[bool] = True
+
+    type: Literal["avro"] = Field(description="format of a page")
+    framing: Literal["container", "single_object", "confluent", "raw"] = Field(
+        "container",
+        description="an object container, or messages one after the other: single objects, "
+        "Confluent's wire format, or datums alone",
+    )
+    writer_schema: Files = Field(
+        (),
+        description="Avro schemas that datums were written with, relative to the config file: "
+        "one for raw, any number for single_object",
+    )
+    registry: RegistryConfig | None = Field(
+        None, description="where the schemas of Confluent's wire format are"
+    )
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Decode:
+        issues, given = Issues(), len(self.writer_schema)
+        if self.framing == "raw" and given != 1:
+            issues.add(
+                ("framing",),
+                f"raw datums need writer_schema, one file; {given} are given",
+                "writer_schema",
+            )
+        if self.framing in ("container", "confluent") and given:
+            issues.add(
+                ("writer_schema",),
+                f"the writer's schema of a {self.framing} body is not configured: "
+                "the data names it",
+                "framing",
+            )
+        if self.framing == "confluent" and self.registry is None:
+            issues.add(
+                ("framing",),
+                "Confluent's wire format names schemas by their ids in a registry: "
+                "set decode.registry",
+                "registry",
+            )
+        if self.framing != "confluent" and self.registry is not None:
+            issues.add(
+                ("registry",),
+                f"a registry has a meaning with framing confluent only, not with {self.framing}",
+                "framing",
+            )
+        issues.check()
+        return self
+
+    @property
+    def schema_registry(self) -> RegistryConfig | None:
+        return self.registry
+
+    @property
+    def settled(self) -> Mapping[str, tuple[str, str]]:
+        return {"unknown_fields": ("drop", _RESOLUTION), "missing_fields": ("fill", _RESOLUTION)}
+
+
+def pages(config: Decode, deps: DecodeDeps) -> AvroPages:
+    """Raises ConfigError for what Avro bodies do not have, and for a schema that cannot be read."""
+    if deps.spec.body_paths:
+        paths = ", ".join(dict.fromkeys(deps.spec.body_paths))
+        raise ConfigError(
+            f"decode: an Avro body has nothing but records, so nothing is at {paths}",
+            remedy="take it from a header, or from the last record",
+        )
+    _check_fields(deps.spec.record, deps.plan)
+    given = [schema_file(path) for path in config.writer_schema]
+    store = SchemaStore()
+    for schema in (deps.plan.schema, *given):
+        try:
+            store.add(schema)
+        except ValueError as error:
+            raise ConfigError(
+                f"decode.writer_schema: {error}", remedy="take one of them out"
+            ) from error
+    spec = AvroSpec(
+        config.framing, deps.spec.record, deps.bytes_as, deps.body_bytes, ratio=deps.ratio
+    )
+    return AvroPages(
+        spec,
+        deps.plan,
+        raw=given[0] if config.framing == "raw" else None,
+        single=store.get,
+        confluent=deps.writers.get,
+    )
+
+
+def _check_fields(spec: RecordSpec, plan: CompiledPlan) -> None:
+    """Fields for the mark, the key and the position are read as the schema of the pipeline says, so
+    it must have them.
+    """
+    known = {each.json_name for each in plan.schema.root.fields}
+    for path in spec.paths:
+        keys = plain_keys(path)
+        if not keys:
+            raise ConfigError(
+                f"source: {path!r} is more than the name of a field",
+                remedy="with decode.type avro write the keys alone, like a.b",
+            )
+        if keys[0] not in known:
+            raise ConfigError(
+                f"source: the schema has no field {keys[0]!r}, "
+                "and with decode.type avro only its fields are read",
+                remedy="add it to the schema",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,24 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
+from pydantic import Field
 
 from worker.core.errors import BadBody, RecordsMissing
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
+from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
+from worker.formats.json_encoding import JsonDecode
 from worker.formats.json_split import outline, split_array
-from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.formats.records import Batch, PageSpec, RecordDecoder
 from worker.schema.values import describe_kind, parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
 DOCUMENTS_PER_YIELD: Final = 200
 SHOWN_KEYS: Final = 12
-DEFAULT_RECORDS: Final = RecordSpec()
 MISSING_REMEDY: Final = (
     "set source.records (or records: '@' for one object), name error bodies with on_body, "
     "or set records_missing: empty"
@@ -42,22 +44,14 @@ _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class JsonSpec:
-    """What to take out of a page.
+class Decode(JsonDecode):
+    """Bodies of one JSON document."""
 
-    Attributes:
-        records: JMESPath of the records; None: the root is the array; `@`: the root object is one
-            record.
-        missing_is_empty: a page without the records path is an empty page instead of an error.
-        body_paths: facts of the page.
-        record: what to take out of its records.
-    """
+    type: Literal["json"] = Field("json", description="format of a page")
 
-    records: str | None = None
-    missing_is_empty: bool = False
-    body_paths: tuple[str, ...] = ()
-    record: RecordSpec = DEFAULT_RECORDS
+
+def pages(config: Decode, deps: DecodeDeps) -> JsonPages:
+    return JsonPages(deps.spec, deps.plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ class _Shapes:
     raw: Envelope
 
     @classmethod
-    def of(cls, spec: JsonSpec, plan: Plan) -> _Shapes | None:
+    def of(cls, spec: PageSpec, plan: Plan) -> _Shapes | None:
         """None where a path is more than keys, or the whole page, and where paths overlap."""
         keys = () if spec.records is None else plain_keys(spec.records) or None
         facts = {path: plain_keys(path) or () for path in spec.body_paths}
@@ -86,7 +80,7 @@ class JsonPages:
     Pure but for the number of pages with rejects in a row, which decides between typed and raw.
     """
 
-    def __init__(self, spec: JsonSpec, plan: Plan) -> None:
+    def __init__(self, spec: PageSpec, plan: Plan) -> None:
         self._spec, self._records = spec, RecordDecoder(spec.record, plan)
         self._shapes = _Shapes.of(spec, plan)
         self._find_records = _records_finder(spec.records)

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
-from typing import Any, Final
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
+from pydantic import Field
 
 from worker.core.errors import BadBody
 from worker.core.model import Decoded, FieldError
 from worker.core.ports import Plan, Steps
+from worker.formats.component import DecodeDeps
 from worker.formats.json_depth import nesting
+from worker.formats.json_encoding import JsonDecode
+from worker.formats.json_rows import JsonRows
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.schema import Schema
+from worker.schema.errors import CorruptContainer
 
 SLICE_BYTES: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
+
+
+# -- decode ----------------------------------------------------------------------------------------
+
+
+class Decode(JsonDecode):
+    """Bodies of one JSON record a line."""
+
+    one_record: ClassVar[str] = "each line is one"
+
+    type: Literal["ndjson"] = Field(description="format of a page")
+
+
+def pages(config: Decode, deps: DecodeDeps) -> NdjsonPages:
+    return NdjsonPages(deps.spec.record, deps.plan)
 
 
 class NdjsonPages:
@@ -99,6 +123,30 @@ def _line_end(body: Any, at: int) -> int:
         return len(body)
     found = body.find(b"\n", at)
     return len(body) if found < 0 else int(found) + 1
+
+
+# -- encode ----------------------------------------------------------------------------------------
+
+CODECS: Final = ("null", "gzip")
+EXTENSIONS: Final = ("ndjson", "ndjson.gz")
+
+
+def rows(schema: Schema, bytes_as: str) -> JsonRows:
+    return JsonRows(schema, bytes_as)
+
+
+def encoder(schema: Schema, codec: str, metadata: Mapping[str, str]) -> NdjsonEncoder:
+    """Lines have no place for metadata."""
+    return NdjsonEncoder(codec)
+
+
+def rows_in(path: Path) -> int:
+    """The lines of a file. Raises CorruptContainer for a damaged gzip stream."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            return sum(1 for _ in lines)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CorruptContainer(f"the gzip stream is damaged: {error}") from error
 
 
 class NdjsonEncoder:

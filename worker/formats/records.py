@@ -77,6 +77,27 @@ class RecordSpec:
         return frozenset(keys[0] for path in self.paths if (keys := plain_keys(path)))
 
 
+DEFAULT_RECORDS: Final = RecordSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpec:
+    """What to take out of a page.
+
+    Attributes:
+        records: JMESPath of the records; None: the root is the array; `@`: the root object is one
+            record.
+        missing_is_empty: a page without the records path is an empty page instead of an error.
+        body_paths: facts of the page.
+        record: what to learn from its records.
+    """
+
+    records: str | None = None
+    missing_is_empty: bool = False
+    body_paths: tuple[str, ...] = ()
+    record: RecordSpec = DEFAULT_RECORDS
+
+
 @dataclass(slots=True)
 class Batch:
     """A page while it is being put together.
@@ -145,7 +166,9 @@ class RecordDecoder:
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
         self._record_decoder = msgspec.json.Decoder(plan.record_type)
-        self._typed_decoder = msgspec.json.Decoder(list[plan.record_type])  # type: ignore[name-defined]
+        self._typed_decoder = msgspec.json.Decoder(
+            list[plan.record_type]  # type: ignore[name-defined]
+        )
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
         self._getters = {
             path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))

@@ -114,7 +114,7 @@ _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] =
     (aiohttp.ClientPayloadError, TransientError, "the body broke off"),
     (aiohttp.ClientConnectorDNSError, TransientError, "the host name does not resolve"),
     (aiohttp.ClientConnectionError, TransientError, "the connection failed"),
-    (aiohttp.InvalidURL, PermanentError, "the URL is none"),
+    (aiohttp.InvalidURL, PermanentError, "the URL is not valid"),
     (aiohttp.ClientError, TransientError, "the exchange failed"),
     (OSError, TransientError, "the connection failed"),
 )

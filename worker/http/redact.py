@@ -44,15 +44,20 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def echoes(text: str, secrets: Iterable[str]) -> bool:
-    """Whether `text` holds one of the secrets, in any way of writing that `redact` replaces.
+def echoes(texts: Iterable[str], secrets: Iterable[str]) -> bool:
+    """Whether a text holds one of the secrets, in any way of writing that `redact` replaces.
 
     Both are decoded and compared. The patterns of `redact` would do as well, but making one takes
     milliseconds: too long for each page of a source whose partitions have credentials of their own.
     """
-    plain = _decoded(text)
-    ways = {way for secret in secrets for way in (secret, _taken(secret))}
-    return any(way in text or _decoded(way) in plain for way in ways)
+    written = {way for secret in secrets for way in (secret, _taken(secret))}
+    wanted = written.union(map(_decoded, written))
+    for text in texts:
+        plain = _decoded(text)
+        for each in wanted:
+            if each in text or each in plain:
+                return True
+    return False
 
 
 def url_stripper(params: tuple[str, ...]) -> Callable[[str], str]:
@@ -76,8 +81,9 @@ def _decoded(text: str) -> str:
     for _ in range(ENCODINGS):
         if "\\" in text:
             text = _JSON_ESCAPE.sub(_unescaped, text)
-        if "%" in text:
-            text = unquote(text)
+        elif "%" not in text:
+            break
+        text = unquote(text)
     return text
 
 

@@ -106,7 +106,7 @@ def classify(
     for index, comparable, key in _readable(
         decoded, incremental, parse, rejected, known, where=where, least=least
     ):
-        if highest is None or comparable > highest:  # type: ignore[operator]  # one value type a source
+        if highest is None or comparable > highest:  # type: ignore[operator]
             highest = comparable
         elif ascending and comparable < highest:  # type: ignore[operator]
             raise _unordered(incremental, index, decoded.facts.values[index], where)

@@ -10,31 +10,50 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal
 
+from pydantic import Field
+
+from worker.config.scalars import Whole
 from worker.core.errors import ConfigError, StateError
 from worker.core.model import RECORDS, Chunk, StagedFile
+from worker.formats.component import Encoder
 from worker.runtime import fs
-from worker.sinks.files_root import HIDDEN, lineages_in
+from worker.sinks.config import MakeEncoder, SinkConfig, SinkDeps
+from worker.sinks.files_root import HIDDEN, FilesRoot, lineages_in
 
 Key = tuple[str, str, int | None]
 """Route, fingerprint, group: records of different keys never share a file."""
 
 
-class Encoder(Protocol):
-    """How a file of some format is put together. `block` compresses: call it off the event loop.
+class Config(SinkConfig):
+    """Files below a directory."""
 
-    `ext` is what its name ends with, after a dot.
-    """
+    type: Literal["files"] = Field("files", description="kind of sink")
+    max_open_files: Whole = Field(64, ge=1, description="open files at once")
+    max_files_per_commit: Whole = Field(
+        10_000, ge=1, description="files of one commit; as many are committed at the next position"
+    )
 
-    ext: str
 
-    def header(self) -> bytes: ...
-    def block(self, rows: int, data: bytes) -> bytes: ...
-    def footer(self) -> bytes: ...
+def build(config: Config, deps: SinkDeps) -> FilesSink:
+    """The sink of the records of a pipeline."""
+    limits = SinkLimits(
+        open_files=config.max_open_files,
+        file_bytes=config.roll.bytes,
+        commit_files=config.max_files_per_commit,
+    )
+    return FilesSink(
+        config.path, deps.pipeline, deps.lineage, deps.seq, deps.encoder, limits=limits
+    )
+
+
+def root(config: Config) -> FilesRoot:
+    """The directory as commands see it."""
+    return FilesRoot(config.path.absolute(), RECORDS)
 
 
 class _OpenFile:
@@ -122,7 +141,7 @@ class FilesSink:
         pipeline: str,
         lineage: str,
         seq: int,
-        encoder: Callable[[str, int, int | None], Encoder],
+        encoder: MakeEncoder,
         *,
         kind: str = RECORDS,
         limits: SinkLimits = DEFAULT_LIMITS,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,9 +10,8 @@ from typing import Final
 from worker.core.errors import WorkerError
 from worker.core.model import StagedFile
 from worker.core.ports import Evidence, FileState
+from worker.formats.component import rows_in
 from worker.runtime import fs
-from worker.schema.container import ContainerReader
-from worker.schema.errors import CorruptContainer
 
 HIDDEN: Final = ".worker"
 """The directory below a root that holds what is not published. No route can name it."""
@@ -42,7 +39,7 @@ class FilesRoot:
         path = _final(file)
         try:
             size_bytes, sha256 = path.stat().st_size, fs.sha256_of(path)
-            return Evidence(rows=_rows(path), size_bytes=size_bytes, sha256=sha256)
+            return Evidence(rows=rows_in(path), size_bytes=size_bytes, sha256=sha256)
         except OSError as error:
             return Evidence(problem=f"cannot be read: {error.strerror}")
         except WorkerError as error:
@@ -91,15 +88,3 @@ def _is_absent(path: Path) -> bool:
     except OSError:
         pass
     return False
-
-
-def _rows(path: Path) -> int:
-    """The records of a file. Raises CorruptContainer and other WorkerErrors for a damaged one."""
-    if path.suffix == ".avro":
-        with path.open("rb") as file:
-            return sum(rows for rows, _ in ContainerReader(file, str(path)).blocks())
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-            return sum(1 for _ in lines)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CorruptContainer(f"the gzip stream is damaged: {error}") from error

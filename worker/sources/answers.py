@@ -13,6 +13,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from worker.core.errors import (
     AuthError,
     CursorInvalid,
@@ -23,9 +25,9 @@ from worker.core.errors import (
 )
 from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
-from worker.sources.conditions import Read, condition
+from worker.sources.conditions import Read, When
 from worker.sources.http_config import HttpConfig
-from worker.sources.http_config.rules import Action, When
+from worker.sources.rules import Action
 
 Meaning = (
     Action
@@ -47,8 +49,7 @@ STATUS_REMEDY: Final = "check url and params, or say what this status means with
 DENIED_REMEDY: Final = "check source.auth and the rights of its credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, gc=False):  # one per page, made in a tenth of the time
     """What the rules know of a response.
 
     Attributes:
@@ -92,9 +93,10 @@ class Rule:
 
 def judge(evidence: Evidence, rules: Iterable[Rule]) -> Meaning:
     """The meaning by the first rule that holds. The last rule holds for every answer."""
-    return next(
-        rule.meaning for rule in rules if evidence.status in rule.statuses and rule.when(evidence)
-    )
+    for rule in rules:
+        if evidence.status in rule.statuses and rule.when(evidence):
+            return rule.meaning
+    raise AssertionError("no rule holds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +150,7 @@ def _ends(config: HttpConfig, known: tuple[Rule, ...]) -> Iterator[Rule]:
 
 def _says(when: When | None) -> Holds:
     """Whether the body of an answer is as `when` demands; without one each is."""
-    if when is None:
-        return _always
-    holds = condition(when)
-    return lambda evidence: holds(evidence.read)
+    return _always if when is None else lambda evidence: when.holds(evidence.read)
 
 
 _UNCHANGED: Final = Rule({304}, "unchanged", lambda evidence: evidence.conditional)

@@ -1,31 +1,50 @@
-"""`when:` of a config as a function: what a body must say for a rule to hold. Pure."""
+"""`when`: a condition on a body. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from pydantic import Field, model_validator
+
+from worker.config.model import Model
+from worker.config.scalars import Flag, JmesPath, Number
 from worker.core.model import MISSING, Facts
-from worker.sources.http_config.rules import When
 
 Read = Callable[[str], Any]
 """The value of a body at a JMESPath, MISSING where it is absent."""
 
 
-def condition(when: When) -> Callable[[Read], bool]:
-    """Whether a body is as `when` says.
+class When(Model):
+    """A condition on a body: a path and exactly one comparison."""
 
-    An absent value satisfies only `exists: false` and `not_equals`.
-    """
-    (comparison,) = when.model_fields_set - {"path"}
-    holds, wanted = _COMPARISONS[comparison], getattr(when, comparison)
-    return lambda read: holds(read(when.path), wanted)
+    path: JmesPath = Field(description="JMESPath into the body")
+    equals: Any = Field(None, description="value and type are equal")
+    not_equals: Any = Field(None, description="value or type differ")
+    greater: Number | None = Field(None, description="a number above")
+    less: Number | None = Field(None, description="a number below")
+    exists: Flag | None = Field(None, description="present and not null")
 
+    @model_validator(mode="after")
+    def _one(self) -> When:
+        given = self.model_fields_set - {"path"}
+        if len(given) != 1 or any(
+            getattr(self, name) is None for name in given & {"greater", "less", "exists"}
+        ):
+            raise ValueError("exactly one of equals, not_equals, greater, less, exists is needed")
+        return self
 
-def stop_when(when: When) -> Callable[[Facts], bool]:
-    """`stop.when` as the planner asks it of each page."""
-    holds = condition(when)
-    return lambda facts: holds(facts_reader(facts))
+    def holds(self, read: Read) -> bool:
+        """Whether a body is as this demands.
+
+        An absent value satisfies only `exists: false` and `not_equals`.
+        """
+        (comparison,) = self.model_fields_set - {"path"}
+        return _COMPARISONS[comparison](read(self.path), getattr(self, comparison))
+
+    def holds_for(self, facts: Facts) -> bool:
+        """Whether the body of a page that was decoded with the path is as this demands."""
+        return self.holds(facts_reader(facts))
 
 
 def facts_reader(facts: Facts) -> Read:

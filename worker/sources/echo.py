@@ -7,15 +7,17 @@ parameter is taken out of links (`url_stripper`); one that was sent in a header 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from worker.core.errors import PermanentError
 from worker.core.model import Facts
-from worker.http.client import Response
 from worker.http.redact import credentials_in, echoes
 from worker.sources.http_config import HttpConfig
+
+if TYPE_CHECKING:
+    from worker.http.client import Response
 
 ECHO_CHARS: Final = 8
 """Shorter secrets are not looked for, because they occur in any token by chance."""
@@ -40,7 +42,7 @@ def refuse_echo(response: Response, facts: Facts, headers: frozenset[str]) -> No
     """
     sent = credentials_in(response.credentials, {})
     secrets = [secret for secret in sent if len(secret) >= ECHO_CHARS]
-    if secrets and any(echoes(text, secrets) for text in _positions(response, facts, headers)):
+    if secrets and echoes(_positions(response, facts, headers), secrets):
         raise PermanentError(
             "the source puts the credential of the request into its page token or next link",
             remedy=ECHO_REMEDY,

@@ -10,41 +10,50 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import structs
 
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
 from worker.core.events import Emit, RequestEnded, RequestRetried
 from worker.core.jsonpath import reader
-from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
+from worker.core.model import Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.client import HttpClient, Response
 from worker.http.redact import credentials_in, redact
 from worker.http.retry_after import wait_asked_for
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
-from worker.resilience.guard import Guard
 from worker.runtime.slices import in_slices
 from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
-from worker.sources.conditions import Read, facts_reader
+from worker.sources.conditions import facts_reader
 from worker.sources.echo import position_headers, refuse_echo
-from worker.sources.http_config import HttpConfig, ResponseToken
-from worker.sources.pagination.common import header_token
+from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
+
+if TYPE_CHECKING:  # a config is read without the client
+    from worker.http.client import HttpClient, Response
+    from worker.resilience.guard import Guard
 
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_WRITERS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+Config = HttpConfig
+
+
+def build(config: HttpConfig, **deps: Any) -> HttpSource:
+    """The source of a pipeline; `deps` are the other arguments of HttpSource."""
+    return HttpSource(config, **deps)
+
+
+class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
     """A page of the planner as a request; `condition` is None where changes are not asked for."""
 
     partition: str
@@ -157,7 +166,7 @@ class HttpSource:
         evidence = Evidence(
             response.status,
             response.headers,
-            read=_document_reader(response),
+            read=partial(_read, response),
             first=asked.fetch.first,
             conditional=condition is not None and bool(condition.headers),
         )
@@ -173,7 +182,7 @@ class HttpSource:
             missing.where = missing.where or asked.partition
             raise
         self._unknown.add(decoded.facts)
-        evidence = replace(evidence, read=facts_reader(decoded.facts))
+        evidence = structs.replace(evidence, read=facts_reader(decoded.facts))
         meaning = judge(evidence, rules.by_body)
         if meaning != "page":
             return self._without_page(meaning, evidence, asked, response)
@@ -236,14 +245,6 @@ class HttpSource:
         }
 
 
-def token_reader(source: ResponseToken) -> Callable[[Facts, Mapping[str, str]], Any]:
-    """`incremental.from` as the planner asks it of each page."""
-    if source.header is not None:
-        name = source.header
-        return lambda facts, headers: header_token(headers, name)
-    return lambda facts, headers: facts.body.get(source.body or "", MISSING)
-
-
 def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     """A page that is one dead letter."""
     wrong = FieldError("$", error.message, "a document of the configured format")
@@ -256,17 +257,13 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     )
 
 
-def _document_reader(response: Response) -> Read:
-    """Reads paths of a body that may be no page; it is parsed when the first one is read."""
-
-    @cache
-    def document() -> Any:
-        try:
-            return msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None
-
-    return lambda path: reader(path)(document())
+def _read(response: Response, path: str) -> Any:
+    """The value at a path of a body that may be no page."""
+    try:
+        document = msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        document = None
+    return reader(path)(document)
 
 
 def _snippet(response: Response) -> str:

@@ -5,7 +5,7 @@ The config, the values of the partition, the mark and the position make one requ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,20 +24,21 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
 
     A followed URL is sent verbatim: nothing is added to its query.
     """
-    fill = _filler(values, fetch.since)
-    added = _first_address(config, fetch, fill).plus(_mark_address(config, fetch.since))
-    added = added.plus(_position_address(fetch))
+    fill, url = _filler(values, fetch.since), fetch.address.url
+    params = _filled_params(config.params, fill)
     headers = {name: fill(value) for name, value in config.headers.items()}
-    headers |= added.headers or {}
-    body = _body(config.body, fill, added.body or {})
-    if added.url is not None:
+    body = _filled(config.body, fill)
+    for added in _added(config, fetch, fill):
+        params |= added.params or {}
+        headers |= added.headers or {}
+        for path, value in (added.body or {}).items():
+            body = _with(body, path, value)
+    if url is not None:
         return Request(
-            config.method, added.url, (), tuple(headers.items()), _encoded(body), followed=True
+            config.method, url, (), tuple(headers.items()), _encoded(body), followed=True
         )
     if body is not None:
         headers.setdefault("Content-Type", "application/json")
-    params = _filled_params(config.params, fill)
-    params |= added.params or {}
     return Request(
         config.method,
         fill(config.url),
@@ -45,6 +46,18 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
         tuple(headers.items()),
         _encoded(body),
     )
+
+
+def _added(config: HttpConfig, fetch: Fetch, fill: Fill) -> Iterator[Address]:
+    """What is added to the request of the config: the first parameters, the mark, the position."""
+    if (incremental := config.incremental) is not None:
+        if fetch.unmarked:
+            yield Address(params=_filled_params(incremental.first, fill))
+        if fetch.since is not None and incremental.target is not None:
+            yield incremental.target.address(fetch.since)
+    address = fetch.address
+    # a followed URL takes nothing into the body
+    yield address if address.url is None else replace(address, body=None)
 
 
 def _filler(values: Mapping[str, str], since: Json) -> Fill:
@@ -59,40 +72,8 @@ def _filler(values: Mapping[str, str], since: Json) -> Fill:
     return fill
 
 
-def _first_address(config: HttpConfig, fetch: Fetch, fill: Fill) -> Address:
-    """What is added while there is no mark."""
-    if config.incremental is None or not fetch.unmarked:
-        return Address()
-    return Address(params=_filled_params(config.incremental.first, fill))
-
-
-def _mark_address(config: HttpConfig, since: Json) -> Address:
-    """What a mark adds; nothing where the config writes it as a placeholder."""
-    target = None if config.incremental is None else config.incremental.target
-    if target is None or since is None:
-        return Address()
-    kind, name = target
-    if kind == "param":
-        return Address(params={name: str(since)})
-    return Address(headers={name: str(since)}) if kind == "header" else Address(body={name: since})
-
-
-def _position_address(fetch: Fetch) -> Address:
-    """What the position and its window add; a followed URL takes nothing into the body."""
-    address = fetch.address
-    return address if address.url is None else replace(address, body=None)
-
-
 def _filled_params(params: Mapping[str, Any], fill: Fill) -> dict[str, str]:
     return {name: fill(_text(value)) for name, value in params.items()}
-
-
-def _body(template: Json, fill: Fill, added: Mapping[str, Json]) -> Json:
-    """The JSON body, None for no body; `added` holds values by dotted path."""
-    body = None if template is None else _filled(template, fill)
-    for path, value in added.items():
-        body = _with(body, path, value)
-    return body
 
 
 def _filled(value: Any, fill: Fill) -> Any:

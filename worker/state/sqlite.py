@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
+from pydantic import Field
 
 from worker.core.digest import commit_row
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
@@ -36,9 +37,22 @@ from worker.core.model import (
     StagedFile,
     of_kind,
 )
+from worker.state.config import StateConfig
 from worker.state.database import Database
 
 T = TypeVar("T")
+
+
+class Config(StateConfig):
+    """The commit log."""
+
+    type: Literal["sqlite"] = Field("sqlite", description="kind of commit log")
+
+
+def build(config: Config, *, read_only: bool) -> SqliteCommitLog:
+    """The log in the directory of the config."""
+    return SqliteCommitLog(config.path.absolute() / STATE_FILE, read_only=read_only)
+
 
 STATE_FILE: Final = "state.db"
 BATCH: Final = 100

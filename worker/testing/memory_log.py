@@ -40,8 +40,8 @@ class _Partition:
     def advance(self, seq: int, progress: Progress) -> None:
         self.seq, self.cursor = seq, progress.cursor.to_json()
         if (floor := progress.boundary_floor) is not None:
-            # one source has values of one type
-            self.boundary = {key for key in self.boundary if key[0] >= floor}  # type: ignore[operator]
+            older = {key for key in self.boundary if key[0] < floor}  # type: ignore[operator]
+            self.boundary -= older
         self.boundary.update(progress.boundary_added)
         if progress.tokens_cleared:
             self.tokens.clear()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from worker.transforms.program import Program
 
-Config = list[str]
+Config = Annotated[tuple[str, ...], Field(min_length=1, description="drop these fields")]
 
 
 def apply(program: Program, config: Config) -> None:

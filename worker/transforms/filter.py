@@ -3,10 +3,14 @@ counted as filtered."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from worker.transforms.expression import compile_condition
 from worker.transforms.program import Program
 
-Config = str
+Config = Annotated[str, Field(description="expression; records for which it is true go on")]
 
 
 def apply(program: Program, config: Config) -> None:

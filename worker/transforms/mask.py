@@ -1,16 +1,22 @@
-"""`mask: {fields: [a], method: hash, key: S}`: takes what identifies people out of text fields; null stays null.
+"""`mask: {fields: [a], method: hash, key: S}`: takes what identifies people out of text fields;
+null stays null.
 
-hash: HMAC-SHA256 with a key, in hex: equal values stay equal, and nobody without the key can try values. redact: `***`.
-last4: all but the last four characters become `*`; text of up to eight characters becomes `*` whole.
+hash: HMAC-SHA256 with a key, in hex: equal values stay equal, and nobody without the key can try
+values. redact: `***`.
+last4: all but the last four characters become `*`; text of up to eight characters becomes `*`
+whole.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from pydantic import Field
+
+from worker.config.model import Model
+from worker.config.secrets import Secret, secret_value
 from worker.core.errors import ConfigError
 from worker.transforms.kinds import INT, STR
 from worker.transforms.program import Program
@@ -19,13 +25,21 @@ from worker.transforms.terms import lift
 REMEMBERED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """`key` reads the secret; needed for `hash` only."""
+class Config(Model):
+    """Take out what identifies people."""
 
-    fields: tuple[str, ...]
-    method: str = "hash"  # hash | redact | last4
-    key: Callable[[], str] | None = None
+    fields: tuple[str, ...] = Field(min_length=1, description="text fields to mask")
+    method: Literal["hash", "redact", "last4"] = Field(
+        "hash", description="HMAC-SHA256 in hex, `***`, or all but the last four characters"
+    )
+    key: Secret | None = Field(None, description="key of the hash")
+
+    def read_key(self) -> bytes:
+        """The key of the hash, empty when there is none.
+
+        Raises ConfigError for a reference that leads nowhere.
+        """
+        return b"" if self.key is None else secret_value(self.key, {}).encode()
 
 
 class _Hashes(dict[str, str]):
@@ -68,7 +82,8 @@ def _refuse_enum(program: Program, name: str, method: str) -> None:
     field = next((field for field in program.output.root.fields if field.name == name), None)
     if field is not None and (kind := program.output.value_type(field.type)).kind == "enum":
         raise ConfigError(
-            f"{name!r} is an enum in the output schema, and what {method} makes of it is none of its symbols ({', '.join(kind.symbols)})",
+            f"{name!r} is an enum in the output schema, and what {method} makes of it "
+            f"is none of its symbols ({', '.join(kind.symbols)})",
             where=program.step,
             remedy="drop the field, or make it a string with output_schema",
         )
@@ -80,10 +95,10 @@ def _masked(program: Program, config: Config) -> Callable[[str], str]:
     if config.method == "last4":
         function = program.bind(_last4)
         return lambda x: f"{function}({x})"
-    key = config.key() if config.key is not None else ""
+    key = config.read_key()
     if not key:
         raise ConfigError(
             "mask by hash needs a key", where=program.step, remedy="give it: key: {env: MASK_KEY}"
         )
-    hashes = program.bind(_Hashes(key.encode()))
+    hashes = program.bind(_Hashes(key))
     return lambda x: f"{hashes}[{x}]"

@@ -1,21 +1,27 @@
-"""`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what expressions cannot say.
+"""`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what
+expressions cannot say.
 
-The record has the fields of this step, with the values between stages (times are whole numbers in the schema's unit);
-with `values: native` dates and times are datetime objects, besides those in nanoseconds, which a datetime would cut.
-What comes back is checked field by field: the fields are those of the output schema, besides those that came in. None drops
-the record, a list makes several of it; one bad item rejects the record whole, so that a replay of its dead letter brings all
-of them once.
+The record has the fields of this step, with the values between stages (times are whole numbers in
+the schema's unit); with `values: native` dates and times are datetime objects, besides those in
+nanoseconds, which a datetime would cut.
+What comes back is checked field by field: the fields are those of the output schema, besides those
+that came in. None drops the record, a list makes several of it; one bad item rejects the record
+whole, so that a replay of its dead letter brings all of them once.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from traceback import extract_tb
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from worker.config.chosen import ShortForm
+from worker.config.model import Model
 from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
@@ -27,10 +33,25 @@ from worker.transforms.program import Column, Program
 Function = Callable[[dict[str, Any]], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    function: str
-    values: str = "plain"  # plain | native
+class PythonConfig(Model):
+    """A function of yours."""
+
+    function: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="package.module:function, fn(record: dict) -> dict | None | list[dict]",
+    )
+    values: Literal["plain", "native"] = Field(
+        "plain",
+        description="native: dates and times are datetime objects; "
+        "times in nanoseconds stay numbers",
+    )
+
+
+Config = Annotated[
+    PythonConfig,
+    ShortForm("function"),
+    Field(description="package.module:function, or {function, values}"),
+]
 
 
 def apply(program: Program, config: Config) -> None:
@@ -114,7 +135,7 @@ def _place(error: BaseException) -> str:
 
 def _unfit(function: Function) -> str:
     """Why a call of it cannot give a record, as far as can be seen without one."""
-    for each in (function, getattr(function, "__call__", None)):  # noqa: B004  # an object may have an async __call__
+    for each in (function, getattr(function, "__call__", None)):  # noqa: B004
         if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
             return "is async; a transform is called, never awaited"
         if inspect.isgeneratorfunction(each):
@@ -155,7 +176,10 @@ def _caller(
 
 
 def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
-    """What came back, field by field. Methods of what it holds may be the function's own, and raise."""
+    """What came back, field by field.
+
+    Methods of what it holds may be the function's own, and raise.
+    """
     if not isinstance(record, dict):
         raise _bad(
             "python_result",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
 
 from worker.core.errors import ConfigError
 from worker.transforms.program import Program
 
-Config = dict[str, str]
+Config = Annotated[dict[str, str], Field(min_length=1, description="old name: new name")]
 
 
 def apply(program: Program, config: Config) -> None:

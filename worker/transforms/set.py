@@ -3,10 +3,14 @@ step."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from worker.transforms.expression import compile_expression
 from worker.transforms.program import Program
 
-Config = dict[str, str]
+Config = Annotated[dict[str, str], Field(min_length=1, description="field: expression")]
 
 
 def apply(program: Program, config: Config) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from worker.components import TRANSFORMS, component
+from worker.components import TRANSFORMS
+from worker.config.chosen import Step
 from worker.core.collect import Collector
 from worker.schema.model import Schema
 from worker.transforms.program import Plan, Program, RowEncoder, Shaper
@@ -16,24 +17,24 @@ _MAKES_NO_FIELDS: Final = ("filter", "mask", "drop", "select")
 
 def compile_steps(
     plan: Plan,
-    steps: Sequence[tuple[str, Any]],
+    steps: Sequence[Step],
     output: Schema,
     encoder: RowEncoder,
     route: Sequence[Part] = (),
     *,
     fill: bool = True,
 ) -> Shaper:
-    """The function of a pipeline: (verb, its config) in order, then `encoder` over the fields of `output`.
+    """The function of a pipeline: its steps in order, then `encoder` over the fields of `output`.
 
-    Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made fields nothing more is said:
-    steps that use them would look wrong too.
+    Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made
+    fields nothing more is said: steps that use them would look wrong too.
     """
     program, found = Program(plan, output), Collector()
     for number, (verb, config) in enumerate(steps):
         program.step = f"transforms[{number}].{verb}"
         before = len(found.errors)
         with found.part(program.step):
-            component(TRANSFORMS, "transform", verb).apply(program, config)
+            TRANSFORMS.load(verb).apply(program, config)
         if len(found.errors) > before and verb not in _MAKES_NO_FIELDS:
             break
     found.check()

@@ -1,1 +1,4 @@
-"""The composition root: settings become running parts. No other package knows the concrete classes."""
+"""The composition root: settings become running parts.
+
+No other package knows the concrete classes.
+"""

@@ -8,7 +8,7 @@ from worker.core.errors import IncompatibleSchema
 from worker.schema import Schema, parse_schema
 from worker.schema.compat import Incompatibility, check
 from worker.settings import Settings
-from worker.state.sqlite import STATE_FILE, SqliteCommitLog
+from worker.wiring.logs import open_log
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import Registries
 
@@ -49,7 +49,7 @@ async def register_output(settings: Settings, parts: Parts, registries: Registri
     """
     if parts.config.sink.register_ is None:
         return
-    log = SqliteCommitLog(settings.state.path.absolute() / STATE_FILE)
+    log = open_log(settings, read_only=False)
     try:
         committed = log.schemas(parts.name)
     finally:

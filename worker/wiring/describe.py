@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.config.decode import SubjectConfig
+from worker.http.registry_config import SubjectConfig
+from worker.http.tls import tls_of
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subjects_of
-from worker.wiring.secrets import check_secrets, tls_of
+from worker.wiring.secrets import check_secrets
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -32,7 +33,7 @@ def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
         return known | {"not_checked": f"{unread}: needs the registry, so --connect"}
     parts = Parts.of(name, config)
     for values in parts.partitions.values():
-        check_secrets(config.source, values)
+        check_secrets(config.source.auth, values)
     tls_of(config.source.tls, "source.tls")
     return known | {
         "partitions": len(parts.partitions),

@@ -1,4 +1,8 @@
-"""What pipelines of one origin share: its breaker and retry budget; its gate, for each credential; its slots, where the config says so."""
+"""What pipelines of one origin share.
+
+They share its breaker and retry budget; its gate, for each credential; and its slots, where the
+config says so.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,15 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.config.decode import RegistryConfig
 from worker.core.events import Emit
 from worker.core.ports import Clock
+from worker.http.registry_config import RegistryConfig
 from worker.resilience.breaker import Breaker, BreakerSpec
+from worker.resilience.config import BreakerConfig, RetryConfig
 from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
 from worker.resilience.retry_budget import RetryBudget
-from worker.sources.http_config import HttpConfig, RetryConfig
+from worker.sources.http_config import HttpConfig
 
 
 def origin_of(url: str) -> str:
@@ -35,21 +40,12 @@ class Origins:
 
     def guard(self, source: HttpConfig) -> Guard:
         """The guard of a source: its own retries round what the origin shares."""
-        origin, breaker, retry = origin_of(source.url), source.breaker, source.retry
-        spec = BreakerSpec(
-            breaker.failure_rate,
-            breaker.min_calls,
-            breaker.window,
-            breaker.open_for,
-            breaker.permits,
-        )
+        origin = origin_of(source.url)
         credential = "" if source.auth is None else source.auth.model_dump_json()
         limit = source.rate_limit
         guard = Guard(
-            RetrySpec(
-                retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after
-            ),
-            self._breakers.setdefault(origin, Breaker(spec)),
+            _retry_spec(source.retry),
+            self._breakers.setdefault(origin, Breaker(_breaker_spec(source.breaker))),
             self._gates.setdefault(
                 (origin, credential), Gate(limit.requests, limit.per) if limit else Gate()
             ),
@@ -62,13 +58,11 @@ class Origins:
         return guard
 
     def registry_guard(self, server: RegistryConfig, retry: RetryConfig) -> Guard:
-        """The guard of a schema registry: a breaker of its own, also where the source has the same origin."""
+        """The guard of a schema registry, which shares no breaker with a source of its origin."""
         origin = origin_of(server.url)
         credential = "" if server.auth is None else server.auth.model_dump_json()
         return Guard(
-            RetrySpec(
-                retry.max_attempts, retry.base, retry.cap, retry.deadline, retry.max_retry_after
-            ),
+            _retry_spec(retry),
             self._breakers.setdefault(f"registry {origin}", Breaker(BreakerSpec())),
             self._gates.setdefault((f"registry {origin}", credential), Gate()),
             self._clock,
@@ -77,7 +71,27 @@ class Origins:
         )
 
     def slots(self, source: HttpConfig) -> AbstractAsyncContextManager[Any]:
-        """What a request holds while it is made: one of the `concurrency` of a shared origin, or nothing."""
+        """What a request holds: one of the `concurrency` of a shared origin, or nothing."""
         if source.origin is None:
             return nullcontext()
         return self._slots.setdefault(source.origin, asyncio.Semaphore(source.concurrency))
+
+
+def _retry_spec(config: RetryConfig) -> RetrySpec:
+    return RetrySpec(
+        max_attempts=config.max_attempts,
+        base_s=config.base,
+        cap_s=config.cap,
+        deadline_s=config.deadline,
+        max_retry_after_s=config.max_retry_after,
+    )
+
+
+def _breaker_spec(config: BreakerConfig) -> BreakerSpec:
+    return BreakerSpec(
+        failure_rate=config.failure_rate,
+        min_calls=config.min_calls,
+        window_s=config.window,
+        open_for_s=config.open_for,
+        permits=config.permits,
+    )

@@ -1,34 +1,29 @@
-"""The pure parts of a pipeline, compiled: everything that `check` can look at without touching anything."""
+"""The pure parts of a pipeline, compiled: what `check` can look at without touching anything."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from worker.components import PAGINATION, component
+from worker.components import FORMATS, PAGINATIONS
 from worker.core import delivery
 from worker.core.collect import Collector
 from worker.core.ports import Pages
-from worker.formats.json import JsonPages, JsonSpec
-from worker.formats.ndjson import NdjsonPages
-from worker.formats.records import RecordSpec
+from worker.formats.component import DecodeDeps
+from worker.formats.records import PageSpec, RecordSpec
+from worker.formats.writers import WriterSchemas
 from worker.paging.style import Pagination
 from worker.runtime.flow import Flow
 from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
-from worker.schema.encoding import AvroRows
 from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
-from worker.transforms import mask, python
-from worker.transforms.json_rows import JsonRows
 from worker.transforms.routes import Part, route_parts
 from worker.transforms.steps import compile_steps
-from worker.wiring.avro import WriterSchemas, avro_pages
 from worker.wiring.schemas import Fetched, schema_of
-from worker.wiring.secrets import reading
 
 ONLY_PARTITION: Final = "default"
 
@@ -51,13 +46,14 @@ class Parts:
 
     @classmethod
     def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
-        """Compiles a pipeline. `fetched`: the schemas of it that are in registries. Raises ConfigError."""
+        """Compiles a pipeline.
+
+        `fetched`: the schemas of it that are in registries. Raises ConfigError.
+        """
         fetched = fetched or {}
         source = config.source
-        style = component(PAGINATION, "pagination type", source.pagination.type).build(
-            source.pagination
-        )
-        spec = _json_spec(source, style)
+        style = PAGINATIONS.load(source.pagination.type).build(source.pagination)
+        spec = _page_spec(source, style)
         plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
         names = frozenset(each.json_name for each in plan.schema.root.fields)
         spec = replace(
@@ -73,15 +69,13 @@ class Parts:
         found = Collector()
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
-        encoder = (
-            AvroRows(output) if sink.format == "avro" else JsonRows(output, config.validation.bytes)
-        )
+        rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)
         with found.part("transforms"):
             shape = compile_steps(
                 plan,
-                steps_of(config),
+                config.transforms,
                 output,
-                encoder,
+                rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
             )
@@ -102,7 +96,15 @@ class Parts:
             )
         writers = WriterSchemas()
         with found.part("decode"):
-            pages = _pages(config, spec, plan, writers)
+            deps = DecodeDeps(
+                spec=spec,
+                plan=plan,
+                bytes_as=config.validation.bytes,
+                body_bytes=source.limits.body,
+                ratio=source.limits.ratio,
+                writers=writers,
+            )
+            pages = FORMATS.load(config.decode.type).pages(config.decode, deps)
         found.check()
         return cls(
             name,
@@ -120,60 +122,29 @@ class Parts:
 
 
 def levels(source: HttpConfig, plan: CompiledPlan) -> int:
-    """How deep a record may nest; 0 where its schema says that already. What the schema lacks is skipped, however deep."""
+    """How deep a record may nest; 0 where its schema says that already.
+
+    What the schema lacks is skipped, however deep.
+    """
     return source.limits.depth if recursive_names(plan.schema) else 0
 
 
-def steps_of(config: PipelineSettings) -> list[tuple[str, Any]]:
-    """The transforms of a pipeline as (verb, config of the verb)."""
-    steps: list[tuple[str, Any]] = []
-    for step in config.transforms:
-        verb, value = step.verb, step.value
-        if verb == "mask":
-            value = mask.Config(
-                value.fields, value.method, None if value.key is None else reading(value.key, {})
-            )
-        elif verb == "python":
-            value = python.Config(value.function, value.values)
-        steps.append((verb, value))
-    return steps
-
-
-def _json_spec(source: HttpConfig, style: Pagination) -> JsonSpec:
-    total = source.pagination.total
-    body_paths = [*style.body_paths, *(total.body_paths if total is not None else ())]
-    if source.stop.when is not None:
-        body_paths.append(source.stop.when.path)
-    body_paths += (rule.when.path for rule in source.on_body)
-    if (
-        source.incremental is not None
-        and source.incremental.from_ is not None
-        and source.incremental.from_.body is not None
-    ):
-        body_paths.append(source.incremental.from_.body)
-    fielded = source.incremental is not None and bool(source.incremental.field)
-    return JsonSpec(
+def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
+    """What the planner needs to know of a page and of its records."""
+    field = source.incremental.field if source.incremental is not None else ""
+    identified = bool(field) or source.pagination.total is not None
+    return PageSpec(
         records=source.records,
         missing_is_empty=source.records_missing == "empty",
-        body_paths=tuple(dict.fromkeys(body_paths)),
+        body_paths=tuple(dict.fromkeys((*style.body_paths, *source.body_paths))),
         record=RecordSpec(
             last_paths=style.last_paths,
-            value_path=source.incremental.field
-            if source.incremental is not None and fielded
-            else None,
-            key_paths=source.key if fielded or total is not None else (),
-            identify=fielded,
+            value_path=field or None,
+            key_paths=source.key if identified else (),
+            identify=bool(field),
             record_bytes=source.limits.record,
         ),
     )
-
-
-def _pages(
-    config: PipelineSettings, spec: JsonSpec, plan: CompiledPlan, writers: WriterSchemas
-) -> Pages:
-    if config.decode.type == "avro":
-        return avro_pages(config, spec, plan, writers)
-    return JsonPages(spec, plan) if config.decode.type == "json" else NdjsonPages(spec.record, plan)
 
 
 def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> CompiledPlan:
@@ -183,7 +154,7 @@ def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> Compile
         unknown_fields=rules.unknown_fields,
         missing_fields=rules.missing_fields,
         bytes_as=rules.bytes,
-        tagged=config.decode.encoding == "avro",
+        tagged=config.decode.tagged,
         extra=spec.extra_names(),
     )
 

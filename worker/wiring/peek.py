@@ -18,6 +18,7 @@ from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Cursor, Reject, Unknown
 from worker.core.ports import Clock
+from worker.formats.json_rows import JsonRows
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
 from worker.runtime.clock import SystemClock
@@ -26,10 +27,9 @@ from worker.schema import Schema
 from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
-from worker.transforms.json_rows import JsonRows
 from worker.transforms.steps import compile_steps
 from worker.wiring.origins import Origins
-from worker.wiring.parts import Parts, steps_of
+from worker.wiring.parts import Parts
 from worker.wiring.pipelines import http_source, paging_spec
 from worker.wiring.schemas import Registries
 
@@ -78,7 +78,7 @@ async def peek(
         parts, pages_of = await _opened(stack, settings, pipeline, config, tell)
         shape = compile_steps(
             parts.plan,
-            steps_of(config),
+            config.transforms,
             parts.output,
             JsonRows(parts.output, config.validation.bytes),
             fill=config.validation.missing_fields == "fill",
@@ -131,9 +131,7 @@ async def sample(
         parts, pages_of = await _opened(
             stack, settings, pipeline, config.model_copy(update=plain), tell
         )
-        found = Sample(
-            schema=parts.plan.schema, dropped={} if config.decode.type == "avro" else None
-        )
+        found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
         async for page in pages_of:
             found.records += map(page.decoded.raw, range(page.decoded.facts.count))
             if found.dropped is not None:

@@ -10,36 +10,38 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker import __version__
+from worker.components import FORMATS, SINKS, SOURCES
 from worker.config.files import check_text
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.events import Emit
-from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED, Facts
-from worker.core.ports import Clock, CommitLog, OutputRoot
-from worker.formats.avro import AvroEncoder
+from worker.core.model import DEAD_LETTERS, REPLAYED, Facts
+from worker.core.ports import Clock, OutputRoot, Sink
+from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.redact import url_stripper
+from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
-from worker.paging.spec import IncrementalSpec, PagingSpec, StopSpec
+from worker.paging.spec import PagingSpec
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
-from worker.sinks.files import FilesSink, SinkLimits
+from worker.sinks.config import SinkDeps
+from worker.sinks.files import FilesSink
 from worker.sinks.files_root import FilesRoot
-from worker.sources.conditions import stop_when
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
-from worker.sources.http import HttpSource, token_reader
+from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
-from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 from worker.wiring.compatibility_check import compatibility_check
+from worker.wiring.logs import open_log, opened_log
 from worker.wiring.origins import Origins, origin_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.schemas import Registries
-from worker.wiring.secrets import check_secrets, open_auth, secret_params, tls_of
+from worker.wiring.secrets import check_secrets, open_auth
 from worker.writer import WriterSpec
 
 
@@ -53,10 +55,13 @@ async def http_source(
     clock: Clock,
     emit: Emit,
 ) -> HttpSource:
-    """The source of a pipeline, its client open until the stack closes. Raises ConfigError for a missing secret."""
+    """The source of a pipeline, its client open until the stack closes.
+
+    Raises ConfigError for a missing secret.
+    """
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source, values)
+        check_secrets(source.auth, values)
     client = await stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -67,16 +72,15 @@ async def http_source(
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
-            hash_bodies=parts.style.numbered
-            or getattr(source.pagination, "repeat", "fail") == "allow",
+            hash_bodies=parts.style.numbered or source.pagination.compares_bodies,
         )
     )
-    return HttpSource(
+    found: HttpSource = SOURCES.load(source.type).build(
         source,
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=await open_auth(stack, source, spool=spool, clock=clock),
+        auth=open_auth(stack, source, spool=spool, clock=clock),
         pages=parts.pages,
         fetch_writer_schema=await _writer_schemas(parts, registries),
         guard=origins.guard(source),
@@ -85,11 +89,12 @@ async def http_source(
         emit=emit,
         meaning=parts.config.meaning(),
     )
+    return found
 
 
 async def _writer_schemas(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
     """A function that fetches the schema of a writer by its id and gives it to the decoder."""
-    server = parts.config.decode.registry
+    server = parts.config.decode.schema_registry
     client = None if server is None else await registries.client(server, parts.config.source)
 
     async def fetch_writer_schema(schema_id: int) -> None:
@@ -143,7 +148,9 @@ async def backfill_pipeline(
     clock: Clock,
     emit: Emit,
 ) -> Pipeline:
-    """A pipeline that reads a range of marks again, with cursors of its own: the live ones do not move. The same range again goes on where it ended.
+    """A pipeline that reads a range of marks again, with cursors of its own.
+
+    The live ones do not move. The same range again goes on where it ended.
 
     Raises ConfigError for a source that is not incremental by a field, and for marks that are none.
     """
@@ -153,7 +160,7 @@ async def backfill_pipeline(
             f"pipeline {parts.name} is not incremental by a field: it has no range to read",
             remedy="take --from and --to off, or name others with --pipeline",
         )
-    form = MarkFormat(incremental.format.record, incremental.format.param, incremental.format.zone)
+    form = incremental.format.marks
     begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
     if end is not None and not begin < end:  # type: ignore[operator]  # both come from one parser
         raise ConfigError(
@@ -201,7 +208,10 @@ def _mark(form: MarkFormat, text: str, option: str) -> int | str:
 def replay_pipeline(
     stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit
 ) -> Pipeline:
-    """A pipeline that reads its own dead letters instead of its source, and commits what they make now as any other records."""
+    """A pipeline that reads its own dead letters instead of its source.
+
+    What they make now is committed as any other records.
+    """
     log = opened_log(stack, settings)
     letters = open_log(
         settings, read_only=True
@@ -217,22 +227,12 @@ def replay_pipeline(
     return Pipeline(spec, log, clock, emit)
 
 
-def opened_log(stack: AsyncExitStack, settings: Settings) -> CommitLog:
-    """The commit log, open until the stack closes."""
-    log = open_log(settings, read_only=False)
-    stack.callback(log.close)
-    return log
-
-
-def open_log(settings: Settings, *, read_only: bool) -> CommitLog:
-    """The commit log of a config."""
-    return SqliteCommitLog(settings.state.path.absolute() / STATE_FILE, read_only=read_only)
-
-
 def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
     """Where a pipeline publishes: (records, dead letters)."""
-    records, dead = _output_paths(settings, pipeline)
-    return FilesRoot(records, RECORDS), FilesRoot(dead, DEAD_LETTERS)
+    sink = settings.pipelines[pipeline].sink
+    records: OutputRoot = SINKS.load(sink.type).root(sink)
+    _, dead = _output_paths(settings, pipeline)
+    return records, FilesRoot(dead, DEAD_LETTERS)
 
 
 def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
@@ -282,40 +282,19 @@ def _spec(
 def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
-    stop, incremental, schedule = source.stop, source.incremental, source.schedule
-    total = source.pagination.total
+    incremental, schedule = source.incremental, source.schedule
+    total, windows = source.pagination.total, source.pagination.windows
     random_source = random.Random()
 
     def read_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
         return None if total is None else as_count(total.read(facts, headers), "pagination.total")
 
-    mark = None
-    if incremental is not None:
-        form = MarkFormat(
-            incremental.format.record, incremental.format.param, incremental.format.zone
-        )
-        form.parser()
-        mark = IncrementalSpec(
-            incremental.field,
-            form,
-            incremental.initial,
-            incremental.overlap,
-            incremental.order,
-            token_reader(incremental.from_) if incremental.from_ is not None else None,
-            incremental.newest_bound,
-        )
+    mark = None if incremental is None else incremental.spec()
     return PagingSpec(
         style=parts.style,
-        stop=StopSpec(
-            stop.empty_page,
-            stop.short_page or None,
-            stop.max_pages,
-            stop_when(stop.when) if stop.when else (lambda facts: False),
-        ),
+        stop=source.stop.spec(),
         incremental=mark,
-        windows=None
-        if mark is None or source.pagination.windows is None
-        else source.pagination.windows.plan(mark.format),
+        windows=windows.plan(mark.format) if windows is not None and mark is not None else None,
         total=read_total,
         counts_distinct=total is not None and bool(source.key),
         every_s=schedule.every if schedule else None,
@@ -325,12 +304,17 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=url_stripper(secret_params(source)),
+        strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),
     )
 
 
-def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[FilesSink, FilesSink]]:
+def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sink, Sink]]:
+    """What makes the sinks of an attempt: (records, dead letters).
+
+    It takes a lineage and the number of the next commit.
+    """
     config = parts.config.sink
+    sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
     records, dead = _output_paths(settings, parts.name)
     for root in (records, dead):
         try:
@@ -340,10 +324,8 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
                 str(error), where=f"pipelines.{parts.name}", remedy="choose another directory"
             ) from error
 
-    def build(lineage: str, seq: int) -> tuple[FilesSink, FilesSink]:
-        def encoder(fingerprint: str, at: int, group: int | None) -> AvroEncoder | NdjsonEncoder:
-            if config.format == "ndjson":
-                return NdjsonEncoder(config.codec)
+    def build(lineage: str, seq: int) -> tuple[Sink, Sink]:
+        def encoder(fingerprint: str, at: int, group: int | None) -> Encoder:
             metadata = {
                 "worker.pipeline": parts.name,
                 "worker.lineage": lineage,
@@ -352,21 +334,11 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Fil
             }
             if group is not None:
                 metadata["worker.pass"] = str(group)
-            return AvroEncoder(parts.output.source, config.codec, metadata)
+            found: Encoder = file_format.encoder(parts.output, config.codec, metadata)
+            return found
 
         return (
-            FilesSink(
-                records,
-                parts.name,
-                lineage,
-                seq,
-                encoder,
-                limits=SinkLimits(
-                    config.max_open_files,
-                    config.roll.bytes,
-                    commit_files=config.max_files_per_commit,
-                ),
-            ),
+            sink.build(config, SinkDeps(parts.name, lineage, seq, encoder)),
             FilesSink(
                 dead,
                 parts.name,

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from worker import __version__
-from worker.config.decode import RegistryConfig, SubjectConfig
-from worker.config.files import read_file
+from worker.config.schema_file import schema_file
 from worker.core.errors import ConfigError, Deferred, RegistryUnavailable
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
+from worker.http.registry_config import RegistryConfig, SubjectConfig
 from worker.http.schema_registry import RegistryClient
+from worker.http.tls import tls_of
 from worker.schema import Schema, parse_schema
-from worker.schema.parse import MAX_BYTES
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
 from worker.wiring.origins import Origins, origin_of
-from worker.wiring.secrets import check_registry, registry_auth, tls_of
+from worker.wiring.secrets import check_secrets, registry_auth
 
 T = TypeVar("T")
 
@@ -36,24 +36,11 @@ Fetched = Mapping[str, Schema]
 """Schemas that were in registries, by `key_of`."""
 
 
-def schema_file(path: Path) -> Schema:
-    """The schema in a file. Raises ConfigError with the name of the file."""
-    try:
-        text = read_file(path, MAX_BYTES)
-    except OSError as error:
-        raise ConfigError(
-            f"schema {path} cannot be read: {error.strerror}",
-            remedy="the path is relative to the config file",
-        ) from error
-    try:
-        return parse_schema(text)
-    except ConfigError as error:
-        error.where = f"{path}: {error.where}" if error.where else str(path)
-        raise
-
-
 def _strict(schema: Schema, where: str) -> Schema:
-    """The same schema, held to all that is asked of the schema of a pipeline: what data was written with may be less."""
+    """The same schema, held to all that is asked of the schema of a pipeline.
+
+    A schema that data was written with may be less.
+    """
     try:
         return parse_schema(schema.source)
     except ConfigError as error:
@@ -96,14 +83,17 @@ class Registries:
         self._opening = asyncio.Lock()
 
     async def client(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
-        """The client of a registry; the first source that needs it says how often it is asked again. Raises ConfigError for a missing secret."""
+        """The client of a registry. Raises ConfigError for a missing secret.
+
+        The first source that needs it says how often it is asked again.
+        """
         async with self._opening:  # pipelines start side by side
             return await self._opened(server, source)
 
     async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         key = server.model_dump_json()
         if key not in self._clients:
-            check_registry(server)
+            check_secrets(server.auth, {})
             http = await self._stack.enter_async_context(
                 HttpClient(
                     origin_of(server.url),
@@ -121,12 +111,20 @@ class Registries:
             store = SchemaFiles(self._state / CACHE) if self._cache else None
             guard = self._origins.registry_guard(server, source.retry)
             self._clients[key] = RegistryClient(
-                server.url, http.fetch, guard, self._clock, auth=registry_auth(server), store=store
+                server.url,
+                http.fetch,
+                guard,
+                self._clock,
+                auth=registry_auth(server.auth, self._clock),
+                store=store,
             )
         return self._clients[key]
 
     async def fetch(self, config: PipelineSettings) -> dict[str, Schema]:
-        """The schemas of a pipeline that are in registries. Raises what RegistryClient.by_subject raises."""
+        """The schemas of a pipeline that are in registries.
+
+        Raises what RegistryClient.by_subject raises.
+        """
         found = {}
         for ref in subjects_of(config):
             client = await self.client(ref.server, config.source)
@@ -144,7 +142,10 @@ class Registries:
         return found
 
     async def register(self, config: PipelineSettings, output: Schema) -> None:
-        """Registers the schema of the files where the config says so. Raises what RegistryClient.register raises."""
+        """Registers the schema of the files where the config says so.
+
+        Raises what RegistryClient.register raises.
+        """
         if (subject := config.sink.register_) is not None:
             client = await self.client(subject.server, config.source)
             await self._patiently(lambda: client.register(subject.subject, output), config)

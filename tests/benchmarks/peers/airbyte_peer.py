@@ -1,4 +1,6 @@
-"""Airbyte's CDK with a declarative source; its messages go to DIRECTORY/out: `airbyte_peer.py URL DIRECTORY`."""
+"""Airbyte's CDK with a declarative source; its messages go to DIRECTORY/out: `airbyte_peer.py URL
+DIRECTORY`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pagination styles: where a pass begins, and where the next page is. Pure; one module per style."""
+"""Pagination styles: where a pass begins, and where the next page is. Pure."""

@@ -10,8 +10,9 @@ from pydantic import Field
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts, Json
 from worker.paging.style import Address, End, Next
-from worker.sources.pagination.common import Target, TokenLocator, is_end
+from worker.sources.pagination.common import is_end
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import PageLocator, Target
 
 
 class Config(PagedConfig):
@@ -19,13 +20,21 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["cursor"]
-    from_: TokenLocator = Field(alias="from", description="where the token of the next page is")
+    type: Literal["cursor"] = Field(description="kind of pagination")
+    from_: PageLocator = Field(alias="from", description="where the token of the next page is")
     to: Target = Field(description="where the request carries it")
     repeat: Literal["fail", "allow"] = Field(
         "fail",
         description="allow: the same token every time (scroll ids); bodies are compared instead",
     )
+
+    @property
+    def sent_params(self) -> tuple[str, ...]:
+        return self.to.params
+
+    @property
+    def compares_bodies(self) -> bool:
+        return self.repeat == "allow"
 
     @property
     def needs_body(self) -> str:
@@ -37,12 +46,9 @@ class Token:
 
     numbered = False
 
-    def __init__(self, source: TokenLocator, target: Target, *, repeats: bool) -> None:
+    def __init__(self, source: PageLocator, target: Target, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats
-        self.body_paths: tuple[str, ...] = (source.body,) if source.body is not None else ()
-        self.last_paths: tuple[str, ...] = (
-            (source.last_record,) if source.last_record is not None else ()
-        )
+        self.body_paths, self.last_paths = source.body_paths, source.last_paths
 
     def first(self) -> Json:
         return None
@@ -61,4 +67,4 @@ class Token:
 
 
 def build(config: Config) -> Token:
-    return Token(config.from_, config.to, repeats=config.repeat == "allow")
+    return Token(config.from_, config.to, repeats=config.compares_bodies)

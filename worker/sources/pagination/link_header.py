@@ -1,6 +1,7 @@
 """`link_header`: the next page is in the Link response header (RFC 8288).
 
-A header is read wholly or it is an error: one that is half understood looks like the last page, and loses the rest.
+A header is read wholly or it is an error: one that is half understood looks like the last page, and
+loses the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _PARAM: Final = re.compile(
     (?P<name> [\w!\#$%&'*+.^`|~-]+ ) \s*
     (?: = \s* (?:
         " (?P<quoted> (?: [^"\\] | \\. )* ) "
-        | ' (?P<single> [^']* ) ' (?= \s* (?: [;,] | $ ))    # no quotes by the standard, but servers take them for some
+        # no quotes by the standard, but servers take them for some
+        | ' (?P<single> [^']* ) ' (?= \s* (?: [;,] | $ ))
         | (?P<bare> [^\s",;<>] [^",;<>]* )?
     ))? \s* )?
     """,
@@ -42,7 +44,7 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["link_header"]
+    type: Literal["link_header"] = Field(description="kind of pagination")
     rel: str = Field("next", description="relation to follow")
 
     @property
@@ -80,21 +82,30 @@ class LinkHeader:
 
 
 def _links(header: str) -> Iterator[tuple[str, list[str]]]:
-    """(target, relations in lower case) of every link of a header. Raises PermanentError for one that cannot be read to its end."""
+    """(target, relations in lower case) of every link of a header.
+
+    Raises PermanentError for one that cannot be read to its end.
+    """
     at = _skip(_GAP, header, 0)
     while at < len(header):
         target = _TARGET.match(header, at)
         if target is None:
             raise _illegible(header, at)
-        at, relation = target.end(), None
-        while (param := _PARAM.match(header, at)) is not None:
-            at = param.end()
-            if relation is None and (param["name"] or "").lower() == "rel":  # only the first counts
-                relation = param["quoted"] or param["single"] or param["bare"] or ""
+        relation, at = _relation(header, target.end())
         if at < len(header) and header[at] != ",":
             raise _illegible(header, at)
         at = _skip(_GAP, header, at)
-        yield target[1].strip(), re.sub(r"\\(.)", r"\1", relation or "").lower().split()
+        yield target[1].strip(), re.sub(r"\\(.)", r"\1", relation).lower().split()
+
+
+def _relation(header: str, at: int) -> tuple[str, int]:
+    """The value of the first `rel`, which counts, of the parameters at `at`, and their end."""
+    relation: str | None = None
+    while (param := _PARAM.match(header, at)) is not None:
+        at = param.end()
+        if relation is None and (param["name"] or "").lower() == "rel":
+            relation = param["quoted"] or param["single"] or param["bare"] or ""
+    return relation or "", at
 
 
 def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -107,8 +118,14 @@ def _illegible(header: str, at: int) -> PermanentError:
         return _USER.sub("", _QUERY.sub("?***", part))
 
     return PermanentError(
-        f"the Link header cannot be read: {shown(header)[:SHOWN_CHARS]!r} has no link or parameter at character {at}",
-        remedy='a link looks like <URL>; rel="next"; where the body names the next page too, use pagination type next_url or cursor',
+        (
+            f"the Link header cannot be read: {shown(header)[:SHOWN_CHARS]!r} has no link or "
+            f"parameter at character {at}"
+        ),
+        remedy=(
+            'a link looks like <URL>; rel="next"; where the body names the next page too, use '
+            "pagination type next_url or cursor"
+        ),
     )
 
 

@@ -7,12 +7,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from worker.config.types import JmesPath
+from worker.config.scalars import HeaderName, JmesPath
 from worker.core.delivery import TOKENS
-from worker.core.model import MISSING, Facts, Json
+from worker.core.model import Facts, Json
 from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import is_end, resolve
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Locator
 
 
 class Config(PagedConfig):
@@ -20,15 +21,20 @@ class Config(PagedConfig):
 
     completeness = TOKENS
 
-    type: Literal["next_url"]
+    type: Literal["next_url"] = Field(description="kind of pagination")
     path: JmesPath | None = Field(None, description="JMESPath of the URL in the body")
-    header: str | None = Field(None, description="response header that holds the URL")
+    header: HeaderName | None = Field(None, description="response header that holds the URL")
 
     @model_validator(mode="after")
     def _one_place(self) -> Config:
         if (self.path is None) == (self.header is None):
             raise ValueError("exactly one of path, header is needed")
         return self
+
+    @property
+    def locator(self) -> Locator:
+        """Where the URL is."""
+        return Locator(body=self.path, header=self.header)
 
     @property
     def needs_body(self) -> str:
@@ -41,9 +47,9 @@ class NextUrl:
     last_paths = ()
     numbered = False
 
-    def __init__(self, path: JmesPath | None, header: str | None) -> None:
-        self._path, self._header = path, header
-        self.body_paths = (path,) if path is not None else ()
+    def __init__(self, source: Locator) -> None:
+        self._source = source
+        self.body_paths = source.body_paths
 
     def first(self) -> Json:
         return None
@@ -52,11 +58,7 @@ class NextUrl:
         return Address() if position is None else Address(url=position["url"])
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
-        link = (
-            facts.body.get(self._path, MISSING)
-            if self._path is not None
-            else headers.get(self._header or "", MISSING)
-        )
+        link = self._source.read(facts, headers)
         if is_end(link):
             return End("no next url")
         url = resolve(facts.url, link)
@@ -67,4 +69,4 @@ class NextUrl:
 
 
 def build(config: Config) -> NextUrl:
-    return NextUrl(config.path, config.header)
+    return NextUrl(config.locator)

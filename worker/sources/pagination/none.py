@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from worker.config.types import Wrong
+from worker.config.model import Issues
 from worker.core.delivery import SINGLE_PAGE
 from worker.core.model import Facts, Json
 from worker.paging.style import Address, End
@@ -20,18 +20,21 @@ class Config(StyleConfig):
     completeness = SINGLE_PAGE
     single = True
 
-    type: Literal["none"]
+    type: Literal["none"] = Field(description="kind of pagination")
 
     @model_validator(mode="before")
     @classmethod
     def _not_within(cls, value: Any) -> Any:
         if isinstance(value, dict) and "within" in value:
-            wrong = Wrong()
-            wrong.add(
+            issues = Issues()
+            issues.add(
                 ("within",),
-                "none has no pages inside a window; for one request a window, make the keys of within the pagination itself",
+                (
+                    "none has no pages inside a window; for one request a window, make the keys "
+                    "of within the pagination itself"
+                ),
             )
-            wrong.check()
+            issues.check()
         return value
 
     @property

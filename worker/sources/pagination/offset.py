@@ -1,7 +1,7 @@
 """`offset`: pages start at a record number, stepped by the records *received*.
 
-Stepping by the page size asked for is how records are lost: a server that caps pages at 500 when asked for 1,000
-loses every second half page without an error.
+Stepping by the page size asked for is how records are lost: a server that caps pages at 500 when
+asked for 1,000 loses every second half page without an error.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from worker.config.scalars import ParamName
 from worker.core.model import Facts, Json
 from worker.paging.style import Address, Next
-from worker.sources.pagination.common import Target
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Target
 
 
 class Config(PagedConfig):
     """Ask for the records from a number on."""
 
-    type: Literal["offset"]
-    param: str | None = Field(None, description="query parameter of the offset")
+    type: Literal["offset"] = Field(description="kind of pagination")
+    param: ParamName | None = Field(None, description="query parameter of the offset")
     to: Target | None = Field(
         None, description="where else the offset goes, for example the body of a POST"
     )
     start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
-    limit_param: str | None = Field(None, description="query parameter of the page size")
+    limit_param: ParamName | None = Field(None, description="query parameter of the page size")
     limit: int | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
@@ -38,6 +39,15 @@ class Config(PagedConfig):
         if (self.limit_param is None) != (self.limit is None):
             raise ValueError("limit_param and limit go together")
         return self
+
+    @property
+    def target(self) -> Target:
+        """Where the offset goes."""
+        return self.to or Target(param=self.param)
+
+    @property
+    def sent_params(self) -> tuple[str, ...]:
+        return (*self.target.params, *((self.limit_param,) if self.limit_param else ()))
 
     @property
     def needs_body(self) -> str:
@@ -52,7 +62,7 @@ class Offset:
     numbered = True
 
     def __init__(self, config: Config) -> None:
-        self._target = config.to or Target(param=config.param)
+        self._target = config.target
         self._start = config.start
         self._limit = {config.limit_param: str(config.limit)} if config.limit_param else {}
 

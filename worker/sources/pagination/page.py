@@ -7,22 +7,24 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from worker.config.scalars import ParamName
 from worker.core.model import Facts, Json
 from worker.paging.style import Address, End, Next
-from worker.sources.pagination.common import Locator, Target, as_count
+from worker.sources.pagination.common import as_count
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Locator, Target
 
 
 class Config(PagedConfig):
     """Ask for page 1, 2, 3 ..."""
 
-    type: Literal["page"]
-    param: str | None = Field(None, description="query parameter of the page number")
+    type: Literal["page"] = Field(description="kind of pagination")
+    param: ParamName | None = Field(None, description="query parameter of the page number")
     to: Target | None = Field(
         None, description="where else the number goes, for example the body of a POST"
     )
     start: int = Field(1, ge=0, description="number of the first page")
-    size_param: str | None = Field(None, description="query parameter of the page size")
+    size_param: ParamName | None = Field(None, description="query parameter of the page size")
     size: int | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
@@ -39,6 +41,15 @@ class Config(PagedConfig):
         return self
 
     @property
+    def target(self) -> Target:
+        """Where the number goes."""
+        return self.to or Target(param=self.param)
+
+    @property
+    def sent_params(self) -> tuple[str, ...]:
+        return (*self.target.params, *((self.size_param,) if self.size_param else ()))
+
+    @property
     def needs_body(self) -> str:
         return ""
 
@@ -50,7 +61,7 @@ class Numbered:
     numbered = True
 
     def __init__(self, config: Config) -> None:
-        self._target = config.to or Target(param=config.param)
+        self._target = config.target
         self._start = config.start
         self._size = {config.size_param: str(config.size)} if config.size_param else {}
         self._total_pages = config.total_pages

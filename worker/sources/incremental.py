@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
-from worker.config.types import Duration, JmesPath, Model, Whole, Wrong, written
+from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
 from worker.core.errors import ConfigError
 from worker.paging.marks import MarkFormat
-from worker.sources.http_config.texts import DottedPath, HeaderName, Scalar
+from worker.paging.spec import IncrementalSpec
+from worker.sources.places import Locator, Target
+
+_UNTIMED: Final = ("int", "string")
+"""Formats of marks that are no times."""
 
 
 class MarkFormatConfig(Model):
@@ -20,7 +25,9 @@ class MarkFormatConfig(Model):
 
     record: str = Field(
         "rfc3339",
-        description="in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern",
+        description=(
+            "in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern"
+        ),
     )
     param: str = Field("", description="the same, for the request; default: as in records")
     zone: str = Field("UTC", description="time zone of patterns without one, like Europe/Berlin")
@@ -54,42 +61,10 @@ class MarkFormatConfig(Model):
             raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
         return value
 
-
-class ResponseToken(Model):
-    """Where a response names the token that is kept across passes."""
-
-    body: JmesPath | None = Field(None, description="JMESPath into the body")
-    header: HeaderName | None = Field(None, description="name of a response header")
-
-    @model_validator(mode="after")
-    def _one(self) -> ResponseToken:
-        if (self.body is None) == (self.header is None):
-            raise ValueError("exactly one of body, header is needed")
-        return self
-
-
-class MarkTarget(Model):
-    """Where a request carries the mark."""
-
-    param: str | None = Field(None, min_length=1, description="query parameter")
-    header: HeaderName | None = Field(None, description="request header")
-    body: DottedPath | None = Field(
-        None, description="dotted path in the JSON body, created when missing"
-    )
-
-    @model_validator(mode="after")
-    def _one(self) -> MarkTarget:
-        if sum(each is not None for each in (self.param, self.header, self.body)) != 1:
-            raise ValueError("exactly one of param, header, body is needed")
-        return self
-
     @property
-    def kind_and_name(self) -> tuple[str, str]:
-        return next(
-            (kind, name)
-            for kind in ("param", "header", "body")
-            if (name := getattr(self, kind)) is not None
-        )
+    def marks(self) -> MarkFormat:
+        """The same as the planner wants it."""
+        return MarkFormat(self.record, self.param, self.zone)
 
 
 class Incremental(Model):
@@ -100,13 +75,11 @@ class Incremental(Model):
         validate_default=False,
         description="path of the value in a record that says how new it is",
     )
-    from_: ResponseToken | None = Field(
+    from_: Locator | None = Field(
         None, alias="from", description="instead of field: a token of the response is the mark"
     )
-    param: str | None = Field(
-        None, min_length=1, description="query parameter that carries the mark"
-    )
-    to: MarkTarget | None = Field(
+    param: ParamName | None = Field(None, description="query parameter that carries the mark")
+    to: Target | None = Field(
         None,
         description="where else the mark goes; or write {mark} in url, params, headers or body",
     )
@@ -117,7 +90,7 @@ class Incremental(Model):
     format: MarkFormatConfig = Field(
         default_factory=MarkFormatConfig, description="how the value is written"
     )
-    overlap: Duration = written("0s", description="ask from this much before the mark")
+    overlap: Duration = unit_field("0s", description="ask from this much before the mark")
     newest_bound: Duration | None = Field(
         None, description="never ask for a bound newer than this much before now"
     )
@@ -127,61 +100,75 @@ class Incremental(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Incremental:
-        wrong = Wrong()
+        issues = Issues()
+        self._check_origin(issues)
+        self._check_times(issues)
+        self._check_formats(issues)
+        issues.check()
+        return self
+
+    @property
+    def timed(self) -> bool:
+        """Whether marks are times: those of a field, in a format that is no int or string."""
+        return self.from_ is None and self.format.record not in _UNTIMED
+
+    def _check_origin(self, issues: Issues) -> None:
+        """The mark comes from one place, and goes to one place."""
         if not self.field and self.from_ is None:
-            wrong.add(
+            issues.add(
                 ("field",), "field or from is needed: what says how far the source has come", "from"
             )
         if self.field and self.from_ is not None:
-            wrong.add(("from",), "field and from are both given; the mark is one of them")
+            issues.add(("from",), "field and from are both given; the mark is one of them")
         if self.param is not None and self.to is not None:
-            wrong.add(("to",), "param and to are both given; take one of them out")
-        timed = self.from_ is None and self.format.record not in ("int", "string")
-        if self.overlap and not timed:
-            wrong.add(
-                ("overlap",),
-                "overlap needs marks that are times: a field, and a format that is no int or string",
+            issues.add(("to",), "param and to are both given; take one of them out")
+
+    def _check_times(self, issues: Issues) -> None:
+        """What is added to marks, or compared with now, needs times."""
+        given = {"overlap": self.overlap > 0, "newest_bound": self.newest_bound is not None}
+        for key in (key for key, there in given.items() if there and not self.timed):
+            issues.add(
+                (key,),
+                f"{key} needs marks that are times: a field, and a format that is no int or string",
                 "format",
                 "field",
             )
-        if self.newest_bound is not None and not timed:
-            wrong.add(
-                ("newest_bound",),
-                "newest_bound needs marks that are times: a field, and a format that is no int or string",
-                "format",
-                "field",
+
+    def _check_formats(self, issues: Issues) -> None:
+        """Requests can say the marks that records have, and the first mark is one of them."""
+        record, param = self.format.record, self.format.param
+        if param and self.from_ is None and (param in _UNTIMED) != (record in _UNTIMED):
+            issues.add(
+                ("format", "param"), f"{param!r} cannot be made of {record!r} values", "record"
             )
-        if (
-            self.format.param
-            and self.from_ is None
-            and (self.format.param in ("int", "string"))
-            != (self.format.record in ("int", "string"))
-        ):
-            wrong.add(
-                ("format", "param"),
-                f"{self.format.param!r} cannot be made of {self.format.record!r} values",
-                "record",
-            )
-        if (
-            self.field
-            and self.initial is not None
-            and self.format.record == "rfc3339"
-            and not self.format.param
-        ):
+        if self.field and self.initial is not None and (record, param) == ("rfc3339", ""):
             try:
                 MarkFormat().parser()(self.initial)
             except (ValueError, TypeError):
-                wrong.add(
+                issues.add(
                     ("initial",),
                     "initial is no RFC 3339 time with a zone, like 2024-01-01T00:00:00Z",
                     "format",
                 )
-        wrong.check()
-        return self
+
+    def spec(self) -> IncrementalSpec:
+        """The same as the planner wants it."""
+        return IncrementalSpec(
+            field=self.field,
+            format=self.format.marks,
+            initial=self.initial,
+            overlap_s=self.overlap,
+            order=self.order,
+            token=self.from_.read if self.from_ is not None else None,
+            newest_bound_s=self.newest_bound,
+        )
 
     @property
-    def target(self) -> tuple[str, str] | None:
-        """(param | header | body, name) that carries the mark; None: the placeholder {mark}."""
-        if self.param is not None:
-            return ("param", self.param)
-        return self.to.kind_and_name if self.to else None
+    def target_path(self) -> tuple[str, str]:
+        """The key that names the target."""
+        return ("incremental", "to" if self.param is None else "param")
+
+    @property
+    def target(self) -> Target | None:
+        """Where a request carries the mark; None: the placeholder {mark}, or a window."""
+        return self.to or (Target(param=self.param) if self.param else None)

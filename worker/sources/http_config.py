@@ -7,50 +7,46 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from worker.components import PAGINATION
-from worker.config.problems import did_you_mean, listed
-from worker.config.types import Flag, JmesPath, Model, SecretRef, Whole, Wrong
-from worker.sources.http_config.credentials import AuthConfig, RateLimit
-from worker.sources.http_config.guards import (
-    BreakerConfig,
-    LimitsConfig,
-    RetryConfig,
-    TimeoutConfig,
-    TlsConfig,
-)
-from worker.sources.http_config.incremental import Incremental
-from worker.sources.http_config.rules import Action, OnBody, Schedule, Stop
-from worker.sources.http_config.style import Style
-from worker.sources.http_config.texts import (
+from worker.components import AUTH, PAGINATIONS
+from worker.config.chosen import ByType, default_of
+from worker.config.model import Issues, Model
+from worker.config.models import secrets_of
+from worker.config.problems import Path_, did_you_mean, listed
+from worker.config.scalars import (
     URL_PATTERN,
+    Flag,
     HeaderName,
     HeaderValue,
+    JmesPath,
     Scalar,
     Url,
+    Whole,
     checked_url,
 )
-from worker.sources.http_config.windows import check_windows
-
-Path_ = tuple[str | int, ...]
+from worker.config.secrets import SecretRef
+from worker.http.auth import AuthConfig
+from worker.http.client_config import LimitsConfig, TimeoutConfig
+from worker.http.tls import TlsConfig
+from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.sources.incremental import Incremental
+from worker.sources.pagination.common import StyleConfig
+from worker.sources.rules import Action, OnBody, Schedule, Stop
+from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
-_PLACES: Final = (
-    "param",
-    "to",
-    "url",
-    "params",
-    "headers",
-    "body",
-    "pagination",
-)  # where a mark may go
+_MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
 _PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 
 
 class HttpConfig(Model):
     """A source that is polled page by page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["url"]}, {"required": ["origin", "path"]}]}
+    )
 
     type: Literal["http"] = Field("http", description="kind of source")
     url: Annotated[str, AfterValidator(checked_url)] = Field(
@@ -72,20 +68,22 @@ class HttpConfig(Model):
     params: dict[str, Scalar] = Field({}, description="query parameters")
     headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
-    auth: AuthConfig | None = Field(None, description="credentials")
+    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
     records: JmesPath | None = Field(
         None,
-        description="path of the records; omitted: the root array; '@': the root object is one record",
+        description=(
+            "path of the records; omitted: the root array; '@': the root object is one record"
+        ),
     )
     records_missing: Literal["fail", "empty"] = Field(
         "fail", description="what a page without that path is"
     )
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
-    pagination: Annotated[Any, Style(PAGINATION, "pagination type")] = Field(
-        {"type": "none"}, description="how pages follow each other"
+    pagination: Annotated[StyleConfig, ByType(PAGINATIONS)] = Field(
+        default_of(type="none"), description="how pages follow each other"
     )
     stop: Stop = Field(default_factory=Stop, description="what else ends a pass")
     incremental: Incremental | None = Field(None, description="read only what is new")
@@ -125,77 +123,105 @@ class HttpConfig(Model):
         """A request may be sent again after a failure."""
         return self.method == "GET" if self.idempotent is None else self.idempotent
 
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The paths of bodies that its keys read, besides those of its pagination."""
+        total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
+        token = incremental.from_ if incremental is not None else None
+        return (
+            *(total.body_paths if total is not None else ()),
+            *((stop.path,) if stop is not None else ()),
+            *(rule.when.path for rule in self.on_body),
+            *(token.body_paths if token is not None else ()),
+        )
+
     @field_validator("partitions")
     @classmethod
     def _distinct(cls, value: dict[str, tuple[str | int, ...]]) -> dict[str, tuple[str | int, ...]]:
-        wrong = Wrong()
+        issues = Issues()
         for name, values in value.items():
             if not re.fullmatch(r"\w[\w-]*", name):
-                wrong.add((name,), "a partition name has letters, digits, _ and - only")
+                issues.add((name,), "a partition name has letters, digits, _ and - only")
             elif not values:
-                wrong.add((name,), f"{name} has no values, at least one is needed")
+                issues.add((name,), f"{name} has no values, at least one is needed")
             elif len(set(map(str, values))) != len(values):
-                wrong.add((name,), f"{name} has a value twice, partitions are distinct")
+                issues.add((name,), f"{name} has a value twice, partitions are distinct")
         if (count := math.prod(map(len, value.values()))) > MAX_PARTITIONS:
-            wrong.add(
+            issues.add(
                 (),
-                f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over several pipelines",
+                (
+                    f"{count} partitions, at most {MAX_PARTITIONS} are allowed; split them over "
+                    "several pipelines"
+                ),
             )
-        wrong.check()
+        issues.check()
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
-        wrong = Wrong()
+        issues = Issues()
         if not self.url:
-            wrong.add(("url",), "url is missing: give url, or origin with path", "origin")
+            issues.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
-            wrong.add(("path",), "origin and path go together", "origin")
+            issues.add(("path",), "origin and path go together", "origin")
         if self.body is not None and self.method == "GET":
-            wrong.add(("body",), "a body needs method: POST", "method")
-        self._check_marks(wrong)
-        self._check_placeholders(wrong)
-        self._check_conditional(wrong)
-        check_windows(self, wrong)
+            issues.add(("body",), "a body needs method: POST", "method")
+        self._check_marks(issues)
+        self._check_placeholders(issues)
+        self._check_conditional(issues)
+        self._check_windows(issues)
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
-            wrong.add(
+            issues.add(
                 ("on_body_error",),
-                f"dead_letter is allowed only where the next position does not depend on the body: {why}; use park",
+                (
+                    "dead_letter is allowed only where the next position does not depend on the "
+                    f"body: {why}; use park"
+                ),
                 "pagination",
             )
-        wrong.check()
+        issues.check()
         return self
 
-    def _check_marks(self, wrong: Wrong) -> None:
+    def _check_marks(self, issues: Issues) -> None:
+        """The mark goes out in one way: by `param` or `to`, by the placeholder, or by a window."""
+        marked = self.marked_texts()
         incremental = self.incremental
-        placed = any(MARK in text for _, text in self._texts())
         if incremental is None:
-            for path, text in self._texts():
-                if MARK in text:
-                    wrong.add(path, "{mark} needs incremental", "incremental")
-        elif self.pagination.windows is not None:
-            carried = "the mark is carried twice: here, and by the window, which begins at it; take it out"
-            for path in (path for path, text in self._texts() if MARK in text):
-                wrong.add(path, carried, "pagination")
-            if incremental.target is not None and incremental.from_ is None:
-                wrong.add(
-                    ("incremental", "to" if incremental.param is None else "param"),
-                    carried,
-                    "pagination",
+            for path in marked:
+                issues.add(path, "{mark} needs incremental", "incremental")
+        elif self.pagination.windows is None:
+            if incremental.target is not None and marked:
+                issues.add(
+                    incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-        elif incremental.target is not None and placed:
-            wrong.add(
-                ("incremental", "to" if incremental.param is None else "param"),
-                "the mark is carried twice: here, and by {mark}",
-            )
-        elif incremental.target is None and not placed:
-            wrong.add(
-                ("incremental", "param"),
-                "the mark goes nowhere: set param or to, or write {mark} in url, params, headers or body",
-                *_PLACES,
-            )
+            elif incremental.target is None and not marked:
+                issues.add(
+                    ("incremental", "param"),
+                    (
+                        "the mark goes nowhere: set param or to, or write {mark} in url, params, "
+                        "headers or body"
+                    ),
+                    *_MARK_PLACES,
+                )
 
-    def _check_placeholders(self, wrong: Wrong) -> None:
+    def _check_windows(self, issues: Issues) -> None:
+        keys = self.pagination.windows
+        if keys is None:
+            return
+        at = ("pagination", *self.pagination.windows_at)
+        sent = dict.fromkeys(self.params, "params")
+        sent |= dict.fromkeys(self.pagination.sent_params, "the pagination round the window")
+        around = Surroundings(
+            incremental=self.incremental,
+            sent=sent,
+            marked=self.marked_texts(),
+            conditional=self.conditional,
+            on_status=self.on_status,
+            stop_codes=frozenset(rule.code for rule in self.stop.status),
+        )
+        check_windows(keys, at, around, issues)
+
+    def _check_placeholders(self, issues: Issues) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
             for name in _PARTITION.findall(text):
                 if name not in self.partitions:
@@ -203,31 +229,40 @@ class HttpConfig(Model):
                     there = (
                         listed(self.partitions) if self.partitions else "there are no partitions"
                     )
-                    wrong.add(
+                    issues.add(
                         path,
-                        f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}",
+                        (
+                            f"{{partition.{name}}} names no partition; "
+                            f"{hint + '; ' if hint else ''}{there}"
+                        ),
                         "partitions",
                     )
 
-    def _check_conditional(self, wrong: Wrong) -> None:
-        single = self.pagination.single
+    def _check_conditional(self, issues: Issues) -> None:
+        if not self.conditional:
+            return
+        style = self.pagination
         descending = self.incremental is not None and self.incremental.order == "descending"
-        if self.conditional and not single and not descending and self.pagination.windows is None:
+        if not (style.single or descending or style.windows is not None):
             why = "page 1 of an ascending list never changes, so 304 would hide what is new"
-            wrong.add(
+            issues.add(
                 ("conditional",),
                 f"conditional needs one request a pass, or incremental.order: descending; {why}",
                 "pagination",
                 "incremental",
             )
 
-        for name in self.headers if self.conditional else ():
+        for name in self.headers:
             if name.lower() in ("if-none-match", "if-modified-since"):
-                wrong.add(
+                issues.add(
                     ("headers", name),
                     f"conditional sends {name} itself; take it out",
                     "conditional",
                 )
+
+    def marked_texts(self) -> list[Path_]:
+        """Where the placeholder of the mark stands."""
+        return [path for path, text in self._texts() if MARK in text]
 
     def _texts(self) -> Iterator[tuple[Path_, str]]:
         """Every text that may hold placeholders, with its path."""
@@ -237,8 +272,8 @@ class HttpConfig(Model):
         yield from _texts_in(self.body, ("body",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
-        for name in type(self.auth).model_fields if self.auth is not None else ():
-            if isinstance(secret := getattr(self.auth, name), SecretRef):
+        for name, secret in secrets_of(self.auth) if self.auth is not None else ():
+            if isinstance(secret, SecretRef):
                 for text in secret.texts:
                     yield ("auth", name), text
 

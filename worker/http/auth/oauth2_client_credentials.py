@@ -1,4 +1,4 @@
-"""OAuth 2 client credentials (RFC 6749, 4.4): a token from a token endpoint for all requests.
+"""`oauth2_client_credentials`: OAuth 2 client credentials (RFC 6749, 4.4).
 
 A token is renewed before it expires; other requests use the old one meanwhile, and all do until it
 expires when the endpoint is down. Messages never carry the secret or a token, even when the
@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote_plus, urlencode
 
 import msgspec
+from pydantic import Field
 
+from worker.config.scalars import Duration, Url, unit_field
+from worker.config.secrets import Secret
 from worker.core.errors import AuthError, BadBody, PermanentError, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.ports import Clock
-from worker.http.auth import Secret
-from worker.http.client import Response
+from worker.http.auth import Answer, AuthConfig, AuthDeps, Fetch
 from worker.http.redact import LEAST_CHARS, redact
 from worker.http.retry_after import retry_after
 
@@ -38,6 +40,35 @@ SAID_CHARS: Final = 200
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 _TRANSIENT: Final = frozenset({408, 425, 429})
 _REFUSED: Final = frozenset({400, 401, 403})
+
+
+class Config(AuthConfig):
+    """A token from a token endpoint, renewed before it expires (RFC 6749, 4.4)."""
+
+    type: Literal["oauth2_client_credentials"] = Field(description="kind of credentials")
+    token_url: Url = Field(description="URL of the token endpoint")
+    client_id: Secret = Field(description="client id: a literal or a reference to a secret")
+    client_secret: Secret = Field(description="client secret: a literal or a reference to a secret")
+    scope: str = Field("", description="scopes to ask for, with spaces between them")
+    refresh_before: Duration = unit_field(
+        "60s", description="renew a token this long before it expires"
+    )
+    client_auth: Literal["basic", "body"] = Field(
+        "basic", description="how the client proves itself to the token endpoint"
+    )
+
+
+def build(config: Config, deps: AuthDeps) -> ClientCredentials:
+    return ClientCredentials(
+        deps.fetch_from(config.token_url),
+        deps.clock,
+        token_url=config.token_url,
+        client_id=deps.reading(config.client_id),
+        client_secret=deps.reading(config.client_secret),
+        scope=config.scope,
+        refresh_before_s=config.refresh_before,
+        client_auth=config.client_auth,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +94,7 @@ class _Token:
 
 
 class ClientCredentials:
-    """An `Auth` (see worker/http/auth.py) whose header changes.
+    """An Auth (see worker/http/auth/__init__.py) whose header changes.
 
     Args:
         fetch: sends a request to the token endpoint: `HttpClient.fetch` of a client of its origin.
@@ -71,16 +102,14 @@ class ClientCredentials:
         client_auth: `basic`, or `body` for endpoints that want the secret as a form field.
     """
 
-    secret_params: tuple[str, ...] = ()
-
     def __init__(
         self,
-        fetch: Callable[[Request], Awaitable[Response]],
+        fetch: Fetch,
         clock: Clock,
         *,
         token_url: str,
-        client_id: Secret,
-        client_secret: Secret,
+        client_id: Callable[[], str],
+        client_secret: Callable[[], str],
         scope: str = "",
         refresh_before_s: float = 60.0,
         client_auth: str = "basic",
@@ -203,7 +232,7 @@ class ClientCredentials:
             expires_at=now + life_s,
         )
 
-    def _check_status(self, response: Response, said: str) -> None:
+    def _check_status(self, response: Answer, said: str) -> None:
         status, where = response.status, self._where()
         if 200 <= status < 300:
             return
@@ -223,7 +252,7 @@ class ClientCredentials:
         return self._token_url.partition("?")[0]
 
 
-def _document(response: Response) -> Any:
+def _document(response: Answer) -> Any:
     try:
         return msgspec.json.decode(bytes(response.body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from worker.config.types import (
-    Duration,
-    Flag,
-    JmesPath,
-    Model,
-    Number,
-    PositiveDuration,
-    Whole,
-    written,
-)
+from worker.config.model import Model
+from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
+from worker.core.model import Facts
+from worker.paging.spec import StopSpec
+from worker.sources.conditions import When
 
 Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
 
@@ -24,27 +19,7 @@ class Schedule(Model):
     """When passes start."""
 
     every: PositiveDuration = Field(description="from the start of a pass to the start of the next")
-    jitter: Duration = written("0s", description="random time added to each")
-
-
-class When(Model):
-    """A condition on a body: a path and exactly one comparison."""
-
-    path: JmesPath = Field(description="JMESPath into the body")
-    equals: Any = Field(None, description="value and type are equal")
-    not_equals: Any = Field(None, description="value or type differ")
-    greater: Number | None = Field(None, description="a number above")
-    less: Number | None = Field(None, description="a number below")
-    exists: Flag | None = Field(None, description="present and not null")
-
-    @model_validator(mode="after")
-    def _one(self) -> When:
-        given = self.model_fields_set - {"path"}
-        if len(given) != 1 or any(
-            getattr(self, name) is None for name in given & {"greater", "less", "exists"}
-        ):
-            raise ValueError("exactly one of equals, not_equals, greater, less, exists is needed")
-        return self
+    jitter: Duration = unit_field("0s", description="random time added to each")
 
 
 class OnBody(Model):
@@ -73,3 +48,16 @@ class Stop(Model):
         False, description="a page of fewer records ends the pass; false: never"
     )
     max_pages: Whole = Field(100_000, gt=0, description="pages a pass")
+
+    def spec(self) -> StopSpec:
+        """The same as the planner wants it."""
+        return StopSpec(
+            empty_page=self.empty_page,
+            short_page=self.short_page or None,
+            max_pages=self.max_pages,
+            when=self.when.holds_for if self.when is not None else _never,
+        )
+
+
+def _never(facts: Facts) -> bool:
+    return False

@@ -1,0 +1,76 @@
+"""Fingerprints are stored beside cursors: what the models become must not change them, or every
+pipeline refuses to start.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_settings import DESIGN, PAGINATIONS, parsed, pipeline
+
+from worker.settings import load_settings
+
+STORED: dict[str, dict[str, str]] = json.loads(
+    Path(__file__).with_name("fingerprints.json").read_text()
+)
+"""Of version 0.1: all of a config without keys, and of others those that differ from it."""
+
+WINDOW = {
+    "type": "window",
+    "start_param": "a",
+    "end_to": {"body": "x.y"},
+    "size": "7d",
+    "split_on": {"status": 400, "when": {"path": "a", "equals": 1}},
+    "step": "1d",
+}
+RANGE = {"field": "at", "initial": "2024-01-01T00:00:00Z"}
+SOURCES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "window": {"pagination": WINDOW, "incremental": RANGE},
+    "within": {
+        "pagination": {
+            "type": "offset",
+            "param": "o",
+            "limit_param": "l",
+            "limit": 5,
+            "total": {"header": "X-T"},
+            "within": WINDOW,
+        },
+        "incremental": RANGE,
+    },
+    "tokens": {
+        "incremental": {"from": {"header": "X-D"}, "to": {"header": "X-D"}},
+        "pagination": {"type": "next_url", "path": "n"},
+    },
+    "to body": {
+        "method": "POST",
+        "incremental": {
+            "field": "at",
+            "to": {"body": "a.b"},
+            "format": {"record": "epoch_s"},
+        },
+    },
+}
+
+
+def stored(name: str) -> dict[str, str]:
+    return STORED["defaults"] | STORED[name]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_means_what_it_meant(name: str) -> None:
+    assert pipeline(**SOURCES[name]).meaning() == stored(name)
+
+
+def test_paginations_mean_what_they_meant(tmp_path: Path) -> None:
+    for number, each in enumerate(parsed(PAGINATIONS, tmp_path)):
+        assert pipeline(pagination=each).meaning() == stored(f"pagination {number}"), each
+
+
+def test_the_whole_language_means_what_it_meant(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(DESIGN)
+    for name, each in load_settings([tmp_path / "a.yaml"]).pipelines.items():
+        assert each.meaning() == stored(name)

@@ -1,0 +1,329 @@
+"""Attempts of a pipeline: what is committed, what is discarded, and what the next attempt makes of
+it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from pipeline_kit import World, shape, turns
+
+from worker.core.errors import (
+    AuthError,
+    Fenced,
+    IncompatibleSchema,
+    PermanentError,
+    SinkUnavailable,
+    WorkerError,
+)
+from worker.core.events import CommitPublished, NothingToDo, PartitionParked, RecordsDiscarded
+from worker.core.model import StagedFile
+from worker.core.ports import Shaping
+from worker.resilience.quality import TooManyRejects
+from worker.runtime.roll import RollSpec
+from worker.testing.memory_log import MemoryCommitLog
+from worker.testing.memory_sink import MemorySink
+
+TWO = {"a": range(10), "b": range(100, 107)}
+ALL = [*range(10), *range(100, 107)]
+
+
+async def test_an_attempt_commits_what_the_source_has_and_the_next_one_has_nothing_to_do() -> None:
+    world = World({"a": [*range(10), -1], "b": range(100, 107)})
+    await world.attempt()
+    assert (world.output.numbers(), world.output.rejects()) == (ALL, [-1])
+    assert all(row.published for row in world.log.commits("items"))
+    world.restarted()
+    await world.attempt()
+    assert world.output.numbers() == ALL
+    [told] = world.of(NothingToDo)
+    assert told.detail == world.pipeline.totals.note != ""
+
+
+async def test_the_ledger_of_every_commit_is_balanced_and_their_sum_is_the_total() -> None:
+    world = World({"a": [*range(20), -1, -2]}, writer={"roll": RollSpec(records=4)})
+    await world.attempt()
+    ledgers = [event.ledger for event in world.of(CommitPublished)]
+    assert len(ledgers) > 3 and all(ledger.balanced for ledger in ledgers)
+    assert sum(ledger.received for ledger in ledgers) == world.received() == 22
+    totals = world.pipeline.totals
+    assert (totals.ledger.sent, totals.ledger.dead_lettered) == (20, 2)
+    assert (totals.commits, totals.discarded) == (len(ledgers), 0)
+
+
+# -- failures travel in-band ----------------------------------------------------------------------
+
+
+def failing(partition: str, at: int, error: BaseException) -> Any:
+    async def before(asked: str, offset: int) -> None:
+        if (asked, offset) == (partition, at):
+            raise error
+
+    return before
+
+
+async def test_a_source_that_fails_has_what_came_before_committed_and_then_its_error_decides() -> (
+    None
+):
+    world = World(TWO)
+    world.source.before = failing("b", 3, PermanentError("status 410"))
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.attempt()
+    assert [str(each) for each in raised.value.exceptions] == ["status 410"]
+    assert world.output.numbers() == [*range(10), 100, 101, 102]
+    assert world.of(CommitPublished)[-1].trigger == "failure"
+    assert not world.of(RecordsDiscarded)
+    world.source.before = None
+    world.restarted()
+    await world.attempt()
+    assert world.output.numbers() == ALL
+
+
+async def test_of_the_failures_of_several_partitions_the_deciding_one_ends_the_attempt() -> None:
+    errors = {"a": PermanentError("status 410"), "b": AuthError("status 401")}
+    world = World(TWO)
+
+    async def before(partition: str, offset: int) -> None:
+        raise errors[partition]
+
+    world.source.before = before
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.attempt()
+    assert raised.value.exceptions == (errors["b"],)
+
+
+async def test_a_partition_that_fails_in_a_daemon_is_parked_and_ends_nothing() -> None:
+    world = World(TWO, once=False)
+    world.source.before = failing("b", 3, PermanentError("status 410"))
+    running = asyncio.create_task(world.attempt())
+    async with world.limit():
+        while not world.of(PartitionParked) or len(world.source.asked) < 6:
+            await asyncio.sleep(0)
+    assert world.pipeline.reading("running").parked == 1
+    world.stop.set()
+    await running
+    assert world.output.numbers() == [*range(10), 100, 101, 102]
+
+
+# -- stop and the deadline of the drain -----------------------------------------------------------
+
+
+async def test_stop_commits_what_was_received_and_the_next_attempt_goes_on_there() -> None:
+    world = World({"a": range(100)}, concurrency=1)
+
+    async def before(partition: str, offset: int) -> None:
+        if offset == 30:
+            world.stop.set()
+            await asyncio.Event().wait()  # a request that never ends is given up
+
+    world.source.before = before
+    await world.attempt()
+    assert world.output.numbers() == list(range(30)) and world.pipeline.totals.discarded == 0
+    world.source.before = None
+    world.stop.clear()
+    world.restarted()
+    await world.attempt()
+    assert world.output.numbers() == list(range(100))
+
+
+async def test_after_the_deadline_of_a_drain_what_is_staged_is_committed_and_the_rest_discarded() -> (
+    None
+):
+    shaped = 0
+
+    def slowly(records: Sequence[int], received: int) -> Shaping:
+        nonlocal shaped
+        shaped += 1
+        if shaped == 3:
+            world.stop.set()
+            world.drain_deadline.set()
+        return shape(records, received)
+
+    world = World({"a": range(100)}, concurrency=1, flow=slowly)
+    await world.attempt()
+    kept = len(world.output.numbers())
+    assert world.output.numbers() == list(range(kept)) and kept == 9
+    discarded = world.received() - kept
+    assert world.pipeline.totals.discarded == discarded > 0
+    assert [event.records for event in world.of(RecordsDiscarded)] == [discarded]
+
+
+# -- what is discarded ----------------------------------------------------------------------------
+
+
+async def test_a_bug_discards_what_is_not_committed_and_the_next_attempt_is_exact() -> None:
+    bugs = {25}
+
+    def buggy(records: Sequence[int], received: int) -> Shaping:
+        if bugs & set(records):
+            bugs.clear()
+            raise KeyError("bug")
+        return shape(records, received)
+
+    world = World({"a": range(50)}, flow=buggy, writer={"roll": RollSpec(records=10)})
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.attempt()
+    assert isinstance(raised.value.exceptions[0], KeyError)
+    kept = world.output.numbers()
+    assert kept == list(range(len(kept))) and len(kept) < 25
+    assert world.pipeline.totals.discarded == world.received() - len(kept) > 0
+    await world.attempt()
+    assert world.output.numbers() == list(range(50))
+    assert not [name for name in world.output.lake.names if "/staging/" in name]
+
+
+async def test_too_many_rejects_commit_nothing() -> None:
+    world = World({"a": [-1] * 200}, cap=50, writer={"max_reject_ratio": 0.5})
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.attempt()
+    assert isinstance(raised.value.exceptions[0], TooManyRejects)
+    assert list(world.log.commits("items")) == []
+    assert world.output.rejects() == []
+
+
+# -- the commit -----------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_attempt_waits_for_the_commit_in_progress_which_is_never_torn() -> None:
+    publishing, go_on = threading.Event(), threading.Event()
+
+    class Slow(MemorySink):
+        def publish(self, files: Sequence[StagedFile]) -> None:
+            publishing.set()
+            go_on.wait(20)
+            super().publish(files)
+
+    world = World(TWO, sink=Slow)
+    running = asyncio.create_task(world.attempt())
+    try:
+        async with world.limit():
+            while not publishing.is_set():
+                await asyncio.sleep(0)
+        running.cancel()
+        await turns()
+        assert not running.done(), "the commit point is passed, its files are not published yet"
+    finally:
+        go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.output.numbers() == ALL
+    world.restarted()
+    await world.attempt()
+    assert world.output.numbers() == ALL
+
+
+async def test_a_partition_that_another_owner_claimed_is_left_to_it_and_nothing_of_the_commit_is_published() -> (
+    None
+):
+    world = World(TWO)
+    other = MemoryCommitLog(world.log.tables)
+
+    async def before(partition: str, offset: int) -> None:
+        if (partition, offset) == ("a", 6):
+            other.claim("items", ["a"])
+
+    world.source.before = before
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.attempt()
+    assert isinstance(raised.value.exceptions[0], Fenced)
+    assert (world.pipeline.fenced, world.output.numbers()) == (["a"], [])
+    await world.attempt()
+    assert world.output.numbers() == list(TWO["b"])
+    epochs = {row.partition: row.epoch for row in world.log.partitions("items")}
+    assert epochs == {"a": 2, "b": 2}, "what is fenced is not claimed again"
+
+
+async def test_files_of_a_commit_that_could_not_be_published_are_published_by_the_next_attempt() -> (
+    None
+):
+    full = [True]
+
+    class Full(MemorySink):
+        def publish(self, files: Sequence[StagedFile]) -> None:
+            if full:
+                full.clear()
+                raise SinkUnavailable("no space is left")
+            super().publish(files)
+
+    world = World(TWO, sink=Full)
+    with pytest.raises(ExceptionGroup):
+        await world.attempt()
+    assert world.output.numbers() == [] and len(list(world.log.commits("items"))) == 1
+    await world.attempt()
+    assert world.output.numbers() == ALL
+
+
+async def test_files_that_may_not_follow_are_refused_before_any_partition_is_claimed() -> None:
+    def refuse(schemas: Sequence[str]) -> None:
+        raise IncompatibleSchema
+
+    world = World(TWO, compatibility_check=refuse)
+    with pytest.raises(WorkerError, match="schema"):
+        await world.attempt()
+    assert list(world.log.partitions("items")) == [] and world.source.asked == []
+
+
+async def test_schemas_of_committed_files_are_what_the_check_is_given() -> None:
+    given: list[Sequence[str]] = []
+    world = World(TWO, compatibility_check=given.append)
+    await world.attempt()
+    world.restarted()
+    await world.attempt()
+    assert [list(each) for each in given] == [[], ['"int"']]
+
+
+async def test_all_blocking_work_of_an_attempt_is_done_in_its_one_thread() -> None:
+    threads = set()
+
+    class Watched(MemorySink):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("prepare", "sweep", "write", "seal", "publish", "begin", "close"):
+                threads.add(threading.current_thread().name)
+            return super().__getattribute__(name)
+
+    world = World(TWO, sink=Watched, writer={"roll": RollSpec(records=4)})
+    await world.attempt()
+    assert threads == {"items.io_0"}
+
+
+# -- what it knows of itself ----------------------------------------------------------------------
+
+
+async def test_what_waits_for_the_writer_is_seen_in_flight_and_as_stalled() -> None:
+    go_on = threading.Event()
+
+    class Blocked(MemorySink):
+        def write(self, chunk: Any) -> None:
+            go_on.wait(20)
+            super().write(chunk)
+
+    world = World({"a": range(3_000)}, sink=Blocked, channel_bytes=1_000)
+    assert world.pipeline.stalled_s() == 0.0
+    running = asyncio.create_task(world.attempt())
+    try:
+        asked = -1
+        async with world.limit():
+            while asked != len(world.source.asked) or asked < 3:
+                asked = len(world.source.asked)
+                await turns()
+        world.clock.advance(400)
+        now = world.pipeline.reading("running")
+        assert world.pipeline.stalled_s() == 400
+        assert (now.oldest_s, now.in_flight) == (400, world.pipeline.in_flight)
+        assert 0 < now.in_flight == world.received() < 3_000
+        assert set(now.queues) == {"pages", "shaped"} and now.stages["write"]["busy"] == 400
+    finally:
+        go_on.set()
+    await running
+    assert world.pipeline.stalled_s() == world.pipeline.in_flight == 0
+    assert world.output.numbers() == list(range(3_000))
+
+
+async def test_a_page_over_the_bound_of_the_channels_passes_alone() -> None:
+    world = World(TWO, channel_bytes=1)
+    await world.attempt()
+    assert world.output.numbers() == ALL

@@ -1,0 +1,316 @@
+"""When the writer commits, what a commit says, and what an error of the source does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pipeline_kit import WRITER, Output, turns
+
+from worker.core.errors import PermanentError
+from worker.core.events import CommitPublished, Event, ManyFiles
+from worker.core.meter import Backlog, StageTimes, Totals
+from worker.core.model import Chunk, Cursor, Ledger, Progress, Reject
+from worker.resilience.quality import TooManyRejects
+from worker.runtime.channel import Channel
+from worker.runtime.committer import Committer
+from worker.runtime.flow import Shaped
+from worker.runtime.io_thread import IoThread
+from worker.runtime.roll import RollSpec
+from worker.testing.clock import FakeClock
+from worker.testing.memory_log import MemoryCommitLog
+from worker.testing.memory_sink import MemorySink, MemoryStore
+from worker.writer import MANY_FILES, Writer
+
+
+def part(
+    numbers: Sequence[int],
+    received: int | None,
+    *,
+    partition: str = "a",
+    rejects: Sequence[Reject] = (),
+    route: str = "",
+    **progress: Any,
+) -> Shaped:
+    """A part of a page whose cursor stands at `received` records; None: not the last part."""
+    data = b"".join(b"%d\n" % number for number in numbers)
+    taken = len(numbers) + len(rejects)
+    return Shaped(
+        partition=partition,
+        position={"offset": received},
+        chunks=[Chunk(route, "0123", len(numbers), data)] if numbers else [],
+        rejects=list(rejects),
+        ledger=Ledger(received=taken, sent=len(numbers), dead_lettered=len(rejects)),
+        progress=None if received is None else Progress(Cursor(received=received), **progress),
+        weight=len(data),
+    )
+
+
+class Desk:
+    """A writer over a log and an output in memory, and the channel that it reads."""
+
+    def __init__(self, sink: type[MemorySink] = MemorySink, **spec: Any) -> None:
+        self.log, self.clock, self.events = MemoryCommitLog(), FakeClock(), list[Event]()
+        self.output = Output(MemoryStore(), MemoryStore("memory://letters"), sink)
+        self.channel: Channel[Shaped] = Channel(1 << 20)
+        self.totals, self.backlog = Totals(), Backlog()
+        state = self.log.load("items", {})
+        sinks = self.output.sinks(state.lineage, 1)
+        committer = Committer(self.log, sinks, state)
+        committer.recover()
+        self.executor = ThreadPoolExecutor(1)
+        self.writer = Writer(
+            replace(WRITER, **spec),
+            claims=self.log.claim("items", ["a", "b"]),
+            committer=committer,
+            sinks=sinks,
+            io=IoThread(self.executor),
+            clock=self.clock,
+            emit=self.events.append,
+            totals=self.totals,
+            backlog=self.backlog,
+            times=StageTimes(self.clock.monotonic),
+        )
+
+    async def put(self, *parts: Shaped) -> None:
+        for each in parts:
+            if each.progress is not None:
+                self.backlog.received(self.clock.monotonic(), each.ledger.received)
+            await self.channel.put(each, each.weight)
+
+    async def write(self, *parts: Shaped, error: BaseException | None = None) -> None:
+        """All of them, and the end."""
+        await self.put(*parts)
+        await self.channel.close(error)
+        await self.write_open()
+
+    async def write_open(self) -> None:
+        """What comes until somebody closes the channel."""
+        async with asyncio.timeout(20):
+            with self.executor:
+                await self.writer.write(self.channel)
+
+    async def taken(self) -> None:
+        """Until the writer has taken everything from the channel."""
+        async with asyncio.timeout(20):
+            while self.channel.used_bytes:
+                await asyncio.sleep(0)
+
+    def commits(self) -> list[CommitPublished]:
+        return [event for event in self.events if isinstance(event, CommitPublished)]
+
+    def cursors(self) -> dict[str, int]:
+        rows = self.log.partitions("items")
+        return {row.partition: Cursor.from_json(row.cursor).received for row in rows}
+
+
+# -- when -----------------------------------------------------------------------------------------
+
+
+async def test_enough_records_are_committed_at_the_end_of_a_page_and_never_within_it() -> None:
+    desk = Desk(roll=RollSpec(records=4))
+    await desk.write(
+        part([1, 2, 3], None), part([4, 5, 6], None), part([7], 7), part([8], 8), part([9], 9)
+    )
+    assert [(each.trigger, each.ledger.sent) for each in desk.commits()] == [
+        ("records", 7),
+        ("end", 2),
+    ]
+    assert desk.output.numbers() == list(range(1, 10))
+
+
+async def test_what_is_old_enough_is_committed_without_further_traffic() -> None:
+    desk = Desk(roll=RollSpec(age_s=0.02))
+    running = asyncio.create_task(desk.write_open())
+    await desk.put(part([1], 1))
+    async with asyncio.timeout(20):
+        while not desk.commits():
+            await asyncio.sleep(0)
+    assert [each.trigger for each in desk.commits()] == ["age"]
+    await desk.channel.close()
+    await running
+    assert len(desk.commits()) == 1
+
+
+async def test_age_counts_from_the_first_record_and_begins_anew_with_a_commit() -> None:
+    desk = Desk(roll=RollSpec(age_s=60.0))
+    running = asyncio.create_task(desk.write_open())
+    for number, seconds in enumerate([59, 2, 59, 2]):
+        desk.clock.advance(seconds)
+        await desk.put(part([number], number + 1))
+        await desk.taken()
+    await desk.channel.close()
+    await running
+    assert [(each.trigger, each.ledger.sent) for each in desk.commits()] == [
+        ("age", 3),
+        ("end", 1),
+    ]
+
+
+async def test_nothing_is_cut_within_a_page_however_old_it_is() -> None:
+    desk = Desk(roll=RollSpec(age_s=0.0))
+    running = asyncio.create_task(desk.write_open())
+    await desk.put(part([1], None))
+    await desk.taken()
+    await turns()
+    assert desk.commits() == []
+    await desk.put(part([2], 2))
+    await desk.channel.close()
+    await running
+    assert [each.ledger.sent for each in desk.commits()] == [2]
+
+
+async def test_a_commit_with_as_many_files_as_one_may_have_is_due() -> None:
+    class Small(MemorySink):
+        full = property(lambda self: len(self._open) >= 2)
+
+    desk = Desk(Small)
+    routes = [part([number], number + 1, route=f"r={number}") for number in range(5)]
+    await desk.write(*routes)
+    assert [(each.trigger, each.files) for each in desk.commits()] == [
+        ("files", 2),
+        ("files", 2),
+        ("end", 1),
+    ]
+
+
+async def test_what_says_nothing_new_makes_no_commit() -> None:
+    desk = Desk()
+    unchanged = part([], 0)
+    await desk.write(unchanged, replace(unchanged, partition="b"))
+    assert desk.commits() == [] and list(desk.log.commits("items")) == []
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"received": 7},
+        {"received": 0, "boundary_added": ((1, b"k" * 16),)},
+        {"received": 0, "tokens_added": (b"t" * 16,)},
+    ],
+    ids=["cursor", "boundary", "tokens"],
+)
+async def test_a_step_without_records_is_committed_when_anything_stored_changes(
+    news: dict[str, Any],
+) -> None:
+    desk = Desk()
+    await desk.write(part([], **news))
+    [commit] = desk.commits()
+    assert (commit.files, commit.ledger) == (0, Ledger())
+
+
+# -- what -----------------------------------------------------------------------------------------
+
+
+async def test_each_commit_expects_the_seq_of_the_last_one_of_its_partitions() -> None:
+    desk = Desk(roll=RollSpec(records=2))
+    await desk.write(
+        part([1, 2], 2),
+        part([3, 4], 2, partition="b"),
+        part([5], 3),
+        part([6], 3, partition="b"),
+        part([7, 8], 5),
+    )
+    assert [commit.seq for commit in desk.commits()] == [1, 2, 3, 4]
+    assert desk.cursors() == {"a": 5, "b": 3}
+    assert {row.partition: row.seq for row in desk.log.partitions("items")} == {"a": 4, "b": 3}
+
+
+async def test_steps_of_one_partition_are_one_difference_in_a_commit() -> None:
+    desk, keys = Desk(), [(number, bytes([number]) * 16) for number in range(3)]
+    await desk.write(
+        part([1], 1, boundary_added=(keys[0],)),
+        part([2], 2, boundary_added=(keys[1],), boundary_floor=1),
+        part([3], 3, boundary_added=(keys[2],)),
+    )
+    assert desk.log.claim("items", ["a"])["a"].boundary == {keys[1], keys[2]}
+    assert desk.cursors()["a"] == 3
+
+
+async def test_dead_letters_are_files_of_the_same_commit_and_say_where_they_come_from() -> None:
+    desk = Desk()
+    reject = Reject(index=1, stage="transform", code="negative", errors=(), raw=b"-5")
+    await desk.write(part([4], 2, rejects=[reject, replace(reject, index=2, code="odd")]))
+    [commit] = desk.commits()
+    assert (commit.files, commit.ledger.dead_lettered) == (2, 2)
+    assert commit.rejected == {"negative": 1, "odd": 1}
+    [name] = desk.output.letters.published
+    first = json.loads(desk.output.letters.names[name].splitlines()[0])
+    assert first == {
+        "time": "2023-11-14T22:30:00.000Z",
+        "pipeline": "items",
+        "partition": "a",
+        "seq": 1,
+        "position": {"offset": 2},
+        "index": 1,
+        "stage": "transform",
+        "code": "negative",
+        "errors": [],
+        "raw": "-5",
+        "schema_fingerprint": "0123",
+    }
+
+
+async def test_an_event_says_how_old_the_oldest_record_of_a_commit_is_and_totals_add_up() -> None:
+    desk = Desk()
+    await desk.put(part([1, 2], 2))
+    desk.clock.advance(30)
+    await desk.write(part([3], 3))
+    [commit] = desk.commits()
+    assert (commit.lag_s, commit.trigger, commit.size_bytes) == (30, "end", 6)
+    assert (desk.totals.commits, desk.totals.files, desk.totals.size_bytes) == (1, 1, 6)
+    assert (desk.totals.ledger.sent, desk.backlog.records) == (3, 0)
+
+
+async def test_a_commit_of_very_many_files_is_warned_of() -> None:
+    for files, warnings in ((MANY_FILES, 0), (MANY_FILES + 1, 1)):
+        desk = Desk()
+        await desk.write(*(part([n], n + 1, route=f"r={n}") for n in range(files)))
+        assert sum(isinstance(event, ManyFiles) for event in desk.events) == warnings
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+async def test_an_error_of_the_source_is_raised_after_what_came_before_it_is_committed() -> None:
+    desk, error = Desk(), PermanentError("status 410")
+    with pytest.raises(PermanentError) as raised:
+        await desk.write(part([1], 1), error=error)
+    assert raised.value is error
+    assert [each.trigger for each in desk.commits()] == ["failure"]
+    assert all(row.published for row in desk.log.commits("items"))
+
+
+async def test_too_many_rejects_are_raised_and_nothing_is_committed() -> None:
+    desk = Desk(max_reject_ratio=0.1)
+    reject = Reject(index=0, stage="transform", code="negative", errors=(), raw=b"-5")
+    with pytest.raises(TooManyRejects):
+        await desk.write(part(range(100), 111, rejects=[reject] * 12))
+    assert desk.commits() == [] and list(desk.log.commits("items")) == []
+
+
+# -- lag ------------------------------------------------------------------------------------------
+
+
+async def test_lag_is_that_of_the_slowest_partition_after_its_last_commit() -> None:
+    desk = Desk(marks_are_instants=True)
+    assert desk.writer.lag_s(100.0) is None
+    marks = {"a": 40_000_000, "b": 70_000_000}
+    steps = [
+        replace(part([1], 1, partition=name), progress=Progress(Cursor(received=1, mark=mark)))
+        for name, mark in marks.items()
+    ]
+    await desk.write(*steps)
+    assert desk.writer.lag_s(100.0) == 60.0
+
+
+async def test_marks_that_are_no_instants_have_no_lag() -> None:
+    desk = Desk(marks_are_instants=False)
+    step = replace(part([1], 1), progress=Progress(Cursor(received=1, mark=40)))
+    await desk.write(step)
+    assert desk.writer.lag_s(100.0) is None

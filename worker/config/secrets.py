@@ -1,0 +1,148 @@
+"""Secrets: literals, and references that are resolved with each use, so they may be rotated."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Final
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from worker.config.files import read_file
+from worker.config.model import Model
+from worker.core.errors import ConfigError
+
+CREDENTIALS: Final = Path("/run/secrets")
+"""The place of credentials without $CREDENTIALS_DIRECTORY: where containers mount secrets."""
+SECRET_BYTES: Final = 64 * 1024
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class SecretRef(Model):
+    """A reference to a secret, resolved when it is used; never text in the config."""
+
+    env: str | None = Field(
+        None,
+        min_length=1,
+        description="name of an environment variable; line ends behind its value are dropped",
+    )
+    file: Path | None = Field(
+        None,
+        description=(
+            "file that holds it, relative to the working directory; line ends behind it are dropped"
+        ),
+    )
+    credential: str | None = Field(
+        None,
+        min_length=1,
+        description="name of a file in $CREDENTIALS_DIRECTORY (systemd), or else in /run/secrets",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> SecretRef:
+        if sum(each is not None for each in (self.env, self.file, self.credential)) != 1:
+            raise ValueError("exactly one of env, file, credential is needed")
+        if self.credential is not None and (
+            self.credential.startswith("/") or ".." in PurePosixPath(self.credential).parts
+        ):
+            raise ValueError(
+                "credential is the name of a file below the credentials directory; use file: "
+                "for other paths"
+            )
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What may hold placeholders."""
+        return tuple(
+            str(each) for each in (self.env, self.file, self.credential) if each is not None
+        )
+
+    def resolve(self, environ: Mapping[str, str], values: Mapping[str, str]) -> str:
+        """The secret.
+
+        `values` fill `{partition.x}` in the reference. Raises ConfigError, which names the
+        reference only.
+        """
+
+        def fill(text: str) -> str:
+            for name, value in values.items():
+                text = text.replace("{partition." + name + "}", value)
+            return text
+
+        if self.env is not None:
+            return _read_variable(fill(self.env), environ)
+        if self.file is not None:
+            return _read(Path(fill(str(self.file))), "check that the file is there and readable")
+        directory = environ.get("CREDENTIALS_DIRECTORY")
+        place = Path(directory) if directory else CREDENTIALS
+        why = (
+            "it is looked up in $CREDENTIALS_DIRECTORY"
+            if directory
+            else f"$CREDENTIALS_DIRECTORY is not set, so it is looked up in {CREDENTIALS}"
+        )
+        return _read(
+            place / fill(self.credential or ""), f"{why}; check that the file is there and readable"
+        )
+
+
+def _read_variable(name: str, environ: Mapping[str, str]) -> str:
+    secret = environ.get(name, "").rstrip("\r\n")
+    if not secret:
+        state = "empty" if name in environ else "not set"
+        raise ConfigError(
+            f"the secret {{env: {name}}} is {state}",
+            remedy=f"set the environment variable {name}",
+        )
+    return secret
+
+
+def _read(path: Path, remedy: str) -> str:
+    try:
+        data = read_file(path, SECRET_BYTES)
+        text = data.decode().rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"the secret in {path} cannot be read: {why}", remedy=remedy) from error
+    if not text or len(data) > SECRET_BYTES:
+        raise ConfigError(
+            f"the secret in {path} is {'longer than 64 KiB' if text else 'empty'}",
+            remedy="write the secret, and nothing else, into the file",
+        )
+    return text
+
+
+def _kind_of_secret(value: Any) -> str:
+    return "reference" if isinstance(value, dict | SecretRef) else "text"
+
+
+Secret = Annotated[
+    Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(_kind_of_secret),
+]
+"""A literal, or where the secret is."""
+
+
+def credential(secret: str | SecretRef, values: Mapping[str, str]) -> str:
+    """A secret that goes into a request. Raises ConfigError where a header cannot carry it."""
+    text = secret_value(secret, values)
+    if _CONTROL.search(text):
+        shown = "a secret" if isinstance(secret, str) else f"the secret in {secret.texts[0]}"
+        raise ConfigError(
+            f"{shown} has control characters or line ends within it",
+            remedy="it is one line of text; look for a second line, a tab, or a binary file",
+        )
+    return text
+
+
+def secret_value(secret: str | SecretRef, values: Mapping[str, str]) -> str:
+    """The text of a literal or a reference."""
+    return secret if isinstance(secret, str) else secret.resolve(os.environ, values)
+
+
+def reading(secret: str | SecretRef, values: Mapping[str, str]) -> Callable[[], str]:
+    """A function that reads the secret anew each time it is called."""
+    return lambda: secret_value(secret, values)

@@ -1,0 +1,103 @@
+"""Credentials, which the client adds when it sends a request to the configured origin.
+
+A kind is a module with a `Config` and `build(config, deps) -> Auth` (see `AUTH` in
+worker/components.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from worker.config.model import Model
+from worker.config.secrets import Secret, reading
+from worker.core.model import Request
+from worker.core.ports import Clock
+
+
+class Answer(Protocol):
+    """A whole answer: what credentials need of a `Response` of the client."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> Any: ...
+
+
+Fetch = Callable[[Request], Awaitable[Answer]]
+"""Sends a request and returns the answer, whatever its status.
+
+Raises TransientError, PermanentError.
+"""
+
+
+class Auth(Protocol):
+    """One way to authenticate."""
+
+    async def headers(self) -> dict[str, str]:
+        """Headers to send; asked for before each request, and each hop of a redirect."""
+
+    async def params(self) -> dict[str, str]:
+        """Query parameters to send; asked for together with the headers."""
+
+    def renew(self, sent: Mapping[str, str]) -> bool:
+        """Whether other credentials are there, or can be had, after the server refused these.
+
+        `sent` is empty when the request went to an origin that gets no credentials.
+        """
+
+
+class AuthConfig(Model):
+    """Base of the `Config` of a kind."""
+
+    type: str = Field(description="kind of credentials")
+
+    @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Query parameters that carry a secret; they are never stored."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthDeps:
+    """What an `Auth` is made of, besides its config.
+
+    One is made for each partition whose secrets differ.
+
+    Attributes:
+        values: the values of the partition, which fill the placeholders of references to secrets.
+        fetch_from: what sends requests to the origin of a URL, for credentials that are asked for.
+    """
+
+    values: Mapping[str, str]
+    clock: Clock
+    fetch_from: Callable[[str], Fetch]
+
+    def reading(self, secret: Secret) -> Callable[[], str]:
+        """A function that reads a secret anew each time it is called, so that it may be rotated."""
+        return reading(secret, self.values)
+
+
+class StaticAuth:
+    """Credentials that do not change by themselves."""
+
+    def __init__(
+        self,
+        headers: Callable[[], dict[str, str]] = dict,
+        params: Callable[[], dict[str, str]] = dict,
+    ) -> None:
+        self._headers, self._params = headers, params
+
+    async def headers(self) -> dict[str, str]:
+        return self._headers()
+
+    async def params(self) -> dict[str, str]:
+        return self._params()
+
+    def renew(self, sent: Mapping[str, str]) -> bool:
+        return False

@@ -1,0 +1,121 @@
+"""Where a response has a value (`Locator`), and where a request carries one (`Target`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from worker.config.model import Model
+from worker.config.scalars import HeaderName, JmesPath, ParamName, WritePath
+from worker.core.errors import PermanentError
+from worker.core.model import MISSING, Facts, Json
+from worker.paging.style import Address
+
+
+class _Place(Model):
+    """A model of which exactly one key is given."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> _Place:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            allowed = ", ".join(type(self).model_fields)
+            raise ValueError(
+                f"exactly one of {allowed} is needed, found {', '.join(given) or 'none'}"
+            )
+        return self
+
+
+class Locator(_Place):
+    """Where a response says something."""
+
+    body: JmesPath | None = Field(None, description="JMESPath into the body")
+    header: HeaderName | None = Field(None, description="name of a response header")
+
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The facts of the body that `read` needs."""
+        return (self.body,) if self.body is not None else ()
+
+    @property
+    def last_paths(self) -> tuple[str, ...]:
+        """The facts of the last record that `read` needs."""
+        return ()
+
+    def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
+        """The value, MISSING where it is not there.
+
+        Raises PermanentError for a header that is no text.
+        """
+        if self.body is not None:
+            return facts.body.get(self.body, MISSING)
+        return _header_text(headers, self.header or "")
+
+
+class PageLocator(Locator):
+    """Where a response says which page is next."""
+
+    last_record: JmesPath | None = Field(
+        None, description="JMESPath into the last record of the page"
+    )
+
+    @property
+    def last_paths(self) -> tuple[str, ...]:
+        return (self.last_record,) if self.last_record is not None else ()
+
+    def read(self, facts: Facts, headers: Mapping[str, str]) -> Any:
+        if self.last_record is not None:
+            return facts.last.get(self.last_record, MISSING)
+        return super().read(facts, headers)
+
+
+class Target(_Place):
+    """Where a request carries a value."""
+
+    param: ParamName | None = Field(None, description="query parameter")
+    header: HeaderName | None = Field(None, description="request header")
+    body: WritePath | None = Field(
+        None, description="dotted path in the JSON body, created when missing"
+    )
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The query parameters that it sends."""
+        return (self.param,) if self.param is not None else ()
+
+    def address(self, value: Json) -> Address:
+        """What `value` adds to a request. In a body it keeps its type, elsewhere it is text."""
+        if self.param is not None:
+            return Address(params={self.param: as_text(value)})
+        if self.header is not None:
+            return Address(headers={self.header: as_text(value)})
+        return Address(body={self.body or "": value})
+
+
+def as_text(value: Json) -> str:
+    """A value as query or header text: JSON for what is not plain."""
+    if isinstance(value, str):
+        return value
+    if value is True:
+        return "true"
+    if isinstance(value, int | float):
+        return str(value)
+    import orjson  # only structured tokens need it
+
+    return orjson.dumps(value).decode()
+
+
+def _header_text(headers: Mapping[str, str], name: str) -> Any:
+    """A header; MISSING when it is not there.
+
+    Bytes that are no UTF-8 cannot be sent back as they came, so they are an error.
+    """
+    text = headers.get(name, MISSING)
+    if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+        raise PermanentError(
+            f"header {name} is no UTF-8 text: {text[:80]!r}",
+            remedy="read the value from the body, or use another pagination type",
+        )
+    return text

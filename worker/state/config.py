@@ -1,0 +1,27 @@
+"""What all commit logs have in common: their keys."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from worker.config.model import Model
+
+
+def _default_directory() -> Path:
+    return Path(os.environ.get("STATE_DIRECTORY", "var/state").split(":")[0])
+
+
+class StateConfig(Model):
+    """Base of the `Config` of a commit log: what the rest of the worker must know of it."""
+
+    type: str = Field(description="kind of commit log")
+    path: Path = Field(
+        default_factory=_default_directory,
+        description=(
+            "directory of the commit log, relative to the working directory; default: "
+            "$STATE_DIRECTORY (systemd), or else var/state"
+        ),
+    )
