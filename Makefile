@@ -69,10 +69,9 @@ chaos: $(STAMP) ## kill the process at every step of the commit protocol
 long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
 	$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants
 
-ROUNDS := 3
 SEED :=
-long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS=3 times; SEED= repeats a round
-	@for seed in $(or $(SEED),$$($(BIN)/python -c 'import secrets; print(*[secrets.randbits(32) for _ in range($(ROUNDS))])')); do \
+long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS=3 of them; SEED= repeats one
+	@for seed in $(or $(SEED),$$($(BIN)/python -c 'import secrets; print(*[secrets.randbits(32) for _ in range($(or $(ROUNDS),3))])')); do \
 		echo "make long-random SEED=$$seed"; \
 		$(BIN)/python -m pytest -q -n $(JOBS) -m hypothesis --hypothesis-profile=random --hypothesis-seed=$$seed || exit 1; \
 	done

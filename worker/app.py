@@ -34,11 +34,11 @@ from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
-from worker.wiring.assembly import Assembly, Backfill, Job, Poll, Replay
 from worker.wiring.deferred_start import DeferredStart
-from worker.wiring.logs import open_log
+from worker.wiring.outputs import output_roots
 from worker.wiring.parts import Parts
-from worker.wiring.pipelines import output_roots
+from worker.wiring.pipelines import Backfill, Job, Poll, Replay, make_pipeline
+from worker.wiring.shared import Shared
 from worker.wiring.status import Status
 
 __all__ = [
@@ -47,8 +47,6 @@ __all__ = [
     "Progress",
     "RunResult",
     "Watch",
-    "open_log",
-    "output_roots",
     "replay_async",
     "run",
     "run_async",
@@ -174,7 +172,7 @@ class App:
     """One run, which cannot be repeated. What `_open` and `_start` make is declared first."""
 
     _emit: Telemetry
-    _assembly: Assembly
+    _shared: Shared
     _deferred: DeferredStart
     _supervisor: Supervisor
 
@@ -219,22 +217,25 @@ class App:
         logger = stack.enter_context(open_logger(logging.level, logging.format, colors=colors()))
         self._emit = Telemetry(logger, self._metrics, self._clock)
         stack.callback(self._emit.close)
-        self._assembly = Assembly(self._settings, self._chosen, stack, self._clock, self._emit)
+        self._shared = Shared.of(self._settings, stack, self._clock, self._emit)
         self._deferred = DeferredStart(self._clock, self._emit)
-        compiled = await self._deferred.each(self._chosen, self._assembly.compile)
+        compiled = await self._deferred.each(self._chosen, self._compile)
         stack.enter_context(lock_state(self._settings.state.path.absolute()))
         registered = await self._deferred.each(
-            compiled, lambda name: self._assembly.register_output(compiled[name])
+            compiled, lambda name: self._shared.register_output(compiled[name])
         )
         if self._chosen and not registered:
             raise next(iter(self._deferred.errors.values()))
         return [compiled[name] for name in registered]
 
+    async def _compile(self, name: str) -> Parts:
+        return await self._shared.compile(name, self._chosen[name])
+
     # -- start ------------------------------------------------------------------------------------
 
     async def _start(self, stack: AsyncExitStack, parts: Sequence[Parts]) -> None:
         """The pipelines under their supervisor, and those who ask and tell about them."""
-        pipelines = [await self._assembly.pipeline(each, self._job) for each in parts]
+        pipelines = [await make_pipeline(self._shared, each, self._job) for each in parts]
         self._supervisor = Supervisor(pipelines, self._clock, self._emit, once=self._job.once)
         status = Status(self._supervisor, self._emit, lambda: self._deferred.errors)
         self._metrics.watch(status.readings)
@@ -311,9 +312,9 @@ class App:
 
     async def _join(self, name: str) -> None:
         """Starts a pipeline that could not start with the others."""
-        parts = await self._assembly.compile(name)
-        await self._assembly.register_output(parts)
-        pipeline = await self._assembly.pipeline(parts, self._job)
+        parts = await self._compile(name)
+        await self._shared.register_output(parts)
+        pipeline = await make_pipeline(self._shared, parts, self._job)
         self._emit(PipelineStarted(name, parts.delivery, parts.completeness))
         self._supervisor.add(pipeline, self._stop, self._drain_deadline)
 

@@ -11,11 +11,13 @@ import fastavro
 import kit
 import pytest
 
-from worker.app import open_log, output_roots, replay_async, run_async
+from worker.app import replay_async, run_async
 from worker.cli import main
 from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
+from worker.wiring.logs import open_log
+from worker.wiring.outputs import output_roots
 
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},

@@ -10,12 +10,14 @@ import fastavro
 import kit
 import pytest
 
-from worker.app import RunResult, open_log, output_roots, run_async
+from worker.app import RunResult, run_async
 from worker.core.errors import ConfigError
 from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.state.lock import lock_state
 from worker.testing.replica import Fault, Replica, Seen, Shape
+from worker.wiring.logs import open_log
+from worker.wiring.outputs import output_roots
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 OFFSET = {"type": "offset", "param": "offset", "limit_param": "limit", "limit": 1000}

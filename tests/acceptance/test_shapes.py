@@ -16,10 +16,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.app import RunResult, open_log, output_roots, run_async
+from worker.app import RunResult, run_async
 from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
+from worker.wiring.logs import open_log
+from worker.wiring.outputs import output_roots
 
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-import pytest
+from typing import Any
 
 from worker.cli.status import lines
-from worker.core.errors import RegistryUnavailable, SchemaMismatch, WorkerError
-from worker.supervisor import Supervisor
-from worker.telemetry.emit import Telemetry
-from worker.testing.clock import FakeClock
-from worker.wiring.status import Status
 
 WELL: dict[str, Any] = {
     "state": "running",
@@ -50,22 +43,6 @@ def test_what_could_not_start_yet_says_why() -> None:
     assert lines("items", {"state": "waiting", "reason": "the registry is down"}) == [
         "items: waiting: the registry is down"
     ]
-
-
-@pytest.mark.parametrize(
-    ("error", "state", "ready"),
-    [
-        (RegistryUnavailable("nobody answers"), "waiting", True),
-        (SchemaMismatch("it has no such subject"), "failed", False),
-    ],
-    ids=["outage", "refusal"],
-)
-def test_a_pipeline_that_its_registry_refused_is_not_waiting(
-    error: WorkerError, state: str, ready: bool
-) -> None:
-    supervisor = Supervisor((), FakeClock(), lambda event: None, once=False)
-    document = Status(supervisor, cast(Telemetry, None), lambda: {"items": error}).document()
-    assert (document["pipelines"]["items"]["state"], document["ready"]) == (state, ready)
 
 
 def test_what_holds_it_back_stands_first() -> None:

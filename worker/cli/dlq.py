@@ -187,8 +187,8 @@ def _opened(
 
     Raises ConfigError for a pipeline that there is not, StateError when there is no log yet.
     """
-    from worker.app import open_log
     from worker.settings import load_settings
+    from worker.wiring.logs import open_log
 
     settings = load_settings(config)
     if pipeline is not None:
@@ -199,7 +199,7 @@ def _opened(
 
 def _root(settings: Settings, pipeline: str) -> OutputRoot:
     """Where the dead letters of a pipeline are."""
-    from worker.app import output_roots
+    from worker.wiring.outputs import output_roots
 
     _, dead = output_roots(settings, pipeline)
     return dead

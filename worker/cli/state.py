@@ -26,7 +26,7 @@ def command() -> None:
 
 
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
-    from worker.app import open_log
+    from worker.wiring.logs import open_log
 
     with closing(open_log(settings, read_only=True)) as log:
         names = [row.partition for row in log.partitions(pipeline)]
@@ -57,9 +57,9 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
 
     Marks are shown as records carry them, the way that `state set` takes them.
     """
-    from worker.app import open_log
     from worker.cli.json import print_json
     from worker.settings import load_settings
+    from worker.wiring.logs import open_log
 
     settings = load_settings(config)
     with closing(open_log(settings, read_only=True)) as log:
@@ -143,9 +143,9 @@ def set_mark(config: tuple[Path, ...], pipeline: str, partition: str, mark: str,
 
     Records from an earlier mark on are read, and written, again.
     """
-    from worker.app import open_log
     from worker.settings import load_settings
     from worker.state.lock import lock_state
+    from worker.wiring.logs import open_log
 
     settings = load_settings(config)
     value = _mark(settings, pipeline, mark)
@@ -192,9 +192,10 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
 
     Published files stay; what is read again is written again.
     """
-    from worker.app import open_log, output_roots
     from worker.settings import load_settings
     from worker.state.lock import lock_state
+    from worker.wiring.logs import open_log
+    from worker.wiring.outputs import output_roots
 
     settings = load_settings(config)
     settings.pipeline(pipeline)

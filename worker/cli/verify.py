@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(config: tuple[Path, ...], as_json: bool) -> int:
     """Re-read published files against the commit log. Exit 65 when they differ."""
-    from worker.app import open_log, output_roots
     from worker.runtime.verify import verify
     from worker.settings import load_settings
+    from worker.wiring.logs import open_log
+    from worker.wiring.outputs import output_roots
 
     settings = load_settings(config)
     with closing(open_log(settings, read_only=True)) as log:

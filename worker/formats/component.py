@@ -39,9 +39,9 @@ class DecodeConfig(Model):
     type: str = Field(description="format of a page")
 
     one_record: ClassVar[str] = ""
-    """What one record is, where that needs no path: `source.records` has no meaning then."""
+    """What one record is where that needs no path, so that `source.records` has no meaning."""
     resolves: ClassVar[bool] = False
-    """Bodies have a schema of their own; fields of theirs that ours lacks are skipped unseen."""
+    """Bodies have a schema of their own; their fields that ours lacks are skipped unread."""
 
     @property
     def tagged(self) -> bool:
@@ -87,13 +87,22 @@ class DecodeDeps:
 
 
 class Encoder(Protocol):
-    """How a file of some format is put together. `block` compresses: call it off the event loop."""
+    """How one file of a format is put together.
+
+    Attributes:
+        ext: the extension of the file's name.
+    """
 
     ext: str
 
-    def header(self) -> bytes: ...
-    def block(self, rows: int, data: bytes) -> bytes: ...
-    def footer(self) -> bytes: ...
+    def header(self) -> bytes:
+        """The beginning of the file."""
+
+    def block(self, rows: int, data: bytes) -> bytes:
+        """A part of the file, from encoded rows. It compresses: call it off the event loop."""
+
+    def footer(self) -> bytes:
+        """The end of the file, after the last block."""
 
 
 def codecs_of(name: Any) -> tuple[str, ...]:
@@ -106,7 +115,7 @@ def codecs_of(name: Any) -> tuple[str, ...]:
 
 
 def file_formats() -> dict[str, tuple[str, ...]]:
-    """Every format that files can have, and its compressions. Raises ConfigError."""
+    """Every format that files can have, with its compressions. Raises ConfigError."""
     return {name: codecs for name in FORMATS.names() if (codecs := codecs_of(name))}
 
 

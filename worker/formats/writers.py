@@ -1,4 +1,4 @@
-"""Schemas of writers that stand in a registry, by their ids."""
+"""The schemas of writers that a registry has, by their ids."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class WriterSchemas:
         self._known: dict[int, Schema] = {}
 
     def get(self, schema_id: int) -> Schema:
-        """Raises SchemaNeeded for one that is not there yet."""
+        """The schema of an id. Raises SchemaNeeded when it must be fetched first."""
         if (schema := self._known.get(schema_id)) is None:
             raise SchemaNeeded(schema_id)
         return schema
 
     def add(self, schema_id: int, schema: Schema) -> None:
-        """Takes one."""
+        """Keeps a schema that was fetched."""
         if len(self._known) >= MAX_IDS:
             self._known.clear()
         self._known[schema_id] = schema

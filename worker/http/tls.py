@@ -47,7 +47,7 @@ def tls_of(config: TlsConfig, where: str = "") -> ssl.SSLContext | bool:
                     pass
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
-            # a key with a password is refused: else OpenSSL asks the terminal for it
+            # a key with a password is refused, because OpenSSL would ask the terminal for it
             context.load_cert_chain(config.cert_file, config.key_file, password="")
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(

@@ -28,10 +28,9 @@ from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.steps import compile_steps
-from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import http_source, paging_spec
-from worker.wiring.schemas import Registries
+from worker.wiring.shared import Shared
 
 TOLD_S: Final = 1.0
 """Pauses from here on are told; shorter ones are those of a rate limit."""
@@ -167,19 +166,10 @@ async def _opened(
             update={"source": config.source.model_copy(update={"retry": retry})}
         )
     clock = SystemClock()
-    origins = Origins(clock, lambda event: None)
-    registries = Registries(stack, settings, origins, clock, lambda event: None, cache=False)
-    parts = Parts.of(pipeline, config, await registries.fetch(config))
+    shared = Shared.of(settings, stack, clock, lambda event: _tell(event, tell), cache=False)
+    parts = await shared.compile(pipeline, config)
     spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    source = await http_source(
-        stack,
-        parts,
-        origins,
-        registries,
-        spool=spool,
-        clock=clock,
-        emit=lambda event: _tell(event, tell),
-    )
+    source = await http_source(shared, parts, spool=spool)
     pages = _pages(parts, source, clock, tell)
     stack.push_async_callback(pages.aclose)
     return parts, pages

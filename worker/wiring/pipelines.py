@@ -1,24 +1,20 @@
-"""Running parts: client, guard, log and sinks round the pure parts of a pipeline."""
+"""Running pipelines: client, guard, log and sinks round the compiled parts, for each job."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from worker import __version__
-from worker.components import FORMATS, SINKS, SOURCES
-from worker.config.files import check_text
+from worker.components import SOURCES
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
-from worker.core.events import Emit
-from worker.core.model import DEAD_LETTERS, REPLAYED, Facts
-from worker.core.ports import Clock, OutputRoot, Sink
-from worker.formats.component import Encoder
-from worker.formats.ndjson import NdjsonEncoder
+from worker.core.model import REPLAYED, Facts
+from worker.core.ports import Clock
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
@@ -30,39 +26,76 @@ from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
-from worker.sinks.config import SinkDeps
-from worker.sinks.files import FilesSink
-from worker.sinks.files_root import FilesRoot
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.wiring.compatibility_check import compatibility_check
-from worker.wiring.logs import open_log, opened_log
-from worker.wiring.origins import Origins, origin_of
+from worker.wiring.origins import origin_of
+from worker.wiring.outputs import output_roots, sinks_of
 from worker.wiring.parts import Parts, levels
-from worker.wiring.schemas import Registries
 from worker.wiring.secrets import check_secrets, open_auth
+from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
 
 
-async def http_source(
-    stack: AsyncExitStack,
-    parts: Parts,
-    origins: Origins,
-    registries: Registries,
-    *,
-    spool: Path,
-    clock: Clock,
-    emit: Emit,
-) -> HttpSource:
-    """The source of a pipeline, its client open until the stack closes.
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A pipeline reads its source; with `once` until every pass is done, else for ever."""
 
-    Raises ConfigError for a missing secret.
+    once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """A pipeline reads a range of marks again, with cursors of its own: the live ones do not move.
+
+    The same range again goes on where it ended.
+
+    Attributes:
+        since: the first mark, written like the records do.
+        until: the mark after the last one; None: there is none.
     """
+
+    once: ClassVar[bool] = True
+    since: str
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A pipeline reads its own dead letters; what they make now is committed like any records."""
+
+    once: ClassVar[bool] = True
+
+
+Job = Poll | Backfill | Replay
+
+
+async def make_pipeline(shared: Shared, parts: Parts, job: Job) -> Pipeline:
+    """The pipeline that does a job. Raises ConfigError for a job that its source cannot do."""
+    match job:
+        case Poll(once=once):
+            paging = paging_spec(parts, once=once, clock=shared.clock)
+            return await _http_pipeline(shared, parts, paging)
+        case Backfill():
+            return await _http_pipeline(shared, *_backfill(shared, parts, job))
+        case Replay():
+            return _replay(shared, parts)
+
+
+async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pipeline:
+    spool = shared.settings.state.path.absolute() / "spool"
+    source = await http_source(shared, parts, spool=spool)
+    spec = _spec(shared.settings, parts, source, paging, partitions=tuple(parts.partitions))
+    return Pipeline(spec, shared.commit_log(), shared.clock, shared.emit)
+
+
+async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSource:
+    """The source of a pipeline, with its client. Raises ConfigError for a missing secret."""
     source = parts.config.source
     for values in parts.partitions.values():
         check_secrets(source.auth, values)
-    client = await stack.enter_async_context(
+    client = await shared.stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
             user_agent=f"worker/{__version__}",
@@ -80,22 +113,22 @@ async def http_source(
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=open_auth(stack, source, spool=spool, clock=clock),
+        auth=open_auth(shared.stack, source, spool=spool, clock=shared.clock),
         pages=parts.pages,
-        fetch_writer_schema=await _writer_schemas(parts, registries),
-        guard=origins.guard(source),
-        slots=origins.slots(source),
-        clock=clock,
-        emit=emit,
+        fetch_writer_schema=await _writer_schemas(shared, parts),
+        guard=shared.origins.guard(source),
+        slots=shared.origins.slots(source),
+        clock=shared.clock,
+        emit=shared.emit,
         meaning=parts.config.meaning(),
     )
     return found
 
 
-async def _writer_schemas(parts: Parts, registries: Registries) -> Callable[[int], Awaitable[None]]:
+async def _writer_schemas(shared: Shared, parts: Parts) -> Callable[[int], Awaitable[None]]:
     """A function that fetches the schema of a writer by its id and gives it to the decoder."""
     server = parts.config.decode.schema_registry
-    client = None if server is None else await registries.client(server, parts.config.source)
+    client = None if server is None else await shared.registries.client(server, parts.config.source)
 
     async def fetch_writer_schema(schema_id: int) -> None:
         assert client is not None, "only Confluent's framing asks for schemas"
@@ -104,56 +137,8 @@ async def _writer_schemas(parts: Parts, registries: Registries) -> Callable[[int
     return fetch_writer_schema
 
 
-async def http_pipeline(
-    stack: AsyncExitStack,
-    settings: Settings,
-    parts: Parts,
-    origins: Origins,
-    registries: Registries,
-    *,
-    once: bool,
-    clock: Clock,
-    emit: Emit,
-) -> Pipeline:
-    """A pipeline that polls its source."""
-    attempt = await http_source(
-        stack,
-        parts,
-        origins,
-        registries,
-        spool=settings.state.path.absolute() / "spool",
-        clock=clock,
-        emit=emit,
-    )
-    spec = _spec(
-        settings,
-        parts,
-        attempt,
-        tuple(parts.partitions),
-        paging_spec(parts, once=once, clock=clock),
-        once=once,
-    )
-    return Pipeline(spec, opened_log(stack, settings), clock, emit)
-
-
-async def backfill_pipeline(
-    stack: AsyncExitStack,
-    settings: Settings,
-    parts: Parts,
-    origins: Origins,
-    registries: Registries,
-    since: str,
-    until: str | None,
-    *,
-    clock: Clock,
-    emit: Emit,
-) -> Pipeline:
-    """A pipeline that reads a range of marks again, with cursors of its own.
-
-    The live ones do not move. The same range again goes on where it ended.
-
-    Raises ConfigError for a source that is not incremental by a field, and for marks that are none.
-    """
+def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[Parts, PagingSpec]:
+    """The parts with partitions of their own for the range, and how these are paged."""
     incremental = parts.config.source.incremental
     if incremental is None or not incremental.field:
         raise ConfigError(
@@ -161,38 +146,20 @@ async def backfill_pipeline(
             remedy="take --from and --to off, or name others with --pipeline",
         )
     form = incremental.format.marks
-    begin, end = _mark(form, since, "--from"), None if until is None else _mark(form, until, "--to")
+    begin = _mark(form, job.since, "--from")
+    end = None if job.until is None else _mark(form, job.until, "--to")
     if end is not None and not begin < end:  # type: ignore[operator]  # both come from one parser
         raise ConfigError(
-            f"--from {since} is not before --to {until}: nothing is between them",
+            f"--from {job.since} is not before --to {job.until}: nothing is between them",
             remedy="--to is exclusive: name a later mark",
         )
-    label = f"@backfill {since}..{until or ''}"
-    parts = replace(
-        parts, partitions={f"{label} {name}": values for name, values in parts.partitions.items()}
-    )
-    plan = paging_spec(parts, once=True, clock=clock)
-    assert plan.incremental is not None
-    plan = replace(
-        plan,
-        every_s=None,
-        incremental=replace(plan.incremental, initial=form.text(begin), until=end),
-    )
-    attempt = await http_source(
-        stack,
-        parts,
-        origins,
-        registries,
-        spool=settings.state.path.absolute() / "spool",
-        clock=clock,
-        emit=emit,
-    )
-    return Pipeline(
-        _spec(settings, parts, attempt, tuple(parts.partitions), plan, once=True),
-        opened_log(stack, settings),
-        clock,
-        emit,
-    )
+    label = f"@backfill {job.since}..{job.until or ''}"
+    named = {f"{label} {name}": values for name, values in parts.partitions.items()}
+    parts = replace(parts, partitions=named)
+    paging = paging_spec(parts, once=True, clock=shared.clock)
+    assert paging.incremental is not None
+    begun = replace(paging.incremental, initial=form.text(begin), until=end)
+    return parts, replace(paging, every_s=None, incremental=begun)
 
 
 def _mark(form: MarkFormat, text: str, option: str) -> int | str:
@@ -205,50 +172,27 @@ def _mark(form: MarkFormat, text: str, option: str) -> int | str:
         ) from error
 
 
-def replay_pipeline(
-    stack: AsyncExitStack, settings: Settings, parts: Parts, *, clock: Clock, emit: Emit
-) -> Pipeline:
-    """A pipeline that reads its own dead letters instead of its source.
-
-    What they make now is committed as any other records.
-    """
-    log = opened_log(stack, settings)
-    letters = open_log(
-        settings, read_only=True
-    )  # a connection of its own: it is read on the loop while the log is written elsewhere
-    stack.callback(letters.close)
+def _replay(shared: Shared, parts: Parts) -> Pipeline:
+    log = shared.commit_log()
+    # a connection of its own: it is read on the loop while the log is written elsewhere
+    letters = shared.commit_log(read_only=True)
     limits = RecordSpec(
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
     )
-    _, dead = output_roots(settings, parts.name)
+    _, dead = output_roots(shared.settings, parts.name)
     source = DeadLetters(parts.name, letters, dead, parts.plan, limits)
-    spec = _spec(settings, parts, source, (REPLAYED,), REPLAY_PLAN, once=True)
-    return Pipeline(spec, log, clock, emit)
-
-
-def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
-    """Where a pipeline publishes: (records, dead letters)."""
-    sink = settings.pipelines[pipeline].sink
-    records: OutputRoot = SINKS.load(sink.type).root(sink)
-    _, dead = _output_paths(settings, pipeline)
-    return records, FilesRoot(dead, DEAD_LETTERS)
-
-
-def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
-    config = settings.pipelines[pipeline]
-    dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
-    return config.sink.path.absolute(), dead.absolute()
+    spec = _spec(shared.settings, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
+    return Pipeline(spec, log, shared.clock, shared.emit)
 
 
 def _spec(
     settings: Settings,
     parts: Parts,
     fetcher: Fetcher,
-    partitions: tuple[str, ...],
     paging: PagingSpec,
     *,
-    once: bool,
+    partitions: tuple[str, ...],
 ) -> PipelineSpec:
     config = parts.config
     return PipelineSpec(
@@ -274,7 +218,7 @@ def _spec(
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
-        once=once,
+        once=paging.once,
         patience_s=config.source.retry.deadline,
     )
 
@@ -306,48 +250,3 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
         strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),
     )
-
-
-def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sink, Sink]]:
-    """What makes the sinks of an attempt: (records, dead letters).
-
-    It takes a lineage and the number of the next commit.
-    """
-    config = parts.config.sink
-    sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
-    records, dead = _output_paths(settings, parts.name)
-    for root in (records, dead):
-        try:
-            check_text(root)
-        except ValueError as error:
-            raise ConfigError(
-                str(error), where=f"pipelines.{parts.name}", remedy="choose another directory"
-            ) from error
-
-    def build(lineage: str, seq: int) -> tuple[Sink, Sink]:
-        def encoder(fingerprint: str, at: int, group: int | None) -> Encoder:
-            metadata = {
-                "worker.pipeline": parts.name,
-                "worker.lineage": lineage,
-                "worker.seq": str(at),
-                "worker.fingerprint": fingerprint,
-            }
-            if group is not None:
-                metadata["worker.pass"] = str(group)
-            found: Encoder = file_format.encoder(parts.output, config.codec, metadata)
-            return found
-
-        return (
-            sink.build(config, SinkDeps(parts.name, lineage, seq, encoder)),
-            FilesSink(
-                dead,
-                parts.name,
-                lineage,
-                seq,
-                lambda *_: NdjsonEncoder(),
-                kind=DEAD_LETTERS,
-                mode=0o600,
-            ),
-        )
-
-    return build

@@ -19,7 +19,7 @@ from worker.core.ports import Clock
 
 
 class Answer(Protocol):
-    """A whole answer: what credentials need of a `Response` of the client."""
+    """A complete answer: what credentials need of a `Response` of the client."""
 
     @property
     def status(self) -> int: ...

@@ -1,4 +1,4 @@
-"""`bearer`: a token that somebody gave us."""
+"""`bearer`: a token in the Authorization header (RFC 6750, 2.1)."""
 
 from __future__ import annotations
 

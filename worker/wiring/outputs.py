@@ -1,0 +1,78 @@
+"""Where pipelines write: the sinks of an attempt, and what commands see of the same places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from worker.components import FORMATS, SINKS
+from worker.config.files import check_text
+from worker.core.errors import ConfigError
+from worker.core.model import DEAD_LETTERS
+from worker.core.ports import OutputRoot, Sink
+from worker.formats.component import Encoder
+from worker.formats.ndjson import NdjsonEncoder
+from worker.settings import Settings
+from worker.sinks.config import SinkDeps
+from worker.sinks.files import FilesSink
+from worker.sinks.files_root import FilesRoot
+from worker.wiring.parts import Parts
+
+
+def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sink, Sink]]:
+    """Makes the sinks of an attempt, (records, dead letters), from a lineage and the next `seq`.
+
+    Raises ConfigError for a directory that cannot be named.
+    """
+    config = parts.config.sink
+    sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
+    records, dead = _output_paths(settings, parts.name)
+    for root in (records, dead):
+        try:
+            check_text(root)
+        except ValueError as error:
+            raise ConfigError(
+                str(error), where=f"pipelines.{parts.name}", remedy="choose another directory"
+            ) from error
+
+    def build(lineage: str, seq: int) -> tuple[Sink, Sink]:
+        def encoder(fingerprint: str, at: int, group: int | None) -> Encoder:
+            metadata = {
+                "worker.pipeline": parts.name,
+                "worker.lineage": lineage,
+                "worker.seq": str(at),
+                "worker.fingerprint": fingerprint,
+            }
+            if group is not None:
+                metadata["worker.pass"] = str(group)
+            found: Encoder = file_format.encoder(parts.output, config.codec, metadata)
+            return found
+
+        return (
+            sink.build(config, SinkDeps(parts.name, lineage, seq, encoder)),
+            FilesSink(
+                dead,
+                parts.name,
+                lineage,
+                seq,
+                lambda *_: NdjsonEncoder(),
+                kind=DEAD_LETTERS,
+                mode=0o600,
+            ),
+        )
+
+    return build
+
+
+def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
+    """Where a pipeline publishes: (records, dead letters)."""
+    sink = settings.pipelines[pipeline].sink
+    records: OutputRoot = SINKS.load(sink.type).root(sink)
+    _, dead = _output_paths(settings, pipeline)
+    return records, FilesRoot(dead, DEAD_LETTERS)
+
+
+def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
+    config = settings.pipelines[pipeline]
+    dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
+    return config.sink.path.absolute(), dead.absolute()

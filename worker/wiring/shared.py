@@ -1,0 +1,62 @@
+"""What the pipelines of a run share."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from worker.core.events import Emit
+from worker.core.ports import Clock, CommitLog
+from worker.settings import PipelineSettings, Settings
+from worker.wiring.compatibility_check import register_output
+from worker.wiring.logs import open_log
+from worker.wiring.origins import Origins
+from worker.wiring.parts import Parts
+from worker.wiring.schemas import Registries
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the pipelines of a run share; what they open stays open until `stack` closes."""
+
+    settings: Settings
+    stack: AsyncExitStack
+    clock: Clock
+    emit: Emit
+    origins: Origins
+    registries: Registries
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        stack: AsyncExitStack,
+        clock: Clock,
+        emit: Emit,
+        *,
+        cache: bool = True,
+    ) -> Shared:
+        """Nothing is opened yet. `cache`: schemas of registries are kept for their outages."""
+        origins = Origins(clock, emit)
+        registries = Registries(stack, settings, origins, clock, emit, cache=cache)
+        return cls(settings, stack, clock, emit, origins, registries)
+
+    async def compile(self, name: str, config: PipelineSettings) -> Parts:
+        """The parts of a pipeline, with the schemas that registries have for it.
+
+        Raises ConfigError, and RegistryUnavailable or another PermanentError of a registry.
+        """
+        return Parts.of(name, config, await self.registries.fetch(config))
+
+    async def register_output(self, parts: Parts) -> None:
+        """Registers the schema of the files where the config says so. The state must be locked.
+
+        Raises IncompatibleSchema, and RegistryUnavailable or another PermanentError of a registry.
+        """
+        await register_output(self.settings, parts, self.registries)
+
+    def commit_log(self, *, read_only: bool = False) -> CommitLog:
+        """A connection to the commit log."""
+        log = open_log(self.settings, read_only=read_only)
+        self.stack.callback(log.close)
+        return log
