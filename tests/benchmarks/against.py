@@ -112,6 +112,7 @@ def verdict(
 
 def _instructions(row: Row, sides: Sequence[Worker], place: Place) -> str:
     """What instructions say, in words; both sides are counted at once, undisturbed."""
+    print(f"counting the instructions of {row.name}", file=sys.stderr, flush=True)
     try:
         with ThreadPoolExecutor() as pool:
             mine, theirs = pool.map(lambda side: counted(row, side, place), sides)
