@@ -5,9 +5,8 @@
         WindowState            of the time window in progress, where a source is read in windows
 
 What these values mean, and how they change, is decided in `worker.paging`. A cursor that an older
-version of the product
-has stored is written back with the same bytes: keys keep the order and the absence that they were
-stored with.
+version of the product has stored is written back with the same bytes: keys keep the order that they
+were stored in, and those that were absent stay absent.
 """
 
 from __future__ import annotations
