@@ -90,6 +90,11 @@ def test_a_row_that_fails_says_why_and_is_not_run_again(place: Place) -> None:
     assert not series.runs
 
 
+def test_the_page_of_benchmarks_names_each_row() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    assert [name for name in ROWS if f"| `{name}` |" not in page] == []
+
+
 def test_rows_are_chosen_by_name_and_an_unknown_one_is_refused() -> None:
     assert [row.name for row in chosen("idle,bare")] == ["bare", "idle"]
     assert [row.name for row in chosen("")] == list(ROWS)
