@@ -113,6 +113,24 @@ def test_a_package_that_is_no_component_is_told_what_it_lacks(
     assert "is no pagination type: it needs Config and build" in refused(tmp_path, "letters")
 
 
+def test_a_config_that_is_none_of_its_kind_is_refused(tmp_path: Path, installed: Install) -> None:
+    other = STYLE.replace("(StyleConfig)", "(Model)").replace(
+        "class Config", "from worker.config.model import Model\n\nclass Config"
+    )
+    installed("worker-letters", {"letters": other}, {"worker.paginations: letters": "letters"})
+    said = refused(tmp_path, "letters")
+    assert "Config of the pagination type 'letters' is no StyleConfig" in said
+    assert "worker.sources.pagination.common.StyleConfig" in said
+
+
+def test_a_type_that_is_unknown_is_said_also_beside_a_broken_package(
+    tmp_path: Path, installed: Install
+) -> None:
+    broken = {"letters": "import no_such_module"}
+    installed("worker-letters", broken, {"worker.paginations: letters": "letters"})
+    assert "did you mean 'letters'?" in refused(tmp_path, "leters")
+
+
 def test_a_package_cannot_take_the_name_of_a_built_in_component(
     tmp_path: Path, installed: Install
 ) -> None:

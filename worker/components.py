@@ -78,12 +78,12 @@ class Kind:
     def _imported(self, entry_point: EntryPoint) -> Any:
         try:
             module = entry_point.load()
-        except Exception as error:  # the border to code that is not ours
+        except (Exception, SystemExit) as error:  # the border to code that is not ours
             raise ConfigError(
                 f"{_described(entry_point)} cannot be imported: {type(error).__name__}: {error}",
                 remedy=(
-                    f"mend or uninstall that package; python -c 'import {entry_point.module}' "
-                    "shows it too"
+                    "mend or uninstall that package; "
+                    f"python -c 'import {entry_point.value.partition(':')[0]}' shows it too"
                 ),
             ) from error
         if not any(all(hasattr(module, name) for name in names) for names in self.parts):

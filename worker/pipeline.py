@@ -4,7 +4,7 @@
               channel 1, weighed by body bytes
     _process  shape: validate the rest, transform, route, encode
               channel 2, weighed by chunk bytes
-    _write    open files collect chunks; roll -> seal -> COMMIT -> publish (worker/writer.py)
+    write     open files collect chunks; roll -> seal -> COMMIT -> publish (worker/writer.py)
 
 An *attempt* is one run of these three from the commit log. A source that fails closes channel 1
 with its error: what was received before is still shaped, written and committed, then the error

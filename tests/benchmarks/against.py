@@ -24,7 +24,7 @@ from typing import Final
 from benchmarks import polling, report
 from benchmarks.contenders import Worker
 from benchmarks.measure import Place, counted, rounds, serving
-from benchmarks.process import RunFailed
+from benchmarks.process import RunFailed, clean_up_on_terminate
 from benchmarks.rows import OnceRow, PollRow, Row, chosen
 
 ROOT: Final = Path(__file__).parents[2]
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rows", default="", help="names, with commas; default: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
+    clean_up_on_terminate()
     started = time.monotonic()
     rows = chosen(options.rows)
     with other_commit(options.revision) as python, serving(rows) as place:
@@ -112,6 +113,7 @@ def verdict(
 
 def _instructions(row: Row, sides: Sequence[Worker], place: Place) -> str:
     """What instructions say, in words; both sides are counted at once, undisturbed."""
+    print(f"counting the instructions of {row.name}", file=sys.stderr, flush=True)
     try:
         with ThreadPoolExecutor() as pool:
             mine, theirs = pool.map(lambda side: counted(row, side, place), sides)

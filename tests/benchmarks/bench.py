@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import polling, report
 from benchmarks.contenders import WORKER, Contender, Script, Worker, peers
 from benchmarks.measure import rounds, serving
+from benchmarks.process import clean_up_on_terminate
 from benchmarks.rows import OnceRow, PollRow, Row, chosen
 
 
@@ -26,6 +27,7 @@ def main() -> None:
         help="also run dlt and Airbyte's CDK, with this interpreter",
     )
     options = parser.parse_args()
+    clean_up_on_terminate()
     started = time.monotonic()
     others = peers(options.peers) if options.peers else []
     found = bench(chosen(options.rows), options.rounds, others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -85,6 +86,7 @@ def rounds(
         measure(StartRow(name="warm", says="a first start"), contender, place)
     found = {(row.name, each.label): Series(row, each.label) for row in rows for each in contenders}
     for number in range(count):
+        print(f"round {number + 1} of {count}", file=sys.stderr, flush=True)
         for row in rows:
             for contender in contenders if number % 2 == 0 else reversed(contenders):
                 series = found[row.name, contender.label]

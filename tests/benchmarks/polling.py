@@ -72,6 +72,7 @@ class Daemon:
 
 def watch(row: PollRow, workers: Sequence[Worker], windows: int, place: Place) -> list[Watched]:
     """Runs the workers and the bare loop together; each is looked at in every window."""
+    print(f"watching {row.name}", file=sys.stderr, flush=True)
     labels = [LOOP, *(worker.label for worker in workers)]
     found = {label: Watched(row, label) for label in labels}
     try:

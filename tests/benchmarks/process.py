@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,11 @@ class Usage:
     peak_mib: float
 
 
+def clean_up_on_terminate() -> None:
+    """Lets SIGTERM end this program as an exception does: the server ends, directories go away."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def run(command: Sequence[str], directory: Path) -> tuple[Usage, str]:
     """Runs a command to its end; returns what it used and what it wrote to stderr.
 
@@ -55,7 +61,11 @@ def run(command: Sequence[str], directory: Path) -> tuple[Usage, str]:
         process = subprocess.Popen(
             command, cwd=directory, stdout=subprocess.DEVNULL, stderr=errors, env=ENVIRONMENT
         )
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
         wall_s = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)

@@ -64,12 +64,9 @@ def test_a_log_is_grown_to_as_many_commits_as_the_row_wants(place: Place, tmp_pa
     HERE.pages(row, row.pages, place.server, tmp_path)
     log = SqliteCommitLog(tmp_path / configs.STATE / "state.db", read_only=True)
     try:
-        commits = log.commits("bench")
-        assert [commit["seq"] for commit in commits] == list(range(1, row.commits_before + 1))
-        assert (
-            len({file.final for commit in commits for file in log.files("bench", commit["seq"])})
-            == 300
-        )
+        commits = list(log.commits("bench"))
+        assert [commit.seq for commit in commits] == list(range(1, row.commits_before + 1))
+        assert len({file.final for commit in commits for file in commit.files}) == 300
     finally:
         log.close()
 

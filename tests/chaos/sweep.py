@@ -22,8 +22,21 @@ from worker.testing.replica import Replica, Shape
 KILLED = -9
 KINDS = ("write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
 CONTEXT = multiprocessing.get_context("forkserver")
+# imported once by the server that forks: else each of a thousand short lives begins with them
 CONTEXT.set_forkserver_preload(
-    ["worker.wiring", "worker.settings", "worker.sinks.files", "worker.state.sqlite", "victim"]
+    [
+        "worker.app",
+        "worker.config.json_schema",
+        "worker.formats.avro",
+        "worker.formats.json",
+        "worker.settings",
+        "worker.sinks.files",
+        "worker.sources.http",
+        "worker.sources.pagination.cursor",
+        "worker.state.sqlite",
+        "aiohttp.web",
+        "victim",
+    ]
 )
 
 

@@ -88,6 +88,16 @@ async def test_check_connect_says_what_came_back_and_where_the_next_page_is(tmp_
     assert len(replica.requests) == 1
 
 
+async def test_check_connect_says_in_words_where_the_next_page_is(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(20)]
+    async with Replica(records, Shape(style="cursor", cap=5)) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        code, out, errors = await worker("check", str(config), "--connect")
+    assert code == 0, errors
+    assert "next position: 1 pages read, the next one is at token " in out
+    assert "{" not in out
+
+
 async def test_check_connect_says_why_not_and_how_it_exits(tmp_path: Path) -> None:
     async with Replica([], Shape(), lambda number, seen: Fault("status", status=401)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)

@@ -109,7 +109,7 @@ def test_state_shows_where_a_pass_stands_in_words_and_as_json_as_it_is_stored(
             " asked for from 2024-01-01T00:00:00Z on (epoch 1, commit 1)"
         ),
         "  done: complete (epoch 1, commit 1)",
-        "  new: pass 1, mark None, at its start (epoch 1, commit 1)",
+        "  new: pass 1, no mark yet, at its start (epoch 1, commit 1)",
     ]
     with pytest.raises(SystemExit):
         main(["state", "show", config, "--json"])

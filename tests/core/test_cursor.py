@@ -92,6 +92,19 @@ def test_a_state_is_printed_in_words() -> None:
     )
 
 
+POSITION = {"since": None, "at": {"token": "a"}, "pages": 1, "fresh": True}
+
+
+def stored(**changes: Any) -> str:
+    return json.dumps({"v": 1, "pass": 1, **json.loads(Cursor().to_json()), **changes})
+
+
+def windowed(**changes: Any) -> dict[str, Any]:
+    window = {"start": 0, "end": 1, "until": 1, "ends": [], **changes}
+    before = {"pages": 0, "received": 0, "proven": True}
+    return {"window": window, "marked": None, "before": before}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -99,6 +112,19 @@ def test_a_state_is_printed_in_words() -> None:
         ('{"v": 1, "position": null}', "not one that this program writes"),
         ('{"v": 1, "pass": 1, "position": {"since": 1, "surprise": 2}}', "surprise"),
         ('{"v": 1, "pass": 1, "position": null, "surprise": 2}', "surprise"),
+        ("{", "truncated"),
+        ("", "truncated"),
+        ("[]", "object"),
+        ("null", "object"),
+        (stored(position=[]), "position"),
+        (stored(position={}), "since"),
+        (stored(position={**POSITION, "pages": "x"}), "pages"),
+        (stored(position={**POSITION, "marked": 1}), "stand together"),
+        (stored(position={**POSITION, **windowed(start=2**62)}), "start"),
+        (stored(position={**POSITION, **windowed(end="x")}), "end"),
+        (stored(mark=2**70), "mark"),
+        (stored(complete=1), "complete"),
+        (json.dumps({"v": 1, "pass": 1}), "position"),
     ],
 )
 def test_a_cursor_that_is_not_ours_is_refused_by_name(text: str, says: str) -> None:

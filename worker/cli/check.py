@@ -47,7 +47,8 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
         raise ConfigProblems(problems)
     code = _connect(config, promises) if connect and not problems else Exit.OK
     if as_json:
-        print_json([problem.to_json() for problem in problems] if problems else promises)
+        found = map(_to_json, promises)
+        print_json([problem.to_json() for problem in problems] if problems else list(found))
         return int(Exit.CONFIG if problems else code)
     _print(promises)
     click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
@@ -61,7 +62,14 @@ def _print(promises: list[dict[str, Any]]) -> None:
             click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
 
 
+def _to_json(promise: dict[str, Any]) -> dict[str, Any]:
+    """A promise for programs: the next position as a value, not in words."""
+    position = promise.get("next_position")
+    return promise | ({} if position is None else {"next_position": position.place})
+
+
 def _shown(value: Any) -> Any:
+    """A value of a promise for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else value
@@ -97,7 +105,7 @@ def _seen(page: Peek) -> dict[str, Any]:
         "connected": f"partition {page.partition}: {counts}, {page.filtered} filtered",
         "first_reject": field_errors(page.rejects[0].errors) if page.rejects else None,
         "total": page.total,
-        "next_position": None if page.position is None else page.position.place,
+        "next_position": page.position,
     }
 
 

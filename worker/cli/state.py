@@ -82,10 +82,11 @@ class _Partition(NamedTuple):
 
     def __str__(self) -> str:
         row, cursor = self.row, self.cursor
+        mark = "no mark yet" if self.mark is None else f"mark {self.mark}"
         at = (
             "complete"
             if cursor.complete
-            else f"pass {cursor.pass_no}, mark {self.mark}, {cursor.position or 'at its start'}"
+            else f"pass {cursor.pass_no}, {mark}, {cursor.position or 'at its start'}"
         )
         return f"{row.partition}: {at} (epoch {row.epoch}, commit {row.seq})"
 

@@ -86,6 +86,13 @@ class ByType(Chosen):
         only: Sequence[str] | None = None,
     ) -> None:
         self._kind, self._default, self._part, self._only = kind, default, part, only
+        self._base: type[BaseModel] = BaseModel
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        self._base = source
+        return super().__get_pydantic_core_schema__(source, handler)
 
     def model(self, raw: Any) -> type[BaseModel] | None:
         name = raw.get("type", self._default) if isinstance(raw, dict) else self._default
@@ -95,7 +102,10 @@ class ByType(Chosen):
             return None
 
     def types(self) -> list[str]:
-        return [name for name in self._kind.names() if self._model(name) is not None]
+        names = [name for name in self._kind.names() if self._only is None or name in self._only]
+        if self._part == "Config":  # which every component of the kind has
+            return names
+        return [name for name in names if self._model(name) is not None]
 
     def keys(self, raw: Any) -> list[str]:
         return keys_of(self.model(raw))
@@ -117,6 +127,11 @@ class ByType(Chosen):
             raise PydanticKnownError("union_tag_not_found", {"discriminator": "'type'"})
         try:
             model = self._model(name)
+            if model is not None and not issubclass(model, self._base):
+                raise ConfigError(
+                    f"{self._part} of the {self._kind.what} {name!r} is no {self._base.__name__}",
+                    remedy=f"derive it from {self._base.__module__}.{self._base.__name__}",
+                )
         except ConfigError as error:
             raise_at(("type",), error)
         if model is None:

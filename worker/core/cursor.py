@@ -5,21 +5,20 @@
         WindowState            of the time window in progress, where a source is read in windows
 
 What these values mean, and how they change, is decided in `worker.paging`. A cursor that an older
-version of the product
-has stored is written back with the same bytes: keys keep the order and the absence that they were
-stored with.
+version of the product has stored is written back with the same bytes: keys keep the order that they
+were stored in, and those that were absent stay absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import msgspec
 
 from worker.core.errors import StateError
-from worker.core.instants import rfc3339_text
+from worker.core.instants import LEAST, MOST, rfc3339_text
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
 
@@ -267,21 +266,22 @@ class Cursor:
 
         Raises StateError for a version that this program does not know.
         """
-        document = msgspec.json.decode(text)
-        version = document.pop("v", None)
-        if version != CURSOR_VERSION:
-            raise StateError(
-                f"cursor has version {version!r}, this program knows {CURSOR_VERSION}",
-                remedy="run the version that wrote the state, or newer",
-            )
-        position = document.pop("position")
         try:
+            document = msgspec.json.decode(text, type=dict[str, Any])
+            version = document.pop("v", None)
+            if version != CURSOR_VERSION:
+                raise StateError(
+                    f"cursor has version {version!r}, this program knows {CURSOR_VERSION}",
+                    remedy="run the version that wrote the state, or newer",
+                )
+            msgspec.convert(document, type=_StoredCursor)
+            position = document.pop("position")
             return cls(
                 pass_no=document.pop("pass"),
                 position=None if position is None else PassState.from_json(position),
                 **document,
             )
-        except (KeyError, TypeError) as error:
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
             raise StateError(
                 f"the cursor {text[:200]} is not one that this program writes: {error}",
                 remedy="run the version that wrote the state, or reset the partition",
@@ -290,3 +290,55 @@ class Cursor:
     def evolve(self, **changes: Any) -> Self:
         """The cursor with other values."""
         return replace(self, **changes)
+
+
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Instant = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
+
+
+class _StoredWindow(msgspec.Struct, forbid_unknown_fields=True):
+    start: _Instant
+    end: _Instant
+    until: _Instant
+    ends: list[_Instant]
+
+
+class _StoredBefore(msgspec.Struct, forbid_unknown_fields=True):
+    pages: _Count
+    received: _Count
+    proven: bool
+
+
+class _StoredPass(msgspec.Struct, forbid_unknown_fields=True):
+    """What the stored form of a pass must be; older versions wrote fewer keys."""
+
+    since: Any
+    at: Any
+    pages: _Count
+    fresh: bool
+    unmarked: bool = False
+    window: _StoredWindow | msgspec.UnsetType = msgspec.UNSET
+    marked: _Whole | str | msgspec.UnsetType | None = msgspec.UNSET
+    before: _StoredBefore | msgspec.UnsetType = msgspec.UNSET
+    validators: Any = None
+    drifted: bool = False
+    passed: bool = False
+
+    def __post_init__(self) -> None:
+        kept = [key is not msgspec.UNSET for key in (self.window, self.marked, self.before)]
+        if any(kept) != all(kept):
+            raise ValueError("window, marked and before stand together")
+
+
+class _StoredCursor(msgspec.Struct, forbid_unknown_fields=True):
+    """What the stored form of a cursor must be, without its version."""
+
+    pass_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = msgspec.field(name="pass")
+    position: _StoredPass | None
+    mark: _Whole | str | None
+    snapshot_mark: _Whole | str | None
+    received: _Count
+    total: _Whole | None
+    validators: Any
+    complete: bool

@@ -1,4 +1,8 @@
-"""A dead letter: one JSON object per line, with all that is needed to understand and replay it."""
+"""A dead letter: one JSON object per line, with all that is needed to understand and replay it.
+
+It is what becomes of a bad record: `formats/records.py` and `runtime/flow.py` make rejects,
+`writer.py` writes them as dead letters, `sources/dead_letters.py` reads them again.
+"""
 
 from __future__ import annotations
 

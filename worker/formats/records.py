@@ -1,5 +1,9 @@
 """Records of a page are decoded by the plan: many in one typed call, one by one where that fails.
 
+What happens to a bad record begins here: it becomes a `Reject` with its field errors, and the
+records beside it go on. `runtime/flow.py` adds the rejects of transforms and routes, and
+`writer.py` writes them all as dead letters of the same commit.
+
 Facts (incremental values, identities, the last record) are taken from every received record, valid
 or not. A record as it was received is found again only when a dead letter needs it: the page is cut
 into raw values then.

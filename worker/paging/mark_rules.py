@@ -75,10 +75,26 @@ class MarkRule(Protocol):
         """
 
 
-class NoMark:
-    """The source is read whole in each pass."""
+class _MovesAtTheEnd:
+    """What the marks have in common that move when a pass is over: it is read whole, or again."""
 
     mid_pass = may_fall_back = False
+
+    def mark(
+        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
+    ) -> Comparable | None:
+        return later(cursor.mark, snapshot) if isinstance(ending, PassOver) else cursor.mark
+
+    def refuse_cut(
+        self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
+    ) -> None:
+        raise PermanentError(
+            f"more than stop.max_pages = {max_pages} pages in a pass", remedy="raise stop.max_pages"
+        )
+
+
+class NoMark(_MovesAtTheEnd):
+    """The source is read whole in each pass."""
 
     def __init__(self, spec: PagingSpec) -> None:
         self._spec = spec
@@ -95,16 +111,6 @@ class NoMark:
         self, cursor: Cursor, known: Known, facts: Facts, headers: Mapping[str, str], ending: Ending
     ) -> Comparable | None:
         return cursor.snapshot_mark
-
-    def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
-    ) -> Comparable | None:
-        return _at_the_end(cursor, snapshot, ending)
-
-    def refuse_cut(
-        self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
-    ) -> None:
-        raise _too_long(max_pages)
 
     def floor(self, cursor: Cursor) -> Comparable | None:
         return cursor.pass_no if self._spec.counts_distinct else None
@@ -168,20 +174,8 @@ class AscendingMark(_ByValue):
         return self._asked_from(cursor.mark)
 
 
-class MarkAtTheEnd(_ByValue):
+class MarkAtTheEnd(_MovesAtTheEnd, _ByValue):
     """Records come in descending order or in none."""
-
-    mid_pass = may_fall_back = False
-
-    def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
-    ) -> Comparable | None:
-        return _at_the_end(cursor, snapshot, ending)
-
-    def refuse_cut(
-        self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
-    ) -> None:
-        raise _too_long(max_pages)
 
     def floor(self, cursor: Cursor) -> Comparable | None:
         """In the middle of a pass that may shift, what this pass has brought is kept too."""
@@ -255,10 +249,8 @@ class WindowedMark(_ByValue):
         return self._windows.floor(cursor.mark - round(self._incremental.overlap_s * MICROS))
 
 
-class TokenMark:
+class TokenMark(_MovesAtTheEnd):
     """The responses name the token that the next pass begins at."""
-
-    mid_pass = may_fall_back = False
 
     def __init__(self, spec: PagingSpec, incremental: IncrementalSpec, where: str) -> None:
         self._spec, self._incremental, self._where = spec, incremental, where
@@ -292,11 +284,6 @@ class TokenMark:
     ) -> Comparable | None:
         return snapshot if isinstance(ending, PassOver) else cursor.mark
 
-    def refuse_cut(
-        self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
-    ) -> None:
-        raise _too_long(max_pages)
-
     def floor(self, cursor: Cursor) -> Comparable | None:
         return None
 
@@ -317,13 +304,3 @@ def mark_rule(spec: PagingSpec, where: str) -> MarkRule:
 
 def _all_new(decoded: Decoded) -> Known:
     return Known(distinct=decoded.facts.count, fresh=decoded.facts.count > 0)
-
-
-def _at_the_end(cursor: Cursor, snapshot: Comparable | None, ending: Ending) -> Comparable | None:
-    return later(cursor.mark, snapshot) if isinstance(ending, PassOver) else cursor.mark
-
-
-def _too_long(max_pages: int) -> PermanentError:
-    return PermanentError(
-        f"more than stop.max_pages = {max_pages} pages in a pass", remedy="raise stop.max_pages"
-    )

@@ -1,4 +1,4 @@
-"""The polled HTTP source itself (DESIGN 8 and 8.1), and the rules between its keys."""
+"""The config of the polled HTTP source itself, and the rules between its keys."""
 
 from __future__ import annotations
 

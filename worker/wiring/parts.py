@@ -1,4 +1,8 @@
-"""The pure parts of a pipeline, compiled: what `check` can look at without touching anything."""
+"""The pure components of a pipeline, compiled: `check` looks at them and touches nothing.
+
+The partitions of its source are listed here too. A process that owns some of them only, a shard,
+would be given its share of that list.
+"""
 
 from __future__ import annotations
 
