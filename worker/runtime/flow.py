@@ -69,13 +69,13 @@ class Flow:
                 rejects = [*decoded.rejects, *rejects]
                 ledger += page.ledger
             yield Shaped(
-                partition,
-                page.position,
-                chunks,
-                rejects,
-                ledger,
-                page.progress if last else None,
-                _weight(chunks, rejects),
+                partition=partition,
+                position=page.position,
+                chunks=chunks,
+                rejects=rejects,
+                ledger=ledger,
+                progress=page.progress if last else None,
+                weight=_weight(chunks, rejects),
             )
 
 

@@ -51,11 +51,11 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sin
         return (
             sink.build(config, SinkDeps(parts.name, lineage, seq, encoder)),
             FilesSink(
-                dead,
-                parts.name,
-                lineage,
-                seq,
-                lambda *_: NdjsonEncoder(),
+                root=dead,
+                pipeline=parts.name,
+                lineage=lineage,
+                seq=seq,
+                encoder=lambda *_: NdjsonEncoder(),
                 kind=DEAD_LETTERS,
                 mode=0o600,
             ),

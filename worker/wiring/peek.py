@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -73,8 +73,7 @@ async def peek(
         tell: is told of failures that are tried again; None: the first failure is raised.
     """
     config = settings.pipeline(pipeline)
-    async with AsyncExitStack() as stack:
-        parts, pages_of = await _opened(stack, settings, pipeline, config, tell)
+    async with _reading(settings, pipeline, config, tell) as (parts, pages_of):
         shape = compile_steps(
             parts.plan,
             config.transforms,
@@ -117,27 +116,26 @@ async def sample(
         schema: False: the pipeline's own schema is not looked at; there need be none yet.
     """
     config = settings.pipeline(pipeline)
-    async with AsyncExitStack() as stack:
+    with tempfile.TemporaryDirectory() as scratch:
         plain: dict[str, Any] = {
             "output_schema": None,
             "transforms": (),
             "sink": config.sink.model_copy(update={"partition_by": None}),
         }
         if not schema:
-            anything = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "anything.avsc"
+            anything = Path(scratch) / "anything.avsc"
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
             plain |= {"schema_": anything, "validation": type(config.validation)()}
-        parts, pages_of = await _opened(
-            stack, settings, pipeline, config.model_copy(update=plain), tell
-        )
-        found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
-        async for page in pages_of:
-            found.records += map(page.decoded.raw, range(page.decoded.facts.count))
-            if found.dropped is not None:
-                _count(found.dropped, page.decoded.facts.unknown)
-            found.pages += 1
-            if found.pages >= pages:
-                break
+        read = config.model_copy(update=plain)
+        async with _reading(settings, pipeline, read, tell) as (parts, pages_of):
+            found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
+            async for page in pages_of:
+                found.records += map(page.decoded.raw, range(page.decoded.facts.count))
+                if found.dropped is not None:
+                    _count(found.dropped, page.decoded.facts.unknown)
+                found.pages += 1
+                if found.pages >= pages:
+                    break
     return found
 
 
@@ -149,30 +147,24 @@ def _count(known: dict[str, Unknown], seen: Mapping[str, Unknown]) -> None:
         )
 
 
-async def _opened(
-    stack: AsyncExitStack,
-    settings: Settings,
-    pipeline: str,
-    config: PipelineSettings,
-    tell: Tell | None,
-) -> tuple[Parts, AsyncGenerator[Accepted, None]]:
-    """The parts of a pipeline, and the pages of a pass of its first partition from the start.
-
-    Both are open until the stack closes.
-    """
+@asynccontextmanager
+async def _reading(
+    settings: Settings, pipeline: str, config: PipelineSettings, tell: Tell | None
+) -> AsyncIterator[tuple[Parts, AsyncIterator[Accepted]]]:
+    """The parts of a pipeline, and the pages of a pass of its first partition from the start."""
     if tell is None:
         retry = config.source.retry.model_copy(update={"max_attempts": 1})
         config = config.model_copy(
             update={"source": config.source.model_copy(update={"retry": retry})}
         )
     clock = SystemClock()
-    shared = Shared.of(settings, stack, clock, lambda event: _tell(event, tell), cache=False)
-    parts = await shared.compile(pipeline, config)
-    spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    source = await http_source(shared, parts, spool=spool)
-    pages = _pages(parts, source, clock, tell)
-    stack.push_async_callback(pages.aclose)
-    return parts, pages
+    async with AsyncExitStack() as stack:
+        shared = Shared.of(settings, stack, clock, lambda event: _tell(event, tell), cache=False)
+        parts = await shared.compile(pipeline, config)
+        spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        source = await http_source(shared, parts, spool=spool)
+        pages = await stack.enter_async_context(aclosing(_pages(parts, source, clock, tell)))
+        yield parts, pages
 
 
 def _tell(event: Event, tell: Tell | None) -> None:

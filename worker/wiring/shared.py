@@ -39,7 +39,14 @@ class Shared:
         """Nothing is opened yet. `cache`: schemas of registries are kept for their outages."""
         origins = Origins(clock, emit)
         registries = Registries(stack, settings, origins, clock, emit, cache=cache)
-        return cls(settings, stack, clock, emit, origins, registries)
+        return cls(
+            settings=settings,
+            stack=stack,
+            clock=clock,
+            emit=emit,
+            origins=origins,
+            registries=registries,
+        )
 
     async def compile(self, name: str, config: PipelineSettings) -> Parts:
         """The parts of a pipeline, with the schemas that registries have for it.
