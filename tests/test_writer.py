@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from pipeline_kit import WRITER, Output, turns
 
+from worker.core.cursor import Cursor
 from worker.core.errors import PermanentError
 from worker.core.events import CommitPublished, Event, ManyFiles
 from worker.core.meter import Backlog, StageTimes, Totals
-from worker.core.model import Chunk, Cursor, Ledger, Progress, Reject
+from worker.core.model import Chunk, Ledger, Progress, Reject
 from worker.resilience.quality import TooManyRejects
 from worker.runtime.channel import Channel
 from worker.runtime.committer import Committer

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from worker.core.cursor import Cursor
 from worker.core.events import CommitPublished, Emit, ManyFiles
 from worker.core.meter import Backlog, StageTimes, Totals
-from worker.core.model import Chunk, Claim, Commit, Cursor, Ledger, PartitionEnd, Progress, Reject
+from worker.core.model import Chunk, Claim, Commit, Ledger, PartitionEnd, Progress, Reject
 from worker.core.ports import Clock, Sink
 from worker.resilience.quality import QualityWatch
 from worker.runtime.channel import Channel, Closed

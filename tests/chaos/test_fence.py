@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.core.cursor import Cursor
 from worker.core.errors import Fenced
-from worker.core.model import Commit, Cursor, Ledger, PartitionEnd, Progress
+from worker.core.model import Commit, Ledger, PartitionEnd, Progress
 from worker.state.sqlite import SqliteCommitLog
 
 

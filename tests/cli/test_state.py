@@ -14,8 +14,8 @@ import kit
 import pytest
 
 from worker.cli import main
-from worker.core.cursor import PassState
-from worker.core.model import Cursor, Progress
+from worker.core.cursor import Cursor, PassState
+from worker.core.model import Progress
 from worker.state.sqlite import SqliteCommitLog
 from worker.testing.commit_log_contract import commit, end
 from worker.testing.replica import Replica, Shape

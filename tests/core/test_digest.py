@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
-from worker.core.cursor import PassState
+from worker.core.cursor import Cursor, PassState
 from worker.core.digest import chained, commit_record, commit_row
-from worker.core.model import Commit, Cursor, Ledger, PartitionEnd, Progress, StagedFile
+from worker.core.model import Commit, Ledger, PartitionEnd, Progress, StagedFile
 
 FILES = (
     StagedFile(

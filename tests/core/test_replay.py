@@ -10,7 +10,8 @@ from typing import Any
 import kit
 import pytest
 
-from worker.core.model import Claim, Cursor, Ledger
+from worker.core.cursor import Cursor
+from worker.core.model import Claim, Ledger
 from worker.formats.json import JsonPages
 from worker.formats.records import PageSpec, RecordSpec
 from worker.paging.marks import MarkFormat

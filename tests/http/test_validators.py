@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.model import Claim, Cursor, Decoded, Facts, Request
+from worker.core.cursor import Cursor
+from worker.core.model import Claim, Decoded, Facts, Request
 from worker.http.validators import Condition
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply

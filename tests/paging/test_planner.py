@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.cursor import Cursor
 from worker.core.errors import (
     BoundaryFull,
     CursorStuck,
@@ -20,7 +21,7 @@ from worker.core.errors import (
     PermanentError,
     TotalMismatch,
 )
-from worker.core.model import Claim, Cursor, Decoded, Facts, Progress
+from worker.core.model import Claim, Decoded, Facts, Progress
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import (

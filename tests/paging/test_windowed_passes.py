@@ -22,6 +22,7 @@ from paging.test_planner import (
     token_style,
 )
 
+from worker.core.cursor import Cursor
 from worker.core.errors import (
     OrderViolation,
     OutsideWindow,
@@ -30,7 +31,6 @@ from worker.core.errors import (
     TotalMismatch,
     WindowRefused,
 )
-from worker.core.model import Cursor
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import (

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.cursor import Cursor
 from worker.core.errors import (
     DurabilityLost,
     Fenced,
@@ -25,16 +26,7 @@ from worker.core.errors import (
     StateError,
     WorkerError,
 )
-from worker.core.model import (
-    DEAD_LETTERS,
-    RECORDS,
-    Chunk,
-    Claim,
-    Cursor,
-    Ledger,
-    PartitionEnd,
-    Progress,
-)
+from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, Claim, Ledger, PartitionEnd, Progress
 from worker.core.ports import CommitLog, Sink
 from worker.formats.ndjson import NdjsonEncoder
 from worker.runtime.committer import Committer

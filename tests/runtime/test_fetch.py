@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from worker.core.cursor import Cursor
 from worker.core.errors import CursorInvalid, Deferred, PermanentError
 from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked
 from worker.core.meter import Backlog, StageTimes
-from worker.core.model import Claim, Cursor, Decoded, Facts
+from worker.core.model import Claim, Decoded, Facts
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.runtime.channel import Channel

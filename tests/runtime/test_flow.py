@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.model import Cursor, Decoded, Facts, Ledger, Progress, Reject
+from worker.core.cursor import Cursor
+from worker.core.model import Decoded, Facts, Ledger, Progress, Reject
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Shaping
 from worker.paging.spec import Accepted
 from worker.runtime.flow import Flow, Shaped

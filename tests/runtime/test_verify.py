@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from worker.core.cursor import Cursor
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,
     Chunk,
     CommitRow,
-    Cursor,
     Ledger,
     PartitionEnd,
     Progress,

@@ -7,16 +7,9 @@ import json
 import kit
 import msgspec
 
+from worker.core.cursor import Cursor
 from worker.core.dead_letter import dead_letter_line
-from worker.core.model import (
-    DEAD_LETTERS,
-    Chunk,
-    Claim,
-    Commit,
-    Cursor,
-    Ledger,
-    Reject,
-)
+from worker.core.model import DEAD_LETTERS, Chunk, Claim, Commit, Ledger, Reject
 from worker.formats.records import RecordSpec
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Done, Fetch

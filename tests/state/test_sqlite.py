@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.core.cursor import Cursor
 from worker.core.errors import ConfigError, SinkUnavailable, StateError
-from worker.core.model import Commit, Cursor, Ledger
+from worker.core.model import Commit, Ledger
 from worker.runtime import fs
 from worker.state.sqlite import FORMATS, SqliteCommitLog
 from worker.testing.commit_log_contract import MEANING, at, commit, end, staged

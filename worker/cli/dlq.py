@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.cli import CONFIGS
-from worker.core.model import DEAD_LETTERS, REPLAYED, Cursor, StagedFile, of_kind
+from worker.core.cursor import Cursor
+from worker.core.model import DEAD_LETTERS, REPLAYED, StagedFile, of_kind
 from worker.core.ports import CommitHistory, FileState, OutputRoot
 
 if TYPE_CHECKING:

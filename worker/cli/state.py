@@ -13,7 +13,8 @@ from worker.cli import CONFIGS
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from worker.core.model import Cursor, PartitionRow, PipelineRow
+    from worker.core.cursor import Cursor
+    from worker.core.model import PartitionRow, PipelineRow
     from worker.core.ports import CommitHistory
     from worker.paging.marks import MarkFormat
     from worker.settings import Settings
@@ -105,7 +106,7 @@ def _chosen(settings: Settings, log: CommitHistory, name: str | None) -> list[Pi
 def _shown(
     settings: Settings, log: CommitHistory, row: PipelineRow
 ) -> tuple[PipelineRow, list[_Partition]]:
-    from worker.core.model import Cursor
+    from worker.core.cursor import Cursor
 
     config = settings.pipelines.get(row.name)
     form = _mark_format(None if config is None else config.source.incremental)

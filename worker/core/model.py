@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.core.cursor import Cursor as Cursor
-from worker.core.cursor import Json as Json
+from worker.core.cursor import Cursor
 
 REPLAYED: Final = "@dead_letters"
 """The partition that remembers which dead letters were replayed."""

@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from worker.core.model import Json, Request
+from worker.core.cursor import Json
+from worker.core.model import Request
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 SETTLED: Final = timedelta(seconds=1)

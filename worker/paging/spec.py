@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.model import Decoded, Facts, Json, Ledger, Progress
+from worker.core.cursor import Json
+from worker.core.model import Decoded, Facts, Ledger, Progress
 from worker.paging.marks import Comparable, MarkFormat
 from worker.paging.style import Address, Pagination
 from worker.paging.windows import Windows

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from worker.core.model import Facts, Json
+from worker.core.cursor import Json
+from worker.core.model import Facts
 
 
 @dataclass(frozen=True, slots=True)

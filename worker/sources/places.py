@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from worker.config.model import Model
 from worker.config.scalars import HeaderName, JmesPath, ParamName, WritePath
+from worker.core.cursor import Json
 from worker.core.errors import PermanentError
-from worker.core.model import MISSING, Facts, Json
+from worker.core.model import MISSING, Facts
 from worker.paging.style import Address
 
 

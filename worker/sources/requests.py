@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from worker.core.model import Json, Request
+from worker.core.cursor import Json
+from worker.core.model import Request
 from worker.paging.spec import Fetch
 from worker.paging.style import Address
 from worker.sources.http_config import HttpConfig

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from pydantic import Field
 
+from worker.core.cursor import Cursor
 from worker.core.digest import commit_row
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
 from worker.core.meaning import refuse_changed
@@ -27,7 +28,6 @@ from worker.core.model import (
     Claim,
     Commit,
     CommitRow,
-    Cursor,
     EndRow,
     Ledger,
     PartitionEnd,

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from worker.core.cursor import Cursor
 from worker.core.digest import chained
 from worker.core.errors import ConfigError, Fenced, StateError
 from worker.core.model import (
@@ -34,7 +35,6 @@ from worker.core.model import (
     REPLAYED,
     Claim,
     Commit,
-    Cursor,
     EndRow,
     Ledger,
     PartitionEnd,

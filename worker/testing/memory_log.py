@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from worker.core.cursor import Cursor
 from worker.core.digest import commit_row
 from worker.core.errors import ConfigError, Fenced, StateError
 from worker.core.meaning import refuse_changed
@@ -17,7 +18,6 @@ from worker.core.model import (
     Claim,
     Commit,
     CommitRow,
-    Cursor,
     PartitionEnd,
     PartitionRow,
     PipelineRow,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from worker.core.cursor import PassState
+from worker.core.cursor import Cursor, PassState
 from worker.core.errors import Deferred, TransientError
 from worker.core.events import Event, RequestRetried
-from worker.core.model import Claim, Cursor, Reject, Unknown
+from worker.core.model import Claim, Reject, Unknown
 from worker.core.ports import Clock
 from worker.formats.json_rows import JsonRows
 from worker.paging.planner import PartitionPlanner

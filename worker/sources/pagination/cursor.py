@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
-from worker.core.model import Facts, Json
+from worker.core.model import Facts
 from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import is_end
 from worker.sources.pagination.within import PagedConfig

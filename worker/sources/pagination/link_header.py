@@ -12,9 +12,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.errors import PermanentError
-from worker.core.model import Facts, Json
+from worker.core.model import Facts
 from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import resolve
 from worker.sources.pagination.within import PagedConfig

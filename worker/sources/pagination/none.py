@@ -8,8 +8,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from worker.config.model import Issues
+from worker.core.cursor import Json
 from worker.core.delivery import SINGLE_PAGE
-from worker.core.model import Facts, Json
+from worker.core.model import Facts
 from worker.paging.style import Address, End
 from worker.sources.pagination.common import StyleConfig
 

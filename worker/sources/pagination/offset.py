@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName
-from worker.core.model import Facts, Json
+from worker.core.cursor import Json
+from worker.core.model import Facts
 from worker.paging.style import Address, Next
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import Target
