@@ -1,0 +1,3 @@
+from cases.server import Listing
+
+answer = Listing([], size=20)

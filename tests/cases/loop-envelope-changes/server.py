@@ -1,0 +1,3 @@
+from cases.server import Listing, rows
+
+answer = Listing(rows(5), by="page", change=lambda ask, body: {**body, "took": ask.number})

@@ -1,0 +1,3 @@
+from cases.server import Listing
+
+answer = Listing([{"id": 1}] * 6, by="page")

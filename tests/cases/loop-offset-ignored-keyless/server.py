@@ -1,0 +1,8 @@
+from cases.server import Listing, rows
+
+answer = Listing(
+    rows(5),
+    by="offset",
+    page=lambda ask, at: 0,
+    change=lambda ask, body: {**body, "took": ask.number},
+)

@@ -1,0 +1,5 @@
+from cases.server import Listing, rows
+
+answer = Listing(
+    rows(3), by="offset", size=10, page=lambda ask, at: 0, total=lambda found, ask: len(found)
+)

@@ -1,0 +1,63 @@
+"""Odd servers, as users meet them: what lands is what they have, or the error says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cases.runner import Case, cases, landed, serve, worker
+
+CASES = {case.name: case for case in cases()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_lands_is_what_the_server_has_or_the_error_says_why_not(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    case = CASES[name]
+    monkeypatch.chdir(tmp_path)
+    with serve(case) as server:
+        case.write(tmp_path, server.port)
+        code = worker("check", "config.yaml")
+        told = shown(capfd)
+        assert code == case.check, told
+        for number, expected in enumerate(case.exits, 1):
+            server.begin_run(number)
+            code = worker("run", "config.yaml", "--once")
+            run_told = shown(capfd)
+            told = run_told if code or not told else told
+            assert code == expected, f"run {number}: {run_told}"
+        if "requests" in case.meta:
+            last = [ask for ask in server.asked if ask.run == len(case.exits)]
+            assert len(last) <= case.meta["requests"], [ask.path for ask in last]
+    assert landed(tmp_path) == case.expected
+    if "error" in case.meta:
+        assert case.meta["error"] in told
+    for words in case.meta.get("says", ()):
+        assert str(words) in told
+
+
+def shown(capfd: pytest.CaptureFixture[str]) -> str:
+    """What a command has printed on both streams."""
+    return "".join(capfd.readouterr())
+
+
+def test_there_is_a_healthy_twin_beside_every_alarm() -> None:
+    alarms = [case for case in CASES.values() if case.alarm]
+    assert {
+        case.name for case in alarms if not healthy(CASES.get(case.meta.get("twin", "")))
+    } == set()
+    assert len(alarms) >= 20 and len(CASES) - len(alarms) >= 30
+
+
+def healthy(case: Case | None) -> bool:
+    return case is not None and not case.alarm
+
+
+def test_every_alarm_names_its_code() -> None:
+    assert {
+        case.name for case in CASES.values() if case.alarm and "error" not in case.meta
+    } == set()
