@@ -1,0 +1,207 @@
+"""A partition read as the worker reads it, without its IO: a config as a user writes it, the real
+decoder, the planner, and a commit log in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from worker.core.errors import WorkerError
+from worker.core.model import Claim, Commit, Ledger, PartitionEnd, Progress, Request
+from worker.paging.planner import PartitionPlanner
+from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, PassEnd, Reply, Wait
+from worker.runtime.slices import at_once
+from worker.settings import load_settings
+from worker.sources.requests import build_request
+from worker.testing.memory_log import MemoryCommitLog
+from worker.wiring.parts import Parts
+from worker.wiring.pipelines import paging_spec
+
+URL = "http://127.0.0.1:1/items"
+NOW_S = 1_700_000_000
+MOST_FETCHES = 200
+
+SCHEMA = {
+    "type": "record",
+    "name": "Item",
+    "fields": [
+        {"name": "n", "type": "long"},
+        {"name": "id", "type": "long"},
+        {"name": "u", "type": "long"},
+        {"name": "kind", "type": "string", "default": ""},
+        {"name": "nothing", "type": ["null", "long"], "default": None},
+        {"name": "partly", "type": ["null", "long"], "default": None},
+    ],
+}
+
+
+class ManualClock:
+    """Time that moves only when it is told to; the two clocks of a process may differ."""
+
+    def __init__(self) -> None:
+        self.now_s = float(NOW_S)
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def time(self) -> float:
+        return self.now_s
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing waits here")
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer of a model server."""
+
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = Callable[[Request], Page]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a config comes to."""
+
+    parts: Parts
+    paging: PagingSpec
+    clock: ManualClock
+
+    @property
+    def completeness(self) -> str:
+        """What `check` promises."""
+        return self.parts.completeness
+
+
+@cache
+def setting(source: str) -> Setting:
+    """A config with this `source`, which is JSON (and so YAML). Raises ConfigError."""
+    document = {
+        "version": 1,
+        "pipelines": {
+            "items": {
+                "source": {"url": URL, **json.loads(source)},
+                "schema": "item.avsc",
+                "sink": {"path": "lake"},
+            }
+        },
+    }
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / "item.avsc").write_text(json.dumps(SCHEMA))
+        (directory / "config.yaml").write_text(json.dumps(document))
+        config = load_settings([directory / "config.yaml"]).pipelines["items"]
+        parts = Parts.of("items", config)
+    clock = ManualClock()
+    return Setting(parts, paging_spec(parts, once=True, clock=clock), clock)
+
+
+@dataclass
+class Reader:
+    """Reads a model server, pass by pass, through a commit log.
+
+    Attributes:
+        committed: `n` of the records in commits, in order.
+        ends: of the passes that were committed.
+    """
+
+    source: Mapping[str, Any]
+    answer: Answer
+    log: MemoryCommitLog = field(default_factory=MemoryCommitLog)
+    committed: list[int] = field(default_factory=list)
+    ends: list[PassEnd] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.setting = setting(json.dumps(self.source))
+        self.clock = self.setting.clock
+        self.clock.now_s = float(NOW_S)
+
+    def read(self, *, pages: int = MOST_FETCHES, commits_every: int = 1) -> WorkerError | None:
+        """One process: it makes a pass, or the rest of one.
+
+        What was accepted since the last commit is lost when it is killed after so many `pages`.
+        Returns the error that ended it.
+        """
+        claim = self._claim()
+        planner = PartitionPlanner(self.setting.paging, claim)
+        staged: list[Accepted] = []
+        fetched = 0
+        try:
+            while isinstance(fetch := planner.next(self.clock.monotonic()), Fetch):
+                if (fetched := fetched + 1) > pages:
+                    return None  # killed
+                assert fetched < MOST_FETCHES, "the pass does not end"
+                staged += planner.accept(fetch, self._reply(fetch), self.clock.monotonic())
+                if len(staged) >= commits_every:
+                    claim = self._commit(claim, staged)
+                    staged = []
+        except WorkerError as error:
+            self._commit(claim, staged)
+            return error
+        assert isinstance(fetch, Done | Wait), fetch
+        self._commit(claim, staged)
+        return None
+
+    def _claim(self) -> Claim:
+        self.log.load("items", {})
+        return self.log.claim("items", ["default"])["default"]
+
+    def _reply(self, fetch: Fetch) -> Reply:
+        config = self.setting.parts.config.source
+        request = build_request(config, fetch, {})
+        page = self.answer(request)
+        body = json.dumps(page.body).encode()
+        decoded = at_once(
+            self.setting.parts.pages.decode(
+                body,
+                digest=blake2b(body, digest_size=16).digest(),
+                url=request.url,
+                received_us=round(self.clock.time() * 1e6),
+            )
+        )
+        return Reply(decoded, page.headers)
+
+    def _commit(self, claim: Claim, staged: list[Accepted]) -> Claim:
+        """The claim after a commit of the pages, in one transaction."""
+        if not staged:
+            return claim
+        progress: Progress = staged[0].progress
+        for each in staged[1:]:
+            progress = progress.then(each.progress)
+        state = self.log.load("items", {})
+        end = PartitionEnd("default", claim.epoch, claim.seq, progress)
+        self.log.commit(
+            Commit(
+                pipeline="items",
+                lineage=state.lineage,
+                seq=state.seq + 1,
+                id=str(state.seq + 1),
+                at="",
+                files=(),
+                ends=(end,),
+                ledger=sum((each.ledger for each in staged), Ledger()),
+            )
+        )
+        for each in staged:
+            self.committed += [_serial(record) for record in each.decoded.records]
+            if each.pass_end is not None:
+                self.ends.append(each.pass_end)
+        return Claim(
+            claim.partition, claim.epoch, state.seq + 1, progress.cursor, frozenset(), frozenset()
+        )
+
+
+def _serial(record: Any) -> int:
+    """`n`, the first field of the schema."""
+    serial: int = getattr(record, record.__struct_fields__[0])
+    return serial
