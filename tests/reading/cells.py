@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from reading.listing import Entry, Listing, Slice, Style
 from reading.reader import NOW_S, Page, Reader
+
 from worker.core.model import Request
 
 SIZE: Final = 2
@@ -332,13 +333,17 @@ class Outcome:
     def exact(self) -> bool:
         return not (self.error or self.lost or self.again or self.invented)
 
-    def __str__(self) -> str:
+    @property
+    def kind(self) -> str:
+        """In a word or two; the completeness only where it has something to admit."""
         if self.error:
-            return f"`{self.error}`" + (" (came again)" if self.again else "")
-        if self.exact:
-            return f"exact, {self.completeness}"
+            return f"`{self.error}`"
         what = [word for word, rows in (("lost", self.lost), ("again", self.again)) if rows]
-        return f"{' and '.join(what)}, {self.completeness}"
+        return f"{' and '.join(what)}, {self.completeness}" if what else "exact"
+
+    def __str__(self) -> str:
+        details = f" lost {self.lost} again {self.again}" if self.lost or self.again else ""
+        return f"{self.kind}{details}"
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from reading.reader import URL, Page
+
 from worker.core.model import Request
 
 Row = dict[str, Any]

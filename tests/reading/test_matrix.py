@@ -1,0 +1,62 @@
+"""Every way to page x what goes wrong x total x key x order: what is read is what the server has, or
+a named error, or a loss that the pass admits.
+"""
+
+from __future__ import annotations
+
+import pytest
+from reading import page
+from reading.cells import FAULTS, SHIFTS, STYLES, Cell, cells, impossible, outcome
+from reading.listing import Style
+from reading.oracle import expected
+
+BY_NAME = {style.name: style for style in STYLES}
+SHOWN = 12
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_what_is_read_is_right_or_refused_or_admitted(name: str) -> None:
+    wrong = []
+    for cell in there(BY_NAME[name]):
+        found = outcome(cell)
+        if why := expected(cell).refuses(found):
+            wrong.append(f"{cell}: {found} ({why}) {found.said}")
+    assert not wrong, f"{len(wrong)} cells:\n" + "\n".join(wrong[:SHOWN])
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_rows_are_lost_exactly_where_positions_shift_unseen(name: str) -> None:
+    style = BY_NAME[name]
+    losing = {cell.fault for cell in there(style) if outcome(cell).lost}
+    unseen = style.shifts and not style.seam and not style.stable
+    assert losing == ({"delete", "delete and insert"} if unseen else set())
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_page_says_what_becomes_of_each_cell(name: str) -> None:
+    assert page.section(BY_NAME[name]) in page.PATH.read_text(), "run: make docs"
+
+
+def test_the_page_is_complete_and_in_order() -> None:
+    text = page.PATH.read_text()
+    headings = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    assert headings[-len(STYLES) :] == [style.name for style in STYLES]
+    assert text.startswith(page.head()), "run: make docs"
+
+
+def test_a_cell_runs_or_has_a_reason_why_there_is_none() -> None:
+    reasons = [impossible(cell) for style in STYLES for cell in cells(style)]
+    assert sum(not reason for reason in reasons) > 40_000
+    assert all(reason.endswith(".") for reason in reasons if reason)
+
+
+def test_every_style_that_shifts_meets_every_shift() -> None:
+    for style in STYLES:
+        if style.shifts and not style.stable:
+            assert {cell.fault for cell in there(style)} >= set(SHIFTS)
+        assert {cell.fault for cell in cells(style)} == set(FAULTS)
+
+
+def there(style: Style) -> list[Cell]:
+    """The cells of a style that can exist."""
+    return [cell for cell in cells(style) if not impossible(cell)]
