@@ -30,7 +30,13 @@ _HEADER: Final = {**_TOKEN, "from": {"header": "X-Next"}}
 _LAST: Final = {**_TOKEN, "from": {"last_record": "id"}}
 _URL: Final = {"type": "next_url", "path": "next"}
 _LINK: Final = {"type": "link_header"}
-_WINDOW: Final = {"type": "window", "start_param": "from", "end_param": "to", "size": "40s"}
+_WINDOW: Final = {
+    "type": "window",
+    "start_param": "from",
+    "end_param": "to",
+    "size": "40s",
+    "lag": "0s",
+}
 _WITHIN: Final = {"within": _WINDOW}
 _ENDS: Final = {"stop": {"repeated_page": True}}
 
@@ -46,11 +52,11 @@ STYLES: Final = (
     _style("page", "numbered", _PAGE),
     _style("page, size", "numbered", _PAGES),
     _style("page, size, repeated page ends", "numbered", _PAGES, **_ENDS),
-    _style("page, stable", "numbered", {**_PAGE, "stable": True}),
+    _style("page, stable", "numbered", _PAGE, stable=True),
     _style("offset", "numbered", _OFFSET),
     _style("offset, limit", "numbered", _OFFSETS),
     _style("offset, limit, repeated page ends", "numbered", _OFFSETS, **_ENDS),
-    _style("offset, stable", "numbered", {**_OFFSET, "stable": True}),
+    _style("offset, stable", "numbered", _OFFSET, stable=True),
     _style("offset, seam", "numbered", {**_OFFSETS, "seam": 1}),
     _style("token for a number", "place", _TOKEN, "body"),
     _style("token for a number, header", "place", _HEADER, "header"),
@@ -87,7 +93,7 @@ TOTALS: Final = {
     "growing": "Rows come in at the end while pages are read.",
     "remaining": "It counts the rows from the page on.",
     "too high": "It says three more than there are.",
-    "too low": "It says 1, whatever there is.",
+    "too low": "It says 0, whatever there is.",
     "-1": "It says -1: nobody counted.",
 }
 KEYS: Final = {
@@ -236,7 +242,7 @@ class Server:
         if self.cell.total != "absent":
             count = page.count
             before = sum(not each.hole for each in page.found[: page.begin])
-            totals = {"remaining": count - before, "too high": count + 3, "too low": 1, "-1": -1}
+            totals = {"remaining": count - before, "too high": count + 3, "too low": 0, "-1": -1}
             extra["total"] = totals.get("right" if self.calm else self.cell.total, count)
         return extra
 

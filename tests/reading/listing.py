@@ -55,7 +55,7 @@ class Style:
 
     @property
     def stable(self) -> bool:
-        return "stable" in self.pagination
+        return "stable" in self.source
 
     @property
     def repeated_page_ends(self) -> bool:
@@ -127,10 +127,12 @@ class Listing:
         self.style, self.entries, self.size = style, entries, size
         self.requests = 0
         self._scrolled = 0
+        self._places: dict[int, int] = {}
 
     def slice(self, request: Request) -> Slice:
         """The page that a request asks for."""
         self.requests += 1
+        self._places |= {each.row["id"]: each.place for each in self.entries}
         asked = Asked.of(request)
         found = [each for each in self.entries if asked.since <= each.row["u"] < asked.until]
         if self.style.family == "one":
@@ -151,7 +153,12 @@ class Listing:
                 begin = 0 if asked.token is None else self._scrolled
                 self._scrolled = begin + self.size
                 return begin
-        return sum(each.place <= int(asked.token or -(2**62)) for each in found)
+        if asked.token is None:
+            return 0
+        last = int(asked.token)
+        if self.style.carrier == "":  # the worker takes it from the last record
+            last = self._places[last]
+        return sum(each.place <= last for each in found)
 
     def token(self, page: Slice) -> str | None:
         """The position behind a page; None at the end."""

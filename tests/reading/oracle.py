@@ -50,8 +50,8 @@ def expected(cell: Cell) -> Expected:
             ("key_missing", cell.key in ("wrong", "null")),
             ("key_not_unique", cell.key == "shared" and not cell.incremental),
             ("order_violation", cell.order == "undeclared"),
-            ("pagination_loop", _loops(cell)),
-            ("total_mismatch", _misses_total(cell)),
+            ("pagination_loop", _circles(cell)),
+            ("total_mismatch", _promises_more(cell)),
         )
         if holds
     }
@@ -59,8 +59,8 @@ def expected(cell: Cell) -> Expected:
         code
         for code, holds in (
             ("key_not_unique", cell.key == "shared"),
-            ("order_violation", _may_fall_back_in_order(cell)),
-            ("pagination_loop", _may_loop(cell) or "total_mismatch" in needed),
+            ("order_violation", _shows_older_rows(cell)),
+            ("pagination_loop", _looks_like_a_circle(cell)),
             ("total_mismatch", _may_miss_total(cell)),
         )
         if holds
@@ -77,50 +77,54 @@ def admitted(cell: Cell) -> frozenset[str]:
     style = cell.style
     if not style.shifts or cell.fault not in SHIFTS or style.seam or style.stable:
         return frozenset()
-    balanced = cell.fault == "delete and insert" and cell.total in ("right", "remaining")
+    comes = cell.fault == "delete and insert" or cell.total == "growing"
+    balanced = cell.fault in ("delete", "delete and insert") and comes
     return frozenset(["unknown", "assumed"] if balanced else ["unknown"])
 
 
-def _loops(cell: Cell) -> bool:
+def _circles(cell: Cell) -> bool:
     """Whether the server goes in circles, as far as a reader can see."""
-    style, keyless = cell.style, cell.key == "none"
-    numbered = style.family == "numbered"
+    style = cell.style
+    if style.windowed and cell.fault == "ignored" and cell.total == "shrinking":
+        return False  # what is left of a window may be one page
+    if style.family != "numbered":
+        return cell.fault in ("ignored", "clamped")
+    by_total = cell.total in ("right", "growing", "remaining", "shrinking")
     if cell.fault == "ignored":
-        return True
+        return not (style.windowed and by_total)  # a window of one page is at its end
     if cell.fault == "clamped":
-        return not numbered or not (style.repeated_page_ends or _ends_by_total(cell))
-    # a page without news and without keys to know it by cannot be told from a circle
-    return numbered and keyless and cell.fault == "repeated"
+        return not (style.repeated_page_ends or style.seam or by_total)
+    # a page without news, and without keys to know it by, cannot be told from a circle
+    return cell.key == "none" and cell.fault == "repeated" and not style.windowed
 
 
-def _may_loop(cell: Cell) -> bool:
+def _looks_like_a_circle(cell: Cell) -> bool:
     """Whether a page without news may be taken for a circle."""
-    if cell.fault == "clamped":
+    if cell.total == "too high" or cell.fault in ("ignored", "clamped"):
         return True
-    return cell.style.family == "numbered" and cell.fault == "insert of a page"
+    if cell.style.windowed and cell.fault == "repeated" and cell.total != "absent":
+        return True  # a total that counts rows twice is never reached
+    if cell.style.family == "scroll":
+        return cell.fault == "repeated"  # its pages are told apart by what is in them
+    keyless = cell.key in ("none", "shared")
+    shifted = cell.fault == "insert of a page" or (keyless and cell.fault in ("insert", "repeated"))
+    return cell.style.family == "numbered" and shifted
 
 
-def _ends_by_total(cell: Cell) -> bool:
-    """Whether nobody asks behind the end, since a total says where it is."""
-    return cell.total in ("right", "growing", "remaining", "shrinking")
-
-
-def _misses_total(cell: Cell) -> bool:
+def _promises_more(cell: Cell) -> bool:
     """Whether the source says that it has more than it has, and never says otherwise."""
-    if cell.total == "too low":
-        return cell.style.windowed  # there are windows without rows
-    return cell.total == "too high" and (cell.style.windowed or not _moves_total(cell))
+    moves = cell.fault in ("insert", "insert of a page", "delete") or cell.style.windowed
+    return cell.total == "too high" and not moves
 
 
 def _may_miss_total(cell: Cell) -> bool:
     """Whether fewer distinct rows may come than the source said at last."""
-    return cell.fault in SHIFTS and cell.total != "absent" and cell.total != "-1"
+    if cell.total in ("absent", "-1"):
+        return False
+    counts_twice = cell.fault == "repeated"  # and the reader does not
+    return counts_twice or cell.fault in SHIFTS or cell.key == "shared" or cell.style.windowed
 
 
-def _moves_total(cell: Cell) -> bool:
-    return cell.fault in ("insert", "insert of a page", "delete")
-
-
-def _may_fall_back_in_order(cell: Cell) -> bool:
+def _shows_older_rows(cell: Cell) -> bool:
     """Whether a shift shows an ascending reader rows below those that it has seen."""
     return cell.order == "ascending" and cell.style.shifts and cell.fault in SHIFTS

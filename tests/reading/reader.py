@@ -15,6 +15,7 @@ from typing import Any
 
 from worker.core.errors import WorkerError
 from worker.core.model import Claim, Commit, Ledger, PartitionEnd, Progress, Request
+from worker.http.source_clock import answered_us
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, PassEnd, Reply, Wait
 from worker.runtime.slices import at_once
@@ -169,7 +170,9 @@ class Reader:
                 received_us=round(self.clock.time() * 1e6),
             )
         )
-        return Reply(decoded, page.headers)
+        ours_us = round(self.clock.time() * 1e6)
+        theirs_us = answered_us(page.headers)
+        return Reply(decoded, page.headers, now_us=min(ours_us, theirs_us or ours_us))
 
     def _commit(self, claim: Claim, staged: list[Accepted]) -> Claim:
         """The claim after a commit of the pages, in one transaction."""
