@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos long-mutants long-random long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-peers \
+.PHONY: help environments run test coverage chaos long-mutants long-random long-reading long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -76,6 +76,9 @@ long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS
 		$(BIN)/python -m pytest -q -n $(JOBS) -m hypothesis --hypothesis-profile=random --hypothesis-seed=$$seed || exit 1; \
 	done
 
+long-reading: $(STAMP) ## read servers that live, RUNS=20000 of them; what is lost or comes twice must be admitted
+	RUNS=$(or $(RUNS),20000) $(BIN)/python -m pytest -q -n $(JOBS) tests/reading/test_live.py
+
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py
 
@@ -90,6 +93,7 @@ long-fuzz: $(STAMP) ## coverage-guided fuzzing of the Avro engine, SECONDS=60 a 
 docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python tests/docs/reference.py
 	$(BIN)/python tests/telemetry/spec.py
+	PYTHONPATH=tests $(BIN)/python -m reading.page
 
 BENCH = PYTHONPATH=tests $(BIN)/python -m benchmarks
 bench: $(STAMP) ## what users do, beside a careful script; ROWS=bare,idle ROUNDS=3

@@ -77,8 +77,7 @@ def admitted(cell: Cell) -> frozenset[str]:
     style = cell.style
     if not style.shifts or cell.fault not in SHIFTS or style.seam or style.stable:
         return frozenset()
-    comes = cell.fault == "delete and insert" or cell.total == "growing"
-    balanced = cell.fault in ("delete", "delete and insert") and comes
+    balanced = cell.fault == "delete and insert" and cell.total == "right"
     return frozenset(["unknown", "assumed"] if balanced else ["unknown"])
 
 
@@ -118,11 +117,19 @@ def _promises_more(cell: Cell) -> bool:
 
 
 def _may_miss_total(cell: Cell) -> bool:
-    """Whether fewer distinct rows may come than the source said at last."""
+    """Whether fewer distinct rows may come than the source says all the time.
+
+    A total that moves is never held against the rows.
+    """
     if cell.total in ("absent", "-1"):
         return False
-    counts_twice = cell.fault == "repeated"  # and the reader does not
-    return counts_twice or cell.fault in SHIFTS or cell.key == "shared" or cell.style.windowed
+    twice = cell.fault == "repeated"  # the source counts rows that the reader knows
+    return (
+        twice
+        or cell.fault == "delete and insert"
+        or cell.key == "shared"
+        or cell.total == "too high"
+    )
 
 
 def _shows_older_rows(cell: Cell) -> bool:

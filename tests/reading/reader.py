@@ -123,6 +123,7 @@ class Reader:
     ends: list[PassEnd] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._seq = 0
         self.setting = setting(json.dumps(self.source))
         self.clock = self.setting.clock
         self.clock.now_s = float(NOW_S)
@@ -181,14 +182,14 @@ class Reader:
         progress: Progress = staged[0].progress
         for each in staged[1:]:
             progress = progress.then(each.progress)
-        state = self.log.load("items", {})
+        self._seq += 1
         end = PartitionEnd("default", claim.epoch, claim.seq, progress)
         self.log.commit(
             Commit(
                 pipeline="items",
-                lineage=state.lineage,
-                seq=state.seq + 1,
-                id=str(state.seq + 1),
+                lineage="",
+                seq=self._seq,
+                id="",
                 at="",
                 files=(),
                 ends=(end,),
@@ -200,7 +201,7 @@ class Reader:
             if each.pass_end is not None:
                 self.ends.append(each.pass_end)
         return Claim(
-            claim.partition, claim.epoch, state.seq + 1, progress.cursor, frozenset(), frozenset()
+            claim.partition, claim.epoch, self._seq, progress.cursor, frozenset(), frozenset()
         )
 
 
