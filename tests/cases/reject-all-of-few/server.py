@@ -1,3 +1,3 @@
 from cases.server import Listing
 
-answer = Listing([{"number": f"x{number}"} for number in range(5)], by="offset", size=10)
+answer = Listing([{"id": f"x{number}"} for number in range(5)], by="offset", size=10)
