@@ -141,7 +141,7 @@ class PagingSpec:
         Numbered pages have nothing else that could repeat. A total counts records, so each of them
         once. Without an incremental value a key says which record came before.
         """
-        if self.style.numbered:
+        if self.style.compares_records:
             return True
         return self.total is not no_total if self.by_value else bool(self.key)
 
