@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -12,12 +13,13 @@ from worker.core.cursor import Cursor
 from worker.core.errors import CursorInvalid, Deferred, PermanentError
 from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked
 from worker.core.meter import Backlog, StageTimes
-from worker.core.model import Claim, Decoded, Facts
+from worker.core.model import Claim, Decoded, Due, Facts
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
-from worker.runtime.fetch import FetchPool, Page
+from worker.runtime.fetch import DueQueue, FetchPool, Page
+from worker.runtime.timetable import Timetable
 from worker.sources.pagination import offset
 from worker.testing.clock import FakeClock
 
@@ -52,6 +54,7 @@ def pool(
     attempt: Any,
     channel: Channel[Page],
     events: list[Event] | None = None,
+    keep: Callable[[Mapping[str, Due]], Awaitable[None]] | None = None,
     **options: Any,
 ) -> FetchPool:
     emit = (events if events is not None else []).append
@@ -62,12 +65,19 @@ def pool(
         "patience_s": 60.0,
         "clock": SystemClock(),
         "emit": emit,
+        "parked": {},
     } | options
     settings |= {
         "times": StageTimes(settings["clock"].monotonic, settings["concurrency"]),
         "backlog": Backlog(),
     }
-    return FetchPool(served, attempt, channel, **settings)
+    kept = {planner.partition: Due() for planner in served}
+    table = Timetable(kept, keep or nowhere, settings["clock"], once=settings["once"])
+    return FetchPool(served, attempt, channel, table, **settings)
+
+
+async def nowhere(due: Mapping[str, Due]) -> None:
+    """Keeps nothing."""
 
 
 async def run_to_end(served: FetchPool) -> None:
@@ -428,3 +438,49 @@ async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(
     await run_to_end(served)
     assert sorted(served.done) == ["a", "b"]
     assert early <= 2 * depth
+
+
+def test_a_partition_waits_once_and_for_the_shorter_of_its_times() -> None:
+    queue = DueQueue()
+    a, b = planners(["a", "b"])
+    queue.push(a, 3_600.0)
+    queue.push(b, 2.0)
+    queue.push(a, 1.0)
+    queue.push(a, 50.0)
+    assert (len(queue), queue.wait_s(0.0)) == (2, 1.0)
+    assert [queue.pop(10.0), queue.pop(10.0), queue.pop(1e9)] == [a, b, None]
+    queue.push(a, 5.0)
+    queue.remove("a")
+    queue.remove("a")
+    assert (len(queue), queue.wait_s(0.0)) == (0, None)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_passes_of_several_pages_on_a_schedule_are_not_kept_waiting_for_the_next_one(
+    concurrency: int,
+) -> None:
+    """Another worker that asked while the first page was in flight put the partition aside."""
+    style, asked = offset.build(offset.Config(type="offset", param="o")), 0
+    clock, stop = FakeClock(), asyncio.Event()
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        asked += 1
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return page(fetch)
+
+    hourly = PagingSpec(style=style, every_s=3_600.0)
+    planner = PartitionPlanner(hourly, Claim("p", 1, 0, Cursor()))
+    channel: Channel[Page] = Channel(1 << 20)
+    served = pool([planner], attempt, channel, concurrency=concurrency, once=False, clock=clock)
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        for passes in (1, 2, 3):
+            while asked < passes * (PAGES + 1):
+                await asyncio.sleep(0)
+            clock.advance(3_600.0)
+            async with served._changed:
+                served._changed.notify_all()
+    stop.set()
+    await running

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -28,6 +29,7 @@ from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
 from worker.runtime.channel import Channel
+from worker.runtime.timetable import Timetable
 
 REPROBE_S: Final = 60.0
 REPROBE_CAP_S: Final = 3600.0
@@ -70,18 +72,18 @@ class DueQueue:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, PartitionPlanner]] = []
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, float] = {}
         self._order = count()  # among partitions that are due at the same time: round robin
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def __contains__(self, partition: str) -> bool:
-        return partition in self._waiting
-
     def push(self, planner: PartitionPlanner, due: float) -> None:
-        """Puts in a partition that does not wait already."""
-        self._waiting.add(planner.partition)
+        """Puts a partition in, or lets it wait for less time than it does."""
+        if due >= self._waiting.get(planner.partition, math.inf):
+            return
+        self.remove(planner.partition)
+        self._waiting[planner.partition] = due
         heapq.heappush(self._heap, (due, next(self._order), planner))
 
     def pop(self, now: float) -> PartitionPlanner | None:
@@ -89,7 +91,7 @@ class DueQueue:
         if not self._heap or self._heap[0][0] > now:
             return None
         _, _, planner = heapq.heappop(self._heap)
-        self._waiting.discard(planner.partition)
+        del self._waiting[planner.partition]
         return planner
 
     def wait_s(self, now: float) -> float | None:
@@ -98,14 +100,16 @@ class DueQueue:
 
     def remove(self, partition: str) -> None:
         """Takes a partition out, whenever it is due."""
-        if partition in self._waiting:
-            self._waiting.discard(partition)
+        if self._waiting.pop(partition, None) is not None:
             self._heap = [entry for entry in self._heap if entry[2].partition != partition]
             heapq.heapify(self._heap)
 
 
 class FetchPool:
     """Runs planners until all are done, parked (with `once`) or `stop` is set.
+
+    Args:
+        parked: what failed before the pool was made, and is not served until its time.
 
     Attributes:
         parked: partition -> why it is not served; empty again once it has been served.
@@ -117,7 +121,9 @@ class FetchPool:
         planners: Sequence[PartitionPlanner],
         fetcher: Fetcher,
         channel: Channel[Page],
+        timetable: Timetable,
         *,
+        parked: Mapping[str, Parked],
         pipeline: str,
         concurrency: int,
         once: bool,
@@ -127,16 +133,17 @@ class FetchPool:
         times: StageTimes,
         backlog: Backlog,
     ) -> None:
-        self.parked: dict[str, Parked] = {}
+        self.parked = dict(parked)
         self.done: dict[str, str] = {}
-        self._fetcher, self._channel = fetcher, channel
+        self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
         self._pipeline, self._concurrency = pipeline, concurrency
         self._once, self._patience_s = once, patience_s
         self._clock, self._emit = clock, emit
         self._times, self._backlog = times, backlog
         self._due = DueQueue()
         for planner in planners:
-            self._due.push(planner, clock.monotonic())
+            failed = self.parked.get(planner.partition)
+            self._due.push(planner, clock.monotonic() if failed is None else failed.until)
         self._busy = 0  # workers with a partition in their hands
         self._changed = asyncio.Condition()  # something was put into the queue, or a worker is free
         self._estimate_bytes = FIRST_ESTIMATE_BYTES
@@ -156,11 +163,17 @@ class FetchPool:
                 group.create_task(self._work(stop), name=f"{self._pipeline}.fetch.{number}")
                 for number in range(self._concurrency)
             ]
-            watch = group.create_task(
-                _cancel_on(stop, workers), name=f"{self._pipeline}.fetch.stop"
-            )
+            side = [
+                group.create_task(work, name=f"{self._pipeline}.fetch.{name}")
+                for name, work in (
+                    ("stop", _cancel_on(stop, workers)),
+                    ("due", self._timetable.run()),
+                )
+            ]
             await asyncio.wait(workers)
-            watch.cancel()
+            for task in side:
+                task.cancel()
+        await self._timetable.save()
 
     # -- a worker ---------------------------------------------------------------------------------
 
@@ -200,11 +213,8 @@ class FetchPool:
                 await self._changed.wait()
 
     async def _requeue(self, planner: PartitionPlanner, due: float) -> None:
-        """Puts a partition back, unless it waits already.
-
-        It may be in flight several times, but waits in one place.
-        """
-        if planner.partition in self._due or planner.partition in self.done:
+        """Puts a partition back. It may be in flight several times, but waits in one place."""
+        if planner.partition in self.done:
             return
         if (parked := self.parked.get(planner.partition)) is not None:
             if self._once:
@@ -243,6 +253,8 @@ class FetchPool:
                 return
             self._failing_since.pop(planner.partition, None)
             self.parked.pop(planner.partition, None)
+            if accepted:
+                self._timetable.works(planner.partition, accepted[0].group, planner.due)
             for page in accepted:
                 freed_bytes, reserved_bytes = reserved_bytes, 0
                 await self._pass_on(planner.partition, page, freed_bytes)
@@ -359,6 +371,7 @@ class FetchPool:
         reprobe_s = doubling_s(REPROBE_S, times, REPROBE_CAP_S)
         until = self._clock.monotonic() + reprobe_s
         self.parked[planner.partition] = Parked(error, until, times)
+        self._timetable.failed(planner.partition, error, times=times, until=until)
         self._emit(
             PartitionParked(
                 pipeline=self._pipeline,

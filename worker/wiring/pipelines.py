@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from worker import __version__
 from worker.components import SOURCES
@@ -36,6 +36,11 @@ from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
+
+SPREAD_SHARE: Final = 0.1
+SPREAD_CAP_S: Final = 30.0
+"""What is overdue when a daemon starts begins within this share of `every`, and within this time:
+soon enough for whoever watches the start, and spread enough for the sources of a fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,9 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     total, windows = source.pagination.total, source.pagination.windows
     random_source = random.Random()
 
+    def up_to(longest_s: float) -> Callable[[], float]:
+        return lambda: random_source.uniform(0, longest_s)
+
     def read_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
         return None if total is None else as_count(total.read(facts, headers), "pagination.total")
 
@@ -242,7 +250,8 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         total=read_total,
         counts_distinct=total is not None and bool(source.key),
         every_s=schedule.every if schedule else None,
-        jitter=(lambda: random_source.uniform(0, schedule.jitter)) if schedule else (lambda: 0.0),
+        jitter=up_to(schedule.jitter if schedule else 0.0),
+        spread=up_to(min(schedule.every * SPREAD_SHARE, SPREAD_CAP_S) if schedule else 0.0),
         once=once,
         depth=source.concurrency,
         completeness="unknown" if parts.completeness == "proven" else parts.completeness,
