@@ -60,7 +60,8 @@ class PipelineSpec:
         compatibility_check: is given the schemas of committed files, the newest last; raises
             IncompatibleSchema when the output schema may not follow them.
         channel_bytes: what fits into each of the two channels.
-        concurrency: requests at a time.
+        concurrency: requests at a time, besides a few that hang.
+        may_repeat: whether a request that hangs may be given up and made again.
         once: whether the run ends when every pass is done.
         patience_s: how long a source may keep a partition waiting, with `once`.
     """
@@ -77,6 +78,7 @@ class PipelineSpec:
     compatibility_check: Callable[[Sequence[str]], None]
     channel_bytes: int
     concurrency: int
+    may_repeat: bool
     once: bool
     patience_s: float
 
@@ -208,6 +210,7 @@ class Pipeline:
             parked=self._still_parked(kept),
             pipeline=self.name,
             concurrency=self.spec.concurrency,
+            may_give_up=self.spec.may_repeat,
             once=self.spec.once,
             patience_s=self.spec.patience_s,
             clock=self._clock,

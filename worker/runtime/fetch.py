@@ -8,6 +8,8 @@ later; the others go on.
 Room in the channel is reserved before a request is made, by an estimate: that is the backpressure.
 The head of a partition that has fetched ahead is admitted in any case, since the pages that wait
 for it hold room until it comes.
+
+A request that hangs does not keep others from being made: see `lanes.py`.
 """
 
 from __future__ import annotations
@@ -22,19 +24,29 @@ from itertools import count
 from typing import Final, Protocol
 
 from worker.core.errors import CursorInvalid, Deferred, TransientError, WorkerError
-from worker.core.events import DriftSeen, Emit, PageAccepted, PartitionParked, PassEnded
+from worker.core.events import (
+    DriftSeen,
+    Emit,
+    PageAccepted,
+    PartitionParked,
+    PartitionSlow,
+    PassEnded,
+)
 from worker.core.meter import Backlog, StageTimes
 from worker.core.ports import Clock
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
 from worker.runtime.channel import Channel
+from worker.runtime.lanes import Lanes, Place
 from worker.runtime.timetable import Timetable
 
 REPROBE_S: Final = 60.0
 REPROBE_CAP_S: Final = 3600.0
 LEAST_WAIT_S: Final = 0.001
 """Who defers a request until now gets it back after this: other work comes first."""
+LOOKS: Final = 8
+"""Requests in flight are looked at so often within the patience that they have."""
 FIRST_ESTIMATE_BYTES: Final = 256 * 1024
 DECODED_FACTOR: Final = 4
 """A decoded page weighs 2.6 to 3.5 times its JSON (measured), which dead letters keep beside it."""
@@ -51,7 +63,8 @@ class Page:
 class Fetcher(Protocol):
     """One request with everything round it: retries, breaker, gate.
 
-    Called on the event loop, once for each fetch.
+    Called on the event loop, once for each fetch. When it takes long it may be cancelled, and it is
+    called again later.
     Raises Deferred to be called again later, other WorkerErrors to park the partition.
     """
 
@@ -65,6 +78,16 @@ class Parked:
     error: WorkerError
     until: float
     times: int
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A request in flight: since when, in whose place, and what ends it early."""
+
+    partition: str
+    since: float
+    place: Place
+    limit: asyncio.Timeout
 
 
 class DueQueue:
@@ -94,6 +117,14 @@ class DueQueue:
         del self._waiting[planner.partition]
         return planner
 
+    def count(self, now: float) -> int:
+        """How many partitions are due."""
+        return sum(due <= now for due in self._waiting.values())
+
+    def others(self, partition: str, now: float) -> bool:
+        """Whether any partition but this one is due."""
+        return any(due <= now and name != partition for name, due in self._waiting.items())
+
     def wait_s(self, now: float) -> float | None:
         """Seconds until a partition is due; None when none waits."""
         return self._heap[0][0] - now if self._heap else None
@@ -111,6 +142,8 @@ class FetchPool:
     Args:
         parked: what failed before the pool was made, and is not served until its time.
 
+        may_give_up: a request may be given up and made again later.
+
     Attributes:
         parked: partition -> why it is not served; empty again once it has been served.
         done: partition -> why there is nothing more to fetch.
@@ -126,6 +159,7 @@ class FetchPool:
         parked: Mapping[str, Parked],
         pipeline: str,
         concurrency: int,
+        may_give_up: bool,
         once: bool,
         patience_s: float,
         clock: Clock,
@@ -136,11 +170,13 @@ class FetchPool:
         self.parked = dict(parked)
         self.done: dict[str, str] = {}
         self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
-        self._pipeline, self._concurrency = pipeline, concurrency
+        self._pipeline, self._lanes, self._may_give_up = pipeline, Lanes(concurrency), may_give_up
         self._once, self._patience_s = once, patience_s
         self._clock, self._emit = clock, emit
         self._times, self._backlog = times, backlog
-        self._due = DueQueue()
+        self._due, self._slow_due = DueQueue(), DueQueue()
+        self._flights: set[Flight] = set()
+        self._flying = asyncio.Event()
         for planner in planners:
             failed = self.parked.get(planner.partition)
             self._due.push(planner, clock.monotonic() if failed is None else failed.until)
@@ -152,7 +188,8 @@ class FetchPool:
 
     def __repr__(self) -> str:
         return (
-            f"<FetchPool {self._pipeline} due={len(self._due)} busy={self._busy} "
+            f"<FetchPool {self._pipeline} due={len(self._due)} slow={len(self._slow_due)} "
+            f"busy={self._busy} "
             f"parked={len(self.parked)} done={len(self.done)}>"
         )
 
@@ -161,13 +198,14 @@ class FetchPool:
         async with asyncio.TaskGroup() as group:
             workers = [
                 group.create_task(self._work(stop), name=f"{self._pipeline}.fetch.{number}")
-                for number in range(self._concurrency)
+                for number in range(self._lanes.workers + self._lanes.most_lent)
             ]
             side = [
                 group.create_task(work, name=f"{self._pipeline}.fetch.{name}")
                 for name, work in (
                     ("stop", _cancel_on(stop, workers)),
                     ("due", self._timetable.run()),
+                    ("slow", self._relieve()),
                 )
             ]
             await asyncio.wait(workers)
@@ -181,27 +219,51 @@ class FetchPool:
         with self._times.working():
             # `stop` is asked too: a cancellation that is lost in a request costs that request, not
             # the drain
-            while not stop.is_set() and (planner := await self._next_due()) is not None:
+            while not stop.is_set() and (found := await self._next_due()) is not None:
+                planner, place = found
                 try:
-                    await self._serve(planner)
+                    await self._serve(planner, place)
                 finally:
                     async with self._changed:
                         self._busy -= 1
+                        self._lanes.leave(place)
                         self._changed.notify_all()
 
-    async def _next_due(self) -> PartitionPlanner | None:
-        """The partition that is due, waiting for it; None when there will never be one again."""
+    async def _next_due(self) -> tuple[PartitionPlanner, Place] | None:
+        """The partition that is due and a place for it, waiting for both.
+
+        None when there will never be one again.
+        """
         async with self._changed:
             while True:
                 now = self._clock.monotonic()
-                if (planner := self._due.pop(now)) is not None:
+                if (found := self._pop(now)) is not None:
                     self._busy += 1
-                    return planner
-                wait_s = self._due.wait_s(now)
-                if wait_s is None and not self._busy:
+                    return found
+                if not (self._busy or len(self._due) or len(self._slow_due)):
                     return None
                 with self._times.idle():
-                    await self._change_within(wait_s)
+                    await self._change_within(self._wait_s(now))
+
+    def _pop(self, now: float) -> tuple[PartitionPlanner, Place] | None:
+        """A partition that may be served now.
+
+        Slow ones have the places that may be lent, and those that nobody else wants.
+        """
+        lanes = self._lanes
+        if lanes.may_lend and (planner := self._slow_due.pop(now)) is not None:
+            return planner, lanes.take(lent=True)
+        if lanes.free and (planner := self._due.pop(now) or self._slow_due.pop(now)) is not None:
+            return planner, lanes.take()
+        return None
+
+    def _wait_s(self, now: float) -> float | None:
+        """Seconds until a partition may be served; None: when something has changed."""
+        lanes = self._lanes
+        waits = [self._due.wait_s(now)] if lanes.free else []
+        if lanes.free or lanes.may_lend:
+            waits.append(self._slow_due.wait_s(now))
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     async def _change_within(self, wait_s: float | None) -> None:
         """Waits for a change, at most so long.
@@ -220,11 +282,13 @@ class FetchPool:
             if self._once:
                 return
             due = max(due, parked.until)
+        slow = self._lanes.is_slow(planner.partition)
         async with self._changed:
-            self._due.push(planner, due)
+            (self._due if slow else self._slow_due).remove(planner.partition)
+            (self._slow_due if slow else self._due).push(planner, due)
             self._changed.notify_all()
 
-    async def _serve(self, planner: PartitionPlanner) -> None:
+    async def _serve(self, planner: PartitionPlanner, place: Place) -> None:
         """Does what the planner of a due partition says."""
         now = self._clock.monotonic()
         if (not_before := self._not_before.pop(planner.partition, now)) > now:
@@ -236,19 +300,19 @@ class FetchPool:
             case Wait(until):
                 await self._requeue(planner, until)
             case Fetch() as fetch:
-                await self._fetch(planner, fetch)
+                await self._fetch(planner, fetch, place)
             case None:
                 pass  # its pages are in flight elsewhere; whoever carries them puts it back
 
     # -- a request --------------------------------------------------------------------------------
 
-    async def _fetch(self, planner: PartitionPlanner, fetch: Fetch) -> None:
+    async def _fetch(self, planner: PartitionPlanner, fetch: Fetch, place: Place) -> None:
         """One request, and the pages that it makes acceptable into the channel."""
         reserved_bytes = await self._reserve(planner, fetch)
         try:
             # others may fetch ahead of this one meanwhile
             await self._requeue(planner, self._clock.monotonic())
-            accepted = await self._ask(planner, fetch)
+            accepted = await self._ask(planner, fetch, place)
             if accepted is None:
                 return
             self._failing_since.pop(planner.partition, None)
@@ -274,11 +338,16 @@ class FetchPool:
             planner.drop(fetch)
             raise
 
-    async def _ask(self, planner: PartitionPlanner, fetch: Fetch) -> Sequence[Accepted] | None:
+    async def _ask(
+        self, planner: PartitionPlanner, fetch: Fetch, place: Place
+    ) -> Sequence[Accepted] | None:
         """The pages that this request made acceptable, in order; None when it brought nothing."""
         try:
-            reply = await self._fetcher(planner.partition, fetch)
-            return planner.accept(fetch, reply, self._clock.monotonic())
+            reply = await self._answer(planner, fetch, place)
+            if reply is not None:
+                return planner.accept(fetch, reply, self._clock.monotonic())
+            planner.drop(fetch)
+            await self._requeue(planner, self._clock.monotonic())
         except Deferred as deferred:
             planner.drop(fetch)
             await self._defer(planner, fetch, deferred)
@@ -289,6 +358,72 @@ class FetchPool:
             planner.drop(fetch)
             raise
         return None
+
+    async def _answer(self, planner: PartitionPlanner, fetch: Fetch, place: Place) -> Reply | None:
+        """The answer to a request; None when it was slow and was given up."""
+        partition, since = planner.partition, self._clock.monotonic()
+        limit = asyncio.timeout(None)
+        flight = Flight(partition, since, place, limit)
+        try:
+            async with limit:
+                self._flights.add(flight)
+                self._flying.set()
+                reply = await self._fetcher(partition, fetch)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._lanes.gave_up(partition, self._clock.monotonic() - since)
+            return None
+        except WorkerError:
+            self._lanes.waited(partition, self._clock.monotonic() - since)
+            raise
+        finally:
+            self._flights.discard(flight)
+        self._lanes.answered(partition, self._clock.monotonic() - since)
+        return reply
+
+    # -- requests that hang -----------------------------------------------------------------------
+
+    async def _relieve(self) -> None:
+        """Looks at requests in flight, as long as there are any."""
+        while True:
+            await self._flying.wait()
+            await asyncio.sleep(self._lanes.patience_s / LOOKS)
+            await self._make_room()
+            if not self._flights:
+                self._flying.clear()
+
+    async def _make_room(self) -> None:
+        """Slow requests lend their places to partitions that are due, or are given up for them."""
+        now, lanes = self._clock.monotonic(), self._lanes
+        wanted = self._due.count(now) - (lanes.workers - lanes.taken)
+        for flight in self._slow_flights(now):
+            if wanted <= 0:
+                break
+            if not self._due.others(flight.partition, now):
+                continue
+            if lanes.may_lend:
+                lanes.lend(flight.place)
+                lanes.waited(flight.partition, now - flight.since)
+            elif self._may_give_up:
+                self._flights.discard(flight)
+                flight.limit.reschedule(0.0)
+            else:
+                break
+            wanted -= 1
+            self._emit(PartitionSlow(self._pipeline, flight.partition, now - flight.since))
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _slow_flights(self, now: float) -> list[Flight]:
+        """Requests that hold the places of others, the oldest first."""
+        lanes = self._lanes
+        slow = [
+            flight
+            for flight in self._flights
+            if not flight.place.lent and now - flight.since >= lanes.patience_s
+        ]
+        return sorted(slow, key=lambda flight: flight.since)
 
     async def _pass_on(self, partition: str, page: Accepted, reserved_bytes: int) -> None:
         weight_bytes = page.decoded.facts.size_bytes * DECODED_FACTOR
@@ -383,6 +518,7 @@ class FetchPool:
         )
         async with self._changed:
             self._due.remove(planner.partition)
+            self._slow_due.remove(planner.partition)
         await self._requeue(planner, until)
 
 

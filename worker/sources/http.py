@@ -7,6 +7,7 @@ connections, redirects and bodies are the client's (`http/client.py`).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -148,6 +149,9 @@ class HttpSource:
                 raise
         except WorkerError as error:
             outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
             raise
         finally:
             ended = RequestEnded(

@@ -24,6 +24,7 @@ from worker.paging.marks import MarkFormat
 from worker.paging.spec import PagingSpec
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
+from worker.runtime.lanes import most_lent
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
@@ -106,7 +107,7 @@ async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSourc
             user_agent=f"worker/{__version__}",
             timeouts=Timeouts(source.timeout.connect, source.timeout.read, source.timeout.total),
             limits=BodyLimits(source.limits.wire, source.limits.body, source.limits.ratio),
-            connections=source.concurrency,
+            connections=source.concurrency + most_lent(source.concurrency),
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
@@ -223,6 +224,7 @@ def _spec(
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
+        may_repeat=config.source.may_repeat,
         once=paging.once,
         patience_s=config.source.retry.deadline,
     )
