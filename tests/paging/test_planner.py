@@ -568,3 +568,38 @@ def test_a_scheduled_source_waits_and_starts_the_next_pass() -> None:
     assert planner.next(101.0) == Wait(160.0)
     assert isinstance(planner.next(160.0), Fetch)
     assert planner.cursor.pass_no == 2
+
+
+@pytest.mark.parametrize("due", [None, 5.0])
+def test_nobody_waits_for_the_schedule_while_the_first_page_of_a_pass_is_in_flight(
+    due: float | None,
+) -> None:
+    server = Server([{"id": number} for number in range(4)], cap=2)
+    planner = PartitionPlanner(
+        spec(offset_style(), once=False, every_s=60.0), Claim("p", 1, 0, Cursor()), due
+    )
+    begins = 0.0
+    if due is not None:
+        assert planner.next(0.0) == Wait(due)
+        begins = due
+    for at in (begins, begins + 60.0):
+        first = planner.next(at)
+        assert isinstance(first, Fetch)
+        assert planner.next(at) is None
+        assert planner.due == at + 60.0
+        planner.accept(first, server.answer(first), at)
+        run(planner, server, at)
+        assert planner.next(at) == Wait(at + 60.0)
+
+
+def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -> None:
+    """A state of an older version."""
+    server = Server([{"id": number} for number in range(4)], cap=2)
+    kept = spec(offset_style(), once=False, every_s=60.0)
+    fresh = PartitionPlanner(kept, Claim("p", 1, 0, Cursor()))
+    first = fresh.next(0.0)
+    assert isinstance(first, Fetch)
+    claim = resumed(Claim("p", 1, 0, Cursor()), fresh.accept(first, server.answer(first), 0.0))
+    planner = PartitionPlanner(kept, claim)
+    assert ids(run(planner, server, 10.0)) == [2, 3]
+    assert planner.next(10.0) == Wait(70.0)

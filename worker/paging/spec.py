@@ -106,6 +106,7 @@ class PagingSpec:
     required: str = "unknown"
     every_s: float | None = None
     jitter: Callable[[], float] = lambda: 0.0
+    spread: Callable[[], float] = lambda: 0.0  # seconds that put off what is overdue at a start
     once: bool = False
     depth: int = 1
     boundary_cap: int = 1_000_000
