@@ -58,7 +58,7 @@ class LinkHeader:
 
     body_paths = ()
     last_paths = ()
-    numbered = False
+    numbered = compares_records = False
     token = ""
 
     def __init__(self, rel: str) -> None:

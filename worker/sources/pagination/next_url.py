@@ -46,7 +46,7 @@ class NextUrl:
     """Positions are URLs, followed verbatim."""
 
     last_paths = ()
-    numbered = False
+    numbered = compares_records = False
 
     def __init__(self, source: Locator) -> None:
         self._source = source

@@ -48,7 +48,7 @@ class Single:
 
     body_paths = ()
     last_paths = ()
-    numbered = False
+    numbered = compares_records = False
     token = ""
 
     def first(self) -> Json:
