@@ -288,12 +288,13 @@ def _row(n: int, u: int) -> dict[str, Any]:
 
 
 def _entries(cell: Cell) -> list[Entry]:
-    """Rows 3 and 4 have one value of the field: they may stand twice, and share a boundary."""
-    rows = [_row(n, FIRST_U + STEP_U * (3 if n == 4 else n)) for n in range(1, COUNT + 1)]
+    """The rows of the second page have one value of the field, so that they may stand twice."""
+    rows = [_row(n, FIRST_U + STEP_U * n) for n in range(1, COUNT + 1)]
     if cell.order in ("descending", "undeclared"):
         rows.reverse()
     elif cell.order == "any":
         rows = rows[4:] + rows[:4]
+    rows[3]["u"] = rows[2]["u"]
     if cell.fault == "repeated":
         rows[4:4] = rows[2:4]
     holes = cell.fault == "empty page" and cell.style.family in ("place", "value", "scroll")

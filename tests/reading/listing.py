@@ -16,6 +16,7 @@ from reading.reader import URL, Page
 from worker.core.model import Request
 
 Row = dict[str, Any]
+RANGE = ("since", "from", "to")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Asked:
     until: int
     token: str | None
     number: int | None
+    range: str  # the parameters of the range, as a link repeats them
 
     @classmethod
     def of(cls, request: Request) -> Asked:
@@ -92,6 +94,7 @@ class Asked:
             until=int(query.get("to") or 2**62),
             token=query.get("token"),
             number=None if number is None else int(number),
+            range="".join(f"{name}={query[name]}&" for name in RANGE if name in query),
         )
 
 
@@ -186,4 +189,5 @@ class Listing:
         return Page(body, headers)
 
     def _link(self, asked: Asked, token: str) -> str:
-        return f"{URL}?token={token}&from={asked.since}&to={asked.until}"
+        """It says what the first request left to the server, too."""
+        return f"{URL}?limit={self.size}&{asked.range}token={token}"

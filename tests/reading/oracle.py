@@ -73,11 +73,16 @@ def expected(cell: Cell) -> Expected:
 
 
 def admitted(cell: Cell) -> frozenset[str]:
-    """Under which words for completeness rows may be lost, or come again."""
+    """Under which words for completeness rows may be lost, or come again.
+
+    Rows of one value and one key are one row to an incremental reader, unless a page shows both.
+    """
+    if cell.key == "shared" and cell.incremental:
+        return frozenset(["unknown"])
     style = cell.style
     if not style.shifts or cell.fault not in SHIFTS or style.seam or style.stable:
         return frozenset()
-    balanced = cell.fault == "delete and insert" and cell.total == "right"
+    balanced = cell.fault == "delete and insert" and cell.total in ("right", "remaining")
     return frozenset(["unknown", "assumed"] if balanced else ["unknown"])
 
 
@@ -105,6 +110,8 @@ def _looks_like_a_circle(cell: Cell) -> bool:
         return True  # a total that counts rows twice is never reached
     if cell.style.family == "scroll":
         return cell.fault == "repeated"  # its pages are told apart by what is in them
+    if cell.style.seam and cell.fault == "repeated":
+        return True  # a page of two brings one record
     keyless = cell.key in ("none", "shared")
     shifted = cell.fault == "insert of a page" or (keyless and cell.fault in ("insert", "repeated"))
     return cell.style.family == "numbered" and shifted
@@ -113,7 +120,8 @@ def _looks_like_a_circle(cell: Cell) -> bool:
 def _promises_more(cell: Cell) -> bool:
     """Whether the source says that it has more than it has, and never says otherwise."""
     moves = cell.fault in ("insert", "insert of a page", "delete") or cell.style.windowed
-    return cell.total == "too high" and not moves
+    confused = cell.key == "shared" and cell.incremental  # rows that came are not told apart
+    return cell.total == "too high" and not (moves or confused)
 
 
 def _may_miss_total(cell: Cell) -> bool:
