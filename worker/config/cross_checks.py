@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from worker.config.merged import Merged
 from worker.config.problems import Path_, Problem
+from worker.core.urls import origin_of
 
 _ABSENT: Final = object()
 
@@ -24,7 +25,7 @@ def conflicting(merged: Merged) -> Iterator[Problem]:
         url, limit = _below(pipeline, ("source", "url")), _below(pipeline, ("source", "rate_limit"))
         if not isinstance(url, str):
             continue
-        key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
+        key = repr((_origin(url), _below(pipeline, ("source", "auth"))))
         other, before = first.setdefault(key, (name, limit))
         if before != limit:
             at = "url" if limit is _ABSENT else "rate_limit"
@@ -58,6 +59,14 @@ def misprinted(merged: Merged) -> Iterator[Problem]:
                         f"{text} would be sent as {number}",
                         remedy="write it in quotes",
                     )
+
+
+def _origin(url: str) -> str:
+    """The origin of a URL; the text where it is none, which its model refuses."""
+    try:
+        return origin_of(url)
+    except ValueError:
+        return url
 
 
 def _numbers(values: Any, path: Path_) -> Iterator[tuple[Path_, float]]:

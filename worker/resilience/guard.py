@@ -9,25 +9,30 @@ Deferred, and the caller comes back later.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
 from tenacity.stop import stop_base
 
-from worker.core.errors import Deferred, RateLimited, TransientError
+from worker.core.errors import Deferred, NotReady, RateLimited, TransientError
 from worker.core.events import BreakerChanged, Emit
 from worker.core.ports import Clock
+from worker.resilience.backoff import doubling_s
 from worker.resilience.breaker import Breaker, Permit
 from worker.resilience.gate import Gate
 from worker.resilience.retry_budget import RetryBudget
+
+LEAST_WAIT_S: Final = 0.01
+"""Between two requests for what is not ready, whatever the config says."""
 
 T = TypeVar("T")
 OnRetry = Callable[[int, float, BaseException | None], None]
@@ -40,6 +45,11 @@ class RetrySpec:
     cap_s: float = 60.0
     deadline_s: float = 600.0
     max_retry_after_s: float = 600.0
+
+
+def _may_pass_if_repeated(error: BaseException) -> bool:
+    """An allow-list; what is not ready has been asked for until the deadline."""
+    return isinstance(error, TransientError) and not isinstance(error, NotReady)
 
 
 class _StopBefore(stop_base):
@@ -116,7 +126,7 @@ class Guard:
             on_retry(state.attempt_number, state.upcoming_sleep, error)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(_may_pass_if_repeated),
             wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
             stop=stop_after_attempt(self._retry.max_attempts)
             | _StopBefore(self._clock.monotonic() + self._retry.deadline_s, self._clock)
@@ -128,7 +138,7 @@ class Guard:
 
         # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
         async def once() -> T:
-            return await self._once(attempt, first=not budget.asked, speculative=False)
+            return await self._until_ready(attempt, first=not budget.asked)
 
         try:
             # the deadline also ends an attempt that hangs
@@ -152,6 +162,22 @@ class Guard:
         finally:
             budget.done()
 
+    async def _until_ready(self, attempt: Callable[[], Awaitable[T]], *, first: bool) -> T:
+        """One attempt, made again while its answer is not ready; the deadline of `call` ends it."""
+        ends = self._clock.monotonic() + self._retry.deadline_s
+        for times in itertools.count(1):
+            try:
+                return await self._once(attempt, first=first and times == 1, speculative=False)
+            except NotReady as error:
+                wait_s = error.retry_after_s
+                if wait_s is None:
+                    wait_s = doubling_s(self._retry.base_s, times, self._retry.cap_s)
+                wait_s = max(wait_s, LEAST_WAIT_S)
+                if self._clock.monotonic() + wait_s >= ends:
+                    raise
+            await self._clock.sleep(wait_s)
+        raise AssertionError("it is counted for ever")
+
     async def _once(
         self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool
     ) -> T:
@@ -170,6 +196,9 @@ class Guard:
                 longest_s=self._retry.cap_s,
             )
             raise Deferred(until, str(error)) from error
+        except NotReady:
+            self.gate.succeeded(started)
+            raise
         except TransientError as error:
             if not speculative:
                 recorded = True

@@ -26,19 +26,25 @@ from worker.config.scalars import (
     checked_url,
 )
 from worker.config.secrets import SecretRef
+from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
+from worker.sources.placeholders import (
+    PartitionPlace,
+    filled_url,
+    in_path_of,
+    partitions_in,
+)
 from worker.sources.rules import Action, OnBody, Schedule, Stop
 from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
 _MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
-_PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 
 
 class HttpConfig(Model):
@@ -223,20 +229,45 @@ class HttpConfig(Model):
 
     def _check_placeholders(self, issues: Issues) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
-            for name in _PARTITION.findall(text):
-                if name not in self.partitions:
-                    hint = did_you_mean(name, self.partitions)
-                    there = (
-                        listed(self.partitions) if self.partitions else "there are no partitions"
-                    )
-                    issues.add(
-                        path,
-                        (
-                            f"{{partition.{name}}} names no partition; "
-                            f"{hint + '; ' if hint else ''}{there}"
-                        ),
-                        "partitions",
-                    )
+            for place in partitions_in(text):
+                if (wrong := self._wrong_place(place, path)) is not None:
+                    issues.add(path, wrong, "partitions")
+        for name, value in self._listed_in_path():
+            try:
+                filled_url(self.url, dict.fromkeys(self.partitions, "x") | {name: value}, "x")
+            except PermanentError as error:
+                at = [*map(str, self.partitions[name])].index(value)
+                issues.add(("partitions", name, at), error.message, "url", remedy=error.remedy)
+
+    def _wrong_place(self, place: PartitionPlace, path: Path_) -> str | None:
+        """What is wrong with a placeholder in the text at a path; None where nothing is."""
+        name, form = place
+        if name not in self.partitions:
+            hint = did_you_mean(name, self.partitions)
+            there = listed(self.partitions) if self.partitions else "there are no partitions"
+            return f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}"
+        in_path = path == ("url",) and place in in_path_of(self.url)
+        if form and not (form == ":path" and in_path):
+            return (
+                f"{{partition.{name}{form}}} has no meaning here: :path keeps / in the path of "
+                f"url; write {{partition.{name}}}"
+            )
+        return None
+
+    def _listed_in_path(self) -> Iterator[tuple[str, str]]:
+        """(partition, value) of every listed value that the path of the url gets."""
+        for name in {place.name for place in in_path_of(self.url)}:
+            for value in self.partitions.get(name, ()):
+                yield name, str(value)
+
+    def split_values(self) -> Iterator[tuple[str, str]]:
+        """(partition, value) of the listed values whose `/` is no separator in the url."""
+        plain = {place.name for place in in_path_of(self.url) if not place.form}
+        return (
+            (name, value)
+            for name, value in self._listed_in_path()
+            if name in plain and "/" in value
+        )
 
     def _check_conditional(self, issues: Issues) -> None:
         if not self.conditional:

@@ -11,13 +11,17 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
 from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
+from worker.core.cursor import Json
 from worker.core.errors import ConfigError
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
+from worker.paging.style import Address
 from worker.sources.places import Locator, Target
 
 _UNTIMED: Final = ("int", "string")
 """Formats of marks that are no times."""
+_NUMBERS: Final = ("int", "epoch_s", "epoch_ms", "epoch_us")
+"""Formats of marks that are numbers in JSON."""
 
 
 class MarkFormatConfig(Model):
@@ -167,6 +171,18 @@ class Incremental(Model):
     def target_path(self) -> tuple[str, str]:
         """The key that names the target."""
         return ("incremental", "to" if self.param is None else "param")
+
+    def address(self, since: Json) -> Address:
+        """What the bound of a pass adds to a request.
+
+        In a body a number stays one; `initial` as text says that the source wants text.
+        """
+        if self.target is None:
+            return Address()
+        number = self.from_ is None and (self.format.param or self.format.record) in _NUMBERS
+        if number and isinstance(since, str) and not isinstance(self.initial, str):
+            return self.target.address(int(since))
+        return self.target.address(since)
 
     @property
     def target(self) -> Target | None:

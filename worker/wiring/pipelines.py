@@ -15,6 +15,7 @@ from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.model import REPLAYED, Facts
 from worker.core.ports import Clock
+from worker.core.urls import origin_of
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
@@ -30,7 +31,6 @@ from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.wiring.compatibility_check import compatibility_check
-from worker.wiring.origins import origin_of
 from worker.wiring.outputs import output_roots, sinks_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth

@@ -67,18 +67,22 @@ def is_end(token: Any) -> bool:
 
 
 def as_count(value: Any, what: str) -> int | None:
-    """A count said by the source, from JSON or header text; None when it said nothing."""
+    """A count said by the source, from JSON or header text; None when it said nothing.
+
+    A negative number says that the source did not count. Raises PermanentError for what is no
+    whole number.
+    """
     if value is MISSING or value is None or value == "":
         return None
     try:
-        count = int(value)
-    except (TypeError, ValueError):
-        count = -1
-    if count < 0 or isinstance(value, bool):
+        count = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        count = None
+    if count is None or (isinstance(value, float) and not value.is_integer()):
         raise PermanentError(
             f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number"
         )
-    return count
+    return count if count >= 0 else None
 
 
 def resolve(url: str, link: Any) -> str:
