@@ -29,6 +29,7 @@ from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
+from worker.http.headers import with_headers
 from worker.http.redact import credentials_in, redact
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
@@ -197,7 +198,7 @@ class HttpClient:
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
                 if auth is not None and str(url.origin()) == self._origin:
                     credentials = await auth.headers()
-                    headers |= credentials
+                    headers = with_headers(headers, credentials)
                     if params := await auth.params():
                         sent = URL(with_query(str(url), params.items()), encoded=True)
                     secrets |= credentials_in(credentials, params)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from worker.components import AUTH, PAGINATIONS
 from worker.config.chosen import ByType, default_of
+from worker.config.effects import Effect
 from worker.config.model import Issues, Model
 from worker.config.models import secrets_of
 from worker.config.problems import Path_, did_you_mean, listed
 from worker.config.scalars import (
     URL_PATTERN,
+    ConfiguredHeaderName,
     Flag,
-    HeaderName,
     HeaderValue,
     JmesPath,
     Scalar,
@@ -31,6 +32,7 @@ from worker.http.auth import AuthConfig
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.placeholders import (
@@ -72,7 +74,7 @@ class HttpConfig(Model):
         None, description="a request may be sent twice; default: true for GET"
     )
     params: dict[str, Scalar] = Field({}, description="query parameters")
-    headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
+    headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
     auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(
@@ -124,6 +126,113 @@ class HttpConfig(Model):
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
 
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "stop.empty_page",
+            lambda source: source.pagination.numbered,
+            "an empty page ends page and offset styles; the others say themselves which is last",
+            "it counts with pagination type page or offset",
+        ),
+        *(
+            Effect(
+                key,
+                lambda source: source.pagination.pages,
+                "there is one page, behind which nothing is asked for",
+                "it counts with a pagination that has several pages",
+            )
+            for key in ("stop.short_page", "stop.when", "stop.status")
+        ),
+        Effect(
+            "stop.max_pages",
+            lambda source: not source.pagination.single,
+            "a pass is one page",
+            "it counts with a pagination that has several pages",
+        ),
+        Effect(
+            "stop.status.*.code",
+            lambda source, number: not source.brings_a_page(source.stop.status[number].code),
+            "a status of success brings a page, so it never stands behind the last one",
+            "what the body of the last page says ends a pass with stop.when",
+        ),
+        Effect(
+            "boundary_cap",
+            lambda source: bool(source.key) or source.marked_by_field,
+            "no records are remembered",
+            "it counts with key, or with incremental.field",
+        ),
+        Effect(
+            "conditional",
+            lambda source: not source.conditional or source.again,
+            "a source without schedule and incremental is read once, and never asked for changes",
+            "it counts with a schedule",
+        ),
+        Effect(
+            "stable",
+            lambda source: not source.stable or not source.pagination.single,
+            "a pass is one page, in which records keep their place anyway",
+            "it counts with a pagination that has several pages",
+        ),
+        Effect(
+            "partitions.*",
+            lambda source, name: name in source.used_partitions(),
+            "nothing has {{partition.{0}}}, so each of its values would read the same records",
+            "it counts in url, params, headers, body, and in references to secrets",
+        ),
+        Effect(
+            "params.*",
+            lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "headers.*",
+            lambda source, name: not hides(source, "header", name),
+            "pagination, incremental or auth sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "incremental.first.*",
+            lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request, the first ones too",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "tls.*",
+            lambda source, key: source.encrypted,
+            "nothing is asked for over https",
+            "it counts with a url, an allowed origin or a token endpoint of https",
+        ),
+    )
+    """Keys that count only beside others."""
+
+    @property
+    def again(self) -> bool:
+        """Whether another pass follows the first one."""
+        return self.schedule is not None or self.incremental is not None
+
+    @property
+    def marked_by_field(self) -> bool:
+        """Whether the mark is a value of the records."""
+        return self.incremental is not None and self.incremental.from_ is None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether anything is asked for over https."""
+        endpoints = self.auth.endpoints if self.auth is not None else ()
+        urls = (self.url, *self.allowed_origins, *endpoints)
+        return any(url.lower().startswith("https:") for url in urls)
+
+    def brings_a_page(self, status: int) -> bool:
+        """Whether an answer with this status is a page that is decoded."""
+        action = self.on_status.get(status)
+        plain = status in range(200, 300) and status not in (202, 204, 205)
+        return plain if action is None else action == "page"
+
+    def used_partitions(self) -> set[str]:
+        """Names of partitions whose value stands anywhere."""
+        texts = (*self._texts(), *self._secret_texts())
+        return {place.name for _, text in texts for place in partitions_in(text)}
+
     @property
     def may_repeat(self) -> bool:
         """A request may be sent again after a failure."""
@@ -172,6 +281,7 @@ class HttpConfig(Model):
             issues.add(("path",), "origin and path go together", "origin")
         if self.body is not None and self.method == "GET":
             issues.add(("body",), "a body needs method: POST", "method")
+        check_carriers(self, issues)
         self._check_marks(issues)
         self._check_placeholders(issues)
         self._check_conditional(issues)
@@ -215,11 +325,8 @@ class HttpConfig(Model):
         if keys is None:
             return
         at = ("pagination", *self.pagination.windows_at)
-        sent = dict.fromkeys(self.params, "params")
-        sent |= dict.fromkeys(self.pagination.sent_params, "the pagination round the window")
         around = Surroundings(
             incremental=self.incremental,
-            sent=sent,
             marked=self.marked_texts(),
             conditional=self.conditional,
             on_status=self.on_status,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from worker.config.effects import Effect
 from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
 from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
@@ -66,6 +67,11 @@ class MarkFormatConfig(Model):
         return value
 
     @property
+    def patterned(self) -> bool:
+        """Whether times are written by a pattern, and so in a zone."""
+        return "%" in f"{self.record}{self.param}"
+
+    @property
     def marks(self) -> MarkFormat:
         """The same as the planner wants it."""
         return MarkFormat(self.record, self.param, self.zone)
@@ -101,6 +107,25 @@ class Incremental(Model):
     order: Literal["ascending", "descending", "any"] = Field(
         "ascending", description="order in which the source sends records"
     )
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        *(
+            Effect(
+                key,
+                lambda incremental: incremental.from_ is None,
+                "the mark is a token of the response, which is sent back as it came",
+                "it counts with incremental.field",
+            )
+            for key in ("order", "format.record", "format.param", "format.round")
+        ),
+        Effect(
+            "format.zone",
+            lambda incremental: incremental.from_ is None and incremental.format.patterned,
+            "the formats say the zone themselves",
+            "it counts with a strptime pattern in format.record or format.param",
+        ),
+    )
+    """Keys that count only beside others."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Incremental:

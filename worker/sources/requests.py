@@ -12,6 +12,7 @@ import msgspec
 
 from worker.core.cursor import Json
 from worker.core.model import Request
+from worker.http.headers import with_headers
 from worker.paging.spec import Fetch
 from worker.paging.style import Address
 from worker.sources.http_config import HttpConfig
@@ -33,11 +34,11 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
     body = _filled(config.body, fill)
     for added in _added(config, fetch, fill):
         params |= added.params or {}
-        headers |= added.headers or {}
+        headers = with_headers(headers, added.headers or {})
         for path, value in (added.body or {}).items():
             body = _with(body, path, value)
-    if body is not None:
-        headers.setdefault("Content-Type", "application/json")
+    if body is not None and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = "application/json"
     return Request(
         config.method,
         filled_url(config.url, values, mark) if url is None else url,

@@ -14,7 +14,7 @@ from worker.core.errors import PermanentError
 from worker.core.model import MISSING
 from worker.schema.values import describe_kind
 from worker.sources.pagination.window_keys import WindowKeys
-from worker.sources.places import Locator
+from worker.sources.places import Locator, Target
 
 # RFC 6570 expressions of a query, as HAL writes them; other braces are data.
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
@@ -34,12 +34,16 @@ class StyleConfig(Model):
     """Where the keys of its windows stand, if it has any."""
     single: ClassVar[bool] = False
     """One request a pass: conditional requests are safe."""
+    numbered: ClassVar[bool] = False
+    """Pages or records are counted, so each request has a number."""
+    pages: ClassVar[bool] = True
+    """A pass, or a window of it, may have several pages."""
 
     total: Locator | None = Field(None, description="where the source says how many records it has")
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        """Query parameters that the style sends."""
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        """(key, place) of everything that the style adds to requests."""
         return ()
 
     @property

@@ -30,8 +30,8 @@ class Config(PagedConfig):
     )
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return self.to.params
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        return (("to", self.to),)
 
     @property
     def compares_bodies(self) -> bool:

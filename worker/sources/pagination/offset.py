@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from worker.config.scalars import ParamName
+from worker.config.scalars import ParamName, Whole
 from worker.core.cursor import Json
 from worker.core.model import Facts
 from worker.paging.style import Address, Next
@@ -22,14 +22,16 @@ from worker.sources.places import Target
 class Config(PagedConfig):
     """Ask for the records from a number on."""
 
+    numbered = True
+
     type: Literal["offset"] = Field(description="kind of pagination")
     param: ParamName | None = Field(None, description="query parameter of the offset")
     to: Target | None = Field(
         None, description="where else the offset goes, for example the body of a POST"
     )
-    start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
+    start: Whole = Field(0, ge=0, description="offset of the first record: 0 or 1")
     limit_param: ParamName | None = Field(None, description="query parameter of the page size")
-    limit: int | None = Field(
+    limit: Whole | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
 
@@ -47,8 +49,11 @@ class Config(PagedConfig):
         return self.to or Target(param=self.param)
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return (*self.target.params, *((self.limit_param,) if self.limit_param else ()))
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        number = ("to" if self.param is None else "param", self.target)
+        if self.limit_param is None:
+            return (number,)
+        return (number, ("limit_param", Target(param=self.limit_param)))
 
     @property
     def needs_body(self) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from worker.config.scalars import ParamName
+from worker.config.scalars import ParamName, Whole
 from worker.core.cursor import Json
 from worker.core.model import Facts
 from worker.paging.style import Address, End, Next
@@ -19,14 +19,16 @@ from worker.sources.places import Locator, Target
 class Config(PagedConfig):
     """Ask for page 1, 2, 3 ..."""
 
+    numbered = True
+
     type: Literal["page"] = Field(description="kind of pagination")
     param: ParamName | None = Field(None, description="query parameter of the page number")
     to: Target | None = Field(
         None, description="where else the number goes, for example the body of a POST"
     )
-    start: int = Field(1, ge=0, description="number of the first page")
+    start: Whole = Field(1, ge=0, description="number of the first page")
     size_param: ParamName | None = Field(None, description="query parameter of the page size")
-    size: int | None = Field(
+    size: Whole | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
     total_pages: Locator | None = Field(
@@ -47,8 +49,11 @@ class Config(PagedConfig):
         return self.to or Target(param=self.param)
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return (*self.target.params, *((self.size_param,) if self.size_param else ()))
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        number = ("to" if self.param is None else "param", self.target)
+        if self.size_param is None:
+            return (number,)
+        return (number, ("size_param", Target(param=self.size_param)))
 
     @property
     def needs_body(self) -> str:
