@@ -58,8 +58,11 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
 def _print(promises: list[dict[str, Any]]) -> None:
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
+        warnings = each.pop("warnings", ())
         for key, value in each.items():
             click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
+        for warning in warnings:
+            click.echo(f"  warning: {warning}")
 
 
 def _to_json(promise: dict[str, Any]) -> dict[str, Any]:
