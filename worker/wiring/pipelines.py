@@ -13,12 +13,12 @@ from worker import __version__
 from worker.components import SOURCES
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
-from worker.core.model import REPLAYED, Facts
+from worker.core.model import REPLAYED, Decoded, Facts
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
-from worker.http.client import HttpClient, Timeouts
+from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.redact import url_stripper
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
@@ -36,6 +36,9 @@ from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
+
+Watch = Callable[[Response, Decoded], None]
+"""What is shown the answers that were pages, and what they were decoded to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,14 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     return Pipeline(spec, shared.commit_log(), shared.clock, shared.emit)
 
 
-async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSource:
-    """The source of a pipeline, with its client. Raises ConfigError for a missing secret."""
+async def http_source(
+    shared: Shared, parts: Parts, *, spool: Path, watch: Watch | None = None
+) -> HttpSource:
+    """The source of a pipeline, with its client. Raises ConfigError for a missing secret.
+
+    Args:
+        watch: is shown every page.
+    """
     source = parts.config.source
     for values in parts.partitions.values():
         check_secrets(source.auth, values)
@@ -121,6 +130,7 @@ async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSourc
         clock=shared.clock,
         emit=shared.emit,
         meaning=parts.config.meaning(),
+        watch=watch,
     )
     return found
 

@@ -47,6 +47,11 @@ class StyleConfig(Model):
         return ()
 
     @property
+    def token_at(self) -> Locator | None:
+        """Where a page says which one is next; None for styles that count."""
+        return None
+
+    @property
     def compares_bodies(self) -> bool:
         """Whether only its body tells that a page came again. Numbered styles compare it anyway."""
         return False

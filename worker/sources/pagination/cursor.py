@@ -34,6 +34,10 @@ class Config(PagedConfig):
         return (("to", self.to),)
 
     @property
+    def token_at(self) -> PageLocator:
+        return self.from_
+
+    @property
     def compares_bodies(self) -> bool:
         return self.repeat == "allow"
 
