@@ -47,7 +47,7 @@ def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes,
             'arrays are at "odd-name" (2)',
             'records: "odd-name" is the likeliest path',
         ),
-        ("items", b"[]", "an array", "take records out: the page itself is the array"),
+        ("items", b"[]", "the page is array", "take records out: the page itself is the array"),
     ],
 )
 def test_a_page_without_records_shows_the_paths_that_there_are(
