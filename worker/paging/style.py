@@ -22,9 +22,15 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The style itself sees no next page."""
+    """The style itself sees no next page.
+
+    Attributes:
+        explicit: the source said so: an end token, a last page number. A token that is only absent
+            may also be absent from an error page.
+    """
 
     reason: str
+    explicit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Pagination(Protocol):
     # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes
     # shift it
     numbered: bool
+    token: str  # where in a body the token of the next page is; empty for none
 
     def first(self) -> Json:
         """Position of the first page of a pass."""

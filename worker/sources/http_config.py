@@ -98,6 +98,13 @@ class HttpConfig(Model):
     partitions: dict[str, tuple[str | Whole, ...]] = Field(
         {}, description="values that are read independently; several names make all combinations"
     )
+    clock: Literal["source", "local"] = Field(
+        "source",
+        description=(
+            "local: marks and windows follow our own clock alone, where the Date of the source is "
+            "no clock"
+        ),
+    )
     conditional: Flag = Field(
         False,
         description="ask with ETag and Last-Modified, so that an unchanged source costs nothing",
@@ -133,6 +140,12 @@ class HttpConfig(Model):
             "an empty page ends page and offset styles; the others say themselves which is last",
             "it counts with pagination type page or offset",
         ),
+        Effect(
+            "stop.repeated_page",
+            lambda source: source.pagination.numbered,
+            "a source that names the next page says itself which is last",
+            "it counts with pagination type page or offset",
+        ),
         *(
             Effect(
                 key,
@@ -156,9 +169,15 @@ class HttpConfig(Model):
         ),
         Effect(
             "boundary_cap",
-            lambda source: bool(source.key) or source.marked_by_field,
+            lambda source: source.remembers,
             "no records are remembered",
-            "it counts with key, or with incremental.field",
+            "it counts with key, with incremental.field, and with pagination type page or offset",
+        ),
+        Effect(
+            "clock",
+            lambda source: source.incremental is not None and source.incremental.timed,
+            "no mark is a time",
+            "it counts with an incremental.field of times",
         ),
         Effect(
             "conditional",
@@ -211,9 +230,10 @@ class HttpConfig(Model):
         return self.schedule is not None or self.incremental is not None
 
     @property
-    def marked_by_field(self) -> bool:
-        """Whether the mark is a value of the records."""
-        return self.incremental is not None and self.incremental.from_ is None
+    def remembers(self) -> bool:
+        """Whether records are held against those that came before."""
+        by_field = self.incremental is not None and self.incremental.from_ is None
+        return bool(self.key) or by_field or self.pagination.numbered
 
     @property
     def encrypted(self) -> bool:
@@ -237,6 +257,16 @@ class HttpConfig(Model):
     def may_repeat(self) -> bool:
         """A request may be sent again after a failure."""
         return self.method == "GET" if self.idempotent is None else self.idempotent
+
+    @property
+    def bound_sent(self) -> str:
+        """What carries the lower bound of a pass, in words; empty where the source is given none."""
+        if self.pagination.windows is not None:
+            return "the window"
+        if self.incremental is not None and (target := self.incremental.target) is not None:
+            return target.words
+        marked = self.marked_texts()
+        return ".".join(map(str, marked[0])) if marked else ""
 
     @property
     def body_paths(self) -> tuple[str, ...]:

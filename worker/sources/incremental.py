@@ -11,9 +11,18 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from worker.config.effects import Effect
 from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
-from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
+from worker.config.scalars import (
+    Duration,
+    JmesPath,
+    ParamName,
+    PositiveDuration,
+    Scalar,
+    Whole,
+    unit_field,
+)
 from worker.core.cursor import Json
 from worker.core.errors import ConfigError
+from worker.core.instants import MICROS
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
 from worker.paging.style import Address
@@ -104,6 +113,23 @@ class Incremental(Model):
     newest_bound: Duration | None = Field(
         None, description="never ask for a bound newer than this much before now"
     )
+    step: PositiveDuration | None = Field(
+        None,
+        description=(
+            "the source rounds the bound down to whole steps, like 1d, counted in the zone of "
+            "format; the bound is rounded before it is asked for"
+        ),
+    )
+    below_bound: Literal["fail", "drop", "keep"] = Field(
+        "fail",
+        description=(
+            "what a record below the bound is that is not known: an error, left out, or taken "
+            "(each time that it comes)"
+        ),
+    )
+    future: Literal["cap", "allow"] = Field(
+        "cap", description="allow: the mark may be later than now, where records are"
+    )
     order: Literal["ascending", "descending", "any"] = Field(
         "ascending", description="order in which the source sends records"
     )
@@ -119,10 +145,24 @@ class Incremental(Model):
             for key in ("order", "format.record", "format.param", "format.round")
         ),
         Effect(
+            "below_bound",
+            lambda incremental: incremental.from_ is None and incremental.format.record != "string",
+            "no value can be held against the bound",
+            "it counts with an incremental.field of times or whole numbers",
+        ),
+        Effect(
+            "future",
+            lambda incremental: incremental.timed,
+            "no mark is a time",
+            "it counts with an incremental.field of times",
+        ),
+        Effect(
             "format.zone",
-            lambda incremental: incremental.from_ is None and incremental.format.patterned,
+            lambda incremental: (
+                incremental.timed and (incremental.format.patterned or incremental.step is not None)
+            ),
             "the formats say the zone themselves",
-            "it counts with a strptime pattern in format.record or format.param",
+            "it counts with a strptime pattern in format.record or format.param, and with step",
         ),
     )
     """Keys that count only beside others."""
@@ -154,7 +194,11 @@ class Incremental(Model):
 
     def _check_times(self, issues: Issues) -> None:
         """What is added to marks, or compared with now, needs times."""
-        given = {"overlap": self.overlap > 0, "newest_bound": self.newest_bound is not None}
+        given = {
+            "overlap": self.overlap > 0,
+            "newest_bound": self.newest_bound is not None,
+            "step": self.step is not None,
+        }
         for key in (key for key, there in given.items() if there and not self.timed):
             issues.add(
                 (key,),
@@ -180,8 +224,8 @@ class Incremental(Model):
                     "format",
                 )
 
-    def spec(self) -> IncrementalSpec:
-        """The same as the planner wants it."""
+    def spec(self, sent: str) -> IncrementalSpec:
+        """The same as the planner wants it; `sent` says what carries the bound, if anything."""
         return IncrementalSpec(
             field=self.field,
             format=self.format.marks,
@@ -190,6 +234,10 @@ class Incremental(Model):
             order=self.order,
             token=self.from_.read if self.from_ is not None else None,
             newest_bound_s=self.newest_bound,
+            step_us=round(self.step * MICROS) if self.step else 0,
+            below=self.below_bound,
+            sent=sent,
+            capped=self.future == "cap" and self.timed,
         )
 
     @property

@@ -34,8 +34,6 @@ class StyleConfig(Model):
     """Where the keys of its windows stand, if it has any."""
     single: ClassVar[bool] = False
     """One request a pass: conditional requests are safe."""
-    numbered: ClassVar[bool] = False
-    """Pages or records are counted, so each request has a number."""
     pages: ClassVar[bool] = True
     """A pass, or a window of it, may have several pages."""
 
@@ -50,6 +48,26 @@ class StyleConfig(Model):
     def token_at(self) -> Locator | None:
         """Where a page says which one is next; None for styles that count."""
         return None
+
+    @property
+    def page_size(self) -> int | None:
+        """Records a page that are asked for; None where the source decides."""
+        return None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether numbered pages may hold nothing but records that came before."""
+        return False
+
+    @property
+    def seams(self) -> bool:
+        """Whether each page begins with the last record of the page before."""
+        return False
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the style counts pages or records."""
+        return False
 
     @property
     def compares_bodies(self) -> bool:
@@ -73,6 +91,13 @@ class StyleConfig(Model):
 def is_end(token: Any) -> bool:
     """End tokens are null, absent, empty text and false; 0 is a token."""
     return token is MISSING or token is None or token is False or token == ""
+
+
+def said_in(source: Locator, token: Any) -> bool:
+    """Whether the source said that there is no next page. In a body it is an end token; a header is
+    left out on the last page.
+    """
+    return source.header is not None or token is not MISSING
 
 
 def as_count(value: Any, what: str) -> int | None:

@@ -64,6 +64,7 @@ class LinkHeader:
     body_paths = ()
     last_paths = ()
     numbered = False
+    token = ""
 
     def __init__(self, rel: str) -> None:
         self._rel = rel.lower()

@@ -49,6 +49,7 @@ class Single:
     body_paths = ()
     last_paths = ()
     numbered = False
+    token = ""
 
     def first(self) -> Json:
         return None
