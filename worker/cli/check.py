@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,14 +59,23 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
 def _print(promises: list[dict[str, Any]]) -> None:
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
+        warnings, findings = each.pop("warnings", ()), each.pop("findings", ())
         for key, value in each.items():
             click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
+        for warning in warnings:
+            click.echo(f"  warning: {warning}")
+        for finding in findings:
+            click.echo(f"  {'error' if finding.alarm else 'warning'}: {finding}")
 
 
 def _to_json(promise: dict[str, Any]) -> dict[str, Any]:
-    """A promise for programs: the next position as a value, not in words."""
-    position = promise.get("next_position")
-    return promise | ({} if position is None else {"next_position": position.place})
+    """A promise for programs: the next position and the findings as values, not in words."""
+    position, findings = promise.get("next_position"), promise.get("findings")
+    return (
+        promise
+        | ({} if position is None else {"next_position": position.place})
+        | ({} if findings is None else {"findings": [asdict(each) for each in findings]})
+    )
 
 
 def _shown(value: Any) -> Any:
@@ -83,7 +93,7 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
     from worker.settings import load_settings
     from worker.wiring.peek import peek
 
-    settings, errors = load_settings(paths), list[WorkerError]()
+    settings, errors, wrong = load_settings(paths), list[WorkerError](), False
     for promise in promises:
         if not promise["enabled"]:
             continue
@@ -94,8 +104,11 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
             errors.append(error)
         else:
             promise |= _seen(seen)
+            wrong = wrong or any(each.alarm for each in seen.findings)
     decides = deciding_error(errors)
-    return Exit.OK if decides is None else decides.exit
+    if decides is None:
+        return Exit.DATA if wrong else Exit.OK
+    return decides.exit
 
 
 def _seen(page: Peek) -> dict[str, Any]:
@@ -106,6 +119,7 @@ def _seen(page: Peek) -> dict[str, Any]:
         "first_reject": field_errors(page.rejects[0].errors) if page.rejects else None,
         "total": page.total,
         "next_position": page.position,
+        "findings": page.findings,
     }
 
 

@@ -265,9 +265,7 @@ class Classifier:
             raise _unordered(self._incremental, index, value, asked.where)
 
 
-def _within_reach(
-    keys: set[BoundaryKey], asked: Range, highest: Comparable
-) -> set[BoundaryKey]:
+def _within_reach(keys: set[BoundaryKey], asked: Range, highest: Comparable) -> set[BoundaryKey]:
     """Of many keys those that a later request may bring again."""
     if asked.reach is None or len(asked.boundary) + len(keys) <= asked.few:
         return keys

@@ -1,7 +1,7 @@
 """What a partition remembers of records and pages while it is read. Kept durably by the commit log.
 
-    Boundary      identities of records that later requests may bring again, by their value
-    PassMemory    hashes of the pages and records of the pass, or window, in progress
+Boundary      identities of records that later requests may bring again, by their value
+PassMemory    hashes of the pages and records of the pass, or window, in progress
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol
 from worker.core.cursor import Json
 from worker.core.model import Facts
 
-
 EMPTY_PAGE: Final = "empty page"
 """Why pages end where one has no records."""
 

@@ -10,6 +10,7 @@ from worker.settings import PipelineSettings, Settings
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subjects_of
 from worker.wiring.secrets import check_secrets
+from worker.wiring.warnings import warnings_of
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
         "schema_fingerprint": parts.plan.fingerprint,
         "delivery": parts.delivery,
         "completeness": parts.completeness,
+        "warnings": warnings_of(config.source, parts.plan.schema),
     }
 
 
