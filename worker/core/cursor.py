@@ -287,6 +287,13 @@ class Cursor:
                 remedy="run the version that wrote the state, or reset the partition",
             ) from error
 
+    def without_pass(self) -> Self:
+        """The cursor without its pass in progress: the next page is the first one from the mark on.
+
+        What the pass remembers beside the cursor has to be forgotten with it.
+        """
+        return self.evolve(position=None, snapshot_mark=None, received=0, total=None)
+
     def evolve(self, **changes: Any) -> Self:
         """The cursor with other values."""
         return replace(self, **changes)

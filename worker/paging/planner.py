@@ -154,9 +154,7 @@ class PartitionPlanner:
         if not self._judge.rule.may_fall_back or self._fell_back or self._cursor.position is None:
             return False
         self._fell_back = True
-        self._cursor = self._cursor.evolve(
-            position=None, snapshot_mark=None, received=0, total=None
-        )
+        self._cursor = self._cursor.without_pass()
         self._tokens.clear()
         self._clear_tokens = True
         self._ahead.discard()

@@ -124,6 +124,13 @@ class HttpConfig(Model):
         return self.method == "GET" if self.idempotent is None else self.idempotent
 
     @property
+    def mark_kind(self) -> str:
+        """What a mark of this source is, in a word: marks of two kinds cannot be compared."""
+        if self.incremental is None:
+            return "none"
+        return "window" if self.pagination.windows is not None else self.incremental.mark_kind
+
+    @property
     def body_paths(self) -> tuple[str, ...]:
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when

@@ -13,6 +13,7 @@ from worker import __version__
 from worker.components import SOURCES
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
+from worker.core.meaning import groups
 from worker.core.model import REPLAYED, Facts
 from worker.core.ports import Clock
 from worker.formats.records import RecordSpec
@@ -120,7 +121,7 @@ async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSourc
         slots=shared.origins.slots(source),
         clock=shared.clock,
         emit=shared.emit,
-        meaning=parts.config.meaning(),
+        meaning=groups(parts.config.meaning()),
     )
     return found
 
