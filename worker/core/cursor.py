@@ -4,30 +4,48 @@
       PassState                of the pass in progress: what it asked for, where its next page is
         WindowState            of the time window in progress, where a source is read in windows
 
-What these values mean, and how they change, is decided in `worker.paging`. A cursor that an older
-version of the product has stored is written back with the same bytes: keys keep the order that they
-were stored in, and those that were absent stay absent.
+What these values mean, and how they change, is decided in `worker.paging`. Values that are as they
+begin are not stored. Cursors of version 1, which older versions of the product have stored, are
+read too, and written as version 2 from the next commit on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Self
 
 import msgspec
+from msgspec import structs
 
 from worker.core.errors import StateError
 from worker.core.instants import LEAST, MOST, rfc3339_text
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
 
-CURSOR_VERSION: Final = 1
+CURSOR_VERSION: Final = 2
 CURSOR_LIMIT_BYTES: Final = 64 * 1024
 
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Instant = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
+_Comparable = _Whole | str | None
+_VERSION_1: Final = (
+    *("pass", "position", "mark", "snapshot_mark"),
+    *("received", "total", "validators", "complete"),
+)
+"""The keys that a cursor of version 1 always has."""
 
-@dataclass(frozen=True, slots=True)
-class Window:
+
+class _Stored(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A value that cursors hold; what its fields may be is checked when it is read."""
+
+    def evolve(self, **changes: Any) -> Self:
+        """The same with other values."""
+        return structs.replace(self, **changes)
+
+
+class Window(_Stored, frozen=True, kw_only=False):
     """A range of the incremental field, half open: [start, end), in microseconds since 1970.
 
     Attributes:
@@ -37,28 +55,13 @@ class Window:
         ends: where the windows end that this one is a part of, the outermost first.
     """
 
-    start: int
-    end: int
-    until: int
-    ends: tuple[int, ...] = ()
-
-    def to_json(self) -> Json:
-        """The window as a cursor keeps it."""
-        return {
-            "start": self.start,
-            "end": self.end,
-            "until": self.until,
-            "ends": list(self.ends),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The window that `to_json` wrote."""
-        return cls(value["start"], value["end"], value["until"], tuple(value["ends"]))
+    start: _Instant
+    end: _Instant
+    until: _Instant
+    ends: tuple[_Instant, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(_Stored, frozen=True, kw_only=False):
     """What a pass brought before its window in progress.
 
     Attributes:
@@ -67,16 +70,15 @@ class Before:
         proven: whether every window so far ended with as many records as its total said.
     """
 
-    pages: int = 0
-    received: int = 0
+    pages: _Count = 0
+    received: _Count = 0
     proven: bool = True
 
 
 NOTHING_BEFORE: Final = Before()
 
 
-@dataclass(frozen=True, slots=True)
-class WindowState:
+class WindowState(_Stored, frozen=True, kw_only=False):
     """The window in progress.
 
     Attributes:
@@ -85,96 +87,71 @@ class WindowState:
         before: what the pass brought in its earlier windows.
     """
 
-    window: Window
-    marked: int | str | None
+    window: Window = msgspec.field(name="range")
+    marked: _Comparable
     before: Before = NOTHING_BEFORE
 
-    def to_json(self) -> dict[str, Json]:
-        """The keys that a window adds to those of its pass."""
-        before = self.before
-        return {
-            "window": self.window.to_json(),
-            "marked": self.marked,
-            "before": {
-                "pages": before.pages,
-                "received": before.received,
-                "proven": before.proven,
-            },
-        }
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The window that `to_json` wrote among the keys of its pass."""
-        return cls(Window.from_json(value["window"]), value["marked"], Before(**value["before"]))
-
-
-_ALWAYS: Final = ("since", "at", "pages", "fresh", "unmarked")
-
-
-@dataclass(frozen=True, slots=True)
-class PassState:
-    """Where the pass in progress stands.
+class PassState(_Stored, frozen=True):
+    """Where the pass in progress stands. What is said of pages is, with windows, said of those of
+    the window in progress.
 
     Attributes:
         since: the lower bound that the pass asks for, as the source wants it written; it stays the
             same for the whole pass.
         at: the position of the next page, as the pagination style understands it.
+        order: the order of records that the pass began with.
+        size: the records a page that the pass began to ask for.
         pages: number of pages accepted so far.
         fresh: whether any record of the pass was new.
         unmarked: whether the pass began without a mark.
         window: the time window in progress; None where the source is not read in windows.
         validators: what the source reported about the version of the first page, for conditional
             requests.
-        drifted: whether the reported total was wrong, or changed, within the pass.
+        first, last, largest: records of the first page, of the page before and of the largest.
+        drifted: whether the reported total was wrong, or changed, within the pass, or whether
+            anything else has shown that the pass is not all that the source has.
+        grew: whether the reported total was larger on a later page than before.
+        remains: whether the reported total says what is still to come.
         passed: whether more records came than the total in force said, so that it ends nothing any
             more.
-        stored: the keys that the stored form has, in their order.
+        aside: whether no record of the page before was new.
+        asked_again: whether the page before was empty and is asked for once more.
+        restarts: how often the pass has begun again.
+        known_pages: pages that were read before it began again, and may bring nothing new.
+        digest: of the records of the page before, where equal pages end the pass.
+        seam: identity of the last record of the page before, where the next page repeats it.
+        uncounted: whether identities of the pass are no longer kept, because they were too many.
     """
 
+    at: Json
     since: Json = None
-    at: Json = None
-    pages: int = 0
+    order: str = ""
+    size: _Count = 0
+    pages: _Count = 0
     fresh: bool = False
     unmarked: bool = False
     window: WindowState | None = None
     validators: Json = None
+    first: _Count = 0
+    last: _Count = 0
+    largest: _Count = 0
     drifted: bool = False
+    grew: bool = False
+    remains: bool = False
     passed: bool = False
-    stored: tuple[str, ...] = _ALWAYS
-
-    @classmethod
-    def begun(
-        cls, *, at: Json, since: Json = None, unmarked: bool, window: WindowState | None = None
-    ) -> Self:
-        """The state before the first page of a pass."""
-        stored = _ALWAYS if window is None else (*_ALWAYS, "window")
-        return cls(since=since, at=at, unmarked=unmarked, window=window, stored=stored)
-
-    def evolve(self, **changes: Any) -> Self:
-        """The state with other values; keys that are new are stored after the others."""
-        new = tuple(name for name in changes if name not in self.stored)
-        return replace(self, **changes, stored=self.stored + new)
+    aside: bool = False
+    asked_again: bool = False
+    restarts: _Count = 0
+    known_pages: _Count = 0
+    digest: bytes = b""
+    seam: bytes = b""
+    uncounted: bool = False
 
     @property
     def before(self) -> Before:
         """What the pass brought before the window in progress."""
         return NOTHING_BEFORE if self.window is None else self.window.before
-
-    def to_json(self) -> dict[str, Json]:
-        """The state as a cursor keeps it."""
-        document: dict[str, Json] = {}
-        for name in self.stored:
-            value = getattr(self, name)
-            document |= value.to_json() if isinstance(value, WindowState) else {name: value}
-        return document
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The state that `to_json` wrote, in this version or an older one."""
-        window = WindowState.from_json(value) if "window" in value else None
-        stored = tuple(name for name in value if name not in ("marked", "before"))
-        plain = {name: value[name] for name in stored if name != "window"}
-        return cls(**plain, window=window, stored=stored)
 
     @property
     def place(self) -> Json:
@@ -210,8 +187,7 @@ def shown_position(at: Json) -> str:
     return str(at)
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERSION):
     """Where a partition resumes.
 
     Attributes:
@@ -220,39 +196,38 @@ class Cursor:
         mark: how far the source has durably come (comparable form: int for instants and numbers,
             str for strings).
         snapshot_mark: highest incremental value received in this pass.
-        received: records received in this pass.
+        received: distinct records received in this pass.
         total: what the source reported as its number of records, in this pass.
         validators: what the source reported about its version at the last complete pass, for
             conditional requests.
         complete: a source that is read once has been read.
+        floor: no key below this value is remembered, so that no later pass asks from below it.
+        keyed: whether any record of the partition has had its key.
+        token_seen: whether any page of the partition has named the token of the next one.
+        redone: passes in a row that were read again because they achieved less than is required.
     """
 
-    pass_no: int = 1
+    pass_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = msgspec.field(
+        default=1, name="pass"
+    )
     position: PassState | None = None
-    mark: int | str | None = None
-    snapshot_mark: int | str | None = None
-    received: int = 0
-    total: int | None = None
+    mark: _Comparable = None
+    snapshot_mark: _Comparable = None
+    received: _Count = 0
+    total: _Whole | None = None
     validators: Json = None
     complete: bool = False
+    floor: _Comparable = None
+    keyed: bool = False
+    token_seen: bool = False
+    redone: _Count = 0
 
     def to_json(self) -> str:
         """The cursor as the commit log keeps it.
 
         Raises StateError when it is larger than a cursor may be.
         """
-        document = {
-            "v": CURSOR_VERSION,
-            "pass": self.pass_no,
-            "position": None if self.position is None else self.position.to_json(),
-            "mark": self.mark,
-            "snapshot_mark": self.snapshot_mark,
-            "received": self.received,
-            "total": self.total,
-            "validators": self.validators,
-            "complete": self.complete,
-        }
-        text = msgspec.json.encode(document)
+        text = msgspec.json.encode(self)
         if len(text) > CURSOR_LIMIT_BYTES:
             raise StateError(
                 f"cursor of {len(text)} bytes, at most {CURSOR_LIMIT_BYTES} are allowed",
@@ -262,25 +237,21 @@ class Cursor:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The cursor that `to_json` wrote.
+        """The cursor that `to_json` wrote, in this version or in version 1.
 
         Raises StateError for a version that this program does not know.
         """
         try:
             document = msgspec.json.decode(text, type=dict[str, Any])
-            version = document.pop("v", None)
-            if version != CURSOR_VERSION:
+            version = document.get("v")
+            if version == 1:
+                document = _from_version_1(document)
+            elif version != CURSOR_VERSION:
                 raise StateError(
-                    f"cursor has version {version!r}, this program knows {CURSOR_VERSION}",
+                    f"cursor has version {version!r}, this program knows 1 and {CURSOR_VERSION}",
                     remedy="run the version that wrote the state, or newer",
                 )
-            msgspec.convert(document, type=_StoredCursor)
-            position = document.pop("position")
-            return cls(
-                pass_no=document.pop("pass"),
-                position=None if position is None else PassState.from_json(position),
-                **document,
-            )
+            return msgspec.convert(document, type=cls)
         except (msgspec.DecodeError, KeyError, TypeError) as error:
             raise StateError(
                 f"the cursor {text[:200]} is not one that this program writes: {error}",
@@ -294,58 +265,23 @@ class Cursor:
         """
         return self.evolve(position=None, snapshot_mark=None, received=0, total=None)
 
-    def evolve(self, **changes: Any) -> Self:
-        """The cursor with other values."""
-        return replace(self, **changes)
 
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """A cursor of version 1 in the form of version 2: its window stood among the keys of its pass.
 
-_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_Instant = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
-
-
-class _StoredWindow(msgspec.Struct, forbid_unknown_fields=True):
-    start: _Instant
-    end: _Instant
-    until: _Instant
-    ends: list[_Instant]
-
-
-class _StoredBefore(msgspec.Struct, forbid_unknown_fields=True):
-    pages: _Count
-    received: _Count
-    proven: bool
-
-
-class _StoredPass(msgspec.Struct, forbid_unknown_fields=True):
-    """What the stored form of a pass must be; older versions wrote fewer keys."""
-
-    since: Any
-    at: Any
-    pages: _Count
-    fresh: bool
-    unmarked: bool = False
-    window: _StoredWindow | msgspec.UnsetType = msgspec.UNSET
-    marked: _Whole | str | msgspec.UnsetType | None = msgspec.UNSET
-    before: _StoredBefore | msgspec.UnsetType = msgspec.UNSET
-    validators: Any = None
-    drifted: bool = False
-    passed: bool = False
-
-    def __post_init__(self) -> None:
-        kept = [key is not msgspec.UNSET for key in (self.window, self.marked, self.before)]
-        if any(kept) != all(kept):
-            raise ValueError("window, marked and before stand together")
-
-
-class _StoredCursor(msgspec.Struct, forbid_unknown_fields=True):
-    """What the stored form of a cursor must be, without its version."""
-
-    pass_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = msgspec.field(name="pass")
-    position: _StoredPass | None
-    mark: _Whole | str | None
-    snapshot_mark: _Whole | str | None
-    received: _Count
-    total: _Whole | None
-    validators: Any
-    complete: bool
+    Raises KeyError where a key is not there that version 1 always wrote.
+    """
+    missing = [name for name in _VERSION_1 if name not in document]
+    position = document.get("position")
+    if isinstance(position, dict):
+        position = dict(position)
+        missing += [name for name in ("since", "at", "pages", "fresh") if name not in position]
+        if "window" in position:
+            position["window"] = {
+                "range": position["window"],
+                "marked": position.pop("marked"),
+                "before": position.pop("before"),
+            }
+    if missing:
+        raise KeyError(*missing)
+    return {**document, "v": CURSOR_VERSION, "position": position}

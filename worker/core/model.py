@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -88,7 +88,12 @@ class Facts:
         last: value of each configured path in the last record.
         values: incremental value of each received record in order, as received; MISSING where
             absent. Empty when not configured.
-        keys: 16-byte identity of each received record in order; empty when not configured.
+        keys: 16-byte identity of each received record in order, by its key, or by its bytes where
+            it has none; empty where nothing needs them.
+        contents: 16-byte hash of the bytes of each received record in order; likewise.
+        keyless: number of records that lack a key which is configured.
+        null: null stands where records are looked for.
+        errors: beside that null the body reports errors.
         digest: 16-byte hash of the body.
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
@@ -100,12 +105,16 @@ class Facts:
     body: Mapping[str, Any] = field(default_factory=dict)
     last: Mapping[str, Any] = field(default_factory=dict)
     values: list[Any] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
+    keys: Sequence[bytes] = ()
     digest: bytes = b""
     size_bytes: int = 0
     url: str = ""
     received_us: int = 0
     unknown: dict[str, Unknown] = field(default_factory=dict)
+    contents: Sequence[bytes] = ()
+    keyless: int = 0
+    null: bool = False
+    errors: bool = False
 
 
 def _no_raw(index: int) -> bytes:

@@ -281,7 +281,7 @@ class AvroPages:
             size = yield from add(batch, unknown, body)
         except CorruptData as error:
             raise BadBody(f"the body is no intact Avro {self._spec.framing}: {error}") from error
-        decoded = batch.decoded({}, unknown)
+        decoded = self._records.complete(batch, {}, unknown)
         facts = decoded.facts
         facts.digest, facts.size_bytes = digest, size
         facts.url, facts.received_us = url, received_us
@@ -423,10 +423,9 @@ class AvroPages:
     def _add(self, batch: Batch, part: Part) -> None:
         """Adds the records of a part, and the reject that ended it."""
         if part.records:
-            records, raws = part.records, None
-            if self._records.needs_raw:
-                raws = [self._plan.encode([each]) for each in records]
-            self._records.note(batch, records, raws)
+            records = part.records
+            batch.add_contents(lambda: [self._plan.encode([each]) for each in records])
+            self._records.note(batch, records)
             batch.records += records
         if (bad := part.unreadable) is None:
             return

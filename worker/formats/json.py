@@ -231,7 +231,7 @@ class JsonPages:
         return records or []
 
     def _complete(self, batch: Batch, facts: Mapping[str, Any]) -> Decoded:
-        return batch.decoded(facts, self._records.unknown_fields(batch))
+        return self._records.complete(batch, facts)
 
 
 def _split(

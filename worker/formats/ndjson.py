@@ -71,7 +71,7 @@ class NdjsonPages:
             and all(reject.code == "no_json" for reject in batch.rejects)
         ):
             raise BadBody("no line of the body is JSON")
-        decoded = batch.decoded({}, self._records.unknown_fields(batch))
+        decoded = self._records.complete(batch, {})
         facts = decoded.facts
         facts.digest, facts.size_bytes = digest, len(body)
         facts.url, facts.received_us = url, received_us

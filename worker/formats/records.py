@@ -11,15 +11,16 @@ into raw values then.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from worker.core.errors import BadBody
+from worker.core.identities import Identities, digest16
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
@@ -51,7 +52,7 @@ class RecordSpec:
         last_paths: facts of the last record of a page.
         value_path: the incremental field.
         key_paths: the identity of a record.
-        identify: identities are needed: by `key_paths`, or else by the bytes of a record.
+        identify: identities are needed: by `key_paths`, or by the bytes of a record.
         record_bytes: a longer record is a reject.
         depth: a record of more levels is a reject; 0 where the schema cannot hold so many, so that
             none has to be looked at.
@@ -102,39 +103,77 @@ class PageSpec:
     record: RecordSpec = DEFAULT_RECORDS
 
 
+Load = Callable[[], Sequence[Any]]
+"""Finds a run of records as they were received."""
+
+
+class Runs:
+    """Where the records of a page are found again: for each run of them, the place of the first
+    one, and how the run is loaded.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[int, Load]] = []
+        self._loaded: tuple[int, Sequence[Any]] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def add(self, first: int, load: Load) -> None:
+        """Adds a run behind the others."""
+        self._runs.append((first, load))
+
+    def find(self, place: int) -> bytes:
+        """The record at a place of the page."""
+        number = bisect_right(self._runs, place, key=lambda each: each[0]) - 1
+        first, load = self._runs[number]
+        if self._loaded is None or self._loaded[0] != number:
+            self._loaded = (number, load())
+        return bytes(self._loaded[1][place - first])
+
+    def unload(self) -> None:
+        """Frees what was loaded; it is loaded again when it is asked for."""
+        self._loaded = None
+
+
 @dataclass(slots=True)
 class Batch:
     """A page while it is being put together.
 
     Attributes:
+        keys: the value of the key of each record; a tuple where the key has several parts.
         last: facts of the last record; None where they are needed and it cannot be read.
-        sources: for each run of records, the place of the first one in the page, and a function
-            that finds them as they were received.
+        raws: the records as they were received.
+        contents: the bytes that identify records without a key, where these are not `raws`.
     """
 
     records: list[Any] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
+    keys: list[Any] = field(default_factory=list)
     last: dict[str, Any] | None = field(default_factory=dict)
     count: int = 0
-    sources: list[tuple[int, Callable[[], Sequence[Any]]]] = field(default_factory=list)
-    _cut: tuple[int, Sequence[Any]] | None = None
+    raws: Runs = field(default_factory=Runs)
+    contents: Runs = field(default_factory=Runs)
 
-    def add_source(self, raws: Callable[[], Sequence[Any]]) -> None:
+    def add_source(self, raws: Load) -> None:
         """Says how the records that are added next are found again as they were received."""
-        self.sources.append((self.count, raws))
+        self.raws.add(self.count, raws)
+
+    def add_contents(self, contents: Load) -> None:
+        """Says which bytes identify the records that are added next."""
+        self.contents.add(self.count, contents)
 
     def raw(self, place: int) -> bytes:
         """A record as it was received."""
-        number = bisect_right(self.sources, place, key=lambda each: each[0]) - 1
-        first, load = self.sources[number]
-        if self._cut is None or self._cut[0] != number:
-            self._cut = (number, load())
-        return bytes(self._cut[1][place - first])
+        return self.raws.find(place)
 
     def decoded(
-        self, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
+        self,
+        body: Mapping[str, Any],
+        unknown: dict[str, Unknown] | None = None,
+        keys: Sequence[bytes] = (),
+        contents: Sequence[bytes] = (),
     ) -> Decoded:
         """The complete page, with its facts.
 
@@ -148,8 +187,16 @@ class Batch:
             raise BadBody(
                 "the last record cannot be read, and the position of the next page is read from it"
             )
-        facts = Facts(self.count, body, self.last, self.values, self.keys, unknown=unknown or {})
-        self._cut = None
+        facts = Facts(
+            self.count,
+            body,
+            self.last,
+            self.values,
+            keys,
+            unknown=unknown or {},
+            contents=contents,
+        )
+        self.raws.unload()
         return Decoded(
             self.records, self._places() if self.rejects else None, self.rejects, facts, self.raw
         )
@@ -178,7 +225,7 @@ class RecordDecoder:
             path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))
         }
         self._readers = {path: reader(path) for path in spec.paths}
-        self.needs_raw = (spec.identify and not spec.key_paths) or bool(spec.depth)
+        self.needs_raw = bool(spec.depth)
         self._pages = 0
 
     def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
@@ -200,9 +247,7 @@ class RecordDecoder:
         yield
         yield from self.add_raws(batch, raws, sized=end - start > self._spec.record_bytes)
 
-    def add_typed(
-        self, batch: Batch, records: list[Any], raws: Sequence[Any] | None = None
-    ) -> Steps[None]:
+    def add_typed(self, batch: Batch, records: list[Any]) -> Steps[None]:
         """Adds records that have their types, in slices.
 
         Their facts are noted first, as received; then the plan completes their validation.
@@ -210,7 +255,7 @@ class RecordDecoder:
         for start in range(0, len(records), SLICE_RECORDS):
             part = records[start : start + SLICE_RECORDS]
             base = batch.count
-            self.note(batch, part, None if raws is None else raws[start : start + SLICE_RECORDS])
+            self.note(batch, part)
             rejects = self._finish(batch, base, part)
             if rejects:
                 batch.rejects += rejects
@@ -256,8 +301,7 @@ class RecordDecoder:
             self._spec.depth,
         )
         run: list[Any] = []
-        start = 0
-        for place, raw in enumerate(raws):
+        for raw in raws:
             refuse = self._reject
             if sized and memoryview(raw).nbytes > limit:
                 refuse = self._refuse_long
@@ -271,12 +315,12 @@ class RecordDecoder:
                     refuse = self._refuse_deep
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     pass
-            yield from self.add_typed(batch, run, raws[start:place])
-            run, start = [], place + 1
+            yield from self.add_typed(batch, run)
+            run = []
             refuse(batch, bytes(raw))
             if len(batch.rejects) % YIELD_REJECTS == 0:
                 yield
-        yield from self.add_typed(batch, run, raws[start:])
+        yield from self.add_typed(batch, run)
 
     def _refuse_long(self, batch: Batch, raw: bytes) -> None:
         error = FieldError(
@@ -317,7 +361,7 @@ class RecordDecoder:
             batch.rejects.append(Reject(batch.count, "validate", invalid.code, invalid.errors, raw))
         else:
             batch.records.append(record)
-        self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None, raw)
+        self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None)
 
     def unknown_fields(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of the sampled pages.
@@ -349,42 +393,80 @@ class RecordDecoder:
         try:
             document = msgspec.json.decode(raw)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            self._note_document(batch, None, raw)
+            self._note_document(batch, None)
             batch.last = None if self._spec.last_paths else {}
         else:
-            self._note_document(batch, document, raw)
+            self._note_document(batch, document)
 
     # -- facts -------------------------------------------------------------------------------------
 
-    def note(self, batch: Batch, records: list[Any], raws: Sequence[Any] | None) -> None:
-        """Takes the facts of records that are added next.
-
-        Args:
-            raws: their bytes; needed where records are identified by them.
-        """
-        spec = self._spec
+    def note(self, batch: Batch, records: list[Any]) -> None:
+        """Takes the facts of records that are added next."""
+        spec, getters = self._spec, self._getters
         batch.count += len(records)
         if spec.value_path is not None:
-            batch.values += map(self._getters[spec.value_path], records)
-        if spec.key_paths:
-            batch.keys += _identities([self._getters[path] for path in spec.key_paths], records)
-        elif spec.identify and raws is not None:
-            batch.keys += (blake2b(raw, digest_size=16).digest() for raw in map(bytes, raws))
+            batch.values += map(getters[spec.value_path], records)
+        if len(spec.key_paths) == 1:
+            batch.keys += map(getters[spec.key_paths[0]], records)
+        elif spec.key_paths:
+            columns = [map(getters[path], records) for path in spec.key_paths]
+            batch.keys += zip(*columns, strict=True)
         if records and spec.last_paths:
-            batch.last = {path: self._getters[path](records[-1]) for path in spec.last_paths}
+            batch.last = {path: getters[path](records[-1]) for path in spec.last_paths}
 
-    def _note_document(self, batch: Batch, document: Any, raw: bytes) -> None:
+    def _note_document(self, batch: Batch, document: Any) -> None:
         """Takes the facts of a record that has no typed form."""
         spec, readers = self._spec, self._readers
         batch.count += 1
         if spec.value_path is not None:
             batch.values.append(readers[spec.value_path](document))
         if spec.key_paths:
-            batch.keys += _identities([readers[path] for path in spec.key_paths], [document])
-        elif spec.identify:
-            batch.keys.append(blake2b(raw, digest_size=16).digest())
+            parts = tuple(readers[path](document) for path in spec.key_paths)
+            batch.keys.append(parts if len(parts) > 1 else parts[0])
         if spec.last_paths:
             batch.last = {path: readers[path](document) for path in spec.last_paths}
+
+    def complete(
+        self, batch: Batch, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
+    ) -> Decoded:
+        """The complete page, with identities if they are needed; see `Batch.decoded`."""
+        spec = self._spec
+        if unknown is None:
+            unknown = self.unknown_fields(batch)
+        if not spec.identify:
+            return batch.decoded(body, unknown)
+        rejected = {reject.index: reject.raw for reject in batch.rejects}
+        runs = batch.contents or batch.raws
+
+        def content(place: int) -> bytes:
+            raw = rejected.get(place)
+            return digest16(runs.find(place) if raw is None else raw)
+
+        contents = Identities(batch.count, content)
+        if not spec.key_paths:
+            return batch.decoded(body, unknown, contents, contents)
+        keys, parts = batch.keys, len(spec.key_paths)
+
+        def identity(place: int) -> bytes:
+            values = _written(keys[place], parts)
+            return digest16(_encode(values)) if any(map(_there, values)) else content(place)
+
+        decoded = batch.decoded(body, unknown, Identities(batch.count, identity, keys), contents)
+        absent = (None, MISSING) if parts == 1 else itertools.product((None, MISSING), repeat=parts)
+        decoded.facts.keyless = sum(map(keys.count, absent))
+        return decoded
+
+
+_encode: Final = msgspec.json.encode
+
+
+def _there(value: Any) -> bool:
+    return value is not None
+
+
+def _written(key: Any, parts: int) -> list[Any]:
+    """The parts of a key as they are hashed: absent ones are null."""
+    return [None if value is MISSING else value for value in (key if parts > 1 else (key,))]
 
 
 def _is_sampled(page: int) -> bool:
@@ -401,10 +483,3 @@ def _sample(batch: Batch) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(document, dict):
             yield document
-
-
-def _identities(getters: Sequence[Callable[[Any], Any]], records: Sequence[Any]) -> Iterator[bytes]:
-    encode = msgspec.json.encode
-    for record in records:
-        values = [None if (value := get(record)) is MISSING else value for get in getters]
-        yield blake2b(encode(values), digest_size=16).digest()

@@ -100,7 +100,7 @@ class NoMark(_MovesAtTheEnd):
         self._spec = spec
 
     def begin(self, cursor: Cursor) -> PassState | None:
-        return PassState.begun(at=self._spec.style.first(), unmarked=cursor.mark is None)
+        return PassState(at=self._spec.style.first(), unmarked=cursor.mark is None)
 
     def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
         if self._spec.counts_distinct:
@@ -128,7 +128,7 @@ class _ByValue:
         since = incremental.initial
         if mark is not None:
             since = bound_text(incremental, mark, self._spec.wall())
-        return PassState.begun(at=self._spec.style.first(), since=since, unmarked=mark is None)
+        return PassState(at=self._spec.style.first(), since=since, unmarked=mark is None)
 
     def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
         return classify(
@@ -208,7 +208,7 @@ class WindowedMark(_ByValue):
         window = windows.first(begin, round(self._spec.wall() * MICROS), until)
         if window is None:
             return None
-        return PassState.begun(
+        return PassState(
             at=self._spec.style.first(),
             unmarked=cursor.mark is None,
             window=WindowState(window, marked=cursor.mark),
@@ -257,9 +257,7 @@ class TokenMark(_MovesAtTheEnd):
 
     def begin(self, cursor: Cursor) -> PassState | None:
         since = self._incremental.initial if cursor.mark is None else cursor.mark
-        return PassState.begun(
-            at=self._spec.style.first(), since=since, unmarked=cursor.mark is None
-        )
+        return PassState(at=self._spec.style.first(), since=since, unmarked=cursor.mark is None)
 
     def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
         return _all_new(decoded)

@@ -1,0 +1,66 @@
+"""Identities of the records of a page, which are computed where they are needed. Pure.
+
+Most records are never compared with another one: what a pass asks for lies behind what earlier
+passes have brought. A hash for each would cost a tenth of a whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, overload
+
+IDENTITY_BYTES = 16
+
+
+def digest16(data: Any) -> bytes:
+    """The 16-byte hash of some bytes."""
+    return blake2b(data, digest_size=IDENTITY_BYTES).digest()
+
+
+class Identities(Sequence[bytes]):
+    """The 16-byte identities of the records of a page, in their order.
+
+    Args:
+        count: number of records.
+        identity: the identity of the record at a place.
+        plain: what the identities are made of, if that is quick to compare: two records have the
+            same identity only if these are equal. None where it is not known.
+    """
+
+    def __init__(
+        self, count: int, identity: Callable[[int], bytes], plain: Sequence[Any] | None = None
+    ) -> None:
+        self._count, self._identity, self._plain = count, identity, plain
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[bytes]: ...
+
+    def __getitem__(self, place: int | slice) -> bytes | list[bytes]:
+        if isinstance(place, slice):
+            return [self._identity(each) for each in range(*place.indices(self._count))]
+        if not -self._count <= place < self._count:
+            raise IndexError(place)
+        return self._identity(place % self._count)
+
+    def may_repeat(self) -> bool:
+        """Whether two records may have the same identity; found without computing one."""
+        if self._plain is None:
+            return True
+        try:
+            return len(set(self._plain)) < self._count
+        except TypeError:  # a key that is an object or an array
+            return True
+
+
+def may_repeat(identities: Sequence[bytes]) -> bool:
+    """Whether two records of a page may have the same identity."""
+    if isinstance(identities, Identities):
+        return identities.may_repeat()
+    return len(set(identities)) < len(identities)
