@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Self
 import msgspec
 from msgspec import structs
 
-from worker.core.errors import StateError
+from worker.core.errors import CursorTooLarge, StateError
 from worker.core.instants import LEAST, MOST, rfc3339_text
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
@@ -234,6 +234,19 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
                 remedy="the source's page token is too large to keep",
             )
         return text.decode()
+
+    def refuse_oversized(self, where: str) -> None:
+        """Raises CursorTooLarge where `to_json` would refuse it; `where` is the partition.
+
+        A page is refused with it before anything of the page is committed beside other partitions.
+        """
+        if (size_bytes := len(msgspec.json.encode(self))) > CURSOR_LIMIT_BYTES:
+            raise CursorTooLarge(
+                f"a cursor of {size_bytes} bytes, at most {CURSOR_LIMIT_BYTES} are kept: the token"
+                " of the next page is too large",
+                where=where,
+                remedy="ask the source for shorter tokens, or read it with another pagination",
+            )
 
     @classmethod
     def from_json(cls, text: str) -> Self:

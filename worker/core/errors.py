@@ -179,6 +179,16 @@ class CursorInvalid(PermanentError):
     code = "cursor_invalid"
 
 
+class CursorTooLarge(PermanentError):
+    """The source named a position that is too large to keep.
+    Nothing of its page is committed, and other partitions go on. Ask the source for shorter page
+    tokens, or read it with another `source.pagination`.
+    """
+
+    exit = Exit.DATA
+    code = "cursor_too_large"
+
+
 class OrderViolation(PermanentError):
     """A record is older than its predecessor, although the source is declared ascending.
     Nothing of its page is committed. Let the source sort its records, or set

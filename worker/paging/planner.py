@@ -27,6 +27,7 @@ from worker.paging.ahead import FetchAhead
 from worker.paging.endings import PassOver, leaves_window
 from worker.paging.judge import Judge, Standing, Verdict
 from worker.paging.marks import Comparable
+from worker.paging.resume import refuse_unfit
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 
 
@@ -35,6 +36,7 @@ class PartitionPlanner:
 
     def __init__(self, spec: PagingSpec, claim: Claim) -> None:
         self.partition = claim.partition
+        refuse_unfit(spec, claim.cursor, claim.partition)
         self._spec = spec
         self._judge = Judge(spec, claim.partition)
         self._ahead = FetchAhead(spec.style, spec.depth)
@@ -172,6 +174,7 @@ class PartitionPlanner:
         while head is not None:
             try:
                 verdict = self._judge.judge(self._standing(), head)
+                verdict.cursor.refuse_oversized(self.partition)
             except PermanentError:
                 if accepted:
                     # they must not be lost with a guess behind them; it is asked for again, as the

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from worker.core.cursor import Json
 from worker.core.model import Facts
 
@@ -25,6 +27,12 @@ class End:
     """The style itself sees no next page."""
 
     reason: str
+
+
+class UrlPosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The position of a style that follows URLs; None for the first page."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,14 @@ class Pagination(Protocol):
     # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes
     # shift it
     numbered: bool
+    # positions count pages: with another number of records a page they mean another place
+    by_size: bool
+
+    @property
+    def position_type(self) -> Any:
+        """The type of positions, as msgspec reads it: a stored one that is no such value is refused
+        when the partition starts.
+        """
 
     def first(self) -> Json:
         """Position of the first page of a pass."""

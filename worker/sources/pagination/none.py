@@ -48,7 +48,8 @@ class Single:
 
     body_paths = ()
     last_paths = ()
-    numbered = False
+    numbered = by_size = False
+    position_type = None
 
     def first(self) -> Json:
         return None

@@ -7,8 +7,9 @@ asked for 1,000 loses every second half page without an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName
@@ -55,12 +56,19 @@ class Config(PagedConfig):
         return "offsets step by the records received"
 
 
+class OffsetPosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The number of the first record of a page."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Offset:
     """Positions are record numbers."""
 
     body_paths = ()
     last_paths = ()
-    numbered = True
+    numbered, by_size = True, False
+    position_type = OffsetPosition
 
     def __init__(self, config: Config) -> None:
         self._target = config.target

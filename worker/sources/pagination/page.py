@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName
@@ -55,11 +56,18 @@ class Config(PagedConfig):
         return ""
 
 
+class PagePosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The number of a page."""
+
+    page: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Numbered:
     """Positions are page numbers."""
 
     last_paths = ()
-    numbered = True
+    numbered = by_size = True
+    position_type = PagePosition
 
     def __init__(self, config: Config) -> None:
         self._target = config.target
