@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[PagingSpec, list[Reply], Reply]] = {
         Reply(decoded([{"id": 2}], {"next": "A"})),
     ),
     "TotalMismatch": (
-        spec(token_style(), counts_distinct=True),
+        spec(token_style(), key=("id",)),
         [Reply(decoded([{"id": 1}], {"next": "A"}))],
         Reply(decoded([{"id": 2}], TOTAL)),
     ),
@@ -66,6 +66,8 @@ def standing(planner: PartitionPlanner) -> Any:
     hidden = {"_spec", "_judge"}
     state = {name: value for name, value in vars(planner).items() if name not in hidden}
     ahead = vars(state.pop("_ahead"))
+    for name in ("_boundary", "_memory"):
+        state[name] = vars(state[name])
     ahead = {name: value for name, value in ahead.items() if name not in ("_style", "_flying")}
     return deepcopy((state, ahead))
 

@@ -82,7 +82,7 @@ def test_a_position_that_is_not_refused_can_be_asked_for(style: str, position: A
         return
     todo = planner.next(0.0)
     assert isinstance(todo, Fetch)
-    facts = Facts(1, body={"next": None}, digest=b"1" * 16)
+    facts = Facts(1, body={"next": None}, keys=[b"k" * 16], digest=b"1" * 16)
     assert planner.accept(todo, Reply(Decoded([1], None, [], facts)), 0.0)
 
 

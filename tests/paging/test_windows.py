@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,7 +127,7 @@ def test_halves_tile_their_parent_and_then_the_range(
         if half is not None:
             assert half.start == window.start < half.end < window.end
             assert min(half.end - half.start, window.end - half.end) >= windows.smallest
-            assert windows.after(half) == replace(window, start=half.end), (
+            assert windows.after(half) == msgspec.structs.replace(window, start=half.end), (
                 "the second half, inside what the whole was inside of"
             )
             window, refused = half, refused + 1
@@ -147,7 +148,7 @@ def test_a_walk_goes_on_from_what_a_cursor_keeps(way: tuple[Windows, int, int], 
     if not found:
         return
     at = found[min(cut, len(found) - 1)]
-    assert walk(windows, Window.from_json(at.to_json())) == found[found.index(at) :]
+    assert walk(windows, msgspec.convert(msgspec.to_builtins(at), Window)) == found[found.index(at) :]
 
 
 @given(ways(), st.integers(0, 30 * DAY))

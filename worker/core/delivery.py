@@ -37,25 +37,33 @@ WINDOWS: Final = ByOrder("unknown", "assumed", "assumed")
 UNPROMISED: Final = ByOrder("unknown", "unknown", "unknown")
 
 
-def delivery() -> str:
+def delivery(*, keeps_late: bool = False) -> str:
     """How often each received record is in committed files.
 
     A polled source resumes at a committed cursor and drops duplicates by boundary keys, so it is
-    always exactly once.
+    exactly once.
+
+    Args:
+        keeps_late: records below the bound are taken each time that they come.
     """
-    return "exactly_once"
+    return "at_least_once" if keeps_late else "exactly_once"
 
 
-def completeness(style: ByOrder, order: str | None, *, total: bool, stable: bool) -> str:
+def completeness(
+    style: ByOrder, order: str | None, *, total: bool, numbered: bool, stable: bool
+) -> str:
     """The best completeness that a pass of this source can have.
 
     Args:
         order: `ascending`, `descending` or `any`; None for a source that is not incremental.
         total: the source states how many records it has, and the pass is compared with that.
-        stable: the config declares that records keep their place while pages are read.
+        numbered: pages are counted, so that records which move are missed or come twice. A deletion
+            that an insertion balances leaves the total as it was.
+        stable: records keep their place while pages are read, as the config declares or as the
+            seams between pages show.
     """
     if total:
-        return "proven"
+        return "assumed" if numbered and not stable else "proven"
     found = (
         style.plain if order is None else style.ascending if order == "ascending" else style.other
     )

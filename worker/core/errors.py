@@ -155,10 +155,63 @@ class AuthError(PermanentError):
 
 class PaginationLoop(PermanentError):
     """The source led back to a page that was already read in this pass.
-    Check `source.pagination`; scroll ids need `repeat: allow`.
+    Check `source.pagination`; scroll ids need `repeat: allow`, and a source that repeats its last
+    page for ever needs `stop.repeated_page`.
     """
 
     code = "pagination_loop"
+
+
+class BelowBound(PermanentError):
+    """A record is below the lower bound that was asked for, and is not known from earlier passes.
+    The source ignores the bound, or reads it otherwise, so that every pass would bring everything
+    again; nothing of the page is committed. Check `incremental.param` and `incremental.format`; set
+    `incremental.step` where the source rounds the bound down, and `incremental.below_bound` where
+    such records are meant.
+    """
+
+    exit = Exit.DATA
+    code = "below_bound"
+
+
+class KeyMissing(PermanentError):
+    """No record of the partition has had a value at `source.key`.
+    A key that is not there identifies nothing, so nothing of the page is committed. Correct
+    `source.key`.
+    """
+
+    exit = Exit.DATA
+    code = "key_missing"
+
+
+class KeyNotUnique(PermanentError):
+    """One page holds different records with the same `source.key`.
+    One of them would be taken for a repeat of the other, so nothing of the page is committed. Add
+    to `source.key` what tells them apart.
+    """
+
+    exit = Exit.DATA
+    code = "key_not_unique"
+
+
+class TokenMissing(PermanentError):
+    """A page has null where its records are looked for, and does not say that it is the last one.
+    An error page looks like that too, so it does not end the pass. Name error bodies with
+    `source.on_body`, or set `source.records_missing: empty` where the source means an empty page.
+    """
+
+    exit = Exit.DATA
+    code = "token_missing"
+
+
+class CompletenessMissed(PermanentError):
+    """A pass has shown less than `require_completeness` demands.
+    The mark stays where it was before the pass. Read the source in a way that proves more (tokens,
+    a total with `stable` or `seam`), or lower `require_completeness`.
+    """
+
+    exit = Exit.DATA
+    code = "completeness_missed"
 
 
 class CursorStuck(PermanentError):

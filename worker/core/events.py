@@ -122,6 +122,32 @@ class DriftSeen(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsNoted(Event):
+    """Records of a page that are odd, and not rejects.
+
+    `kind` is `below_bound` (older than what was asked for, left out or taken late), `key_repeated`
+    (the key came before in the pass, with other contents) or `key_missing`.
+    """
+
+    level: ClassVar[str] = "debug"
+    pipeline: str
+    partition: str
+    kind: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkewSeen(Event):
+    """The clock of the source and ours differ by so many seconds; positive: the source is ahead."""
+
+    level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline",)
+    pipeline: str
+    seconds: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionParked(Event):
     level: ClassVar[str] = "error"
     same_by: ClassVar[tuple[str, ...]] = ("pipeline", "code")

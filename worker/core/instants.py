@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -16,6 +17,18 @@ LEAST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 """The first moment of the year 1."""
 MOST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 """The last microsecond of the year 9999."""
+
+_NAIVE: Final = datetime(1970, 1, 1)
+
+
+def whole_steps(at: int, step: int, zone: ZoneInfo) -> int:
+    """An instant rounded down to whole steps, counted in the time of a zone: a day of Berlin begins
+    at its own midnight. Both are microseconds.
+    """
+    local = (EPOCH + timedelta(microseconds=at)).astimezone(zone)
+    since = (local.replace(tzinfo=None) - _NAIVE) // MICROSECOND
+    rounded = _NAIVE + timedelta(microseconds=since - since % step)
+    return min((rounded.replace(tzinfo=zone, fold=local.fold) - EPOCH) // MICROSECOND, at)
 
 
 def rfc3339_text(micros: int) -> str:

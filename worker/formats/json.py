@@ -141,24 +141,26 @@ class JsonPages:
             page = shapes.typed.decode(body)
         except (msgspec.ValidationError, UnicodeDecodeError):
             return None
+        records = shapes.typed.records(page)
         batch = Batch()
         batch.add_source(lambda: shapes.raw.records(shapes.raw.decode(body)))
-        yield from self._records.add_typed(batch, self._present(shapes.typed.records(page), body))
-        return self._complete(batch, shapes.typed.facts_of(page))
+        yield from self._records.add_typed(batch, self._present(records, body))
+        return self._complete(batch, shapes.typed.facts_of(page), body if records is None else None)
 
     def _raw(self, body: Any, shape: Envelope) -> Steps[Decoded]:
         try:
             page = shape.decode(body)
         except msgspec.ValidationError:
             return (yield from self._untyped(body))
+        records = shape.records(page)
         batch = Batch()
         batch.add_source(lambda: shape.records(shape.decode(body)))
         yield from self._records.add_raws(
             batch,
-            self._present(shape.records(page), body),
+            self._present(records, body),
             sized=len(body) > self._spec.record.record_bytes,
         )
-        return self._complete(batch, shape.facts_of(page))
+        return self._complete(batch, shape.facts_of(page), body if records is None else None)
 
     def _long(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
         """The page slice by slice; None where only the plain decode can tell what it is."""
@@ -207,22 +209,23 @@ class JsonPages:
             raise BadBody(f"the body is no JSON document: {error}") from error
         yield
         batch = Batch()
-        for number, item in enumerate(self._documents(document), 1):
+        records = self._documents(document)
+        for number, item in enumerate(records or (), 1):
             self._records.add_document(batch, item)
             if number % DOCUMENTS_PER_YIELD == 0:
                 yield
         plain = msgspec.json.decode(body) if self._fact_readers else None
         facts = {path: read(plain) for path, read in self._fact_readers.items()}
-        return self._complete(batch, facts)
+        return self._complete(batch, facts, body if records is None else None)
 
-    def _documents(self, document: Any) -> list[Any]:
-        """The records of an untyped page."""
+    def _documents(self, document: Any) -> list[Any] | None:
+        """The records of an untyped page; None where null stands in their place."""
         records = self._find_records(document)
         if records is MISSING and self._may_be_missing and isinstance(document, dict):
             return []
         if records is not None and not isinstance(records, list):
             raise _missing(self._spec.records, document)
-        return records or []
+        return records
 
     def _present(self, records: Any, body: Any) -> list[Any]:
         """The records of a typed page: null is an empty page, an absent path is not."""
@@ -230,8 +233,14 @@ class JsonPages:
             raise _missing(self._spec.records, msgspec.json.decode(body))
         return records or []
 
-    def _complete(self, batch: Batch, facts: Mapping[str, Any]) -> Decoded:
-        return self._records.complete(batch, facts)
+    def _complete(
+        self, batch: Batch, facts: Mapping[str, Any], null: Any | None = None
+    ) -> Decoded:
+        """The complete page; `null` is its body if null stands in place of its records."""
+        decoded = self._records.complete(batch, facts)
+        if null is not None:
+            decoded.facts.null, decoded.facts.errors = True, _has_errors(null)
+        return decoded
 
 
 def _split(
@@ -267,6 +276,12 @@ def _records_finder(path: str | None) -> Callable[[Any], Any]:
         return MISSING if records is None else records  # it cannot tell null from absent
 
     return find
+
+
+def _has_errors(body: Any) -> bool:
+    """Whether a body reports errors beside what it holds, as those of GraphQL do."""
+    document = msgspec.json.decode(body)
+    return isinstance(document, dict) and bool(document.get("errors"))
 
 
 def _missing(path: str | None, document: Any) -> RecordsMissing:

@@ -1,18 +1,25 @@
 """Which records of a page are new, which are known already, and which have no usable incremental
 value. Pure.
+
+Keys are remembered where a later request may bring their records again. That is all of a pass as
+long as they are few (`PagingSpec.few`), so that a source may round its bound down a little; of more, it is
+those that lie where the next bound reaches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
-from hashlib import blake2b
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence, Set
+from operator import le
 from typing import Any
 
 import msgspec
 
-from worker.core.errors import OrderViolation, OutsideWindow
+from worker.core.errors import BelowBound, OrderViolation, OutsideWindow
+from worker.core.identities import digest16, may_repeat
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
 from worker.paging.marks import Comparable
+from worker.paging.memory import Boundary
 from worker.paging.spec import IncrementalSpec
 
 Parse = Callable[[Any], tuple[Comparable, int]]
@@ -23,7 +30,6 @@ class Known(msgspec.Struct):
     """What the records of a page are.
 
     Attributes:
-        distinct: how many of the received records a total counts.
         fresh: whether any record is new.
         keys: identities to remember.
         dropped: indices of records that do not go on.
@@ -32,10 +38,13 @@ class Known(msgspec.Struct):
         rejects: records without a usable incremental value.
         duplicates: number of records that are known already, the repeated rejects included.
         beyond: number of records after the end of what was asked for.
+        below: number of records before its beginning that are left out.
+        late: number of records before its beginning that are taken.
         highest: the greatest value of the pass so far.
+        values: the comparable value of each record, None where it has none; empty where records
+            have no order.
     """
 
-    distinct: int
     fresh: bool = False
     keys: set[BoundaryKey] = msgspec.field(default_factory=set)
     dropped: set[int] = msgspec.field(default_factory=set)
@@ -43,7 +52,15 @@ class Known(msgspec.Struct):
     rejects: list[Reject] = msgspec.field(default_factory=list)
     duplicates: int = 0
     beyond: int = 0
+    below: int = 0
+    late: int = 0
     highest: Comparable | None = None
+    values: Sequence[Comparable | None] = ()
+
+    def drop(self, index: int, rejected: Set[int]) -> None:
+        """The record at the index, or the reject there, is known already."""
+        self.duplicates += 1
+        (self.repeated if index in rejected else self.dropped).add(index)
 
     def kept(self, decoded: Decoded) -> Decoded:
         """The page without the records that do not go on, with all its rejects."""
@@ -65,92 +82,181 @@ class Known(msgspec.Struct):
         return [record for record, _ in pairs], [index for _, index in pairs]
 
 
-def distinct_keys(decoded: Decoded, pass_no: int, boundary: Set[BoundaryKey]) -> Known:
-    """The records of a page whose total is compared with distinct records, where no mark remembers
-    keys anyway.
-    """
-    facts = decoded.facts
-    keys: set[BoundaryKey] = {(pass_no, key) for key in facts.keys}
-    keys -= boundary
-    return Known(distinct=len(keys), fresh=facts.count > 0, keys=keys)
+class Range(msgspec.Struct, frozen=True):
+    """What a pass asked for, and what is known of it.
 
-
-def classify(
-    decoded: Decoded,
-    incremental: IncrementalSpec,
-    parse: Parse,
-    boundary: Set[BoundaryKey],
-    highest: Comparable | None,
-    *,
-    where: str,
-    least: Comparable | None = None,
-) -> Known:
-    """Sorts the received records of a page into new, duplicate and without a usable incremental
-    value.
-
-    Args:
+    Attributes:
+        least: no record is below this value unless it is known; None where nothing can be compared.
+        windowed: time windows are asked for.
         boundary: identities of the records that are known already.
         highest: the greatest value of the pass so far.
+        reach: says for a value that the pass has come to the least value that a later request asks
+            for; None where every key is to be remembered.
+        few: so many keys are remembered wherever they lie.
         where: the partition, for errors.
-        least: windows are asked for, and no key below this value is remembered.
-
-    Raises:
-        OrderViolation: an ascending source sent a value below its predecessor.
-        OutsideWindow: a value is below `least`; taking the record could double it, and dropping it
-            could lose it.
     """
-    known = Known(distinct=decoded.facts.count)
-    rejected = {reject.index for reject in decoded.rejects}
-    ascending = incremental.order == "ascending"
-    keys = known.keys
-    for index, comparable, key in _readable(
-        decoded, incremental, parse, rejected, known, where=where, least=least
-    ):
-        if highest is None or comparable > highest:  # type: ignore[operator]
-            highest = comparable
-        elif ascending and comparable < highest:  # type: ignore[operator]
-            raise _unordered(incremental, index, decoded.facts.values[index], where)
-        pair = (comparable, key)
-        if pair in boundary or pair in keys:
-            known.duplicates += 1
+
+    least: Comparable | None
+    windowed: bool
+    boundary: Boundary
+    highest: Comparable | None
+    reach: Callable[[Comparable], Comparable | None] | None
+    few: int
+    where: str
+
+
+class Classifier:
+    """Sorts the received records of pages by their incremental value and their identity."""
+
+    def __init__(self, incremental: IncrementalSpec) -> None:
+        self._incremental = incremental
+        self._parse = incremental.format.parser()
+        self._column = incremental.format.column()
+        self._ascending = incremental.order == "ascending"
+
+    def classify(self, decoded: Decoded, asked: Range) -> Known:
+        """What the records of a page are.
+
+        Raises:
+            OrderViolation: an ascending source sent a value below its predecessor.
+            BelowBound, OutsideWindow: a value is below what was asked for; taking the record could
+                double it, and dropping it could lose it.
+        """
+        values = None if self._column is None else self._column(decoded.facts.values)
+        if values and self._runs_on(values, decoded, asked):
+            return self._all_behind(values, decoded, asked)
+        return self._one_by_one(values, decoded, asked)
+
+    # -- the usual page of an ascending source -----------------------------------------------------
+
+    def _runs_on(self, values: list[int], decoded: Decoded, asked: Range) -> bool:
+        """Whether the page is in order and lies behind what came before."""
+        first, until = values[0], self._incremental.until
+        return (
+            self._ascending
+            and asked.reach is not None
+            and (asked.highest is None or first >= asked.highest)  # type: ignore[operator]
+            and (asked.least is None or first >= asked.least)  # type: ignore[operator]
+            and (until is None or values[-1] < until)  # type: ignore[operator]
+            and all(map(le, values, values[1:]))
+            and not may_repeat(decoded.facts.keys)
+        )
+
+    def _all_behind(self, values: list[int], decoded: Decoded, asked: Range) -> Known:
+        """Only records of values up to the greatest that is remembered can be known."""
+        known = Known(highest=values[-1], values=values)
+        keys, boundary = decoded.facts.keys, asked.boundary
+        rejected = {reject.index for reject in decoded.rejects}
+        compared = 0 if boundary.top is None else bisect_right(values, boundary.top)  # type: ignore[type-var]
+        for index in range(compared):
+            if (values[index], keys[index]) in boundary:
+                known.drop(index, rejected)
+        known.fresh = known.duplicates < len(values)
+        start = 0
+        if len(boundary) + len(values) > asked.few and asked.reach is not None:
+            least = asked.reach(values[-1])
+            start = 0 if least is None else bisect_left(values, least)  # type: ignore[type-var]
+        known.keys = {(values[index], keys[index]) for index in range(start, len(values))}
+        return known
+
+    # -- any page ----------------------------------------------------------------------------------
+
+    def _one_by_one(self, values: list[int] | None, decoded: Decoded, asked: Range) -> Known:
+        known = Known(highest=asked.highest)
+        rejected = {reject.index for reject in decoded.rejects}
+        keys, until = known.keys, self._incremental.until
+        found: list[Comparable | None] = []
+        for index, (comparable, key) in enumerate(self._readable(values, decoded, known, rejected)):
+            found.append(comparable)
+            if comparable is None:
+                continue
+            if until is not None and comparable >= until:  # type: ignore[operator]
+                if index not in rejected:
+                    known.dropped.add(index)
+                    known.beyond += 1
+                continue
+            pair = (comparable, key)
+            if pair in asked.boundary or pair in keys:
+                known.drop(index, rejected)
+            elif asked.least is not None and comparable < asked.least:  # type: ignore[operator]
+                self._take_below(known, index, pair, decoded, asked, rejected)
+                continue
+            else:
+                self._refuse_unordered(known.highest, comparable, index, decoded, asked)
+                keys.add(pair)
+            known.highest = later(known.highest, comparable)
+        known.fresh, known.values = bool(keys), found
+        if asked.reach is not None and known.highest is not None:
+            known.keys = _within_reach(keys, asked, known.highest)
+        return known
+
+    def _readable(
+        self,
+        values: list[int] | None,
+        decoded: Decoded,
+        known: Known,
+        rejected: Set[int],
+    ) -> Iterator[tuple[Comparable | None, bytes]]:
+        """(value, identity) of each record; the value is None where it cannot be read, of which
+        `known` takes note.
+        """
+        facts = decoded.facts
+        if values is not None:
+            yield from zip(values, facts.keys, strict=True)
+            return
+        for index, (value, key) in enumerate(zip(facts.values, facts.keys, strict=True)):
+            try:
+                comparable, residue = self._parse(value)
+            except (ValueError, TypeError, OverflowError):
+                if index not in rejected:
+                    known.dropped.add(index)
+                    known.rejects.append(_unusable(self._incremental, index, value, decoded))
+                yield None, key
+                continue
+            yield comparable, digest16(key + residue.to_bytes(2)) if residue else key
+
+    def _take_below(
+        self,
+        known: Known,
+        index: int,
+        pair: BoundaryKey,
+        decoded: Decoded,
+        asked: Range,
+        rejected: Set[int],
+    ) -> None:
+        """A record below the bound that nobody remembers: an error, left out or taken."""
+        rule = self._incremental.below
+        if rule == "keep":
+            known.late += 1
+            known.keys.add(pair)
+        elif rule == "drop" or not self._incremental.sent:
+            known.below += 1
             (known.repeated if index in rejected else known.dropped).add(index)
         else:
-            keys.add(pair)
-    known.highest, known.fresh = highest, bool(keys)
-    return known
+            raise _below_bound(self._incremental, index, decoded.facts.values[index], asked)
+
+    def _refuse_unordered(
+        self,
+        highest: Comparable | None,
+        comparable: Comparable,
+        index: int,
+        decoded: Decoded,
+        asked: Range,
+    ) -> None:
+        if self._ascending and highest is not None and comparable < highest:  # type: ignore[operator]
+            value = decoded.facts.values[index]
+            raise _unordered(self._incremental, index, value, asked.where)
 
 
-def _readable(
-    decoded: Decoded,
-    incremental: IncrementalSpec,
-    parse: Parse,
-    rejected: Set[int],
-    known: Known,
-    *,
-    where: str,
-    least: Comparable | None,
-) -> Iterator[tuple[int, Comparable, bytes]]:
-    """(index, value, identity) of the records whose value can be read and was asked for; `known`
-    takes note of the others.
-    """
-    facts = decoded.facts
-    bounded = incremental.until is not None or least is not None
-    for index, (value, key) in enumerate(zip(facts.values, facts.keys, strict=True)):
-        try:
-            comparable, residue = parse(value)
-        except (ValueError, TypeError, OverflowError):
-            if index not in rejected:
-                known.dropped.add(index)
-                known.rejects.append(_unusable(incremental, index, value, decoded))
-            continue
-        if bounded and _beyond(incremental, index, value, comparable, least, where):
-            if index not in rejected:
-                known.dropped.add(index)
-                known.beyond += 1
-            continue
-        if residue:
-            key = blake2b(key + residue.to_bytes(2), digest_size=16).digest()
-        yield index, comparable, key
+def _within_reach(
+    keys: set[BoundaryKey], asked: Range, highest: Comparable
+) -> set[BoundaryKey]:
+    """Of many keys those that a later request may bring again."""
+    if asked.reach is None or len(asked.boundary) + len(keys) <= asked.few:
+        return keys
+    if (least := asked.reach(highest)) is None:
+        return keys
+    return {key for key in keys if key[0] >= least}  # type: ignore[operator]
 
 
 def later(one: Comparable | None, other: Comparable | None) -> Comparable | None:
@@ -160,29 +266,29 @@ def later(one: Comparable | None, other: Comparable | None) -> Comparable | None
     return max(one, other)
 
 
-def _beyond(
-    incremental: IncrementalSpec,
-    index: int,
-    value: Any,
-    comparable: Comparable,
-    least: Comparable | None,
-    where: str,
-) -> bool:
-    """Whether the value is after the end of what was asked for; raises OutsideWindow for one below
-    `least`.
-    """
-    if incremental.until is not None and comparable >= incremental.until:  # type: ignore[operator]
-        return True
-    if least is not None and comparable < least:  # type: ignore[operator]
-        raise OutsideWindow(
-            f"record {index} has {incremental.field} = {value!r}, "
-            "older than the window that was asked for",
-            where=where,
+def _below_bound(
+    incremental: IncrementalSpec, index: int, value: Any, asked: Range
+) -> BelowBound | OutsideWindow:
+    """The error of a record below the bound."""
+    record = f"record {index} has {incremental.field} = {value!r}"
+    if asked.windowed:
+        return OutsideWindow(
+            f"{record}, older than the window that was asked for",
+            where=asked.where,
             remedy="the source ignores the window or reads it otherwise: check start_param, "
             "end_param and incremental.format (zone); where it rounds the start down, set step; "
             "where records come late, incremental.overlap",
         )
-    return False
+    bound = incremental.format.text(asked.least) if asked.least is not None else ""
+    return BelowBound(
+        f"{record}, below the bound {bound} that {incremental.sent} asked for, and it is not known "
+        "from earlier passes",
+        where=asked.where,
+        remedy=f"the source ignores {incremental.sent} or reads it otherwise: check its name and "
+        "incremental.format; where the source rounds it down set incremental.step (like 1d), where "
+        "records come late incremental.overlap or below_bound: keep, and below_bound: drop where "
+        "older records are to be left out",
+    )
 
 
 def _unordered(incremental: IncrementalSpec, index: int, value: Any, where: str) -> OrderViolation:

@@ -16,13 +16,17 @@ from worker.core.cursor import PassState, Window
 from worker.core.model import Facts
 from worker.paging.spec import StopSpec
 from worker.paging.style import End, Next
+from worker.paging.totals import Count
 from worker.paging.windows import Windows
 
 
 class GoesOn(msgspec.Struct, frozen=True):
-    """There is a next page."""
+    """There is a next page. `again`: the page is asked for once more, because it was empty behind a
+    full one.
+    """
 
     following: Next
+    again: bool = False
 
 
 class WindowOver(msgspec.Struct, frozen=True):
@@ -47,7 +51,15 @@ class PassOver(msgspec.Struct, frozen=True):
     before_window: bool = False
 
 
-Ending = GoesOn | WindowOver | PassOver
+class BeginsAgain(msgspec.Struct, frozen=True):
+    """The pass begins again, because what it has read is in doubt. `reason` says why, in words.
+    """
+
+    reason: str
+
+
+Ending = GoesOn | WindowOver | PassOver | BeginsAgain
+EMPTY_PAGE: Final = "empty page"
 
 
 def walked(ending: Ending) -> bool:
@@ -58,8 +70,10 @@ def walked(ending: Ending) -> bool:
 
 
 def leaves_window(ending: Ending) -> bool:
-    """Whether the pages after this one are those of another window."""
-    return isinstance(ending, WindowOver) or (isinstance(ending, PassOver) and ending.before_window)
+    """Whether the pages after this one are not those behind it."""
+    if isinstance(ending, PassOver):
+        return ending.before_window
+    return isinstance(ending, WindowOver | BeginsAgain)
 
 
 class PageSeen(msgspec.Struct, frozen=True, gc=False):
@@ -67,29 +81,37 @@ class PageSeen(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         facts: what the page says.
+        records: number of records, without one that a seam repeats.
         following: where the style sees the next page.
         numbered: whether the style counts pages or records.
         stop: the status stop rule that applies, in words; empty for none.
-        received: records of the pass or window, this page included.
-        total: how many there are, as far as the source said.
-        total_counts: whether the total may end the pass; it may not once it was passed.
+        counted: the records held against the total.
+        behind_full: whether the page before it was full.
+        exact: whether the page is the first one and as long as was asked for. The total may then
+            count what is behind it.
+        repeated: whether its records are those of the page before, which ends the pass.
         beyond_range: whether an ascending source has come to values beyond those that were asked
             for.
+        below_range: whether a descending source has come to values below them.
     """
 
     facts: Facts
+    records: int
     following: Next | End
     numbered: bool
     stop: str
-    received: int
-    total: int | None
-    total_counts: bool
-    beyond_range: bool
+    counted: Count
+    behind_full: bool = False
+    exact: bool = False
+    repeated: bool = False
+    beyond_range: bool = False
+    below_range: bool = False
 
     @property
     def more_to_come(self) -> bool:
         """Whether the total says that there are more records."""
-        return self.total is not None and self.received < self.total
+        total = self.counted.total
+        return self.counted.trusted and total is not None and self.counted.here < total
 
 
 def _style_end(page: PageSeen, stop: StopSpec) -> str:
@@ -101,17 +123,22 @@ def _status_stop(page: PageSeen, stop: StopSpec) -> str:
 
 
 def _total_reached(page: PageSeen, stop: StopSpec) -> str:
-    reached = page.numbered and page.received == page.total and page.total_counts
+    counted = page.counted
+    reached = page.numbered and counted.here == counted.total and counted.ends and not page.exact
     return "total reached" if reached else ""
 
 
+def _repeated_page(page: PageSeen, stop: StopSpec) -> str:
+    return "repeated page" if page.repeated else ""
+
+
 def _empty_page(page: PageSeen, stop: StopSpec) -> str:
-    empty = page.numbered and stop.empty_page and page.facts.count == 0
-    return "empty page" if empty and not page.more_to_come else ""
+    empty = page.numbered and stop.empty_page and page.records == 0
+    return EMPTY_PAGE if empty and not page.more_to_come else ""
 
 
 def _short_page(page: PageSeen, stop: StopSpec) -> str:
-    short = stop.short_page is not None and page.facts.count < stop.short_page
+    short = stop.short_page is not None and page.records < stop.short_page
     return "short page" if short and not page.more_to_come else ""
 
 
@@ -123,23 +150,37 @@ def _range_end(page: PageSeen, stop: StopSpec) -> str:
     return "the end of what was asked for" if page.beyond_range else ""
 
 
+def _range_begin(page: PageSeen, stop: StopSpec) -> str:
+    return "all further records are older than the mark" if page.below_range else ""
+
+
 RULES: Final[tuple[Callable[[PageSeen, StopSpec], str], ...]] = (
     _style_end,
     _status_stop,
     _total_reached,
+    _repeated_page,
     _empty_page,
     _short_page,
     _stop_when,
     _range_end,
+    _range_begin,
 )
 
 
-def ending_of(page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None) -> Ending:
-    """Where the page leaves the pass that stands at `state`."""
+def ending_of(
+    page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None, now_us: int
+) -> Ending:
+    """Where the page leaves the pass that stands at `state`, at `now_us` microseconds since 1970.
+    """
     reason = _reason(page, stop)
+    if reason == EMPTY_PAGE and _may_be_a_gap(page, state):
+        return GoesOn(Next(state.at), again=True)
     following = None
     if reason and windows is not None and state.window is not None:
         following = windows.after(state.window.window)
+        if state.window.window.end > windows.last(now_us):
+            # it was asked for before its end by the clock of the source: the rest may still come
+            return PassOver("the window is not over by the clock of the source")
     if reason and following is None:
         return PassOver(reason, cut=page.beyond_range)
     if state.pages + 1 >= stop.max_pages:
@@ -153,6 +194,13 @@ def ending_of(page: PageSeen, state: PassState, stop: StopSpec, windows: Windows
         return WindowOver(following)
     assert isinstance(page.following, Next), "a style without a next page gives the first reason"
     return GoesOn(page.following)
+
+
+def _may_be_a_gap(page: PageSeen, state: PassState) -> bool:
+    """Whether an empty page may be a hiccup of the source, as full pages came right before it and
+    no total says that they were all. It is asked for once more.
+    """
+    return page.behind_full and not state.asked_again and not page.counted.trusted
 
 
 def _reason(page: PageSeen, stop: StopSpec) -> str:

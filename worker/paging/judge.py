@@ -2,46 +2,63 @@
 and assigns nothing.
 
 A verdict says everything that accepting the page changes. The planner applies it, or does not: an
-error leaves the cursor, the boundary keys and the tokens of the partition as they were.
+error leaves the cursor, the boundary keys and the hashes of the partition as they were.
+
+A page is held against what was asked for in this order, and what decides stands in one module each:
+its seam with the page before (`seam`), null in place of records (`emptiness`), its values and keys
+(`mark_rules`, `duplicates`), the pages before (`seen`, `loops`), the total (`totals`), the end of
+the pass (`endings`), and what the pass has shown then (`proof`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import replace
+from collections.abc import Mapping, Set
 from typing import Final
 
 import msgspec
 
 from worker.core.cursor import Before, Cursor, Json, PassState, Window
-from worker.core.errors import BoundaryFull, TotalMismatch, WindowRefused
+from worker.core.errors import (
+    BoundaryFull,
+    CompletenessMissed,
+    KeyMissing,
+    TotalMismatch,
+    WindowRefused,
+)
+from worker.core.instants import MICROS
 from worker.core.model import BoundaryKey, Decoded, Facts, Ledger
-from worker.paging.endings import Ending, GoesOn, PageSeen, PassOver, WindowOver, ending_of, walked
-from worker.paging.loops import guard
-from worker.paging.mark_rules import mark_rule
+from worker.paging.duplicates import Known
+from worker.paging.emptiness import refuse_null
+from worker.paging.endings import (
+    BeginsAgain,
+    Ending,
+    GoesOn,
+    PageSeen,
+    PassOver,
+    WindowOver,
+    ending_of,
+    walked,
+)
+from worker.paging.loops import guard, refuse_known, repeats_page
+from worker.paging.mark_rules import MarkRule, mark_rule
 from worker.paging.marks import Comparable
+from worker.paging.memory import Boundary
+from worker.paging.proof import achieved, falls_short
+from worker.paging.seam import Seam, seam_of
+from worker.paging.seen import Seen, compared, uncompared
 from worker.paging.spec import PagingSpec, PassEnd, Reply
-from worker.paging.style import Next
+from worker.paging.standing import Standing
+from worker.paging.style import End, Next
 from worker.paging.totals import Count, count
 
+NO_PAGE: Final = Decoded([], None, [], Facts(0))
+MAX_RESTARTS: Final = 2
+"""So often a pass begins again because of its seams; then it goes on, and shows nothing."""
+MAX_REDONE: Final = 2
+"""So often in a row a pass is read again that achieved less than is required."""
+KEYLESS_RECORDS: Final = 10
+"""So many records without the key, and none with it: the key is wrong."""
 _NO_KEYS: Final[frozenset[BoundaryKey]] = frozenset()
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """Where a partition stands when the head of its pass is judged.
-
-    Attributes:
-        state: of the pass in progress, before the page.
-        boundary: identities of records that may come again.
-        boundary_floor: no key of `boundary` is below this value; None where that is not known.
-        tokens: hashes that the loop guard remembers of this pass.
-    """
-
-    cursor: Cursor
-    state: PassState
-    boundary: Set[BoundaryKey]
-    boundary_floor: Comparable | None
-    tokens: Set[bytes]
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -50,12 +67,10 @@ class Memory(msgspec.Struct, frozen=True):
     Attributes:
         added: identities to remember.
         floor: keys below this value are forgotten; None forgets none.
-        left: the keys that are left of those that were remembered before; None where all are.
     """
 
     added: Set[BoundaryKey] = frozenset()
     floor: Comparable | None = None
-    left: set[BoundaryKey] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -68,10 +83,13 @@ class Verdict(msgspec.Struct, frozen=True):
         ledger: counts of the page.
         position: of the page, for people.
         pass_no: the pass that the page belongs to.
+        stride: records by which the position moved.
         memory: what is remembered of its records.
-        token: the hash that the loop guard remembers; None for none.
+        hashes: what is remembered of the page in its pass.
+        forgets_pass: what was remembered of the pass is forgotten first.
         pass_end: how the pass ended, if it did.
         drift: how the source contradicts itself; empty when it does not.
+        noted: kind of oddity -> number of records.
     """
 
     cursor: Cursor
@@ -80,32 +98,39 @@ class Verdict(msgspec.Struct, frozen=True):
     ledger: Ledger
     position: Json
     pass_no: int
-    memory: Memory
-    token: bytes | None = None
+    stride: int = 0
+    memory: Memory = Memory()
+    hashes: tuple[bytes, ...] = ()
+    forgets_pass: bool = False
     pass_end: PassEnd | None = None
     drift: str = ""
-
-    @property
-    def starts_over(self) -> bool:
-        """Whether the loop guard begins anew: the pass, or its window, is over."""
-        return not isinstance(self.ending, GoesOn)
+    noted: Mapping[str, int] = {}
 
 
 class PageBrought(msgspec.Struct, frozen=True):
-    """What a page adds to where its pass stands.
+    """A page of records, held against its pass.
 
     Attributes:
-        fresh: whether any record of the pass so far was new.
-        validators: what the source reported about the version of the page.
-        snapshot: how far the pass has come.
-        mark: how far the source has durably come.
+        facts: what the page says.
+        records: number of records, without one that the seam repeats.
+        following: where the style sees the next page.
+        aside: none of its records is new to the pass.
+        repeated: its records are those of the page before, which ends the pass.
+        doubted: it shows that records moved, or cannot be told apart.
+        drift: how the source contradicts itself; empty when it does not.
     """
 
+    facts: Facts
+    records: int
+    following: Next | End
+    seam: Seam
+    known: Known
+    seen: Seen
     counted: Count
-    fresh: bool
-    validators: Json
-    snapshot: Comparable | None
-    mark: Comparable | None
+    aside: bool
+    repeated: bool
+    doubted: bool
+    drift: str
 
 
 class Judge:
@@ -114,88 +139,172 @@ class Judge:
     def __init__(self, spec: PagingSpec, where: str) -> None:
         self._spec, self._where = spec, where
         self._windows = spec.windows
-        self.rule = mark_rule(spec, where)
+        self.rule: MarkRule = mark_rule(spec, where)
 
     def judge(self, standing: Standing, reply: Reply) -> Verdict:
         """What the answer means.
 
         Raises:
-            PermanentError: the page is refused: a loop, records out of order, a total that was
-                missed, a boundary that is full.
+            PermanentError: the page is refused: a loop, records out of order or below the bound, a
+                wrong key, a total that was missed, a boundary that is full.
         """
         if reply.unchanged:
             return self._unchanged(standing)
         if reply.split:
             return self._halved(standing, reply.split)
-        return self._page(standing, reply)
+        decoded = reply.decoded or NO_PAGE
+        seam = seam_of(decoded.facts, standing, self._spec)
+        if not seam.holds and standing.state.restarts < MAX_RESTARTS:
+            reason = "records moved while the pages were read: the last record of a page is not "
+            return self._again(standing, reason + "the first one of the next")
+        page = self._held_against_pass(standing, decoded, reply, seam)
+        if page.counted.shrunk and self.rule.may_fall_back and not standing.state.restarts:
+            return self._again(standing, page.counted.drift)
+        return self._accepted(standing, decoded, page, reply)
 
     # -- a page of records ------------------------------------------------------------------------
 
-    def _page(self, standing: Standing, reply: Reply) -> Verdict:
-        spec, cursor, state = self._spec, standing.cursor, standing.state
-        decoded = reply.decoded or Decoded([], None, [], Facts(0))
-        facts = decoded.facts
+    def _held_against_pass(
+        self, standing: Standing, decoded: Decoded, reply: Reply, seam: Seam
+    ) -> PageBrought:
+        spec, state, facts = self._spec, standing.state, decoded.facts
         following = spec.style.after(state.at, facts, reply.headers)
-        known = self.rule.classify(decoded, cursor, standing.boundary)
-        counted = count(cursor, state, known.distinct, spec.total(facts, reply.headers))
-        page = PageSeen(
-            facts=facts,
-            following=following,
-            numbered=spec.style.numbered,
-            stop=reply.stop,
-            received=counted.here,
-            total=counted.total,
-            total_counts=not state.passed,
-            beyond_range=bool(known.beyond) and self.rule.mid_pass,
+        refuse_null(facts, following, spec, self._where)
+        known = self.rule.classify(decoded, standing)
+        seen = self._compared(standing, facts, known)
+        full = standing.is_full(state.last, spec)
+        repeated = repeats_page(seen, facts, state, spec, full=full, where=self._where)
+        aside = not repeated and refuse_known(seen, facts, state, spec, self._where)
+        self._drop_repeated(known, seen, decoded, all_of_them=repeated)
+        counted = count(
+            standing.cursor, state, seen.distinct, spec.total(facts, reply.headers)
         )
-        ending = ending_of(page, state, spec.stop, self._windows)
-        token = self._token(standing, ending, facts)
-        snapshot = self.rule.snapshot(cursor, known, facts, reply.headers, ending)
-        mark = self.rule.mark(cursor, state, snapshot, ending)
-        fresh = state.fresh or known.fresh
-        if isinstance(ending, PassOver) and ending.limited:
-            stuck = isinstance(following, Next) and not fresh and bool(counted.received)
-            self.rule.refuse_cut(state, mark, max_pages=spec.stop.max_pages, stuck=stuck)
-        self._compare(counted, ending)
-        kept = known.kept(decoded)
-        brought = PageBrought(counted, fresh, reply.validators, snapshot, mark)
-        after = self._left_at(cursor, state, brought, ending)
+        moved = "" if seam.holds else "the seams between pages do not hold"
+        return PageBrought(
+            facts=facts,
+            records=facts.count - seam.records,
+            following=following,
+            seam=seam,
+            known=known,
+            seen=seen,
+            counted=counted,
+            aside=aside,
+            repeated=repeated,
+            doubted=bool(moved) or bool(seen.changed) or self._too_many(standing),
+            drift=counted.drift or moved or self._silent_token(standing, facts, following),
+        )
+
+    def _compared(self, standing: Standing, facts: Facts, known: Known) -> Seen:
+        if not self._spec.compares:
+            return uncompared(facts)
+        counts = not self._too_many(standing)
+        return compared(
+            facts, known, standing.memory, self._spec, counts=counts, where=self._where
+        )
+
+    def _too_many(self, standing: Standing) -> bool:
+        """Whether more records came in the pass than are held against each other."""
+        return self._spec.compares and len(standing.memory) > self._spec.boundary_cap
+
+    def _drop_repeated(
+        self, known: Known, seen: Seen, decoded: Decoded, *, all_of_them: bool
+    ) -> None:
+        """Without an incremental value, what came before as it is does not go on."""
+        if self._spec.by_value or not (self._spec.key or all_of_them):
+            return
+        rejected = {reject.index for reject in decoded.rejects}
+        for index in range(decoded.facts.count) if all_of_them else seen.repeated:
+            known.drop(index, rejected)
+
+    def _silent_token(self, standing: Standing, facts: Facts, following: Next | End) -> str:
+        """What there is to say when no page has ever named the token of the next one."""
+        cursor, token = standing.cursor, self._spec.style.token
+        if not _is_silent(following) or not token or cursor.token_seen or cursor.pass_no > 1 or facts.count == 0:
+            return ""
+        return f"no page has named {token} yet: check its path if there are more pages than one"
+
+    def _accepted(
+        self, standing: Standing, decoded: Decoded, page: PageBrought, reply: Reply
+    ) -> Verdict:
+        cursor = standing.cursor
+        now_us = reply.now_us or round(self._spec.wall() * MICROS)
+        ending = self._ending(standing, page, reply.stop, now_us)
+        token = self._token(standing, page.facts, ending)
+        self._compare(page.counted, ending)
+        left = self._left(standing, page, ending, reply, now_us)
+        pass_end = self._pass_end(standing, page, ending)
+        drift = page.drift
+        if pass_end is not None and pass_end.missed and self._may_redo(standing):
+            drift = f"the pass was {pass_end.completeness}, {pass_end.missed} is required"
+            ending, pass_end = BeginsAgain(f"{drift}: it is read again"), None
+            left = self._redone(standing, left)
+        over = pass_end is not None
+        memory = self._memory(standing, left, page.known.keys, over=over)
+        kept = page.known.kept(decoded)
+        goes_on = isinstance(ending, GoesOn)
         return Verdict(
-            cursor=after,
+            cursor=self._floored(left, memory),
             ending=ending,
             decoded=kept,
             ledger=Ledger(
-                received=facts.count,
-                filtered=known.beyond,
-                deduplicated=known.duplicates,
+                received=page.facts.count,
+                filtered=page.known.beyond + page.known.below,
+                deduplicated=page.known.duplicates,
                 dead_lettered=len(kept.rejects),
             ),
-            position=self._shown(state),
+            position=self._shown(standing.state),
             pass_no=cursor.pass_no,
-            memory=self._memory(standing, after, known.keys),
-            token=token,
-            pass_end=self._pass_end(cursor, state, counted, ending),
-            drift=counted.drift,
+            stride=page.records,
+            memory=memory,
+            hashes=(*page.seen.entries, *((token,) if token else ())) if goes_on else (),
+            forgets_pass=not goes_on,
+            pass_end=pass_end,
+            drift=drift,
+            noted=_noted(page),
         )
 
-    def _token(self, standing: Standing, ending: Ending, facts: Facts) -> bytes | None:
-        if not isinstance(ending, GoesOn):
+    def _ending(self, standing: Standing, page: PageBrought, stop: str, now_us: int) -> Ending:
+        spec, state = self._spec, standing.state
+        seen = PageSeen(
+            facts=page.facts,
+            records=page.records,
+            following=page.following,
+            numbered=spec.style.numbered,
+            stop=stop,
+            counted=page.counted,
+            behind_full=not standing.first and standing.is_full(state.last, spec),
+            exact=standing.first and spec.size is not None and page.records >= spec.size,
+            repeated=page.repeated,
+            beyond_range=bool(page.known.beyond) and self.rule.ordered,
+            below_range=self._lies_below(page),
+        )
+        return ending_of(seen, state, spec.stop, self._windows, now_us)
+
+    def _lies_below(self, page: PageBrought) -> bool:
+        """Whether a source that is given no bound has come to what is older than the mark."""
+        incremental = self._spec.incremental
+        if incremental is None or incremental.sent or incremental.order != "descending":
+            return False
+        return page.known.below > 0 and not page.known.fresh
+
+    def _token(self, standing: Standing, facts: Facts, ending: Ending) -> bytes | None:
+        if not isinstance(ending, GoesOn) or ending.again:
             return None
         return guard(
             ending.following,
             standing.state.at,
             facts,
             numbered=self._spec.style.numbered,
-            known=standing.tokens,
+            known=standing.memory,
             where=self._where,
         )
 
     def _compare(self, counted: Count, ending: Ending) -> None:
         """Fewer records than the source says it has are an error, unless what is missing was not
-        asked for.
+        asked for, or the source contradicts itself.
         """
         cut = isinstance(ending, PassOver) and ending.cut and self._windows is None
-        if not walked(ending) or cut or counted.total is None or counted.here >= counted.total:
+        if not walked(ending) or cut or not counted.trusted or counted.matches:
             return
         what = "pass" if self._windows is None else "window"
         raise TotalMismatch(
@@ -205,58 +314,129 @@ class Judge:
         )
 
     def _pass_end(
-        self, cursor: Cursor, state: PassState, counted: Count, ending: Ending
+        self, standing: Standing, page: PageBrought, ending: Ending
     ) -> PassEnd | None:
         if not isinstance(ending, PassOver):
             return None
-        completeness = self._spec.completeness
-        if counted.drifted or ending.cut:
-            completeness = "unknown"
-        elif state.before.proven and counted.matches:
-            completeness = "proven"
-        return PassEnd(cursor.pass_no, counted.received, ending.reason, completeness)
+        spec, counted = self._spec, page.counted
+        level = achieved(spec, standing.state, counted, ending, doubted=page.doubted)
+        missed = spec.required if falls_short(level, spec.required) else ""
+        if missed and spec.incremental is not None and not spec.by_value:
+            raise CompletenessMissed(
+                f"the pass was {level}, {missed} is required",
+                where=self._where,
+                remedy="the token of the next pass is not kept; lower require_completeness, or "
+                "read the source so that it proves more",
+            )
+        return PassEnd(
+            standing.cursor.pass_no, counted.received, ending.reason, level, missed
+        )
 
-    def _left_at(
-        self, cursor: Cursor, state: PassState, page: PageBrought, ending: Ending
+    # -- where the page leaves the partition ------------------------------------------------------
+
+    def _left(
+        self, standing: Standing, page: PageBrought, ending: Ending, reply: Reply, now_us: int
     ) -> Cursor:
         """The cursor where the page leaves it."""
-        counted = page.counted
-        total, snapshot = counted.total, page.snapshot
-        position: PassState | None = None
-        if isinstance(ending, GoesOn):
-            position = self._at_next(state, page, ending.following.position)
-        elif isinstance(ending, WindowOver):
-            proven = state.before.proven and counted.matches
-            before = Before(pages=state.pages + 1, received=counted.received, proven=proven)
-            seen = state.evolve(pages=before.pages, fresh=page.fresh, drifted=counted.drifted)
-            position, total, snapshot = self._at_window(seen, ending.window, before), None, None
-        left = Cursor(
-            pass_no=cursor.pass_no,
-            position=position,
-            mark=page.mark,
-            snapshot_mark=snapshot,
-            received=counted.received,
-            total=total,
-            validators=cursor.validators,
+        spec, cursor, state = self._spec, standing.cursor, standing.state
+        snapshot = self.rule.snapshot(cursor, page.known, page.facts, reply.headers, ending)
+        mark = self.rule.mark(cursor, state, snapshot, ending, now_us)
+        if isinstance(ending, PassOver) and ending.limited:
+            self._refuse_cut(standing, page, mark)
+        if spec.holds_mark and not self._achieved_required(standing, page, ending):
+            mark = cursor.mark
+        new_window = isinstance(ending, WindowOver)
+        left = cursor.evolve(
+            position=self._position(standing, page, ending, reply.validators),
+            mark=mark,
+            snapshot_mark=None if new_window else snapshot,
+            received=page.counted.received,
+            total=None if new_window else page.counted.stored,
+            keyed=self._keyed(standing, page.facts, ending),
+            token_seen=cursor.token_seen or not _is_silent(page.following),
         )
-        if isinstance(ending, PassOver):
-            validators = state.validators if state.pages else page.validators
-            return self._closed(left.evolve(validators=None if ending.cut else validators))
-        return left
+        if not isinstance(ending, PassOver):
+            return left
+        validators = state.validators if state.pages else reply.validators
+        return self._closed(left.evolve(validators=None if ending.cut else validators, redone=0))
 
-    def _at_next(self, state: PassState, page: PageBrought, position: Json) -> PassState:
+    def _achieved_required(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
+        end = self._pass_end(standing, page, ending)
+        return end is not None and not end.missed
+
+    def _refuse_cut(
+        self, standing: Standing, page: PageBrought, mark: Comparable | None
+    ) -> None:
+        fresh = standing.state.fresh or page.known.fresh
+        stuck = isinstance(page.following, Next) and not fresh and page.counted.received > 0
+        most = self._spec.stop.max_pages
+        self.rule.refuse_cut(standing.state, mark, max_pages=most, stuck=stuck)
+
+    def _position(
+        self, standing: Standing, page: PageBrought, ending: Ending, validators: Json
+    ) -> PassState | None:
+        state = standing.state
+        if isinstance(ending, GoesOn):
+            return self._at_next(standing, page, ending, validators)
+        if not isinstance(ending, WindowOver):
+            return None
+        proven = state.before.proven and page.counted.matches
+        before = Before(state.pages + 1, page.counted.received, proven)
+        seen = state.evolve(
+            pages=before.pages,
+            fresh=state.fresh or page.known.fresh,
+            drifted=self._drifted(state, page, over=True),
+        )
+        return self._at_window(seen, ending.window, before)
+
+    def _at_next(
+        self, standing: Standing, page: PageBrought, ending: GoesOn, validators: Json
+    ) -> PassState:
         """The state at the next page of the pass."""
+        state, counted, position = standing.state, page.counted, ending.following.position
         if isinstance(position, dict) and "url" in position:
             position = {**position, "url": self._spec.strip(position["url"])}
-        if state.pages == 0 and page.validators is not None:
-            state = state.evolve(validators=page.validators)
         return state.evolve(
             at=position,
             pages=state.pages + 1,
-            fresh=page.fresh,
-            drifted=page.counted.drifted,
-            passed=page.counted.passed,
+            fresh=state.fresh or page.known.fresh,
+            validators=state.validators if state.pages else validators,
+            first=page.records if standing.first else state.first,
+            last=page.records,
+            largest=max(state.largest, page.records),
+            drifted=self._drifted(state, page, over=False),
+            grew=counted.grew,
+            remains=counted.remains,
+            passed=counted.passed,
+            aside=page.aside,
+            asked_again=ending.again,
+            digest=page.seen.digest if self._spec.stop.repeated_page else b"",
+            seam=page.seam.last,
+            uncounted=state.uncounted or self._too_many(standing),
         )
+
+    def _drifted(self, state: PassState, page: PageBrought, *, over: bool) -> bool:
+        counted = page.counted
+        missed = over and counted.grew and not counted.matches
+        return state.drifted or counted.drifted or page.doubted or missed
+
+    def _keyed(self, standing: Standing, facts: Facts, ending: Ending) -> bool:
+        """Whether the partition has had the key.
+
+        Raises KeyMissing where enough records came without it to say that it is wrong.
+        """
+        cursor, key = standing.cursor, self._spec.key
+        if cursor.keyed or not key or facts.keyless < facts.count:
+            return cursor.keyed or (bool(key) and facts.count > 0)
+        came = cursor.received + facts.count
+        if came >= KEYLESS_RECORDS or (came and isinstance(ending, PassOver)):
+            raise KeyMissing(
+                f"none of {came} records has a value at {', '.join(key)}",
+                where=self._where,
+                remedy="correct source.key: upper and lower case count, and the path begins at "
+                "the record",
+            )
+        return False
 
     def _closed(self, cursor: Cursor) -> Cursor:
         """The cursor after a finished pass."""
@@ -267,21 +447,81 @@ class Judge:
             pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None
         )
 
-    # -- answers without a page -------------------------------------------------------------------
+    def _floored(self, cursor: Cursor, memory: Memory) -> Cursor:
+        """The cursor with the value below which nothing is remembered any more."""
+        if memory.floor is None or not self._spec.by_value:
+            return cursor
+        return cursor.evolve(floor=memory.floor)
+
+    # -- answers without a page, and pages that are asked for again --------------------------------
+
+    def _again(self, standing: Standing, reason: str) -> Verdict:
+        """The page does not count: the pass begins again, at its mark if that loses nothing."""
+        return self._without_page(standing, BeginsAgain(reason), self.begun_again(standing), reason)
+
+    def begun_again(self, standing: Standing) -> Cursor:
+        """The cursor of a pass that begins again.
+
+        Where the mark is true in the middle of a pass it begins there. Elsewhere it asks for the
+        same once more, and what it has brought is known by its identities.
+        """
+        cursor, state = standing.cursor, standing.state
+        restarts = state.restarts + 1
+        if not self.rule.may_fall_back:
+            again = state.evolve(
+                at=self._spec.style.first(),
+                pages=0,
+                restarts=restarts,
+                known_pages=max(state.known_pages, state.pages),
+                last=0,
+                largest=0,
+                aside=False,
+                asked_again=False,
+                digest=b"",
+                seam=b"",
+            )
+            return cursor.evolve(position=again, total=None)
+        begun = self.rule.begin(self._at_reached(cursor))
+        if begun is not None:
+            begun = begun.evolve(restarts=restarts, drifted=state.drifted)
+        return cursor.evolve(position=begun, snapshot_mark=None, received=0, total=None)
+
+    def _at_reached(self, cursor: Cursor) -> Cursor:
+        """The cursor at the value that the pass has reached, where its mark is held back."""
+        if not self._spec.holds_mark or self._windows is not None:
+            return cursor
+        now_us = round(self._spec.wall() * MICROS)
+        return cursor.evolve(mark=self.rule.reached(cursor, now_us))
+
+    def _may_redo(self, standing: Standing) -> bool:
+        """Whether a pass that achieved too little is read again at once."""
+        return (
+            self.rule.may_redo
+            and not self._too_many(standing)
+            and standing.cursor.redone < MAX_REDONE
+        )
+
+    def _redone(self, standing: Standing, left: Cursor) -> Cursor:
+        """The cursor of a pass that is read again from where it began."""
+        cursor = standing.cursor
+        return left.evolve(
+            pass_no=cursor.pass_no,
+            position=self.rule.begin(cursor),
+            mark=cursor.mark,
+            validators=cursor.validators,
+            complete=False,
+            redone=cursor.redone + 1,
+        )
 
     def _unchanged(self, standing: Standing) -> Verdict:
         """An empty, complete pass: the source is as the last complete pass saw it."""
-        ending = PassOver("not modified")
-        number, after = standing.cursor.pass_no, self._closed(standing.cursor)
-        return Verdict(
-            cursor=after,
-            ending=ending,
-            decoded=Decoded([], None, [], Facts(0)),
-            ledger=Ledger(),
-            position=standing.state.at,
-            pass_no=number,
-            memory=self._memory(standing, after),
-            pass_end=PassEnd(number, 0, ending.reason, self._spec.completeness),
+        number, ending = standing.cursor.pass_no, PassOver("not modified")
+        end = PassEnd(number, 0, ending.reason, self._spec.completeness)
+        after = self._closed(standing.cursor)
+        return msgspec.structs.replace(
+            self._without_page(standing, ending, after, ""),
+            memory=self._memory(standing, after, over=True),
+            pass_end=end,
         )
 
     def _halved(self, standing: Standing, reported: str) -> Verdict:
@@ -301,18 +541,25 @@ class Judge:
                 remedy="lower split_on.smallest or step, or page inside the window with within; "
                 "or the status means something else: say so with split_on.when",
             )
-        before = replace(state.before, pages=state.pages, received=cursor.received)
+        before = state.before.evolve(pages=state.pages, received=cursor.received)
         after = cursor.evolve(
             position=self._at_window(state, half, before), total=None, snapshot_mark=None
         )
+        return self._without_page(standing, WindowOver(half), after, "")
+
+    def _without_page(
+        self, standing: Standing, ending: Ending, after: Cursor, drift: str
+    ) -> Verdict:
+        """An answer of which no record counts."""
         return Verdict(
             cursor=after,
-            ending=WindowOver(half),
-            decoded=Decoded([], None, [], Facts(0)),
+            ending=ending,
+            decoded=NO_PAGE,
             ledger=Ledger(),
-            position=self._shown(state),
-            pass_no=cursor.pass_no,
-            memory=self._memory(standing, after),
+            position=self._shown(standing.state),
+            pass_no=standing.cursor.pass_no,
+            forgets_pass=not isinstance(ending, BeginsAgain) or self.rule.may_fall_back,
+            drift=drift,
         )
 
     def _at_window(self, state: PassState, window: Window, before: Before) -> PassState:
@@ -320,8 +567,17 @@ class Judge:
         assert state.window is not None, "a pass in windows is always in one"
         return state.evolve(
             at=self._spec.style.first(),
-            window=replace(state.window, window=window, before=before),
+            window=state.window.evolve(window=window, before=before),
+            first=0,
+            last=0,
+            largest=0,
+            grew=False,
+            remains=False,
             passed=False,
+            aside=False,
+            asked_again=False,
+            digest=b"",
+            seam=b"",
         )
 
     def _shown(self, state: PassState) -> Json:
@@ -330,29 +586,57 @@ class Judge:
             return state.at
         return {"at": state.at, "window": list(self._windows.asked(state.window.window))}
 
-    # -- what is remembered ---------------------------------------------------------------------
+    # -- what is remembered -----------------------------------------------------------------------
 
     def _memory(
-        self, standing: Standing, cursor: Cursor, keys: Set[BoundaryKey] = _NO_KEYS
+        self,
+        standing: Standing,
+        cursor: Cursor,
+        keys: Set[BoundaryKey] = _NO_KEYS,
+        *,
+        over: bool,
     ) -> Memory:
         """The keys that are worth remembering at `cursor`, of those that were and of new `keys`.
 
         Raises BoundaryFull when they are too many. None of them is kept then, or the records of
         the page would be duplicates when it comes again.
         """
-        least, boundary = self.rule.floor(cursor), standing.boundary
-        left = None
-        if least is not None:
+        boundary = standing.boundary
+        size = len(boundary) + len(keys)
+        floor = self.rule.floor(cursor, standing.state, over=over, many=size > self._spec.few)
+        if floor is not None:
             # one source has values of one type
-            keys = {key for key in keys if key[0] >= least}  # type: ignore[operator]
-            if boundary and least != standing.boundary_floor:
-                left = {key for key in boundary if key[0] >= least}  # type: ignore[operator]
-                boundary = left
-        size = len(boundary) + len(keys - boundary) if keys else len(boundary)
+            keys = {key for key in keys if key[0] >= floor}  # type: ignore[operator]
         if size > self._spec.boundary_cap:
+            self._refuse_full(boundary, keys, floor)
+        return Memory(keys, floor)
+
+    def _refuse_full(
+        self, boundary: Boundary, keys: Set[BoundaryKey], floor: Comparable | None
+    ) -> None:
+        left = boundary.keys | keys
+        size = sum(floor is None or key[0] >= floor for key in left)  # type: ignore[operator]
+        if size > self._spec.boundary_cap:
+            capped = self._spec.incremental is not None and self._spec.incremental.capped
+            future = "; or set incremental.future: allow where its times are later than now"
             raise BoundaryFull(
                 f"{size} boundary keys, at most {self._spec.boundary_cap} are kept",
+                where=self._where,
                 remedy="shorten incremental.overlap, or the size of the windows, "
-                "or raise source.boundary_cap",
+                f"or raise source.boundary_cap{future if capped else ''}",
             )
-        return Memory(keys, least, left)
+
+
+def _is_silent(following: Next | End) -> bool:
+    """Whether the page says nothing of a next one, not even that there is none."""
+    return isinstance(following, End) and not following.explicit
+
+
+def _noted(page: PageBrought) -> dict[str, int]:
+    """The oddities of a page that are counted."""
+    found = {
+        "below_bound": page.known.below + page.known.late,
+        "key_repeated": page.seen.changed,
+        "key_missing": page.facts.keyless,
+    }
+    return {kind: records for kind, records in found.items() if records}

@@ -12,18 +12,19 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from worker.core.cursor import Cursor, PassState, WindowState
 from worker.core.errors import CursorStuck, PermanentError
 from worker.core.instants import MICROS
-from worker.core.model import MISSING, BoundaryKey, Decoded, Facts
-from worker.paging.bound import bound_text, floor
-from worker.paging.duplicates import Known, classify, distinct_keys, later
+from worker.core.model import MISSING, Decoded, Facts
+from worker.paging.bound import bound_text, least, reach
+from worker.paging.duplicates import Classifier, Known, Range, later
 from worker.paging.endings import Ending, PassOver, walked
 from worker.paging.marks import Comparable
 from worker.paging.spec import IncrementalSpec, PagingSpec
+from worker.paging.standing import Standing
 from worker.paging.windows import Windows
 
 
@@ -31,20 +32,24 @@ class MarkRule(Protocol):
     """One kind of mark. `where` is the partition, for errors."""
 
     @property
-    def mid_pass(self) -> bool:
-        """Whether the mark is true in the middle of a pass: it moves with each commit, and a pass
-        may end early.
+    def ordered(self) -> bool:
+        """Whether records come in order, so that the mark is true in the middle of a pass, and a
+        pass may end where they leave the range that was asked for.
         """
 
     @property
     def may_fall_back(self) -> bool:
         """Whether a pass may begin again at the mark and lose nothing."""
 
+    @property
+    def may_redo(self) -> bool:
+        """Whether a pass may be read again, because what it brought is known by its identities."""
+
     def begin(self, cursor: Cursor) -> PassState | None:
         """Where a new pass stands; None while there is nothing to ask for."""
 
-    def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
-        """What the records of a page are. Raises OrderViolation, OutsideWindow."""
+    def classify(self, decoded: Decoded, standing: Standing) -> Known:
+        """What the records of a page are. Raises OrderViolation, BelowBound, OutsideWindow."""
 
     def snapshot(
         self, cursor: Cursor, known: Known, facts: Facts, headers: Mapping[str, str], ending: Ending
@@ -55,9 +60,21 @@ class MarkRule(Protocol):
         """
 
     def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
+        self,
+        cursor: Cursor,
+        state: PassState,
+        snapshot: Comparable | None,
+        ending: Ending,
+        now_us: int,
     ) -> Comparable | None:
-        """How far the source has durably come with the page."""
+        """How far the source has durably come with the page.
+
+        Args:
+            now_us: microseconds since 1970; what is later has not happened yet.
+        """
+
+    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
+        """The value that the pass in progress has come to, where its mark is held back."""
 
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
@@ -69,21 +86,30 @@ class MarkRule(Protocol):
             stuck: the source has a next page, and all records of the pass were known.
         """
 
-    def floor(self, cursor: Cursor) -> Comparable | None:
-        """Below this value no record can come again as a duplicate, so its key may be forgotten;
-        None forgets nothing.
+    def floor(
+        self, cursor: Cursor, state: PassState, *, over: bool, many: bool
+    ) -> Comparable | None:
+        """Keys below this value may be forgotten; None forgets nothing.
+
+        They are those below the bound of the pass in progress, as it was sent, when it is over: a
+        source may round its bound down a little. Many keys are forgotten as soon as no later
+        request can bring them again.
+
+        Args:
+            cursor: where the page leaves the partition.
+            state: of the pass that the page belongs to.
+            over: the pass is over with the page.
+            many: more keys are remembered than `PagingSpec.few`.
         """
 
 
 class _MovesAtTheEnd:
     """What the marks have in common that move when a pass is over: it is read whole, or again."""
 
-    mid_pass = may_fall_back = False
+    ordered = may_fall_back = False
 
-    def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
-    ) -> Comparable | None:
-        return later(cursor.mark, snapshot) if isinstance(ending, PassOver) else cursor.mark
+    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
+        return cursor.mark
 
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
@@ -96,15 +122,17 @@ class _MovesAtTheEnd:
 class NoMark(_MovesAtTheEnd):
     """The source is read whole in each pass."""
 
+    may_redo = False
+
     def __init__(self, spec: PagingSpec) -> None:
         self._spec = spec
 
     def begin(self, cursor: Cursor) -> PassState | None:
-        return PassState(at=self._spec.style.first(), unmarked=cursor.mark is None)
+        return PassState(
+            at=self._spec.style.first(), size=self._spec.size or 0, unmarked=cursor.mark is None
+        )
 
-    def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
-        if self._spec.counts_distinct:
-            return distinct_keys(decoded, cursor.pass_no, boundary)
+    def classify(self, decoded: Decoded, standing: Standing) -> Known:
         return _all_new(decoded)
 
     def snapshot(
@@ -112,84 +140,161 @@ class NoMark(_MovesAtTheEnd):
     ) -> Comparable | None:
         return cursor.snapshot_mark
 
-    def floor(self, cursor: Cursor) -> Comparable | None:
-        return cursor.pass_no if self._spec.counts_distinct else None
+    def mark(
+        self,
+        cursor: Cursor,
+        state: PassState,
+        snapshot: Comparable | None,
+        ending: Ending,
+        now_us: int,
+    ) -> Comparable | None:
+        return cursor.mark
+
+    def floor(
+        self, cursor: Cursor, state: PassState, *, over: bool, many: bool
+    ) -> Comparable | None:
+        # older versions kept the keys of a pass under its number
+        return cursor.pass_no if over else None
 
 
 class _ByValue:
     """What the marks have in common that are values of records."""
 
+    may_redo = True
+
     def __init__(self, spec: PagingSpec, incremental: IncrementalSpec, where: str) -> None:
         self._spec, self._incremental, self._where = spec, incremental, where
-        self._parse = incremental.format.parser()
+        self._classifier = Classifier(incremental)
 
     def begin(self, cursor: Cursor) -> PassState | None:
         incremental, mark = self._incremental, cursor.mark
         since = incremental.initial
         if mark is not None:
-            since = bound_text(incremental, mark, self._spec.wall())
-        return PassState(at=self._spec.style.first(), since=since, unmarked=mark is None)
+            since = bound_text(incremental, mark, self._spec.wall(), cursor.floor)
+        return PassState(
+            at=self._spec.style.first(),
+            since=since,
+            order=incremental.order,
+            size=self._spec.size or 0,
+            unmarked=mark is None,
+        )
 
-    def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
-        return classify(
-            decoded,
-            self._incremental,
-            self._parse,
-            boundary,
-            cursor.snapshot_mark,
+    def classify(self, decoded: Decoded, standing: Standing) -> Known:
+        asked = Range(
+            least=self._least(standing.cursor, standing.state),
+            windowed=self._spec.windows is not None,
+            boundary=standing.boundary,
+            highest=standing.cursor.snapshot_mark,
+            reach=self._reaches(standing.cursor),
+            few=self._spec.few,
             where=self._where,
         )
+        return self._classifier.classify(decoded, asked)
 
     def snapshot(
         self, cursor: Cursor, known: Known, facts: Facts, headers: Mapping[str, str], ending: Ending
     ) -> Comparable | None:
         return cursor.snapshot_mark if known.highest is None else known.highest
 
-    def _asked_from(self, mark: Comparable | None) -> Comparable | None:
-        """The least value that a pass from `mark` on asks for."""
-        return None if mark is None else floor(self._incremental, mark, self._spec.wall())
+    def floor(
+        self, cursor: Cursor, state: PassState, *, over: bool, many: bool
+    ) -> Comparable | None:
+        if many:
+            return self._reach(cursor)
+        return self._least(cursor, state) if over else None
+
+    def _least(self, cursor: Cursor, state: PassState) -> Comparable | None:
+        """The least value that the pass asked for."""
+        return least(self._incremental, state.since)
+
+    def _reach(self, cursor: Cursor) -> Comparable | None:
+        """The least value that a pass from the mark on asks for."""
+        mark = cursor.mark
+        return None if mark is None else reach(self._incremental, mark, self._spec.wall())
+
+    def _reaches(self, cursor: Cursor) -> Callable[[Comparable], Comparable | None] | None:
+        """What a later request asks for when the pass has come to a value; None: anything."""
+        return None
+
+    def _capped(
+        self, mark: Comparable | None, cursor: Cursor, now_us: int
+    ) -> Comparable | None:
+        """The mark, but not later than now, and never earlier than it was."""
+        if self._incremental.capped and isinstance(mark, int) and mark > now_us:
+            return later(cursor.mark, now_us)
+        return mark
 
 
 class AscendingMark(_ByValue):
     """Records come in the order of the field, which is checked."""
 
-    mid_pass = may_fall_back = True
+    ordered = may_fall_back = True
 
     def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
+        self,
+        cursor: Cursor,
+        state: PassState,
+        snapshot: Comparable | None,
+        ending: Ending,
+        now_us: int,
     ) -> Comparable | None:
-        return later(cursor.mark, snapshot)
+        return self._capped(later(cursor.mark, snapshot), cursor, now_us)
+
+    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
+        return self._capped(later(cursor.mark, cursor.snapshot_mark), cursor, now_us)
 
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
     ) -> None:
         if stuck:
+            capped = self._incremental.capped and "; or future: allow, if now is earlier than them"
             raise CursorStuck(
                 where=self._where,
                 remedy="the bound of the pass does not move: "
-                "check incremental.field and its format",
+                f"check incremental.field and its format{capped or ''}",
             )
 
-    def floor(self, cursor: Cursor) -> Comparable | None:
-        return self._asked_from(cursor.mark)
+    def _reaches(self, cursor: Cursor) -> Callable[[Comparable], Comparable | None] | None:
+        if self._spec.style.numbered or self._spec.holds_mark:
+            return None
+        now = round(self._spec.wall() * MICROS)
+
+        def reaches(value: Comparable) -> Comparable | None:
+            mark = self._capped(value, cursor, now)
+            return None if mark is None else reach(self._incremental, mark, self._spec.wall())
+
+        return reaches
 
 
 class MarkAtTheEnd(_MovesAtTheEnd, _ByValue):
     """Records come in descending order or in none."""
 
-    def floor(self, cursor: Cursor) -> Comparable | None:
-        """In the middle of a pass that may shift, what this pass has brought is kept too."""
-        lowest, here = cursor.mark, cursor.snapshot_mark
-        if cursor.position is not None and not self._spec.style.numbered and here is not None:
-            lowest = here if lowest is None else min(lowest, here)
-        return self._asked_from(lowest)
+    def mark(
+        self,
+        cursor: Cursor,
+        state: PassState,
+        snapshot: Comparable | None,
+        ending: Ending,
+        now_us: int,
+    ) -> Comparable | None:
+        if not isinstance(ending, PassOver):
+            return cursor.mark
+        return self._capped(later(cursor.mark, snapshot), cursor, now_us)
+
+    def floor(
+        self, cursor: Cursor, state: PassState, *, over: bool, many: bool
+    ) -> Comparable | None:
+        return super().floor(cursor, state, over=over, many=many and over)
 
 
 class WindowedMark(_ByValue):
     """Time windows are read one after the other, each to its end."""
 
-    mid_pass = False
+    ordered = False
     may_fall_back = True
+
+    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
+        return cursor.mark
 
     def __init__(
         self, spec: PagingSpec, incremental: IncrementalSpec, windows: Windows, where: str
@@ -199,9 +304,7 @@ class WindowedMark(_ByValue):
 
     def begin(self, cursor: Cursor) -> PassState | None:
         incremental, windows = self._incremental, self._windows
-        begin = self.floor(cursor)
-        if cursor.mark is None:
-            begin = windows.initial(incremental.initial)
+        begin = self._from(cursor)
         until = incremental.until
         assert isinstance(begin, int), "checked when the config was read"
         assert not isinstance(until, str), "checked when the config was read"
@@ -210,26 +313,28 @@ class WindowedMark(_ByValue):
             return None
         return PassState(
             at=self._spec.style.first(),
+            order=incremental.order,
+            size=self._spec.size or 0,
             unmarked=cursor.mark is None,
-            window=WindowState(window, marked=cursor.mark),
-        )
-
-    def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
-        return classify(
-            decoded,
-            self._incremental,
-            self._parse,
-            boundary,
-            cursor.snapshot_mark,
-            where=self._where,
-            least=self.floor(cursor),
+            window=WindowState(window, cursor.mark),
         )
 
     def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
+        self,
+        cursor: Cursor,
+        state: PassState,
+        snapshot: Comparable | None,
+        ending: Ending,
+        now_us: int,
     ) -> Comparable | None:
+        """The end of the window that is over, but nothing that has not happened when the source
+        answered: it may still come.
+        """
         assert state.window is not None, "a pass in windows is always in one"
-        return later(cursor.mark, state.window.window.end) if walked(ending) else cursor.mark
+        if not walked(ending):
+            return cursor.mark
+        window = state.window.window
+        return later(cursor.mark, max(window.start, min(window.end, self._windows.last(now_us))))
 
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
@@ -243,23 +348,44 @@ class WindowedMark(_ByValue):
                 "or incremental.overlap smaller",
             )
 
-    def floor(self, cursor: Cursor) -> Comparable | None:
+    def floor(
+        self, cursor: Cursor, state: PassState, *, over: bool, many: bool
+    ) -> Comparable | None:
+        return self._reach(cursor)
+
+    def _least(self, cursor: Cursor, state: PassState) -> Comparable | None:
+        return self._reach(cursor)
+
+    def _reach(self, cursor: Cursor) -> Comparable | None:
         if not isinstance(cursor.mark, int):
             return None
         return self._windows.floor(cursor.mark - round(self._incremental.overlap_s * MICROS))
 
+    def _from(self, cursor: Cursor) -> Comparable | None:
+        """Where the pass begins."""
+        if cursor.mark is None:
+            return self._windows.initial(self._incremental.initial)
+        return self._reach(cursor)
+
 
 class TokenMark(_MovesAtTheEnd):
     """The responses name the token that the next pass begins at."""
+
+    may_redo = False
 
     def __init__(self, spec: PagingSpec, incremental: IncrementalSpec, where: str) -> None:
         self._spec, self._incremental, self._where = spec, incremental, where
 
     def begin(self, cursor: Cursor) -> PassState | None:
         since = self._incremental.initial if cursor.mark is None else cursor.mark
-        return PassState(at=self._spec.style.first(), since=since, unmarked=cursor.mark is None)
+        return PassState(
+            at=self._spec.style.first(),
+            since=since,
+            size=self._spec.size or 0,
+            unmarked=cursor.mark is None,
+        )
 
-    def classify(self, decoded: Decoded, cursor: Cursor, boundary: Set[BoundaryKey]) -> Known:
+    def classify(self, decoded: Decoded, standing: Standing) -> Known:
         return _all_new(decoded)
 
     def snapshot(
@@ -278,11 +404,18 @@ class TokenMark(_MovesAtTheEnd):
         return None if found is None else str(found)
 
     def mark(
-        self, cursor: Cursor, state: PassState, snapshot: Comparable | None, ending: Ending
+        self,
+        cursor: Cursor,
+        state: PassState,
+        snapshot: Comparable | None,
+        ending: Ending,
+        now_us: int,
     ) -> Comparable | None:
         return snapshot if isinstance(ending, PassOver) else cursor.mark
 
-    def floor(self, cursor: Cursor) -> Comparable | None:
+    def floor(
+        self, cursor: Cursor, state: PassState, *, over: bool, many: bool
+    ) -> Comparable | None:
         return None
 
 
@@ -301,4 +434,4 @@ def mark_rule(spec: PagingSpec, where: str) -> MarkRule:
 
 
 def _all_new(decoded: Decoded) -> Known:
-    return Known(distinct=decoded.facts.count, fresh=decoded.facts.count > 0)
+    return Known(fresh=decoded.facts.count > 0)

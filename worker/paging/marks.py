@@ -10,11 +10,13 @@ not taken for one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from worker.core.errors import ConfigError
 from worker.core.instants import EPOCH, LEAST, MICROS, MICROSECOND, MOST, rfc3339_text
@@ -24,6 +26,10 @@ _INSTANTS: Final = range(LEAST, MOST + 1)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)"
 )
+
+_USUAL: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+).fullmatch
 
 Comparable = int | str
 
@@ -46,6 +52,35 @@ def _number(scale: int) -> Callable[[Any], tuple[int, int]]:
         return int(value * scale) if isinstance(value, float) else int(value) * scale, 0
 
     return parse
+
+
+def _instants(values: Sequence[Any]) -> list[int] | None:
+    """The instants of RFC 3339 texts with at most six digits of a second."""
+    try:
+        different = set(values)
+        if not all(map(_USUAL, different)):
+            return None
+        read = {
+            text: (moment - EPOCH) // MICROSECOND
+            for text, moment in zip(
+                different, msgspec.convert(list(different), list[datetime]), strict=True
+            )
+        }
+        if read and not (min(read.values()) in _INSTANTS and max(read.values()) in _INSTANTS):
+            return None
+        return [read[value] for value in values]
+    except (TypeError, msgspec.ValidationError):
+        return None
+
+
+def _whole_numbers(scale: int, allowed: range) -> Callable[[Sequence[Any]], list[int] | None]:
+    def column(values: Sequence[Any]) -> list[int] | None:
+        if set(map(type, values)) != {int}:
+            return None
+        found = list(values) if scale == 1 else [value * scale for value in values]
+        return found if min(found) in allowed and max(found) in allowed else None
+
+    return column
 
 
 def _within(
@@ -122,6 +157,19 @@ class MarkFormat:
                 "nor a strptime pattern"
             )
         return _within(_INSTANTS, _pattern(self.record, ZoneInfo(self.zone)))
+
+    def column(self) -> Callable[[Sequence[Any]], list[int] | None] | None:
+        """A reader of all values of a page at once, several times as quick as `parser`.
+
+        It says the same, or None where it cannot say anything of the whole page: a value is not in
+        the usual form, or has digits finer than the comparable form. The column itself is None for
+        formats without a quick way.
+        """
+        if self.record == "rfc3339":
+            return _instants
+        if self.record in _SCALES:
+            return _whole_numbers(_SCALES[self.record], _INSTANTS)
+        return _whole_numbers(1, _WHOLE) if self.record == "int" else None
 
     def text(self, mark: Comparable) -> str:
         """The mark as the source wants it; finer digits than the format has are dropped (round

@@ -22,13 +22,14 @@ from __future__ import annotations
 
 from worker.core.cursor import Cursor, Json, PassState
 from worker.core.errors import PermanentError
-from worker.core.model import BoundaryKey, Claim, Progress
+from worker.core.model import Claim, Progress
 from worker.paging.ahead import FetchAhead
 from worker.paging.endings import PassOver, leaves_window
-from worker.paging.judge import Judge, Standing, Verdict
-from worker.paging.marks import Comparable
+from worker.paging.judge import Judge, Verdict
+from worker.paging.memory import Boundary, PassMemory
 from worker.paging.resume import refuse_unfit
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
+from worker.paging.standing import Standing
 
 
 class PartitionPlanner:
@@ -42,10 +43,9 @@ class PartitionPlanner:
         self._ahead = FetchAhead(spec.style, spec.depth)
         self._cursor = claim.cursor
         self._opening: PassState | None = None  # a pass of which no page was accepted yet
-        self._boundary: set[BoundaryKey] = set(claim.boundary)
-        self._boundary_floor: Comparable | None = None
-        self._tokens: set[bytes] = set(claim.tokens)
-        self._clear_tokens = False
+        self._boundary = Boundary(claim.boundary)
+        self._memory = PassMemory(claim.tokens)
+        self._forgets_pass = False
         self._fell_back = False
         self._due: float | None = None
         self._passes = 0
@@ -156,9 +156,9 @@ class PartitionPlanner:
         if not self._judge.rule.may_fall_back or self._fell_back or self._cursor.position is None:
             return False
         self._fell_back = True
-        self._cursor = self._cursor.without_pass()
-        self._tokens.clear()
-        self._clear_tokens = True
+        self._cursor = self._judge.begun_again(self._standing())
+        self._memory.clear()
+        self._forgets_pass = True
         self._ahead.discard()
         return True
 
@@ -188,24 +188,18 @@ class PartitionPlanner:
         return accepted
 
     def _standing(self) -> Standing:
-        return Standing(
-            self._cursor, self._state, self._boundary, self._boundary_floor, self._tokens
-        )
+        return Standing(self._cursor, self._state, self._boundary, self._memory)
 
     def _apply(self, verdict: Verdict) -> Accepted:
         """Changes the partition as the verdict says; returns the same change as a difference."""
         self._cursor, self._opening = verdict.cursor, None
-        memory = verdict.memory
-        if memory.left is not None:
-            self._boundary = memory.left
-        self._boundary |= memory.added
-        self._boundary_floor = memory.floor
-        cleared, self._clear_tokens = self._clear_tokens or verdict.starts_over, False
-        added = () if verdict.token is None else (verdict.token,)
-        if verdict.starts_over:
-            self._tokens.clear()
-        self._tokens.update(added)
-        self._ahead.moved(verdict.ledger.received)
+        self._boundary.forget(verdict.memory.floor)
+        self._boundary.add(verdict.memory.added)
+        cleared, self._forgets_pass = self._forgets_pass or verdict.forgets_pass, False
+        if verdict.forgets_pass:
+            self._memory.clear()
+        self._memory.add(verdict.hashes)
+        self._ahead.moved(verdict.stride)
         if isinstance(verdict.ending, PassOver):
             self._passes += 1
             self._fell_back = False
@@ -214,9 +208,9 @@ class PartitionPlanner:
             self._ahead.start_over()
         progress = Progress(
             cursor=verdict.cursor,
-            boundary_added=tuple(sorted(memory.added)),
-            boundary_floor=memory.floor,
-            tokens_added=added,
+            boundary_added=tuple(sorted(verdict.memory.added)),
+            boundary_floor=verdict.memory.floor,
+            tokens_added=verdict.hashes,
             tokens_cleared=cleared,
         )
         return Accepted(
@@ -227,4 +221,5 @@ class PartitionPlanner:
             ledger=verdict.ledger,
             pass_end=verdict.pass_end,
             drift=verdict.drift,
+            noted=verdict.noted,
         )

@@ -14,6 +14,7 @@ from worker.paging.marks import Comparable, MarkFormat
 from worker.paging.style import Address, Pagination
 from worker.paging.windows import Windows
 
+FEW: Final = 10_000
 DEFAULT_FORMAT: Final = MarkFormat()
 
 
@@ -27,6 +28,11 @@ class IncrementalSpec:
         newest_bound_s: no pass asks for a bound that is newer than so long ago.
         until: records from this value on are left out, and end the pass of an ascending source (a
             backfill).
+        step_us: the source rounds bounds down to whole steps of this length, counted in the zone of
+            `format`; 0: it does not.
+        below: what a record below the bound is that nobody remembers: `fail`, `drop` or `keep`.
+        sent: what carries the bound, in words; empty where the source is given none.
+        capped: no mark is later than now.
     """
 
     field: str
@@ -37,11 +43,17 @@ class IncrementalSpec:
     token: Callable[[Facts, Mapping[str, str]], Json] | None = None
     newest_bound_s: float | None = None
     until: Comparable | None = None
+    step_us: int = 0
+    below: str = "fail"
+    sent: str = "the request"
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StopSpec:
     """Rules that end a pass, besides the style's own end."""
+
+    repeated_page: bool = False  # a page whose records equal those of the page before
 
     empty_page: bool = True
     short_page: int | None = None  # a page of fewer records than this
@@ -49,31 +61,89 @@ class StopSpec:
     when: Callable[[Facts], bool] = lambda facts: False
 
 
+def no_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
+    return None
+
+
+def _as_it_is(url: str) -> str:
+    return url
+
+
 @dataclass(frozen=True, slots=True)
 class PagingSpec:
     """What the planner of each partition of a source has in common.
 
-    With `windows`, `style` walks the pages of one window after the other.
+    Attributes:
+        style: walks the pages of a pass; with `windows`, those of one window after the other.
+        total: how many records the source says that it has.
+        key: the paths of the identity of a record; empty where it is known by its bytes.
+        size: records a page that are asked for; None where the source decides.
+        repeats: numbered pages may be equal to earlier ones.
+        seam: each page begins with the last record of the page before.
+        stable: records keep their place while pages are read.
+        empty_missing: a page without the records path is meant to be empty.
+        completeness: what a pass is where no total proves more.
+        required: the least completeness with which the mark may move.
+        every_s: from the start of a pass to the start of the next; None: it is read once.
+        depth: pages in flight at most.
+        boundary_cap: identities that are remembered at most.
+        wall: seconds since 1970.
+        strip: takes credentials out of a URL that is going to be stored.
     """
 
     style: Pagination
     stop: StopSpec = StopSpec()
     incremental: IncrementalSpec | None = None
     windows: Windows | None = None
-    total: Callable[[Facts, Mapping[str, str]], int | None] = lambda facts, headers: None
-    counts_distinct: bool = (
-        False  # a total and a key are configured: the total is compared with distinct records
-    )
-    completeness: str = "unknown"  # what a pass is where no total proves more
+    total: Callable[[Facts, Mapping[str, str]], int | None] = no_total
+    key: tuple[str, ...] = ()
+    size: int | None = None
+    repeats: bool = False
+    seam: bool = False
+    stable: bool = False
+    empty_missing: bool = False
+    completeness: str = "unknown"
+    required: str = "unknown"
     every_s: float | None = None
     jitter: Callable[[], float] = lambda: 0.0
     once: bool = False
     depth: int = 1
     boundary_cap: int = 1_000_000
-    wall: Callable[[], float] = lambda: 0.0  # seconds since 1970, for newest_bound and windows
-    strip: Callable[[str], str] = lambda url: (
-        url
-    )  # takes credentials out of a URL that is going to be stored
+    wall: Callable[[], float] = lambda: 0.0
+    strip: Callable[[str], str] = _as_it_is
+
+    @property
+    def by_value(self) -> bool:
+        """Whether a value of records says how far the source has come."""
+        return self.incremental is not None and self.incremental.token is None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether records come in the order of the incremental field."""
+        return self.incremental is not None and self.incremental.order == "ascending"
+
+    @property
+    def few(self) -> int:
+        """So many identities are remembered wherever their values lie; of more, those that a later
+        request can bring again.
+        """
+        return min(FEW, self.boundary_cap)
+
+    @property
+    def holds_mark(self) -> bool:
+        """Whether the mark moves only when a pass has achieved what is required."""
+        return self.required != "unknown"
+
+    @property
+    def compares(self) -> bool:
+        """Whether the records of a pass are held against each other.
+
+        Numbered pages have nothing else that could repeat. A total counts records, so each of them
+        once. Without an incremental value a key says which record came before.
+        """
+        if self.style.numbered:
+            return True
+        return self.total is not no_total if self.by_value else bool(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +174,10 @@ class Done:
 class Reply:
     """An answer that was understood.
 
-    `decoded` is None for an answer without a document (204, 205, `empty`).
+    Attributes:
+        decoded: None for an answer without a document (204, 205, `empty`).
+        now_us: when the source gave the answer, in microseconds since 1970: the earlier of its
+            clock and ours; 0 where that is not known.
     """
 
     decoded: Decoded | None
@@ -113,19 +186,27 @@ class Reply:
     validators: Json = None  # what the source said of the version of this page
     unchanged: bool = False  # the source is as the last complete pass saw it
     split: str = ""  # the window is too long for the source: what it said
+    now_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PassEnd:
+    """How a pass ended. `missed` is the completeness that it was to have and has not; else empty."""
+
     number: int
     received: int
     reason: str
     completeness: str
+    missed: str = ""
 
 
 @dataclass(slots=True)
 class Accepted:
-    """A page taken in order: what to shape, and what changes when it is committed."""
+    """A page taken in order: what to shape, and what changes when it is committed.
+
+    Attributes:
+        noted: kind of oddity (`below_bound`, `key_repeated`, `key_missing`) -> number of records.
+    """
 
     decoded: Decoded
     position: Json
@@ -134,3 +215,4 @@ class Accepted:
     ledger: Ledger
     pass_end: PassEnd | None = None
     drift: str = ""
+    noted: Mapping[str, int] = field(default_factory=dict)

@@ -24,9 +24,15 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The style itself sees no next page."""
+    """The style itself sees no next page.
+
+    Attributes:
+        explicit: the source said so: an end token, a last page number. A token that is only absent
+            may also be absent from an error page.
+    """
 
     reason: str
+    explicit: bool = True
 
 
 class UrlPosition(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,6 +74,7 @@ class Pagination(Protocol):
     # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes
     # shift it
     numbered: bool
+    token: str  # where in a body the token of the next page is; empty for none
     # positions count pages: with another number of records a page they mean another place
     by_size: bool
 

@@ -1,4 +1,9 @@
-"""What a pass has received, held against what the source says it has. Pure."""
+"""What a pass has received, held against what the source says it has. Pure.
+
+A total that only grows while the pages are read is right when it is reached. Any other change means
+that records moved from one page to another: the pass shows nothing any more. What shrinks by the
+records that came counts what *remains*, which is no change.
+"""
 
 from __future__ import annotations
 
@@ -14,41 +19,89 @@ class Count(msgspec.Struct, frozen=True, gc=False):
         received: distinct records of the pass.
         here: those of the window in progress, or of the pass without windows: what a total is
             compared with.
+        stored: what the next page is compared with.
         total: how many there are here, as far as the source said.
         drift: how the total contradicts itself or the records; empty when it does not.
         drifted: whether it did so on this page or an earlier one of the pass.
+        grew: whether it was larger on a page than before.
+        remains: whether it counts what is still to come.
         passed: whether more came than the total in force said.
+        shrunk: whether it is smaller than on the page before, and does not count what remains.
     """
 
     received: int
     here: int
+    stored: int | None
     total: int | None
-    drift: str
-    drifted: bool
-    passed: bool
+    drift: str = ""
+    drifted: bool = False
+    grew: bool = False
+    remains: bool = False
+    passed: bool = False
+    shrunk: bool = False
 
     @property
     def matches(self) -> bool:
         """Whether as many records came as the source said."""
-        return self.total is not None and self.here == self.total
+        return self.total is not None and self.here == self.total and not self.drifted
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the total may be missed: it stood still, and was never passed."""
+        return self.total is not None and not (self.drifted or self.grew or self.passed)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the pass is at its end when the total is reached."""
+        return not (self.drifted or self.passed or self.remains)
 
 
 def count(cursor: Cursor, state: PassState, distinct: int, reported: int | None) -> Count:
     """Counts a page of `distinct` new records that reports a total, or None."""
     received = cursor.received + distinct
     here = received - state.before.received
-    total = cursor.total if reported is None else reported
-    over = total is not None and here > total
-    drift = ""
-    if cursor.total is not None and cursor.total != total:
-        drift = f"the total changed within the pass from {cursor.total} to {total}"
-    elif over:
-        drift = f"{here} records received, the source said {total}"
-    return Count(
-        received=received,
-        here=here,
-        total=total,
+    known = cursor.total
+    if known is None or reported is None or (reported == known and not state.remains):
+        stored = known if reported is None else reported
+        return _checked(Count(received, here, stored, stored, grew=state.grew), state)
+    may_remain = state.remains or state.pages - state.before.pages == 1
+    if may_remain and (all_ := _if_remaining(known, reported, here, distinct, state.first)):
+        return _checked(Count(received, here, known, all_, remains=True), state)
+    if reported > known and not state.remains:
+        drift = f"the total grew within the pass from {known} to {reported}"
+        return _checked(Count(received, here, reported, reported, drift=drift, grew=True), state)
+    changed = Count(
+        received,
+        here,
+        reported,
+        reported,
+        drift=f"the total changed within the pass from {known} to {reported}",
+        drifted=True,
+        grew=state.grew,
+        shrunk=True,
+    )
+    return _checked(changed, state)
+
+
+def _if_remaining(known: int, reported: int, here: int, distinct: int, first: int) -> int | None:
+    """How many records there are if `reported` counts those that are still to come: this page
+    included, or behind it. None when it counts neither.
+    """
+    behind = reported + here == known + first
+    if reported + here - distinct == known and not (behind and reported == 0 and distinct):
+        return known
+    return known + first if behind else None
+
+
+def _checked(found: Count, state: PassState) -> Count:
+    """The same with what earlier pages have shown, and with more records than the total."""
+    over = found.total is not None and found.here > found.total
+    drift = found.drift
+    if over and not drift and not state.passed:
+        drift = f"{found.here} records received, the source said {found.total}"
+    return msgspec.structs.replace(
+        found,
         drift=drift,
-        drifted=state.drifted or bool(drift),
+        drifted=state.drifted or found.drifted or over,
         passed=state.passed or over,
     )

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from worker.core.cursor import Json, Window
-from worker.core.instants import EPOCH, MICROS, MICROSECOND
+from worker.core.instants import MICROS, whole_steps
 from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 
@@ -36,7 +35,6 @@ DAY: Final = 24 * HOUR
 _UNITS: Final = (1, 1000, MICROS, 60 * MICROS, HOUR, DAY, 31 * DAY, 366 * DAY)
 # 2024-05-06T07:08:09.123456Z: adding a unit changes nothing coarser than it
 _PROBE: Final = 1_714_979_289_123_456
-_NAIVE: Final = datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Windows:
         """The last boundary that is not above `at`."""
         said = self.form.bound(self.form.text(at))
         assert isinstance(said, int), "checked when the config was read"
-        return self._whole_steps(min(said, at)) if self.step else said
+        return whole_steps(min(said, at), self.step, self._zone) if self.step else said
 
     def ceiling(self, at: int) -> int:
         """A boundary that is not below `at`, and near it."""
@@ -80,13 +78,6 @@ class Windows:
             boundary = self.floor(at + beyond)
             beyond *= 2
         return boundary
-
-    def _whole_steps(self, at: int) -> int:
-        """Rounded down in the time of the zone: a day of Berlin begins at its own midnight."""
-        local = (EPOCH + timedelta(microseconds=at)).astimezone(self._zone)
-        since = (local.replace(tzinfo=None) - _NAIVE) // MICROSECOND
-        rounded = _NAIVE + timedelta(microseconds=since - since % self.step)
-        return min((rounded.replace(tzinfo=self._zone, fold=local.fold) - EPOCH) // MICROSECOND, at)
 
     def initial(self, text: Json) -> int | None:
         """Where the first pass begins, written as in requests or as in records; None when it is
@@ -104,10 +95,14 @@ class Windows:
 
         `until` ends the range earlier.
         """
-        start, end = self.floor(begin), self.floor(now - self.lag)
+        start, end = self.floor(begin), self.last(now)
         if until is not None and until < end:
             end = min(end, self.ceiling(until))
         return Window(start, self._end(start, end), end) if start < end else None
+
+    def last(self, now: int) -> int:
+        """Where the last window ends that may be read now."""
+        return self.floor(now - self.lag)
 
     def after(self, window: Window) -> Window | None:
         """The next window; None behind the last one."""

@@ -20,8 +20,15 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
 
-from worker.core.errors import CursorInvalid, Deferred, TransientError, WorkerError
-from worker.core.events import DriftSeen, Emit, PageAccepted, PartitionParked, PassEnded
+from worker.core.errors import CompletenessMissed, CursorInvalid, Deferred, TransientError, WorkerError
+from worker.core.events import (
+    DriftSeen,
+    Emit,
+    PageAccepted,
+    PartitionParked,
+    PassEnded,
+    RecordsNoted,
+)
 from worker.core.meter import Backlog, StageTimes
 from worker.core.ports import Clock
 from worker.paging.planner import PartitionPlanner
@@ -246,6 +253,7 @@ class FetchPool:
             for page in accepted:
                 freed_bytes, reserved_bytes = reserved_bytes, 0
                 await self._pass_on(planner.partition, page, freed_bytes)
+                await self._answer_for(planner, page)
             await self._requeue(planner, self._clock.monotonic())
         finally:
             if reserved_bytes:
@@ -278,6 +286,17 @@ class FetchPool:
             raise
         return None
 
+    async def _answer_for(self, planner: PartitionPlanner, page: Accepted) -> None:
+        """A run of one pass ends with an error where the pass achieved less than is required."""
+        end = page.pass_end
+        if self._once and end is not None and end.missed:
+            error = CompletenessMissed(
+                f"pass {end.number} was {end.completeness}, {end.missed} is required",
+                where=planner.partition,
+                remedy="read the source so that it proves more, or lower require_completeness",
+            )
+            await self._park(planner, error)
+
     async def _pass_on(self, partition: str, page: Accepted, reserved_bytes: int) -> None:
         weight_bytes = page.decoded.facts.size_bytes * DECODED_FACTOR
         self._estimate_bytes = max(weight_bytes, (self._estimate_bytes * 7 + weight_bytes) // 8)
@@ -297,6 +316,8 @@ class FetchPool:
                 size_bytes=facts.size_bytes,
             )
         )
+        for kind, records in page.noted.items():
+            self._emit(RecordsNoted(self._pipeline, partition, kind, records))
         if page.drift:
             self._emit(DriftSeen(self._pipeline, partition, page.drift))
         if (end := page.pass_end) is not None:

@@ -19,13 +19,15 @@ import msgspec
 from msgspec import structs
 
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
-from worker.core.events import Emit, RequestEnded, RequestRetried
+from worker.core.events import ClockSkewSeen, Emit, RequestEnded, RequestRetried
+from worker.core.instants import MICROS
 from worker.core.jsonpath import reader
 from worker.core.model import Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
 from worker.http.redact import credentials_in, redact
 from worker.http.retry_after import wait_asked_for
+from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
 from worker.runtime.slices import in_slices
@@ -99,6 +101,9 @@ class HttpSource:
         self._rules = Rules.of(config)
         self._position_headers = position_headers(config)
         self._unknown = UnknownFields(pipeline, emit)
+        windows = config.pagination.windows
+        self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
+        self._skew_s = 0.0
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors."""
@@ -187,8 +192,22 @@ class HttpSource:
         if meaning != "page":
             return self._without_page(meaning, evidence, asked, response)
         refuse_echo(response, decoded.facts, self._position_headers)
+        now_us = self._answered_us(response)
         validators = None if condition is None else condition.validators_of(response.headers)
-        return Reply(decoded, response.headers, validators=validators)
+        return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+
+    def _answered_us(self, response: Response) -> int:
+        """When the source answered: the earlier of both clocks, as too late a time loses what is
+        still to come, and too early a time only delays it.
+        """
+        ours = int(self._clock.time() * MICROS)
+        theirs = answered_us(response.headers)
+        if theirs is None or self._config.incremental is None or self._config.clock == "local":
+            return ours
+        self._skew_s = (theirs - ours) / MICROS
+        if abs(self._skew_s) > self._least_skew_s:
+            self._emit(ClockSkewSeen(self._pipeline, self._skew_s, _skew_in_words(self._skew_s)))
+        return min(ours, theirs)
 
     def _without_page(
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
@@ -241,8 +260,17 @@ class HttpSource:
             "breaker": breaker.state,
             "breaker_opens_in_s": round(opens_in_s, 3),
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
+            "clock_skew_s": round(self._skew_s, 3),
             "unknown_fields": self._unknown.status(),
         }
+
+
+def _skew_in_words(seconds: float) -> str:
+    ahead = "ahead of" if seconds > 0 else "behind"
+    return (
+        f"the clock of the source is {abs(seconds):.0f} s {ahead} ours: marks and windows follow the "
+        "earlier one; where its Date is no clock set source.clock: local"
+    )
 
 
 def _rejected_page(error: BadBody, body: bytes) -> Decoded:

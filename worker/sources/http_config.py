@@ -90,6 +90,13 @@ class HttpConfig(Model):
     partitions: dict[str, tuple[str | Whole, ...]] = Field(
         {}, description="values that are read independently; several names make all combinations"
     )
+    clock: Literal["source", "local"] = Field(
+        "source",
+        description=(
+            "local: marks and windows follow our own clock alone, where the Date of the source is "
+            "no clock"
+        ),
+    )
     conditional: Flag = Field(
         False,
         description="ask with ETag and Last-Modified, so that an unchanged source costs nothing",
@@ -129,6 +136,16 @@ class HttpConfig(Model):
         if self.incremental is None:
             return "none"
         return "window" if self.pagination.windows is not None else self.incremental.mark_kind
+
+    @property
+    def bound_sent(self) -> str:
+        """What carries the lower bound of a pass, in words; empty where the source is given none."""
+        if self.pagination.windows is not None:
+            return "the window"
+        if self.incremental is not None and (target := self.incremental.target) is not None:
+            return target.words
+        marked = self.marked_texts()
+        return ".".join(map(str, marked[0])) if marked else ""
 
     @property
     def body_paths(self) -> tuple[str, ...]:

@@ -10,8 +10,17 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
-from worker.config.scalars import Duration, JmesPath, ParamName, Scalar, Whole, unit_field
+from worker.config.scalars import (
+    Duration,
+    JmesPath,
+    ParamName,
+    PositiveDuration,
+    Scalar,
+    Whole,
+    unit_field,
+)
 from worker.core.errors import ConfigError
+from worker.core.instants import MICROS
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
 from worker.sources.places import Locator, Target
@@ -94,6 +103,23 @@ class Incremental(Model):
     newest_bound: Duration | None = Field(
         None, description="never ask for a bound newer than this much before now"
     )
+    step: PositiveDuration | None = Field(
+        None,
+        description=(
+            "the source rounds the bound down to whole steps, like 1d, counted in the zone of "
+            "format; the bound is rounded before it is asked for"
+        ),
+    )
+    below_bound: Literal["fail", "drop", "keep"] = Field(
+        "fail",
+        description=(
+            "what a record below the bound is that is not known: an error, left out, or taken "
+            "(each time that it comes)"
+        ),
+    )
+    future: Literal["cap", "allow"] = Field(
+        "cap", description="allow: the mark may be later than now, where records are"
+    )
     order: Literal["ascending", "descending", "any"] = Field(
         "ascending", description="order in which the source sends records"
     )
@@ -132,7 +158,11 @@ class Incremental(Model):
 
     def _check_times(self, issues: Issues) -> None:
         """What is added to marks, or compared with now, needs times."""
-        given = {"overlap": self.overlap > 0, "newest_bound": self.newest_bound is not None}
+        given = {
+            "overlap": self.overlap > 0,
+            "newest_bound": self.newest_bound is not None,
+            "step": self.step is not None,
+        }
         for key in (key for key, there in given.items() if there and not self.timed):
             issues.add(
                 (key,),
@@ -158,8 +188,8 @@ class Incremental(Model):
                     "format",
                 )
 
-    def spec(self) -> IncrementalSpec:
-        """The same as the planner wants it."""
+    def spec(self, sent: str) -> IncrementalSpec:
+        """The same as the planner wants it; `sent` says what carries the bound, empty for nothing."""
         return IncrementalSpec(
             field=self.field,
             format=self.format.marks,
@@ -168,6 +198,10 @@ class Incremental(Model):
             order=self.order,
             token=self.from_.read if self.from_ is not None else None,
             newest_bound_s=self.newest_bound,
+            step_us=round(self.step * MICROS) if self.step else 0,
+            below=self.below_bound,
+            sent=sent,
+            capped=self.future == "cap" and self.timed,
         )
 
     @property

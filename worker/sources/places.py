@@ -86,6 +86,13 @@ class Target(_Place):
         """The query parameters that it sends."""
         return (self.param,) if self.param is not None else ()
 
+    @property
+    def words(self) -> str:
+        """Where the value goes, for people."""
+        if self.param is not None:
+            return f"the parameter {self.param}"
+        return f"the header {self.header}" if self.header is not None else f"the body {self.body}"
+
     def address(self, value: Json) -> Address:
         """What `value` adds to a request. In a body it keeps its type, elsewhere it is text."""
         if self.param is not None:

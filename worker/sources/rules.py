@@ -47,6 +47,9 @@ class Stop(Model):
     short_page: Annotated[Whole, Field(gt=0)] | Literal[False] = Field(
         False, description="a page of fewer records ends the pass; false: never"
     )
+    repeated_page: Flag = Field(
+        False, description="a page with the records of the page before ends page and offset styles"
+    )
     max_pages: Whole = Field(100_000, gt=0, description="pages a pass")
 
     def spec(self) -> StopSpec:
@@ -55,6 +58,7 @@ class Stop(Model):
             empty_page=self.empty_page,
             short_page=self.short_page or None,
             max_pages=self.max_pages,
+            repeated_page=self.repeated_page,
             when=self.when.holds_for if self.when is not None else _never,
         )
 

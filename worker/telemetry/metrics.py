@@ -120,6 +120,18 @@ class Metrics:
         self._drift = Counter(
             "drift", "Times the source contradicted itself within a pass.", pipeline, **one
         )
+        self._noted = Counter(
+            "records_noted",
+            "Odd records: below_bound, key_repeated, key_missing.",
+            ["pipeline", "kind"],
+            **one,
+        )
+        self._skew = Gauge(
+            "source_clock_skew_seconds",
+            "The clock of the source less ours, when they last differed by a minute or more.",
+            pipeline,
+            **one,
+        )
         self._unknown = Counter(
             "fields_unknown",
             "Fields that the schema lacks, each counted once per run.",
@@ -154,6 +166,8 @@ class Metrics:
                 e.records
             ),
             events.DriftSeen: lambda e: self._drift.labels(e.pipeline).inc(),
+            events.RecordsNoted: lambda e: self._noted.labels(e.pipeline, e.kind).inc(e.records),
+            events.ClockSkewSeen: lambda e: self._skew.labels(e.pipeline).set(e.seconds),
             events.FieldUnknown: lambda e: self._unknown.labels(e.pipeline).inc(),
             events.PartitionParked: lambda e: self._errors.labels(e.pipeline, "read", e.code).inc(),
             events.PipelineFailed: lambda e: self._errors.labels(

@@ -47,6 +47,7 @@ class Parts:
     partitions: dict[str, dict[str, str]]
     delivery: str
     completeness: str
+    plain_completeness: str
 
     @classmethod
     def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
@@ -85,13 +86,18 @@ class Parts:
             )
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
-        complete = delivery.completeness(
-            source.pagination.completeness,
-            order,
-            total=source.pagination.total is not None,
-            stable=source.stable,
+        plain, complete = (
+            delivery.completeness(
+                source.pagination.completeness,
+                order,
+                total=total,
+                numbered=source.pagination.numbered,
+                stable=source.stable or source.pagination.seams,
+            )
+            for total in (False, source.pagination.total is not None)
         )
-        delivers = delivery.delivery()
+        keeps_late = source.incremental is not None and source.incremental.below_bound == "keep"
+        delivers = delivery.delivery(keeps_late=keeps_late)
         with found.part("require_delivery"):
             delivery.require("delivery", config.require_delivery, delivers, delivery.DELIVERY)
         with found.part("require_completeness"):
@@ -122,6 +128,7 @@ class Parts:
             _partitions(source),
             delivers,
             complete,
+            plain,
         )
 
 
@@ -136,7 +143,7 @@ def levels(source: HttpConfig, plan: CompiledPlan) -> int:
 def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
     """What the planner needs to know of a page and of its records."""
     field = source.incremental.field if source.incremental is not None else ""
-    identified = bool(field) or source.pagination.total is not None
+    identified = bool(field or source.key) or source.pagination.numbered
     return PageSpec(
         records=source.records,
         missing_is_empty=source.records_missing == "empty",
@@ -145,7 +152,7 @@ def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
             last_paths=style.last_paths,
             value_path=field or None,
             key_paths=source.key if identified else (),
-            identify=bool(field),
+            identify=identified,
             record_bytes=source.limits.record,
         ),
     )

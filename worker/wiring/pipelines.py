@@ -22,7 +22,7 @@ from worker.http.client import HttpClient, Timeouts
 from worker.http.redact import url_stripper
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
-from worker.paging.spec import PagingSpec
+from worker.paging.spec import PagingSpec, no_total
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.roll import RollSpec
@@ -234,19 +234,26 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     def read_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
         return None if total is None else as_count(total.read(facts, headers), "pagination.total")
 
-    mark = None if incremental is None else incremental.spec()
+    mark = None if incremental is None else incremental.spec(source.bound_sent)
+    required = parts.config.require_completeness or "unknown"
     return PagingSpec(
         style=parts.style,
         stop=source.stop.spec(),
         incremental=mark,
         windows=windows.plan(mark.format) if windows is not None and mark is not None else None,
-        total=read_total,
-        counts_distinct=total is not None and bool(source.key),
+        total=no_total if total is None else read_total,
+        key=source.key,
+        size=source.pagination.page_size,
+        repeats=source.pagination.repeats,
+        seam=source.pagination.seams,
+        stable=source.stable,
+        empty_missing=source.records_missing == "empty",
+        required=required,
         every_s=schedule.every if schedule else None,
         jitter=(lambda: random_source.uniform(0, schedule.jitter)) if schedule else (lambda: 0.0),
         once=once,
         depth=source.concurrency,
-        completeness="unknown" if parts.completeness == "proven" else parts.completeness,
+        completeness=parts.plain_completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
         strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),

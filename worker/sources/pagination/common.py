@@ -43,6 +43,26 @@ class StyleConfig(Model):
         return ()
 
     @property
+    def page_size(self) -> int | None:
+        """Records a page that are asked for; None where the source decides."""
+        return None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether numbered pages may hold nothing but records that came before."""
+        return False
+
+    @property
+    def seams(self) -> bool:
+        """Whether each page begins with the last record of the page before."""
+        return False
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the style counts pages or records."""
+        return False
+
+    @property
     def compares_bodies(self) -> bool:
         """Whether only its body tells that a page came again. Numbered styles compare it anyway."""
         return False
@@ -64,6 +84,13 @@ class StyleConfig(Model):
 def is_end(token: Any) -> bool:
     """End tokens are null, absent, empty text and false; 0 is a token."""
     return token is MISSING or token is None or token is False or token == ""
+
+
+def said_in(source: Locator, token: Any) -> bool:
+    """Whether the source said that there is no next page. In a body it is an end token; a header is
+    left out on the last page.
+    """
+    return source.header is not None or token is not MISSING
 
 
 def as_count(value: Any, what: str) -> int | None:

@@ -12,7 +12,7 @@ from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts
 from worker.paging.style import Address, End, Next
-from worker.sources.pagination.common import is_end
+from worker.sources.pagination.common import is_end, said_in
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import PageLocator, Target
 
@@ -58,6 +58,7 @@ class Token:
     def __init__(self, source: PageLocator, target: Target, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats
         self.body_paths, self.last_paths = source.body_paths, source.last_paths
+        self.token = source.body or source.last_record or ""
 
     def first(self) -> Json:
         return None
@@ -68,7 +69,7 @@ class Token:
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         token = self._source.read(facts, headers)
         if is_end(token):
-            return End("no next token")
+            return End("no next token", explicit=said_in(self._source, token))
         return Next({"token": token}, token=None if self._repeats else token)
 
     def ahead(self, position: Json, stride: int, pages: int) -> None:

@@ -60,6 +60,7 @@ class LinkHeader:
     last_paths = ()
     numbered = by_size = False
     position_type = UrlPosition | None
+    token = ""
 
     def __init__(self, rel: str) -> None:
         self._rel = rel.lower()

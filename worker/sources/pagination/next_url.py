@@ -12,7 +12,7 @@ from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts
 from worker.paging.style import Address, End, Next, UrlPosition
-from worker.sources.pagination.common import is_end, resolve
+from worker.sources.pagination.common import is_end, resolve, said_in
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import Locator
 
@@ -51,7 +51,7 @@ class NextUrl:
 
     def __init__(self, source: Locator) -> None:
         self._source = source
-        self.body_paths = source.body_paths
+        self.body_paths, self.token = source.body_paths, source.body or ""
 
     def first(self) -> Json:
         return None
@@ -62,7 +62,7 @@ class NextUrl:
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         link = self._source.read(facts, headers)
         if is_end(link):
-            return End("no next url")
+            return End("no next url", explicit=said_in(self._source, link))
         url = resolve(facts.url, link)
         return Next({"url": url}, token=url)
 

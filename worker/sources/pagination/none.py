@@ -50,6 +50,7 @@ class Single:
     last_paths = ()
     numbered = by_size = False
     position_type = None
+    token = ""
 
     def first(self) -> Json:
         return None

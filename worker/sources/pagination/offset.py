@@ -16,40 +16,45 @@ from worker.config.scalars import ParamName
 from worker.core.cursor import Json
 from worker.core.model import Facts
 from worker.paging.style import Address, Next
-from worker.sources.pagination.within import PagedConfig
-from worker.sources.places import Target
+from worker.sources.pagination.numbered import Numbered, NumberedConfig
 
 
-class Config(PagedConfig):
+class Config(NumberedConfig):
     """Ask for the records from a number on."""
 
     type: Literal["offset"] = Field(description="kind of pagination")
-    param: ParamName | None = Field(None, description="query parameter of the offset")
-    to: Target | None = Field(
-        None, description="where else the offset goes, for example the body of a POST"
-    )
     start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
     limit_param: ParamName | None = Field(None, description="query parameter of the page size")
     limit: int | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
+    seam: Literal[0, 1] = Field(
+        0,
+        description=(
+            "1: ask for each page from one record earlier, which must be the last one of the page "
+            "before; where records moved meanwhile the pass begins again"
+        ),
+    )
 
     @model_validator(mode="after")
-    def _one_target(self) -> Config:
-        if (self.param is None) == (self.to is None):
-            raise ValueError("exactly one of param, to is needed")
+    def _sizes(self) -> Config:
         if (self.limit_param is None) != (self.limit is None):
             raise ValueError("limit_param and limit go together")
+        if self.seam and self.limit == 1:
+            raise ValueError("a page of one record has no seam with another; use limit: 2 or more")
         return self
 
     @property
-    def target(self) -> Target:
-        """Where the offset goes."""
-        return self.to or Target(param=self.param)
+    def size_sent(self) -> dict[str, str]:
+        return {} if self.limit_param is None else {self.limit_param: str(self.limit)}
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return (*self.target.params, *((self.limit_param,) if self.limit_param else ()))
+    def page_size(self) -> int | None:
+        return self.limit
+
+    @property
+    def seams(self) -> bool:
+        return self.seam == 1
 
     @property
     def needs_body(self) -> str:
@@ -62,30 +67,30 @@ class OffsetPosition(msgspec.Struct, forbid_unknown_fields=True):
     offset: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Offset:
-    """Positions are record numbers."""
+class Offset(Numbered):
+    """Positions are record numbers. With a seam, a page is asked for from `seam` records earlier."""
 
     body_paths = ()
-    last_paths = ()
-    numbered, by_size = True, False
+    by_size = False
     position_type = OffsetPosition
 
     def __init__(self, config: Config) -> None:
-        self._target = config.target
-        self._start = config.start
-        self._limit = {config.limit_param: str(config.limit)} if config.limit_param else {}
+        super().__init__(config)
+        self._start, self._seam = config.start, config.seam
 
     def first(self) -> Json:
         return {"offset": self._start}
 
     def address(self, position: Json) -> Address:
-        at = self._target.address(position["offset"])
-        return Address(
-            params={**self._limit, **(at.params or {})}, headers=at.headers, body=at.body
-        )
+        return self.numbered_address(self._asked(position))
+
+    def _asked(self, position: Json) -> int:
+        offset: int = position["offset"]
+        return max(self._start, offset - self._seam)
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next:
-        return Next({"offset": position["offset"] + facts.count})
+        behind = self._asked(position) + facts.count
+        return Next({"offset": max(behind, position["offset"])})
 
     def ahead(self, position: Json, stride: int, pages: int) -> Json:
         return {"offset": position["offset"] + stride * pages}

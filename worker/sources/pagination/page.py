@@ -13,18 +13,14 @@ from worker.core.cursor import Json
 from worker.core.model import Facts
 from worker.paging.style import Address, End, Next
 from worker.sources.pagination.common import as_count
-from worker.sources.pagination.within import PagedConfig
-from worker.sources.places import Locator, Target
+from worker.sources.pagination.numbered import Numbered, NumberedConfig
+from worker.sources.places import Locator
 
 
-class Config(PagedConfig):
+class Config(NumberedConfig):
     """Ask for page 1, 2, 3 ..."""
 
     type: Literal["page"] = Field(description="kind of pagination")
-    param: ParamName | None = Field(None, description="query parameter of the page number")
-    to: Target | None = Field(
-        None, description="where else the number goes, for example the body of a POST"
-    )
     start: int = Field(1, ge=0, description="number of the first page")
     size_param: ParamName | None = Field(None, description="query parameter of the page size")
     size: int | None = Field(
@@ -35,21 +31,18 @@ class Config(PagedConfig):
     )
 
     @model_validator(mode="after")
-    def _one_target(self) -> Config:
-        if (self.param is None) == (self.to is None):
-            raise ValueError("exactly one of param, to is needed")
+    def _sizes(self) -> Config:
         if (self.size_param is None) != (self.size is None):
             raise ValueError("size_param and size go together")
         return self
 
     @property
-    def target(self) -> Target:
-        """Where the number goes."""
-        return self.to or Target(param=self.param)
+    def size_sent(self) -> dict[str, str]:
+        return {} if self.size_param is None else {self.size_param: str(self.size)}
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return (*self.target.params, *((self.size_param,) if self.size_param else ()))
+    def page_size(self) -> int | None:
+        return self.size
 
     @property
     def needs_body(self) -> str:
@@ -62,17 +55,15 @@ class PagePosition(msgspec.Struct, forbid_unknown_fields=True):
     page: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Numbered:
+class Page(Numbered):
     """Positions are page numbers."""
 
-    last_paths = ()
-    numbered = by_size = True
+    by_size = True
     position_type = PagePosition
 
     def __init__(self, config: Config) -> None:
-        self._target = config.target
+        super().__init__(config)
         self._start = config.start
-        self._size = {config.size_param: str(config.size)} if config.size_param else {}
         self._total_pages = config.total_pages
         self.body_paths = config.total_pages.body_paths if config.total_pages else ()
 
@@ -80,8 +71,7 @@ class Numbered:
         return {"page": self._start}
 
     def address(self, position: Json) -> Address:
-        at = self._target.address(position["page"])
-        return Address(params={**self._size, **(at.params or {})}, headers=at.headers, body=at.body)
+        return self.numbered_address(position["page"])
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         if self._total_pages is not None:
@@ -97,5 +87,5 @@ class Numbered:
         return {"page": position["page"] + pages}
 
 
-def build(config: Config) -> Numbered:
-    return Numbered(config)
+def build(config: Config) -> Page:
+    return Page(config)

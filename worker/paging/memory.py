@@ -1,0 +1,82 @@
+"""What a partition remembers of records and pages while it is read. Kept durably by the commit log.
+
+    Boundary      identities of records that later requests may bring again, by their value
+    PassMemory    hashes of the pages and records of the pass, or window, in progress
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from worker.core.model import BoundaryKey
+from worker.paging.marks import Comparable
+
+KEY_BYTES = 8
+"""An entry of a record begins with so many bytes of its key; the rest says what stood in it."""
+
+
+class Boundary:
+    """Identities of records that are known, each with its incremental value.
+
+    Attributes:
+        keys: all of them.
+        top: no key is above this value; None where there are none.
+    """
+
+    def __init__(self, keys: Iterable[BoundaryKey] = ()) -> None:
+        self.keys: set[BoundaryKey] = set(keys)
+        self.top: Comparable | None = max((key[0] for key in self.keys), default=None)
+        self._floor: Comparable | None = None
+
+    def __contains__(self, key: BoundaryKey) -> bool:
+        return key in self.keys
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, keys: Iterable[BoundaryKey]) -> None:
+        """Remembers keys."""
+        for key in keys:
+            self.keys.add(key)
+            if self.top is None or key[0] > self.top:  # type: ignore[operator]
+                self.top = key[0]
+
+    def forget(self, least: Comparable | None) -> None:
+        """Forgets keys below a value; None forgets none."""
+        if least is None or least == self._floor:
+            return
+        self._floor = least
+        # one source has values of one type
+        self.keys = {key for key in self.keys if key[0] >= least}  # type: ignore[operator]
+
+
+class PassMemory:
+    """16-byte hashes: of page tokens, and the entries of records.
+
+    An entry is that of a record whose key begins with its first bytes, where records have keys.
+    """
+
+    def __init__(self, hashes: Iterable[bytes] = ()) -> None:
+        self.hashes: set[bytes] = set(hashes)
+        self._keys = {each[:KEY_BYTES] for each in self.hashes}
+
+    def __contains__(self, each: bytes) -> bool:
+        return each in self.hashes
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def knows_key(self, entry: bytes) -> bool:
+        """Whether a record with the key of this entry was seen."""
+        return entry[:KEY_BYTES] in self._keys
+
+    def add(self, hashes: Iterable[bytes]) -> None:
+        """Remembers hashes."""
+        for each in hashes:
+            self.hashes.add(each)
+            self._keys.add(each[:KEY_BYTES])
+
+    def clear(self) -> None:
+        """Forgets all: the pass, or its window, is over."""
+        self.hashes.clear()
+        self._keys.clear()

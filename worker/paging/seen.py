@@ -1,0 +1,127 @@
+"""The records of a page held against those that the pass, or its window, has brought before. Pure.
+
+Pages of numbered styles have no token that could repeat, and a source that changes moves records
+from one page to another: what came twice is seen in the records alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from worker.core.errors import KeyNotUnique
+from worker.core.identities import IDENTITY_BYTES, digest16
+from worker.core.model import Facts
+from worker.paging.duplicates import Known
+from worker.paging.marks import Comparable
+from worker.paging.memory import KEY_BYTES, PassMemory
+from worker.paging.spec import PagingSpec
+
+_CONTENT_BYTES = IDENTITY_BYTES - KEY_BYTES
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the records of a page are to their pass.
+
+    Attributes:
+        distinct: how many of them a total counts.
+        new: whether any of them did not come before.
+        repeated: places of records that came before as they are.
+        changed: how many came before with other contents.
+        entries: what to remember of them.
+        digest: of all of them, in whichever order they come.
+    """
+
+    distinct: int
+    new: bool
+    repeated: frozenset[int] = frozenset()
+    changed: int = 0
+    entries: tuple[bytes, ...] = ()
+    digest: bytes = b""
+
+
+def uncompared(facts: Facts) -> Seen:
+    """A page whose records need not be compared."""
+    return Seen(distinct=facts.count, new=facts.count > 0)
+
+
+def compared(
+    facts: Facts, known: Known, memory: PassMemory, spec: PagingSpec, *, counts: bool, where: str
+) -> Seen:
+    """The page held against its pass.
+
+    Args:
+        counts: the records of the pass are still remembered, each of them.
+
+    Raises:
+        KeyNotUnique: the page has different records with one key, where no incremental value tells
+            them apart.
+    """
+    entries = _entries(facts, known.values, spec)
+    digest = _whole(entries)
+    if not counts:
+        return Seen(
+            distinct=facts.count,
+            new=facts.count > 0 and digest not in memory,
+            entries=(digest,) if entries else (),
+            digest=digest,
+        )
+    keyed = bool(spec.key)
+    if keyed and not spec.by_value:
+        _refuse_ambiguous(entries, spec, where)
+    here: set[bytes] = set()
+    keys_here: set[bytes] = set()
+    repeated: set[int] = set()
+    changed = distinct = 0
+    new = False
+    for index, entry in enumerate(entries):
+        came = entry in memory or entry in here
+        key = entry[:KEY_BYTES]
+        key_came = memory.knows_key(entry) or key in keys_here
+        if came:
+            repeated.add(index)
+        elif key_came and keyed:
+            changed += 1
+        distinct += not (key_came if keyed else came and spec.by_value)
+        new |= not (came if spec.by_value or not keyed else key_came)
+        here.add(entry)
+        keys_here.add(key)
+    return Seen(distinct, new, frozenset(repeated), changed, tuple(here - memory.hashes), digest)
+
+
+def _entries(
+    facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec
+) -> list[bytes]:
+    """The 16 bytes that are remembered of each record."""
+    if not spec.by_value:
+        if not spec.key:
+            return list(facts.keys)
+        return [
+            key[:KEY_BYTES] + content[:_CONTENT_BYTES]
+            for key, content in zip(facts.keys, facts.contents or facts.keys, strict=True)
+        ]
+    return [
+        key[:KEY_BYTES] + digest16(str(value).encode())[:_CONTENT_BYTES]
+        for key, value in zip(facts.keys, values, strict=True)
+    ]
+
+
+def _whole(entries: Sequence[bytes]) -> bytes:
+    """One hash of all entries, in whichever order they come."""
+    return blake2b(b"".join(sorted(entries)), digest_size=IDENTITY_BYTES).digest()
+
+
+def _refuse_ambiguous(entries: Sequence[bytes], spec: PagingSpec, where: str) -> None:
+    """Raises KeyNotUnique where one key stands for two records of the page."""
+    contents: dict[bytes, bytes] = {}
+    for index, entry in enumerate(entries):
+        first = contents.setdefault(entry[:KEY_BYTES], entry)
+        if first != entry:
+            raise KeyNotUnique(
+                f"record {index} and another one of its page have the same "
+                f"{', '.join(spec.key)} and different contents",
+                where=where,
+                remedy="add to source.key what tells them apart, or take source.key out",
+            )

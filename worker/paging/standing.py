@@ -1,0 +1,35 @@
+"""Where a partition stands when a page is judged. Pure values."""
+
+from __future__ import annotations
+
+import msgspec
+
+from worker.core.cursor import Cursor, PassState
+from worker.paging.memory import Boundary, PassMemory
+from worker.paging.spec import PagingSpec
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a partition stands when the head of its pass is judged. Nobody changes it meanwhile.
+
+    Attributes:
+        state: of the pass in progress, before the page.
+        boundary: identities of records that may come again.
+        memory: what is remembered of the pages and records of this pass.
+    """
+
+    cursor: Cursor
+    state: PassState
+    boundary: Boundary
+    memory: PassMemory
+
+    @property
+    def first(self) -> bool:
+        """Whether the page is the first one of its pass, or of its window."""
+        return self.state.pages == self.state.before.pages
+
+    def is_full(self, records: int, spec: PagingSpec) -> bool:
+        """Whether a page is as long as a page can be: as was asked for, or as the largest one of
+        the pass so far.
+        """
+        return records > 0 and records >= (spec.size or self.state.largest)

@@ -1,0 +1,74 @@
+"""What the numbered styles share: pages and offsets are numbers that we count, and the source takes
+its word from us. Only its records tell whether it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from worker.config.scalars import ParamName
+from worker.core.cursor import Json
+from worker.paging.style import Address
+from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Target
+
+
+class NumberedConfig(PagedConfig):
+    """Base of the `Config` of a style that counts."""
+
+    param: ParamName | None = Field(None, description="query parameter of the number")
+    to: Target | None = Field(
+        None, description="where else the number goes, for example the body of a POST"
+    )
+    repeat: Literal["fail", "allow"] = Field(
+        "fail",
+        description="allow: a page may hold nothing but records that came before in the pass",
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> NumberedConfig:
+        if (self.param is None) == (self.to is None):
+            raise ValueError("exactly one of param, to is needed")
+        return self
+
+    @property
+    def target(self) -> Target:
+        """Where the number goes."""
+        return self.to or Target(param=self.param)
+
+    @property
+    def size_sent(self) -> dict[str, str]:
+        """The parameter of the page size, and what it says; empty where none is asked for."""
+        return {}
+
+    @property
+    def sent_params(self) -> tuple[str, ...]:
+        return (*self.target.params, *self.size_sent)
+
+    @property
+    def numbered(self) -> bool:
+        return True
+
+    @property
+    def repeats(self) -> bool:
+        return self.repeat == "allow"
+
+
+class Numbered:
+    """Base of the styles that count."""
+
+    last_paths: tuple[str, ...] = ()
+    numbered = True
+    token = ""
+
+    def __init__(self, config: NumberedConfig) -> None:
+        self._target, self._size = config.target, config.size_sent
+
+    def numbered_address(self, number: Json) -> Address:
+        """The request of a page: its number, and the page size."""
+        at = self._target.address(number)
+        params: Mapping[str, str] = {**self._size, **(at.params or {})}
+        return Address(params=params, headers=at.headers, body=at.body)
