@@ -75,7 +75,7 @@ class HttpSource:
         fetch_writer_schema: gives the decoder the schema of a writer by its id; see
             `RegistryClient.by_id` for what it may raise.
         slots: entered for each request; it limits the requests at once to an origin.
-        meaning: the keys of the config that validators are bound to besides their request.
+        meaning: the groups of the fingerprint that validators are bound to besides their request.
         watch: is shown every page that was decoded, for commands that look at the source.
     """
 

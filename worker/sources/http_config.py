@@ -264,6 +264,13 @@ class HttpConfig(Model):
         return self.method == "GET" if self.idempotent is None else self.idempotent
 
     @property
+    def mark_kind(self) -> str:
+        """What a mark of this source is, in a word: marks of two kinds cannot be compared."""
+        if self.incremental is None:
+            return "none"
+        return "window" if self.pagination.windows is not None else self.incremental.mark_kind
+
+    @property
     def bound_sent(self) -> str:
         """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:

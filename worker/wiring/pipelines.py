@@ -13,6 +13,7 @@ from worker import __version__
 from worker.components import SOURCES
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
+from worker.core.meaning import groups
 from worker.core.model import REPLAYED, Decoded, Facts
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
@@ -134,7 +135,7 @@ async def http_source(
         slots=shared.origins.slots(source),
         clock=shared.clock,
         emit=shared.emit,
-        meaning=parts.config.meaning(),
+        meaning=groups(parts.config.meaning()),
         watch=watch,
     )
     return found
