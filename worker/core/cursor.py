@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Self
 import msgspec
 from msgspec import structs
 
-from worker.core.errors import StateError
+from worker.core.errors import CursorTooLarge, StateError
 from worker.core.instants import LEAST, MOST, rfc3339_text
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
@@ -164,7 +164,7 @@ class PassState(_Stored, frozen=True):
         """
         if self.window is None:
             return self.at
-        return {"window": self.window.window.to_json(), "at": self.at}
+        return {"window": msgspec.to_builtins(self.window.window), "at": self.at}
 
     def __str__(self) -> str:
         """Where the next page is, in words for operators."""
@@ -241,6 +241,19 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
             )
         return text.decode()
 
+    def refuse_oversized(self, where: str) -> None:
+        """Raises CursorTooLarge where `to_json` would refuse it; `where` is the partition.
+
+        A page is refused with it before anything of the page is committed beside other partitions.
+        """
+        if (size_bytes := len(msgspec.json.encode(self))) > CURSOR_LIMIT_BYTES:
+            raise CursorTooLarge(
+                f"a cursor of {size_bytes} bytes, at most {CURSOR_LIMIT_BYTES} are kept: the token"
+                " of the next page is too large",
+                where=where,
+                remedy="ask the source for shorter tokens, or read it with another pagination",
+            )
+
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The cursor that `to_json` wrote, in this version or in version 1.
@@ -263,6 +276,13 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
                 f"the cursor {text[:200]} is not one that this program writes: {error}",
                 remedy="run the version that wrote the state, or reset the partition",
             ) from error
+
+    def without_pass(self) -> Self:
+        """The cursor without its pass in progress: the next page is the first one from the mark on.
+
+        What the pass remembers beside the cursor has to be forgotten with it.
+        """
+        return self.evolve(position=None, snapshot_mark=None, received=0, total=None)
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:

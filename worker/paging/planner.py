@@ -27,6 +27,13 @@ from worker.paging.ahead import FetchAhead
 from worker.paging.endings import PassOver, leaves_window
 from worker.paging.judge import Judge, Verdict
 from worker.paging.memory import Boundary, PassMemory
+from worker.paging.resume import (
+    as_begun,
+    is_resized,
+    known_as_begun,
+    refuse_unfit,
+    resized,
+)
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 from worker.paging.standing import Standing
 
@@ -42,10 +49,11 @@ class PartitionPlanner:
 
     def __init__(self, spec: PagingSpec, claim: Claim, due: float | None = None) -> None:
         self.partition = claim.partition
+        refuse_unfit(spec, claim.cursor, claim.partition)
         self._spec = spec
-        self._judge = Judge(spec, claim.partition)
+        self._judge = Judge(as_begun(spec, claim.cursor.position), claim.partition)
         self._ahead = FetchAhead(spec.style, spec.depth)
-        self._cursor = _reopened(claim.cursor, spec)
+        self._cursor = known_as_begun(spec, _reopened(claim.cursor, spec))
         self._opening: PassState | None = None  # a pass of which no page was accepted yet
         self._boundary = Boundary(claim.boundary)
         self._memory = PassMemory(claim.tokens)
@@ -53,6 +61,8 @@ class PartitionPlanner:
         self._fell_back = False
         self._due = due
         self._passes = 0
+        if is_resized(spec, claim.cursor.position):
+            self._begin_resized()
 
     def __repr__(self) -> str:
         return f"<PartitionPlanner {self.partition} pass={self._cursor.pass_no} {self._ahead!r}>"
@@ -165,11 +175,23 @@ class PartitionPlanner:
         if not self._judge.rule.may_fall_back or self._fell_back or self._cursor.position is None:
             return False
         self._fell_back = True
-        self._cursor = self._judge.begun_again(self._standing())
-        self._memory.clear()
-        self._forgets_pass = True
-        self._ahead.discard()
+        self._begin_again()
         return True
+
+    def _begin_again(self) -> None:
+        """What a pass has brought is behind its mark, or else known by its identities."""
+        self._cursor = self._judge.begun_again(self._standing())
+        if self._judge.rule.may_fall_back:
+            self._memory.clear()
+            self._forgets_pass = True
+        self._ahead.discard()
+
+    def _begin_resized(self) -> None:
+        """The pass counts pages of another size than those that are asked for now."""
+        before = self._state
+        self._begin_again()
+        if (begun := self._cursor.position) is not None:
+            self._cursor = self._cursor.evolve(position=resized(begun, before, self._spec))
 
     def accept(self, fetch: Fetch, reply: Reply, now: float) -> list[Accepted]:
         """Takes the answer, and every one that waits and whose turn has come."""
@@ -183,6 +205,7 @@ class PartitionPlanner:
         while head is not None:
             try:
                 verdict = self._judge.judge(self._standing(), head)
+                verdict.cursor.refuse_oversized(self.partition)
             except PermanentError:
                 if accepted:
                     # they must not be lost with a guess behind them; it is asked for again, as the
@@ -211,7 +234,9 @@ class PartitionPlanner:
         if isinstance(verdict.ending, PassOver):
             self._passes += 1
             self._fell_back = False
+            self._judge = Judge(self._spec, self.partition)
             self._ahead.discard()
+            self._judge = Judge(self._spec, self.partition)  # the next pass is as the config says
         if leaves_window(verdict.ending):
             self._ahead.start_over()
         progress = Progress(

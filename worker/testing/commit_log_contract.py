@@ -48,6 +48,14 @@ from worker.core.ports import CommitLog
 Reopen: TypeAlias = Callable[[], CommitLog]
 
 MEANING = {"url": "a", "params": "b"}
+KEYS = {
+    "url": "1",
+    "incremental": "1",
+    "incremental.order": "1",
+    "incremental.param": "1",
+    "mark": "instant",
+}
+"""A fingerprint with keys."""
 KEY = b"k" * 16
 TOKEN = b"t" * 16
 
@@ -92,7 +100,7 @@ def commit(
     """Makes a commit."""
     made = Commit(
         pipeline=pipeline,
-        lineage=log.load(pipeline, MEANING).lineage,
+        lineage=log.load(pipeline, log.meaning(pipeline) or MEANING).lineage,
         seq=seq,
         id=token_hex(16),
         at="2024-01-01T00:00:00.000Z",
@@ -323,6 +331,63 @@ class CommitLogContract:
         log.load("p", {**MEANING, "key": "3"})  # the state lacked it: nobody knows what it was
         with pytest.raises(ConfigError, match=r"source\.key changed"):
             reopen().load("p", {**MEANING, "key": "4"})
+
+    def test_what_is_advised_counts_without_being_accepted(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", KEYS)
+        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        log.load("p", {**KEYS, "incremental.order": "2", "incremental": "2"})
+        with pytest.raises(ConfigError, match=r"source\.incremental\.param changed"):
+            log.load("p", {**KEYS, "incremental.param": "2", "incremental": "3"})
+
+    def test_the_meaning_and_the_number_of_keys_can_be_looked_at(self, reopen: Reopen) -> None:
+        log = reopen()
+        assert (log.meaning("p"), log.remembered("p")) == ({}, {})
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        keyed = at(1, boundary_added=((7, KEY), (8, KEY)))
+        commit(log, 1, end(claims["a"], keyed), end(claims["b"], at(1)))
+        assert (log.meaning("p"), log.remembered("p")) == (MEANING, {"a": 2})
+
+    @pytest.mark.parametrize("forget_keys", [False, True])
+    def test_an_adopted_partition_stands_where_it_was_put_and_its_owner_is_fenced(
+        self, reopen: Reopen, forget_keys: bool
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        moved = at(1, boundary_added=((7, KEY),), tokens_added=(KEY,))
+        commit(log, 1, end(claims["a"], moved), end(claims["b"], moved))
+        other = {**MEANING, "url": "other"}
+        reopen().adopt("p", {"a": Cursor(mark=7)}, forget_keys=forget_keys, fingerprint=other)
+        with pytest.raises(Fenced):
+            commit(log, 2, end(claims["a"], at(2), seq=1))
+        log.load("p", other)
+        again = log.claim("p", ["a", "b"])
+        assert (again["a"].cursor, again["a"].seq) == (Cursor(mark=7), 0)
+        assert again["a"].boundary == (frozenset() if forget_keys else frozenset({(7, KEY)}))
+        assert again["a"].tokens == frozenset()
+        assert (again["b"].cursor.received, again["b"].tokens) == (1, frozenset({KEY}))
+
+    def test_a_meaning_that_is_not_adopted_yet_stays_refused(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        commit(log, 1, end(claims["a"], at(1)), end(claims["b"], at(1)))
+        log.adopt("p", {"a": Cursor()}, forget_keys=False, fingerprint=None)
+        with pytest.raises(ConfigError, match=r"source\.url changed"):
+            log.load("p", {**MEANING, "url": "other"})
+
+    def test_nothing_is_adopted_where_one_partition_is_unknown(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        with pytest.raises(ConfigError, match="no partition 'b'"):
+            log.adopt(
+                "p", {"a": Cursor(), "b": Cursor()}, forget_keys=True, fingerprint={"url": "x"}
+            )
+        assert log.meaning("p") == MEANING
+        assert log.claim("p", ["a"])["a"].cursor.received == 1
 
     # -- what the log tells of itself ------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from worker.core.cursor import Json
@@ -30,8 +31,12 @@ class Config(PagedConfig):
     )
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return self.to.params
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        return (("to", self.to),)
+
+    @property
+    def token_at(self) -> PageLocator:
+        return self.from_
 
     @property
     def compares_bodies(self) -> bool:
@@ -42,10 +47,17 @@ class Config(PagedConfig):
         return "" if self.from_.header is not None else "pagination reads the token from it"
 
 
+class TokenPosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The token of a page: any JSON value; None for the first page."""
+
+    token: Any
+
+
 class Token:
     """Positions are tokens: any JSON value."""
 
-    numbered = False
+    numbered = by_size = False
+    position_type = TokenPosition | None
 
     def __init__(self, source: PageLocator, target: Target, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats

@@ -16,9 +16,10 @@ from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.errors import PermanentError
 from worker.core.model import Facts
-from worker.paging.style import Address, End, Next
+from worker.paging.style import Address, End, Next, UrlPosition
 from worker.sources.pagination.common import resolve
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Locator
 
 _GAP: Final = re.compile(r"[\s,]*")  # lists may have empty elements
 _TARGET: Final = re.compile(r"<([^<>]*)>\s*")
@@ -49,6 +50,10 @@ class Config(PagedConfig):
     rel: str = Field("next", description="relation to follow")
 
     @property
+    def token_at(self) -> Locator:
+        return Locator(header="Link")
+
+    @property
     def needs_body(self) -> str:
         return ""
 
@@ -58,7 +63,8 @@ class LinkHeader:
 
     body_paths = ()
     last_paths = ()
-    numbered = compares_records = False
+    numbered = by_size = compares_records = False
+    position_type = UrlPosition | None
     token = ""
 
     def __init__(self, rel: str) -> None:

@@ -19,7 +19,7 @@ class Config(StyleConfig):
     """No pagination: one request a pass."""
 
     completeness = SINGLE_PAGE
-    single = True
+    single, pages = True, False
 
     type: Literal["none"] = Field(description="kind of pagination")
 
@@ -48,7 +48,8 @@ class Single:
 
     body_paths = ()
     last_paths = ()
-    numbered = compares_records = False
+    numbered = by_size = compares_records = False
+    position_type = None
     token = ""
 
     def first(self) -> Json:
