@@ -35,7 +35,7 @@ def test_what_lands_is_what_the_server_has_or_the_error_says_why_not(
             assert len(last) <= case.meta["requests"], [ask.path for ask in last]
     assert landed(tmp_path) == case.expected
     if "error" in case.meta:
-        assert case.meta["error"] in told
+        assert f"\"code\":\"{case.meta['error']}\"" in told or f"[{case.meta['error']}]" in told, told
     for words in case.meta.get("says", ()):
         assert str(words) in told
 

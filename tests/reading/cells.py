@@ -242,8 +242,8 @@ class Server:
         if self.cell.total != "absent":
             count = page.count
             before = sum(not each.hole for each in page.found[: page.begin])
-            totals = {"remaining": count - before, "too high": count + 3, "too low": 0, "-1": -1}
-            extra["total"] = totals.get("right" if self.calm else self.cell.total, count)
+            totals = {"remaining": count - before, "too high": count + 3 * (not self.calm), "too low": 0, "-1": -1}
+            extra["total"] = totals.get(self.cell.total, count)
         return extra
 
     # -- what happens between two requests ---------------------------------------------------------
