@@ -48,7 +48,7 @@ def _style(
 
 
 STYLES: Final = (
-    _style("none", "one", {"type": "none"}),
+    _style("one page", "one", {"type": "none"}),
     _style("page", "numbered", _PAGE),
     _style("page, size", "numbered", _PAGES),
     _style("page, size, repeated page ends", "numbered", _PAGES, **_ENDS),
@@ -75,7 +75,7 @@ STYLES: Final = (
 )
 
 FAULTS: Final = {
-    "none": "Nothing is odd.",
+    "nothing": "Nothing is odd.",
     "ignored": "The server ignores the position: every page is the first one.",
     "repeated": "The list holds a page twice, one behind the other.",
     "clamped": "Behind the end, the server sends the last page again.",
@@ -165,9 +165,9 @@ def impossible(cell: Cell) -> str:
     style, fault = cell.style, cell.fault
     if style.windowed and not cell.incremental:
         return "A window is a range of the incremental field."
-    if style.family == "one" and fault not in ("none", "empty page"):
+    if style.family == "one" and fault not in ("nothing", "empty page"):
         return "Everything comes at once: there is no position."
-    if style.name == "none" and fault == "empty page":
+    if style.name == "one page" and fault == "empty page":
         return "An empty only page is an empty source."
     if style.family == "scroll" and fault in ("clamped", *SHIFTS):
         return "The server keeps a copy of the list while it is scrolled."
@@ -201,7 +201,7 @@ class Server:
 
     def __call__(self, request: Request) -> Page:
         page = self._listing.slice(request)
-        fault = "none" if self.calm else self.cell.fault
+        fault = "nothing" if self.calm else self.cell.fault
         if fault == "ignored":
             page = replace_slice(page, 0, min(SIZE, len(page.found)))
         elif fault == "clamped" and page.begin >= len(page.found) > 0:
@@ -242,7 +242,12 @@ class Server:
         if self.cell.total != "absent":
             count = page.count
             before = sum(not each.hole for each in page.found[: page.begin])
-            totals = {"remaining": count - before, "too high": count + 3 * (not self.calm), "too low": 0, "-1": -1}
+            totals = {
+                "remaining": count - before,
+                "too high": count + 3 * (not self.calm),
+                "too low": 0,
+                "-1": -1,
+            }
             extra["total"] = totals.get(self.cell.total, count)
         return extra
 

@@ -21,6 +21,13 @@ from reading.cells import (
 from reading.listing import Style
 
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "reading.md"
+AXES = {"total": tuple(TOTALS), "order": tuple(ORDERS)}
+WRONG = {
+    "key wrong": "a key that no row has",
+    "key null": "a key that is null everywhere",
+    "key shared": "a key that all rows share",
+    "order undeclared": "an order that the config does not say",
+}
 
 HEAD = """# What is read, and what a pass says of it
 
@@ -31,7 +38,10 @@ A cell has one of three outcomes:
 * **exact**: what is in the files is what the server has.
 * **an error**, by its code ([errors](errors.md)): nothing wrong was committed before it.
 * **lost** or **again**: records that were there all the time are not in the files, or are there more often than in the list.
-  The completeness of the pass stands beside it. This happens only where a position counts rows (page numbers, offsets, and tokens and links that stand for a number), rows come in or go while pages are read, and neither `pagination.seam` nor a token that stands for a value shows it.
+  The completeness of the pass stands behind it.
+  This happens only where a position counts rows (page numbers, offsets, and tokens and links that stand for a number),
+  rows come in or go while pages are read, and neither `pagination.seam` nor `stable` says that they keep their places;
+  and where rows of one value of the incremental field share their key.
 """
 
 
@@ -64,18 +74,28 @@ def section(style: Style) -> str:
         "",
         f"{len(found)} cells.",
         "",
-        "| what goes wrong | outcome |",
-        "|---|---|",
+        "| what goes wrong | with a key | without a key |",
+        "|---|---|---|",
     ]
     for fault in FAULTS:
         row = {cell: each for cell, each in found.items() if cell.fault == fault}
+        keyed, keyless = (_right(row, keys) for keys in (("present", "partly"), ("none",)))
         if row:
-            lines.append(f"| {fault} | {_summary(row)} |")
+            lines.append(f"| {fault} | {_summary(keyed)} | {_summary(keyless)} |")
+    lines.append("")
+    lines += [f"* With {words}: {_codes(found, which)}." for which, words in WRONG.items()]
     return "\n".join(lines) + "\n"
 
 
+def _right(row: dict[Cell, Outcome], keys: Sequence[str]) -> dict[Cell, Outcome]:
+    """The cells whose config says the truth of the key and of the order."""
+    return {
+        cell: each for cell, each in row.items() if cell.key in keys and cell.order != "undeclared"
+    }
+
+
 def _summary(row: dict[Cell, Outcome]) -> str:
-    """The outcomes of cells that differ in total, key and order, the usual one first."""
+    """The outcomes of cells that differ in total and order, the usual one first."""
     by_outcome: dict[str, list[Cell]] = {}
     for cell, each in row.items():
         by_outcome.setdefault(each.kind, []).append(cell)
@@ -86,12 +106,23 @@ def _summary(row: dict[Cell, Outcome]) -> str:
 def _where(those: Sequence[Cell], all_: Sequence[Cell]) -> str:
     """The values of the axes that narrow down where an outcome occurs."""
     narrow = []
-    for axis in ("total", "key", "order"):
+    for axis, names in AXES.items():
         here = {getattr(cell, axis) for cell in those}
-        if here != {getattr(cell, axis) for cell in all_}:
-            names = {"total": TOTALS, "key": KEYS, "order": ORDERS}[axis]
+        others = {getattr(cell, axis) for cell in all_} - here
+        if len(here) <= len(others):
             narrow.append(f"{axis} {', '.join(name for name in names if name in here)}")
+        elif others:
+            narrow.append(f"{axis} not {', '.join(name for name in names if name in others)}")
     return f" ({'; '.join(narrow)})" if narrow else ""
+
+
+def _codes(found: dict[Cell, Outcome], which: str) -> str:
+    """The outcomes of the cells with one value of an axis, the usual one first."""
+    axis, _, value = which.partition(" ")
+    kinds = Counter(each.kind for cell, each in found.items() if getattr(cell, axis) == value)
+    return ", ".join(
+        kind for kind, _ in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def document() -> str:

@@ -13,7 +13,7 @@ from reading.live import Change, History, Plan, Process
 
 RUNS = int(os.environ.get("RUNS", "500"))
 NAMES = (
-    "none",
+    "one page",
     "page",
     "offset",
     "offset, limit",
