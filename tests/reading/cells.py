@@ -55,6 +55,7 @@ STYLES: Final = (
     _style("page, stable", "numbered", _PAGE, stable=True),
     _style("offset", "numbered", _OFFSET),
     _style("offset, limit", "numbered", _OFFSETS),
+    _style("offset, limit above the cap", "numbered", {**_OFFSETS, "limit": SIZE + 1}),
     _style("offset, limit, repeated page ends", "numbered", _OFFSETS, **_ENDS),
     _style("offset, stable", "numbered", _OFFSET, stable=True),
     _style("offset, seam", "numbered", {**_OFFSETS, "seam": 1}),
