@@ -80,14 +80,14 @@ class Seen:
         always: `n` of the rows that were there from its first request on.
         ever: of those that were there at any time of it.
         inserted, deleted: how many rows came and went; an update that moves a row is both.
-        totals: those that were said.
+        totals: those that were said, of the pages that were not lost with a process.
     """
 
     always: set[int]
     ever: set[int]
     inserted: int = 0
     deleted: int = 0
-    totals: set[int] = field(default_factory=set)
+    totals: list[int] = field(default_factory=list)
 
     @property
     def moved(self) -> bool:
@@ -96,7 +96,15 @@ class Seen:
     @property
     def balanced(self) -> bool:
         """Whether a deletion may hide behind an insertion."""
-        return bool(self.inserted and self.deleted) and len(self.totals) <= 1
+        return bool(self.inserted and self.deleted) and not self.total_moved
+
+    @property
+    def total_moved(self) -> bool:
+        return len(set(self.totals)) > 1
+
+    def forget(self, pages: int) -> None:
+        """The last pages were not committed."""
+        del self.totals[len(self.totals) - pages :]
 
 
 class Live:
@@ -131,7 +139,7 @@ class Live:
             self.pass_ = Seen(always=self.present, ever=self.present)
         page = self.listing.slice(request)
         extra = {"total": page.count} if self.plan.total else {}
-        self.pass_.totals.add(page.count)
+        self.pass_.totals.append(page.count)
         response = self.listing.write(page, self.listing.token(page), extra)
         date = {"Date": formatdate(self.now_s, usegmt=True)}
         for change in self._changes.pop(0) if self._changes else ():
@@ -231,6 +239,8 @@ class History:
         seen = self.live.pass_
         if error is not None:
             assert error.code in self._alarms(seen), f"{error.code}: {error}"
+        if seen is not None:
+            seen.forget(self.reader.uncommitted)
         if len(self.reader.ends) > ended and seen is not None:
             self._judge(seen, self.reader.ends[-1].completeness)
             self.live.pass_ = None
@@ -263,7 +273,11 @@ class History:
 
     def _admits(self, seen: Seen, completeness: str) -> bool:
         """Whether rows may be lost, or come again, in a pass that says so of itself."""
-        if not (self.plan.style.shifts and seen.moved) or self.plan.style.seam:
+        style = self.plan.style
+        if style.seam:  # what is read again without a key comes again
+            keyless = self.plan.order == "snapshot" and not self.plan.key
+            return keyless and completeness == "unknown"
+        if not (style.shifts and seen.moved):
             return False
         return completeness == "unknown" or (completeness == "assumed" and seen.balanced)
 
@@ -272,7 +286,8 @@ class History:
         if seen is None or not seen.moved:
             return set()
         # a total that moves is never held against the rows
-        missed = {"total_mismatch"} if len(seen.totals) <= 1 else set()
+        stands = len(set(seen.totals[-2:])) == 1
+        missed = {"total_mismatch"} if stands else set()
         return {"pagination_loop", "order_violation"} | missed
 
     def _told(self) -> str:

@@ -80,8 +80,11 @@ def admitted(cell: Cell) -> frozenset[str]:
     if cell.key == "shared" and cell.incremental:
         return frozenset(["unknown"])
     style = cell.style
-    if not style.shifts or cell.fault not in SHIFTS or style.seam or style.stable:
+    if not style.shifts or cell.fault not in SHIFTS or style.stable:
         return frozenset()
+    if style.seam:  # what is read again, because a seam did not hold, comes again without a key
+        keyless = cell.key == "none" and not cell.incremental
+        return frozenset(["unknown"] if keyless else [])
     balanced = cell.fault == "delete and insert" and cell.total in ("right", "remaining")
     return frozenset(["unknown", "assumed"] if balanced else ["unknown"])
 
@@ -121,7 +124,8 @@ def _promises_more(cell: Cell) -> bool:
     """Whether the source says that it has more than it has, and never says otherwise."""
     moves = cell.fault in ("insert", "insert of a page", "delete") or cell.style.windowed
     confused = cell.key == "shared" and cell.incremental  # rows that came are not told apart
-    return cell.total == "too high" and not (moves or confused)
+    again = cell.style.seam and cell.fault in SHIFTS  # the total is that of several walks
+    return cell.total == "too high" and not (moves or confused or again)
 
 
 def _may_miss_total(cell: Cell) -> bool:

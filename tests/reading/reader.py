@@ -114,6 +114,7 @@ class Reader:
     Attributes:
         committed: `n` of the records in commits, in order.
         ends: of the passes that were committed.
+        uncommitted: pages that the last process asked for in vain.
     """
 
     source: Mapping[str, Any]
@@ -121,6 +122,7 @@ class Reader:
     log: MemoryCommitLog = field(default_factory=MemoryCommitLog)
     committed: list[int] = field(default_factory=list)
     ends: list[PassEnd] = field(default_factory=list)
+    uncommitted: int = 0
 
     def __post_init__(self) -> None:
         self._seq = 0
@@ -137,16 +139,16 @@ class Reader:
         claim = self._claim()
         planner = PartitionPlanner(self.setting.paging, claim)
         staged: list[Accepted] = []
-        fetched = 0
+        asked = self.uncommitted = 0
         try:
             while isinstance(fetch := planner.next(self.clock.monotonic()), Fetch):
-                if (fetched := fetched + 1) > pages:
+                if asked == pages:
                     return None  # killed
-                assert fetched < MOST_FETCHES, "the pass does not end"
+                asked, self.uncommitted = asked + 1, self.uncommitted + 1
+                assert asked < MOST_FETCHES, "the pass does not end"
                 staged += planner.accept(fetch, self._reply(fetch), self.clock.monotonic())
                 if len(staged) >= commits_every:
                     claim = self._commit(claim, staged)
-                    staged = []
         except WorkerError as error:
             self._commit(claim, staged)
             return error
@@ -200,6 +202,8 @@ class Reader:
             self.committed += [_serial(record) for record in each.decoded.records]
             if each.pass_end is not None:
                 self.ends.append(each.pass_end)
+        self.uncommitted -= len(staged)
+        staged.clear()
         return Claim(
             claim.partition, claim.epoch, self._seq, progress.cursor, frozenset(), frozenset()
         )
