@@ -16,25 +16,26 @@ SHOWN = 12
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_what_is_read_is_right_or_refused_or_admitted(name: str) -> None:
+    """And the page says so; one test, since each outcome is computed once in a process."""
+    style = BY_NAME[name]
     wrong = []
-    for cell in there(BY_NAME[name]):
+    for cell in there(style):
         found = outcome(cell)
         if why := expected(cell).refuses(found):
             wrong.append(f"{cell}: {found} ({why}) {found.said}")
     assert not wrong, f"{len(wrong)} cells:\n" + "\n".join(wrong[:SHOWN])
+    assert losing(style) == ({"delete", "delete and insert"} if shifts_unseen(style) else set())
+    assert page.section(style) in page.PATH.read_text(), "run: make docs"
 
 
-@pytest.mark.parametrize("name", BY_NAME)
-def test_rows_are_lost_exactly_where_positions_shift_unseen(name: str) -> None:
-    style = BY_NAME[name]
-    losing = {cell.fault for cell in there(style) if outcome(cell).lost}
-    unseen = style.shifts and not style.seam and not style.stable
-    assert losing == ({"delete", "delete and insert"} if unseen else set())
+def losing(style: Style) -> set[str]:
+    """What goes wrong where rows with keys of their own, or with none, are lost."""
+    return {cell.fault for cell in there(style) if cell.key != "shared" and outcome(cell).lost}
 
 
-@pytest.mark.parametrize("name", BY_NAME)
-def test_the_page_says_what_becomes_of_each_cell(name: str) -> None:
-    assert page.section(BY_NAME[name]) in page.PATH.read_text(), "run: make docs"
+def shifts_unseen(style: Style) -> bool:
+    """Whether rows that come in or go move others to pages that were read, and nobody can tell."""
+    return style.shifts and not style.seam and not style.stable
 
 
 def test_the_page_is_complete_and_in_order() -> None:
