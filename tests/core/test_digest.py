@@ -34,7 +34,7 @@ FILES = (
 MOVED = Progress(
     Cursor(
         pass_no=3,
-        position=PassState.from_json({"since": "x", "at": {"page": 2}}),
+        position=PassState(since="x", at={"page": 2}),
         mark=17,
         snapshot_mark=18,
         received=5,
