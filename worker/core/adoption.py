@@ -136,10 +136,9 @@ def adoption(
     anew = kind != now[MARK]
     forgets_keys = bool(found.ends_keys) or anew
     resting = tuple(
-        _adopted(name, cursor, keys.get(name, 0) if forgets_keys else 0, kind)
+        _adopted(name, cursor, keys.get(name, 0) if forgets_keys else 0, kind, found)
         for name, cursor in cursors.items()
-        if cursor.position is not None
-        or (name in keys and (anew or (forgets_keys and kind not in _READ_WHOLE)))
+        if _seen_again(cursor, found) != cursor or (forgets_keys and name in keys)
     )
     chosen = tuple(each for each in resting if only in (None, each.partition))
     return Adoption(
@@ -151,9 +150,20 @@ def adoption(
     )
 
 
-def _adopted(name: str, cursor: Cursor, keys_forgotten: int, kind: str) -> Adopted:
+def _seen_again(cursor: Cursor, found: Change) -> Cursor:
+    """The cursor without what it knows of things that are elsewhere now: its pass in progress, and
+    whether keys and tokens are where the config says.
+    """
+    after = cursor if cursor.position is None else cursor.without_pass()
+    return after.evolve(
+        keyed=cursor.keyed and not found.has("key"),
+        token_seen=cursor.token_seen and not found.has("pagination"),
+    )
+
+
+def _adopted(name: str, cursor: Cursor, keys_forgotten: int, kind: str, found: Change) -> Adopted:
     whole = kind in _READ_WHOLE
-    after = cursor.without_pass()
+    after = _seen_again(cursor, found)
     if whole and cursor.position is not None:
         after = after.evolve(pass_no=cursor.pass_no + 1)
     return Adopted(

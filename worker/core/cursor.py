@@ -122,6 +122,8 @@ class PassState(_Stored, frozen=True):
         digest: of the records of the page before, where equal pages end the pass.
         seam: identity of the last record of the page before, where the next page repeats it.
         uncounted: whether identities of the pass are no longer kept, because they were too many.
+        counting: whether the tokens of the pass stand for a number.
+        walked: records that came since the pass began again.
     """
 
     at: Json
@@ -147,6 +149,8 @@ class PassState(_Stored, frozen=True):
     digest: bytes = b""
     seam: bytes = b""
     uncounted: bool = False
+    counting: bool = False
+    walked: _Count = 0
 
     @property
     def before(self) -> Before:
@@ -204,6 +208,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
         floor: no key below this value is remembered, so that no later pass asks from below it.
         keyed: whether any record of the partition has had its key.
         token_seen: whether any page of the partition has named the token of the next one.
+        total_seen: whether a pass of several pages has had as many records as the source said.
         redone: passes in a row that were read again because they achieved less than is required.
     """
 
@@ -220,6 +225,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
     floor: _Comparable = None
     keyed: bool = False
     token_seen: bool = False
+    total_seen: bool = False
     redone: _Count = 0
 
     def to_json(self) -> str:

@@ -86,6 +86,10 @@ class Change:
         """The keys, for people."""
         return named(self.keys)
 
+    def has(self, name: str) -> bool:
+        """Whether this key changed, or one below it."""
+        return any(_is_below(entry, (name,)) for entry in self.keys)
+
 
 def named(keys: Iterable[str]) -> str:
     """Keys below `source`, for people."""

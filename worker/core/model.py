@@ -308,6 +308,27 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """When a partition is served next. It stands outside of the commits, so that a restart keeps
+    schedule and backoff, and nothing but time is lost with it.
+
+    Attributes:
+        pass_no: the last pass that was begun.
+        next_us: when the pass after it is due, in microseconds since 1970; None without a schedule.
+        failures: how often the partition has failed in a row; 0 while it works.
+        not_before_us: a partition that fails is not asked before this, in microseconds since 1970.
+        code, reason: of its last failure.
+    """
+
+    pass_no: int = 0
+    next_us: int | None = None
+    failures: int = 0
+    not_before_us: int = 0
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Ownership of a partition.
 
@@ -316,6 +337,7 @@ class Claim:
         seq: the commit that last moved the partition.
         cursor: where it resumes.
         boundary, tokens: what its earlier commits remembered, see `Progress`.
+        due: when it is served next, as `CommitLog.keep_due` was told last.
     """
 
     partition: str
@@ -324,6 +346,7 @@ class Claim:
     cursor: Cursor
     boundary: frozenset[BoundaryKey] = frozenset()
     tokens: frozenset[bytes] = frozenset()
+    due: Due = Due()
 
 
 # -- what a commit log keeps --------------------------------------------------------------------

@@ -18,6 +18,7 @@ from worker.core.model import (
     Commit,
     CommitRow,
     Decoded,
+    Due,
     FieldError,
     PartitionRow,
     PipelineRow,
@@ -214,7 +215,7 @@ class CommitLog(CommitHistory, Protocol):
 
     Ownership is a number: `claim` makes a new epoch of a partition, and `commit` compares it (and
     the seq) in the transaction that moves the cursor, so that a stale owner changes nothing. No
-    method relies on a clock or on a lock that outlives its transaction. The first four methods are
+    method relies on a clock or on a lock that outlives its transaction. The first five methods are
     called in the IO thread of a pipeline, each of whose logs has a connection of its own; the last
     three by commands, while no instance runs.
 
@@ -254,6 +255,14 @@ class CommitLog(CommitHistory, Protocol):
 
         After recovery and at the clean end of an attempt. A log may conclude it by itself for the
         commits before the one that it is given: commit n+1 is not begun before n is published.
+        """
+
+    def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
+        """Keeps when partitions are served next, each in place of what was kept before.
+
+        While a pipeline runs on a schedule: when passes begin, when a partition fails and when it
+        works again. One transaction for all that changed meanwhile. It is no part of the chain of
+        commits, and the next `claim` gives it back. Reset and `set_mark` forget it.
         """
 
     def reset(

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from worker.core.errors import BelowBound, OrderViolation, OutsideWindow
+from worker.core.errors import BelowBound, KeyNotUnique, OrderViolation, OutsideWindow
 from worker.core.identities import digest16, may_repeat
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
 from worker.paging.marks import Comparable
@@ -166,6 +166,7 @@ class Classifier:
         rejected = {reject.index for reject in decoded.rejects}
         keys, until = known.keys, self._incremental.until
         found: list[Comparable | None] = []
+        places: dict[BoundaryKey, int] = {}
         for index, (comparable, key) in enumerate(self._readable(values, decoded, known, rejected)):
             found.append(comparable)
             if comparable is None:
@@ -176,7 +177,10 @@ class Classifier:
                     known.beyond += 1
                 continue
             pair = (comparable, key)
-            if pair in asked.boundary or pair in keys:
+            if pair in keys:
+                self._refuse_ambiguous(places[pair], index, decoded, asked)
+                known.drop(index, rejected)
+            elif pair in asked.boundary:
                 known.drop(index, rejected)
             elif asked.least is not None and comparable < asked.least:  # type: ignore[operator]
                 self._take_below(known, index, pair, decoded, asked, rejected)
@@ -184,6 +188,7 @@ class Classifier:
             else:
                 self._refuse_unordered(known.highest, comparable, index, decoded, asked)
                 keys.add(pair)
+                places[pair] = index
             known.highest = later(known.highest, comparable)
         known.fresh, known.values = bool(keys), found
         if asked.reach is not None and known.highest is not None:
@@ -228,12 +233,24 @@ class Classifier:
         rule = self._incremental.below
         if rule == "keep":
             known.late += 1
-            known.keys.add(pair)
         elif rule == "drop" or not self._incremental.sent:
             known.below += 1
             (known.repeated if index in rejected else known.dropped).add(index)
         else:
             raise _below_bound(self._incremental, index, decoded.facts.values[index], asked)
+
+    def _refuse_ambiguous(self, one: int, other: int, decoded: Decoded, asked: Range) -> None:
+        """Raises KeyNotUnique where two records of the page have the same value and key, and are
+        not the same.
+        """
+        contents = decoded.facts.contents
+        if contents and contents[one] != contents[other]:
+            raise KeyNotUnique(
+                f"records {one} and {other} of a page have the same {self._incremental.field} and "
+                "the same key, and different contents",
+                where=asked.where,
+                remedy="add to source.key what tells them apart",
+            )
 
     def _refuse_unordered(
         self,

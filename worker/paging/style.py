@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from worker.core.cursor import Json
 from worker.core.model import Facts
+
+
+EMPTY_PAGE: Final = "empty page"
+"""Why pages end where one has no records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Pagination(Protocol):
     # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes
     # shift it
     numbered: bool
+    compares_records: bool  # nothing but its records tells that a page came again
     token: str  # where in a body the token of the next page is; empty for none
     # positions count pages: with another number of records a page they mean another place
     by_size: bool

@@ -7,6 +7,7 @@ connections, redirects and bodies are the client's (`http/client.py`).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -106,7 +107,11 @@ class HttpSource:
         self._skew_s = 0.0
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
-        """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors."""
+        """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors.
+
+        A failure that is retried raises Deferred: the next fetch of the same partition goes on with
+        the attempts that are left.
+        """
         asked = self._asked(partition, fetch)
 
         def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
@@ -114,8 +119,11 @@ class HttpSource:
             self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, code, str(error)))
 
         try:
-            return await self._guard.call(
-                lambda: self._attempt(asked), speculative=fetch.speculative, on_retry=retried
+            return await self._guard.turn(
+                partition,
+                lambda: self._attempt(asked),
+                speculative=fetch.speculative,
+                on_retry=retried,
             )
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
@@ -146,6 +154,9 @@ class HttpSource:
                 raise
         except WorkerError as error:
             outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
             raise
         finally:
             ended = RequestEnded(

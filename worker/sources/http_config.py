@@ -104,7 +104,12 @@ class HttpConfig(Model):
     stable: Flag = Field(
         False, description="declare that records keep their place while pages are read"
     )
-    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
+    concurrency: Whole = Field(
+        4,
+        ge=1,
+        le=256,
+        description="requests at once; while some hang, up to a quarter more (at least one)",
+    )
     rate_limit: RateLimit | None = Field(None, description="requests in a time")
     on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field(
         {}, description="what a status means"

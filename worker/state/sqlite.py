@@ -28,6 +28,7 @@ from worker.core.model import (
     Claim,
     Commit,
     CommitRow,
+    Due,
     EndRow,
     Ledger,
     PartitionEnd,
@@ -93,9 +94,19 @@ CREATE TABLE schemas (
 SCHEMAS_FORMAT: Final = 2
 """Since this format: the schema of committed files of records, as the last of them had it."""
 
-FORMATS: Final = (_TABLES, _SCHEMAS)
+_DUE: Final = """
+CREATE TABLE due (
+    pipeline TEXT NOT NULL, partition TEXT NOT NULL, pass_no INTEGER NOT NULL, next_us INTEGER,
+    failures INTEGER NOT NULL, not_before_us INTEGER NOT NULL, code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (pipeline, partition)) STRICT, WITHOUT ROWID;
+"""
+"""Since format 3: when each partition is served next. One row for each, changed in place."""
+
+FORMATS: Final = (_TABLES, _SCHEMAS, _DUE)
 """What leads to each format of the state, from 1 on."""
 
+_due_values: Final = attrgetter(*(each.name for each in fields(Due)))
 _FILE_FIELDS: Final = tuple(each.name for each in fields(StagedFile))
 _FILE_COLUMNS: Final = ", ".join(_FILE_FIELDS)
 _file_values: Final = attrgetter(*_FILE_FIELDS)
@@ -197,6 +208,11 @@ class SqliteCommitLog:
         tokens = self._file.rows(
             "SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", *at
         )
+        due = self._file.rows(
+            "SELECT pass_no, next_us, failures, not_before_us, code, reason FROM due"
+            " WHERE pipeline = ? AND partition = ?",
+            *at,
+        )
         return Claim(
             partition=partition,
             epoch=epoch,
@@ -204,6 +220,7 @@ class SqliteCommitLog:
             cursor=Cursor.from_json(cursor),
             boundary=frozenset(boundary),
             tokens=frozenset(token for (token,) in tokens),
+            due=Due(*due[0]) if due else Due(),
         )
 
     def commit(self, commit: Commit) -> None:
@@ -294,6 +311,14 @@ class SqliteCommitLog:
                 "UPDATE commits SET published = 1"
                 " WHERE pipeline = ? AND seq <= ? AND published = 0",
                 (pipeline, seq),
+            )
+
+    def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((pipeline, name, *_due_values(each)) for name, each in due.items()),
             )
 
     # -- for commands, verify and replays --------------------------------------------------------
@@ -395,7 +420,7 @@ class SqliteCommitLog:
                 "SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)
             ).fetchone()
             known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
-            for table in ("partitions", "commits", "files", "schemas", "boundary", "tokens"):
+            for table in ("partitions", "commits", "files", "schemas", "boundary", "tokens", "due"):
                 db.execute(f"DELETE FROM {table} WHERE pipeline = ?", (pipeline,))
             db.execute("DELETE FROM pipelines WHERE name = ?", (pipeline,))
             _insert_pipeline(
@@ -457,7 +482,7 @@ def _put_back(
             f"pipeline {pipeline!r} has no partition {partition!r}",
             remedy="`worker state show` lists them; it is there after the first run",
         )
-    for table in ("boundary", "tokens") if forget_keys else ("tokens",):
+    for table in ("boundary", "tokens", "due") if forget_keys else ("tokens", "due"):
         db.execute(
             f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?", (pipeline, partition)
         )

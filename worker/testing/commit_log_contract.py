@@ -35,6 +35,7 @@ from worker.core.model import (
     REPLAYED,
     Claim,
     Commit,
+    Due,
     EndRow,
     Ledger,
     PartitionEnd,
@@ -190,6 +191,39 @@ class CommitLogContract:
         step = at(2, tokens_cleared=True, tokens_added=(b"3" * 16,))
         commit(log, 2, end(claim, step, seq=1))
         assert reopen().claim("p", ["a"])["a"].tokens == {b"3" * 16}
+
+    def test_when_a_partition_is_served_next_is_kept_outside_of_the_commits(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        assert claims["a"].due == Due()
+        failing = Due(2, None, 3, 1_700_000_000_000_000, "auth", "401: é")
+        log.keep_due("p", {"a": Due(1, 5), "b": failing})
+        commit(log, 1, end(claims["a"], at(1)))  # no claim is touched by it
+        log.keep_due("p", {"a": Due(2, 7)})
+        log.keep_due("p", {})
+        claims = reopen().claim("p", ["a", "b"])
+        assert (claims["a"].due, claims["b"].due) == (Due(2, 7), failing)
+        assert [each.seq for each in reopen().commits("p")] == [1]
+
+    @pytest.mark.parametrize("how", ["pipeline", "partition", "mark"])
+    def test_who_puts_a_partition_back_wants_it_served_now(self, reopen: Reopen, how: str) -> None:
+        log = reopen()
+        for pipeline in ("p", "q"):
+            log.load(pipeline, MEANING)
+            log.claim(pipeline, ["a", "b"])
+            log.keep_due(pipeline, {"a": Due(1, 5), "b": Due(1, 6)})
+        if how == "mark":
+            log.set_mark("p", "a", 17)
+        else:
+            log.reset("p", "a" if how == "partition" else None)
+        log.load("p", MEANING)
+        claims = reopen().claim("p", ["a", "b"])
+        assert claims["a"].due == Due()
+        assert claims["b"].due == (Due() if how == "pipeline" else Due(1, 6))
+        assert reopen().claim("q", ["a"])["a"].due == Due(1, 5)
 
     def test_a_cursor_that_is_too_large_is_refused_and_nothing_changes(
         self, reopen: Reopen

@@ -18,6 +18,7 @@ from worker.core.model import (
     Claim,
     Commit,
     CommitRow,
+    Due,
     PartitionEnd,
     PartitionRow,
     PipelineRow,
@@ -36,6 +37,7 @@ class _Partition:
     cursor: str = field(default_factory=lambda: Cursor().to_json())
     boundary: set[BoundaryKey] = field(default_factory=set)
     tokens: set[bytes] = field(default_factory=set)
+    due: Due = field(default_factory=Due)
 
     def advance(self, seq: int, progress: Progress) -> None:
         self.seq, self.cursor = seq, progress.cursor.to_json()
@@ -51,6 +53,7 @@ class _Partition:
         """A cursor that no commit made."""
         self.epoch, self.seq, self.cursor = self.epoch + 1, 0, cursor.to_json()
         self.tokens.clear()
+        self.due = Due()
         if forget_keys:
             self.boundary.clear()
 
@@ -137,6 +140,7 @@ class MemoryCommitLog:
                     cursor=Cursor.from_json(part.cursor),
                     boundary=frozenset(part.boundary),
                     tokens=frozenset(part.tokens),
+                    due=part.due,
                 )
             return claims
 
@@ -161,6 +165,11 @@ class MemoryCommitLog:
         with self.tables.lock:
             found = self.tables.pipelines[pipeline]
             found.published = max(found.published, seq)
+
+    def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
+        with self.tables.lock:
+            for name, each in due.items():
+                self.tables.pipelines[pipeline].partitions[name].due = each
 
     def reset(
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()

@@ -11,7 +11,7 @@ from pydantic import Field
 from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts
-from worker.paging.style import Address, End, Next
+from worker.paging.style import EMPTY_PAGE, Address, End, Next
 from worker.sources.pagination.common import is_end, said_in
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import PageLocator, Target
@@ -59,6 +59,8 @@ class Token:
         self._source, self._target, self._repeats = source, target, repeats
         self.body_paths, self.last_paths = source.body_paths, source.last_paths
         self.token = source.body or source.last_record or ""
+        self.compares_records = repeats
+        self._ends_empty = source.last_record is not None
 
     def first(self) -> Json:
         return None
@@ -68,6 +70,8 @@ class Token:
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         token = self._source.read(facts, headers)
+        if self._ends_empty and facts.count == 0:
+            return End(EMPTY_PAGE)
         if is_end(token):
             return End("no next token", explicit=said_in(self._source, token))
         return Next({"token": token}, token=None if self._repeats else token)

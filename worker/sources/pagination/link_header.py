@@ -58,7 +58,7 @@ class LinkHeader:
 
     body_paths = ()
     last_paths = ()
-    numbered = by_size = False
+    numbered = by_size = compares_records = False
     position_type = UrlPosition | None
     token = ""
 

@@ -46,7 +46,7 @@ class NextUrl:
     """Positions are URLs, followed verbatim."""
 
     last_paths = ()
-    numbered = by_size = False
+    numbered = by_size = compares_records = False
     position_type = UrlPosition | None
 
     def __init__(self, source: Locator) -> None:

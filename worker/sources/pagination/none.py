@@ -48,7 +48,7 @@ class Single:
 
     body_paths = ()
     last_paths = ()
-    numbered = by_size = False
+    numbered = by_size = compares_records = False
     position_type = None
     token = ""
 
