@@ -13,7 +13,6 @@ import msgspec
 from worker.core.cursor import Json
 from worker.core.model import Facts
 
-
 EMPTY_PAGE: Final = "empty page"
 """Why pages end where one has no records."""
 
