@@ -54,7 +54,7 @@ pipelines:
       records_missing: fail
       key: [id]
       pagination: {type: link_header, rel: next, total: {header: X-Total}}
-      stop: {empty_page: true, when: {path: has_more, equals: false}, status: [{code: 400, when: {path: code, equals: past_the_end}}],
+      stop: {when: {path: has_more, equals: false}, status: [{code: 400, when: {path: code, equals: past_the_end}}],
              short_page: false, max_pages: 100000}
       incremental: {field: updated_at, param: updated_since, initial: "2024-01-01T00:00:00Z", overlap: 60s, order: ascending,
                     format: {record: rfc3339, param: "%Y-%m-%d %H:%M", zone: UTC, round: down}}
@@ -171,7 +171,8 @@ def test_the_whole_language_is_taken(tmp_path: Path) -> None:
 
 def test_every_pagination_and_every_kind_of_credentials_is_taken(tmp_path: Path) -> None:
     for each in parsed(PAGINATIONS, tmp_path):
-        assert pipeline(pagination=each).source.pagination.type == each["type"]
+        found = pipeline(method="POST", pagination=each)
+        assert found.source.pagination.type == each["type"]
     for each in parsed(AUTHS, tmp_path):
         auth = pipeline(auth=each).source.auth
         assert auth is not None and auth.type == each["type"]

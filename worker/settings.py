@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from pydantic import (
+    BaseModel,
     Field,
     ValidationError,
     field_validator,
@@ -25,6 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
 from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misprinted, pipelines_of
+from worker.config.effects import Effect, without_effect
 from worker.config.explain import problems_of
 from worker.config.merge import merge
 from worker.config.merged import Merged
@@ -135,6 +137,15 @@ class DeadLettersConfig(Model):
     )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
 
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "window",
+            lambda letters: letters.max_ratio is not None,
+            "no share of rejects is taken",
+            "it counts with max_ratio",
+        ),
+    )
+
 
 class OriginConfig(Model):
     """A server that several pipelines read from."""
@@ -196,6 +207,33 @@ class PipelineSettings(Model):
     require_completeness: Literal["unknown", "assumed", "proven"] | None = Field(
         None, description="refuse to start with less"
     )
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        *(
+            Effect(
+                f"source.retry.{key}",
+                lambda pipeline: pipeline.source.may_repeat or bool(pipeline.registries),
+                "a POST that may not be repeated is sent once",
+                "it counts with source.idempotent: true",
+            )
+            for key in ("max_attempts", "base", "deadline")
+        ),
+        Effect(
+            "source.records_missing",
+            lambda pipeline: (
+                not pipeline.decode.one_record and pipeline.source.records not in (None, "@")
+            ),
+            "the whole page is the records, so no path can be missing",
+            "it counts with decode.type json and records: PATH",
+        ),
+    )
+    """Keys that count only beside others."""
+
+    @property
+    def registries(self) -> tuple[Any, ...]:
+        """Whatever is asked for at a schema registry, with the retries of the source."""
+        known = (self.schema_, self.output_schema, self.decode.schema_registry)
+        return tuple(each for each in known if isinstance(each, BaseModel))
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
@@ -336,16 +374,21 @@ class Inspection:
         """Settings of those pipelines that are right, for further checks; None without any."""
         if self.settings is not None:
             return self.settings
-        right: dict[str, PipelineSettings] = {}
-        for name, each in pipelines_of(self.merged):
-            try:
-                right[name] = PipelineSettings.model_validate(each)
-            except ValidationError:
-                continue
         try:
-            return Settings(version=1, pipelines=right)
+            return Settings(version=1, pipelines=_right_pipelines(self.merged))
         except ValidationError:
             return None
+
+
+def _right_pipelines(merged: Merged) -> dict[str, PipelineSettings]:
+    """The pipelines that are right by themselves."""
+    right: dict[str, PipelineSettings] = {}
+    for name, each in pipelines_of(merged):
+        try:
+            right[name] = PipelineSettings.model_validate(each)
+        except ValidationError:
+            continue
+    return right
 
 
 def inspect_settings(paths: Sequence[Path]) -> Inspection:
@@ -366,6 +409,8 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
     problems += merged.problems
     problems += (problem for problem in wrong if problem.place not in unread)
     problems += (*misprinted(merged), *conflicting(merged))
+    for name, pipeline in _right_pipelines(merged).items():
+        problems += without_effect(merged, pipeline, ("pipelines", name))
     right = settings if isinstance(settings, Settings) and not problems else None
     return Inspection(merged, right, in_order(problems, paths))
 

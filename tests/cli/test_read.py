@@ -181,3 +181,40 @@ async def test_ctrl_c_ends_a_look_with_130(tmp_path: Path) -> None:
         _, errors = await process.communicate()
     assert process.returncode == 130
     assert errors.decode().split() == ["aborted"]
+
+
+async def test_check_connect_ends_with_65_where_the_page_shows_the_config_to_be_wrong(
+    tmp_path: Path,
+) -> None:
+    records = [kit.item(number, second=number) for number in range(20)]
+    wrong = {"pagination": {**SOURCE["pagination"], "from": {"body": "meta.cursor"}}}
+    async with Replica(records, Shape(style="cursor", cap=5)) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=wrong)
+        code, out, _ = await worker("check", str(config), "--connect")
+        assert code == 65 and "error: [token_missing]" in out and "meta.next" in out
+        code, out, _ = await worker("check", str(config), "--connect", "--json")
+        (promise,) = json.loads(out)
+        assert code == 65 and promise["findings"][0]["code"] == "token_missing"
+        code, out, errors = await worker("read", str(config), "items", "-n", "2")
+        assert code == 65 and len(out.splitlines()) == 2 and "[token_missing]" in errors
+
+
+async def test_check_connect_ends_with_0_where_the_last_page_has_no_token(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(3)]
+    async with Replica(records, Shape(style="cursor", cap=5)) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        code, out, errors = await worker("check", str(config), "--connect")
+    assert code == 0 and "error" not in out, (out, errors)
+
+
+async def test_read_prints_what_came_before_a_failure(tmp_path: Path) -> None:
+    records = [kit.item(number, second=number) for number in range(20)]
+
+    def fault(number: int, seen: object) -> Fault | None:
+        return Fault("status", status=403) if number == 3 else None
+
+    async with Replica(records, Shape(style="cursor", cap=5), fault) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        code, out, errors = await worker("read", str(config), "items", "-n", "15")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == list(range(10))
+    assert code == 77 and "status 403" in errors and "2 pages of partition default" in errors

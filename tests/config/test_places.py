@@ -23,12 +23,12 @@ def source(text: str) -> str:
 
 
 def window(start: str, end: str) -> str:
-    return source(f"{INCREMENTAL}, pagination: {WINDOW.format(start, end)}")
+    return source(f"method: POST, {INCREMENTAL}, pagination: {WINDOW.format(start, end)}")
 
 
 def within(start: str, end: str) -> str:
     style = f"{{type: offset, param: o, within: {WINDOW.format(start, end)}}}"
-    return source(f"{INCREMENTAL}, pagination: {style}")
+    return source(f"method: POST, {INCREMENTAL}, pagination: {style}")
 
 
 def origin(auth: str) -> str:

@@ -779,7 +779,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("start_to", "found neither"),
     ),
     "a window with two ends": (
-        windowed("end_to: {body: b}"),
+        windowed("end_to: {header: b}"),
         "not_allowed",
         5,
         PAGINATION + "end_param",
@@ -794,10 +794,10 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
     ),
     "a window in a parameter that is taken": (
         windowed().replace("pagination", "params: {b: 1}, pagination"),
-        "not_allowed",
+        "no_effect",
         5,
-        PAGINATION + "end_param",
-        ("b is sent twice", "by params"),
+        "pipelines.items.source.params.b",
+        ("params.b has no effect here", "pagination or incremental sends b"),
     ),
     "a split on no status": (
         windowed("split_on: {status: 40}"),
@@ -889,7 +889,7 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "not_allowed",
         5,
         PAGINATION + "within.start_param",
-        ("a is sent twice", "pagination round the window"),
+        ("a is sent twice", "by pagination.param"),
     ),
     "an unknown key of a window": (
         windowed("stp: 1s"),

@@ -32,6 +32,34 @@ def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes,
     assert str(caught.value).partition("the page is ")[2].startswith(f"{said} (")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "shown", "remedy"),
+    [
+        (
+            None,
+            b'{"data": {"items": [{"id": 1}], "tags": []}}',
+            "arrays are at data.items (1), data.tags (0)",
+            "records: data.items is the likeliest path",
+        ),
+        (
+            "items",
+            b'{"odd-name": [{"id": 1}, {"id": 2}]}',
+            'arrays are at "odd-name" (2)',
+            'records: "odd-name" is the likeliest path',
+        ),
+        ("items", b"[]", "the page is array", "take records out: the page itself is the array"),
+    ],
+)
+def test_a_page_without_records_shows_the_paths_that_there_are(
+    path: str | None, body: bytes, shown: str, remedy: str
+) -> None:
+    plan = compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
+    pages = JsonPages(PageSpec(records=path), plan)
+    with pytest.raises(RecordsMissing) as caught:
+        at_once(pages.decode(body, digest=b""))
+    assert shown in caught.value.message and caught.value.remedy.startswith(remedy)
+
+
 AMOUNT = {
     "type": {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 2},
     "name": "amount",

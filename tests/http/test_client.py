@@ -415,7 +415,7 @@ async def test_credentials_of_each_kind_are_sent_as_they_should(tmp_path: Path) 
         ),
         (
             auth_of("api_key", name="key", **{"in": "query"}, value="a&b c"),
-            [None, None, None, "a=1&key=a%26b+c"],
+            [None, None, None, "a=1&key=a%26b%20c"],
         ),
     ]
     async with served(handler) as origin:
@@ -564,3 +564,83 @@ async def test_credentials_in_the_path_of_a_redirect_are_not_told(
         with pytest.raises(PermanentError) as caught:
             await get(origin, tmp_path, auth=auth_of("bearer", token="k3y/+"))
     assert "k3y" not in str(caught.value) and "***" in str(caught.value)
+
+
+# -- what is sent, and to whom -------------------------------------------------------------------------
+
+
+async def asked_for(tmp_path: Path, request: Callable[[str], Request], **options: Any) -> list[str]:
+    """The targets of the requests that a server got, byte by byte."""
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.raw_path)
+        return web.json_response([])
+
+    async with served(handler) as origin:
+        settings: dict[str, Any] = {
+            "user_agent": "worker/test",
+            "timeouts": Timeouts(1, 1, 3),
+            "limits": BodyLimits(),
+            "connections": 2,
+            "spool": tmp_path,
+        } | options
+        async with HttpClient(origin, **settings) as client:
+            await client.fetch(request(origin))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "target"),
+    [
+        ("/a", [("q", "x y+z&w#%ü")], "/a?q=x%20y%2Bz%26w%23%25%C3%BC"),
+        ("/a?x=%2f+1&y=a:b", [("q", "1")], "/a?x=%2f+1&y=a:b&q=1"),
+        ("/a?tag=b&tag=a", [("tag", "c")], "/a?tag=b&tag=a&tag=c"),
+        ("/a%2Fb/ü x?y=1 2", [], "/a%2Fb/%C3%BC%20x?y=1%202"),
+        ("", [("q", "")], "/?q="),
+    ],
+)
+async def test_a_request_is_sent_as_it_is_written(
+    path: str, params: list[tuple[str, str]], target: str, tmp_path: Path
+) -> None:
+    asked = await asked_for(
+        tmp_path, lambda origin: Request("GET", origin + path, params=tuple(params))
+    )
+    assert asked == [target]
+
+
+async def test_a_link_is_sent_verbatim_to_its_origin_however_that_is_written(
+    tmp_path: Path,
+) -> None:
+    def request(origin: str) -> Request:
+        return Request("GET", origin.replace("http:", "HTTP:") + "/b?c=%2f+&d='", followed=True)
+
+    assert await asked_for(tmp_path, request) == ["/b?c=%2f+&d='"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "link"),
+    [
+        ("http://example.com", "http://EXAMPLE.com:80/a"),
+        ("http://example.com:80", "http://example.com./a"),
+        ("https://example.com", "https://example.com:443/a"),
+        ("http://münchen.example", "http://xn--mnchen-3ya.example/a"),
+        ("http://other.example", "http://cdn.example:80/a"),
+    ],
+)
+def test_an_origin_is_the_same_however_it_is_written(
+    origin: str, link: str, tmp_path: Path
+) -> None:
+    client = HttpClient(
+        origin,
+        user_agent="",
+        timeouts=Timeouts(),
+        limits=BodyLimits(),
+        connections=1,
+        spool=tmp_path,
+        allowed_origins=("http://CDN.example.",),
+    )
+    assert client._checked(_parsed(link), "the next link")
+    for other in ("https://example.com:80/a", "http://example.com:8080/a", "http://evil.example/a"):
+        with pytest.raises(PermanentError):
+            client._checked(_parsed(other), "the next link")

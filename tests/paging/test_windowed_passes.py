@@ -18,8 +18,8 @@ from paging.test_planner import (
     ids,
     offset_style,
     page_style,
-    resumed,
     place,
+    resumed,
     token_at,
     token_style,
 )
@@ -95,9 +95,7 @@ class Server:
         position = fetch.position or {}
         begin = position.get(
             "offset",
-            (position.get("page", 1) - 1) * self.cap
-            if "page" in position
-            else place(position),
+            (position.get("page", 1) - 1) * self.cap if "page" in position else place(position),
         )
         part = found if self.style == "window" else found[begin : begin + self.cap]
         body = {

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from worker.core.errors import Deferred, PermanentError, RateLimited, TransientError
+from worker.core.errors import (
+    Deferred,
+    NotReady,
+    PermanentError,
+    RateLimited,
+    TransientError,
+)
 from worker.core.events import Event
 from worker.resilience.breaker import OPEN, Breaker, BreakerSpec
 from worker.resilience.gate import Gate
@@ -465,3 +471,78 @@ async def test_a_wait_says_whether_the_origin_or_our_own_rate_limit_is_its_cause
     with pytest.raises(Deferred) as caught:
         await guarded.call(well)
     assert not caught.value.paced
+
+
+# -- an answer that is not ready ----------------------------------------------------------------------
+
+
+async def test_what_is_not_ready_is_asked_for_until_it_is_and_costs_nothing() -> None:
+    clock = SteppedClock()
+    origin = guard(
+        clock,
+        retry=RetrySpec(max_attempts=2, base_s=1, cap_s=4, deadline_s=600),
+        breaker=BreakerSpec(min_calls=1, failure_rate=0.1),
+    )
+    asked: list[float] = []
+
+    async def attempt() -> str:
+        asked.append(clock.now)
+        if len(asked) <= 6:
+            raise NotReady("202")
+        return "page"
+
+    call = asyncio.create_task(origin.call(attempt))
+    await clock.run(until=600)
+    assert await call == "page"
+    assert asked == [0, 1, 3, 7, 11, 15, 19]  # the waits of retry, and more than its attempts
+    assert origin.breaker.state != OPEN and origin.gate.closed_for(clock.now) == 0
+
+
+async def test_what_is_not_ready_waits_as_long_as_the_source_says_and_others_do_not() -> None:
+    clock = SteppedClock()
+    origin = guard(clock)
+    asked: list[float] = []
+
+    async def attempt() -> str:
+        asked.append(clock.now)
+        if len(asked) == 1:
+            raise NotReady("202", retry_after_s=30)
+        return "page"
+
+    call = asyncio.create_task(origin.call(attempt))
+    await asyncio.sleep(0)
+    assert origin.gate.closed_for(clock.now) == 0  # it says nothing of other requests
+    await clock.run(until=60)
+    assert await call == "page" and asked == [0, 30]
+
+
+async def test_what_never_gets_ready_ends_at_the_deadline() -> None:
+    clock = SteppedClock()
+    origin = guard(clock, retry=RetrySpec(max_attempts=2, base_s=1, cap_s=1, deadline_s=10))
+    asked = 0
+
+    async def attempt() -> str:
+        nonlocal asked
+        asked += 1
+        raise NotReady("202")
+
+    call = asyncio.create_task(origin.call(attempt))
+    await clock.run(until=60)
+    with pytest.raises(NotReady):
+        await call
+    assert asked == 10 and clock.now < 10
+
+
+async def test_a_failure_while_waiting_is_a_failure_like_any_other() -> None:
+    clock = SteppedClock()
+    origin = guard(clock, retry=RetrySpec(max_attempts=2, base_s=0.1, cap_s=0.1))
+    answers = iter([NotReady("202"), TransientError("503"), NotReady("202"), None])
+
+    async def attempt() -> str:
+        if (error := next(answers)) is not None:
+            raise error
+        return "page"
+
+    call = asyncio.create_task(origin.call(attempt))
+    await clock.run(until=60)
+    assert await call == "page"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from worker.core.errors import (
     AuthError,
     CursorInvalid,
+    NotReady,
     PermanentError,
     RateLimited,
     TransientError,
@@ -20,7 +21,7 @@ from worker.core.model import MISSING
 from worker.sources.answers import Evidence, Rules, error_of, judge, reply_of
 from worker.sources.http_config import HttpConfig
 
-ACTIONS = ("retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth")
+ACTIONS = ("page", "retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth")
 OTHER_BODY = {"path": "code", "equals": "other"}
 LAST_BODY = {"path": "code", "equals": "past_the_end"}
 
@@ -51,6 +52,7 @@ def answer(
     ("status", "first", "later"),
     [
         (200, "page", "page"),
+        (202, "not_ready", "not_ready"),
         (206, "page", "page"),
         (204, "empty", "empty"),
         (205, "empty", "empty"),
@@ -185,6 +187,8 @@ def test_meanings_without_an_error_are_replies() -> None:
     [
         ("rate_limited", RateLimited),
         ("retry", TransientError),
+        ("not_ready", NotReady),
+        ("partial", PermanentError),
         ("refresh_auth", AuthError),
         ("denied", AuthError),
         ("cursor_invalid", CursorInvalid),
@@ -200,6 +204,48 @@ def test_meanings_that_are_errors_say_what_came_and_what_to_do(
     assert type(error) is kind and str(error).startswith("p: GET https://h: ")
     assert "status 418: 'x'" in error.message
     if isinstance(error, TransientError):
+        assert error.code == "not_ready" or not error.remedy
         assert error.retry_after_s == 3.0
     else:
         assert error.remedy
+
+
+@pytest.mark.parametrize(
+    ("headers", "meaning"),
+    [
+        ({"Content-Range": "bytes 0-99/200"}, "partial"),
+        ({"Content-Range": "Bytes 0-99/*"}, "partial"),
+        ({"Content-Type": "multipart/byteranges; boundary=x"}, "partial"),
+        ({"Content-Range": "items 0-24/319"}, "page"),
+        ({}, "page"),
+    ],
+)
+def test_a_206_is_a_page_unless_its_range_is_in_bytes(
+    headers: dict[str, str], meaning: str
+) -> None:
+    assert judge(answer(206, headers=headers), rules().by_status) == meaning
+    configured = rules(on_status={206: "page"}).by_status
+    assert judge(answer(206, headers=headers), configured) == "page"
+
+
+def test_a_202_with_data_is_a_page_where_the_config_says_so() -> None:
+    assert judge(answer(202), rules(on_status={202: "page"}).by_status) == "page"
+    by_body = rules(on_body=[{"when": {"path": "items", "exists": True}, "do": "page"}])
+    assert judge(answer(202, {"items": []}), by_body.by_status) == "page"
+    assert judge(answer(202, {"state": "running"}), by_body.by_status) == "not_ready"
+
+
+def test_on_body_says_of_a_202_what_it_says_of_any_page() -> None:
+    configured = rules(on_body=[{"when": {"path": "ok", "equals": False}, "do": "fail"}])
+    assert judge(answer(202, {"ok": False}), configured.by_status) == "fail"
+
+
+def test_a_page_of_on_body_shields_from_the_rules_behind_it() -> None:
+    configured = rules(
+        on_body=[
+            {"when": {"path": "items", "exists": True}, "do": "page"},
+            {"when": {"path": "errors", "exists": True}, "do": "fail"},
+        ]
+    ).by_body
+    assert judge(answer(200, {"items": [], "errors": ["a warning"]}), configured) == "page"
+    assert judge(answer(200, {"errors": ["x"]}), configured) == "fail"

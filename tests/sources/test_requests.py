@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from worker.core.errors import PermanentError
 from worker.core.model import Request
 from worker.paging.spec import Fetch
 from worker.paging.style import Address
@@ -136,3 +141,174 @@ def test_a_followed_url_is_sent_verbatim() -> None:
         since="t",
     )
     assert found == Request("GET", link, headers=(("Accept", "application/json"),), followed=True)
+
+
+def test_a_followed_link_of_a_post_keeps_the_keys_of_its_window() -> None:
+    link = "https://api.example.com/next?c=2"
+    address = Address(url=link, body={"range.from": 5, "range.to": 9})
+    found = request({"method": "POST", "body": {"q": "x"}}, address)
+    assert found.followed and found.url == link
+    assert body_of(found) == {"q": "x", "range": {"from": 5, "to": 9}}
+    assert found.headers == (("Content-Type", "application/json"),)
+
+
+# -- what is filled in ------------------------------------------------------------------------------
+
+VALUES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
+    lambda text: text not in (".", "..")
+)
+
+
+def asked(url: str, value: str, *, mark: Any = None, **source: Any) -> Request:
+    """The request for the partition `x` with a value; its config lists another one."""
+    config = HttpConfig.model_validate({"url": url, "partitions": {"x": ["one"]}, **source})
+    fetch = Fetch(
+        position=None,
+        address=Address(),
+        since=mark,
+        speculative=False,
+        first=True,
+        generation=0,
+    )
+    return build_request(config, fetch, {"x": value})
+
+
+@given(VALUES, VALUES)
+def test_a_value_in_a_url_is_read_back_where_it_was_written(value: str, mark: str) -> None:
+    url = "https://h/langs/{partition.x}/items?a={partition.x}&b={mark}&c=%2f+"
+    found = asked(url, value, mark=mark, incremental={"field": "at", "from": None})
+    parts = urlsplit(found.url)
+    assert [unquote(each) for each in parts.path.split("/")] == ["", "langs", value, "items"]
+    assert parse_qsl(parts.query) == [("a", value), ("b", mark), ("c", "/ ")]
+    assert parts.query.endswith("&c=%2f+") and found.url.isascii()
+
+
+@given(VALUES)
+def test_a_value_elsewhere_is_filled_in_as_it_is(value: str) -> None:
+    found = asked(
+        "https://h/a",
+        value,
+        method="POST",
+        params={"p": "in {partition.x}"},
+        body={"q": "{partition.x}"},
+    )
+    assert found.params == (("p", f"in {value}"),) and body_of(found) == {"q": value}
+
+
+@pytest.mark.parametrize("value", ["{mark}", "{partition.x}", "{partition.y}", "{}"])
+def test_braces_in_a_value_are_data(value: str) -> None:
+    found = asked(
+        "https://h/a",
+        value,
+        mark="m",
+        params={"p": "{partition.x}{mark}"},
+        incremental={"field": "at"},
+    )
+    assert found.params == (("p", f"{value}m"),)
+
+
+def test_a_path_keeps_its_separators_where_the_config_says_so() -> None:
+    assert (
+        asked("https://h/repos/{partition.x:path}", "a b/c#d").url == "https://h/repos/a%20b/c%23d"
+    )
+    assert asked("https://h/repos/{partition.x}", "a b/c#d").url == "https://h/repos/a%20b%2Fc%23d"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("{partition.x}", ".."),
+        ("{partition.x}", "."),
+        ("{partition.x}", ""),
+        (".{partition.x}", "."),
+        ("{partition.x:path}", "a/../b"),
+        ("{partition.x:path}", "a//b"),
+        ("{partition.x:path}", "/a"),
+        ("{partition.x:path}", "a/"),
+        ("{partition.x:path}", "."),
+    ],
+)
+def test_a_segment_that_leads_elsewhere_is_refused(place: str, value: str) -> None:
+    with pytest.raises(PermanentError, match="names another place"):
+        asked(f"https://h/a/{place}/b", value)
+    with pytest.raises(ValidationError, match="names another place"):
+        HttpConfig.model_validate(
+            {"url": f"https://h/a/{place}/b", "partitions": {"x": ["fine", value]}}
+        )
+
+
+@pytest.mark.parametrize(
+    ("url", "value"),
+    [
+        ("https://h/a?b={partition.x}", ".."),
+        ("https://h/a?b={partition.x}", ""),
+        ("https://h/v{partition.x}", "..".strip()),
+        ("https://h/v{partition.x}", ""),
+        ("https://h/{partition.x}", "..."),
+        ("https://h/{partition.x}", "a/../b"),
+    ],
+)
+def test_a_value_that_stays_in_its_place_is_not_refused(url: str, value: str) -> None:
+    assert asked(url, value).url.startswith("https://h/")
+    HttpConfig.model_validate({"url": url, "partitions": {"x": ["fine", value]}})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"url": "https://h/a?b={partition.x:path}"},
+        {"url": "https://h/{partition.x:query}"},
+        {"url": "https://h/{partition.x:}"},
+        {"url": "https://h/a", "params": {"p": "{partition.x:path}"}},
+    ],
+)
+def test_path_has_a_meaning_in_a_path_only(source: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="has no meaning here"):
+        HttpConfig.model_validate({**source, "partitions": {"x": ["a"]}})
+
+
+# -- the mark ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("incremental", "since", "sent"),
+    [
+        ({"format": {"record": "epoch_s"}, "initial": 0}, 0, 0),
+        ({"format": {"record": "epoch_s"}, "initial": 0}, "1714979205", 1714979205),
+        ({"format": {"record": "epoch_s"}}, "1714979205", 1714979205),
+        ({"format": {"record": "int"}}, "-7", -7),
+        ({"format": {"record": "rfc3339", "param": "epoch_ms"}}, "1714979205000", 1714979205000),
+        (
+            {"format": {"record": "epoch_s", "param": "rfc3339"}},
+            "2024-05-06T07:06:45Z",
+            "2024-05-06T07:06:45Z",
+        ),
+        ({"format": {"record": "int"}, "initial": "0"}, "0", "0"),
+        ({"format": {"record": "int"}, "initial": "0"}, "12", "12"),
+        ({"format": {"record": "string"}}, "12", "12"),
+        ({"from": {"body": "next"}}, "12", "12"),
+        ({"from": {"body": "next"}}, 12, 12),
+    ],
+)
+def test_a_mark_keeps_its_json_type_in_a_body(
+    incremental: dict[str, Any], since: Any, sent: Any
+) -> None:
+    field = {} if "from" in incremental else {"field": "at"}
+    carried = {**field, "to": {"body": "q.since"}, **incremental}
+    found = request({"method": "POST", "incremental": carried}, since=since)
+    assert body_of(found) == {"q": {"since": sent}}
+
+
+@pytest.mark.parametrize(
+    ("since", "text"), [(7, "7"), (True, "true"), ("t", "t"), ({"a": [1]}, '{"a":[1]}')]
+)
+def test_a_mark_within_a_text_is_text(since: Any, text: str) -> None:
+    source = {
+        "method": "POST",
+        "params": {"p": "{mark}"},
+        "body": {"since": "{mark}", "expr": "at > {mark}"},
+        "incremental": {"from": {"body": "next"}},
+    }
+    found = request(source, since=since)
+    assert found.params == (("p", text),)
+    assert body_of(found) == {"since": text, "expr": f"at > {text}"}

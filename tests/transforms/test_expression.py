@@ -163,6 +163,32 @@ def outcome_with(
                 2023, 11, 14, 22, 13, 20, 123000, __import__("datetime").UTC
             ),
         ),
+        ("str(timestamp('2024-05-06T09:08:09+02:00'))", "string", "2024-05-06T07:08:09Z"),
+        ("str(timestamp('06.05.2024', '%d.%m.%Y'))", "string", "2024-05-06T00:00:00Z"),
+        (
+            "str(timestamp('06.05.2024 01:30', '%d.%m.%Y %H:%M', 'Europe/Berlin'))",
+            "string",
+            "2024-05-05T23:30:00Z",
+        ),
+        ("str(timestamp(1714979289, 'epoch_s'))", "string", "2024-05-06T07:08:09Z"),
+        ("str(timestamp('1714979289123', 'epoch_ms'))", "string", "2024-05-06T07:08:09.123000Z"),
+        (
+            "str(timestamp(1714979289123456789, 'epoch_ns'))",
+            "string",
+            "2024-05-06T07:08:09.123456Z",
+        ),
+        ("str(timestamp(x, 'epoch_s'))", "string", "1970-01-01T00:00:01.500000Z"),
+        ("str(timestamp(day))", ["null", "string"], "2024-02-29T00:00:00Z"),
+        ("timestamp(at) == at", "boolean", True),
+        ("timestamp(t)", ["null", TIMESTAMP], None),
+        (
+            "timestamp(i, 'epoch_s')",
+            TIMESTAMP,
+            __import__("datetime").datetime(1970, 1, 1, 0, 0, 7, tzinfo=__import__("datetime").UTC),
+        ),
+        ("timestamp(s)", TIMESTAMP, "conversion"),
+        ("timestamp(s, 'epoch_s')", TIMESTAMP, "conversion"),
+        ("timestamp(s, '%Y')", TIMESTAMP, "conversion"),
         ("at > '2024-05-06T07:08:09Z'", "boolean", True),
         ("at > '2024-05-06T09:08:10+02:00'", "boolean", False),
         ("day == '2024-02-29'", ["null", "boolean"], True),
@@ -228,6 +254,12 @@ def test_values(expression: str, kind: Any, value: Any) -> None:
         ("i & 1", "BitAnd"),
         ("~i", "the sign of"),
         ("at > 'yesterday'", "no timestamp"),
+        ("timestamp(i) > at", "'epoch_s'"),
+        ("timestamp(b, 'epoch_s') > at", "'epoch_s'"),
+        ("timestamp(i, '%Y') > at", "strptime"),
+        ("timestamp(s, 'soon') > at", "strptime"),
+        ("timestamp(s, s) > at", "strptime"),
+        ("timestamp(s, '%Y', 'Mars/Olympus') > at", "a zone"),
         ("99999999999999999999 > i", "beyond 64 bits"),
         ("9223372036854775808 > i", "beyond 64 bits"),
         ("-9223372036854775809 < i", "beyond 64 bits"),
@@ -309,6 +341,27 @@ def test_a_field_that_python_has_a_word_for_can_be_renamed_first() -> None:
 def test_a_type_that_never_fits_the_output_is_refused_at_load() -> None:
     with pytest.raises(ConfigError, match="'out' is text, the output schema says int"):
         outcome("s", RECORD, "int")
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "remedy"),
+    [
+        ("s", TIMESTAMP, "convert it with timestamp()"),
+        ("i", TIMESTAMP, "timestamp(x, 'epoch_s')"),
+        ("s", {"type": "int", "logicalType": "date"}, "convert it with date()"),
+        ("s", "long", "convert it with int()"),
+        ("s", "double", "convert it with float()"),
+        ("i", "string", "convert it with str()"),
+        ("s", "boolean", "a comparison"),
+        ("s", {"type": "array", "items": "string"}, "use python"),
+    ],
+)
+def test_a_type_that_does_not_fit_is_refused_with_what_makes_one_that_does(
+    expression: str, kind: Any, remedy: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        outcome(expression, RECORD, kind)
+    assert remedy in caught.value.remedy
 
 
 # -- against a slow interpreter --------------------------------------------------------------------

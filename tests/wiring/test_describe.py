@@ -36,6 +36,7 @@ def test_a_pipeline_is_described_with_what_it_promises(tmp_path: Path) -> None:
         "partitions": 2,
         "delivery": "exactly_once",
         "completeness": "proven",
+        "warnings": [],
     }
 
 

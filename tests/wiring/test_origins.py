@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+from worker.core.urls import origin_of
 from worker.http.registry_config import RegistryConfig
 from worker.sources.http_config import HttpConfig
 from worker.testing.clock import FakeClock
-from worker.wiring.origins import Origins, origin_of
+from worker.wiring.origins import Origins
 
 URL = "https://api.example.com/v1/items"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,15 +51,20 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     if problems and not as_json:
         raise ConfigProblems(problems)
     errors = [each["refused"] for each in promises if each.get("refused") is not None]
+    alarms = False
     if connect and not problems:
         errors += _connect(config, promises)
+        findings = [found for each in promises for found in each.get("findings", ())]
+        alarms = any(each.alarm for each in findings)
     if as_json:
         found = map(_to_json, promises)
         print_json([problem.to_json() for problem in problems] if problems else list(found))
     else:
         _print(promises)
     decides = deciding_error(errors)
-    code = Exit.CONFIG if problems else Exit.OK if decides is None else decides.exit
+    code = Exit.CONFIG if problems else Exit.DATA if alarms else Exit.OK
+    if decides is not None:
+        code = decides.exit
     if not as_json:
         click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
     return int(code)
@@ -67,17 +73,24 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
 def _print(promises: list[dict[str, Any]]) -> None:
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
+        warnings, findings = each.pop("warnings", ()), each.pop("findings", ())
         if each["refused"] is None:
             del each["refused"]
         for key, value in each.items():
             click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
+        for warning in warnings:
+            click.echo(f"  warning: {warning}")
+        for finding in findings:
+            click.echo(f"  {'error' if finding.alarm else 'warning'}: {finding}")
 
 
 def _to_json(promise: dict[str, Any]) -> dict[str, Any]:
-    """A promise for programs: positions and errors as values, not in words."""
+    """A promise for programs: positions, findings and errors as values, not in words."""
     found, position, refused = dict(promise), promise.get("next_position"), promise["refused"]
     if position is not None:
         found["next_position"] = position.place
+    if "findings" in promise:
+        found["findings"] = [asdict(each) for each in promise["findings"]]
     if refused is not None:
         found["refused"] = {
             "code": refused.code,
@@ -129,6 +142,7 @@ def _seen(page: Peek) -> dict[str, Any]:
         "first_reject": field_errors(page.rejects[0].errors) if page.rejects else None,
         "total": page.total,
         "next_position": page.position,
+        "findings": page.findings,
     }
 
 

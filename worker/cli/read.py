@@ -9,6 +9,7 @@ import click
 
 from worker.cli import CONFIGS, STUCK_S
 from worker.cli.check import field_errors
+from worker.core.errors import Exit
 from worker.runtime.streams import say
 
 
@@ -23,10 +24,11 @@ def tell(text: str) -> None:
 @click.option(
     "-n", "count", default=10, show_default=True, type=click.IntRange(1), help="Records to print."
 )
-def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
+def command(config: tuple[Path, ...], pipeline: str, count: int) -> int:
     """Fetch, validate and transform the first records of PIPELINE, and print them as JSON lines.
 
-    Nothing is written, and no state is touched.
+    Nothing is written, and no state is touched. What the pages show to be wrong is said, and ends
+    with exit code 65.
     """
     from worker.settings import load_settings
     from worker.wiring.peek import peek
@@ -41,3 +43,8 @@ def command(config: tuple[Path, ...], pipeline: str, count: int) -> None:
         f"{seen.received} records received, {seen.filtered} filtered, {len(seen.rejects)} rejects"
     )
     say(f"{seen.pages} pages of partition {seen.partition}: {counts}\n", wait_s=STUCK_S)
+    for finding in seen.findings:
+        say(f"{'error' if finding.alarm else 'warning'}: {finding}\n", wait_s=STUCK_S)
+    if seen.error is not None:
+        raise seen.error
+    return int(Exit.DATA if any(each.alarm for each in seen.findings) else Exit.OK)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from worker.config.merged import Merged
 from worker.config.problems import Path_, Problem
+from worker.core.urls import origin_of
 
 _ABSENT: Final = object()
 
@@ -18,27 +19,53 @@ def pipelines_of(merged: Merged) -> list[tuple[str, Any]]:
 
 
 def conflicting(merged: Merged) -> Iterator[Problem]:
-    """Rate limits of pipelines that share a gate, because they share an origin and a credential."""
+    """What pipelines of one origin share, and have set in two ways: the first one's would count."""
+    yield from _differing(
+        merged,
+        "rate_limit",
+        lambda source: _below(source, ("auth",)),
+        "pipelines {} and {} read from one origin with one credential, but have two rate limits",
+        "define the origin once, under `origins:`, with its rate_limit, and use source.origin",
+    )
+    yield from _differing(
+        merged,
+        "breaker",
+        lambda source: None,
+        "pipelines {0} and {1} share the breaker of their origin, which {0} sets: it comes first",
+        "write it under defaults.source.breaker, or the same in both",
+        absent_too=False,
+    )
+
+
+def _differing(
+    merged: Merged,
+    key: str,
+    shares: Callable[[Any], Any],
+    found: str,
+    remedy: str,
+    *,
+    absent_too: bool = True,
+) -> Iterator[Problem]:
+    """Pipelines whose sources have an origin and what it `shares` in common, and two values.
+
+    Args:
+        absent_too: a later pipeline without a value differs too.
+    """
     first: dict[str, tuple[str, Any]] = {}
     for name, pipeline in pipelines_of(merged):
-        url, limit = _below(pipeline, ("source", "url")), _below(pipeline, ("source", "rate_limit"))
+        source = _below(pipeline, ("source",))
+        url, value = _below(source, ("url",)), _below(source, (key,))
         if not isinstance(url, str):
             continue
-        key = repr(("/".join(url.split("/", 3)[:3]), _below(pipeline, ("source", "auth"))))
-        other, before = first.setdefault(key, (name, limit))
-        if before != limit:
-            at = "url" if limit is _ABSENT else "rate_limit"
+        place = repr((_origin(url), shares(source)))
+        other, before = first.setdefault(place, (name, value))
+        if before != value and (absent_too or value is not _ABSENT):
+            at = "url" if value is _ABSENT else key
             yield Problem(
                 "conflict",
                 merged.place(("pipelines", name, "source", at)),
-                (
-                    f"pipelines {other} and {name} read from one origin with one credential, but "
-                    "have two rate limits"
-                ),
-                remedy=(
-                    "define the origin once, under `origins:`, with its rate_limit, and use "
-                    "source.origin"
-                ),
+                found.format(other, name),
+                remedy=remedy,
             )
 
 
@@ -58,6 +85,14 @@ def misprinted(merged: Merged) -> Iterator[Problem]:
                         f"{text} would be sent as {number}",
                         remedy="write it in quotes",
                     )
+
+
+def _origin(url: str) -> str:
+    """The origin of a URL; the text where it is none, which its model refuses."""
+    try:
+        return origin_of(url)
+    except ValueError:
+        return url
 
 
 def _numbers(values: Any, path: Path_) -> Iterator[tuple[Path_, float]]:

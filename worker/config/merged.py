@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from worker.config.problems import Path_, Place, Problem
 from worker.config.yaml import Document
 
 Source = tuple[Document | str, Path_]
 """Where the root of a subtree stands: a file and the key path there, or an environment variable."""
+
+
+_SHARED: Final[tuple[Path_, ...]] = (("defaults",), ("origins",))
+"""Where keys stand that are meant for several pipelines."""
+_SHARED_VARIABLES: Final = ("WORKER_DEFAULTS__", "WORKER_ORIGINS__")
 
 
 @dataclass(slots=True)
@@ -33,6 +38,25 @@ class Merged:
         return (
             Place("environment", 0, document) if isinstance(document, str) else document.place(at)
         )
+
+    def at(self, path: Path_) -> Any:
+        """The value at a path; None where there is none."""
+        value: Any = self.values
+        for part in path:
+            if isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    def is_written(self, path: Path_) -> bool:
+        """Whether a value was given at its place, and not by `defaults` or an origin."""
+        if (found := self._source(path)) is None:
+            return False
+        document, at = found
+        if isinstance(document, str):
+            return not document.startswith(_SHARED_VARIABLES)
+        return at[:1] not in _SHARED
 
     def as_written(self, path: Path_) -> str | None:
         """A number as the file has it, where it is printed otherwise."""

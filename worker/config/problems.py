@@ -106,6 +106,45 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     return f"did you mean {lower[close[0]]!r}?" if close else ""
 
 
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """The known name that was nearly written; empty for none.
+
+    They differ in case, or in `_`, `-`, dots and spaces within them, or by one slip in a name of
+    four letters or more: a letter too many, too few, another one, or two exchanged. An underscore
+    in front and digits tell names apart that are meant to differ.
+    """
+    names = list(known)
+    same = (each for each in names if _letters(each) == _letters(name))
+    slips = (each for each in names if min(len(each), len(name)) >= 4 and _one_slip(each, name))
+    return next(same, "") or next(slips, "")
+
+
+def _letters(name: str) -> str:
+    inner = "".join(char for char in name[1:].casefold() if char not in "_-. ")
+    return name[:1].casefold() + inner
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Whether one edit makes a text of the other (Damerau)."""
+    if one.lstrip("_") == other.lstrip("_"):
+        return False
+    start = _alike(one, other)
+    one, other = one[start:], other[start:]
+    end = _alike(one[::-1], other[::-1])
+    one, other = one[: len(one) - end], other[: len(other) - end]
+    if any(char.isdigit() for char in one + other):
+        return False
+    exchanged = len(one) == 2 and one == other[::-1]
+    return exchanged or (len(one) <= 1 and len(other) <= 1)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    shorter = min(len(one), len(other))
+    return next((number for number, (mine, theirs) in pairs if mine != theirs), shorter)
+
+
 def listed(names: Iterable[str]) -> str:
     """`allowed are a, b, c`; long lists are cut."""
     every = list(names)

@@ -153,9 +153,53 @@ HeaderName = Annotated[str, AfterValidator(lambda value: token_name(value, "head
 """A field name of RFC 9110, 5.1."""
 
 
+_FRAMING: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that say where a request goes and where it ends (RFC 9110, 7.2, 7.6.1, 8.6)."""
+
+
+def sent_header(value: str) -> str:
+    """The name of a header that may carry a value as it is.
+
+    Raises `unfit` for one that belongs to the connection.
+    """
+    if value.lower() in _FRAMING:
+        raise unfit(
+            f"the header {value} belongs to the connection and is set by it",
+            allowed="any other header is allowed",
+            remedy="name the header that the source documents",
+        )
+    return value
+
+
+SentHeaderName = Annotated[HeaderName, AfterValidator(sent_header)]
+"""The name of a header that carries a value of ours."""
+
+
+def _configured_header(value: str) -> str:
+    return value if value.lower() == "host" else sent_header(value)
+
+
+ConfiguredHeaderName = Annotated[HeaderName, AfterValidator(_configured_header)]
+"""The name of a header of the config; Host may name a virtual host."""
+
+_NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
+
 def header_value(value: str) -> str:
     """The value of a header as it is. Raises `unfit` for line ends and control characters."""
-    if any(ord(char) < 32 and char != "\t" for char in value):
+    if _NO_HEADER.search(value):
         raise unfit(
             "a header is one line without control characters",
             allowed="printable characters, spaces and tabs are allowed in it",

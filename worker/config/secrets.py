@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from worker.config.files import read_file
-from worker.config.model import Model
+from worker.config.model import Model, unfit
 from worker.core.errors import ConfigError
 
 CREDENTIALS: Final = Path("/run/secrets")
@@ -124,6 +124,17 @@ Secret = Annotated[
     Discriminator(_kind_of_secret),
 ]
 """A literal, or where the secret is."""
+
+
+def sendable(text: str) -> str:
+    """A literal secret as it is. Raises `unfit` where a header cannot carry it."""
+    if _CONTROL.search(text):
+        raise unfit(
+            "this secret has control characters or line ends within it",
+            allowed="one line of text is allowed",
+            remedy="take line ends out, also the one at the end",
+        )
+    return text
 
 
 def credential(secret: str | SecretRef, values: Mapping[str, str]) -> str:

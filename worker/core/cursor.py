@@ -164,7 +164,7 @@ class PassState(_Stored, frozen=True):
         """
         if self.window is None:
             return self.at
-        return {"window": self.window.window.to_json(), "at": self.at}
+        return {"window": msgspec.to_builtins(self.window.window), "at": self.at}
 
     def __str__(self) -> str:
         """Where the next page is, in words for operators."""

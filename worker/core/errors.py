@@ -110,6 +110,16 @@ class RateLimited(TransientError):
     code = "rate_limited"
 
 
+class NotReady(TransientError):
+    """The source accepted the request and has no answer yet (status 202).
+    It is asked again after the time that it named, or with the waits of `source.retry`, until
+    `source.retry.deadline`; that is neither a failure nor a retry. `source.on_status: {202: page}`
+    takes the body as a page.
+    """
+
+    code = "not_ready"
+
+
 class BadBody(TransientError):
     """The body is no valid document of the configured format, or it was cut.
     The page is asked for again; when all attempts are spent, the partition is parked, or the body

@@ -6,11 +6,13 @@ typed form of a page can hold it, so no second decode is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 
 from worker.core.errors import ConfigError
 from worker.core.model import MISSING
@@ -19,12 +21,43 @@ from worker.core.model import MISSING
 def compile_path(path: str) -> Any:
     """The compiled expression. Raises ConfigError with the place where the path breaks."""
     try:
-        return jmespath.compile(path)
+        compiled = jmespath.compile(path)
     except JMESPathError as error:
         raise ConfigError(
             f"{path!r} is no JMESPath: {str(error).splitlines()[0]}",
             remedy="""keys with dots or dashes are quoted: '"a-b".c'""",
         ) from error
+    for name, arguments in _calls(compiled.parsed):
+        _check_call(path, name, arguments)
+    return compiled
+
+
+def _calls(node: Any) -> Iterator[tuple[str, int]]:
+    """(name, number of arguments) of every function that an expression calls."""
+    if node["type"] == "function_expression":
+        yield node["value"], len(node["children"])
+    for child in node["children"]:
+        if isinstance(child, dict):  # those of a slice are numbers
+            yield from _calls(child)
+
+
+def _check_call(path: str, name: str, arguments: int) -> None:
+    """Raises ConfigError for a call that no document can satisfy."""
+    known = Functions.FUNCTION_TABLE
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}()? " if near else ""
+        raise ConfigError(
+            f"{path!r} calls {name}(), which is no function of JMESPath",
+            remedy=f"{hint}there are {', '.join(sorted(known))}",
+        )
+    signature = known[name]["signature"]
+    variadic = bool(signature) and bool(signature[-1].get("variadic"))
+    if arguments < len(signature) or (arguments > len(signature) and not variadic):
+        raise ConfigError(
+            f"{path!r} calls {name}() with {arguments} arguments",
+            remedy=f"it takes {'at least ' if variadic else ''}{len(signature)}",
+        )
 
 
 def plain_keys(path: str) -> tuple[str, ...] | None:
@@ -57,10 +90,17 @@ def reader(path: str) -> Callable[[Any], Any]:
     """A function from a document to the value at the path.
 
     A plain path distinguishes null (None) from absent (MISSING); any other path gives None for
-    both.
+    both, and None where a function stands over a value of a type that it does not take.
     """
     keys = plain_keys(path)
     if keys is not None:
         return lambda document: walk(document, keys)
     compiled = compile_path(path)
-    return compiled.search  # type: ignore[no-any-return]
+
+    def search(document: Any) -> Any:
+        try:
+            return compiled.search(document)
+        except JMESPathError:  # a function over a value that it does not take: there is no value
+            return None
+
+    return search

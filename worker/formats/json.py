@@ -22,6 +22,7 @@ from pydantic import Field
 from worker.core.errors import BadBody, RecordsMissing
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
+from worker.core.outline import arrays_in, listing
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
@@ -233,9 +234,7 @@ class JsonPages:
             raise _missing(self._spec.records, msgspec.json.decode(body))
         return records or []
 
-    def _complete(
-        self, batch: Batch, facts: Mapping[str, Any], null: Any | None = None
-    ) -> Decoded:
+    def _complete(self, batch: Batch, facts: Mapping[str, Any], null: Any | None = None) -> Decoded:
         """The complete page; `null` is its body if null stands in place of its records."""
         decoded = self._records.complete(batch, facts)
         if null is not None:
@@ -286,15 +285,18 @@ def _has_errors(body: Any) -> bool:
 
 def _missing(path: str | None, document: Any) -> RecordsMissing:
     """The error of a page without records at the path."""
-    shown = describe_kind(document)
+    shown, remedy = describe_kind(document), MISSING_REMEDY
     if isinstance(document, dict):
         shown = "an object with the keys " + ", ".join(map(repr, list(document)[:SHOWN_KEYS]))
         if path in document:
             shown += f"; for the key {path!r} itself write '\"{path}\"'"
+        if arrays := arrays_in(document):
+            shown += "; arrays are at " + listing([f"{at} ({size})" for at, size in arrays])
+            remedy = f"records: {arrays[0][0]} is the likeliest path; else {MISSING_REMEDY}"
+    elif isinstance(document, list) and path is not None:
+        remedy = f"take records out: the page itself is the array; else {MISSING_REMEDY}"
     where = "the root" if path is None else f"records path {path!r}"
-    return RecordsMissing(
-        f"{where} holds no array of records; the page is {shown}", remedy=MISSING_REMEDY
-    )
+    return RecordsMissing(f"{where} holds no array of records; the page is {shown}", remedy=remedy)
 
 
 def _is_one_value(raw: bytes) -> bool:

@@ -26,8 +26,10 @@ from yarl import URL
 
 from worker.core.errors import PermanentError, TransientError, WorkerError
 from worker.core.model import Request
+from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
+from worker.http.headers import with_headers
 from worker.http.redact import credentials_in, redact
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
@@ -144,8 +146,8 @@ class HttpClient:
         allowed_origins: tuple[str, ...] = (),
         hash_bodies: bool = True,
     ) -> None:
-        self._origin = URL(origin).origin()
-        self._allowed = frozenset({self._origin, *(URL(each).origin() for each in allowed_origins)})
+        self._origin = origin_of(origin)
+        self._allowed = frozenset({self._origin, *map(origin_of, allowed_origins)})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
         self._spool, self._hash_bodies = spool, hash_bodies
@@ -187,19 +189,18 @@ class HttpClient:
         Raises TransientError and PermanentError.
         """
         url = self._checked(
-            _parsed(request.url) if request.followed else URL(request.url), "the next link"
+            _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        url = url.update_query(dict(request.params)) if request.params else url
         method, body = request.method, request.body
         secrets = set[str]()  # the paths of redirects may repeat what was sent
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
-                if auth is not None and url.origin() == self._origin:
+                if auth is not None and str(url.origin()) == self._origin:
                     credentials = await auth.headers()
-                    headers |= credentials
+                    headers = with_headers(headers, credentials)
                     if params := await auth.params():
-                        sent = _with_query(url, params)
+                        sent = URL(with_query(str(url), params.items()), encoded=True)
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
                 answer = await self._exchange(method, sent, headers, body)
@@ -221,7 +222,7 @@ class HttpClient:
         if (
             not url.is_absolute()
             or url.scheme not in ("http", "https")
-            or url.origin() not in self._allowed
+            or str(url.origin()) not in self._allowed
         ):
             place = url.origin() if url.is_absolute() and url.host else "no http origin"
             raise PermanentError(
@@ -284,8 +285,13 @@ def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
     )
 
 
+def _configured(request: Request) -> URL:
+    """The URL of a request that the config describes."""
+    return URL(with_query(as_written(to_origin(request.url)), request.params), encoded=True)
+
+
 def _parsed(text: str) -> URL:
-    """A URL that the server sent, verbatim but for user and password.
+    """A URL that the server sent, verbatim but for its origin, and without user and password.
 
     Those would be sent as credentials. Raises PermanentError for text that is no URL.
     """
@@ -293,10 +299,10 @@ def _parsed(text: str) -> URL:
         url = URL(text, encoded=True)
         if not url.is_absolute():
             return url
+        url = URL(to_origin(text), encoded=True)
         # yarl parses, and refuses, these parts only when they are read
         _ = str(url.origin()).encode(), url.host, url.port
-        has_user = url.raw_user is not None or url.raw_password is not None
-        return url.with_user(None) if has_user else url
+        return url
     except ValueError as error:
         raise PermanentError(
             "the server sent a link that is no URL",
@@ -371,13 +377,6 @@ class _Spool:
             return b"".join(self._pieces)
         await self._flush()
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _with_query(url: URL, params: Mapping[str, str]) -> URL:
-    """A URL with parameters added after its query, which stays as it is written."""
-    added = URL.build(query=dict(params)).raw_query_string
-    text = str(url)
-    return URL(f"{text}{'&' if url.raw_query_string else '?'}{added}", encoded=True)
 
 
 def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:

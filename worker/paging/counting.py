@@ -1,7 +1,7 @@
 """Tokens and links that stand for a number: a page or an offset in another dress. Pure.
 
-Records that are inserted or deleted while pages are read move from one such page to another, as they
-do where the number is ours. A token that names a record, or a snapshot, does not have that.
+Records that are inserted or deleted while pages are read move from one such page to another, as
+they do where the number is ours. A token that names a record, or a snapshot, does not have that.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 value. Pure.
 
 Keys are remembered where a later request may bring their records again. That is all of a pass as
-long as they are few (`PagingSpec.few`), so that a source may round its bound down a little; of more, it is
-those that lie where the next bound reaches.
+long as they are few (`PagingSpec.few`), so that a source may round its bound down a little; of
+more, it is those that lie where the next bound reaches.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Classifier:
         known = Known(highest=values[-1], values=values)
         keys, boundary = decoded.facts.keys, asked.boundary
         rejected = {reject.index for reject in decoded.rejects}
-        compared = 0 if boundary.top is None else bisect_right(values, boundary.top)  # type: ignore[type-var]
+        compared = 0 if boundary.top is None else bisect_right(values, boundary.top)
         for index in range(compared):
             if (values[index], keys[index]) in boundary:
                 known.drop(index, rejected)
@@ -155,7 +155,7 @@ class Classifier:
         start = 0
         if len(boundary) + len(values) > asked.few and asked.reach is not None:
             least = asked.reach(values[-1])
-            start = 0 if least is None else bisect_left(values, least)  # type: ignore[type-var]
+            start = 0 if least is None else bisect_left(values, least)
         known.keys = {(values[index], keys[index]) for index in range(start, len(values))}
         return known
 
@@ -265,9 +265,7 @@ class Classifier:
             raise _unordered(self._incremental, index, value, asked.where)
 
 
-def _within_reach(
-    keys: set[BoundaryKey], asked: Range, highest: Comparable
-) -> set[BoundaryKey]:
+def _within_reach(keys: set[BoundaryKey], asked: Range, highest: Comparable) -> set[BoundaryKey]:
     """Of many keys those that a later request may bring again."""
     if asked.reach is None or len(asked.boundary) + len(keys) <= asked.few:
         return keys

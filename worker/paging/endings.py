@@ -52,8 +52,7 @@ class PassOver(msgspec.Struct, frozen=True):
 
 
 class BeginsAgain(msgspec.Struct, frozen=True):
-    """The pass begins again, because what it has read is in doubt. `reason` says why, in words.
-    """
+    """The pass begins again, because what it has read is in doubt. `reason` says why, in words."""
 
     reason: str
 
@@ -169,8 +168,7 @@ RULES: Final[tuple[Callable[[PageSeen, StopSpec], str], ...]] = (
 def ending_of(
     page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None, now_us: int
 ) -> Ending:
-    """Where the page leaves the pass that stands at `state`, at `now_us` microseconds since 1970.
-    """
+    """Where the page leaves the pass that stands at `state`; `now_us`: microseconds since 1970."""
     reason = _reason(page, stop)
     if reason == EMPTY_PAGE and _may_be_a_gap(page, state):
         return GoesOn(Next(state.at), again=True)

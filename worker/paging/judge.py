@@ -235,7 +235,13 @@ class Judge:
     def _silent_token(self, standing: Standing, facts: Facts, following: Next | End) -> str:
         """What there is to say when no page has ever named the token of the next one."""
         cursor, token = standing.cursor, self._spec.style.token
-        if not _is_silent(following) or not token or cursor.token_seen or cursor.pass_no > 1 or facts.count == 0:
+        if (
+            not _is_silent(following)
+            or not token
+            or cursor.token_seen
+            or cursor.pass_no > 1
+            or facts.count == 0
+        ):
             return ""
         return f"no page has named {token} yet: check its path if there are more pages than one"
 
@@ -328,9 +334,7 @@ class Judge:
             remedy="check pagination and stop rules",
         )
 
-    def _pass_end(
-        self, standing: Standing, page: PageBrought, ending: Ending
-    ) -> PassEnd | None:
+    def _pass_end(self, standing: Standing, page: PageBrought, ending: Ending) -> PassEnd | None:
         if not isinstance(ending, PassOver):
             return None
         spec, counted = self._spec, page.counted
@@ -343,9 +347,7 @@ class Judge:
                 remedy="the token of the next pass is not kept; lower require_completeness, or "
                 "read the source so that it proves more",
             )
-        return PassEnd(
-            standing.cursor.pass_no, counted.received, ending.reason, level, missed
-        )
+        return PassEnd(standing.cursor.pass_no, counted.received, ending.reason, level, missed)
 
     # -- where the page leaves the partition ------------------------------------------------------
 
@@ -386,9 +388,7 @@ class Judge:
         end = self._pass_end(standing, page, ending)
         return end is not None and not end.missed
 
-    def _refuse_cut(
-        self, standing: Standing, page: PageBrought, mark: Comparable | None
-    ) -> None:
+    def _refuse_cut(self, standing: Standing, page: PageBrought, mark: Comparable | None) -> None:
         fresh = standing.state.fresh or page.known.fresh
         stuck = isinstance(page.following, Next) and not fresh and page.counted.received > 0
         most = self._spec.stop.max_pages

@@ -48,10 +48,8 @@ def guard(
     return remembered
 
 
-def refuse_known(
-    seen: Seen, records: int, state: PassState, spec: PagingSpec, where: str
-) -> bool:
-    """Whether a page without a token is set aside, because all of its records came before in the pass.
+def refuse_known(seen: Seen, records: int, state: PassState, spec: PagingSpec, where: str) -> bool:
+    """Whether a page without a token is set aside: all of its records came before in the pass.
 
     Records that were inserted before a page while the pages were read can shift it by its whole
     length, so with a key the next one is asked for. A pass that began again may bring again what it

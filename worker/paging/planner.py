@@ -234,6 +234,7 @@ class PartitionPlanner:
         if isinstance(verdict.ending, PassOver):
             self._passes += 1
             self._fell_back = False
+            self._judge = Judge(self._spec, self.partition)
             self._ahead.discard()
             self._judge = Judge(self._spec, self.partition)  # the next pass is as the config says
         if leaves_window(verdict.ending):

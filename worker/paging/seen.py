@@ -99,9 +99,7 @@ def compared(
     return Seen(distinct, new, frozenset(repeated), changed, tuple(here - memory.hashes), digest)
 
 
-def _entries(
-    facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec
-) -> list[bytes]:
+def _entries(facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec) -> list[bytes]:
     """The 16 bytes that are remembered of each record."""
     if not spec.by_value:
         if not spec.key:

@@ -192,7 +192,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PassEnd:
-    """How a pass ended. `missed` is the completeness that it was to have and has not; else empty."""
+    """How a pass ended. `missed` is the completeness that it was to have, if it has less."""
 
     number: int
     received: int

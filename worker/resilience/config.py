@@ -37,5 +37,5 @@ class BreakerConfig(Model):
 class RateLimit(Model):
     """At most `requests` in each `per`."""
 
-    requests: Number = Field(gt=0, description="requests")
+    requests: Number = Field(ge=0.001, description="requests")
     per: PositiveDuration = unit_field("1s", description="in this time")

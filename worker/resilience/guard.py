@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from tenacity import (
     RetryCallState,
@@ -26,12 +26,16 @@ from tenacity import (
 )
 from tenacity.stop import stop_base
 
-from worker.core.errors import Deferred, RateLimited, TransientError
+from worker.core.errors import Deferred, NotReady, RateLimited, TransientError
 from worker.core.events import BreakerChanged, Emit
 from worker.core.ports import Clock
+from worker.resilience.backoff import doubling_s
 from worker.resilience.breaker import Breaker, Permit
 from worker.resilience.gate import Gate
 from worker.resilience.retry_budget import RetryBudget
+
+LEAST_WAIT_S: Final = 0.01
+"""Between two requests for what is not ready, whatever the config says."""
 
 T = TypeVar("T")
 OnRetry = Callable[[int, float, BaseException | None], None]
@@ -48,7 +52,7 @@ class RetrySpec:
 
 
 class RetryDue(Deferred):
-    """An attempt failed, and the next one is due later."""
+    """An attempt failed, or its answer was not ready, and the next one is due later."""
 
 
 class _StopBefore(stop_base):
@@ -88,6 +92,7 @@ class _FailedCall:
 
     def __init__(self, spec: RetrySpec, deadline: float, budget: RetryBudget, clock: Clock) -> None:
         self.deadline = deadline
+        self._spec, self._polls = spec, 0
         self._refusal = _StopRefused(self, budget, clock)
         self._retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
@@ -108,6 +113,14 @@ class _FailedCall:
     def refused(self) -> bool:
         """Whether there is no further attempt because the budget refused it."""
         return self._refusal.refused
+
+    def poll_s(self, error: NotReady) -> float:
+        """Seconds until what is not ready is asked for again: that is no attempt that failed."""
+        self._polls += 1
+        wait_s = error.retry_after_s
+        if wait_s is None:
+            wait_s = doubling_s(self._spec.base_s, self._polls, self._spec.cap_s)
+        return max(wait_s, LEAST_WAIT_S)
 
     def wait_s(self, error: TransientError) -> float:
         """Seconds until the attempt after one that failed. Raises `error` when there is none."""
@@ -189,11 +202,10 @@ class Guard:
                 where=self._target,
                 remedy="see source.retry.deadline",
             ) from error
+        except NotReady as error:
+            raise self._ready_later(name, self._kept(name, deadline), error) from error
         except TransientError as error:
-            if call is None:
-                call = _FailedCall(self._retry, deadline, self.budget, self._clock)
-                self._failed[name] = call
-            raise self._retry_due(name, call, error, on_retry) from error
+            raise self._retry_due(name, self._kept(name, deadline), error, on_retry) from error
         except Exception:
             self._end(name)
             raise
@@ -212,6 +224,21 @@ class Guard:
             self._end(name)
             return None
         return call
+
+    def _kept(self, name: Hashable, deadline: float) -> _FailedCall:
+        """The call that is gone on with later."""
+        if (call := self._failed.get(name)) is None:
+            call = _FailedCall(self._retry, deadline, self.budget, self._clock)
+            self._failed[name] = call
+        return call
+
+    def _ready_later(self, name: Hashable, call: _FailedCall, error: NotReady) -> Deferred:
+        """When to ask again for what is not ready. Raises `error` when the deadline is too near."""
+        until = self._clock.monotonic() + call.poll_s(error)
+        if until >= call.deadline:
+            self._end(name)
+            raise error
+        return RetryDue(until, str(error))
 
     def _retry_due(
         self, name: Hashable, call: _FailedCall, error: TransientError, on_retry: OnRetry
@@ -253,6 +280,9 @@ class Guard:
                 longest_s=self._retry.cap_s,
             )
             raise Deferred(until, str(error)) from error
+        except NotReady:
+            self.gate.succeeded(started)
+            raise
         except TransientError as error:
             if not speculative:
                 recorded = True

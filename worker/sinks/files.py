@@ -13,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from worker.config.effects import Effect
 from worker.config.scalars import Whole
 from worker.core.errors import ConfigError, StateError
 from worker.core.model import RECORDS, Chunk, StagedFile
@@ -34,6 +35,14 @@ class Config(SinkConfig):
 
     type: Literal["files"] = Field("files", description="kind of sink")
     max_open_files: Whole = Field(64, ge=1, description="open files at once")
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "max_open_files",
+            lambda sink: sink.partition_by is not None,
+            "without partition_by the records of a pipeline go into one file at a time",
+            "it counts with partition_by",
+        ),
+    )
     max_files_per_commit: Whole = Field(
         10_000, ge=1, description="files of one commit; as many are committed at the next position"
     )

@@ -3,7 +3,7 @@
 1. `304` to a conditional request: the source is unchanged.
 2. `pagination.split_on`: the window is too long for the source.
 3. `stop.status`: the page before was the last one.
-4. `on_status`, then the table of statuses below.
+4. `on_status`, then the table of statuses below; `on_body` says whether a 202 brings a page.
 5. A page is decoded; then `on_body` may say that it is none.
 """
 
@@ -18,6 +18,7 @@ import msgspec
 from worker.core.errors import (
     AuthError,
     CursorInvalid,
+    NotReady,
     PermanentError,
     RateLimited,
     TransientError,
@@ -32,7 +33,14 @@ from worker.sources.rules import Action
 Meaning = (
     Action
     | Literal[
-        "page", "unchanged", "split", "past_the_end", "cursor_invalid", "not_modified", "denied"
+        "unchanged",
+        "split",
+        "past_the_end",
+        "cursor_invalid",
+        "not_modified",
+        "denied",
+        "not_ready",
+        "partial",
     ]
 )
 
@@ -46,6 +54,11 @@ NOT_MODIFIED_REMEDY: Final = (
     "with source.on_status"
 )
 STATUS_REMEDY: Final = "check url and params, or say what this status means with source.on_status"
+NOT_READY_REMEDY: Final = (
+    "where this status brings records, say so with source.on_status: {202: page}; a longer wait is "
+    "source.retry.deadline"
+)
+PARTIAL_REMEDY: Final = "take Range out of source.headers: a page is read whole"
 DENIED_REMEDY: Final = "check source.auth and the rights of its credentials"
 
 
@@ -109,10 +122,10 @@ class Rules:
     @classmethod
     def of(cls, config: HttpConfig) -> Rules:
         """The rules of a config, followed by those that hold for every source."""
-        known = (*_on_status(config), *_TABLE)
+        known = (*_on_status(config), *_on_body(config, {202}), *_TABLE)
         return cls(
             by_status=(_UNCHANGED, *_splits(config), *_ends(config, known), *known),
-            by_body=(*_on_body(config), Rule(ANY_STATUS, "page")),
+            by_body=(*_on_body(config, ANY_STATUS), Rule(ANY_STATUS, "page")),
         )
 
 
@@ -121,9 +134,9 @@ def _on_status(config: HttpConfig) -> Iterator[Rule]:
         yield from _configured({status}, action, _always)
 
 
-def _on_body(config: HttpConfig) -> Iterator[Rule]:
+def _on_body(config: HttpConfig, statuses: Container[int]) -> Iterator[Rule]:
     for rule in config.on_body:
-        yield from _configured(ANY_STATUS, rule.do, _says(rule.when))
+        yield from _configured(statuses, rule.do, _says(rule.when))
 
 
 def _configured(statuses: Container[int], action: Action, when: Holds) -> Iterator[Rule]:
@@ -153,11 +166,21 @@ def _says(when: When | None) -> Holds:
     return _always if when is None else lambda evidence: when.holds(evidence.read)
 
 
+def _part_of_bytes(evidence: Evidence) -> bool:
+    """Whether a body is a part of a document (RFC 9110, 14.4); other ranges are of records."""
+    headers = evidence.headers
+    unit = headers.get("Content-Range", "").strip().lower()
+    kind = headers.get("Content-Type", "").strip().lower()
+    return unit.startswith("bytes") or kind.startswith("multipart/byteranges")
+
+
 _UNCHANGED: Final = Rule({304}, "unchanged", lambda evidence: evidence.conditional)
 
 # What statuses mean unless the config says something else (RFC 9110, 15; RFC 6585, 4 for 429).
 _TABLE: Final = (
+    Rule({202}, "not_ready"),
     Rule({204, 205}, "empty"),
+    Rule({206}, "partial", _part_of_bytes),
     Rule(range(200, 300), "page"),
     Rule({304}, "not_modified"),
     Rule({400, 410}, "cursor_invalid", _later),
@@ -204,6 +227,12 @@ def error_of(meaning: Meaning, said: str, *, where: str, wait_s: float | None) -
         return RateLimited(said, retry_after_s=wait_s, where=where)
     if meaning == "retry":
         return TransientError(said, retry_after_s=wait_s, where=where)
+    if meaning == "not_ready":
+        said = f"the source is not ready yet: {said}"
+        return NotReady(said, retry_after_s=wait_s, where=where, remedy=NOT_READY_REMEDY)
+    if meaning == "partial":
+        said = f"the body is a part of a document, and not a page: {said}"
+        return PermanentError(said, where=where, remedy=PARTIAL_REMEDY)
     if meaning in ("denied", "refresh_auth"):
         return AuthError(said, where=where, remedy=DENIED_REMEDY)
     if meaning == "cursor_invalid":

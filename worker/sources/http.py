@@ -76,6 +76,7 @@ class HttpSource:
             `RegistryClient.by_id` for what it may raise.
         slots: entered for each request; it limits the requests at once to an origin.
         meaning: the groups of the fingerprint that validators are bound to besides their request.
+        watch: is shown every page that was decoded, for commands that look at the source.
     """
 
     def __init__(
@@ -93,11 +94,13 @@ class HttpSource:
         clock: Clock,
         emit: Emit,
         meaning: Mapping[str, str] | None = None,
+        watch: Callable[[Response, Decoded], None] | None = None,
     ) -> None:
         self._config, self._pipeline, self._partitions = config, pipeline, partitions
         self._client, self._guard, self._slots = client, guard, slots
         self._pages, self._fetch_writer_schema = pages, fetch_writer_schema
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
+        self._watch = watch
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = Rules.of(config)
         self._position_headers = position_headers(config)
@@ -202,6 +205,8 @@ class HttpSource:
         meaning = judge(evidence, rules.by_body)
         if meaning != "page":
             return self._without_page(meaning, evidence, asked, response)
+        if self._watch is not None:
+            self._watch(response, decoded)
         refuse_echo(response, decoded.facts, self._position_headers)
         now_us = self._answered_us(response)
         validators = None if condition is None else condition.validators_of(response.headers)
@@ -279,8 +284,8 @@ class HttpSource:
 def _skew_in_words(seconds: float) -> str:
     ahead = "ahead of" if seconds > 0 else "behind"
     return (
-        f"the clock of the source is {abs(seconds):.0f} s {ahead} ours: marks and windows follow the "
-        "earlier one; where its Date is no clock set source.clock: local"
+        f"the clock of the source is {abs(seconds):.0f} s {ahead} ours: marks and windows follow "
+        "the earlier one; where its Date is no clock set source.clock: local"
     )
 
 

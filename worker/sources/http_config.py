@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from worker.components import AUTH, PAGINATIONS
 from worker.config.chosen import ByType, default_of
+from worker.config.effects import Effect
 from worker.config.model import Issues, Model
 from worker.config.models import secrets_of
 from worker.config.problems import Path_, did_you_mean, listed
 from worker.config.scalars import (
     URL_PATTERN,
+    ConfiguredHeaderName,
     Flag,
-    HeaderName,
     HeaderValue,
     JmesPath,
     Scalar,
@@ -26,19 +27,26 @@ from worker.config.scalars import (
     checked_url,
 )
 from worker.config.secrets import SecretRef
+from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
+from worker.sources.placeholders import (
+    PartitionPlace,
+    filled_url,
+    in_path_of,
+    partitions_in,
+)
 from worker.sources.rules import Action, OnBody, Schedule, Stop
 from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
 _MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
-_PARTITION: Final = re.compile(r"\{partition\.([^{}]*)\}")
 
 
 class HttpConfig(Model):
@@ -66,7 +74,7 @@ class HttpConfig(Model):
         None, description="a request may be sent twice; default: true for GET"
     )
     params: dict[str, Scalar] = Field({}, description="query parameters")
-    headers: dict[HeaderName, HeaderValue] = Field({}, description="request headers")
+    headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
     auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(
@@ -130,6 +138,126 @@ class HttpConfig(Model):
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
 
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "stop.empty_page",
+            lambda source: source.pagination.numbered,
+            "an empty page ends page and offset styles; the others say themselves which is last",
+            "it counts with pagination type page or offset",
+        ),
+        Effect(
+            "stop.repeated_page",
+            lambda source: source.pagination.numbered,
+            "a source that names the next page says itself which is last",
+            "it counts with pagination type page or offset",
+        ),
+        *(
+            Effect(
+                key,
+                lambda source: source.pagination.pages,
+                "there is one page, behind which nothing is asked for",
+                "it counts with a pagination that has several pages",
+            )
+            for key in ("stop.short_page", "stop.when", "stop.status")
+        ),
+        Effect(
+            "stop.max_pages",
+            lambda source: not source.pagination.single,
+            "a pass is one page",
+            "it counts with a pagination that has several pages",
+        ),
+        Effect(
+            "stop.status.*.code",
+            lambda source, number: not source.brings_a_page(source.stop.status[number].code),
+            "a status of success brings a page, so it never stands behind the last one",
+            "what the body of the last page says ends a pass with stop.when",
+        ),
+        Effect(
+            "boundary_cap",
+            lambda source: source.remembers,
+            "no records are remembered",
+            "it counts with key, with incremental.field, and with pagination type page or offset",
+        ),
+        Effect(
+            "clock",
+            lambda source: source.incremental is not None and source.incremental.timed,
+            "no mark is a time",
+            "it counts with an incremental.field of times",
+        ),
+        Effect(
+            "conditional",
+            lambda source: not source.conditional or source.again,
+            "a source without schedule and incremental is read once, and never asked for changes",
+            "it counts with a schedule",
+        ),
+        Effect(
+            "stable",
+            lambda source: not source.stable or not source.pagination.single,
+            "a pass is one page, in which records keep their place anyway",
+            "it counts with a pagination that has several pages",
+        ),
+        Effect(
+            "partitions.*",
+            lambda source, name: name in source.used_partitions(),
+            "nothing has {{partition.{0}}}, so each of its values would read the same records",
+            "it counts in url, params, headers, body, and in references to secrets",
+        ),
+        Effect(
+            "params.*",
+            lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "headers.*",
+            lambda source, name: not hides(source, "header", name),
+            "pagination, incremental or auth sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "incremental.first.*",
+            lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request, the first ones too",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "tls.*",
+            lambda source, key: source.encrypted,
+            "nothing is asked for over https",
+            "it counts with a url, an allowed origin or a token endpoint of https",
+        ),
+    )
+    """Keys that count only beside others."""
+
+    @property
+    def again(self) -> bool:
+        """Whether another pass follows the first one."""
+        return self.schedule is not None or self.incremental is not None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether records are held against those that came before."""
+        by_field = self.incremental is not None and self.incremental.from_ is None
+        return bool(self.key) or by_field or self.pagination.numbered
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether anything is asked for over https."""
+        endpoints = self.auth.endpoints if self.auth is not None else ()
+        urls = (self.url, *self.allowed_origins, *endpoints)
+        return any(url.lower().startswith("https:") for url in urls)
+
+    def brings_a_page(self, status: int) -> bool:
+        """Whether an answer with this status is a page that is decoded."""
+        action = self.on_status.get(status)
+        plain = status in range(200, 300) and status not in (202, 204, 205)
+        return plain if action is None else action == "page"
+
+    def used_partitions(self) -> set[str]:
+        """Names of partitions whose value stands anywhere."""
+        texts = (*self._texts(), *self._secret_texts())
+        return {place.name for _, text in texts for place in partitions_in(text)}
+
     @property
     def may_repeat(self) -> bool:
         """A request may be sent again after a failure."""
@@ -144,7 +272,7 @@ class HttpConfig(Model):
 
     @property
     def bound_sent(self) -> str:
-        """What carries the lower bound of a pass, in words; empty where the source is given none."""
+        """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:
             return "the window"
         if self.incremental is not None and (target := self.incremental.target) is not None:
@@ -195,6 +323,7 @@ class HttpConfig(Model):
             issues.add(("path",), "origin and path go together", "origin")
         if self.body is not None and self.method == "GET":
             issues.add(("body",), "a body needs method: POST", "method")
+        check_carriers(self, issues)
         self._check_marks(issues)
         self._check_placeholders(issues)
         self._check_conditional(issues)
@@ -238,11 +367,8 @@ class HttpConfig(Model):
         if keys is None:
             return
         at = ("pagination", *self.pagination.windows_at)
-        sent = dict.fromkeys(self.params, "params")
-        sent |= dict.fromkeys(self.pagination.sent_params, "the pagination round the window")
         around = Surroundings(
             incremental=self.incremental,
-            sent=sent,
             marked=self.marked_texts(),
             conditional=self.conditional,
             on_status=self.on_status,
@@ -252,20 +378,45 @@ class HttpConfig(Model):
 
     def _check_placeholders(self, issues: Issues) -> None:
         for path, text in (*self._texts(), *self._secret_texts()):
-            for name in _PARTITION.findall(text):
-                if name not in self.partitions:
-                    hint = did_you_mean(name, self.partitions)
-                    there = (
-                        listed(self.partitions) if self.partitions else "there are no partitions"
-                    )
-                    issues.add(
-                        path,
-                        (
-                            f"{{partition.{name}}} names no partition; "
-                            f"{hint + '; ' if hint else ''}{there}"
-                        ),
-                        "partitions",
-                    )
+            for place in partitions_in(text):
+                if (wrong := self._wrong_place(place, path)) is not None:
+                    issues.add(path, wrong, "partitions")
+        for name, value in self._listed_in_path():
+            try:
+                filled_url(self.url, dict.fromkeys(self.partitions, "x") | {name: value}, "x")
+            except PermanentError as error:
+                at = [*map(str, self.partitions[name])].index(value)
+                issues.add(("partitions", name, at), error.message, "url", remedy=error.remedy)
+
+    def _wrong_place(self, place: PartitionPlace, path: Path_) -> str | None:
+        """What is wrong with a placeholder in the text at a path; None where nothing is."""
+        name, form = place
+        if name not in self.partitions:
+            hint = did_you_mean(name, self.partitions)
+            there = listed(self.partitions) if self.partitions else "there are no partitions"
+            return f"{{partition.{name}}} names no partition; {hint + '; ' if hint else ''}{there}"
+        in_path = path == ("url",) and place in in_path_of(self.url)
+        if form and not (form == ":path" and in_path):
+            return (
+                f"{{partition.{name}{form}}} has no meaning here: :path keeps / in the path of "
+                f"url; write {{partition.{name}}}"
+            )
+        return None
+
+    def _listed_in_path(self) -> Iterator[tuple[str, str]]:
+        """(partition, value) of every listed value that the path of the url gets."""
+        for name in {place.name for place in in_path_of(self.url)}:
+            for value in self.partitions.get(name, ()):
+                yield name, str(value)
+
+    def split_values(self) -> Iterator[tuple[str, str]]:
+        """(partition, value) of the listed values whose `/` is no separator in the url."""
+        plain = {place.name for place in in_path_of(self.url) if not place.form}
+        return (
+            (name, value)
+            for name, value in self._listed_in_path()
+            if name in plain and "/" in value
+        )
 
     def _check_conditional(self, issues: Issues) -> None:
         if not self.conditional:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from worker.config.effects import Effect
 from worker.config.model import Issues, Model
 from worker.config.problems import did_you_mean, listed
 from worker.config.scalars import (
@@ -19,14 +20,18 @@ from worker.config.scalars import (
     Whole,
     unit_field,
 )
+from worker.core.cursor import Json
 from worker.core.errors import ConfigError
 from worker.core.instants import MICROS
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
+from worker.paging.style import Address
 from worker.sources.places import Locator, Target
 
 _UNTIMED: Final = ("int", "string")
 """Formats of marks that are no times."""
+_NUMBERS: Final = ("int", "epoch_s", "epoch_ms", "epoch_us")
+"""Formats of marks that are numbers in JSON."""
 
 
 class MarkFormatConfig(Model):
@@ -69,6 +74,11 @@ class MarkFormatConfig(Model):
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
         return value
+
+    @property
+    def patterned(self) -> bool:
+        """Whether times are written by a pattern, and so in a zone."""
+        return "%" in f"{self.record}{self.param}"
 
     @property
     def marks(self) -> MarkFormat:
@@ -123,6 +133,39 @@ class Incremental(Model):
     order: Literal["ascending", "descending", "any"] = Field(
         "ascending", description="order in which the source sends records"
     )
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        *(
+            Effect(
+                key,
+                lambda incremental: incremental.from_ is None,
+                "the mark is a token of the response, which is sent back as it came",
+                "it counts with incremental.field",
+            )
+            for key in ("order", "format.record", "format.param", "format.round")
+        ),
+        Effect(
+            "below_bound",
+            lambda incremental: incremental.from_ is None and incremental.format.record != "string",
+            "no value can be held against the bound",
+            "it counts with an incremental.field of times or whole numbers",
+        ),
+        Effect(
+            "future",
+            lambda incremental: incremental.timed,
+            "no mark is a time",
+            "it counts with an incremental.field of times",
+        ),
+        Effect(
+            "format.zone",
+            lambda incremental: (
+                incremental.timed and (incremental.format.patterned or incremental.step is not None)
+            ),
+            "the formats say the zone themselves",
+            "it counts with a strptime pattern in format.record or format.param, and with step",
+        ),
+    )
+    """Keys that count only beside others."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Incremental:
@@ -189,7 +232,7 @@ class Incremental(Model):
                 )
 
     def spec(self, sent: str) -> IncrementalSpec:
-        """The same as the planner wants it; `sent` says what carries the bound, empty for nothing."""
+        """The same as the planner wants it; `sent` says what carries the bound, if anything."""
         return IncrementalSpec(
             field=self.field,
             format=self.format.marks,
@@ -208,6 +251,18 @@ class Incremental(Model):
     def target_path(self) -> tuple[str, str]:
         """The key that names the target."""
         return ("incremental", "to" if self.param is None else "param")
+
+    def address(self, since: Json) -> Address:
+        """What the bound of a pass adds to a request.
+
+        In a body a number stays one; `initial` as text says that the source wants text.
+        """
+        if self.target is None:
+            return Address()
+        number = self.from_ is None and (self.format.param or self.format.record) in _NUMBERS
+        if number and isinstance(since, str) and not isinstance(self.initial, str):
+            return self.target.address(int(since))
+        return self.target.address(since)
 
     @property
     def target(self) -> Target | None:

@@ -8,7 +8,13 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from worker.config.model import Model
-from worker.config.scalars import HeaderName, JmesPath, ParamName, WritePath
+from worker.config.scalars import (
+    HeaderName,
+    JmesPath,
+    ParamName,
+    SentHeaderName,
+    WritePath,
+)
 from worker.core.cursor import Json
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts
@@ -76,15 +82,19 @@ class Target(_Place):
     """Where a request carries a value."""
 
     param: ParamName | None = Field(None, description="query parameter")
-    header: HeaderName | None = Field(None, description="request header")
+    header: SentHeaderName | None = Field(None, description="request header")
     body: WritePath | None = Field(
         None, description="dotted path in the JSON body, created when missing"
     )
 
     @property
-    def params(self) -> tuple[str, ...]:
-        """The query parameters that it sends."""
-        return (self.param,) if self.param is not None else ()
+    def place(self) -> tuple[str, str]:
+        """(`param`, `header` or `body`; the name or path there)."""
+        if self.param is not None:
+            return ("param", self.param)
+        if self.header is not None:
+            return ("header", self.header)
+        return ("body", self.body or "")
 
     @property
     def words(self) -> str:

@@ -5,47 +5,47 @@ The config, the values of the partition, the mark and the position make one requ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from worker.core.cursor import Json
 from worker.core.model import Request
+from worker.http.headers import with_headers
 from worker.paging.spec import Fetch
 from worker.paging.style import Address
 from worker.sources.http_config import HttpConfig
-
-Fill = Callable[[str], str]
+from worker.sources.placeholders import Fill, filled_url, filler
+from worker.sources.places import as_text
 
 
 def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -> Request:
     """The request for a page of the partition that has these values.
 
     A followed URL is sent verbatim: nothing is added to its query.
+
+    Raises PermanentError for a value that has no place in the URL.
     """
-    fill, url = _filler(values, fetch.since), fetch.address.url
+    mark = "" if fetch.since is None else as_text(fetch.since)
+    fill, url = filler(values, mark), fetch.address.url
     params = _filled_params(config.params, fill)
     headers = {name: fill(value) for name, value in config.headers.items()}
     body = _filled(config.body, fill)
     for added in _added(config, fetch, fill):
         params |= added.params or {}
-        headers |= added.headers or {}
+        headers = with_headers(headers, added.headers or {})
         for path, value in (added.body or {}).items():
             body = _with(body, path, value)
-    if url is not None:
-        return Request(
-            config.method, url, (), tuple(headers.items()), _encoded(body), followed=True
-        )
-    if body is not None:
-        headers.setdefault("Content-Type", "application/json")
+    if body is not None and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = "application/json"
     return Request(
         config.method,
-        fill(config.url),
-        tuple(params.items()),
+        filled_url(config.url, values, mark) if url is None else url,
+        tuple(params.items()) if url is None else (),
         tuple(headers.items()),
         _encoded(body),
+        followed=url is not None,
     )
 
 
@@ -54,23 +54,9 @@ def _added(config: HttpConfig, fetch: Fetch, fill: Fill) -> Iterator[Address]:
     if (incremental := config.incremental) is not None:
         if fetch.unmarked:
             yield Address(params=_filled_params(incremental.first, fill))
-        if fetch.since is not None and incremental.target is not None:
-            yield incremental.target.address(fetch.since)
-    address = fetch.address
-    # a followed URL takes nothing into the body
-    yield address if address.url is None else replace(address, body=None)
-
-
-def _filler(values: Mapping[str, str], since: Json) -> Fill:
-    """Replaces the placeholders `{partition.NAME}` and `{mark}` in a text."""
-    mark = "" if since is None else str(since)
-
-    def fill(text: str) -> str:
-        for name, value in values.items():
-            text = text.replace("{partition." + name + "}", value)
-        return text.replace("{mark}", mark)
-
-    return fill
+        if fetch.since is not None:
+            yield incremental.address(fetch.since)
+    yield fetch.address
 
 
 def _filled_params(params: Mapping[str, Any], fill: Fill) -> dict[str, str]:

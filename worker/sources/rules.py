@@ -12,7 +12,7 @@ from worker.core.model import Facts
 from worker.paging.spec import StopSpec
 from worker.sources.conditions import When
 
-Action = Literal["retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
+Action = Literal["page", "retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
 
 
 class Schedule(Model):

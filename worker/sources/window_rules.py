@@ -24,13 +24,11 @@ class Surroundings:
     """The keys of a source that a window must get on with.
 
     Attributes:
-        sent: query parameters that something else sends, and what that is.
         marked: where the placeholder of the mark stands.
         stop_codes: statuses that end the pages whatever the body says.
     """
 
     incremental: Incremental | None
-    sent: Mapping[str, str]
     marked: Sequence[Path_]
     conditional: bool
     on_status: Mapping[int, str]
@@ -39,7 +37,6 @@ class Surroundings:
 
 def check_windows(keys: WindowKeys, at: Path_, around: Surroundings, issues: Issues) -> None:
     """Adds what is wrong with windows whose keys stand at a path of the source."""
-    _check_parameters(keys, at, around.sent, issues)
     if around.conditional:
         issues.add(
             ("conditional",),
@@ -57,24 +54,6 @@ def check_windows(keys: WindowKeys, at: Path_, around: Surroundings, issues: Iss
     else:
         _check_carriers(around.incremental, around.marked, issues)
         _check_range(around.incremental, keys, at, issues)
-
-
-def _check_parameters(keys: WindowKeys, at: Path_, sent: Mapping[str, str], issues: Issues) -> None:
-    """Start and end are not overwritten."""
-    for name, target in (("start", keys.start), ("end", keys.end_)):
-        for parameter in target.params if target is not None else ():
-            if parameter in sent:
-                issues.add(
-                    (*at, f"{name}_param"),
-                    (
-                        f"{parameter} is sent twice: by {sent[parameter]}, and by the window; "
-                        "take one of them out"
-                    ),
-                    "params",
-                    f"{name}_to",
-                    "param",
-                    "to",
-                )
 
 
 def _check_split(split: SplitOn, at: Path_, around: Surroundings, issues: Issues) -> None:

@@ -144,6 +144,22 @@ def _date(call: Call) -> Term | None:
     return None
 
 
+def _timestamp(call: Call) -> Term | None:
+    first, *forms = call.terms
+    if not forms and first.kind.name == "timestamp":
+        return first
+    if not forms and first.kind == DATE:
+        return call.lift(TIMESTAMP, lambda x: f"({x} * {86_400 * TIMESTAMP.ticks})")
+    if not all(each.kind == STR and each.is_constant for each in forms):
+        return None
+    read = values.instant_reader(*(each.constant for each in forms))
+    number = first.kind in (INT, FLOAT) and bool(forms) and "%" not in forms[0].constant
+    if read is None or not (first.kind == STR or number):
+        return None
+    name = call.scope.bind(read)
+    return lift(call.scope, [first], TIMESTAMP, lambda x: f"{name}({x})")
+
+
 def _hour(call: Call) -> Term | None:
     if call.kind.name not in ("timestamp", "time"):
         return None
@@ -166,6 +182,13 @@ FUNCTIONS: Final = {
     "float": Function(_float, 1, 1, "a number, text, a decimal or a boolean"),
     "str": Function(_str, 1, 1, "a number, text, a boolean, a date or a time"),
     "date": Function(_date, 1, 1, "a timestamp, a date or text"),
+    "timestamp": Function(
+        _timestamp,
+        1,
+        3,
+        "RFC 3339 text, a date or a timestamp; or text or a number and 'epoch_s', 'epoch_ms', "
+        "'epoch_us' or 'epoch_ns'; or text, a strptime pattern, and a zone if it is not UTC",
+    ),
     "hour": Function(_hour, 1, 1, "a timestamp or a time"),
     "now_received": Function(_now_received, 0, 0, "nothing"),
 }

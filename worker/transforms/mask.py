@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from worker.config.effects import Effect
 from worker.config.model import Model
 from worker.config.secrets import Secret, secret_value
 from worker.core.errors import ConfigError
@@ -33,6 +34,15 @@ class Config(Model):
         "hash", description="HMAC-SHA256 in hex, `***`, or all but the last four characters"
     )
     key: Secret | None = Field(None, description="key of the hash")
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "key",
+            lambda mask: mask.method == "hash",
+            "nothing is hashed",
+            "it counts with method: hash",
+        ),
+    )
 
     def read_key(self) -> bytes:
         """The key of the hash, empty when there is none.

@@ -83,10 +83,29 @@ def _require_fit(field: Field, term: Term, kind: Type, target: Kind, where: str)
         raise ConfigError(
             f"{field.name!r} is {term.kind}, the output schema says {wanted}",
             where=where,
-            remedy="convert it with int(), float(), str() or date(), or change the output schema",
+            remedy=_way_out(target),
         )
     if kind.kind == "enum":
         _require_symbol(field, term, kind.symbols, where)
+
+
+def _way_out(target: Kind) -> str:
+    """What makes a value of a kind."""
+    if (call := _MADE_BY.get(target.name)) is None:
+        return "no expression makes such values: use python, or change the output schema"
+    return f"convert it with {call}, or change the output schema"
+
+
+_MADE_BY: Final = {
+    "int": "int()",
+    "float": "float()",
+    "str": "str()",
+    "date": "date()",
+    "timestamp": "timestamp(), which takes a format like timestamp(x, 'epoch_s') or "
+    "timestamp(x, '%d.%m.%Y', 'Europe/Berlin')",
+    "bool": "a comparison, like x == 'true'",
+}
+"""Kind -> the expression that makes values of it."""
 
 
 def _fits(found: Kind, kind: Type, target: Kind) -> bool:

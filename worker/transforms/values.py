@@ -3,9 +3,11 @@ beyond 64 bits OverflowError."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
+from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.paging.marks import MarkFormat
@@ -15,6 +17,7 @@ from worker.schema.values import describe_kind
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROS: Final = 1_000_000
+_INSTANT_FORMS: Final = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 _instant = MarkFormat().parser()
 
 
@@ -74,6 +77,32 @@ def day_of_text(text: str) -> int:
         raise refuse(
             "conversion", "date()", text, "an ISO date, or RFC 3339 text with a zone"
         ) from None
+
+
+def instant_reader(form: str = "rfc3339", zone: str = "UTC") -> Callable[[Any], int] | None:
+    """A function from a value to microseconds since 1970; None where the format is none.
+
+    Args:
+        form: `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or a strptime pattern.
+        zone: of texts of a pattern that name none.
+    """
+    nanos = form == "epoch_ns"
+    if form not in _INSTANT_FORMS and "%" not in form:
+        return None
+    try:
+        parse = MarkFormat("int" if nanos else form, zone=zone).parser()
+    except (ConfigError, KeyError, ValueError, OSError):  # a zone that there is not
+        return None
+    allowed = "RFC 3339 text with a zone" if form == "rfc3339" else f"a value of the format {form}"
+
+    def read(value: Any) -> int:
+        try:
+            found = int(parse(value)[0])
+        except (ValueError, TypeError, OverflowError):
+            raise refuse("conversion", "timestamp()", value, allowed) from None
+        return found // 1000 if nanos else found
+
+    return read
 
 
 def date_text(days: int) -> str:

@@ -11,6 +11,7 @@ from worker.wiring.live_state import LiveState
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subjects_of
 from worker.wiring.secrets import check_secrets
+from worker.wiring.warnings import warnings_of
 
 
 def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str, Any]]:
@@ -46,6 +47,7 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
         "schema_fingerprint": parts.plan.fingerprint,
         "delivery": parts.delivery,
         "completeness": parts.completeness,
+        "warnings": warnings_of(config.source, parts.plan.schema),
     }
     return known | _found(live, name, config, parts)
 

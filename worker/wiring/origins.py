@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
-from urllib.parse import urlsplit
 
 from worker.core.events import Emit
 from worker.core.ports import Clock
+from worker.core.urls import origin_of
 from worker.http.registry_config import RegistryConfig
 from worker.resilience.breaker import Breaker, BreakerSpec
 from worker.resilience.config import BreakerConfig, RetryConfig
@@ -20,12 +20,6 @@ from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
 from worker.resilience.retry_budget import RetryBudget
 from worker.sources.http_config import HttpConfig
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 class Origins:

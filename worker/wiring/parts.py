@@ -27,6 +27,7 @@ from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
 from worker.transforms.routes import Part, route_parts
 from worker.transforms.steps import compile_steps
+from worker.wiring.record_paths import check_record_paths
 from worker.wiring.schemas import Fetched, schema_of
 
 ONLY_PARTITION: Final = "default"
@@ -59,6 +60,7 @@ class Parts:
         source = config.source
         style = PAGINATIONS.load(source.pagination.type).build(source.pagination)
         spec = _page_spec(source, style)
+        found = Collector()
         plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
         names = frozenset(each.json_name for each in plan.schema.root.fields)
         spec = replace(
@@ -69,9 +71,9 @@ class Parts:
             if config.output_schema is None
             else schema_of(config.output_schema, fetched)
         )
+        check_record_paths(source, plan.schema, found)
         sink = config.sink
         route: tuple[Part, ...] = ()
-        found = Collector()
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
         rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)

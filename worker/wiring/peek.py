@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.core.cursor import Cursor, PassState
-from worker.core.errors import Deferred, TransientError
+from worker.core.errors import Deferred, TransientError, WorkerError
 from worker.core.events import Event, RequestRetried
-from worker.core.model import Claim, Reject, Unknown
+from worker.core.model import Claim, Decoded, Reject, Unknown
 from worker.core.ports import Clock
 from worker.formats.json_rows import JsonRows
+from worker.http.client import Response
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
 from worker.runtime.clock import SystemClock
@@ -28,10 +29,13 @@ from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.steps import compile_steps
+from worker.wiring.findings import Finding, PageSeen, Seen, findings
 from worker.wiring.parts import Parts
-from worker.wiring.pipelines import http_source, paging_spec
+from worker.wiring.pipelines import Watch, http_source, paging_spec
 from worker.wiring.shared import Shared
 
+LOOKED_AT_PAGES: Final = 20
+"""Pages that findings rest on."""
 TOLD_S: Final = 1.0
 """Pauses from here on are told; shorter ones are those of a rate limit."""
 
@@ -49,6 +53,8 @@ class Peek:
         rejects: records that would become dead letters.
         position: where the pass stands after the pages that were read; None at its end.
         total: what the source says it has.
+        findings: what the pages show of the config.
+        error: what ended the look after the first page; None where nothing did.
     """
 
     pipeline: str
@@ -60,6 +66,8 @@ class Peek:
     rejects: list[Reject] = field(default_factory=list)
     position: PassState | None = None
     total: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+    error: WorkerError | None = None
 
 
 async def peek(
@@ -67,13 +75,19 @@ async def peek(
 ) -> Peek:
     """Reads the first partition from its start until there are enough output records or pages.
 
-    Raises what the source raises.
+    Raises what the source raises for the first page. What it raises later is in the result, beside
+    the pages that came before.
 
     Args:
         tell: is told of failures that are tried again; None: the first failure is raised.
     """
-    config = settings.pipeline(pipeline)
-    async with _reading(settings, pipeline, config, tell) as (parts, pages_of):
+    config, seen = settings.pipeline(pipeline), Seen()
+
+    def watch(response: Response, decoded: Decoded) -> None:
+        if len(seen.pages) < LOOKED_AT_PAGES:
+            seen.pages.append(PageSeen.of(bytes(response.body), response.headers, decoded))
+
+    async with _reading(settings, pipeline, config, tell, watch) as (parts, pages_of):
         shape = compile_steps(
             parts.plan,
             config.transforms,
@@ -83,10 +97,18 @@ async def peek(
         )
         found = Peek(pipeline, next(iter(parts.partitions)))
         flow = Flow(shape, fingerprint(parts.output))
-        async for page in pages_of:
-            _look(found, page, flow)
-            if found.pages >= pages or len(found.lines) >= records:
-                break
+        try:
+            async for page in pages_of:
+                _look(found, page, flow)
+                if found.pages <= LOOKED_AT_PAGES:
+                    seen.rejects += page.decoded.rejects
+                if found.pages >= pages or len(found.lines) >= records:
+                    break
+        except WorkerError as error:
+            if not found.pages:
+                raise
+            found.error = error
+    found.findings = findings(config.source, seen)
     return found
 
 
@@ -149,7 +171,11 @@ def _count(known: dict[str, Unknown], seen: Mapping[str, Unknown]) -> None:
 
 @asynccontextmanager
 async def _reading(
-    settings: Settings, pipeline: str, config: PipelineSettings, tell: Tell | None
+    settings: Settings,
+    pipeline: str,
+    config: PipelineSettings,
+    tell: Tell | None,
+    watch: Watch | None = None,
 ) -> AsyncIterator[tuple[Parts, AsyncIterator[Accepted]]]:
     """The parts of a pipeline, and the pages of a pass of its first partition from the start."""
     if tell is None:
@@ -162,7 +188,7 @@ async def _reading(
         shared = Shared.of(settings, stack, clock, lambda event: _tell(event, tell), cache=False)
         parts = await shared.compile(pipeline, config)
         spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        source = await http_source(shared, parts, spool=spool)
+        source = await http_source(shared, parts, spool=spool, watch=watch)
         pages = await stack.enter_async_context(aclosing(_pages(parts, source, clock, tell)))
         yield parts, pages
 

@@ -14,11 +14,12 @@ from worker.components import SOURCES
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.meaning import groups
-from worker.core.model import REPLAYED, Facts
+from worker.core.model import REPLAYED, Decoded, Facts
 from worker.core.ports import Clock
+from worker.core.urls import origin_of
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
-from worker.http.client import HttpClient, Timeouts
+from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.redact import url_stripper
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
@@ -32,7 +33,6 @@ from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.wiring.compatibility_check import compatibility_check
-from worker.wiring.origins import origin_of
 from worker.wiring.outputs import output_roots, sinks_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
@@ -43,6 +43,8 @@ SPREAD_SHARE: Final = 0.1
 SPREAD_CAP_S: Final = 30.0
 """What is overdue when a daemon starts begins within this share of `every`, and within this time:
 soon enough for whoever watches the start, and spread enough for the sources of a fleet."""
+Watch = Callable[[Response, Decoded], None]
+"""What is shown the answers that were pages, and what they were decoded to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,14 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     return Pipeline(spec, shared.commit_log(), shared.clock, shared.emit)
 
 
-async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSource:
-    """The source of a pipeline, with its client. Raises ConfigError for a missing secret."""
+async def http_source(
+    shared: Shared, parts: Parts, *, spool: Path, watch: Watch | None = None
+) -> HttpSource:
+    """The source of a pipeline, with its client. Raises ConfigError for a missing secret.
+
+    Args:
+        watch: is shown every page.
+    """
     source = parts.config.source
     for values in parts.partitions.values():
         check_secrets(source.auth, values)
@@ -128,6 +136,7 @@ async def http_source(shared: Shared, parts: Parts, *, spool: Path) -> HttpSourc
         clock=shared.clock,
         emit=shared.emit,
         meaning=groups(parts.config.meaning()),
+        watch=watch,
     )
     return found
 

@@ -14,6 +14,7 @@ from worker.config.schema_file import schema_file
 from worker.core.errors import ConfigError, Deferred, RegistryUnavailable, SchemaUnfit
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
+from worker.core.urls import origin_of
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.registry_config import RegistryConfig, SubjectConfig
@@ -23,7 +24,7 @@ from worker.schema import Schema, parse_schema
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
-from worker.wiring.origins import Origins, origin_of
+from worker.wiring.origins import Origins
 from worker.wiring.secrets import check_secrets, registry_auth
 
 T = TypeVar("T")

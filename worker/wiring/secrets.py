@@ -14,12 +14,12 @@ from worker.config.models import secrets_of
 from worker.config.secrets import SecretRef, credential
 from worker.core.model import Request
 from worker.core.ports import Clock
+from worker.core.urls import origin_of
 from worker.http.auth import Auth, AuthConfig, AuthDeps, Fetch
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.tls import tls_of
 from worker.sources.http_config import HttpConfig
-from worker.wiring.origins import origin_of
 
 ENDPOINT_BYTES: Final = 256 * 1024
 """What an endpoint for credentials may answer."""

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from worker.config.model import Model
-from worker.config.secrets import Secret, reading
+from worker.config.model import Issues, Model
+from worker.config.models import secrets_of
+from worker.config.secrets import Secret, reading, sendable
 from worker.core.model import Request
 from worker.core.ports import Clock
 
@@ -56,6 +57,26 @@ class AuthConfig(Model):
     """Base of the `Config` of a kind."""
 
     type: str = Field(description="kind of credentials")
+
+    @property
+    def carried(self) -> tuple[str, str, str]:
+        """Where requests carry them: (key that says so, `header` or `param`, name)."""
+        return ("type", "header", "Authorization")
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """URLs that the credentials themselves are asked for at."""
+        return ()
+
+    @model_validator(mode="after")
+    def _sendable(self) -> AuthConfig:
+        issues = Issues()
+        for key, secret in secrets_of(self):
+            if isinstance(secret, str):
+                with issues.at(key):
+                    sendable(secret)
+        issues.check()
+        return self
 
     @property
     def secret_params(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from worker.config.model import Issues
-from worker.config.scalars import ParamName, header_value, token_name
+from worker.config.scalars import ParamName, header_value, sent_header, token_name
 from worker.config.secrets import Secret
 from worker.http.auth import AuthConfig, AuthDeps, StaticAuth
 
@@ -29,10 +29,18 @@ class Config(AuthConfig):
         if self.in_ != "query":
             with issues.at("name"):
                 token_name(self.name, self.in_)
+                if self.in_ == "header":
+                    sent_header(self.name)
             with issues.at("prefix"):
                 header_value(self.prefix)
         issues.check()
         return self
+
+    @property
+    def carried(self) -> tuple[str, str, str]:
+        if self.in_ == "cookie":
+            return ("name", "header", "Cookie")
+        return ("name", "param" if self.in_ == "query" else "header", self.name)
 
     @property
     def secret_params(self) -> tuple[str, ...]:

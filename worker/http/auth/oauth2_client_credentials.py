@@ -57,6 +57,10 @@ class Config(AuthConfig):
         "basic", description="how the client proves itself to the token endpoint"
     )
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        return (self.token_url,)
+
 
 def build(config: Config, deps: AuthDeps) -> ClientCredentials:
     return ClientCredentials(

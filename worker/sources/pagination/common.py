@@ -14,7 +14,7 @@ from worker.core.errors import PermanentError
 from worker.core.model import MISSING
 from worker.schema.values import describe_kind
 from worker.sources.pagination.window_keys import WindowKeys
-from worker.sources.places import Locator
+from worker.sources.places import Locator, Target
 
 # RFC 6570 expressions of a query, as HAL writes them; other braces are data.
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
@@ -34,13 +34,20 @@ class StyleConfig(Model):
     """Where the keys of its windows stand, if it has any."""
     single: ClassVar[bool] = False
     """One request a pass: conditional requests are safe."""
+    pages: ClassVar[bool] = True
+    """A pass, or a window of it, may have several pages."""
 
     total: Locator | None = Field(None, description="where the source says how many records it has")
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        """Query parameters that the style sends."""
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        """(key, place) of everything that the style adds to requests."""
         return ()
+
+    @property
+    def token_at(self) -> Locator | None:
+        """Where a page says which one is next; None for styles that count."""
+        return None
 
     @property
     def page_size(self) -> int | None:
@@ -94,18 +101,22 @@ def said_in(source: Locator, token: Any) -> bool:
 
 
 def as_count(value: Any, what: str) -> int | None:
-    """A count said by the source, from JSON or header text; None when it said nothing."""
+    """A count said by the source, from JSON or header text; None when it said nothing.
+
+    A negative number says that the source did not count. Raises PermanentError for what is no
+    whole number.
+    """
     if value is MISSING or value is None or value == "":
         return None
     try:
-        count = int(value)
-    except (TypeError, ValueError):
-        count = -1
-    if count < 0 or isinstance(value, bool):
+        count = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        count = None
+    if count is None or (isinstance(value, float) and not value.is_integer()):
         raise PermanentError(
             f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number"
         )
-    return count
+    return count if count >= 0 else None
 
 
 def resolve(url: str, link: Any) -> str:

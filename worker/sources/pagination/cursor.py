@@ -31,8 +31,12 @@ class Config(PagedConfig):
     )
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return self.to.params
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        return (("to", self.to),)
+
+    @property
+    def token_at(self) -> PageLocator:
+        return self.from_
 
     @property
     def compares_bodies(self) -> bool:

@@ -19,6 +19,7 @@ from worker.core.model import Facts
 from worker.paging.style import Address, End, Next, UrlPosition
 from worker.sources.pagination.common import resolve
 from worker.sources.pagination.within import PagedConfig
+from worker.sources.places import Locator
 
 _GAP: Final = re.compile(r"[\s,]*")  # lists may have empty elements
 _TARGET: Final = re.compile(r"<([^<>]*)>\s*")
@@ -47,6 +48,10 @@ class Config(PagedConfig):
 
     type: Literal["link_header"] = Field(description="kind of pagination")
     rel: str = Field("next", description="relation to follow")
+
+    @property
+    def token_at(self) -> Locator:
+        return Locator(header="Link")
 
     @property
     def needs_body(self) -> str:

@@ -38,6 +38,10 @@ class Config(PagedConfig):
         return Locator(body=self.path, header=self.header)
 
     @property
+    def token_at(self) -> Locator:
+        return self.locator
+
+    @property
     def needs_body(self) -> str:
         return "" if self.header is not None else "pagination reads the next URL from it"
 

@@ -19,7 +19,7 @@ class Config(StyleConfig):
     """No pagination: one request a pass."""
 
     completeness = SINGLE_PAGE
-    single = True
+    single, pages = True, False
 
     type: Literal["none"] = Field(description="kind of pagination")
 

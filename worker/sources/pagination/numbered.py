@@ -5,7 +5,7 @@ its word from us. Only its records tell whether it did.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,9 @@ from worker.sources.places import Target
 
 class NumberedConfig(PagedConfig):
     """Base of the `Config` of a style that counts."""
+
+    size_key: ClassVar[str] = ""
+    """The key that names the parameter of the page size."""
 
     param: ParamName | None = Field(None, description="query parameter of the number")
     to: Target | None = Field(
@@ -45,8 +48,9 @@ class NumberedConfig(PagedConfig):
         return {}
 
     @property
-    def sent_params(self) -> tuple[str, ...]:
-        return (*self.target.params, *self.size_sent)
+    def targets(self) -> tuple[tuple[str, Target], ...]:
+        number = ("to" if self.param is None else "param", self.target)
+        return (number, *((self.size_key, Target(param=name)) for name in self.size_sent))
 
     @property
     def numbered(self) -> bool:

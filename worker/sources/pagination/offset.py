@@ -7,12 +7,12 @@ asked for 1,000 loses every second half page without an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import Field, model_validator
 
-from worker.config.scalars import ParamName
+from worker.config.scalars import ParamName, Whole
 from worker.core.cursor import Json
 from worker.core.model import Facts
 from worker.paging.style import Address, Next
@@ -22,10 +22,12 @@ from worker.sources.pagination.numbered import Numbered, NumberedConfig
 class Config(NumberedConfig):
     """Ask for the records from a number on."""
 
+    size_key: ClassVar[str] = "limit_param"
+
     type: Literal["offset"] = Field(description="kind of pagination")
-    start: int = Field(0, ge=0, description="offset of the first record: 0 or 1")
+    start: Whole = Field(0, ge=0, description="offset of the first record: 0 or 1")
     limit_param: ParamName | None = Field(None, description="query parameter of the page size")
-    limit: int | None = Field(
+    limit: Whole | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
     seam: Literal[0, 1] = Field(
@@ -68,7 +70,7 @@ class OffsetPosition(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Offset(Numbered):
-    """Positions are record numbers. With a seam, a page is asked for from `seam` records earlier."""
+    """Positions are record numbers; with a seam, each page is asked for from one record earlier."""
 
     body_paths = ()
     by_size = False

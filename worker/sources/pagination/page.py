@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import Field, model_validator
 
-from worker.config.scalars import ParamName
+from worker.config.scalars import ParamName, Whole
 from worker.core.cursor import Json
 from worker.core.model import Facts
 from worker.paging.style import Address, End, Next
@@ -20,10 +20,12 @@ from worker.sources.places import Locator
 class Config(NumberedConfig):
     """Ask for page 1, 2, 3 ..."""
 
+    size_key: ClassVar[str] = "size_param"
+
     type: Literal["page"] = Field(description="kind of pagination")
-    start: int = Field(1, ge=0, description="number of the first page")
+    start: Whole = Field(1, ge=0, description="number of the first page")
     size_param: ParamName | None = Field(None, description="query parameter of the page size")
-    size: int | None = Field(
+    size: Whole | None = Field(
         None, gt=0, description="records a page to ask for; the source may send fewer"
     )
     total_pages: Locator | None = Field(

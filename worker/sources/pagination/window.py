@@ -21,6 +21,7 @@ class Config(WindowKeys, StyleConfig):
     """Ask for one time window after the other."""
 
     completeness = WINDOWS
+    pages = False
     windows_at: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")

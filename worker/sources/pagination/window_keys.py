@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from pydantic import Field, model_validator
@@ -133,6 +134,14 @@ class WindowKeys(Model):
     def end_(self) -> Target | None:
         """Where the end goes."""
         return self.end_to or (Target(param=self.end_param) if self.end_param else None)
+
+    @property
+    def ends(self) -> Iterator[tuple[str, Target]]:
+        """(key, place) of start and end; they are written as one of two keys each."""
+        start = ("start", self.start_param, self.start)
+        for name, param, target in (start, ("end", self.end_param, self.end_)):
+            if target is not None:
+                yield f"{name}_{'to' if param is None else 'param'}", target
 
     def plan(self, form: MarkFormat) -> Windows:
         """The same as the planner wants it; `form` is how the incremental field is written."""

@@ -1,0 +1,216 @@
+"""What requests carry besides what is written out in the config, and where they carry it. Pure.
+
+The position, the size of a page, the mark, the ends of a window and credentials go to places that
+the config names. No place has two of them, and none of them hides what is configured there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote
+
+from worker.config.model import Issues
+from worker.config.problems import Path_, shown
+from worker.core.urls import names_in_query
+from worker.http.auth import AuthConfig
+from worker.sources.incremental import Incremental
+from worker.sources.pagination.common import StyleConfig
+from worker.sources.places import Target
+
+
+class Carrier(NamedTuple):
+    """A place of requests that a key of the source fills.
+
+    Attributes:
+        path: the key.
+        kind: `param`, `header` or `body`.
+        name: of the parameter or header, or the path in the body.
+        always: each request has it; otherwise a configured value counts while there is none, like
+            the token of the first page.
+    """
+
+    path: Path_
+    kind: str
+    name: str
+    always: bool = True
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The same for the same place: names of headers ignore case (RFC 9110, 5.1)."""
+        return (self.kind, self.name.lower() if self.kind == "header" else self.name)
+
+    def meets(self, other: Carrier) -> bool:
+        """Whether both fill one place, or one of them a place within that of the other."""
+        if self.kind == other.kind == "body":
+            mine, theirs = self.name.split("."), other.name.split(".")
+            return mine[: len(theirs)] == theirs[: len(mine)]
+        return self.place == other.place
+
+
+class Source(Protocol):
+    """The keys of a source that say what its requests carry."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> Any: ...
+    @property
+    def pagination(self) -> StyleConfig: ...
+    @property
+    def incremental(self) -> Incremental | None: ...
+    @property
+    def auth(self) -> AuthConfig | None: ...
+
+
+def carriers_of(source: Source) -> list[Carrier]:
+    """Every place that a key of the source fills."""
+    return [*_of_pages(source.pagination), *_of_marks(source.incremental), *_of_auth(source.auth)]
+
+
+def hides(source: Source, kind: str, name: str) -> bool:
+    """Whether each request has something else where the config has this parameter or header."""
+    place = Carrier((), kind, name).place
+    return any(each.always and each.place == place for each in carriers_of(source))
+
+
+def check_carriers(source: Source, issues: Issues) -> None:
+    """Adds every place that is filled twice, or that no request has."""
+    carriers = carriers_of(source)
+    _check_pairs(carriers, issues)
+    _check_query(source, carriers, issues)
+    _check_headers(source.headers, issues)
+    for each in carriers:
+        if each.kind == "body":
+            _check_body(source, each, issues)
+
+
+def _of_pages(style: StyleConfig) -> Iterator[Carrier]:
+    for key, target in style.targets:
+        yield _carrier(("pagination", key), target, always=style.numbered)
+    windows = style.windows
+    for name, target in windows.ends if windows is not None else ():
+        yield _carrier(("pagination", *style.windows_at, name), target)
+
+
+def _of_marks(incremental: Incremental | None) -> Iterator[Carrier]:
+    if incremental is not None and incremental.target is not None:
+        always = incremental.initial is not None
+        yield _carrier(incremental.target_path, incremental.target, always=always)
+
+
+def _of_auth(auth: AuthConfig | None) -> Iterator[Carrier]:
+    if auth is not None:
+        key, kind, name = auth.carried
+        yield Carrier(("auth", key), kind, name)
+
+
+def _carrier(path: Path_, target: Target, *, always: bool = True) -> Carrier:
+    return Carrier(path, *target.place, always)
+
+
+def _check_pairs(carriers: Sequence[Carrier], issues: Issues) -> None:
+    for number, later in enumerate(carriers):
+        for earlier in carriers[:number]:
+            if later.meets(earlier) and not _takes_over(earlier, later):
+                issues.add(
+                    later.path,
+                    f"the {_WORDS[later.kind]} {later.name} is sent twice: by {shown(earlier.path)}"
+                    f" and by {shown(later.path)}",
+                    *_keys(earlier.path),
+                    remedy="name another place in one of the two, or take one of them out",
+                )
+
+
+def _takes_over(earlier: Carrier, later: Carrier) -> bool:
+    """Whether a token of pages stands where the first request has the mark: it goes on from it."""
+    tokens = [each for each in (earlier, later) if each.path[0] == "pagination" and not each.always]
+    others = [each for each in (earlier, later) if each.path[0] != "auth"]
+    return bool(tokens) and len(others) == 2 and earlier.place == later.place
+
+
+def _check_query(source: Source, carriers: Iterable[Carrier], issues: Issues) -> None:
+    """The query of the url stays as it is written, so what is added to it has other names."""
+    written = {unquote(name) for name in names_in_query(source.url)}
+    first = source.incremental.first if source.incremental is not None else {}
+    configured = [
+        *(Carrier(("params", name), "param", name) for name in source.params),
+        *(Carrier(("incremental", "first", name), "param", name) for name in first),
+    ]
+    for each in (*configured, *carriers):
+        if each.kind == "param" and each.name in written:
+            issues.add(
+                each.path,
+                f"the parameter {each.name} is sent twice: it stands in the query of url too",
+                "url",
+                remedy="take it out of the query of url, or move it from there to params",
+            )
+    for each in carriers:  # credentials are added, they replace nothing
+        if each.path[0] == "auth" and each.kind == "param" and each.name in source.params:
+            issues.add(
+                ("params", each.name),
+                f"the parameter {each.name} is sent twice: here, and by auth",
+                "auth",
+                remedy="take it out",
+            )
+
+
+def _check_headers(headers: Mapping[str, str], issues: Issues) -> None:
+    seen: dict[str, str] = {}
+    for name in headers:
+        if (other := seen.setdefault(name.lower(), name)) != name:
+            issues.add(
+                ("headers", name),
+                f"the header {name} is sent twice: names of headers ignore case, and {other} is "
+                "there",
+                remedy="take one of them out",
+            )
+
+
+def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
+    if source.method == "GET":
+        issues.add(
+            carrier.path,
+            f"{carrier.name} goes into the body, and a GET has none",
+            "method",
+            allowed="param and header are allowed with method: GET",
+            remedy="name a param or a header, or set method: POST",
+        )
+        return
+    keys, there = carrier.name.split("."), source.body
+    for depth, key in enumerate((*keys, "")):
+        at = ".".join(("body", *keys[:depth]))
+        if depth == len(keys):
+            if carrier.always and there is not None:
+                issues.add(
+                    carrier.path,
+                    f"{at} is configured, and each request has something else there",
+                    "body",
+                    remedy=f"take {at} out of the body",
+                )
+        elif there is not None and not isinstance(there, dict):
+            issues.add(
+                carrier.path,
+                f"{carrier.name} cannot be written into the body: {at} is no object there",
+                "body",
+                remedy=f"make {at} an object, or write to another path",
+            )
+            return
+        elif there is None or key not in there:
+            return
+        else:
+            there = there[key]
+
+
+_WORDS = {"param": "parameter", "header": "header", "body": "path in the body"}
+
+
+def _keys(path: Path_) -> tuple[str, ...]:
+    """Names of keys that a verdict rests on."""
+    return tuple(str(each) for each in path[-1:])

@@ -1,0 +1,253 @@
+"""What a look at a source shows of its config: paths that lead nowhere, and records that none is.
+
+A run would find the same later, or never. `check --connect` and `read` say it at once. A finding
+is an alarm only where the pages show that it is no ordinary day: a last page has no next one, and
+says so by leaving it out. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from worker.config.problems import near_miss
+from worker.core.jsonpath import plain_keys, reader
+from worker.core.model import MISSING, Decoded, Reject
+from worker.core.outline import listing, path_text, paths_in, values_in
+from worker.sources.http_config import HttpConfig
+
+LOOKED_AT: Final = 100
+"""Records of a page that are looked at."""
+
+_WHAT: Final = "page|cursor|token|ur[li]|link|href|offset|marker|key|id|start|position|query|max"
+_NEXT: Final = re.compile(
+    rf"\bnext$|next[_-]?(?:{_WHAT})|cursor|continu|page_?token|scroll|bookmark|^after$",
+    re.IGNORECASE,
+)
+_LINKS: Final = ("href", "url", "uri")
+_OTHER: Final = re.compile(r"prev|before|self|first|current|start", re.IGNORECASE)
+_MORE: Final = re.compile(r"has_?(more|next)|more_?(pages|items|results)|^more$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the pages show of the config.
+
+    Attributes:
+        alarm: it is wrong; otherwise it may be.
+    """
+
+    code: str
+    found: str
+    remedy: str
+    alarm: bool = True
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.found} ({self.remedy})"
+
+
+@dataclass(frozen=True, slots=True)
+class PageSeen:
+    """A page as it came.
+
+    Attributes:
+        document: the body; None where it is no JSON document.
+        records: the first records, parsed; those that are no objects are left out.
+        received: how many there are.
+    """
+
+    document: Any
+    headers: Mapping[str, str]
+    records: Sequence[Mapping[str, Any]]
+    received: int
+
+    @classmethod
+    def of(cls, body: bytes, headers: Mapping[str, str], decoded: Decoded) -> PageSeen:
+        raws = map(decoded.raw, range(min(decoded.facts.count, LOOKED_AT)))
+        records = [each for each in map(_parsed, raws) if isinstance(each, dict)]
+        return cls(_parsed(body), headers, records, decoded.facts.count)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of a source: its pages, and the records that were rejected."""
+
+    pages: list[PageSeen] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def received(self) -> int:
+        """Records of all pages."""
+        return sum(page.received for page in self.pages)
+
+
+def findings(config: HttpConfig, seen: Seen) -> list[Finding]:
+    """What the pages show. Nothing where no records came."""
+    if not seen.received:
+        return []
+    return [*_rejected(config, seen), *_key(config, seen), *_token(config, seen)]
+
+
+# -- records ---------------------------------------------------------------------------------------
+
+
+def _rejected(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
+    """Every record is a reject."""
+    if len(seen.rejects) < seen.received:
+        return
+    if all(each.code == "incremental_value" for each in seen.rejects):
+        yield _unreadable(config, seen)
+        return
+    error = seen.rejects[0].errors[0]
+    time = "RFC 3339" in error.allowed
+    yield Finding(
+        "all_rejected",
+        f"all {seen.received} records are rejects; the first: {error.path}: found {error.found}, "
+        f"allowed {error.allowed}",
+        "make the field a string in schema, and a timestamp with timestamp(x, format) in a "
+        "transform and output_schema"
+        if time
+        else "correct schema, or name the place of the records with source.records",
+    )
+
+
+def _unreadable(config: HttpConfig, seen: Seen) -> Finding:
+    incremental = config.incremental
+    assert incremental is not None, "only its values are rejected as such"
+    name, form = incremental.field, incremental.format.record
+    found = seen.rejects[0].errors[0].found
+    if found == "absent":
+        remedy = _names_there(name, seen, "source.incremental.field")
+        return Finding("incremental_value", f"no record has {name}", remedy)
+    return Finding(
+        "incremental_value",
+        f"{name} of no record is a value of the format {form}: found {found}",
+        "set source.incremental.format.record to the way in which the source writes it: rfc3339, "
+        "epoch_s, epoch_ms, epoch_us, int, string or a strptime pattern",
+    )
+
+
+def _key(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
+    """No record has the key, or a part of it."""
+    records = [record for page in seen.pages for record in page.records]
+    if not records or not config.key:
+        return
+    never = [path for path in config.key if not any(map(_has(path), records))]
+    for path in never:
+        alarm = len(never) == len(config.key)
+        yield Finding(
+            "key_missing",
+            f"no record has {path}, a part of source.key",
+            _names_there(path, seen, "source.key"),
+            alarm,
+        )
+
+
+def _names_there(path: str, seen: Seen, key: str) -> str:
+    names = list(
+        dict.fromkeys(
+            name for page in seen.pages for record in page.records for name in paths_in(record)
+        )
+    )
+    near = near_miss(path, names)
+    return f"{f'did you mean {near}? ' if near else ''}correct {key}: records have {listing(names)}"
+
+
+def _has(path: str) -> Any:
+    """Whether a record has a value at a path."""
+    read = reader(path)
+    return lambda record: read(record) not in (MISSING, None)
+
+
+# -- the next page ---------------------------------------------------------------------------------
+
+
+def _token(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
+    """No page has what the next one is asked for with."""
+    at = config.pagination.token_at
+    if at is None or any(_has_token(at, page) for page in seen.pages):
+        return
+    page = next(page for page in seen.pages if page.received)
+    last = getattr(at, "last_record", None)
+    if at.header is not None:
+        place, there = f"the header {at.header}", sorted(page.headers)
+    elif last is not None:
+        place, there = f"{last} of the last record", _paths_of_records(page)
+    else:
+        place, there = f"{at.body}", _envelope(page.document)
+    signs = [*_signs_of_more(page), *_full(config, page)]
+    near = near_miss(at.header or last or at.body or "", there)
+    if near or signs:
+        why = f"; {' and '.join(signs)}" if signs else ""
+        likely = f"did you mean {near}? " if near else ""
+    else:
+        why, likely = "; it may be the last one", ""
+    yield Finding(
+        "token_missing",
+        f"the page has no {place}, so it would be the last one{why}"
+        if near or signs
+        else f"the page has no {place}{why}",
+        f"{likely}correct source.pagination: there are {listing(there)}",
+        bool(near or signs),
+    )
+
+
+def _has_token(at: Any, page: PageSeen) -> bool:
+    """Whether a page says which one is next, or that there is none: null is told too."""
+    if at.header is not None:
+        return at.header.lower() in {name.lower() for name in page.headers}
+    if (last := getattr(at, "last_record", None)) is not None:
+        return not page.records or reader(last)(page.records[-1]) not in (MISSING, None)
+    if page.document is None:
+        return True
+    found = reader(at.body)(page.document)
+    # other paths than plain ones cannot tell null from absent
+    return found is not MISSING and not (found is None and plain_keys(at.body) is None)
+
+
+def _envelope(document: Any) -> list[str]:
+    """The paths of a page round its records."""
+    return [
+        path_text(keys) for keys, value in values_in(document) if not isinstance(value, dict | list)
+    ]
+
+
+def _paths_of_records(page: PageSeen) -> list[str]:
+    return list(dict.fromkeys(name for record in page.records for name in paths_in(record)))
+
+
+def _signs_of_more(page: PageSeen) -> Iterator[str]:
+    """What a page says of a next one."""
+    values = list(values_in(page.document))
+    flags = [value for keys, value in values if _MORE.search(keys[-1])]
+    if any(flag is False or flag == "false" for flag in flags):
+        return
+    if any(flag is True or flag == "true" for flag in flags):
+        yield "it says that there are more"
+    for keys, value in values:
+        name = keys[-2] if keys[-1] in _LINKS and len(keys) > 1 else keys[-1]
+        named = _NEXT.search(name) and not _OTHER.search(name)
+        token = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        if named and token and not _MORE.search(name):
+            yield f"it has {path_text(keys)}"
+    for name in page.headers:
+        if _NEXT.search(name) and not _OTHER.search(name):
+            yield f"it has the header {name}"
+
+
+def _full(config: HttpConfig, page: PageSeen) -> Iterator[str]:
+    """Whether as many records came as a parameter asks for."""
+    for name, value in config.params.items():
+        if str(value) == str(page.received) and page.received > 1:
+            yield f"it has as many records as {name} asks for"
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
