@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from worker.core.cursor import Cursor
 from worker.core.errors import SinkUnavailable, StateAbsent, StateError, WorkerError
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import REPLAYED
 from worker.core.ports import CommitHistory
+from worker.paging.resume import refuse_unfit
+from worker.paging.spec import PagingSpec
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.logs import open_log
@@ -77,13 +80,27 @@ def _looked(
     if row is None:
         return Finding(f"{log}, nothing of this pipeline yet")
     keyed = any(partition != REPLAYED for partition in log.remembered(name))
-    cursors = list(source_cursors(log.partitions(name)))
+    cursors = source_cursors(log.partitions(name))
     found = change(log.meaning(name), config.meaning(), cursors=cursors, keyed=keyed)
     refused: WorkerError | None = None
     try:
         refuse_changed(name, found)
         if parts is not None:
+            _refuse_unfit(log, name, config, parts)
             compatibility_check(parts.output, config.schema_compatibility)(log.schemas(name))
     except WorkerError as error:
         refused = error
     return Finding(f"{log}, commit {row.seq}", refused)
+
+
+def _refuse_unfit(log: CommitHistory, name: str, config: PipelineSettings, parts: Parts) -> None:
+    """Raises StateError for a cursor that its source cannot resume at."""
+    source, keys = config.source, config.source.pagination.windows
+    spec = PagingSpec(style=parts.style)
+    if source.incremental is not None:
+        incremental = source.incremental.spec(source.bound_sent)
+        windows = None if keys is None else keys.plan(incremental.format)
+        spec = replace(spec, incremental=incremental, windows=windows)
+    for row in log.partitions(name):
+        if row.partition in parts.partitions:
+            refuse_unfit(spec, Cursor.from_json(row.cursor), row.partition)
