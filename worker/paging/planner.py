@@ -242,7 +242,6 @@ class PartitionPlanner:
         if isinstance(verdict.ending, PassOver):
             self._passes += 1
             self._fell_back = False
-            self._judge = Judge(self._spec, self.partition)
             self._ahead.discard()
             self._end_kept_order()
         if leaves_window(verdict.ending):
