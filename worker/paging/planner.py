@@ -221,7 +221,7 @@ class PartitionPlanner:
                     return accepted
                 raise
             accepted.append(self._apply(verdict))
-            if verdict.pass_end is not None:
+            if self._cursor.position is None:
                 return accepted
             head = self._ahead.take(self._state.at)
         return accepted
