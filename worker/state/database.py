@@ -157,7 +157,7 @@ class Database:
 
     def _connect(self, options: str) -> sqlite3.Connection:
         db = sqlite3.connect(
-            f"{self.path.as_uri()}{options}",
+            f"{self.path.absolute().as_uri()}{options}",
             isolation_level=None,
             check_same_thread=False,
             timeout=LOCKED_S,
