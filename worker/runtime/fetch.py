@@ -20,7 +20,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
 
-from worker.core.errors import CompletenessMissed, CursorInvalid, Deferred, TransientError, WorkerError
+from worker.core.errors import (
+    CompletenessMissed,
+    CursorInvalid,
+    Deferred,
+    TransientError,
+    WorkerError,
+)
 from worker.core.events import (
     DriftSeen,
     Emit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urljoin
 
@@ -20,6 +21,7 @@ from worker.sources.places import Locator, Target
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
 _QUERY_EXPRESSIONS: Final = re.compile(rf"(?:\{{[?&]{_NAME}(?:,{_NAME})*\}})+(&?)", re.ASCII)
 _ORIGIN: Final = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/?#]*", re.ASCII)
+MOST_RECORDS: Final = 2**63
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -108,15 +110,23 @@ def as_count(value: Any, what: str) -> int | None:
     """
     if value is MISSING or value is None or value == "":
         return None
-    try:
-        count = None if isinstance(value, bool) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        count = None
-    if count is None or (isinstance(value, float) and not value.is_integer()):
+    if (count := _whole(value)) is None:
         raise PermanentError(
             f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number"
         )
     return count if count >= 0 else None
+
+
+def _whole(value: Any) -> int | None:
+    """The whole number that a value is, or is the text of; None for any other value."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(value)
+        whole = abs(number) < MOST_RECORDS and number == number.to_integral_value()
+    except ArithmeticError:  # no number, or none that can be compared
+        return None
+    return int(number) if whole else None
 
 
 def resolve(url: str, link: Any) -> str:
