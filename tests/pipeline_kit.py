@@ -129,6 +129,7 @@ class World:
                 "compatibility_check": lambda schemas: None,
                 "channel_bytes": 1 << 20,
                 "concurrency": 2,
+                "may_repeat": True,
                 "once": once,
                 "patience_s": 60.0,
                 **spec,

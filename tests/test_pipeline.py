@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,11 +22,19 @@ from worker.core.errors import (
     SinkUnavailable,
     WorkerError,
 )
-from worker.core.events import CommitPublished, NothingToDo, PartitionParked, RecordsDiscarded
+from worker.core.events import (
+    CommitPublished,
+    NothingToDo,
+    PartitionParked,
+    PassEnded,
+    RecordsDiscarded,
+)
 from worker.core.model import StagedFile
 from worker.core.ports import Shaping
+from worker.paging.spec import PagingSpec
 from worker.resilience.quality import TooManyRejects
 from worker.runtime.roll import RollSpec
+from worker.sources.pagination import offset
 from worker.testing.memory_log import MemoryCommitLog
 from worker.testing.memory_sink import MemorySink
 
@@ -327,3 +337,127 @@ async def test_a_page_over_the_bound_of_the_channels_passes_alone() -> None:
     world = World(TWO, channel_bytes=1)
     await world.attempt()
     assert world.output.numbers() == ALL
+
+
+# -- schedules across restarts --------------------------------------------------------------------
+
+
+STYLE = offset.build(offset.Config(type="offset", param="offset"))
+HOURLY = PagingSpec(STYLE, every_s=3600.0)
+
+
+async def served(
+    world: World, *, asked: int | None = None, died: bool = False, failing: str = ""
+) -> None:
+    """A process of a daemon: until so many pages were asked for, or nothing is left to do.
+
+    A partition that is `failing` is refused.
+    """
+    world.restarted()
+    reached, wanted = asyncio.Event(), None if asked is None else len(world.source.asked) + asked
+
+    async def before(partition: str, offset: int) -> None:
+        if wanted is not None and len(world.source.asked) >= wanted:
+            reached.set()
+            await asyncio.Event().wait()
+        if partition == failing:
+            raise AuthError("status 401")
+
+    world.source.before = before
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.pipeline.attempt(stop, world.drain_deadline))
+    async with world.limit():
+        seen, quiet = (-1, -1), 0
+        while quiet < 5 and not reached.is_set():
+            await asyncio.sleep(0.01)
+            now = (len(world.source.asked), len(world.events))
+            seen, quiet = now, quiet + 1 if seen == now else 0
+        if died:
+            running.cancel()
+        stop.set()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def daemon(records: Any, **spec: Any) -> World:
+    return World(records, once=False, paging=HOURLY, **spec)
+
+
+async def test_five_restarts_of_a_slow_source_with_a_schedule_make_one_pass() -> None:
+    world = daemon({"a": range(30)})
+    for _ in range(5):
+        await served(world, asked=3)
+    for _ in range(3):
+        await served(world)
+    assert [end.pass_no for end in world.of(PassEnded)] == [1]
+    assert world.output.numbers() == list(range(30))
+    world.clock.advance(3599)
+    await served(world)
+    assert len(world.of(PassEnded)) == 1
+    world.clock.advance(1)
+    await served(world)
+    assert [end.pass_no for end in world.of(PassEnded)] == [1, 2]
+
+
+async def test_a_pass_that_a_kill_undid_begins_again_at_once() -> None:
+    world = daemon({"a": range(9)})
+    await served(world, asked=3, died=True)
+    assert world.output.numbers() == []
+    await served(world)
+    assert world.output.numbers() == list(range(9))
+
+
+async def test_a_run_with_once_does_not_wait_for_the_schedule() -> None:
+    world = daemon({"a": range(9)})
+    await served(world)
+    world._spec = replace(world._spec, once=True, paging=replace(HOURLY, once=True))
+    await served(world)
+    assert [end.pass_no for end in world.of(PassEnded)] == [1, 2]
+
+
+async def test_a_partition_that_fails_keeps_its_backoff_over_restarts_and_the_others_go_on() -> (
+    None
+):
+    world = daemon(TWO)
+
+    def probes() -> int:
+        return [partition for partition, _ in world.source.asked].count("b")
+
+    for _ in range(4):
+        await served(world, failing="b")
+    assert probes() == 1
+    assert world.output.numbers() == [*range(10)]
+    assert world.pipeline.pool is not None
+    [parked] = world.pipeline.pool.parked.values()
+    assert (parked.error.code, str(parked.error), parked.times) == ("auth", "status 401", 1)
+    for minutes, expected in ((1, 2), (1, 2), (1, 3), (3, 3), (1, 4)):
+        world.clock.advance(60 * minutes)
+        await served(world, failing="b")
+        assert probes() == expected  # the wait doubles, whatever process counts
+    world.clock.advance(480)
+    await served(world)
+    assert world.output.numbers() == ALL
+    assert world.pipeline.pool.parked == {}
+    assert world.log.claim("items", ["b"])["b"].due.failures == 0
+
+
+async def test_a_run_with_once_asks_a_partition_that_fails_and_takes_its_failure_back() -> None:
+    world = daemon(TWO)
+    await served(world, failing="b")
+    world._spec = replace(world._spec, once=True, paging=replace(HOURLY, once=True))
+    await served(world)
+    assert world.output.numbers() == sorted([*ALL, *range(10)])
+    assert world.log.claim("items", ["b"])["b"].due.failures == 0
+
+
+async def test_a_source_that_was_read_once_is_read_again_when_a_schedule_is_added() -> None:
+    world = World({"a": range(5)})
+    await world.attempt()
+    world._spec = replace(world._spec, once=False, paging=HOURLY)
+    for _ in range(2):
+        await served(world)
+    assert [end.pass_no for end in world.of(PassEnded)] == [1, 2]
+    assert not world.of(NothingToDo)
+    world._spec = replace(world._spec, once=True, paging=replace(HOURLY, once=True))
+    await served(world)
+    assert [end.pass_no for end in world.of(PassEnded)] == [1, 2, 3]

@@ -23,20 +23,23 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from worker.core.errors import Fenced, deciding_error, flatten
+from worker.core.errors import Fenced, WorkerError, deciding_error, flatten
 from worker.core.events import Emit, NothingToDo, RecordsDiscarded
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
-from worker.core.model import Claim
+from worker.core.model import Claim, Due
 from worker.core.ports import Clock, CommitLog, Sink
+from worker.paging.due import next_pass, not_before
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
-from worker.runtime.fetch import Fetcher, FetchPool, Page
+from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
 from worker.runtime.flow import Flow, Shaped
 from worker.runtime.io_thread import IoThread
+from worker.runtime.timetable import Timetable
 from worker.writer import Writer, WriterSpec
 
 
@@ -57,7 +60,8 @@ class PipelineSpec:
         compatibility_check: is given the schemas of committed files, the newest last; raises
             IncompatibleSchema when the output schema may not follow them.
         channel_bytes: what fits into each of the two channels.
-        concurrency: requests at a time.
+        concurrency: requests at a time, besides a few that hang.
+        may_repeat: whether a request that hangs may be given up and made again.
         once: whether the run ends when every pass is done.
         patience_s: how long a source may keep a partition waiting, with `once`.
     """
@@ -74,6 +78,7 @@ class PipelineSpec:
     compatibility_check: Callable[[Sequence[str]], None]
     channel_bytes: int
     concurrency: int
+    may_repeat: bool
     once: bool
     patience_s: float
 
@@ -154,7 +159,7 @@ class Pipeline:
         pages: Channel[Page] = Channel(self.spec.channel_bytes)
         shaped: Channel[Shaped] = Channel(self.spec.channel_bytes)
         self._queues = {"pages": pages, "shaped": shaped}
-        self.pool = pool = self._fetch_pool(opened.claims, pages)
+        self.pool = pool = self._fetch_pool(opened.claims, pages, io)
         self._writer = writer = self._new_writer(opened, io)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(pool, pages, stop), name=f"{self.name}.read")
@@ -188,13 +193,24 @@ class Pipeline:
                 self._progress_at = self._clock.monotonic()
             await shaped.close()
 
-    def _fetch_pool(self, claims: Mapping[str, Claim], pages: Channel[Page]) -> FetchPool:
+    def _fetch_pool(
+        self, claims: Mapping[str, Claim], pages: Channel[Page], io: IoThread
+    ) -> FetchPool:
+        kept = {name: claim.due for name, claim in claims.items()}
         return FetchPool(
-            [PartitionPlanner(self.spec.paging, claim) for claim in claims.values()],
+            [self._planner(claim) for claim in claims.values()],
             self.spec.fetcher,
             pages,
+            Timetable(
+                kept,
+                partial(io, self._log.keep_due, self.name),
+                self._clock,
+                once=self.spec.once,
+            ),
+            parked=self._still_parked(kept),
             pipeline=self.name,
             concurrency=self.spec.concurrency,
+            may_give_up=self.spec.may_repeat,
             once=self.spec.once,
             patience_s=self.spec.patience_s,
             clock=self._clock,
@@ -202,6 +218,25 @@ class Pipeline:
             times=self._times["read"],
             backlog=self._backlog,
         )
+
+    def _planner(self, claim: Claim) -> PartitionPlanner:
+        now, wall = self._clock.monotonic(), self._clock.time()
+        due = next_pass(claim.due, claim.cursor, self.spec.paging, now=now, wall=wall)
+        return PartitionPlanner(self.spec.paging, claim, due)
+
+    def _still_parked(self, kept: Mapping[str, Due]) -> dict[str, Parked]:
+        """Partitions that failed when they were asked last, before this attempt."""
+        if self.spec.once:
+            return {}
+        now, wall = self._clock.monotonic(), self._clock.time()
+        parked = {}
+        for name, due in kept.items():
+            if due.failures:
+                error = WorkerError(due.reason)
+                error.code = due.code
+                until = not_before(due, self.spec.paging, now=now, wall=wall, cap_s=REPROBE_CAP_S)
+                parked[name] = Parked(error, until, due.failures)
+        return parked
 
     def _new_writer(self, opened: Opened, io: IoThread) -> Writer:
         return Writer(
@@ -219,7 +254,8 @@ class Pipeline:
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:
         """Why nothing is fetched, where everything was read once and there is no schedule."""
-        if claims and all(claim.cursor.complete for claim in claims.values()):
+        once = self.spec.paging.every_s is None
+        if once and claims and all(claim.cursor.complete for claim in claims.values()):
             self.totals.note = (
                 "read once and complete; nothing was fetched "
                 f"(`worker state reset --pipeline {self.name}` reads it again)"

@@ -36,6 +36,7 @@ from worker.config.references import OutputDirectory
 from worker.config.scalars import Duration, Flag, Name, Number, Size, Url, Whole, unit_field
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
+from worker.core.meaning import MARK, SPLIT, leaves
 from worker.formats.component import DecodeConfig
 from worker.http.auth import AuthConfig
 from worker.http.registry_config import SchemaRef
@@ -269,15 +270,15 @@ class PipelineSettings(Model):
                 issues.add(("validation", key), f"{found} {why}", "encoding")
 
     def meaning(self) -> dict[str, str]:
-        """Fingerprints of the keys that give the cursor its meaning.
+        """The fingerprint of the keys that give the cursor its meaning; see `core/meaning.py`.
 
-        Credentials are no part of them.
+        Credentials are no part of it.
 
         Defaults are left out, so that a key which a later version adds does not change what a
         stored cursor means.
         """
         source = self.source
-        keys: dict[str, Any] = {
+        groups: dict[str, Any] = {
             "url": source.url,
             "params": source.params,
             "pagination": source.pagination.model_dump(
@@ -299,11 +300,13 @@ class PipelineSettings(Model):
             },
         }
         if source.body is not None:
-            keys["body"] = source.body
-        return {
+            groups["body"] = source.body
+        keys = dict(leaves({name: groups[name] for name in SPLIT}))
+        hashes = {
             name: hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]
-            for name, value in keys.items()
+            for name, value in (groups | keys).items()
         }
+        return hashes | {MARK: source.mark_kind}
 
 
 class Settings(BaseSettings):

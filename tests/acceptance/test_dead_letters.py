@@ -10,6 +10,7 @@ from typing import Any
 import fastavro
 import kit
 import pytest
+from ruamel.yaml import YAML
 
 from worker.app import replay_async, run_async
 from worker.cli import main
@@ -82,6 +83,35 @@ async def test_a_replay_after_a_fix_lands_each_once_in_its_route(landed: Path) -
     log = open_log(settings, read_only=True)
     assert verify(log, "items", output_roots(settings, "items")).findings == []
     log.close()
+
+
+async def test_a_replay_keeps_the_time_at_which_a_record_was_received(landed: Path) -> None:
+    directory = landed.parent
+    letters = (directory / "state/dead_letters/items").glob("*.ndjson")
+    written = {
+        json.loads(line)["time"] for path in letters for line in path.read_text().splitlines()
+    }
+    fix_schema(landed)
+    schema = json.loads((directory / "item.avsc").read_text())
+    stamp = {"type": "long", "logicalType": "timestamp-millis"}
+    schema["fields"].append({"name": "came", "type": ["null", stamp], "default": None})
+    (directory / "out.avsc").write_text(json.dumps(schema))
+    yaml = YAML(typ="safe")
+    config = yaml.load(landed)
+    config["pipelines"]["items"] |= {
+        "output_schema": "out.avsc",
+        "transforms": [{"set": {"came": "now_received()"}}],
+    }
+    yaml.dump(config, landed)
+    result = await replay_async(load_settings([landed]), "items")
+    assert (result.exit_code, result.pipelines[0].records) == (0, len(BAD))
+    came: set[Any] = set()
+    for path in kit.published(directory):
+        with path.open("rb") as file:
+            records: Any = fastavro.reader(file)
+            came |= {record["came"] for record in records if record.get("came")}
+    shown = {each.isoformat(timespec="milliseconds").replace("+00:00", "Z") for each in came}
+    assert written and shown == written
 
 
 async def test_without_a_fix_they_stay_dead_letters_and_can_be_replayed_later(landed: Path) -> None:

@@ -96,9 +96,7 @@ def test_a_state_is_printed_in_words() -> None:
         "2 pages read, the next one is at offset 200, in the window from "
         "2024-05-06T07:08:09Z to 2024-05-06T07:08:10.500000Z, asked for from 2024 on"
     )
-    assert (
-        str(PassState(at=None, unmarked=True)) == "0 pages read, the next one is at the start"
-    )
+    assert str(PassState(at=None, unmarked=True)) == "0 pages read, the next one is at the start"
 
 
 POSITION = {"since": None, "at": {"token": "a"}, "pages": 1, "fresh": True}

@@ -244,7 +244,9 @@ def test_the_identity_of_a_record_does_not_depend_on_who_wrote_it() -> None:
     narrow = {**WRITER, "fields": WRITER["fields"][1:]}  # type: ignore[index]
     wide = decoded(pages("container", plan_of(READER), spec), container(WRITER, [item(1)]))
     assert (
-        decoded(pages("container", plan_of(READER), spec), container(narrow, [item(1)])).facts.keys[:]
+        decoded(pages("container", plan_of(READER), spec), container(narrow, [item(1)])).facts.keys[
+            :
+        ]
         == wide.facts.keys[:]
     )
 

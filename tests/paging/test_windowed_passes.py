@@ -18,7 +18,9 @@ from paging.test_planner import (
     ids,
     offset_style,
     page_style,
+    place,
     resumed,
+    token_at,
     token_style,
 )
 
@@ -93,13 +95,11 @@ class Server:
         position = fetch.position or {}
         begin = position.get(
             "offset",
-            (position.get("page", 1) - 1) * self.cap
-            if "page" in position
-            else position.get("token", 0),
+            (position.get("page", 1) - 1) * self.cap if "page" in position else place(position),
         )
         part = found if self.style == "window" else found[begin : begin + self.cap]
         body = {
-            "next": begin + self.cap if begin + self.cap < len(found) else None,
+            "next": token_at(begin + self.cap) if begin + self.cap < len(found) else None,
             "total": len(found) if self.total else None,
         }
         return Reply(decoded(part, {**body, "of": start}))
@@ -345,7 +345,7 @@ def test_a_refusal_behind_some_pages_of_a_window_doubles_none_of_them(
                 max(
                     position.get("offset", 0),
                     (position.get("page", 1) - 1) * self.cap,
-                    position.get("token", 0),
+                    place(position),
                 )
                 >= 6
             ):
@@ -583,7 +583,7 @@ def test_a_refused_position_begins_the_window_again() -> None:
     planner = PartitionPlanner(plan("token", Wall(BEGIN + 23)), claim())
     taken = run(planner, server, 2)
     todo = planner.next(0.0)
-    assert isinstance(todo, Fetch) and todo.position == {"token": 2}
+    assert isinstance(todo, Fetch) and todo.position == {"token": token_at(2)}
     planner.drop(todo)
     assert planner.fall_back()
     todo = planner.next(0.0)

@@ -148,7 +148,9 @@ def test_a_walk_goes_on_from_what_a_cursor_keeps(way: tuple[Windows, int, int], 
     if not found:
         return
     at = found[min(cut, len(found) - 1)]
-    assert walk(windows, msgspec.convert(msgspec.to_builtins(at), Window)) == found[found.index(at) :]
+    assert (
+        walk(windows, msgspec.convert(msgspec.to_builtins(at), Window)) == found[found.index(at) :]
+    )
 
 
 @given(ways(), st.integers(0, 30 * DAY))

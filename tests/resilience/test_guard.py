@@ -184,7 +184,7 @@ async def test_a_speculative_call_is_tried_once_and_says_nothing_to_the_breaker(
     subject = guard(FakeClock(), breaker=BreakerSpec(min_calls=1))
     attempt, calls = failing(9, lambda: TransientError("500"))
     with pytest.raises(TransientError):
-        await subject.call(attempt, speculative=True)
+        await subject.turn("p", attempt, speculative=True)
     assert len(calls) == 1
     assert subject.breaker.state == "closed"
 
@@ -280,6 +280,100 @@ async def test_calls_that_a_closed_gate_refuses_earn_no_budget() -> None:
             await subject.call(attempt)
     assert calls == []
     assert subject.budget.firsts == 0
+
+
+async def test_a_turn_does_not_wait_and_the_next_one_goes_on_with_the_attempts_that_are_left() -> (
+    None
+):
+    clock, told = FakeClock(), list[tuple[int, float, str]]()
+    subject = guard(clock)
+    attempt, calls = failing(9, lambda: TransientError("503"))
+
+    def retried(number: int, wait_s: float, error: BaseException | None) -> None:
+        told.append((number, clock.monotonic() + wait_s, str(error)))
+
+    for number in range(1, 4):
+        with pytest.raises(Deferred, match="503") as caught:
+            await subject.turn("p", attempt, on_retry=retried)
+        assert told[-1] == (number, caught.value.until, "503")
+        assert not caught.value.paced
+        clock.now = caught.value.until
+    with pytest.raises(TransientError, match="503"):
+        await subject.turn("p", attempt, on_retry=retried)
+    assert (len(calls), len(told), clock.slept) == (4, 3, [])
+    assert subject.budget.retrying == 0
+    with pytest.raises(Deferred):  # another call has all its attempts
+        await subject.turn("p", attempt)
+
+
+async def test_turns_of_several_names_do_not_count_each_others_attempts() -> None:
+    subject = guard(FakeClock(), retry=RetrySpec(max_attempts=3))
+    subject.budget = RetryBudget(1.0, 1_000)
+    attempt, _ = failing(10**9, lambda: TransientError("503"))
+    for _ in range(2):
+        for name in range(50):
+            with pytest.raises(Deferred):
+                await subject.turn(name, attempt)
+    for name in range(50):
+        with pytest.raises(TransientError):
+            await subject.turn(name, attempt)
+    assert subject.budget.retrying == 0
+
+
+async def test_a_turn_that_succeeds_ends_its_call() -> None:
+    subject = guard(FakeClock(), retry=RetrySpec(max_attempts=2))
+    for _ in range(3):
+        attempt, calls = failing(1, lambda: TransientError("503"))
+        with pytest.raises(Deferred):
+            await subject.turn("p", attempt)
+        assert await subject.turn("p", attempt) == "ok"
+        assert len(calls) == 2
+    assert subject.budget.retrying == 0
+
+
+async def test_a_call_that_nobody_went_on_with_is_over_at_its_deadline() -> None:
+    """Its pipeline was stopped between two attempts; the origin is shared with others."""
+    clock = FakeClock()
+    subject = guard(clock, retry=RetrySpec(max_attempts=2, base_s=0.001, deadline_s=100))
+    attempt, calls = failing(3, lambda: TransientError("503"))
+    with pytest.raises(Deferred):
+        await subject.turn("p", attempt)
+    assert subject.budget.retrying == 1
+    clock.advance(101)
+    with pytest.raises(Deferred):  # the first of two attempts again
+        await subject.turn("p", attempt)
+    assert subject.budget.retrying == 1
+    with pytest.raises(TransientError):
+        await subject.turn("p", attempt)
+    assert len(calls) == 3
+    assert subject.budget.retrying == 0
+
+
+async def test_a_turn_that_hangs_ends_with_the_deadline_of_its_call() -> None:
+    clock = FakeClock()
+    subject = guard(clock, retry=RetrySpec(base_s=0.001, deadline_s=100))
+    attempt, _ = failing(1, lambda: TransientError("503"))
+    with pytest.raises(Deferred):
+        await subject.turn("p", attempt)
+    clock.advance(99.98)
+    with pytest.raises(TransientError, match="did not end within 100 s"):
+        await subject.turn("p", asyncio.Event().wait)
+    assert subject.budget.retrying == 0
+
+
+async def test_a_turn_that_is_cancelled_keeps_the_attempts_of_its_call() -> None:
+    subject = guard(FakeClock(), retry=RetrySpec(max_attempts=2))
+    attempt, _ = failing(2, lambda: TransientError("503"))
+    with pytest.raises(Deferred):
+        await subject.turn("p", attempt)
+    task = asyncio.create_task(subject.turn("p", asyncio.Event().wait))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(TransientError):
+        await subject.turn("p", attempt)
 
 
 async def test_a_hundred_concurrent_calls_each_get_their_own_outcome() -> None:

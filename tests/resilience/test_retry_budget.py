@@ -17,7 +17,8 @@ from worker.resilience.retry_budget import RetryBudget
 def test_beyond_the_floor_retries_are_a_share_of_first_attempts_of_the_window(
     steps: list[tuple[str, float]],
 ) -> None:
-    budget, now, holders = RetryBudget(0.2, 3, window_s=10.0), 0.0, 0
+    budget, now, number = RetryBudget(0.2, 3, window_s=10.0), 0.0, 0
+    holders = list[int]()
     firsts, retries = list[float](), list[float]()
     for what, seconds in steps:
         if what == "wait":
@@ -26,36 +27,46 @@ def test_beyond_the_floor_retries_are_a_share_of_first_attempts_of_the_window(
             budget.first(now)
             firsts.append(now)
         elif what == "done" and holders:
-            budget.done()
-            holders -= 1
+            budget.done(holders.pop())
         elif what == "retry" or (what == "again" and holders):
             again = what == "again"
-            allowed = budget.retry(now, again=again)
-            within = holders + (not again) <= 3
+            number += 1
+            call = holders[0] if again else number
+            allowed = budget.retry(call, now, until=1e9)
+            within = len(holders) + (not again) <= 3
             assert allowed or not within  # the floor is never refused
             if allowed:
-                holders += not again
+                holders += [] if again else [call]
                 retries.append(now)
                 # a slot is forgotten as a whole, at most a tenth of the window before its last
                 # attempt is that old
                 assert within or sum(at > now - 9.0 for at in retries) <= 0.2 * sum(
                     at > now - 10.0 - 1e-9 for at in firsts
                 )
-        assert budget.retrying == holders
+        assert budget.retrying == len(holders)
 
 
 def test_one_caller_retries_as_if_there_were_no_budget() -> None:
     budget = RetryBudget()
     budget.first(0.0)
-    assert all(budget.retry(float(number), again=number > 0) for number in range(100))
+    assert all(budget.retry("call", float(number), until=1e9) for number in range(100))
+
+
+def test_a_call_holds_its_place_of_the_floor_until_it_is_over_at_the_latest() -> None:
+    budget = RetryBudget(0.0, 1)
+    assert budget.retry("stopped", 0.0, until=10.0)
+    assert not budget.retry("next", 9.0, until=20.0)
+    assert budget.retry("next", 10.0, until=20.0)
+    budget.done("stopped")  # nobody says so, or late
+    assert budget.retrying == 1
 
 
 def test_what_left_the_window_does_not_count() -> None:
     budget = RetryBudget(0.5, 0, window_s=10.0)
     for _ in range(4):
         budget.first(0.0)
-    assert [budget.retry(1.0, again=False) for _ in range(3)] == [True, True, False]
-    assert not budget.retry(11.5, again=False)
+    assert [budget.retry(call, 1.0, until=1e9) for call in "abc"] == [True, True, False]
+    assert not budget.retry("c", 11.5, until=1e9)
     assert repr(budget) == "<RetryBudget firsts=0 retries=0 retrying=2>"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -10,14 +11,16 @@ import pytest
 
 from worker.core.cursor import Cursor
 from worker.core.errors import CursorInvalid, Deferred, PermanentError
-from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked
+from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked, PartitionSlow
 from worker.core.meter import Backlog, StageTimes
-from worker.core.model import Claim, Decoded, Facts
+from worker.core.model import Claim, Decoded, Due, Facts
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
-from worker.runtime.fetch import FetchPool, Page
+from worker.runtime.fetch import DueQueue, FetchPool, Page
+from worker.runtime.lanes import LEAST_S, most_lent
+from worker.runtime.timetable import Timetable
 from worker.sources.pagination import offset
 from worker.testing.clock import FakeClock
 
@@ -52,22 +55,31 @@ def pool(
     attempt: Any,
     channel: Channel[Page],
     events: list[Event] | None = None,
+    keep: Callable[[Mapping[str, Due]], Awaitable[None]] | None = None,
     **options: Any,
 ) -> FetchPool:
     emit = (events if events is not None else []).append
     settings = {
         "pipeline": "p",
         "concurrency": 4,
+        "may_give_up": True,
         "once": True,
         "patience_s": 60.0,
         "clock": SystemClock(),
         "emit": emit,
+        "parked": {},
     } | options
     settings |= {
         "times": StageTimes(settings["clock"].monotonic, settings["concurrency"]),
         "backlog": Backlog(),
     }
-    return FetchPool(served, attempt, channel, **settings)
+    kept = {planner.partition: Due() for planner in served}
+    table = Timetable(kept, keep or nowhere, settings["clock"], once=settings["once"])
+    return FetchPool(served, attempt, channel, table, **settings)
+
+
+async def nowhere(due: Mapping[str, Due]) -> None:
+    """Keeps nothing."""
 
 
 async def run_to_end(served: FetchPool) -> None:
@@ -428,3 +440,153 @@ async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(
     await run_to_end(served)
     assert sorted(served.done) == ["a", "b"]
     assert early <= 2 * depth
+
+
+def test_a_partition_waits_once_and_for_the_shorter_of_its_times() -> None:
+    queue = DueQueue()
+    a, b = planners(["a", "b"])
+    queue.push(a, 3_600.0)
+    queue.push(b, 2.0)
+    queue.push(a, 1.0)
+    queue.push(a, 50.0)
+    assert (len(queue), queue.wait_s(0.0)) == (2, 1.0)
+    assert [queue.pop(10.0), queue.pop(10.0), queue.pop(1e9)] == [a, b, None]
+    queue.push(a, 5.0)
+    queue.remove("a")
+    queue.remove("a")
+    assert (len(queue), queue.wait_s(0.0)) == (0, None)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_passes_of_several_pages_on_a_schedule_are_not_kept_waiting_for_the_next_one(
+    concurrency: int,
+) -> None:
+    """Another worker that asked while the first page was in flight put the partition aside."""
+    style, asked = offset.build(offset.Config(type="offset", param="o")), 0
+    clock, stop = FakeClock(), asyncio.Event()
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        asked += 1
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return page(fetch)
+
+    hourly = PagingSpec(style=style, every_s=3_600.0)
+    planner = PartitionPlanner(hourly, Claim("p", 1, 0, Cursor()))
+    channel: Channel[Page] = Channel(1 << 20)
+    served = pool([planner], attempt, channel, concurrency=concurrency, once=False, clock=clock)
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        for passes in (1, 2, 3):
+            while asked < passes * (PAGES + 1):
+                await asyncio.sleep(0)
+            clock.advance(3_600.0)
+            async with served._changed:
+                served._changed.notify_all()
+    stop.set()
+    await running
+
+
+# -- requests that hang ---------------------------------------------------------------------------
+
+
+class Hanging:
+    """A fetcher whose requests of some partitions end only when they are told to."""
+
+    def __init__(self, *names: str) -> None:
+        self.hanging, self.released = set(names), asyncio.Event()
+        self.asked = list[str]()
+        self.flying = self.most_flying = 0
+
+    async def __call__(self, partition: str, fetch: Fetch) -> Reply:
+        self.asked.append(partition)
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        try:
+            if partition in self.hanging:
+                await self.released.wait()
+            await asyncio.sleep(0)
+        finally:
+            self.flying -= 1
+        return page(fetch)
+
+
+@pytest.mark.parametrize(("concurrency", "hanging"), [(1, 1), (1, 3), (4, 9)])
+async def test_partitions_that_hang_do_not_hold_the_workers_of_others(
+    concurrency: int, hanging: int
+) -> None:
+    bad = [f"bad{number}" for number in range(hanging)]
+    good = [f"good{number}" for number in range(20)]
+    attempt, events = Hanging(*bad), list[Event]()
+    served = pool(
+        planners([*bad, *good]), attempt, Channel(1 << 20), events, concurrency=concurrency
+    )
+    running = asyncio.create_task(run_to_end(served))
+    async with asyncio.timeout(20):
+        while len(served.done) < len(good):
+            await asyncio.sleep(0.01)
+        attempt.released.set()
+        await running
+    assert set(served.done) == {*bad, *good}
+    assert attempt.most_flying <= concurrency + most_lent(concurrency)
+    slow = [event.partition for event in events if isinstance(event, PartitionSlow)]
+    assert set(slow) <= set(bad) and slow
+
+
+async def test_a_request_that_hangs_alone_is_waited_for() -> None:
+    attempt = Hanging("a")
+    served = pool(planners(["a"]), attempt, Channel(1 << 20), concurrency=1)
+    served._lanes.answered("a", 0.0)
+    running = asyncio.create_task(run_to_end(served))
+    await asyncio.sleep(2 * LEAST_S)
+    assert attempt.asked == ["a"]
+    attempt.released.set()
+    await running
+
+
+async def test_what_may_not_be_repeated_is_not_given_up() -> None:
+    attempt = Hanging("a", "b", "c")
+    served = pool(
+        planners(["a", "b", "c", "d"]), attempt, Channel(1 << 20), concurrency=1, may_give_up=False
+    )
+    served._lanes.answered("a", 0.0)
+    running = asyncio.create_task(run_to_end(served))
+    await asyncio.sleep(3 * LEAST_S)
+    assert attempt.asked == ["a", "b"]  # one lends its place, no other does
+    attempt.released.set()
+    await running
+    assert [attempt.asked.count(name) for name in "abcd"] == [PAGES + 1] * 4
+
+
+async def test_a_partition_that_is_always_slow_is_read_to_its_end_beside_the_others() -> None:
+    """It is given up once at most: then it has the time that it needs."""
+    asked = 0
+
+    async def attempt(partition: str, fetch: Fetch) -> Reply:
+        nonlocal asked
+        if partition == "slow":
+            asked += 1
+            await asyncio.sleep(1.5 * LEAST_S)
+        await asyncio.sleep(0.001)
+        return page(fetch, 3 if partition == "slow" else 60)
+
+    names = ["slow", *(f"p{number}" for number in range(12))]
+    served = pool(planners(names), attempt, Channel(1 << 30), concurrency=2)
+    served._lanes.answered("p0", 0.0)
+    await run_to_end(served)
+    assert set(served.done) == set(names)
+    assert asked <= 3 + 1 + 1
+
+
+async def test_stop_ends_requests_that_hang_and_those_that_are_lent() -> None:
+    attempt = Hanging("a", "b", "c", "d")
+    served = pool(planners(list("abcd")), attempt, Channel(1 << 20), concurrency=2)
+    stop = asyncio.Event()
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        while len(attempt.asked) < 4:
+            await asyncio.sleep(0.01)
+        stop.set()
+        await running
+    assert served._lanes.taken == served._lanes.lent == attempt.flying == 0

@@ -98,3 +98,22 @@ def test_what_is_written_weighs_and_what_is_refused_weighs_more() -> None:
     light, heavy = shaped(page([2] * 10)), shaped(page([1] * 10))
     assert 0 < light[0].weight < heavy[0].weight
     assert shaped(page([]))[0].weight == 0
+
+
+@given(st.lists(st.integers(1, 3), max_size=30), st.booleans())
+def test_records_that_came_at_several_times_are_shaped_with_their_own(
+    times: list[int], with_gap: bool
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def noted(records: Sequence[int], received: int) -> Shaping:
+        seen.extend((record, received) for record in records)
+        return shape(records, received)
+
+    accepted = page(list(range(len(times))))
+    decoded = accepted.decoded
+    decoded.facts.received_each = times
+    if with_gap and times:
+        decoded.records, decoded.indices = decoded.records[1:], list(range(1, len(times)))
+    list(Flow(noted, "f").shape("p", accepted))
+    assert seen == [(place, times[place]) for place in decoded.records]

@@ -32,7 +32,7 @@ _COMMANDS: Final = {
     ),
     "verify": ("worker.cli.verify", "Compare published files with the commit log."),
     "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),
-    "state": ("worker.cli.state", "Show, set or reset how far pipelines have come."),
+    "state": ("worker.cli.state", "Show, set, adopt or reset how far pipelines have come."),
     "status": ("worker.cli.status", "Ask a running worker how its pipelines are."),
     "dlq": ("worker.cli.dlq", "Look at dead letters, replay or delete them."),
     "demo": ("worker.cli.demo", "Run the built-in example against a local server."),

@@ -15,8 +15,10 @@ from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from worker.config.problems import Path_, Problem
+    from worker.core.errors import WorkerError
     from worker.core.model import FieldError
     from worker.settings import Inspection, Settings
+    from worker.wiring.live_state import LiveState
     from worker.wiring.peek import Peek
 
 _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
@@ -38,21 +40,33 @@ _KEY: Final = re.compile(r"[a-z_]+(?:\[\d+\]|\.[A-Za-z_][\w-]*)*")
 def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     """Check CONFIG files, and exit 78 with every problem and its place.
 
-    Nothing is written, and nothing is fetched without --connect.
+    The state that is there is read too: what `run` would refuse because of it is named, and is the
+    exit code. Nothing is written, no lock is taken, and nothing is fetched without --connect.
     """
     from worker.cli.json import print_json
     from worker.config.problems import ConfigProblems
+    from worker.core.errors import deciding_error
 
-    problems, promises = examine(config)
+    problems, promises = examine(config, with_state=True)
     if problems and not as_json:
         raise ConfigProblems(problems)
-    code = _connect(config, promises) if connect and not problems else Exit.OK
+    errors = [each["refused"] for each in promises if each.get("refused") is not None]
+    alarms = False
+    if connect and not problems:
+        errors += _connect(config, promises)
+        findings = [found for each in promises for found in each.get("findings", ())]
+        alarms = any(each.alarm for each in findings)
     if as_json:
         found = map(_to_json, promises)
         print_json([problem.to_json() for problem in problems] if problems else list(found))
-        return int(Exit.CONFIG if problems else code)
-    _print(promises)
-    click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
+    else:
+        _print(promises)
+    decides = deciding_error(errors)
+    code = Exit.CONFIG if problems else Exit.DATA if alarms else Exit.OK
+    if decides is not None:
+        code = decides.exit
+    if not as_json:
+        click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
     return int(code)
 
 
@@ -60,6 +74,8 @@ def _print(promises: list[dict[str, Any]]) -> None:
     for each in promises:
         click.echo(f"{each.pop('pipeline')}:")
         warnings, findings = each.pop("warnings", ()), each.pop("findings", ())
+        if each["refused"] is None:
+            del each["refused"]
         for key, value in each.items():
             click.echo(f"  {key.replace('_', ' ')}: {_shown(value)}")
         for warning in warnings:
@@ -69,13 +85,21 @@ def _print(promises: list[dict[str, Any]]) -> None:
 
 
 def _to_json(promise: dict[str, Any]) -> dict[str, Any]:
-    """A promise for programs: the next position and the findings as values, not in words."""
-    position, findings = promise.get("next_position"), promise.get("findings")
-    return (
-        promise
-        | ({} if position is None else {"next_position": position.place})
-        | ({} if findings is None else {"findings": [asdict(each) for each in findings]})
-    )
+    """A promise for programs: positions, findings and errors as values, not in words."""
+    found, position, refused = dict(promise), promise.get("next_position"), promise["refused"]
+    if position is not None:
+        found["next_position"] = position.place
+    if "findings" in promise:
+        found["findings"] = [asdict(each) for each in promise["findings"]]
+    if refused is not None:
+        found["refused"] = {
+            "code": refused.code,
+            "exit": int(refused.exit),
+            "where": refused.where,
+            "message": refused.message,
+            "remedy": refused.remedy,
+        }
+    return found
 
 
 def _shown(value: Any) -> Any:
@@ -85,15 +109,18 @@ def _shown(value: Any) -> Any:
     return "none" if value is None else value
 
 
-def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
-    """Makes one request for each enabled pipeline, and adds what came of it to its promises."""
+def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> list[WorkerError]:
+    """Makes one request for each enabled pipeline, and adds what came of it to its promises.
+
+    Returns the errors that came instead.
+    """
     import asyncio
 
-    from worker.core.errors import WorkerError, deciding_error
+    from worker.core.errors import WorkerError
     from worker.settings import load_settings
     from worker.wiring.peek import peek
 
-    settings, errors, wrong = load_settings(paths), list[WorkerError](), False
+    settings, errors = load_settings(paths), list[WorkerError]()
     for promise in promises:
         if not promise["enabled"]:
             continue
@@ -104,11 +131,7 @@ def _connect(paths: Sequence[Path], promises: list[dict[str, Any]]) -> Exit:
             errors.append(error)
         else:
             promise |= _seen(seen)
-            wrong = wrong or any(each.alarm for each in seen.findings)
-    decides = deciding_error(errors)
-    if decides is None:
-        return Exit.DATA if wrong else Exit.OK
-    return decides.exit
+    return errors
 
 
 def _seen(page: Peek) -> dict[str, Any]:
@@ -128,27 +151,48 @@ def field_errors(errors: Sequence[FieldError]) -> str:
     return "; ".join(f"{each.path}: found {each.found}, allowed {each.allowed}" for each in errors)
 
 
-def examine(paths: Sequence[Path]) -> tuple[Sequence[Problem], list[dict[str, Any]]]:
+def examine(
+    paths: Sequence[Path], *, with_state: bool = False
+) -> tuple[Sequence[Problem], list[dict[str, Any]]]:
     """What is wrong with config files and what they refer to, and what each pipeline promises.
 
     A pipeline with problems promises nothing.
+
+    Args:
+        with_state: the state that is there is looked at too, if the files can be read.
     """
-    from worker.config.preflight import preflight, preflight_state
-    from worker.config.problems import in_order
-    from worker.settings import PipelineSettings, inspect_settings
+    from contextlib import nullcontext
+
+    from worker.settings import inspect_settings
+    from worker.wiring.live_state import live_state
 
     inspection = inspect_settings(paths)
+    settings = inspection.settings
+    looking = nullcontext() if settings is None or not with_state else live_state(settings)
+    with looking as live:
+        return _examined(inspection, paths, live)
+
+
+def _examined(
+    inspection: Inspection, paths: Sequence[Path], live: LiveState | None
+) -> tuple[Sequence[Problem], list[dict[str, Any]]]:
+    from worker.config.preflight import preflight, preflight_state
+    from worker.config.problems import in_order
+    from worker.settings import PipelineSettings
+
     merged, settings = inspection.merged, inspection.usable()
     problems = list(inspection.problems)
     promises: list[dict[str, Any]] = []
-    if (state := _state(inspection)) is not None:
+    state = _state(inspection)
+    # one that is there may be looked at where it cannot be written, like a mounted copy
+    if state is not None and (live is None or live.absent):
         problems += preflight_state(merged, state)
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
         found = preflight(merged, name, raw, PipelineSettings)
         sound = not found and not _has_problems(inspection, name)
         if sound and settings is not None and name in settings.pipelines:
-            found = list(_compiled(inspection, settings, name, promises))
+            found = list(_compiled(inspection, settings, name, promises, live))
         problems += found
     return in_order(problems, paths), promises
 
@@ -180,7 +224,11 @@ def _state(inspection: Inspection) -> Path | None:
 
 
 def _compiled(
-    inspection: Inspection, settings: Settings, name: str, promises: list[dict[str, Any]]
+    inspection: Inspection,
+    settings: Settings,
+    name: str,
+    promises: list[dict[str, Any]],
+    live: LiveState | None,
 ) -> Iterator[Problem]:
     """Compiles one pipeline and adds its promises, or yields the problems with their places."""
     from worker.config.problems import Problem
@@ -189,7 +237,7 @@ def _compiled(
 
     try:
         promises += describe(
-            settings.model_copy(update={"pipelines": {name: settings.pipelines[name]}})
+            settings.model_copy(update={"pipelines": {name: settings.pipelines[name]}}), live
         )
     except ConfigError as error:
         for each in error.errors if isinstance(error, ConfigErrors) else (error,):

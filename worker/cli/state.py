@@ -1,11 +1,11 @@
-"""`worker state show | set | reset`."""
+"""`worker state show | set | adopt | reset`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -13,6 +13,7 @@ from worker.cli import CONFIGS
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from worker.core.adoption import Adoption
     from worker.core.cursor import Cursor
     from worker.core.model import PartitionRow, PipelineRow
     from worker.core.ports import CommitHistory
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from worker.sources.incremental import Incremental
 
 
+SHOWN_PARTITIONS: Final = 20
+
+
 @click.group("state")
 def command() -> None:
-    """Show, set or reset how far pipelines have come."""
+    """Show, set, adopt or reset how far pipelines have come."""
 
 
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
@@ -182,6 +186,93 @@ def _mark(settings: Settings, pipeline: str, text: str) -> int | str:
             f"{text!r} is no mark of this pipeline",
             remedy=f"write it like the records do: {incremental.format.record}",
         ) from error
+
+
+@command.command("adopt")
+@click.argument("config", nargs=-1, required=True, type=CONFIGS)
+@click.argument("pipeline")
+@click.option("--partition", help="Only this partition.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be lost or come twice.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def adopt(
+    config: tuple[Path, ...], pipeline: str, partition: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Accept that the cursors of PIPELINE mean what CONFIG says now.
+
+    A pass in progress is dropped, and the next one begins at the mark. What that loses, and which
+    records come twice, is said first. Changes after which the mark would say nothing are refused.
+    """
+    from worker.core.adoption import Adoption
+    from worker.core.errors import StateAbsent
+    from worker.core.meaning import Change
+    from worker.settings import load_settings
+    from worker.state.lock import lock_state
+    from worker.wiring.logs import open_log
+
+    settings = load_settings(config)
+    now = settings.pipeline(pipeline).meaning()
+    try:
+        with closing(open_log(settings, read_only=True)) as log:
+            found = _adoption(log, pipeline, now, partition)
+    except StateAbsent:
+        found = Adoption(Change())
+    if dry_run or not found.change:
+        _tell_adoption(pipeline, found, as_json=as_json, dry_run=dry_run)
+        return
+    with (
+        lock_state(settings.state.path.absolute()),
+        closing(open_log(settings, read_only=False)) as log,
+    ):
+        found = _adoption(log, pipeline, now, partition)
+        _tell_adoption(pipeline, found, as_json=as_json)
+        log.adopt(
+            pipeline,
+            found.cursors,
+            forget_keys=found.forgets_keys,
+            fingerprint=None if found.remaining else now,
+        )
+
+
+def _adoption(
+    log: CommitHistory, pipeline: str, now: Mapping[str, str], partition: str | None
+) -> Adoption:
+    from worker.core.adoption import adoption
+
+    return adoption(
+        pipeline,
+        log.partitions(pipeline),
+        known=log.meaning(pipeline),
+        now=now,
+        remembered=log.remembered(pipeline),
+        only=partition,
+    )
+
+
+def _tell_adoption(pipeline: str, found: Adoption, *, as_json: bool, dry_run: bool = False) -> None:
+    """Says what an adoption does, before it is done."""
+    from worker.cli.json import print_json
+    from worker.core.adoption import told
+
+    accepted = bool(found.change) and not found.remaining and not dry_run
+    if as_json:
+        print_json(
+            {
+                "pipeline": pipeline,
+                "changed": [f"source.{key}" for key in found.change.keys],
+                "partitions": [each.to_json() for each in found.partitions],
+                "remaining": list(found.remaining),
+                "reads_anew": found.reads_anew,
+                "accepted": accepted,
+            }
+        )
+        return
+    for line in told(pipeline, found, most=SHOWN_PARTITIONS):
+        click.echo(line)
+    if found.remaining:
+        others = ", ".join(found.remaining[:SHOWN_PARTITIONS])
+        click.echo(f"not accepted yet: {len(found.remaining)} more partitions rest on it: {others}")
+    elif accepted:
+        click.echo("accepted: the cursors mean what the config says")
 
 
 @command.command("reset")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Self
 import msgspec
 from msgspec import structs
 
-from worker.core.errors import StateError
+from worker.core.errors import CursorTooLarge, StateError
 from worker.core.instants import LEAST, MOST, rfc3339_text
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
@@ -122,6 +122,8 @@ class PassState(_Stored, frozen=True):
         digest: of the records of the page before, where equal pages end the pass.
         seam: identity of the last record of the page before, where the next page repeats it.
         uncounted: whether identities of the pass are no longer kept, because they were too many.
+        counting: whether the tokens of the pass stand for a number.
+        walked: records that came since the pass began again.
     """
 
     at: Json
@@ -147,6 +149,8 @@ class PassState(_Stored, frozen=True):
     digest: bytes = b""
     seam: bytes = b""
     uncounted: bool = False
+    counting: bool = False
+    walked: _Count = 0
 
     @property
     def before(self) -> Before:
@@ -160,7 +164,7 @@ class PassState(_Stored, frozen=True):
         """
         if self.window is None:
             return self.at
-        return {"window": self.window.window.to_json(), "at": self.at}
+        return {"window": msgspec.to_builtins(self.window.window), "at": self.at}
 
     def __str__(self) -> str:
         """Where the next page is, in words for operators."""
@@ -204,6 +208,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
         floor: no key below this value is remembered, so that no later pass asks from below it.
         keyed: whether any record of the partition has had its key.
         token_seen: whether any page of the partition has named the token of the next one.
+        total_seen: whether a pass of several pages has had as many records as the source said.
         redone: passes in a row that were read again because they achieved less than is required.
     """
 
@@ -220,6 +225,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
     floor: _Comparable = None
     keyed: bool = False
     token_seen: bool = False
+    total_seen: bool = False
     redone: _Count = 0
 
     def to_json(self) -> str:
@@ -234,6 +240,19 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
                 remedy="the source's page token is too large to keep",
             )
         return text.decode()
+
+    def refuse_oversized(self, where: str) -> None:
+        """Raises CursorTooLarge where `to_json` would refuse it; `where` is the partition.
+
+        A page is refused with it before anything of the page is committed beside other partitions.
+        """
+        if (size_bytes := len(msgspec.json.encode(self))) > CURSOR_LIMIT_BYTES:
+            raise CursorTooLarge(
+                f"a cursor of {size_bytes} bytes, at most {CURSOR_LIMIT_BYTES} are kept: the token"
+                " of the next page is too large",
+                where=where,
+                remedy="ask the source for shorter tokens, or read it with another pagination",
+            )
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -257,6 +276,13 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
                 f"the cursor {text[:200]} is not one that this program writes: {error}",
                 remedy="run the version that wrote the state, or reset the partition",
             ) from error
+
+    def without_pass(self) -> Self:
+        """The cursor without its pass in progress: the next page is the first one from the mark on.
+
+        What the pass remembers beside the cursor has to be forgotten with it.
+        """
+        return self.evolve(position=None, snapshot_mark=None, received=0, total=None)
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:

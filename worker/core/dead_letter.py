@@ -7,11 +7,13 @@ It is what becomes of a bad record: `formats/records.py` and `runtime/flow.py` m
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from worker.core.instants import EPOCH, MICROSECOND
 from worker.core.model import FieldError, Reject
 
 
@@ -51,6 +53,11 @@ class DeadLetter(msgspec.Struct, frozen=True):
         if isinstance(self.raw, str):
             return self.raw.encode()
         return base64.b64decode(self.raw_base64 or b"")
+
+    @property
+    def time_us(self) -> int:
+        """When it was written, in microseconds since 1970."""
+        return (datetime.fromisoformat(self.time) - EPOCH) // MICROSECOND
 
     @property
     def shown(self) -> str:

@@ -242,6 +242,16 @@ class CursorInvalid(PermanentError):
     code = "cursor_invalid"
 
 
+class CursorTooLarge(PermanentError):
+    """The source named a position that is too large to keep.
+    Nothing of its page is committed, and other partitions go on. Ask the source for shorter page
+    tokens, or read it with another `source.pagination`.
+    """
+
+    exit = Exit.DATA
+    code = "cursor_too_large"
+
+
 class OrderViolation(PermanentError):
     """A record is older than its predecessor, although the source is declared ascending.
     Nothing of its page is committed. Let the source sort its records, or set
@@ -357,6 +367,18 @@ class StateError(WorkerError):
     code = "state"
 
 
+class StateAbsent(StateError):
+    """There is no state yet.
+    Nothing was committed there; check `state.path` and the working directory.
+    """
+
+    code = "state_absent"
+
+    def __init__(self, message: str = "") -> None:
+        remedy = "nothing was committed there yet; check state.path and the working directory"
+        super().__init__(message, remedy=remedy)
+
+
 class OutputLost(WorkerError):
     """Standard output cannot be written.
     Free space, or redirect it to another place.
@@ -393,19 +415,23 @@ class PublishConflict(WorkerError):
     code = "publish_conflict"
 
 
-# of several errors the first of these exit codes decides
-_DECIDING: Final = (Exit.BUG, Exit.IO, Exit.PERMISSION, Exit.UNAVAILABLE, Exit.DATA, Exit.FAILED)
+_DECIDING: Final = (
+    Exit.BUG,
+    Exit.IO,
+    Exit.BUSY,
+    Exit.CONFIG,
+    Exit.PERMISSION,
+    Exit.UNAVAILABLE,
+    Exit.DATA,
+    Exit.FAILED,
+)
+"""Of several errors the first of these exit codes decides."""
 
 
 def deciding_error(errors: Sequence[WorkerError]) -> WorkerError | None:
     """The error whose exit code a process with several errors ends with; None without errors."""
-    ranked = sorted(
-        errors,
-        key=lambda error: (
-            _DECIDING.index(error.exit) if error.exit in _DECIDING else len(_DECIDING)
-        ),
-    )
-    return ranked[0] if ranked else None
+    rank = {code: number for number, code in enumerate(_DECIDING)}
+    return min(errors, key=lambda error: rank.get(error.exit, len(rank)), default=None)
 
 
 def flatten(error: BaseException) -> list[BaseException]:

@@ -68,7 +68,7 @@ class PipelineFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class RequestEnded(Event):
-    """One attempt of one request. `outcome` is `ok` or an error code."""
+    """One attempt of one request. `outcome` is `ok`, `cancelled` or an error code."""
 
     level: ClassVar[str] = "debug"
     pipeline: str
@@ -156,6 +156,19 @@ class PartitionParked(Event):
     code: str
     reason: str
     reprobe_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSlow(Event):
+    """A request takes much longer than others do, while other partitions are due.
+
+    It goes on beside them, or is made again when its turn comes.
+    """
+
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline",)
+    pipeline: str
+    partition: str
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)

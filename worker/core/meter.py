@@ -21,7 +21,8 @@ class StageTimes:
 
     A stage of several workers counts each for its share, so that the three always add up to the
     time since it was made. What is busy most of the time is the bottleneck; what is before it is
-    blocked, what is behind it idle.
+    blocked, what is behind it idle. Workers beyond those that the stage was made for are not idle
+    when they do nothing.
     """
 
     def __init__(self, monotonic: Callable[[], float], workers: int = 1) -> None:
@@ -65,7 +66,7 @@ class StageTimes:
         passed = (now - self._since) / self._workers
         self._since = now
         for state, workers in self._count.items():
-            self._seconds[state] += passed * workers
+            self._seconds[state] += passed * max(workers, 0)
 
 
 class Backlog:

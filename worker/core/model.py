@@ -98,6 +98,8 @@ class Facts:
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
         received_us: when it came, in microseconds since 1970.
+        received_each: the same of each received record in order, where they came at several times;
+            else empty.
         unknown: the fields of sampled records that the schema lacks.
     """
 
@@ -110,6 +112,7 @@ class Facts:
     size_bytes: int = 0
     url: str = ""
     received_us: int = 0
+    received_each: list[int] = field(default_factory=list)
     unknown: dict[str, Unknown] = field(default_factory=dict)
     contents: Sequence[bytes] = ()
     keyless: int = 0
@@ -305,6 +308,27 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """When a partition is served next. It stands outside of the commits, so that a restart keeps
+    schedule and backoff, and nothing but time is lost with it.
+
+    Attributes:
+        pass_no: the last pass that was begun.
+        next_us: when the pass after it is due, in microseconds since 1970; None without a schedule.
+        failures: how often the partition has failed in a row; 0 while it works.
+        not_before_us: a partition that fails is not asked before this, in microseconds since 1970.
+        code, reason: of its last failure.
+    """
+
+    pass_no: int = 0
+    next_us: int | None = None
+    failures: int = 0
+    not_before_us: int = 0
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Ownership of a partition.
 
@@ -313,6 +337,7 @@ class Claim:
         seq: the commit that last moved the partition.
         cursor: where it resumes.
         boundary, tokens: what its earlier commits remembered, see `Progress`.
+        due: when it is served next, as `CommitLog.keep_due` was told last.
     """
 
     partition: str
@@ -321,6 +346,7 @@ class Claim:
     cursor: Cursor
     boundary: frozenset[BoundaryKey] = frozenset()
     tokens: frozenset[bytes] = frozenset()
+    due: Due = Due()
 
 
 # -- what a commit log keeps --------------------------------------------------------------------

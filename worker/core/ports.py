@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol, TypeVar
 
+from worker.core.cursor import Cursor
 from worker.core.model import (
     Chunk,
     Claim,
     Commit,
     CommitRow,
     Decoded,
+    Due,
     FieldError,
     PartitionRow,
     PipelineRow,
@@ -166,6 +168,7 @@ class CommitHistory(Protocol):
     Synchronous, and used by one thread at a time; other processes may commit meanwhile. Every
     method raises StateError for a log that cannot be read (the command ends with 74), and
     SinkUnavailable where it cannot be reached now (a pipeline pauses, a command ends with 74).
+    `str()` says where it is and in which format, for people.
     """
 
     def pipelines(self) -> Sequence[PipelineRow]:
@@ -176,6 +179,14 @@ class CommitHistory(Protocol):
 
         Once per pipeline and command.
         """
+
+    def meaning(self, pipeline: str) -> Mapping[str, str]:
+        """The fingerprint that its cursors rest on (`worker.core.meaning`); empty for a pipeline
+        that never ran. Once per `check` and `state adopt`.
+        """
+
+    def remembered(self, pipeline: str) -> Mapping[str, int]:
+        """How many boundary keys each partition has that has any. As often as `meaning`."""
 
     def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
         """The commits from `from_seq` on in order, read as they are asked for.
@@ -191,7 +202,8 @@ class CommitHistory(Protocol):
     def schemas(self, pipeline: str) -> Sequence[str]:
         """The schemas of its committed files of records, the one that was used last at the end.
 
-        At the start of a pipeline that registers its output, once, before `CommitLog.load`.
+        None where the log is of a format that did not keep them. Once per `check`, and once at the
+        start of a pipeline that registers its output, before `CommitLog.load`.
         """
 
     def close(self) -> None:
@@ -203,9 +215,9 @@ class CommitLog(CommitHistory, Protocol):
 
     Ownership is a number: `claim` makes a new epoch of a partition, and `commit` compares it (and
     the seq) in the transaction that moves the cursor, so that a stale owner changes nothing. No
-    method relies on a clock or on a lock that outlives its transaction. The first four methods are
+    method relies on a clock or on a lock that outlives its transaction. The first five methods are
     called in the IO thread of a pipeline, each of whose logs has a connection of its own; the last
-    two by commands, while no instance runs.
+    three by commands, while no instance runs.
 
     Besides what each method names, all raise SinkUnavailable where the log cannot be written or
     reached now (nothing is changed; the pipeline pauses and begins again from the log) and
@@ -245,6 +257,14 @@ class CommitLog(CommitHistory, Protocol):
         commits before the one that it is given: commit n+1 is not begun before n is published.
         """
 
+    def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
+        """Keeps when partitions are served next, each in place of what was kept before.
+
+        While a pipeline runs on a schedule: when passes begin, when a partition fails and when it
+        works again. One transaction for all that changed meanwhile. It is no part of the chain of
+        commits, and the next `claim` gives it back. Reset and `set_mark` forget it.
+        """
+
     def reset(
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
     ) -> None:
@@ -258,6 +278,24 @@ class CommitLog(CommitHistory, Protocol):
         """Puts a partition at a mark; its pass in progress and its memory are forgotten.
 
         Once per `state set`. Raises ConfigError for an unknown partition.
+        """
+
+    def adopt(
+        self,
+        pipeline: str,
+        cursors: Mapping[str, Cursor],
+        *,
+        forget_keys: bool,
+        fingerprint: Mapping[str, str] | None,
+    ) -> None:
+        """Puts partitions where these cursors say, in one transaction, and fences their owners.
+
+        What they remember of a pass in progress is forgotten. Once per `state adopt`. Raises
+        ConfigError for an unknown partition; nothing is changed then.
+
+        Args:
+            forget_keys: their boundary keys are forgotten too.
+            fingerprint: what the cursors of the pipeline rest on from now on; None: what is stored.
         """
 
 

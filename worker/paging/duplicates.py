@@ -2,8 +2,8 @@
 value. Pure.
 
 Keys are remembered where a later request may bring their records again. That is all of a pass as
-long as they are few (`PagingSpec.few`), so that a source may round its bound down a little; of more, it is
-those that lie where the next bound reaches.
+long as they are few (`PagingSpec.few`), so that a source may round its bound down a little; of
+more, it is those that lie where the next bound reaches.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from worker.core.errors import BelowBound, OrderViolation, OutsideWindow
+from worker.core.errors import BelowBound, KeyNotUnique, OrderViolation, OutsideWindow
 from worker.core.identities import digest16, may_repeat
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
 from worker.paging.marks import Comparable
@@ -147,7 +147,7 @@ class Classifier:
         known = Known(highest=values[-1], values=values)
         keys, boundary = decoded.facts.keys, asked.boundary
         rejected = {reject.index for reject in decoded.rejects}
-        compared = 0 if boundary.top is None else bisect_right(values, boundary.top)  # type: ignore[type-var]
+        compared = 0 if boundary.top is None else bisect_right(values, boundary.top)
         for index in range(compared):
             if (values[index], keys[index]) in boundary:
                 known.drop(index, rejected)
@@ -155,7 +155,7 @@ class Classifier:
         start = 0
         if len(boundary) + len(values) > asked.few and asked.reach is not None:
             least = asked.reach(values[-1])
-            start = 0 if least is None else bisect_left(values, least)  # type: ignore[type-var]
+            start = 0 if least is None else bisect_left(values, least)
         known.keys = {(values[index], keys[index]) for index in range(start, len(values))}
         return known
 
@@ -166,6 +166,7 @@ class Classifier:
         rejected = {reject.index for reject in decoded.rejects}
         keys, until = known.keys, self._incremental.until
         found: list[Comparable | None] = []
+        places: dict[BoundaryKey, int] = {}
         for index, (comparable, key) in enumerate(self._readable(values, decoded, known, rejected)):
             found.append(comparable)
             if comparable is None:
@@ -176,7 +177,10 @@ class Classifier:
                     known.beyond += 1
                 continue
             pair = (comparable, key)
-            if pair in asked.boundary or pair in keys:
+            if pair in keys:
+                self._refuse_ambiguous(places[pair], index, decoded, asked)
+                known.drop(index, rejected)
+            elif pair in asked.boundary:
                 known.drop(index, rejected)
             elif asked.least is not None and comparable < asked.least:  # type: ignore[operator]
                 self._take_below(known, index, pair, decoded, asked, rejected)
@@ -184,6 +188,7 @@ class Classifier:
             else:
                 self._refuse_unordered(known.highest, comparable, index, decoded, asked)
                 keys.add(pair)
+                places[pair] = index
             known.highest = later(known.highest, comparable)
         known.fresh, known.values = bool(keys), found
         if asked.reach is not None and known.highest is not None:
@@ -228,12 +233,24 @@ class Classifier:
         rule = self._incremental.below
         if rule == "keep":
             known.late += 1
-            known.keys.add(pair)
         elif rule == "drop" or not self._incremental.sent:
             known.below += 1
             (known.repeated if index in rejected else known.dropped).add(index)
         else:
             raise _below_bound(self._incremental, index, decoded.facts.values[index], asked)
+
+    def _refuse_ambiguous(self, one: int, other: int, decoded: Decoded, asked: Range) -> None:
+        """Raises KeyNotUnique where two records of the page have the same value and key, and are
+        not the same.
+        """
+        contents = decoded.facts.contents
+        if contents and contents[one] != contents[other]:
+            raise KeyNotUnique(
+                f"records {one} and {other} of a page have the same {self._incremental.field} and "
+                "the same key, and different contents",
+                where=asked.where,
+                remedy="add to source.key what tells them apart",
+            )
 
     def _refuse_unordered(
         self,
@@ -248,9 +265,7 @@ class Classifier:
             raise _unordered(self._incremental, index, value, asked.where)
 
 
-def _within_reach(
-    keys: set[BoundaryKey], asked: Range, highest: Comparable
-) -> set[BoundaryKey]:
+def _within_reach(keys: set[BoundaryKey], asked: Range, highest: Comparable) -> set[BoundaryKey]:
     """Of many keys those that a later request may bring again."""
     if asked.reach is None or len(asked.boundary) + len(keys) <= asked.few:
         return keys

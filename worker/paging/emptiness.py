@@ -1,7 +1,7 @@
 """Pages whose records path holds null: whether that is an empty page. Pure.
 
-An error that is sent with status 200 (GraphQL does) looks like the end of a pass: no records, and no
-token of a next page.
+An error that is sent with status 200 (GraphQL does) looks like the end of a pass: no records, and
+no token of a next page.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import msgspec
 from worker.core.cursor import PassState, Window
 from worker.core.model import Facts
 from worker.paging.spec import StopSpec
-from worker.paging.style import End, Next
+from worker.paging.style import EMPTY_PAGE, End, Next
 from worker.paging.totals import Count
 from worker.paging.windows import Windows
 
@@ -52,14 +52,12 @@ class PassOver(msgspec.Struct, frozen=True):
 
 
 class BeginsAgain(msgspec.Struct, frozen=True):
-    """The pass begins again, because what it has read is in doubt. `reason` says why, in words.
-    """
+    """The pass begins again, because what it has read is in doubt. `reason` says why, in words."""
 
     reason: str
 
 
 Ending = GoesOn | WindowOver | PassOver | BeginsAgain
-EMPTY_PAGE: Final = "empty page"
 
 
 def walked(ending: Ending) -> bool:
@@ -87,8 +85,8 @@ class PageSeen(msgspec.Struct, frozen=True, gc=False):
         stop: the status stop rule that applies, in words; empty for none.
         counted: the records held against the total.
         behind_full: whether the page before it was full.
-        exact: whether the page is the first one and as long as was asked for. The total may then
-            count what is behind it.
+        exact: whether the page is the first one, and nothing has shown yet that the total counts
+            more than the records of a page.
         repeated: whether its records are those of the page before, which ends the pass.
         beyond_range: whether an ascending source has come to values beyond those that were asked
             for.
@@ -134,7 +132,7 @@ def _repeated_page(page: PageSeen, stop: StopSpec) -> str:
 
 def _empty_page(page: PageSeen, stop: StopSpec) -> str:
     empty = page.numbered and stop.empty_page and page.records == 0
-    return EMPTY_PAGE if empty and not page.more_to_come else ""
+    return EMPTY_PAGE if empty else ""
 
 
 def _short_page(page: PageSeen, stop: StopSpec) -> str:
@@ -170,8 +168,7 @@ RULES: Final[tuple[Callable[[PageSeen, StopSpec], str], ...]] = (
 def ending_of(
     page: PageSeen, state: PassState, stop: StopSpec, windows: Windows | None, now_us: int
 ) -> Ending:
-    """Where the page leaves the pass that stands at `state`, at `now_us` microseconds since 1970.
-    """
+    """Where the page leaves the pass that stands at `state`; `now_us`: microseconds since 1970."""
     reason = _reason(page, stop)
     if reason == EMPTY_PAGE and _may_be_a_gap(page, state):
         return GoesOn(Next(state.at), again=True)
@@ -197,10 +194,11 @@ def ending_of(
 
 
 def _may_be_a_gap(page: PageSeen, state: PassState) -> bool:
-    """Whether an empty page may be a hiccup of the source, as full pages came right before it and
-    no total says that they were all. It is asked for once more.
+    """Whether an empty page may be a hiccup of the source: full pages came right before it and no
+    total says that they were all, or a total says that they were not. It is asked for once more.
     """
-    return page.behind_full and not state.asked_again and not page.counted.trusted
+    doubtful = page.more_to_come or (page.behind_full and not page.counted.trusted)
+    return doubtful and not state.asked_again
 
 
 def _reason(page: PageSeen, stop: StopSpec) -> str:

@@ -27,6 +27,7 @@ from worker.core.errors import (
 )
 from worker.core.instants import MICROS
 from worker.core.model import BoundaryKey, Decoded, Facts, Ledger
+from worker.paging.counting import stands_for_a_number
 from worker.paging.duplicates import Known
 from worker.paging.emptiness import refuse_null
 from worker.paging.endings import (
@@ -171,18 +172,22 @@ class Judge:
         following = spec.style.after(state.at, facts, reply.headers)
         refuse_null(facts, following, spec, self._where)
         known = self.rule.classify(decoded, standing)
-        seen = self._compared(standing, facts, known)
-        full = standing.is_full(state.last, spec)
-        repeated = repeats_page(seen, facts, state, spec, full=full, where=self._where)
-        aside = not repeated and refuse_known(seen, facts, state, spec, self._where)
-        self._drop_repeated(known, seen, decoded, all_of_them=repeated)
+        seen = self._compared(standing, facts, known, seam)
+        full, records = standing.is_full(state.last, spec), facts.count - seam.records
+        repeated = repeats_page(seen, records, state, spec, full=full, where=self._where)
+        aside = not repeated and refuse_known(seen, records, state, spec, self._where)
+        self._drop_repeated(known, seen, decoded, seam, all_of_them=repeated)
         counted = count(
-            standing.cursor, state, seen.distinct, spec.total(facts, reply.headers)
+            standing.cursor,
+            state,
+            0 if repeated else seen.distinct,
+            spec.total(facts, reply.headers),
+            records=0 if repeated else records,
         )
         moved = "" if seam.holds else "the seams between pages do not hold"
         return PageBrought(
             facts=facts,
-            records=facts.count - seam.records,
+            records=records,
             following=following,
             seam=seam,
             known=known,
@@ -194,12 +199,18 @@ class Judge:
             drift=counted.drift or moved or self._silent_token(standing, facts, following),
         )
 
-    def _compared(self, standing: Standing, facts: Facts, known: Known) -> Seen:
+    def _compared(self, standing: Standing, facts: Facts, known: Known, seam: Seam) -> Seen:
         if not self._spec.compares:
             return uncompared(facts)
         counts = not self._too_many(standing)
         return compared(
-            facts, known, standing.memory, self._spec, counts=counts, where=self._where
+            facts,
+            known,
+            standing.memory,
+            self._spec,
+            begin=seam.records,
+            counts=counts,
+            where=self._where,
         )
 
     def _too_many(self, standing: Standing) -> bool:
@@ -207,19 +218,30 @@ class Judge:
         return self._spec.compares and len(standing.memory) > self._spec.boundary_cap
 
     def _drop_repeated(
-        self, known: Known, seen: Seen, decoded: Decoded, *, all_of_them: bool
+        self, known: Known, seen: Seen, decoded: Decoded, seam: Seam, *, all_of_them: bool
     ) -> None:
-        """Without an incremental value, what came before as it is does not go on."""
-        if self._spec.by_value or not (self._spec.key or all_of_them):
+        """Without an incremental value, what came before as it is does not go on: where records
+        have a key, or are those of the page before.
+        """
+        if self._spec.by_value:
             return
+        places = {*range(decoded.facts.count if all_of_them else seam.records)}
+        if self._spec.key:
+            places |= seen.repeated
         rejected = {reject.index for reject in decoded.rejects}
-        for index in range(decoded.facts.count) if all_of_them else seen.repeated:
+        for index in places:
             known.drop(index, rejected)
 
     def _silent_token(self, standing: Standing, facts: Facts, following: Next | End) -> str:
         """What there is to say when no page has ever named the token of the next one."""
         cursor, token = standing.cursor, self._spec.style.token
-        if not _is_silent(following) or not token or cursor.token_seen or cursor.pass_no > 1 or facts.count == 0:
+        if (
+            not _is_silent(following)
+            or not token
+            or cursor.token_seen
+            or cursor.pass_no > 1
+            or facts.count == 0
+        ):
             return ""
         return f"no page has named {token} yet: check its path if there are more pages than one"
 
@@ -273,7 +295,7 @@ class Judge:
             stop=stop,
             counted=page.counted,
             behind_full=not standing.first and standing.is_full(state.last, spec),
-            exact=standing.first and spec.size is not None and page.records >= spec.size,
+            exact=standing.first and page.records > 0 and not standing.cursor.total_seen,
             repeated=page.repeated,
             beyond_range=bool(page.known.beyond) and self.rule.ordered,
             below_range=self._lies_below(page),
@@ -292,9 +314,8 @@ class Judge:
             return None
         return guard(
             ending.following,
-            standing.state.at,
             facts,
-            numbered=self._spec.style.numbered,
+            by_records=self._spec.style.compares_records,
             known=standing.memory,
             where=self._where,
         )
@@ -313,9 +334,7 @@ class Judge:
             remedy="check pagination and stop rules",
         )
 
-    def _pass_end(
-        self, standing: Standing, page: PageBrought, ending: Ending
-    ) -> PassEnd | None:
+    def _pass_end(self, standing: Standing, page: PageBrought, ending: Ending) -> PassEnd | None:
         if not isinstance(ending, PassOver):
             return None
         spec, counted = self._spec, page.counted
@@ -328,9 +347,7 @@ class Judge:
                 remedy="the token of the next pass is not kept; lower require_completeness, or "
                 "read the source so that it proves more",
             )
-        return PassEnd(
-            standing.cursor.pass_no, counted.received, ending.reason, level, missed
-        )
+        return PassEnd(standing.cursor.pass_no, counted.received, ending.reason, level, missed)
 
     # -- where the page leaves the partition ------------------------------------------------------
 
@@ -354,19 +371,24 @@ class Judge:
             total=None if new_window else page.counted.stored,
             keyed=self._keyed(standing, page.facts, ending),
             token_seen=cursor.token_seen or not _is_silent(page.following),
+            total_seen=cursor.total_seen or self._total_proved(standing, page, ending),
         )
         if not isinstance(ending, PassOver):
             return left
         validators = state.validators if state.pages else reply.validators
         return self._closed(left.evolve(validators=None if ending.cut else validators, redone=0))
 
+    def _total_proved(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
+        """Whether the page shows that the total counts more than the records of a page."""
+        counted = page.counted
+        plain = counted.matches and not counted.remains
+        return plain and not standing.first and not isinstance(ending, GoesOn)
+
     def _achieved_required(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
         end = self._pass_end(standing, page, ending)
         return end is not None and not end.missed
 
-    def _refuse_cut(
-        self, standing: Standing, page: PageBrought, mark: Comparable | None
-    ) -> None:
+    def _refuse_cut(self, standing: Standing, page: PageBrought, mark: Comparable | None) -> None:
         fresh = standing.state.fresh or page.known.fresh
         stuck = isinstance(page.following, Next) and not fresh and page.counted.received > 0
         most = self._spec.stop.max_pages
@@ -413,11 +435,20 @@ class Judge:
             digest=page.seen.digest if self._spec.stop.repeated_page else b"",
             seam=page.seam.last,
             uncounted=state.uncounted or self._too_many(standing),
+            counting=self._counting(standing, page, ending.following),
+            walked=state.walked + page.records if state.known_pages else 0,
         )
+
+    def _counting(self, standing: Standing, page: PageBrought, following: Next) -> bool:
+        """Whether every token of the pass so far stands for a number."""
+        state = standing.state
+        if following.token is None or not (state.counting or state.pages == 0):
+            return False
+        return stands_for_a_number(following, state.at, page.facts)
 
     def _drifted(self, state: PassState, page: PageBrought, *, over: bool) -> bool:
         counted = page.counted
-        missed = over and counted.grew and not counted.matches
+        missed = over and counted.doubtful
         return state.drifted or counted.drifted or page.doubted or missed
 
     def _keyed(self, standing: Standing, facts: Facts, ending: Ending) -> bool:
@@ -473,6 +504,7 @@ class Judge:
                 pages=0,
                 restarts=restarts,
                 known_pages=max(state.known_pages, state.pages),
+                walked=0,
                 last=0,
                 largest=0,
                 aside=False,
@@ -483,7 +515,8 @@ class Judge:
             return cursor.evolve(position=again, total=None)
         begun = self.rule.begin(self._at_reached(cursor))
         if begun is not None:
-            begun = begun.evolve(restarts=restarts, drifted=state.drifted)
+            # a total that was taken for what remains hid that records moved
+            begun = begun.evolve(restarts=restarts, drifted=state.drifted or state.remains)
         return cursor.evolve(position=begun, snapshot_mark=None, received=0, total=None)
 
     def _at_reached(self, cursor: Cursor) -> Cursor:

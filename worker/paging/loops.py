@@ -16,20 +16,16 @@ from worker.paging.seen import Seen
 from worker.paging.spec import PagingSpec
 from worker.paging.style import Next
 
-_SAME_PLACE = "an empty page at the same place"
-
 
 def guard(
-    following: Next, at: Json, facts: Facts, *, numbered: bool, known: Container[bytes], where: str
+    following: Next, facts: Facts, *, by_records: bool, known: Container[bytes], where: str
 ) -> bytes | None:
     """The 16-byte hash that is remembered of a page whose pass goes on; None for none.
 
-    An empty page does not move an offset. Where the total says that more is to come, it is asked
-    for once more, whatever else its body says. Numbered pages have no token; their records are
-    compared (`refuse_known`).
+    Without a token the records are compared (`refuse_known`).
 
     Args:
-        at: the position of the page.
+        by_records: nothing but its records tells that a page came again.
         known: the hashes of this pass so far.
         where: the partition, for the error.
 
@@ -39,39 +35,41 @@ def guard(
     token = following.token
     if token is not None:
         remembered, what = _digest(token), f"the token {_shown(token)!r}"
-    elif numbered and following.position == at:
-        remembered, what = _digest(at), _SAME_PLACE
-    elif numbered:
+    elif by_records:
         return None
     else:
         remembered, what = facts.digest, "the body of this page"
     if remembered in known:
-        remedy = "the source repeats itself: check pagination; scroll ids need repeat: allow"
-        if what is _SAME_PLACE:
-            remedy = "the total says that there is more: check pagination.total and the page size"
-        raise PaginationLoop(f"{what} came before in this pass", where=where, remedy=remedy)
+        raise PaginationLoop(
+            f"{what} came before in this pass",
+            where=where,
+            remedy="the source repeats itself: check pagination; scroll ids need repeat: allow",
+        )
     return remembered
 
 
-def refuse_known(seen: Seen, facts: Facts, state: PassState, spec: PagingSpec, where: str) -> bool:
-    """Whether a numbered page is set aside, because all of its records came before in the pass.
+def refuse_known(seen: Seen, records: int, state: PassState, spec: PagingSpec, where: str) -> bool:
+    """Whether a page without a token is set aside: all of its records came before in the pass.
 
     Records that were inserted before a page while the pages were read can shift it by its whole
     length, so with a key the next one is asked for. A pass that began again may bring again what it
     had read.
 
+    Args:
+        records: of the page, without one that a seam repeats.
+
     Raises:
         PaginationLoop: it is the second such page in a row, or the records have no key.
     """
     first = state.pages == state.before.pages
-    if not spec.style.numbered or spec.repeats or first or facts.count == 0 or seen.new:
+    if not spec.style.compares_records or spec.repeats or first or records == 0 or seen.new:
         return False
     if state.pages < state.known_pages:
         return False
-    if spec.key and not state.aside:
+    if spec.style.numbered and spec.key and not state.aside:
         return True
     raise PaginationLoop(
-        f"all {facts.count} records of the page came before in this pass",
+        f"all {records} records of the page came before in this pass",
         where=where,
         remedy="the source ignores the parameter of the page, or sends its last page again: check "
         "the names in pagination and its start; a source that repeats its last page for ever needs "
@@ -80,7 +78,7 @@ def refuse_known(seen: Seen, facts: Facts, state: PassState, spec: PagingSpec, w
 
 
 def repeats_page(
-    seen: Seen, facts: Facts, state: PassState, spec: PagingSpec, *, full: bool, where: str
+    seen: Seen, records: int, state: PassState, spec: PagingSpec, *, full: bool, where: str
 ) -> bool:
     """Whether the page ends the pass because its records are those of the page before.
 
@@ -91,13 +89,13 @@ def repeats_page(
         PaginationLoop: it is the second page behind a full first one. Then the source ignores what
             it is asked for.
     """
-    if not spec.stop.repeated_page or not spec.style.numbered or facts.count == 0:
+    if not spec.stop.repeated_page or not spec.style.numbered or records == 0:
         return False
     if seen.digest != state.digest:
         return False
     if state.pages - state.before.pages == 1 and full:
         raise PaginationLoop(
-            f"the second page has the same {facts.count} records as the first one, which was full",
+            f"the second page has the same {records} records as the first one, which was full",
             where=where,
             remedy="the source ignores the parameter of the page: check the names in pagination; "
             "where one full page is all that there is, set pagination.total or stop.short_page",

@@ -216,9 +216,7 @@ class _ByValue:
         """What a later request asks for when the pass has come to a value; None: anything."""
         return None
 
-    def _capped(
-        self, mark: Comparable | None, cursor: Cursor, now_us: int
-    ) -> Comparable | None:
+    def _capped(self, mark: Comparable | None, cursor: Cursor, now_us: int) -> Comparable | None:
         """The mark, but not later than now, and never earlier than it was."""
         if self._incremental.capped and isinstance(mark, int) and mark > now_us:
             return later(cursor.mark, now_us)

@@ -1,7 +1,7 @@
 """What a partition remembers of records and pages while it is read. Kept durably by the commit log.
 
-    Boundary      identities of records that later requests may bring again, by their value
-    PassMemory    hashes of the pages and records of the pass, or window, in progress
+Boundary      identities of records that later requests may bring again, by their value
+PassMemory    hashes of the pages and records of the pass, or window, in progress
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Boundary:
         self.top: Comparable | None = max((key[0] for key in self.keys), default=None)
         self._floor: Comparable | None = None
 
-    def __contains__(self, key: BoundaryKey) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self.keys
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class PassMemory:
         self.hashes: set[bytes] = set(hashes)
         self._keys = {each[:KEY_BYTES] for each in self.hashes}
 
-    def __contains__(self, each: bytes) -> bool:
+    def __contains__(self, each: object) -> bool:
         return each in self.hashes
 
     def __len__(self) -> int:

@@ -27,26 +27,42 @@ from worker.paging.ahead import FetchAhead
 from worker.paging.endings import PassOver, leaves_window
 from worker.paging.judge import Judge, Verdict
 from worker.paging.memory import Boundary, PassMemory
+from worker.paging.resume import (
+    as_begun,
+    is_resized,
+    known_as_begun,
+    refuse_unfit,
+    resized,
+)
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 from worker.paging.standing import Standing
 
 
 class PartitionPlanner:
-    """See the module. `claim` is where the commit log says that the partition stands."""
+    """See the module.
 
-    def __init__(self, spec: PagingSpec, claim: Claim) -> None:
+    Args:
+        claim: where the commit log says that the partition stands.
+        due: the monotonic second from which on the pass after the last one that was begun may
+            begin; None: at once.
+    """
+
+    def __init__(self, spec: PagingSpec, claim: Claim, due: float | None = None) -> None:
         self.partition = claim.partition
+        refuse_unfit(spec, claim.cursor, claim.partition)
         self._spec = spec
-        self._judge = Judge(spec, claim.partition)
+        self._judge = Judge(as_begun(spec, claim.cursor.position), claim.partition)
         self._ahead = FetchAhead(spec.style, spec.depth)
-        self._cursor = claim.cursor
+        self._cursor = known_as_begun(spec, _reopened(claim.cursor, spec))
         self._opening: PassState | None = None  # a pass of which no page was accepted yet
         self._boundary = Boundary(claim.boundary)
         self._memory = PassMemory(claim.tokens)
         self._forgets_pass = False
         self._fell_back = False
-        self._due: float | None = None
+        self._due = due
         self._passes = 0
+        if is_resized(spec, claim.cursor.position):
+            self._begin_resized()
 
     def __repr__(self) -> str:
         return f"<PartitionPlanner {self.partition} pass={self._cursor.pass_no} {self._ahead!r}>"
@@ -55,6 +71,14 @@ class PartitionPlanner:
     def cursor(self) -> Cursor:
         """Where the partition stands after everything that was accepted."""
         return self._cursor
+
+    @property
+    def due(self) -> float | None:
+        """The monotonic second when the pass after the last one that was begun is due.
+
+        None where no schedule says so.
+        """
+        return self._due
 
     @property
     def speculating(self) -> bool:
@@ -70,13 +94,12 @@ class PartitionPlanner:
         """The next thing to do; see the module."""
         if self._cursor.complete:
             return Done("read once and complete")
-        if self._cursor.position is None:
+        if self._cursor.position is None and self._opening is None:
             if (rest := self._between_passes(now)) is not None:
                 return rest
-            if self._opening is None:
-                # kept until its first page is accepted: the answer must be to what was asked,
-                # however late it comes
-                self._opening = self._judge.rule.begin(self._cursor)
+            # kept until its first page is accepted: the answer must be to what was asked, however
+            # late it comes
+            self._opening = self._judge.rule.begin(self._cursor)
             if self._opening is None:
                 return self._idle(now)
         state = self._state
@@ -85,7 +108,7 @@ class PartitionPlanner:
                 state.at, self._cursor.received - state.before.received, self._cursor.total
             )
             return None if guess is None else self._launch(guess, state, speculative=True)
-        if state.pages == 0:
+        if state.pages == 0 or self._due is None:
             self._schedule(now)
         return self._launch(state.at, state, speculative=False)
 
@@ -98,9 +121,7 @@ class PartitionPlanner:
 
     def _between_passes(self, now: float) -> Wait | Done | None:
         """What there is to do before a new pass may begin; None when it may."""
-        if not self._passes:
-            return None
-        if self._spec.once or self._spec.every_s is None:
+        if self._passes and (self._spec.once or self._spec.every_s is None):
             return Done("pass complete")
         return Wait(self._due) if self._due is not None and now < self._due else None
 
@@ -154,11 +175,23 @@ class PartitionPlanner:
         if not self._judge.rule.may_fall_back or self._fell_back or self._cursor.position is None:
             return False
         self._fell_back = True
-        self._cursor = self._judge.begun_again(self._standing())
-        self._memory.clear()
-        self._forgets_pass = True
-        self._ahead.discard()
+        self._begin_again()
         return True
+
+    def _begin_again(self) -> None:
+        """What a pass has brought is behind its mark, or else known by its identities."""
+        self._cursor = self._judge.begun_again(self._standing())
+        if self._judge.rule.may_fall_back:
+            self._memory.clear()
+            self._forgets_pass = True
+        self._ahead.discard()
+
+    def _begin_resized(self) -> None:
+        """The pass counts pages of another size than those that are asked for now."""
+        before = self._state
+        self._begin_again()
+        if (begun := self._cursor.position) is not None:
+            self._cursor = self._cursor.evolve(position=resized(begun, before, self._spec))
 
     def accept(self, fetch: Fetch, reply: Reply, now: float) -> list[Accepted]:
         """Takes the answer, and every one that waits and whose turn has come."""
@@ -172,6 +205,7 @@ class PartitionPlanner:
         while head is not None:
             try:
                 verdict = self._judge.judge(self._standing(), head)
+                verdict.cursor.refuse_oversized(self.partition)
             except PermanentError:
                 if accepted:
                     # they must not be lost with a guess behind them; it is asked for again, as the
@@ -200,7 +234,9 @@ class PartitionPlanner:
         if isinstance(verdict.ending, PassOver):
             self._passes += 1
             self._fell_back = False
+            self._judge = Judge(self._spec, self.partition)
             self._ahead.discard()
+            self._judge = Judge(self._spec, self.partition)  # the next pass is as the config says
         if leaves_window(verdict.ending):
             self._ahead.start_over()
         progress = Progress(
@@ -220,3 +256,10 @@ class PartitionPlanner:
             drift=verdict.drift,
             noted=verdict.noted,
         )
+
+
+def _reopened(cursor: Cursor, spec: PagingSpec) -> Cursor:
+    """The cursor of a source that was read once: a schedule that was added since reads it again."""
+    if not cursor.complete or spec.every_s is None:
+        return cursor
+    return Cursor(pass_no=cursor.pass_no + 1, validators=cursor.validators)

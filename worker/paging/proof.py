@@ -2,7 +2,8 @@
 
 A total that was reached proves a pass by tokens. Numbered pages shift when a record is deleted or
 inserted, and a deletion that an insertion balances leaves the total as it was; so it proves them
-only where records keep their place, or where the seams between pages are checked.
+only where records keep their place, or where the seams between pages are checked. Tokens that stand
+for a number are no better.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ def achieved(
         state: before the last page.
         doubted: the last page showed that records moved, or cannot be told apart.
     """
-    if state.drifted or doubted or counted.drifted or (counted.grew and not counted.matches):
+    if state.drifted or doubted or counted.drifted or counted.doubtful:
         return "unknown"
+    if counted.grew and not (spec.key or spec.by_value):
+        return "unknown"  # nobody can tell what grew from what came twice
     if ending.cut:
         # what was read up to the value that was reached is as complete as the style makes it
-        return spec.completeness if ending.limited and spec.in_order else "unknown"
+        numbered = state.counting and not spec.stable
+        return spec.completeness if ending.limited and spec.in_order and not numbered else "unknown"
+    certain = spec.stable or spec.seam or not (spec.style.numbered or state.counting)
     if counted.matches and state.before.proven:
-        certain = not spec.style.numbered or spec.stable or spec.seam
         return "proven" if certain else "assumed"
-    return spec.completeness
+    return "unknown" if state.counting and not certain else spec.completeness
 
 
 def falls_short(level: str, required: str) -> bool:

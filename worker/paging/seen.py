@@ -48,23 +48,31 @@ def uncompared(facts: Facts) -> Seen:
 
 
 def compared(
-    facts: Facts, known: Known, memory: PassMemory, spec: PagingSpec, *, counts: bool, where: str
+    facts: Facts,
+    known: Known,
+    memory: PassMemory,
+    spec: PagingSpec,
+    *,
+    begin: int,
+    counts: bool,
+    where: str,
 ) -> Seen:
     """The page held against its pass.
 
     Args:
+        begin: the records before this place belong to the page before.
         counts: the records of the pass are still remembered, each of them.
 
     Raises:
         KeyNotUnique: the page has different records with one key, where no incremental value tells
             them apart.
     """
-    entries = _entries(facts, known.values, spec)
+    entries = _entries(facts, known.values, spec)[begin:]
     digest = _whole(entries)
     if not counts:
         return Seen(
-            distinct=facts.count,
-            new=facts.count > 0 and digest not in memory,
+            distinct=len(entries),
+            new=bool(entries) and digest not in memory,
             entries=(digest,) if entries else (),
             digest=digest,
         )
@@ -76,7 +84,7 @@ def compared(
     repeated: set[int] = set()
     changed = distinct = 0
     new = False
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(entries, begin):
         came = entry in memory or entry in here
         key = entry[:KEY_BYTES]
         key_came = memory.knows_key(entry) or key in keys_here
@@ -91,9 +99,7 @@ def compared(
     return Seen(distinct, new, frozenset(repeated), changed, tuple(here - memory.hashes), digest)
 
 
-def _entries(
-    facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec
-) -> list[bytes]:
+def _entries(facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec) -> list[bytes]:
     """The 16 bytes that are remembered of each record."""
     if not spec.by_value:
         if not spec.key:

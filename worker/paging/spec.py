@@ -106,6 +106,7 @@ class PagingSpec:
     required: str = "unknown"
     every_s: float | None = None
     jitter: Callable[[], float] = lambda: 0.0
+    spread: Callable[[], float] = lambda: 0.0  # seconds that put off what is overdue at a start
     once: bool = False
     depth: int = 1
     boundary_cap: int = 1_000_000
@@ -141,7 +142,7 @@ class PagingSpec:
         Numbered pages have nothing else that could repeat. A total counts records, so each of them
         once. Without an incremental value a key says which record came before.
         """
-        if self.style.numbered:
+        if self.style.compares_records:
             return True
         return self.total is not no_total if self.by_value else bool(self.key)
 
@@ -191,7 +192,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PassEnd:
-    """How a pass ended. `missed` is the completeness that it was to have and has not; else empty."""
+    """How a pass ended. `missed` is the completeness that it was to have, if it has less."""
 
     number: int
     received: int

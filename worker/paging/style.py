@@ -6,10 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from worker.core.cursor import Json
 from worker.core.model import Facts
+
+EMPTY_PAGE: Final = "empty page"
+"""Why pages end where one has no records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,12 @@ class End:
 
     reason: str
     explicit: bool = True
+
+
+class UrlPosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The position of a style that follows URLs; None for the first page."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,16 @@ class Pagination(Protocol):
     # page numbers or offsets: empty_page ends it, bodies are its loop guard, the server's changes
     # shift it
     numbered: bool
+    compares_records: bool  # nothing but its records tells that a page came again
     token: str  # where in a body the token of the next page is; empty for none
+    # positions count pages: with another number of records a page they mean another place
+    by_size: bool
+
+    @property
+    def position_type(self) -> Any:
+        """The type of positions, as msgspec reads it: a stored one that is no such value is refused
+        when the partition starts.
+        """
 
     def first(self) -> Json:
         """Position of the first page of a pass."""

@@ -25,6 +25,7 @@ class Count(msgspec.Struct, frozen=True, gc=False):
         drifted: whether it did so on this page or an earlier one of the pass.
         grew: whether it was larger on a page than before.
         remains: whether it counts what is still to come.
+        guessed: whether it may count what is behind the page; one page more is counted then.
         passed: whether more came than the total in force said.
         shrunk: whether it is smaller than on the page before, and does not count what remains.
     """
@@ -38,6 +39,7 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     grew: bool = False
     remains: bool = False
     passed: bool = False
+    guessed: bool = False
     shrunk: bool = False
 
     @property
@@ -47,26 +49,43 @@ class Count(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def trusted(self) -> bool:
-        """Whether the total may be missed: it stood still, and was never passed."""
-        return self.total is not None and not (self.drifted or self.grew or self.passed)
+        """Whether the total may be missed: it stood still, was never passed, and counts all."""
+        moved = self.drifted or self.grew or self.passed
+        return self.total is not None and not (moved or self.guessed)
 
     @property
     def ends(self) -> bool:
         """Whether the pass is at its end when the total is reached."""
         return not (self.drifted or self.passed or self.remains)
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether a total that moved was not reached in the end."""
+        return (self.grew or self.remains) and not self.matches
 
-def count(cursor: Cursor, state: PassState, distinct: int, reported: int | None) -> Count:
-    """Counts a page of `distinct` new records that reports a total, or None."""
+
+def count(
+    cursor: Cursor, state: PassState, distinct: int, reported: int | None, *, records: int
+) -> Count:
+    """Counts a page that reports a total, or None.
+
+    Args:
+        distinct: its records that are new to the pass.
+        records: all of its records. They count where the pass began again: some of those that came
+            before may be gone.
+    """
     received = cursor.received + distinct
     here = received - state.before.received
+    if state.known_pages:
+        here, distinct = state.walked + records, records
     known = cursor.total
     if known is None or reported is None or (reported == known and not state.remains):
         stored = known if reported is None else reported
         return _checked(Count(received, here, stored, stored, grew=state.grew), state)
     may_remain = state.remains or state.pages - state.before.pages == 1
     if may_remain and (all_ := _if_remaining(known, reported, here, distinct, state.first)):
-        return _checked(Count(received, here, known, all_, remains=True), state)
+        guessed = all_ != known
+        return _checked(Count(received, here, known, all_, remains=True, guessed=guessed), state)
     if reported > known and not state.remains:
         drift = f"the total grew within the pass from {known} to {reported}"
         return _checked(Count(received, here, reported, reported, drift=drift, grew=True), state)

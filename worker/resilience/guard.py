@@ -1,23 +1,26 @@
 """Deadline -> retry -> retry budget -> breaker -> gate -> attempt, round any awaitable.
 
-This is the only user of tenacity. Each call has a fresh AsyncRetrying, because one that is shared
-by tasks loses failures. Only TransientError is retried, by an allow-list, so that a cancellation
-never is. A closed gate, an open breaker and a spent retry budget are not waited for: they raise
-Deferred, and the caller comes back later.
+This is the only user of tenacity, which decides after a failure whether there is another attempt
+and when. A call that succeeds at once never meets it. Each call that failed has a Retrying of its
+own, because one that is shared loses failures. Only TransientError is retried, by an allow-list, so
+that a cancellation never is.
+
+Nothing is waited for in `turn`: a wait between attempts, a closed gate, an open breaker and a spent
+retry budget raise Deferred, and the caller comes back later. `call` is for those who cannot put
+their work back: it waits between the attempts where it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from tenacity import (
-    AsyncRetrying,
     RetryCallState,
-    retry_if_exception,
+    Retrying,
+    retry_if_exception_type,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -36,6 +39,7 @@ LEAST_WAIT_S: Final = 0.01
 
 T = TypeVar("T")
 OnRetry = Callable[[int, float, BaseException | None], None]
+"""Told of each failure that another attempt follows: its number, seconds until then, the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,8 @@ class RetrySpec:
     max_retry_after_s: float = 600.0
 
 
-def _may_pass_if_repeated(error: BaseException) -> bool:
-    """An allow-list; what is not ready has been asked for until the deadline."""
-    return isinstance(error, TransientError) and not isinstance(error, NotReady)
+class RetryDue(Deferred):
+    """An attempt failed, or its answer was not ready, and the next one is due later."""
 
 
 class _StopBefore(stop_base):
@@ -65,23 +68,66 @@ class _StopBefore(stop_base):
 class _StopRefused(stop_base):
     """Stops where the retry budget refuses another attempt.
 
-    There is one for each call. It must be the last of the reasons to stop, so that the budget is
-    asked only for attempts that would be made.
+    It must be the last of the reasons to stop, so that the budget is asked only for attempts that
+    would be made.
     """
 
-    def __init__(self, budget: RetryBudget, clock: Clock) -> None:
-        self._budget, self._clock = budget, clock
-        self.asked = self.retries = self.refused = False
+    def __init__(self, call: _FailedCall, budget: RetryBudget, clock: Clock) -> None:
+        self._call, self._budget, self._clock = call, budget, clock
+        self.refused = False
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        self.asked = True
-        self.refused = not self._budget.retry(self._clock.monotonic(), again=self.retries)
-        self.retries |= not self.refused
+        now = self._clock.monotonic()
+        self.refused = not self._budget.retry(self._call, now, until=self._call.deadline)
         return self.refused
 
-    def done(self) -> None:
-        if self.retries:
-            self._budget.done()
+
+class _FailedCall:
+    """A call whose first attempt failed, until its last one has ended.
+
+    Attributes:
+        deadline: no attempt begins after this monotonic second.
+        attempts: how many have failed.
+    """
+
+    def __init__(self, spec: RetrySpec, deadline: float, budget: RetryBudget, clock: Clock) -> None:
+        self.deadline = deadline
+        self._spec, self._polls = spec, 0
+        self._refusal = _StopRefused(self, budget, clock)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_random_exponential(multiplier=spec.base_s, max=spec.cap_s),
+            stop=stop_after_attempt(spec.max_attempts)
+            | _StopBefore(deadline, clock)
+            | self._refusal,
+            reraise=True,
+        )
+        self._retrying.begin()
+        self._state = RetryCallState(self._retrying, None, (), {})
+
+    @property
+    def attempts(self) -> int:
+        return self._state.attempt_number - 1
+
+    @property
+    def refused(self) -> bool:
+        """Whether there is no further attempt because the budget refused it."""
+        return self._refusal.refused
+
+    def poll_s(self, error: NotReady) -> float:
+        """Seconds until what is not ready is asked for again: that is no attempt that failed."""
+        self._polls += 1
+        wait_s = error.retry_after_s
+        if wait_s is None:
+            wait_s = doubling_s(self._spec.base_s, self._polls, self._spec.cap_s)
+        return max(wait_s, LEAST_WAIT_S)
+
+    def wait_s(self, error: TransientError) -> float:
+        """Seconds until the attempt after one that failed. Raises `error` when there is none."""
+        self._state.set_exception((type(error), error, error.__traceback__))
+        wait_s = cast(float, self._retrying.iter(self._state))  # a DoSleep, or it raises
+        self._state.prepare_for_next_attempt()
+        return wait_s
 
 
 class Guard:
@@ -102,49 +148,53 @@ class Guard:
         self._retry, self._retries = retry, retries
         self._clock, self._emit = clock, emit
         self._target = target
+        self._failed: dict[Hashable, _FailedCall] = {}  # between two attempts, by their names
         self.budget = RetryBudget(spacing_s=retry.base_s, longest_s=retry.cap_s)
 
     async def call(
+        self, attempt: Callable[[], Awaitable[T]], *, on_retry: OnRetry = lambda *_: None
+    ) -> T:
+        """The result of `attempt`; waits between attempts where it stands.
+
+        Raises Deferred when a gate, a breaker or the retry budget says that it is to be called
+        again later, and what the last attempt raised when there is no further one.
+        """
+        name = object()
+        try:
+            while True:
+                try:
+                    return await self.turn(name, attempt, on_retry=on_retry)
+                except RetryDue as due:
+                    await self._clock.sleep(max(due.until - self._clock.monotonic(), 0.0))
+        finally:
+            self._end(name)
+
+    async def turn(
         self,
+        name: Hashable,
         attempt: Callable[[], Awaitable[T]],
         *,
         speculative: bool = False,
         on_retry: OnRetry = lambda *_: None,
     ) -> T:
-        """The result of `attempt`.
+        """One attempt of the call `name`, and its result.
 
-        Raises Deferred when it is to be called again later, and what the last attempt raised when
-        there is no further one. A speculative call is tried once, and its outcome says nothing to
-        the breaker.
+        Raises Deferred when it is to be called again later: with the same name it goes on with the
+        attempts that are left until its deadline. Raises what the last attempt raised when there is
+        no further one. A speculative call is tried once, and its outcome says nothing to the
+        breaker.
         """
         if speculative or not self._retries:
             return await self._once(attempt, first=True, speculative=speculative)
-        budget = _StopRefused(self.budget, self._clock)
-
-        def before_sleep(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            on_retry(state.attempt_number, state.upcoming_sleep, error)
-
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_pass_if_repeated),
-            wait=wait_random_exponential(multiplier=self._retry.base_s, max=self._retry.cap_s),
-            stop=stop_after_attempt(self._retry.max_attempts)
-            | _StopBefore(self._clock.monotonic() + self._retry.deadline_s, self._clock)
-            | budget,
-            sleep=self._clock.sleep,
-            before_sleep=before_sleep,
-            reraise=True,
-        )
-
-        # a lambda would not do: tenacity awaits only what it sees to be a coroutine function
-        async def once() -> T:
-            return await self._until_ready(attempt, first=not budget.asked)
-
+        now = self._clock.monotonic()
+        call = self._going_on(name, now)
+        deadline = now + self._retry.deadline_s if call is None else call.deadline
         try:
             # the deadline also ends an attempt that hangs
-            async with asyncio.timeout(self._retry.deadline_s) as limit:
-                return await retrying(once)
+            async with asyncio.timeout(deadline - now) as limit:
+                result = await self._once(attempt, first=call is None, speculative=False)
         except TimeoutError as error:
+            self._end(name)
             if not limit.expired():
                 raise
             raise TransientError(
@@ -152,31 +202,65 @@ class Guard:
                 where=self._target,
                 remedy="see source.retry.deadline",
             ) from error
+        except NotReady as error:
+            raise self._ready_later(name, self._kept(name, deadline), error) from error
         except TransientError as error:
-            if not budget.refused:
+            raise self._retry_due(name, self._kept(name, deadline), error, on_retry) from error
+        except Exception:
+            self._end(name)
+            raise
+        if call is not None:
+            self._end(name)
+        return result
+
+    def _going_on(self, name: Hashable, now: float) -> _FailedCall | None:
+        """The call whose earlier attempts failed; None for a new one.
+
+        One that was not gone on with before its deadline is over, as after a restart of its
+        pipeline.
+        """
+        call = self._failed.get(name)
+        if call is not None and now >= call.deadline:
+            self._end(name)
+            return None
+        return call
+
+    def _kept(self, name: Hashable, deadline: float) -> _FailedCall:
+        """The call that is gone on with later."""
+        if (call := self._failed.get(name)) is None:
+            call = _FailedCall(self._retry, deadline, self.budget, self._clock)
+            self._failed[name] = call
+        return call
+
+    def _ready_later(self, name: Hashable, call: _FailedCall, error: NotReady) -> Deferred:
+        """When to ask again for what is not ready. Raises `error` when the deadline is too near."""
+        until = self._clock.monotonic() + call.poll_s(error)
+        if until >= call.deadline:
+            self._end(name)
+            raise error
+        return RetryDue(until, str(error))
+
+    def _retry_due(
+        self, name: Hashable, call: _FailedCall, error: TransientError, on_retry: OnRetry
+    ) -> Deferred:
+        """When the call may be made again after a failure. Raises `error` when it may not."""
+        try:
+            wait_s = call.wait_s(error)
+        except TransientError:
+            self._end(name)
+            if not call.refused:
                 raise
-            raise Deferred(
+            return Deferred(
                 self.budget.turn(self._clock.monotonic()),
                 f"too many requests to {self._target} are being retried; {error}",
-            ) from error
-        finally:
-            budget.done()
+            )
+        on_retry(call.attempts, wait_s, error)
+        return RetryDue(self._clock.monotonic() + wait_s, str(error))
 
-    async def _until_ready(self, attempt: Callable[[], Awaitable[T]], *, first: bool) -> T:
-        """One attempt, made again while its answer is not ready; the deadline of `call` ends it."""
-        ends = self._clock.monotonic() + self._retry.deadline_s
-        for times in itertools.count(1):
-            try:
-                return await self._once(attempt, first=first and times == 1, speculative=False)
-            except NotReady as error:
-                wait_s = error.retry_after_s
-                if wait_s is None:
-                    wait_s = doubling_s(self._retry.base_s, times, self._retry.cap_s)
-                wait_s = max(wait_s, LEAST_WAIT_S)
-                if self._clock.monotonic() + wait_s >= ends:
-                    raise
-            await self._clock.sleep(wait_s)
-        raise AssertionError("it is counted for ever")
+    def _end(self, name: Hashable) -> None:
+        """The call has ended, however it did."""
+        if (call := self._failed.pop(name, None)) is not None:
+            self.budget.done(call)
 
     async def _once(
         self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool

@@ -12,6 +12,7 @@ there were no budget. Pure.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 from typing import Final
 
 SLOTS: Final = 10  # the window moves in this many steps
@@ -42,34 +43,41 @@ class RetryBudget:
         self._slots: deque[tuple[int, list[int]]] = deque()
         self._last_turn = 0.0
         self.firsts = self.retries = 0
-        self.retrying = 0
+        self._retrying: dict[Hashable, float] = {}  # calls, and when each is over at the latest
 
     def __repr__(self) -> str:
         return f"<RetryBudget firsts={self.firsts} retries={self.retries} retrying={self.retrying}>"
+
+    @property
+    def retrying(self) -> int:
+        """How many calls retry."""
+        return len(self._retrying)
 
     def first(self, now: float) -> None:
         """A call makes its first attempt."""
         self._slot(now)[0] += 1
         self.firsts += 1
 
-    def retry(self, now: float, *, again: bool) -> bool:
+    def retry(self, call: Hashable, now: float, *, until: float) -> bool:
         """Whether a call may make another attempt. A call that may says `done` when it has ended.
 
         Args:
-            again: the call was allowed another attempt before.
+            until: when the call is over though nobody said so: its caller was stopped between two
+                attempts.
         """
+        self._retrying = {each: end for each, end in self._retrying.items() if end > now}
         slot = self._slot(now)
-        beyond_floor = self.retrying + (not again) > self._floor
+        beyond_floor = len(self._retrying.keys() | {call}) > self._floor
         if beyond_floor and self.retries + 1 > self._share * self.firsts:
             return False
-        self.retrying += not again
+        self._retrying[call] = until
         slot[1] += 1
         self.retries += 1
         return True
 
-    def done(self) -> None:
-        """A call that retried has ended."""
-        self.retrying -= 1
+    def done(self, call: Hashable) -> None:
+        """A call has ended, whether it retried or not."""
+        self._retrying.pop(call, None)
 
     def turn(self, now: float) -> float:
         """When a call that was refused may come again."""

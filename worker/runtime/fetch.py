@@ -8,13 +8,16 @@ later; the others go on.
 Room in the channel is reserved before a request is made, by an estimate: that is the backpressure.
 The head of a partition that has fetched ahead is admitted in any case, since the pages that wait
 for it hold room until it comes.
+
+A request that hangs does not keep others from being made: see `lanes.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -32,6 +35,7 @@ from worker.core.events import (
     Emit,
     PageAccepted,
     PartitionParked,
+    PartitionSlow,
     PassEnded,
     RecordsNoted,
 )
@@ -41,11 +45,15 @@ from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
 from worker.runtime.channel import Channel
+from worker.runtime.lanes import Lanes, Place
+from worker.runtime.timetable import Timetable
 
 REPROBE_S: Final = 60.0
 REPROBE_CAP_S: Final = 3600.0
 LEAST_WAIT_S: Final = 0.001
 """Who defers a request until now gets it back after this: other work comes first."""
+LOOKS: Final = 8
+"""Requests in flight are looked at so often within the patience that they have."""
 FIRST_ESTIMATE_BYTES: Final = 256 * 1024
 DECODED_FACTOR: Final = 4
 """A decoded page weighs 2.6 to 3.5 times its JSON (measured), which dead letters keep beside it."""
@@ -62,7 +70,8 @@ class Page:
 class Fetcher(Protocol):
     """One request with everything round it: retries, breaker, gate.
 
-    Called on the event loop, once for each fetch.
+    Called on the event loop, once for each fetch. When it takes long it may be cancelled, and it is
+    called again later.
     Raises Deferred to be called again later, other WorkerErrors to park the partition.
     """
 
@@ -78,23 +87,33 @@ class Parked:
     times: int
 
 
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A request in flight: since when, in whose place, and what ends it early."""
+
+    partition: str
+    since: float
+    place: Place
+    limit: asyncio.Timeout
+
+
 class DueQueue:
     """Partitions by the time at which they are due; each waits in one place at most."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, PartitionPlanner]] = []
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, float] = {}
         self._order = count()  # among partitions that are due at the same time: round robin
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def __contains__(self, partition: str) -> bool:
-        return partition in self._waiting
-
     def push(self, planner: PartitionPlanner, due: float) -> None:
-        """Puts in a partition that does not wait already."""
-        self._waiting.add(planner.partition)
+        """Puts a partition in, or lets it wait for less time than it does."""
+        if due >= self._waiting.get(planner.partition, math.inf):
+            return
+        self.remove(planner.partition)
+        self._waiting[planner.partition] = due
         heapq.heappush(self._heap, (due, next(self._order), planner))
 
     def pop(self, now: float) -> PartitionPlanner | None:
@@ -102,8 +121,16 @@ class DueQueue:
         if not self._heap or self._heap[0][0] > now:
             return None
         _, _, planner = heapq.heappop(self._heap)
-        self._waiting.discard(planner.partition)
+        del self._waiting[planner.partition]
         return planner
+
+    def count(self, now: float) -> int:
+        """How many partitions are due."""
+        return sum(due <= now for due in self._waiting.values())
+
+    def others(self, partition: str, now: float) -> bool:
+        """Whether any partition but this one is due."""
+        return any(due <= now and name != partition for name, due in self._waiting.items())
 
     def wait_s(self, now: float) -> float | None:
         """Seconds until a partition is due; None when none waits."""
@@ -111,14 +138,18 @@ class DueQueue:
 
     def remove(self, partition: str) -> None:
         """Takes a partition out, whenever it is due."""
-        if partition in self._waiting:
-            self._waiting.discard(partition)
+        if self._waiting.pop(partition, None) is not None:
             self._heap = [entry for entry in self._heap if entry[2].partition != partition]
             heapq.heapify(self._heap)
 
 
 class FetchPool:
     """Runs planners until all are done, parked (with `once`) or `stop` is set.
+
+    Args:
+        parked: what failed before the pool was made, and is not served until its time.
+
+        may_give_up: a request may be given up and made again later.
 
     Attributes:
         parked: partition -> why it is not served; empty again once it has been served.
@@ -130,9 +161,12 @@ class FetchPool:
         planners: Sequence[PartitionPlanner],
         fetcher: Fetcher,
         channel: Channel[Page],
+        timetable: Timetable,
         *,
+        parked: Mapping[str, Parked],
         pipeline: str,
         concurrency: int,
+        may_give_up: bool,
         once: bool,
         patience_s: float,
         clock: Clock,
@@ -140,16 +174,19 @@ class FetchPool:
         times: StageTimes,
         backlog: Backlog,
     ) -> None:
-        self.parked: dict[str, Parked] = {}
+        self.parked = dict(parked)
         self.done: dict[str, str] = {}
-        self._fetcher, self._channel = fetcher, channel
-        self._pipeline, self._concurrency = pipeline, concurrency
+        self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
+        self._pipeline, self._lanes, self._may_give_up = pipeline, Lanes(concurrency), may_give_up
         self._once, self._patience_s = once, patience_s
         self._clock, self._emit = clock, emit
         self._times, self._backlog = times, backlog
-        self._due = DueQueue()
+        self._due, self._slow_due = DueQueue(), DueQueue()
+        self._flights: set[Flight] = set()
+        self._flying = asyncio.Event()
         for planner in planners:
-            self._due.push(planner, clock.monotonic())
+            failed = self.parked.get(planner.partition)
+            self._due.push(planner, clock.monotonic() if failed is None else failed.until)
         self._busy = 0  # workers with a partition in their hands
         self._changed = asyncio.Condition()  # something was put into the queue, or a worker is free
         self._estimate_bytes = FIRST_ESTIMATE_BYTES
@@ -158,7 +195,8 @@ class FetchPool:
 
     def __repr__(self) -> str:
         return (
-            f"<FetchPool {self._pipeline} due={len(self._due)} busy={self._busy} "
+            f"<FetchPool {self._pipeline} due={len(self._due)} slow={len(self._slow_due)} "
+            f"busy={self._busy} "
             f"parked={len(self.parked)} done={len(self.done)}>"
         )
 
@@ -167,13 +205,20 @@ class FetchPool:
         async with asyncio.TaskGroup() as group:
             workers = [
                 group.create_task(self._work(stop), name=f"{self._pipeline}.fetch.{number}")
-                for number in range(self._concurrency)
+                for number in range(self._lanes.workers + self._lanes.most_lent)
             ]
-            watch = group.create_task(
-                _cancel_on(stop, workers), name=f"{self._pipeline}.fetch.stop"
-            )
+            side = [
+                group.create_task(work, name=f"{self._pipeline}.fetch.{name}")
+                for name, work in (
+                    ("stop", _cancel_on(stop, workers)),
+                    ("due", self._timetable.run()),
+                    ("slow", self._relieve()),
+                )
+            ]
             await asyncio.wait(workers)
-            watch.cancel()
+            for task in side:
+                task.cancel()
+        await self._timetable.save()
 
     # -- a worker ---------------------------------------------------------------------------------
 
@@ -181,27 +226,51 @@ class FetchPool:
         with self._times.working():
             # `stop` is asked too: a cancellation that is lost in a request costs that request, not
             # the drain
-            while not stop.is_set() and (planner := await self._next_due()) is not None:
+            while not stop.is_set() and (found := await self._next_due()) is not None:
+                planner, place = found
                 try:
-                    await self._serve(planner)
+                    await self._serve(planner, place)
                 finally:
                     async with self._changed:
                         self._busy -= 1
+                        self._lanes.leave(place)
                         self._changed.notify_all()
 
-    async def _next_due(self) -> PartitionPlanner | None:
-        """The partition that is due, waiting for it; None when there will never be one again."""
+    async def _next_due(self) -> tuple[PartitionPlanner, Place] | None:
+        """The partition that is due and a place for it, waiting for both.
+
+        None when there will never be one again.
+        """
         async with self._changed:
             while True:
                 now = self._clock.monotonic()
-                if (planner := self._due.pop(now)) is not None:
+                if (found := self._pop(now)) is not None:
                     self._busy += 1
-                    return planner
-                wait_s = self._due.wait_s(now)
-                if wait_s is None and not self._busy:
+                    return found
+                if not (self._busy or len(self._due) or len(self._slow_due)):
                     return None
                 with self._times.idle():
-                    await self._change_within(wait_s)
+                    await self._change_within(self._wait_s(now))
+
+    def _pop(self, now: float) -> tuple[PartitionPlanner, Place] | None:
+        """A partition that may be served now.
+
+        Slow ones have the places that may be lent, and those that nobody else wants.
+        """
+        lanes = self._lanes
+        if lanes.may_lend and (planner := self._slow_due.pop(now)) is not None:
+            return planner, lanes.take(lent=True)
+        if lanes.free and (planner := self._due.pop(now) or self._slow_due.pop(now)) is not None:
+            return planner, lanes.take()
+        return None
+
+    def _wait_s(self, now: float) -> float | None:
+        """Seconds until a partition may be served; None: when something has changed."""
+        lanes = self._lanes
+        waits = [self._due.wait_s(now)] if lanes.free else []
+        if lanes.free or lanes.may_lend:
+            waits.append(self._slow_due.wait_s(now))
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     async def _change_within(self, wait_s: float | None) -> None:
         """Waits for a change, at most so long.
@@ -213,21 +282,20 @@ class FetchPool:
                 await self._changed.wait()
 
     async def _requeue(self, planner: PartitionPlanner, due: float) -> None:
-        """Puts a partition back, unless it waits already.
-
-        It may be in flight several times, but waits in one place.
-        """
-        if planner.partition in self._due or planner.partition in self.done:
+        """Puts a partition back. It may be in flight several times, but waits in one place."""
+        if planner.partition in self.done:
             return
         if (parked := self.parked.get(planner.partition)) is not None:
             if self._once:
                 return
             due = max(due, parked.until)
+        slow = self._lanes.is_slow(planner.partition)
         async with self._changed:
-            self._due.push(planner, due)
+            (self._due if slow else self._slow_due).remove(planner.partition)
+            (self._slow_due if slow else self._due).push(planner, due)
             self._changed.notify_all()
 
-    async def _serve(self, planner: PartitionPlanner) -> None:
+    async def _serve(self, planner: PartitionPlanner, place: Place) -> None:
         """Does what the planner of a due partition says."""
         now = self._clock.monotonic()
         if (not_before := self._not_before.pop(planner.partition, now)) > now:
@@ -239,23 +307,25 @@ class FetchPool:
             case Wait(until):
                 await self._requeue(planner, until)
             case Fetch() as fetch:
-                await self._fetch(planner, fetch)
+                await self._fetch(planner, fetch, place)
             case None:
                 pass  # its pages are in flight elsewhere; whoever carries them puts it back
 
     # -- a request --------------------------------------------------------------------------------
 
-    async def _fetch(self, planner: PartitionPlanner, fetch: Fetch) -> None:
+    async def _fetch(self, planner: PartitionPlanner, fetch: Fetch, place: Place) -> None:
         """One request, and the pages that it makes acceptable into the channel."""
         reserved_bytes = await self._reserve(planner, fetch)
         try:
             # others may fetch ahead of this one meanwhile
             await self._requeue(planner, self._clock.monotonic())
-            accepted = await self._ask(planner, fetch)
+            accepted = await self._ask(planner, fetch, place)
             if accepted is None:
                 return
             self._failing_since.pop(planner.partition, None)
             self.parked.pop(planner.partition, None)
+            if accepted:
+                self._timetable.works(planner.partition, accepted[0].group, planner.due)
             for page in accepted:
                 freed_bytes, reserved_bytes = reserved_bytes, 0
                 await self._pass_on(planner.partition, page, freed_bytes)
@@ -276,11 +346,16 @@ class FetchPool:
             planner.drop(fetch)
             raise
 
-    async def _ask(self, planner: PartitionPlanner, fetch: Fetch) -> Sequence[Accepted] | None:
+    async def _ask(
+        self, planner: PartitionPlanner, fetch: Fetch, place: Place
+    ) -> Sequence[Accepted] | None:
         """The pages that this request made acceptable, in order; None when it brought nothing."""
         try:
-            reply = await self._fetcher(planner.partition, fetch)
-            return planner.accept(fetch, reply, self._clock.monotonic())
+            reply = await self._answer(planner, fetch, place)
+            if reply is not None:
+                return planner.accept(fetch, reply, self._clock.monotonic())
+            planner.drop(fetch)
+            await self._requeue(planner, self._clock.monotonic())
         except Deferred as deferred:
             planner.drop(fetch)
             await self._defer(planner, fetch, deferred)
@@ -302,6 +377,72 @@ class FetchPool:
                 remedy="read the source so that it proves more, or lower require_completeness",
             )
             await self._park(planner, error)
+
+    async def _answer(self, planner: PartitionPlanner, fetch: Fetch, place: Place) -> Reply | None:
+        """The answer to a request; None when it was slow and was given up."""
+        partition, since = planner.partition, self._clock.monotonic()
+        limit = asyncio.timeout(None)
+        flight = Flight(partition, since, place, limit)
+        try:
+            async with limit:
+                self._flights.add(flight)
+                self._flying.set()
+                reply = await self._fetcher(partition, fetch)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._lanes.gave_up(partition, self._clock.monotonic() - since)
+            return None
+        except WorkerError:
+            self._lanes.waited(partition, self._clock.monotonic() - since)
+            raise
+        finally:
+            self._flights.discard(flight)
+        self._lanes.answered(partition, self._clock.monotonic() - since)
+        return reply
+
+    # -- requests that hang -----------------------------------------------------------------------
+
+    async def _relieve(self) -> None:
+        """Looks at requests in flight, as long as there are any."""
+        while True:
+            await self._flying.wait()
+            await asyncio.sleep(self._lanes.patience_s / LOOKS)
+            await self._make_room()
+            if not self._flights:
+                self._flying.clear()
+
+    async def _make_room(self) -> None:
+        """Slow requests lend their places to partitions that are due, or are given up for them."""
+        now, lanes = self._clock.monotonic(), self._lanes
+        wanted = self._due.count(now) - (lanes.workers - lanes.taken)
+        for flight in self._slow_flights(now):
+            if wanted <= 0:
+                break
+            if not self._due.others(flight.partition, now):
+                continue
+            if lanes.may_lend:
+                lanes.lend(flight.place)
+                lanes.waited(flight.partition, now - flight.since)
+            elif self._may_give_up:
+                self._flights.discard(flight)
+                flight.limit.reschedule(0.0)
+            else:
+                break
+            wanted -= 1
+            self._emit(PartitionSlow(self._pipeline, flight.partition, now - flight.since))
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _slow_flights(self, now: float) -> list[Flight]:
+        """Requests that hold the places of others, the oldest first."""
+        lanes = self._lanes
+        slow = [
+            flight
+            for flight in self._flights
+            if not flight.place.lent and now - flight.since >= lanes.patience_s
+        ]
+        return sorted(slow, key=lambda flight: flight.since)
 
     async def _pass_on(self, partition: str, page: Accepted, reserved_bytes: int) -> None:
         weight_bytes = page.decoded.facts.size_bytes * DECODED_FACTOR
@@ -386,6 +527,7 @@ class FetchPool:
         reprobe_s = doubling_s(REPROBE_S, times, REPROBE_CAP_S)
         until = self._clock.monotonic() + reprobe_s
         self.parked[planner.partition] = Parked(error, until, times)
+        self._timetable.failed(planner.partition, error, times=times, until=until)
         self._emit(
             PartitionParked(
                 pipeline=self._pipeline,
@@ -397,6 +539,7 @@ class FetchPool:
         )
         async with self._changed:
             self._due.remove(planner.partition)
+            self._slow_due.remove(planner.partition)
         await self._requeue(planner, until)
 
 

@@ -45,13 +45,14 @@ class Flow:
         self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped
 
     def shape(self, partition: str, page: Accepted) -> Iterator[Shaped]:
-        """The page in parts of at most 2,000 records; the last part moves the cursor."""
+        """The page in parts of at most 2,000 records, all of which came at one time; the last part
+        moves the cursor.
+        """
         decoded = page.decoded
         records, group = decoded.records, page.group if self._grouped else None
-        starts = range(0, len(records), SLICE_RECORDS) or range(1)
-        for start in starts:
-            part = records[start : start + SLICE_RECORDS]
-            shaping = self._shape(part, decoded.facts.received_us)
+        for start, end, received_us in _parts(decoded):
+            part = records[start:end]
+            shaping = self._shape(part, received_us)
             rejects = [_reject(decoded, start + index, why) for index, why in shaping.refused]
             chunks = [
                 Chunk(route, self._fingerprint, rows, data, group)
@@ -64,7 +65,7 @@ class Flow:
                 filtered=shaping.filtered,
                 dead_lettered=len(rejects),
             )
-            last = start + SLICE_RECORDS >= len(records)
+            last = end >= len(records)
             if last:
                 rejects = [*decoded.rejects, *rejects]
                 ledger += page.ledger
@@ -77,6 +78,23 @@ class Flow:
                 progress=page.progress if last else None,
                 weight=_weight(chunks, rejects),
             )
+
+
+def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int]]:
+    """First record, end and time of each part; one part where there is no record."""
+    size, start = len(decoded.records), 0
+    each = decoded.facts.received_each
+    if each and decoded.indices is not None:
+        each = [each[index] for index in decoded.indices]
+    while True:
+        end = min(start + SLICE_RECORDS, size)
+        received_us = decoded.facts.received_us
+        if each and size:
+            received_us = each[start]
+            end = next((at for at in range(start, end) if each[at] != received_us), end)
+        yield start, end, received_us
+        if (start := end) >= size:
+            return
 
 
 def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:

@@ -5,6 +5,8 @@ keys are its lines, so the rules of incremental sources make a second replay bri
 after a kill. What is rejected again becomes a new dead letter in a later commit than the mark and
 is replayed the next time. A replay ends at the last commit that there was when it began: otherwise
 one that mends nothing would read its own rejects for ever.
+
+Records count as received when their letters were written, not when they are replayed.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ class DeadLetters:
         return list(islice(takewhile(lambda commit: commit.seq <= end, commits), 2))
 
     async def _page(self, commit: CommitRow, following: int | None) -> Decoded:
-        raws = [letter.received for letter in letters_of(self._root, commit)]
+        letters = list(letters_of(self._root, commit))
+        raws = [letter.received for letter in letters]
         batch = Batch()
         batch.add_source(lambda: raws)
         await in_slices(self._records.add_raws(batch, raws, sized=True))
@@ -83,6 +86,7 @@ class DeadLetters:
         facts.values = [commit.seq] * len(raws)
         facts.keys = _line_keys(commit.seq, raws)
         facts.size_bytes = sum(map(len, raws))
+        facts.received_each = [letter.time_us for letter in letters]
         return decoded
 
 

@@ -7,6 +7,7 @@ connections, redirects and bodies are the client's (`http/client.py`).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -74,7 +75,7 @@ class HttpSource:
         fetch_writer_schema: gives the decoder the schema of a writer by its id; see
             `RegistryClient.by_id` for what it may raise.
         slots: entered for each request; it limits the requests at once to an origin.
-        meaning: the keys of the config that validators are bound to besides their request.
+        meaning: the groups of the fingerprint that validators are bound to besides their request.
         watch: is shown every page that was decoded, for commands that look at the source.
     """
 
@@ -109,7 +110,11 @@ class HttpSource:
         self._skew_s = 0.0
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
-        """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors."""
+        """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors.
+
+        A failure that is retried raises Deferred: the next fetch of the same partition goes on with
+        the attempts that are left.
+        """
         asked = self._asked(partition, fetch)
 
         def retried(attempt: int, wait_s: float, error: BaseException | None) -> None:
@@ -117,8 +122,11 @@ class HttpSource:
             self._emit(RequestRetried(self._pipeline, partition, attempt, wait_s, code, str(error)))
 
         try:
-            return await self._guard.call(
-                lambda: self._attempt(asked), speculative=fetch.speculative, on_retry=retried
+            return await self._guard.turn(
+                partition,
+                lambda: self._attempt(asked),
+                speculative=fetch.speculative,
+                on_retry=retried,
             )
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
@@ -149,6 +157,9 @@ class HttpSource:
                 raise
         except WorkerError as error:
             outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
             raise
         finally:
             ended = RequestEnded(
@@ -273,8 +284,8 @@ class HttpSource:
 def _skew_in_words(seconds: float) -> str:
     ahead = "ahead of" if seconds > 0 else "behind"
     return (
-        f"the clock of the source is {abs(seconds):.0f} s {ahead} ours: marks and windows follow the "
-        "earlier one; where its Date is no clock set source.clock: local"
+        f"the clock of the source is {abs(seconds):.0f} s {ahead} ours: marks and windows follow "
+        "the earlier one; where its Date is no clock set source.clock: local"
     )
 
 

@@ -114,7 +114,12 @@ class HttpConfig(Model):
     stable: Flag = Field(
         False, description="declare that records keep their place while pages are read"
     )
-    concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
+    concurrency: Whole = Field(
+        4,
+        ge=1,
+        le=256,
+        description="requests at once; while some hang, up to a quarter more (at least one)",
+    )
     rate_limit: RateLimit | None = Field(None, description="requests in a time")
     on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field(
         {}, description="what a status means"
@@ -261,9 +266,15 @@ class HttpConfig(Model):
         return self.method == "GET" if self.idempotent is None else self.idempotent
 
     @property
+    def mark_kind(self) -> str:
+        """What a mark of this source is, in a word: marks of two kinds cannot be compared."""
+        if self.incremental is None:
+            return "none"
+        return "window" if self.pagination.windows is not None else self.incremental.mark_kind
+
+    @property
     def bound_sent(self) -> str:
-        """What carries the lower bound of a pass, in words; empty where the source is given none.
-        """
+        """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:
             return "the window"
         if self.incremental is not None and (target := self.incremental.target) is not None:

@@ -181,6 +181,13 @@ class Incremental(Model):
         """Whether marks are times: those of a field, in a format that is no int or string."""
         return self.from_ is None and self.format.record not in _UNTIMED
 
+    @property
+    def mark_kind(self) -> str:
+        """What its marks are: `token`, `instant`, `int` or `string`."""
+        if self.from_ is not None:
+            return "token"
+        return "instant" if self.timed else self.format.record
+
     def _check_origin(self, issues: Issues) -> None:
         """The mark comes from one place, and goes to one place."""
         if not self.field and self.from_ is None:

@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from worker.core.errors import ConfigError, SinkUnavailable, StateError, WorkerError
+from worker.core.errors import (
+    ConfigError,
+    SinkUnavailable,
+    StateAbsent,
+    StateError,
+    WorkerError,
+)
 from worker.runtime import fs
 from worker.state.lock import opening
 
@@ -49,8 +55,14 @@ class Database:
     Args:
         path: made when it is missing, unless `read_only`.
         tables: for each format from 1 on, the statements that lead to it from the one before.
-        read_only: nothing is created or changed.
+        read_only: nothing is created or changed, not even the files that SQLite keeps beside it.
+            Raises StateAbsent where there is no file.
+
+    Attributes:
+        format: the format of the state; that of this program unless `read_only`.
     """
+
+    format: int
 
     def __init__(self, path: Path, tables: Sequence[str], *, read_only: bool = False) -> None:
         self.path = path
@@ -61,11 +73,8 @@ class Database:
                 _refuse_network(path.parent)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             elif not path.exists():
-                raise StateError(
-                    f"{path} does not exist",
-                    remedy="nothing was committed there yet;"
-                    " check state.path and the working directory",
-                )
+                raise StateAbsent(f"{path} does not exist")
+        self._at_rest = False
         self.connection = self._open()
 
     def close(self) -> None:
@@ -96,33 +105,63 @@ class Database:
     def rows(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query, in a transaction or without one."""
         try:
-            return self.connection.execute(query, values).fetchall()
+            found = self.connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise self.unusable(error) from error
+            if not self._is_woken():
+                raise self.unusable(error) from error
+        else:
+            if not self._is_woken():
+                return found
+        return self.rows(query, *values)
+
+    def _is_woken(self) -> bool:
+        """Somebody has opened the file that was read at rest; from now on it is read as one that is
+        in use.
+        """
+        if not (self._at_rest and self._in_use()):
+            return False
+        self.reopen()
+        return True
 
     # -- opening ---------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
+        self._at_rest = self._read_only and not self._in_use()
         try:
-            return self._connect(self.path)
+            if self._at_rest:
+                return self._connect("?immutable=1")
+            return self._connect("?mode=ro" if self._read_only else "")
         except sqlite3.DatabaseError as error:
             if not self._read_only or _primary(error) not in _UNWRITABLE or self._has_wal():
                 raise self._unopened(error) from error
         # SQLite may make no files beside the log, as on a mounted copy. It needs none where
         # nobody writes.
         try:
-            return self._connect(f"{self.path.as_uri()}?immutable=1", uri=True)
+            return self._connect("?immutable=1")
         except sqlite3.DatabaseError as error:
             raise self._unopened(error) from error
 
+    def _in_use(self) -> bool:
+        """Whether somebody has the file open, or was killed with it open: SQLite has made files
+        beside it.
+        """
+        return any(self._beside(suffix).exists() for suffix in ("-wal", "-shm"))
+
     def _has_wal(self) -> bool:
-        """Commits stand beside the file: somebody has it open, or was killed with it open."""
-        wal = self.path.with_name(f"{self.path.name}-wal")
+        """Whether commits stand beside the file that are not in it."""
+        wal = self._beside("-wal")
         return wal.exists() and wal.stat().st_size > 0
 
-    def _connect(self, name: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(f"{self.path.name}{suffix}")
+
+    def _connect(self, options: str) -> sqlite3.Connection:
         db = sqlite3.connect(
-            name, isolation_level=None, check_same_thread=False, timeout=LOCKED_S, uri=uri
+            f"{self.path.as_uri()}{options}",
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=LOCKED_S,
+            uri=True,
         )
         try:
             db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
@@ -144,6 +183,7 @@ class Database:
                 f"{self.path} has state format {version}, this program knows {newest}",
                 remedy="run the version that wrote it, or newer",
             )
+        self.format = version if self._read_only else newest
         if version < newest and not self._read_only:
             missing = " ".join(self._tables[version:])
             db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {newest}; COMMIT;")

@@ -21,13 +21,14 @@ from pydantic import Field
 from worker.core.cursor import Cursor
 from worker.core.digest import commit_row
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
-from worker.core.meaning import refuse_changed
+from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
     RECORDS,
     REPLAYED,
     Claim,
     Commit,
     CommitRow,
+    Due,
     EndRow,
     Ledger,
     PartitionEnd,
@@ -90,11 +91,22 @@ CREATE TABLE schemas (
     schema TEXT NOT NULL,
     PRIMARY KEY (pipeline, fingerprint)) STRICT, WITHOUT ROWID;
 """
-"""Since format 2: the schema of committed files of records, as the last of them had it."""
+SCHEMAS_FORMAT: Final = 2
+"""Since this format: the schema of committed files of records, as the last of them had it."""
 
-FORMATS: Final = (_TABLES, _SCHEMAS)
+_DUE: Final = """
+CREATE TABLE due (
+    pipeline TEXT NOT NULL, partition TEXT NOT NULL, pass_no INTEGER NOT NULL, next_us INTEGER,
+    failures INTEGER NOT NULL, not_before_us INTEGER NOT NULL, code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (pipeline, partition)) STRICT, WITHOUT ROWID;
+"""
+"""Since format 3: when each partition is served next. One row for each, changed in place."""
+
+FORMATS: Final = (_TABLES, _SCHEMAS, _DUE)
 """What leads to each format of the state, from 1 on."""
 
+_due_values: Final = attrgetter(*(each.name for each in fields(Due)))
 _FILE_FIELDS: Final = tuple(each.name for each in fields(StagedFile))
 _FILE_COLUMNS: Final = ", ".join(_FILE_FIELDS)
 _file_values: Final = attrgetter(*_FILE_FIELDS)
@@ -111,6 +123,9 @@ class SqliteCommitLog:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._file = Database(path, FORMATS, read_only=read_only)
+
+    def __str__(self) -> str:
+        return f"{self._file.path} (state format {self._file.format})"
 
     def close(self) -> None:
         self._file.close()
@@ -149,16 +164,16 @@ class SqliteCommitLog:
     def _keep_meaning(
         self, db: sqlite3.Connection, pipeline: str, known: str, now: Mapping[str, str]
     ) -> None:
-        stored = msgspec.json.encode(dict(now)).decode()
+        stored = _fingerprint_text(now)
         if stored == known:
             return
-        refuse_changed(
-            pipeline,
-            msgspec.json.decode(known) if known else {},
+        found = change(
+            _fingerprint(known),
             now,
-            started=any(row.cursor != Cursor().to_json() for row in self.partitions(pipeline)),
+            cursors=source_cursors(self.partitions(pipeline)),
             keyed=self._is_keyed(pipeline),
         )
+        refuse_changed(pipeline, found)
         db.execute("UPDATE pipelines SET fingerprint = ? WHERE name = ?", (stored, pipeline))
 
     def _is_keyed(self, pipeline: str) -> bool:
@@ -193,6 +208,11 @@ class SqliteCommitLog:
         tokens = self._file.rows(
             "SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", *at
         )
+        due = self._file.rows(
+            "SELECT pass_no, next_us, failures, not_before_us, code, reason FROM due"
+            " WHERE pipeline = ? AND partition = ?",
+            *at,
+        )
         return Claim(
             partition=partition,
             epoch=epoch,
@@ -200,6 +220,7 @@ class SqliteCommitLog:
             cursor=Cursor.from_json(cursor),
             boundary=frozenset(boundary),
             tokens=frozenset(token for (token,) in tokens),
+            due=Due(*due[0]) if due else Due(),
         )
 
     def commit(self, commit: Commit) -> None:
@@ -292,6 +313,14 @@ class SqliteCommitLog:
                 (pipeline, seq),
             )
 
+    def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((pipeline, name, *_due_values(each)) for name, each in due.items()),
+            )
+
     # -- for commands, verify and replays --------------------------------------------------------
 
     def pipelines(self) -> list[PipelineRow]:
@@ -313,6 +342,20 @@ class SqliteCommitLog:
             PartitionRow(partition=partition, epoch=epoch, seq=seq, cursor=cursor)
             for partition, epoch, seq, cursor in rows
         ]
+
+    def meaning(self, pipeline: str) -> dict[str, str]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT fingerprint FROM pipelines WHERE name = ?", pipeline)
+        return _fingerprint(rows[0][0]) if rows else {}
+
+    def remembered(self, pipeline: str) -> dict[str, int]:
+        """See CommitHistory."""
+        return dict(
+            self._file.rows(
+                "SELECT partition, count(*) FROM boundary WHERE pipeline = ? GROUP BY partition",
+                pipeline,
+            )
+        )
 
     def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
         """See CommitHistory. Reads in batches, so that no long query holds back the checkpoints."""
@@ -358,6 +401,8 @@ class SqliteCommitLog:
 
     def schemas(self, pipeline: str) -> tuple[str, ...]:
         """See CommitHistory."""
+        if self._file.format < SCHEMAS_FORMAT:
+            return ()
         rows = self._file.rows(
             "SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline
         )
@@ -375,7 +420,7 @@ class SqliteCommitLog:
                 "SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)
             ).fetchone()
             known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
-            for table in ("partitions", "commits", "files", "schemas", "boundary", "tokens"):
+            for table in ("partitions", "commits", "files", "schemas", "boundary", "tokens", "due"):
                 db.execute(f"DELETE FROM {table} WHERE pipeline = ?", (pipeline,))
             db.execute("DELETE FROM pipelines WHERE name = ?", (pipeline,))
             _insert_pipeline(
@@ -390,6 +435,24 @@ class SqliteCommitLog:
         with self._file.transaction() as db:
             _put_back(db, pipeline, partition, Cursor(mark=mark))
 
+    def adopt(
+        self,
+        pipeline: str,
+        cursors: Mapping[str, Cursor],
+        *,
+        forget_keys: bool,
+        fingerprint: Mapping[str, str] | None,
+    ) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            for partition, cursor in cursors.items():
+                _put_back(db, pipeline, partition, cursor, forget_keys=forget_keys)
+            if fingerprint is not None:
+                db.execute(
+                    "UPDATE pipelines SET fingerprint = ? WHERE name = ?",
+                    (_fingerprint_text(fingerprint), pipeline),
+                )
+
 
 def _insert_pipeline(
     db: sqlite3.Connection, pipeline: str, *, lineage: str, accepted: Sequence[str]
@@ -400,8 +463,15 @@ def _insert_pipeline(
     )
 
 
-def _put_back(db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cursor) -> None:
-    """A cursor that no commit made: seq 0, nothing remembered. The epoch fences the owner."""
+def _put_back(
+    db: sqlite3.Connection,
+    pipeline: str,
+    partition: str,
+    cursor: Cursor,
+    *,
+    forget_keys: bool = True,
+) -> None:
+    """A cursor that no commit made: seq 0, and no token of a pass. The epoch fences the owner."""
     changed = db.execute(
         "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1"
         " WHERE pipeline = ? AND partition = ?",
@@ -412,10 +482,18 @@ def _put_back(db: sqlite3.Connection, pipeline: str, partition: str, cursor: Cur
             f"pipeline {pipeline!r} has no partition {partition!r}",
             remedy="`worker state show` lists them; it is there after the first run",
         )
-    for table in ("boundary", "tokens"):
+    for table in ("boundary", "tokens", "due") if forget_keys else ("tokens", "due"):
         db.execute(
             f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?", (pipeline, partition)
         )
+
+
+def _fingerprint(stored: str) -> dict[str, str]:
+    return msgspec.json.decode(stored, type=dict[str, str]) if stored else {}
+
+
+def _fingerprint_text(fingerprint: Mapping[str, str]) -> str:
+    return msgspec.json.encode(dict(fingerprint)).decode()
 
 
 def _decoded(text: str, kind: type[T]) -> T:

@@ -35,6 +35,7 @@ from worker.core.model import (
     REPLAYED,
     Claim,
     Commit,
+    Due,
     EndRow,
     Ledger,
     PartitionEnd,
@@ -47,6 +48,14 @@ from worker.core.ports import CommitLog
 Reopen: TypeAlias = Callable[[], CommitLog]
 
 MEANING = {"url": "a", "params": "b"}
+KEYS = {
+    "url": "1",
+    "incremental": "1",
+    "incremental.order": "1",
+    "incremental.param": "1",
+    "mark": "instant",
+}
+"""A fingerprint with keys."""
 KEY = b"k" * 16
 TOKEN = b"t" * 16
 
@@ -91,7 +100,7 @@ def commit(
     """Makes a commit."""
     made = Commit(
         pipeline=pipeline,
-        lineage=log.load(pipeline, MEANING).lineage,
+        lineage=log.load(pipeline, log.meaning(pipeline) or MEANING).lineage,
         seq=seq,
         id=token_hex(16),
         at="2024-01-01T00:00:00.000Z",
@@ -182,6 +191,39 @@ class CommitLogContract:
         step = at(2, tokens_cleared=True, tokens_added=(b"3" * 16,))
         commit(log, 2, end(claim, step, seq=1))
         assert reopen().claim("p", ["a"])["a"].tokens == {b"3" * 16}
+
+    def test_when_a_partition_is_served_next_is_kept_outside_of_the_commits(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        assert claims["a"].due == Due()
+        failing = Due(2, None, 3, 1_700_000_000_000_000, "auth", "401: é")
+        log.keep_due("p", {"a": Due(1, 5), "b": failing})
+        commit(log, 1, end(claims["a"], at(1)))  # no claim is touched by it
+        log.keep_due("p", {"a": Due(2, 7)})
+        log.keep_due("p", {})
+        claims = reopen().claim("p", ["a", "b"])
+        assert (claims["a"].due, claims["b"].due) == (Due(2, 7), failing)
+        assert [each.seq for each in reopen().commits("p")] == [1]
+
+    @pytest.mark.parametrize("how", ["pipeline", "partition", "mark"])
+    def test_who_puts_a_partition_back_wants_it_served_now(self, reopen: Reopen, how: str) -> None:
+        log = reopen()
+        for pipeline in ("p", "q"):
+            log.load(pipeline, MEANING)
+            log.claim(pipeline, ["a", "b"])
+            log.keep_due(pipeline, {"a": Due(1, 5), "b": Due(1, 6)})
+        if how == "mark":
+            log.set_mark("p", "a", 17)
+        else:
+            log.reset("p", "a" if how == "partition" else None)
+        log.load("p", MEANING)
+        claims = reopen().claim("p", ["a", "b"])
+        assert claims["a"].due == Due()
+        assert claims["b"].due == (Due() if how == "pipeline" else Due(1, 6))
+        assert reopen().claim("q", ["a"])["a"].due == Due(1, 5)
 
     def test_a_cursor_that_is_too_large_is_refused_and_nothing_changes(
         self, reopen: Reopen
@@ -289,6 +331,63 @@ class CommitLogContract:
         log.load("p", {**MEANING, "key": "3"})  # the state lacked it: nobody knows what it was
         with pytest.raises(ConfigError, match=r"source\.key changed"):
             reopen().load("p", {**MEANING, "key": "4"})
+
+    def test_what_is_advised_counts_without_being_accepted(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", KEYS)
+        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        log.load("p", {**KEYS, "incremental.order": "2", "incremental": "2"})
+        with pytest.raises(ConfigError, match=r"source\.incremental\.param changed"):
+            log.load("p", {**KEYS, "incremental.param": "2", "incremental": "3"})
+
+    def test_the_meaning_and_the_number_of_keys_can_be_looked_at(self, reopen: Reopen) -> None:
+        log = reopen()
+        assert (log.meaning("p"), log.remembered("p")) == ({}, {})
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        keyed = at(1, boundary_added=((7, KEY), (8, KEY)))
+        commit(log, 1, end(claims["a"], keyed), end(claims["b"], at(1)))
+        assert (log.meaning("p"), log.remembered("p")) == (MEANING, {"a": 2})
+
+    @pytest.mark.parametrize("forget_keys", [False, True])
+    def test_an_adopted_partition_stands_where_it_was_put_and_its_owner_is_fenced(
+        self, reopen: Reopen, forget_keys: bool
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        moved = at(1, boundary_added=((7, KEY),), tokens_added=(KEY,))
+        commit(log, 1, end(claims["a"], moved), end(claims["b"], moved))
+        other = {**MEANING, "url": "other"}
+        reopen().adopt("p", {"a": Cursor(mark=7)}, forget_keys=forget_keys, fingerprint=other)
+        with pytest.raises(Fenced):
+            commit(log, 2, end(claims["a"], at(2), seq=1))
+        log.load("p", other)
+        again = log.claim("p", ["a", "b"])
+        assert (again["a"].cursor, again["a"].seq) == (Cursor(mark=7), 0)
+        assert again["a"].boundary == (frozenset() if forget_keys else frozenset({(7, KEY)}))
+        assert again["a"].tokens == frozenset()
+        assert (again["b"].cursor.received, again["b"].tokens) == (1, frozenset({KEY}))
+
+    def test_a_meaning_that_is_not_adopted_yet_stays_refused(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        claims = log.claim("p", ["a", "b"])
+        commit(log, 1, end(claims["a"], at(1)), end(claims["b"], at(1)))
+        log.adopt("p", {"a": Cursor()}, forget_keys=False, fingerprint=None)
+        with pytest.raises(ConfigError, match=r"source\.url changed"):
+            log.load("p", {**MEANING, "url": "other"})
+
+    def test_nothing_is_adopted_where_one_partition_is_unknown(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        with pytest.raises(ConfigError, match="no partition 'b'"):
+            log.adopt(
+                "p", {"a": Cursor(), "b": Cursor()}, forget_keys=True, fingerprint={"url": "x"}
+            )
+        assert log.meaning("p") == MEANING
+        assert log.claim("p", ["a"])["a"].cursor.received == 1
 
     # -- what the log tells of itself ------------------------------------------------------------
 

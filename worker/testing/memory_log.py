@@ -10,7 +10,7 @@ from threading import Lock
 from worker.core.cursor import Cursor
 from worker.core.digest import commit_row
 from worker.core.errors import ConfigError, Fenced, StateError
-from worker.core.meaning import refuse_changed
+from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
     RECORDS,
     REPLAYED,
@@ -18,6 +18,7 @@ from worker.core.model import (
     Claim,
     Commit,
     CommitRow,
+    Due,
     PartitionEnd,
     PartitionRow,
     PipelineRow,
@@ -36,6 +37,7 @@ class _Partition:
     cursor: str = field(default_factory=lambda: Cursor().to_json())
     boundary: set[BoundaryKey] = field(default_factory=set)
     tokens: set[bytes] = field(default_factory=set)
+    due: Due = field(default_factory=Due)
 
     def advance(self, seq: int, progress: Progress) -> None:
         self.seq, self.cursor = seq, progress.cursor.to_json()
@@ -47,11 +49,13 @@ class _Partition:
             self.tokens.clear()
         self.tokens.update(progress.tokens_added)
 
-    def put_back(self, cursor: Cursor) -> None:
+    def put_back(self, cursor: Cursor, *, forget_keys: bool = True) -> None:
         """A cursor that no commit made."""
         self.epoch, self.seq, self.cursor = self.epoch + 1, 0, cursor.to_json()
-        self.boundary.clear()
         self.tokens.clear()
+        self.due = Due()
+        if forget_keys:
+            self.boundary.clear()
 
 
 @dataclass(slots=True)
@@ -70,6 +74,12 @@ class _Pipeline:
 
     def rows(self) -> list[CommitRow]:
         return [replace(row, published=row.seq <= self.published) for row in self.commits]
+
+    def partition_rows(self) -> list[PartitionRow]:
+        return [
+            PartitionRow(partition=name, epoch=each.epoch, seq=each.seq, cursor=each.cursor)
+            for name, each in sorted(self.partitions.items())
+        ]
 
     def owns(self, end: PartitionEnd) -> bool:
         found = self.partitions[end.partition]
@@ -94,17 +104,17 @@ class MemoryCommitLog:
     def __init__(self, tables: Tables | None = None) -> None:
         self.tables = tables or Tables()
 
+    def __str__(self) -> str:
+        return "memory"
+
     def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
         with self.tables.lock:
             found = self.tables.pipelines.setdefault(pipeline, _Pipeline())
-            fresh = Cursor().to_json()
-            parts = found.partitions
+            rows = found.partition_rows()
+            keyed = any(found.partitions[row.partition].boundary for row in _of_source(rows))
+            cursors = source_cursors(rows)
             refuse_changed(
-                pipeline,
-                found.fingerprint,
-                fingerprint,
-                started=any(part.cursor != fresh for part in parts.values()),
-                keyed=any(part.boundary for name, part in parts.items() if name != REPLAYED),
+                pipeline, change(found.fingerprint, fingerprint, cursors=cursors, keyed=keyed)
             )
             found.fingerprint = dict(fingerprint)
             return PipelineState(
@@ -130,6 +140,7 @@ class MemoryCommitLog:
                     cursor=Cursor.from_json(part.cursor),
                     boundary=frozenset(part.boundary),
                     tokens=frozenset(part.tokens),
+                    due=part.due,
                 )
             return claims
 
@@ -155,6 +166,11 @@ class MemoryCommitLog:
             found = self.tables.pipelines[pipeline]
             found.published = max(found.published, seq)
 
+    def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
+        with self.tables.lock:
+            for name, each in due.items():
+                self.tables.pipelines[pipeline].partitions[name].due = each
+
     def reset(
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
     ) -> None:
@@ -170,12 +186,24 @@ class MemoryCommitLog:
     def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
         self._put_back(pipeline, partition, Cursor(mark=mark))
 
+    def adopt(
+        self,
+        pipeline: str,
+        cursors: Mapping[str, Cursor],
+        *,
+        forget_keys: bool,
+        fingerprint: Mapping[str, str] | None,
+    ) -> None:
+        with self.tables.lock:
+            found = self._pipeline(pipeline)
+            for part, cursor in [(_part(found, pipeline, name), cursors[name]) for name in cursors]:
+                part.put_back(cursor, forget_keys=forget_keys)
+            if fingerprint is not None:
+                found.fingerprint = dict(fingerprint)
+
     def _put_back(self, pipeline: str, partition: str, cursor: Cursor) -> None:
         with self.tables.lock:
-            part = self._pipeline(pipeline).partitions.get(partition)
-            if part is None:
-                raise ConfigError(f"pipeline {pipeline!r} has no partition {partition!r}")
-            part.put_back(cursor)
+            _part(self._pipeline(pipeline), pipeline, partition).put_back(cursor)
 
     # -- CommitHistory ---------------------------------------------------------------------------
 
@@ -188,10 +216,16 @@ class MemoryCommitLog:
 
     def partitions(self, pipeline: str) -> list[PartitionRow]:
         with self.tables.lock:
-            return [
-                PartitionRow(partition=name, epoch=each.epoch, seq=each.seq, cursor=each.cursor)
-                for name, each in sorted(self._pipeline(pipeline).partitions.items())
-            ]
+            return self._pipeline(pipeline).partition_rows()
+
+    def meaning(self, pipeline: str) -> dict[str, str]:
+        with self.tables.lock:
+            return dict(self._pipeline(pipeline).fingerprint)
+
+    def remembered(self, pipeline: str) -> dict[str, int]:
+        with self.tables.lock:
+            parts = self._pipeline(pipeline).partitions
+            return {name: len(part.boundary) for name, part in parts.items() if part.boundary}
 
     def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
         with self.tables.lock:
@@ -209,3 +243,14 @@ class MemoryCommitLog:
 
     def _pipeline(self, name: str) -> _Pipeline:
         return self.tables.pipelines.get(name) or _Pipeline()
+
+
+def _part(found: _Pipeline, pipeline: str, partition: str) -> _Partition:
+    part = found.partitions.get(partition)
+    if part is None:
+        raise ConfigError(f"pipeline {pipeline!r} has no partition {partition!r}")
+    return part
+
+
+def _of_source(rows: Sequence[PartitionRow]) -> Iterator[PartitionRow]:
+    return (row for row in rows if row.partition != REPLAYED)

@@ -1,4 +1,4 @@
-"""What `check` prints of pipelines, without touching anything and without the running half."""
+"""What `check` prints of pipelines, without changing anything and without the running half."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import Any
 from worker.http.registry_config import SubjectConfig
 from worker.http.tls import tls_of
 from worker.settings import PipelineSettings, Settings
+from worker.wiring.live_state import LiveState
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subjects_of
 from worker.wiring.secrets import check_secrets
 from worker.wiring.warnings import warnings_of
 
 
-def describe(settings: Settings) -> list[dict[str, Any]]:
+def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str, Any]]:
     """What each pipeline promises; of one whose schema is in a registry, that it was not checked.
 
     Raises ConfigError, or ConfigErrors for several; their places are below the pipeline.
+
+    Args:
+        live: the state that is there; with it, what `run` would refuse stands under `refused`, as
+            the error that it would end with, or None.
     """
-    return [_described(name, config) for name, config in settings.pipelines.items()]
+    return [_described(name, config, live) for name, config in settings.pipelines.items()]
 
 
-def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
+def _described(name: str, config: PipelineSettings, live: LiveState | None) -> dict[str, Any]:
     known: dict[str, Any] = {
         "pipeline": name,
         "enabled": config.enabled,
@@ -31,18 +36,29 @@ def _described(name: str, config: PipelineSettings) -> dict[str, Any]:
     }
     if subjects := subjects_of(config):
         unread = ", ".join(map(_subject, subjects))
-        return known | {"not_checked": f"{unread}: needs the registry, so --connect"}
+        known |= {"not_checked": f"{unread}: needs the registry, so --connect"}
+        return known | _found(live, name, config, None)
     parts = Parts.of(name, config)
     for values in parts.partitions.values():
         check_secrets(config.source.auth, values)
     tls_of(config.source.tls, "source.tls")
-    return known | {
+    known |= {
         "partitions": len(parts.partitions),
         "schema_fingerprint": parts.plan.fingerprint,
         "delivery": parts.delivery,
         "completeness": parts.completeness,
         "warnings": warnings_of(config.source, parts.plan.schema),
     }
+    return known | _found(live, name, config, parts)
+
+
+def _found(
+    live: LiveState | None, name: str, config: PipelineSettings, parts: Parts | None
+) -> dict[str, Any]:
+    if live is None:
+        return {}
+    found = live.look(name, config, parts)
+    return {"state": found.state, "refused": found.refused}
 
 
 def _subject(ref: SubjectConfig) -> str:

@@ -7,12 +7,13 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from worker import __version__
 from worker.components import SOURCES
 from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
+from worker.core.meaning import groups
 from worker.core.model import REPLAYED, Decoded, Facts
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
@@ -25,6 +26,7 @@ from worker.paging.marks import MarkFormat
 from worker.paging.spec import PagingSpec, no_total
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
+from worker.runtime.lanes import most_lent
 from worker.runtime.roll import RollSpec
 from worker.settings import Settings
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
@@ -37,6 +39,10 @@ from worker.wiring.secrets import check_secrets, open_auth
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
 
+SPREAD_SHARE: Final = 0.1
+SPREAD_CAP_S: Final = 30.0
+"""What is overdue when a daemon starts begins within this share of `every`, and within this time:
+soon enough for whoever watches the start, and spread enough for the sources of a fleet."""
 Watch = Callable[[Response, Decoded], None]
 """What is shown the answers that were pages, and what they were decoded to."""
 
@@ -110,7 +116,7 @@ async def http_source(
             user_agent=f"worker/{__version__}",
             timeouts=Timeouts(source.timeout.connect, source.timeout.read, source.timeout.total),
             limits=BodyLimits(source.limits.wire, source.limits.body, source.limits.ratio),
-            connections=source.concurrency,
+            connections=source.concurrency + most_lent(source.concurrency),
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
@@ -129,7 +135,7 @@ async def http_source(
         slots=shared.origins.slots(source),
         clock=shared.clock,
         emit=shared.emit,
-        meaning=parts.config.meaning(),
+        meaning=groups(parts.config.meaning()),
         watch=watch,
     )
     return found
@@ -228,6 +234,7 @@ def _spec(
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
+        may_repeat=config.source.may_repeat,
         once=paging.once,
         patience_s=config.source.retry.deadline,
     )
@@ -239,6 +246,9 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     incremental, schedule = source.incremental, source.schedule
     total, windows = source.pagination.total, source.pagination.windows
     random_source = random.Random()
+
+    def up_to(longest_s: float) -> Callable[[], float]:
+        return lambda: random_source.uniform(0, longest_s)
 
     def read_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
         return None if total is None else as_count(total.read(facts, headers), "pagination.total")
@@ -259,7 +269,8 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         empty_missing=source.records_missing == "empty",
         required=required,
         every_s=schedule.every if schedule else None,
-        jitter=(lambda: random_source.uniform(0, schedule.jitter)) if schedule else (lambda: 0.0),
+        jitter=up_to(schedule.jitter if schedule else 0.0),
+        spread=up_to(min(schedule.every * SPREAD_SHARE, SPREAD_CAP_S) if schedule else 0.0),
         once=once,
         depth=source.concurrency,
         completeness=parts.plain_completeness,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts
-from worker.paging.style import Address, End, Next
+from worker.paging.style import EMPTY_PAGE, Address, End, Next
 from worker.sources.pagination.common import is_end, said_in
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import PageLocator, Target
@@ -46,15 +47,24 @@ class Config(PagedConfig):
         return "" if self.from_.header is not None else "pagination reads the token from it"
 
 
+class TokenPosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The token of a page: any JSON value; None for the first page."""
+
+    token: Any
+
+
 class Token:
     """Positions are tokens: any JSON value."""
 
-    numbered = False
+    numbered = by_size = False
+    position_type = TokenPosition | None
 
     def __init__(self, source: PageLocator, target: Target, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats
         self.body_paths, self.last_paths = source.body_paths, source.last_paths
         self.token = source.body or source.last_record or ""
+        self.compares_records = repeats
+        self._ends_empty = source.last_record is not None
 
     def first(self) -> Json:
         return None
@@ -64,6 +74,8 @@ class Token:
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         token = self._source.read(facts, headers)
+        if self._ends_empty and facts.count == 0:
+            return End(EMPTY_PAGE)
         if is_end(token):
             return End("no next token", explicit=said_in(self._source, token))
         return Next({"token": token}, token=None if self._repeats else token)

@@ -16,7 +16,7 @@ from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.errors import PermanentError
 from worker.core.model import Facts
-from worker.paging.style import Address, End, Next
+from worker.paging.style import Address, End, Next, UrlPosition
 from worker.sources.pagination.common import resolve
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import Locator
@@ -63,7 +63,8 @@ class LinkHeader:
 
     body_paths = ()
     last_paths = ()
-    numbered = False
+    numbered = by_size = compares_records = False
+    position_type = UrlPosition | None
     token = ""
 
     def __init__(self, rel: str) -> None:

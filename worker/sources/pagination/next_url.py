@@ -11,7 +11,7 @@ from worker.config.scalars import HeaderName, JmesPath
 from worker.core.cursor import Json
 from worker.core.delivery import TOKENS
 from worker.core.model import Facts
-from worker.paging.style import Address, End, Next
+from worker.paging.style import Address, End, Next, UrlPosition
 from worker.sources.pagination.common import is_end, resolve, said_in
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import Locator
@@ -50,7 +50,8 @@ class NextUrl:
     """Positions are URLs, followed verbatim."""
 
     last_paths = ()
-    numbered = False
+    numbered = by_size = compares_records = False
+    position_type = UrlPosition | None
 
     def __init__(self, source: Locator) -> None:
         self._source = source

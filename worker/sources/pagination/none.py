@@ -48,7 +48,8 @@ class Single:
 
     body_paths = ()
     last_paths = ()
-    numbered = False
+    numbered = by_size = compares_records = False
+    position_type = None
     token = ""
 
     def first(self) -> Json:

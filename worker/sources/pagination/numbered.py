@@ -65,7 +65,7 @@ class Numbered:
     """Base of the styles that count."""
 
     last_paths: tuple[str, ...] = ()
-    numbered = True
+    numbered = compares_records = True
     token = ""
 
     def __init__(self, config: NumberedConfig) -> None:

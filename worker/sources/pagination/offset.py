@@ -7,8 +7,9 @@ asked for 1,000 loses every second half page without an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName, Whole
@@ -62,10 +63,18 @@ class Config(NumberedConfig):
         return "offsets step by the records received"
 
 
+class OffsetPosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The number of the first record of a page."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Offset(Numbered):
-    """Positions are record numbers. With a seam, a page is asked for from `seam` records earlier."""
+    """Positions are record numbers; with a seam, each page is asked for from one record earlier."""
 
     body_paths = ()
+    by_size = False
+    position_type = OffsetPosition
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName, Whole
@@ -50,8 +51,17 @@ class Config(NumberedConfig):
         return ""
 
 
+class PagePosition(msgspec.Struct, forbid_unknown_fields=True):
+    """The number of a page."""
+
+    page: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Page(Numbered):
     """Positions are page numbers."""
+
+    by_size = True
+    position_type = PagePosition
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

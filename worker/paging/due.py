@@ -1,0 +1,53 @@
+"""When a partition is due after a restart, from what was kept before it. Pure.
+
+What is kept says that a pass was begun, and when the one after it is due. Whether that pass is over
+is for the cursor to say, which moves with the commits: so it may be kept at any time, and no commit
+waits for it.
+
+Nothing that was kept is obeyed for longer than the schedule of now allows: the schedule may have
+been shortened, or the clock set back.
+"""
+
+from __future__ import annotations
+
+from worker.core.cursor import Cursor
+from worker.core.model import Due
+from worker.paging.spec import PagingSpec
+
+
+def next_pass(
+    kept: Due, cursor: Cursor, spec: PagingSpec, *, now: float, wall: float
+) -> float | None:
+    """The monotonic second from which on the pass after the last one may begin; None: at once.
+
+    Passes that are overdue at a start are spread, or everything that waited while a machine was
+    down would ask in the same second.
+
+    Args:
+        now: in monotonic seconds.
+        wall: the same moment in seconds since 1970.
+    """
+    if spec.once or spec.every_s is None or kept.next_us is None:
+        return None
+    begun = cursor.pass_no if cursor.position is not None else cursor.pass_no - 1
+    if kept.pass_no != begun:  # nothing of that pass was committed, or it is of another life
+        return None
+    left_s = min(kept.next_us / 1e6 - wall, longest_s(spec))
+    if left_s <= 0 and cursor.position is None:
+        return now + spec.spread()
+    return now + max(left_s, 0.0)
+
+
+def not_before(kept: Due, spec: PagingSpec, *, now: float, wall: float, cap_s: float) -> float:
+    """The monotonic second before which a partition that fails is not asked.
+
+    Args:
+        cap_s: the longest wait of a partition that fails.
+    """
+    left_s = min(kept.not_before_us / 1e6 - wall, cap_s, longest_s(spec))
+    return now + max(left_s, 0.0)
+
+
+def longest_s(spec: PagingSpec) -> float:
+    """How long a partition may have to wait for its next pass; endless without a schedule."""
+    return float("inf") if spec.every_s is None else spec.every_s + spec.jitter()
