@@ -40,6 +40,9 @@ async def served(
         await runner.cleanup()
 
 
+POST = {"method": "POST", "idempotent": True}
+
+
 async def run(config: Path) -> RunResult:
     return await run_async(load_settings([config]), once=True)
 
@@ -185,3 +188,41 @@ async def test_a_function_over_a_wrong_type_is_no_bug(tmp_path: Path) -> None:
         config = kit.write_config(tmp_path, url, source=source)
         assert (await run(config)).exit_code == 0
     assert kit.lake_ids(tmp_path) == [1, 2, 3]
+
+
+async def test_a_token_that_is_a_number_is_sent_back_as_one(tmp_path: Path) -> None:
+    sent = []
+
+    def answer(request: web.Request, body: bytes) -> Any:
+        at = json.loads(body)["since"]
+        sent.append(at)
+        return {**items(*range(at, 3)), "position": 3 if at else 0}
+
+    async with served(answer) as (url, _):
+        source = {
+            "method": "POST",
+            "idempotent": True,
+            "incremental": {
+                "from": {"body": "position"},
+                "to": {"body": "since"},
+                "initial": 0,
+            },
+        }
+        config = kit.write_config(tmp_path, url, source=source)
+        assert (await run(config)).exit_code == 0  # the token 0 is one
+    assert sent == [0] and kit.lake_ids(tmp_path) == [0, 1, 2]
+
+
+async def test_a_token_keeps_its_type_in_the_pass_after(tmp_path: Path) -> None:
+    sent: list[Any] = []
+
+    def answer(request: web.Request, body: bytes) -> Any:
+        sent.append(json.loads(body)["since"])
+        return {**items(len(sent)), "position": len(sent) * 10}
+
+    async with served(answer) as (url, _):
+        mark = {"from": {"body": "position"}, "to": {"body": "since"}, "initial": 0}
+        config = kit.write_config(tmp_path, url, source={**POST, "incremental": mark})
+        for _ in range(3):
+            assert (await run(config)).exit_code == 0
+    assert sent == [0, 10, 20] and kit.lake_ids(tmp_path) == [1, 2, 3]
