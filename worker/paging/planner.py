@@ -213,7 +213,7 @@ class PartitionPlanner:
                     return accepted
                 raise
             accepted.append(self._apply(verdict))
-            if verdict.pass_end is not None:
+            if self._cursor.position is None:
                 return accepted
             head = self._ahead.take(self._state.at)
         return accepted
@@ -234,7 +234,6 @@ class PartitionPlanner:
         if isinstance(verdict.ending, PassOver):
             self._passes += 1
             self._fell_back = False
-            self._judge = Judge(self._spec, self.partition)
             self._ahead.discard()
             self._judge = Judge(self._spec, self.partition)  # the next pass is as the config says
         if leaves_window(verdict.ending):
