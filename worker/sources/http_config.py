@@ -27,6 +27,7 @@ from worker.config.scalars import (
     Whole,
     checked_url,
     header_value,
+    without_fragment,
 )
 from worker.config.secrets import SecretRef
 from worker.core.errors import PermanentError
@@ -66,7 +67,7 @@ class HttpConfig(Model):
         description="URL of the first page, without what changes: https://host/path",
     )
     origin: str | None = Field(None, description="instead of url: one of the origins, with path")
-    path: str | None = Field(
+    path: Annotated[str, AfterValidator(without_fragment)] | None = Field(
         None, pattern=r"^/", description="begins with /; is added to the url of the origin"
     )
     method: Literal["GET", "POST"] = Field(
