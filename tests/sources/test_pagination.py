@@ -293,13 +293,27 @@ def test_a_token_that_is_no_text_is_an_error_and_not_another_token() -> None:
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(5, 5), ("5", 5), (" 5 ", 5), (5.0, 5), ("5.0", 5), (0, 0), ("0", 0), (10**12, 10**12)],
+    [
+        (5, 5),
+        ("5", 5),
+        (" 5 ", 5),
+        (5.0, 5),
+        ("5.0", 5),
+        (0, 0),
+        ("0", 0),
+        (10**12, 10**12),
+        ("items 0-24/319", 319),
+        ("0-2/7", 7),
+        ("bytes */9", 9),
+    ],
 )
 def test_a_total_is_a_whole_number_or_its_text(value: Any, count: int) -> None:
     assert as_count(value, "total") == count
 
 
-@pytest.mark.parametrize("value", [-1, "-1", "-1.0", -2.0, None, "", MISSING])
+@pytest.mark.parametrize(
+    "value", [-1, "-1", "-1.0", -2.0, None, "", MISSING, "items 0-24/*", "*/*"]
+)
 def test_a_total_that_is_negative_or_not_there_is_unknown(value: Any) -> None:
     assert as_count(value, "total") is None
 

@@ -21,6 +21,7 @@ from worker.sources.places import Locator, Target
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
 _QUERY_EXPRESSIONS: Final = re.compile(rf"(?:\{{[?&]{_NAME}(?:,{_NAME})*\}})+(&?)", re.ASCII)
 _ORIGIN: Final = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/?#]*", re.ASCII)
+_CONTENT_RANGE: Final = re.compile(r"(?:[\w-]+ )?(?:\d+-\d+|\*)/(\d+|\*)", re.ASCII)
 MOST_RECORDS: Final = 2**63
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -105,9 +106,12 @@ def said_in(source: Locator, token: Any) -> bool:
 def as_count(value: Any, what: str) -> int | None:
     """A count said by the source, from JSON or header text; None when it said nothing.
 
-    A negative number says that the source did not count. Raises PermanentError for what is no
+    A negative number says that the source did not count; of a Content-Range (RFC 9110, 14.4) the
+    part behind / counts, where * is unknown. Raises PermanentError for what is no
     whole number.
     """
+    if isinstance(value, str) and (found := _CONTENT_RANGE.fullmatch(value.strip())):
+        value = None if found[1] == "*" else found[1]
     if value is MISSING or value is None or value == "":
         return None
     if (count := _whole(value)) is None:
