@@ -29,7 +29,7 @@ from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.steps import compile_steps
-from worker.wiring.findings import Finding, PageSeen, Seen, findings
+from worker.wiring.findings import Finding, PageSeen, Seen, explain, findings
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import Watch, http_source, paging_spec
 from worker.wiring.shared import Shared
@@ -105,6 +105,7 @@ async def peek(
                 if found.pages >= pages or len(found.lines) >= records:
                     break
         except WorkerError as error:
+            explain(error, findings(config.source, seen))
             if not found.pages:
                 raise
             found.error = error
