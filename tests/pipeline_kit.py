@@ -55,6 +55,10 @@ class Source:
             len(page),
             digest=md5(f"{partition} {begin}".encode()).digest(),
             size_bytes=10 * len(page),
+            keys=[
+                md5(f"{partition} {number}".encode()).digest()
+                for number in range(begin, begin + len(page))
+            ],
         )
         return Reply(Decoded(page, None, [], facts, raw=lambda index: str(page[index]).encode()))
 
