@@ -327,8 +327,29 @@ def test_a_window_with_more_than_the_source_allows_is_halved_until_it_fits() -> 
         (5, 10),
         (5, 7),
         (7, 10),
-        (10, 20),
+        (10, 13),
+        (13, 17),
+        (17, 20),
     ]
+
+
+def test_the_size_that_a_source_takes_is_remembered_for_the_pass_and_for_the_next_one() -> None:
+    """A source that allows windows of three records, of which there is one in each microsecond."""
+    server = Server(records(list(range(200))), limit=3)
+    wall = Wall(BEGIN + 103)
+    planner = PartitionPlanner(plan("window", wall), claim())
+    taken = run(planner, server)
+    assert ids(taken) == list(range(100))
+    asked = [end - start for start, end in server.asked]
+    refused = [size for size in asked if size > 3]
+    assert len(refused) <= len(asked) / 2
+    assert 10 not in asked[1:]  # the whole size was refused once
+    kept = resumed(claim(), taken)
+    assert 0 < kept.cursor.window_size <= 5
+    wall.now += 100
+    server.asked.clear()
+    assert ids(run(PartitionPlanner(plan("window", wall), kept), server)) == list(range(100, 200))
+    assert server.asked[0][1] - server.asked[0][0] <= 5
 
 
 @pytest.mark.parametrize("style", ["offset", "page", "token"])
