@@ -434,7 +434,7 @@ def test_a_total_that_grows_with_the_source_ends_the_pass() -> None:
     assert taken[-1].pass_end is not None and (
         taken[-1].pass_end.reason,
         taken[-1].pass_end.completeness,
-    ) == ("total reached", "assumed")
+    ) == ("total reached", "unknown")
 
 
 def test_a_wrong_total_stays_wrong_after_a_crash() -> None:
@@ -487,7 +487,7 @@ def test_a_range_that_was_cut_at_its_end_is_not_compared_with_the_total(order: s
     )
     assert ids(taken) == [4, 5, 6, 7, 8]
     assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == (
-        "unknown" if order == "ascending" else "proven"
+        "unknown" if order == "ascending" else "assumed"
     )
 
 

@@ -10,12 +10,15 @@ from typing import Any, cast
 import pytest
 
 from worker.core.cursor import Cursor
-from worker.core.errors import CursorInvalid, Deferred, PermanentError
+from worker.core.errors import CursorInvalid, Deferred, PermanentError, TransientError
 from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked, PartitionSlow
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Decoded, Due, Facts
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, PagingSpec, Reply
+from worker.resilience.breaker import Breaker, BreakerSpec
+from worker.resilience.gate import Gate
+from worker.resilience.guard import Guard, RetrySpec
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
 from worker.runtime.fetch import DueQueue, FetchPool, Page
@@ -597,3 +600,54 @@ async def test_stop_ends_requests_that_hang_and_those_that_are_lent() -> None:
         stop.set()
         await running
     assert served._lanes.taken == served._lanes.lent == attempt.flying == 0
+
+
+async def test_a_request_that_waits_for_its_next_attempt_holds_no_worker() -> None:
+    guard = Guard(
+        RetrySpec(base_s=1e6, cap_s=1e6, deadline_s=1e9),
+        Breaker(BreakerSpec()),
+        Gate(),
+        SystemClock(),
+        [].append,
+    )
+
+    async def fetcher(partition: str, fetch: Fetch) -> Reply:
+        async def attempt() -> Reply:
+            if partition == "bad":
+                raise TransientError("503")
+            return page(fetch)
+
+        return await guard.turn(partition, attempt)
+
+    stop = asyncio.Event()
+    served = pool(planners(["bad", "good"]), fetcher, Channel(1 << 20), concurrency=1, once=False)
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        while not served.done:
+            await asyncio.sleep(0)
+    assert (set(served.done), served.parked) == ({"good"}, {})
+    stop.set()
+    await running
+
+
+async def test_a_run_with_once_ends_when_the_attempts_of_a_partition_are_spent() -> None:
+    guard = Guard(
+        RetrySpec(max_attempts=3, base_s=0.001),
+        Breaker(BreakerSpec()),
+        Gate(),
+        SystemClock(),
+        [].append,
+    )
+    attempts = 0
+
+    async def fetcher(partition: str, fetch: Fetch) -> Reply:
+        async def attempt() -> Reply:
+            nonlocal attempts
+            attempts += 1
+            raise TransientError("503")
+
+        return await guard.turn(partition, attempt)
+
+    served = pool(planners(["bad"]), fetcher, Channel(1 << 20))
+    await run_to_end(served)
+    assert (attempts, str(served.parked["bad"].error)) == (3, "503")

@@ -127,6 +127,7 @@ class PassState(_Stored, frozen=True):
         uncounted: whether identities of the pass are no longer kept, because they were too many.
         counting: whether the tokens of the pass stand for a number.
         walked: records that came since the pass began again.
+        began_us: when its first page was answered, in microseconds since 1970; 0: not known.
     """
 
     at: Json
@@ -154,6 +155,7 @@ class PassState(_Stored, frozen=True):
     uncounted: bool = False
     counting: bool = False
     walked: _Count = 0
+    began_us: _Whole = 0
 
     @property
     def before(self) -> Before:

@@ -24,12 +24,14 @@ def stands_for_a_number(following: Next, at: Json, facts: Facts) -> bool:
     """
     now, then = _numbers(at, facts), _numbers(following.position, facts)
     changed = {name: number for name, number in then.items() if now.get(name) != number}
-    if len(changed) != 1:
-        return False
-    [(name, number)] = changed.items()
-    if (before := now.get(name)) is not None:
-        return number in (before + 1, before + facts.count)
-    return number in (1, 2, facts.count, facts.count + 1)
+    steps = [
+        number in (now[name] + 1, now[name] + facts.count)
+        if name in now
+        else number in (1, 2, facts.count, facts.count + 1)
+        for name, number in changed.items()
+    ]
+    # the first link may bring constants too, such as the page size
+    return any(steps) if at is None else steps == [True]
 
 
 def _numbers(position: Json, facts: Facts) -> Mapping[str, int]:

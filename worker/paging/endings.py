@@ -80,6 +80,7 @@ class PageSeen(msgspec.Struct, frozen=True, gc=False):
         behind_full: whether the page before it was full.
         exact: whether the page is the first one, and nothing has shown yet that the total counts
             more than the records of a page.
+        gap: whether it is empty, and was to begin with a record of the page before.
         repeated: whether its records are those of the page before, which ends the pass.
         beyond_range: whether an ascending source has come to values beyond those that were asked
             for.
@@ -94,6 +95,7 @@ class PageSeen(msgspec.Struct, frozen=True, gc=False):
     counted: Count
     behind_full: bool = False
     exact: bool = False
+    gap: bool = False
     repeated: bool = False
     beyond_range: bool = False
     below_range: bool = False
@@ -190,7 +192,7 @@ def _may_be_a_gap(page: PageSeen, state: PassState) -> bool:
     """Whether an empty page may be a hiccup of the source: full pages came right before it and no
     total says that they were all, or a total says that they were not. It is asked for once more.
     """
-    doubtful = page.more_to_come or (page.behind_full and not page.counted.trusted)
+    doubtful = page.more_to_come or (page.behind_full and not page.counted.trusted) or page.gap
     return doubtful and not state.asked_again
 
 

@@ -155,7 +155,7 @@ class Judge:
             return self._halved(standing, reply.split)
         decoded = reply.decoded or NO_PAGE
         seam = seam_of(decoded.facts, standing, self._spec)
-        if not seam.holds and standing.state.restarts < MAX_RESTARTS:
+        if not seam.holds and self._may_restart(standing):
             reason = "records moved while the pages were read: the last record of a page is not "
             return self._again(standing, reason + "the first one of the next")
         page = self._held_against_pass(standing, decoded, reply, seam)
@@ -251,8 +251,9 @@ class Judge:
         cursor = standing.cursor
         now_us = reply.now_us or round(self._spec.wall() * MICROS)
         ending = self._ending(standing, page, reply.stop, now_us)
-        token = self._token(standing, page.facts, ending)
+        token = self._token(standing, ending)
         self._compare(page.counted, ending)
+        standing = _begun(standing, now_us)
         left = self._left(standing, page, ending, reply, now_us)
         pass_end = self._pass_end(standing, page, ending)
         drift = page.drift
@@ -295,12 +296,20 @@ class Judge:
             stop=stop,
             counted=page.counted,
             behind_full=not standing.first and standing.is_full(state.last, spec),
-            exact=standing.first and page.records > 0 and not standing.cursor.total_seen,
+            exact=self._is_exact(standing, page),
+            gap=page.seam.absent,
             repeated=page.repeated,
             beyond_range=bool(page.known.beyond) and self.rule.ordered,
             below_range=self._lies_below(page),
         )
         return ending_of(seen, state, spec.stop, self._windows, now_us)
+
+    def _is_exact(self, standing: Standing, page: PageBrought) -> bool:
+        """Whether the total may be that of a page: it is as large as the first one, which is full,
+        and no pass has shown more.
+        """
+        size = self._spec.size or 1
+        return standing.first and page.records >= size and not standing.cursor.total_seen
 
     def _lies_below(self, page: PageBrought) -> bool:
         """Whether a source that is given no bound has come to what is older than the mark."""
@@ -309,16 +318,10 @@ class Judge:
             return False
         return page.known.below > 0 and not page.known.fresh
 
-    def _token(self, standing: Standing, facts: Facts, ending: Ending) -> bytes | None:
+    def _token(self, standing: Standing, ending: Ending) -> bytes | None:
         if not isinstance(ending, GoesOn) or ending.again:
             return None
-        return guard(
-            ending.following,
-            facts,
-            by_records=self._spec.style.compares_records,
-            known=standing.memory,
-            where=self._where,
-        )
+        return guard(ending.following, standing.memory, self._where)
 
     def _compare(self, counted: Count, ending: Ending) -> None:
         """Fewer records than the source says it has are an error, unless what is missing was not
@@ -502,6 +505,11 @@ class Judge:
         """The page does not count: the pass begins again, at its mark if that loses nothing."""
         return self._without_page(standing, BeginsAgain(reason), self.begun_again(standing), reason)
 
+    def _may_restart(self, standing: Standing) -> bool:
+        """Whether a pass whose seams do not hold is read again: what it has brought is known."""
+        told_apart = bool(self._spec.key) or self._spec.by_value
+        return told_apart and standing.state.restarts < MAX_RESTARTS
+
     def begun_again(self, standing: Standing) -> Cursor:
         """The cursor of a pass that begins again.
 
@@ -670,6 +678,14 @@ class Judge:
                 remedy="shorten incremental.overlap, or the size of the windows, "
                 f"or raise source.boundary_cap{future if capped else ''}",
             )
+
+
+def _begun(standing: Standing, now_us: int) -> Standing:
+    """The standing with the time of the first page of the pass."""
+    if standing.state.pages:
+        return standing
+    state = standing.state.evolve(began_us=max(now_us, 0))
+    return msgspec.structs.replace(standing, state=state)
 
 
 def _is_silent(following: Next | End) -> bool:

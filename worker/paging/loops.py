@@ -11,21 +11,17 @@ import msgspec
 
 from worker.core.cursor import Json, PassState
 from worker.core.errors import PaginationLoop
-from worker.core.model import Facts
 from worker.paging.seen import Seen
 from worker.paging.spec import PagingSpec
 from worker.paging.style import Next
 
 
-def guard(
-    following: Next, facts: Facts, *, by_records: bool, known: Container[bytes], where: str
-) -> bytes | None:
+def guard(following: Next, known: Container[bytes], where: str) -> bytes | None:
     """The 16-byte hash that is remembered of a page whose pass goes on; None for none.
 
     Without a token the records are compared (`refuse_known`).
 
     Args:
-        by_records: nothing but its records tells that a page came again.
         known: the hashes of this pass so far.
         where: the partition, for the error.
 
@@ -33,15 +29,12 @@ def guard(
         PaginationLoop: the hash is known.
     """
     token = following.token
-    if token is not None:
-        remembered, what = _digest(token), f"the token {_shown(token)!r}"
-    elif by_records:
+    if token is None:
         return None
-    else:
-        remembered, what = facts.digest, "the body of this page"
+    remembered = _digest(token)
     if remembered in known:
         raise PaginationLoop(
-            f"{what} came before in this pass",
+            f"the token {_shown(token)!r} came before in this pass",
             where=where,
             remedy="the source repeats itself: check pagination; scroll ids need repeat: allow",
         )

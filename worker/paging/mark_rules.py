@@ -277,7 +277,9 @@ class MarkAtTheEnd(_MovesAtTheEnd, _ByValue):
     ) -> Comparable | None:
         if not isinstance(ending, PassOver):
             return cursor.mark
-        return self._capped(later(cursor.mark, snapshot), cursor, now_us)
+        # what came in behind the reader, since the pass began, is asked for again
+        began_us = state.began_us or now_us
+        return self._capped(later(cursor.mark, snapshot), cursor, min(began_us, now_us))
 
     def floor(
         self, cursor: Cursor, state: PassState, *, over: bool, many: bool

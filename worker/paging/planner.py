@@ -225,7 +225,7 @@ class PartitionPlanner:
                     return accepted
                 raise
             accepted.append(self._apply(verdict))
-            if verdict.pass_end is not None:
+            if self._cursor.position is None:
                 return accepted
             head = self._ahead.take(self._state.at, _window(self._state))
         return accepted
@@ -257,9 +257,8 @@ class PartitionPlanner:
             case PassOver():
                 self._passes += 1
                 self._fell_back = False
-                self._judge = Judge(
-                    self._spec, self.partition
-                )  # the next pass is as the config says
+                # the next pass is as the config says
+                self._judge = Judge(self._spec, self.partition)
                 self._ahead.start_over()
             case BeginsAgain():
                 self._ahead.start_over()

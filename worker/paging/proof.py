@@ -27,15 +27,30 @@ def achieved(
     if state.drifted or doubted or counted.drifted or counted.doubtful:
         return "unknown"
     if counted.grew and not (spec.key or spec.by_value):
-        return "unknown"  # nobody can tell what grew from what came twice
+        return "unknown"  # nobody can tell what was added from what came twice
     if ending.cut:
         # what was read up to the value that was reached is as complete as the style makes it
         numbered = state.counting and not spec.stable
         return spec.completeness if ending.limited and spec.in_order and not numbered else "unknown"
     certain = spec.stable or spec.seam or not (spec.style.numbered or state.counting)
-    if counted.matches and state.before.proven:
-        return "proven" if certain else "assumed"
+    if counted.matches and state.before.proven and not counted.remains:
+        if certain:
+            return "proven" if _asks_again(spec) else "assumed"
+        if not counted.grew:
+            return "assumed"
     return "unknown" if state.counting and not certain else spec.completeness
+
+
+def _asks_again(spec: PagingSpec) -> bool:
+    """Whether the next pass asks for what came in behind the reader in this one.
+
+    In any other order than that of the values it does where the mark is no later than the beginning
+    of the pass; windows are read when they are over.
+    """
+    incremental = spec.incremental
+    if incremental is None or incremental.token is not None or spec.windows is not None:
+        return True
+    return spec.in_order or incremental.capped
 
 
 def falls_short(level: str, required: str) -> bool:

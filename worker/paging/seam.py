@@ -21,11 +21,13 @@ class Seam(msgspec.Struct, frozen=True):
         records: records of the page that the page before had as well.
         holds: whether they are the right ones.
         last: identity of the last record of the page, for the next seam.
+        absent: the page is empty, which may be a hiccup: it is asked for once more.
     """
 
     records: int = 0
     holds: bool = True
     last: bytes = b""
+    absent: bool = False
 
 
 _NONE = Seam()
@@ -38,5 +40,7 @@ def seam_of(facts: Facts, standing: Standing, spec: PagingSpec) -> Seam:
     last = facts.keys[-1] if facts.count else b""
     if standing.first or not standing.state.seam:
         return Seam(last=last)
+    if facts.count == 0 and not standing.state.asked_again:
+        return Seam(last=standing.state.seam, absent=True)
     holds = facts.count > 0 and facts.keys[0] == standing.state.seam
     return Seam(records=int(holds), holds=holds, last=last or standing.state.seam)

@@ -2,7 +2,8 @@
 
 A total that only grows while the pages are read is right when it is reached. Any other change means
 that records moved from one page to another: the pass shows nothing any more. What shrinks by the
-records that came counts what *remains*, which is no change.
+records that came counts what *remains*. So does, by chance, a total from which as many records were
+deleted: it is no contradiction, but it proves nothing and ends nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ class Count(msgspec.Struct, frozen=True, gc=False):
         drifted: whether it did so on this page or an earlier one of the pass.
         grew: whether it was larger on a page than before.
         remains: whether it counts what is still to come.
-        guessed: whether it may count what is behind the page; one page more is counted then.
         passed: whether more came than the total in force said.
         shrunk: whether it is smaller than on the page before, and does not count what remains.
     """
@@ -39,7 +39,6 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     grew: bool = False
     remains: bool = False
     passed: bool = False
-    guessed: bool = False
     shrunk: bool = False
 
     @property
@@ -50,8 +49,8 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     @property
     def trusted(self) -> bool:
         """Whether the total may be missed: it stood still, was never passed, and counts all."""
-        moved = self.drifted or self.grew or self.passed
-        return self.total is not None and not (moved or self.guessed)
+        moved = self.drifted or self.grew or self.passed or self.remains
+        return self.total is not None and not moved
 
     @property
     def ends(self) -> bool:
@@ -84,8 +83,7 @@ def count(
         return _checked(Count(received, here, stored, stored, grew=state.grew), state)
     may_remain = state.remains or state.pages - state.before.pages == 1
     if may_remain and (all_ := _if_remaining(known, reported, here, distinct, state.first)):
-        guessed = all_ != known
-        return _checked(Count(received, here, known, all_, remains=True, guessed=guessed), state)
+        return _checked(Count(received, here, known, all_, remains=True), state)
     if reported > known and not state.remains:
         drift = f"the total grew within the pass from {known} to {reported}"
         return _checked(Count(received, here, reported, reported, drift=drift, grew=True), state)

@@ -88,10 +88,12 @@ class _FailedCall:
     Attributes:
         deadline: no attempt begins after this monotonic second.
         attempts: how many have failed.
+        last: why there is another one.
     """
 
     def __init__(self, spec: RetrySpec, deadline: float, budget: RetryBudget, clock: Clock) -> None:
         self.deadline = deadline
+        self.last: TransientError | None = None
         self._spec, self._polls = spec, 0
         self._refusal = _StopRefused(self, budget, clock)
         self._retrying = Retrying(
@@ -116,7 +118,7 @@ class _FailedCall:
 
     def poll_s(self, error: NotReady) -> float:
         """Seconds until what is not ready is asked for again: that is no attempt that failed."""
-        self._polls += 1
+        self.last, self._polls = error, self._polls + 1
         wait_s = error.retry_after_s
         if wait_s is None:
             wait_s = doubling_s(self._spec.base_s, self._polls, self._spec.cap_s)
@@ -124,6 +126,7 @@ class _FailedCall:
 
     def wait_s(self, error: TransientError) -> float:
         """Seconds until the attempt after one that failed. Raises `error` when there is none."""
+        self.last = error
         self._state.set_exception((type(error), error, error.__traceback__))
         wait_s = cast(float, self._retrying.iter(self._state))  # a DoSleep, or it raises
         self._state.prepare_for_next_attempt()
@@ -197,8 +200,9 @@ class Guard:
             self._end(name)
             if not limit.expired():
                 raise
+            last = "" if call is None or call.last is None else f"; before that: {call.last}"
             raise TransientError(
-                f"did not end within {self._retry.deadline_s:g} s",
+                f"did not end within {self._retry.deadline_s:g} s{last}",
                 where=self._target,
                 remedy="see source.retry.deadline",
             ) from error
@@ -222,6 +226,8 @@ class Guard:
         call = self._failed.get(name)
         if call is not None and now >= call.deadline:
             self._end(name)
+            if isinstance(call.last, NotReady):
+                raise call.last
             return None
         return call
 

@@ -352,12 +352,13 @@ class HttpConfig(Model):
                 issues.add(
                     incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-            elif incremental.target is None and not marked:
+            elif incremental.target is None and not marked and not incremental.reads_all:
                 issues.add(
                     ("incremental", "param"),
                     (
                         "the mark goes nowhere: set param or to, or write {mark} in url, params, "
-                        "headers or body"
+                        "headers or body; a source that takes no bound is read whole with "
+                        "below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
                 )

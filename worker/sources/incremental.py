@@ -177,6 +177,12 @@ class Incremental(Model):
         return self
 
     @property
+    def reads_all(self) -> bool:
+        """Whether the source may be given no bound: what is older is left out here."""
+        left_out = self.below_bound == "drop" or self.order == "descending"
+        return bool(self.field) and left_out
+
+    @property
     def timed(self) -> bool:
         """Whether marks are times: those of a field, in a format that is no int or string."""
         return self.from_ is None and self.format.record not in _UNTIMED

@@ -145,7 +145,7 @@ def levels(source: HttpConfig, plan: CompiledPlan) -> int:
 def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
     """What the planner needs to know of a page and of its records."""
     field = source.incremental.field if source.incremental is not None else ""
-    identified = bool(field or source.key) or source.pagination.numbered
+    identified = bool(field or source.key) or source.pagination.compares_records
     return PageSpec(
         records=source.records,
         missing_is_empty=source.records_missing == "empty",

@@ -70,9 +70,9 @@ class StyleConfig(Model):
         return False
 
     @property
-    def compares_bodies(self) -> bool:
-        """Whether only its body tells that a page came again. Numbered styles compare it anyway."""
-        return False
+    def compares_records(self) -> bool:
+        """Whether nothing but its records tells that a page came again."""
+        return self.numbered
 
     @property
     def needs_body(self) -> str:

@@ -27,7 +27,7 @@ class Config(PagedConfig):
     to: Target = Field(description="where the request carries it")
     repeat: Literal["fail", "allow"] = Field(
         "fail",
-        description="allow: the same token every time (scroll ids); bodies are compared instead",
+        description="allow: the same token every time (scroll ids); records are compared instead",
     )
 
     @property
@@ -39,7 +39,7 @@ class Config(PagedConfig):
         return self.from_
 
     @property
-    def compares_bodies(self) -> bool:
+    def compares_records(self) -> bool:
         return self.repeat == "allow"
 
     @property
@@ -85,4 +85,4 @@ class Token:
 
 
 def build(config: Config) -> Token:
-    return Token(config.from_, config.to, repeats=config.compares_bodies)
+    return Token(config.from_, config.to, repeats=config.compares_records)
