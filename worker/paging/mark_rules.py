@@ -310,7 +310,8 @@ class WindowedMark(_ByValue):
         until = incremental.until
         assert isinstance(begin, int), "checked when the config was read"
         assert not isinstance(until, str), "checked when the config was read"
-        window = windows.first(begin, round(self._spec.wall() * MICROS), until)
+        now_us = round(self._spec.wall() * MICROS)
+        window = windows.first(begin, now_us, until, size=cursor.window_size)
         if window is None:
             return None
         return PassState(

@@ -22,6 +22,7 @@ from worker.formats.json_rows import JsonRows
 from worker.http.client import Response
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
+from worker.resilience.guard import RetryDue
 from worker.runtime.clock import SystemClock
 from worker.runtime.flow import Flow
 from worker.schema import Schema
@@ -217,7 +218,8 @@ async def _pages(
                 raise TransientError(str(deferred)) from deferred
             planner.drop(todo)
             wait_s = max(deferred.until - clock.monotonic(), 0.0)
-            if wait_s >= TOLD_S:
+            # of a retry it was told already, see `_tell`
+            if wait_s >= TOLD_S and not isinstance(deferred, RetryDue):
                 tell(f"the next request is in {wait_s:.0f} s: {deferred}")
             await asyncio.sleep(wait_s)
             continue
