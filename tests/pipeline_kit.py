@@ -53,6 +53,7 @@ class Source:
         page = list(self.records[partition][begin : begin + self.cap])
         facts = Facts(
             len(page),
+            keys=[md5(f"{partition} {begin + at}".encode()).digest() for at in range(len(page))],
             digest=md5(f"{partition} {begin}".encode()).digest(),
             size_bytes=10 * len(page),
         )

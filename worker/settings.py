@@ -209,14 +209,11 @@ class PipelineSettings(Model):
     )
 
     effects: ClassVar[tuple[Effect, ...]] = (
-        *(
-            Effect(
-                f"source.retry.{key}",
-                lambda pipeline: pipeline.source.may_repeat or bool(pipeline.registries),
-                "a POST that may not be repeated is sent once",
-                "it counts with source.idempotent: true",
-            )
-            for key in ("max_attempts", "base", "deadline")
+        Effect(
+            "source.retry.max_attempts",
+            lambda pipeline: pipeline.source.may_repeat or bool(pipeline.registries),
+            "a POST that may not be repeated is sent once",
+            "it counts with source.idempotent: true",
         ),
         Effect(
             "source.records_missing",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +14,32 @@ import pytest
 
 from worker.testing.replica import Replica, Shape
 
+
+@pytest.fixture
+async def start() -> AsyncIterator[Callable[..., Awaitable[asyncio.subprocess.Process]]]:
+    """Starts the program; what still runs at the end of a test is killed."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def run(*arguments: str) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "worker", "run", *arguments)
+        started.append(await asyncio.create_subprocess_exec(*command))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 HOURLY = {"pagination": {"type": "offset", "param": "offset"}, "schedule": {"every": "1h"}}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 async def test_five_restarts_of_a_pass_that_takes_longer_make_one_pass(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path,
+    number: signal.Signals,
+    start: Callable[..., Awaitable[asyncio.subprocess.Process]],
 ) -> None:
     records = [kit.item(number, second=number) for number in range(60)]
     async with Replica(records, Shape(style="offset", cap=1)) as replica:
@@ -28,19 +49,18 @@ async def test_five_restarts_of_a_pass_that_takes_longer_make_one_pass(
         def asked(requests: int) -> bool:
             return len(replica.requests) >= requests
 
-        command = (sys.executable, "-m", "worker", "run", str(config))
         for restart in range(1, 6):
-            process = await asyncio.create_subprocess_exec(*command)
+            process = await start(str(config))
             await kit.until(partial(asked, 10 * restart))
             process.send_signal(number)
             await process.wait()
-        process = await asyncio.create_subprocess_exec(*command)
+        process = await start(str(config))
         await kit.until(lambda: len(kit.lake_ids(tmp_path)) >= 60)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         seen = len(replica.requests)
         for _ in range(2):  # the pass is over: nothing is due for an hour
-            process = await asyncio.create_subprocess_exec(*command, "--for", "1s")
+            process = await start(str(config), "--for", "1s")
             assert await process.wait() == 0
         assert len(replica.requests) == seen
     assert kit.lake_ids(tmp_path) == list(range(60))

@@ -230,7 +230,7 @@ async def test_a_window_that_the_source_refuses_is_halved(
         pagination = window if style == "window" else {**PAGES["offset"], "within": window}
         incremental = {**INCREMENTAL, "order": "descending" if descending else "ascending"}
         config = kit.write_config(
-            tmp_path, replica.url, source=source(pagination, incremental=incremental)
+            tmp_path, replica.url, source=source(pagination, incremental=incremental, concurrency=1)
         )
         result = await run(config, "2024-01-01T01:05:00Z")
     assert result.exit_code == 0, result
@@ -248,7 +248,7 @@ async def test_the_smallest_window_that_is_refused_stops_with_its_place_and_the_
     records = [*items(12), *(kit.item(100 + number, second=900) for number in range(20))]
     async with Replica(records, replace(SHAPE, window_limit=9)) as replica:
         window = {**WINDOW, "split_on": {"status": 400, "smallest": "1m"}}
-        config = kit.write_config(tmp_path, replica.url, source=source(window))
+        config = kit.write_config(tmp_path, replica.url, source=source(window, concurrency=1))
         result = await run(config, "2024-01-01T01:05:00Z")
         assert result.exit_code == 1
         said = result.pipelines[0].error
@@ -273,7 +273,8 @@ async def test_a_refusal_that_split_on_does_not_mean_is_none(tmp_path: Path) -> 
             "split_on": {"status": 400, "when": {"path": "code", "equals": "too_long"}},
         }
         result = await run(
-            kit.write_config(tmp_path, replica.url, source=source(window)), "2024-01-01T01:05:00Z"
+            kit.write_config(tmp_path, replica.url, source=source(window, concurrency=1)),
+            "2024-01-01T01:05:00Z",
         )
     assert result.exit_code == 1 and len(replica.requests) == 1
     assert "status 400" in result.pipelines[0].error

@@ -305,3 +305,10 @@ def test_a_breaker_that_pipelines_share_is_set_in_one_way(other: str, check: Che
     assert "share the breaker of their origin, which one sets" in problem.found
     assert check(TWO.replace('A.example:443/y", breaker: {min_calls: 5}', 'A.example:443/y"')) == []
     assert check(TWO.replace("A.example:443", "b.example").replace("5", "6", 1)) == []
+
+
+@pytest.mark.parametrize("url", ["https://api.example.com/langs/C#/items", "https://h/a?b=c#d"])
+def test_what_stands_behind_a_hash_is_never_sent(url: str, check: Check) -> None:
+    [problem] = check(RIGHT.replace("https://api.example.com/items", url))
+    assert problem.place.key == AT + "url" and "%23" in problem.found
+    assert check(RIGHT.replace("https://api.example.com/items", url.replace("#", "%23"))) == []

@@ -290,12 +290,19 @@ def fetched(planner: PartitionPlanner, now: float = 0.0) -> Fetch:
 def test_a_page_is_not_lost_with_a_bad_one_that_was_fetched_ahead() -> None:
     """The daemon goes on with this planner when the source has recovered."""
     planner = PartitionPlanner(spec(offset_style(), depth=3, incremental=INCREMENTAL), claim())
-    [first] = planner.accept(fetched(planner), Reply(decoded([{"id": 0, "u": 5}])), 0.0)
+    first = [
+        accepted
+        for number in (8, 0)  # two pages of equal size: then pages are fetched ahead
+        for accepted in planner.accept(
+            fetched(planner), Reply(decoded([{"id": number, "u": 5}])), 0.0
+        )
+    ]
     head, ahead = fetched(planner), fetched(planner)
     assert (
         planner.accept(ahead, Reply(decoded([{"id": 2, "u": 1}])), 0.0) == []
     )  # older than its predecessor
-    assert ids([first, *planner.accept(head, Reply(decoded([{"id": 1, "u": 6}])), 0.0)]) == [0, 1]
+    first += planner.accept(head, Reply(decoded([{"id": 1, "u": 6}])), 0.0)
+    assert ids(first) == [8, 0, 1]
     again = fetched(planner)
     assert (again.position, again.speculative) == (ahead.position, False)
     with pytest.raises(OrderViolation):  # as the head it counts
@@ -603,3 +610,84 @@ def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -
     planner = PartitionPlanner(kept, claim)
     assert ids(run(planner, server, 10.0)) == [2, 3]
     assert planner.next(10.0) == Wait(70.0)
+
+
+# -- pages fetched ahead ----------------------------------------------------------------------------
+
+
+def in_flight(planner: PartitionPlanner) -> list[Fetch]:
+    """Everything that the planner asks for while nothing is answered."""
+    flying: list[Fetch] = []
+    while isinstance(todo := planner.next(0.0), Fetch):
+        flying.append(todo)
+    return flying
+
+
+@pytest.mark.parametrize("style", [offset_style, page_style])
+def test_pages_are_guessed_behind_two_of_equal_size_and_not_behind_a_short_one(style: Any) -> None:
+    planner = PartitionPlanner(spec(style(), depth=4), claim())
+    sizes, number, ahead = (5, 5, 5, 3, 3, 2, 2), 0, []
+    flying: list[Fetch] = []
+    for size in sizes:
+        flying = flying or in_flight(planner)
+        head, *guesses = flying
+        assert not head.speculative and all(guess.speculative for guess in guesses)
+        ahead.append(len(guesses))
+        for guess in guesses:
+            planner.drop(guess)
+        page = [{"id": number + index} for index in range(size)]
+        planner.accept(head, Reply(decoded(page)), 0.0)
+        number, flying = number + size, []
+    assert ahead == [0, 0, 3, 3, 0, 3, 0]
+
+
+@given(
+    count=st.integers(1, 60),
+    cap=st.integers(1, 9),
+    depth=st.integers(2, 6),
+    known=st.sampled_from(["total", "pages"]),
+    order=st.randoms(use_true_random=False),
+)
+def test_nothing_is_asked_for_behind_an_end_that_the_source_has_named(
+    count: int, cap: int, depth: int, known: str, order: Any
+) -> None:
+    server = Server([{"id": number} for number in range(count)], cap, total=known == "total")
+    pages = -(-count // cap)
+    counted = page.Config.model_validate(
+        {"type": "page", "param": "p", "total_pages": {"body": "pages"}}
+    )
+    style = page.build(counted) if known == "pages" else offset_style()
+    planner = PartitionPlanner(spec(style, depth=depth), claim())
+    flying: list[Fetch] = []
+    taken: list[Accepted] = []
+    while not isinstance(todo := planner.next(0.0), Done) or flying:
+        if isinstance(todo, Fetch):
+            flying.append(todo)
+            behind = todo.position.get("page", 0) > pages or todo.position.get("offset", 0) >= count
+            assert not (todo.speculative and behind)
+        if flying and (not isinstance(todo, Fetch) or order.random() < 0.5):
+            fetch = flying.pop(order.randrange(len(flying)))
+            reply = server.answer(fetch)
+            assert reply.decoded is not None
+            reply.decoded.facts.body["pages"] = pages  # type: ignore[index]
+            taken += planner.accept(fetch, reply, 0.0)
+    assert ids(taken) == list(range(count))
+
+
+def test_where_the_source_says_that_there_are_more_pages_they_are_fetched_ahead_at_once() -> None:
+    server = Server([{"id": number} for number in range(40)], 10, total=True)
+    planner = PartitionPlanner(spec(offset_style(), depth=8), claim())
+    [first] = in_flight(planner)
+    planner.accept(first, server.answer(first), 0.0)
+    assert [fetch.position["offset"] for fetch in in_flight(planner)] == [10, 20, 30]
+
+
+def test_nothing_is_guessed_of_a_pass_before_its_first_page() -> None:
+    """Passes of an incremental source may be as long as one page."""
+    records = [{"id": number, "u": number} for number in range(9)]
+    plan = spec(offset_style(), depth=4, incremental=INCREMENTAL, once=False, every_s=60.0)
+    planner = PartitionPlanner(plan, claim())
+    server = Server(records, 3)
+    run(planner, server)
+    [head] = [fetch for fetch in [planner.next(60.0)] if isinstance(fetch, Fetch)]
+    assert not head.speculative and planner.next(60.0) is None

@@ -327,8 +327,29 @@ def test_a_window_with_more_than_the_source_allows_is_halved_until_it_fits() -> 
         (5, 10),
         (5, 7),
         (7, 10),
-        (10, 20),
+        (10, 13),
+        (13, 17),
+        (17, 20),
     ]
+
+
+def test_the_size_that_a_source_takes_is_remembered_for_the_pass_and_for_the_next_one() -> None:
+    """A source that allows windows of three records, of which there is one in each microsecond."""
+    server = Server(records(list(range(200))), limit=3)
+    wall = Wall(BEGIN + 103)
+    planner = PartitionPlanner(plan("window", wall), claim())
+    taken = run(planner, server)
+    assert ids(taken) == list(range(100))
+    asked = [end - start for start, end in server.asked]
+    refused = [size for size in asked if size > 3]
+    assert len(refused) <= len(asked) / 2
+    assert 10 not in asked[1:]  # the whole size was refused once
+    kept = resumed(claim(), taken)
+    assert 0 < kept.cursor.window_size <= 5
+    wall.now += 100
+    server.asked.clear()
+    assert ids(run(PartitionPlanner(plan("window", wall), kept), server)) == list(range(100, 200))
+    assert server.asked[0][1] - server.asked[0][0] <= 5
 
 
 @pytest.mark.parametrize("style", ["offset", "page", "token"])
@@ -370,7 +391,9 @@ def test_a_refusal_behind_some_pages_of_a_window_doubles_none_of_them(
     )
 
 
-def test_nothing_is_guessed_of_a_window_before_its_first_page() -> None:
+def test_of_a_window_nothing_is_guessed_before_its_first_page_but_later_windows_are_asked_for() -> (
+    None
+):
     """Its pages may be of another length than those of the window before."""
     server = Server(records([*range(10), *range(10, 20)]), "offset", cap=4)
     planner = PartitionPlanner(plan("offset", Wall(BEGIN + 33), depth=3), claim())
@@ -378,7 +401,60 @@ def test_nothing_is_guessed_of_a_window_before_its_first_page() -> None:
         todo = planner.next(0.0)
         assert isinstance(todo, Fetch)
         planner.accept(todo, server.answer(todo), 0.0)
-    assert isinstance(planner.next(0.0), Fetch) and planner.next(0.0) is None
+    head, later = planner.next(0.0), planner.next(0.0)
+    assert isinstance(head, Fetch) and isinstance(later, Fetch)
+    assert not head.speculative and later.speculative and later.first
+    assert [fetch.window and fetch.window.start - BEGIN for fetch in (head, later)] == [10, 20]
+    assert planner.next(0.0) is None
+
+
+@given(
+    style=st.sampled_from(sorted(STYLES)),
+    values=st.lists(st.integers(0, 90), max_size=60),
+    cap=st.integers(1, 5),
+    limit=st.sampled_from([40, 12]),
+    depth=st.integers(2, 5),
+    total=st.booleans(),
+    order=st.randoms(use_true_random=False),
+)
+def test_windows_that_are_fetched_ahead_change_nothing_whatever_order_answers_come_in(
+    style: str, values: list[int], cap: int, limit: int, depth: int, total: bool, order: Any
+) -> None:
+    """Some windows are refused as too long, some guesses fail."""
+    server = Server(records(values), style, cap, limit=max(limit, len(values) and 30), total=total)
+    wall = Wall(BEGIN + 93)
+    planner = PartitionPlanner(plan(style, wall, depth=depth, size=20), claim())
+    flying: list[Fetch] = []
+    taken: list[Accepted] = []
+    while not isinstance(todo := planner.next(0.0), Done) or flying:
+        if isinstance(todo, Fetch):
+            assert todo.window is not None and todo.window.end <= BEGIN + 90
+            flying.append(todo)
+        if flying and (not isinstance(todo, Fetch) or order.random() < 0.5):
+            fetch = flying.pop(order.randrange(len(flying)))
+            if fetch.speculative and order.random() < 0.2:
+                planner.drop(fetch)
+                continue
+            taken += planner.accept(fetch, server.answer(fetch), 0.0)
+    assert sorted(ids(taken)) == [
+        record["id"] for record in server.records if record["u"] < BEGIN + 90
+    ]
+    assert planner.cursor.mark == BEGIN + 90
+    assert not planner.speculating
+
+
+def test_windows_that_are_fetched_ahead_are_each_asked_for_once() -> None:
+    server = Server(records(range(0, 100, 3)))
+    planner = PartitionPlanner(plan("window", Wall(BEGIN + 103), depth=4), claim())
+    flying: list[Fetch] = []
+    while not isinstance(todo := planner.next(0.0), Done):
+        if isinstance(todo, Fetch):
+            flying.append(todo)
+            assert len(flying) <= 4
+        else:
+            last = flying.pop()  # the head comes last
+            planner.accept(last, server.answer(last), 0.0)
+    assert sorted(server.asked) == [(BEGIN + at, BEGIN + at + 10) for at in range(0, 100, 10)]
 
 
 def test_a_window_that_cannot_be_made_shorter_is_a_clear_error_and_what_came_before_stays() -> None:

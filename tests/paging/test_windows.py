@@ -119,7 +119,7 @@ def test_halves_tile_their_parent_and_then_the_range(
     whole = walk(windows, windows.first(begin, now))
     if not whole:
         return
-    found, window, refused = [], windows.first(begin, now), 0
+    found, window, refused, parents = [], windows.first(begin, now), 0, set()
     while window is not None:
         half = (
             windows.halved(window) if (window.start // MICROS + seed) % 3 and refused < 60 else None
@@ -127,18 +127,20 @@ def test_halves_tile_their_parent_and_then_the_range(
         if half is not None:
             assert half.start == window.start < half.end < window.end
             assert min(half.end - half.start, window.end - half.end) >= windows.smallest
-            assert windows.after(half) == msgspec.structs.replace(window, start=half.end), (
-                "the second half, inside what the whole was inside of"
-            )
+            size = half.end - half.start
+            second = msgspec.structs.replace(window, start=half.end, size=size)
+            assert windows.after(half) == second, "inside what the whole was inside of"
+            parents.add(window.end)
             window, refused = half, refused + 1
             continue
         found.append(window)
         window = windows.after(window)
     assert (found[0].start, found[-1].end) == (whole[0].start, whole[-1].end)
     assert all(one.end == two.start for one, two in pairwise(found))
-    assert {window.end for window in whole} <= {window.end for window in found}, (
+    assert parents <= {window.end for window in found}, (
         "a parent is over before the next one begins"
     )
+    assert all(window.end - window.start <= windows.size + DAY for window in found)
 
 
 @given(ways(), st.integers(0, 200))
@@ -238,7 +240,7 @@ def test_windows_of_zero_or_less_do_not_exist() -> None:
 def test_the_smallest_window_is_not_halved() -> None:
     windows = Windows(DAY, FORMS["epoch_s"], smallest=MINUTE)
     assert windows.halved(Window(START, START + 2 * MINUTE, START + DAY)) == Window(
-        START, START + MINUTE, START + DAY, (START + 2 * MINUTE,)
+        START, START + MINUTE, START + DAY, (START + 2 * MINUTE,), MINUTE
     )
     assert windows.halved(Window(START, START + 2 * MINUTE - 1, START + DAY)) is None
     week, found = (
@@ -287,3 +289,34 @@ def test_the_zones_of_the_tests_are_there() -> None:
         "Europe/Berlin",
         "Australia/Lord_Howe",
     }
+
+
+def test_after_a_refusal_windows_grow_by_a_quarter_up_to_the_whole_size() -> None:
+    windows = Windows(DAY, FORMS["epoch_s"], smallest=MINUTE)
+    whole = windows.first(START, START + 30 * DAY)
+    assert whole is not None
+    half = windows.halved(whole)
+    assert half is not None and half.end - half.start == DAY // 2
+    sizes, window = [], windows.after(half)
+    while window is not None and len(sizes) < 6:
+        sizes.append((window.end - window.start) / (DAY // 2))
+        window = windows.after(window)
+    assert sizes == pytest.approx([1, 1.25, 1.5625, 1.953125, 2, 2], abs=2e-3)
+
+
+def test_the_next_pass_begins_with_the_size_that_the_last_one_ended_with() -> None:
+    windows = Windows(DAY, FORMS["epoch_s"])
+    first = windows.first(START, START + 30 * DAY, size=DAY // 4)
+    assert first is not None
+    assert (first.end - START, first.size) == (DAY // 4, DAY // 4)
+    longer = windows.first(START, START + 30 * DAY, size=9 * DAY)  # the config said more then
+    assert longer is not None and longer.end - START == DAY
+
+
+def test_windows_grow_again_where_a_quarter_is_less_than_a_unit() -> None:
+    windows = Windows(10, MarkFormat("epoch_us"), smallest=1)
+    window = windows.first(START, START + 1_000, size=1)
+    found = 0
+    while window is not None and window.size:
+        window, found = windows.after(window), found + 1
+    assert 1 < found < 12

@@ -10,12 +10,15 @@ from typing import Any, cast
 import pytest
 
 from worker.core.cursor import Cursor
-from worker.core.errors import CursorInvalid, Deferred, PermanentError
+from worker.core.errors import CursorInvalid, Deferred, PermanentError, TransientError
 from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked, PartitionSlow
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Decoded, Due, Facts
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, PagingSpec, Reply
+from worker.resilience.breaker import Breaker, BreakerSpec
+from worker.resilience.gate import Gate
+from worker.resilience.guard import Guard, RetrySpec
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
 from worker.runtime.fetch import DueQueue, FetchPool, Page
@@ -45,7 +48,12 @@ def page(fetch: Fetch, pages: int = PAGES, size_bytes: int = 10) -> Reply:
             list(records),
             None,
             [],
-            Facts(len(records), digest=bytes([number]) * 16, size_bytes=size_bytes),
+            Facts(
+                len(records),
+                keys=[bytes([number]) * 16 for number in records],
+                digest=bytes([number]) * 16,
+                size_bytes=size_bytes,
+            ),
         )
     )
 
@@ -240,7 +248,7 @@ async def test_the_head_is_admitted_to_a_full_channel_while_pages_fetched_ahead_
         if fetch.speculative:
             await channel.put(cast(Page, None), 1 << 30)  # nobody takes it out
             guessed.set()
-        elif fetch.position["offset"] and not guessed.is_set():
+        elif fetch.position["offset"] > 1 and not guessed.is_set():
             await guessed.wait()
             raise Deferred(0.0, "the gate is closed")
         return page(fetch)
@@ -479,7 +487,7 @@ async def test_passes_of_several_pages_on_a_schedule_are_not_kept_waiting_for_th
     running = asyncio.create_task(served.run(stop))
     async with asyncio.timeout(20):
         for passes in (1, 2, 3):
-            while asked < passes * (PAGES + 1):
+            while asked < passes * (PAGES + 2):
                 await asyncio.sleep(0)
             clock.advance(3_600.0)
             async with served._changed:
@@ -556,7 +564,9 @@ async def test_what_may_not_be_repeated_is_not_given_up() -> None:
     assert attempt.asked == ["a", "b"]  # one lends its place, no other does
     attempt.released.set()
     await running
-    assert [attempt.asked.count(name) for name in "abcd"] == [PAGES + 1] * 4
+    assert [attempt.asked.count(name) for name in "abcd"] == [
+        PAGES + 2
+    ] * 4  # an empty page behind a full one is asked for twice
 
 
 async def test_a_partition_that_is_always_slow_is_read_to_its_end_beside_the_others() -> None:
@@ -576,7 +586,7 @@ async def test_a_partition_that_is_always_slow_is_read_to_its_end_beside_the_oth
     served._lanes.answered("p0", 0.0)
     await run_to_end(served)
     assert set(served.done) == set(names)
-    assert asked <= 3 + 1 + 1
+    assert asked <= 3 + 2 + 1
 
 
 async def test_stop_ends_requests_that_hang_and_those_that_are_lent() -> None:
@@ -590,3 +600,54 @@ async def test_stop_ends_requests_that_hang_and_those_that_are_lent() -> None:
         stop.set()
         await running
     assert served._lanes.taken == served._lanes.lent == attempt.flying == 0
+
+
+async def test_a_request_that_waits_for_its_next_attempt_holds_no_worker() -> None:
+    guard = Guard(
+        RetrySpec(base_s=1e6, cap_s=1e6, deadline_s=1e9),
+        Breaker(BreakerSpec()),
+        Gate(),
+        SystemClock(),
+        [].append,
+    )
+
+    async def fetcher(partition: str, fetch: Fetch) -> Reply:
+        async def attempt() -> Reply:
+            if partition == "bad":
+                raise TransientError("503")
+            return page(fetch)
+
+        return await guard.turn(partition, attempt)
+
+    stop = asyncio.Event()
+    served = pool(planners(["bad", "good"]), fetcher, Channel(1 << 20), concurrency=1, once=False)
+    running = asyncio.create_task(served.run(stop))
+    async with asyncio.timeout(20):
+        while not served.done:
+            await asyncio.sleep(0)
+    assert (set(served.done), served.parked) == ({"good"}, {})
+    stop.set()
+    await running
+
+
+async def test_a_run_with_once_ends_when_the_attempts_of_a_partition_are_spent() -> None:
+    guard = Guard(
+        RetrySpec(max_attempts=3, base_s=0.001),
+        Breaker(BreakerSpec()),
+        Gate(),
+        SystemClock(),
+        [].append,
+    )
+    attempts = 0
+
+    async def fetcher(partition: str, fetch: Fetch) -> Reply:
+        async def attempt() -> Reply:
+            nonlocal attempts
+            attempts += 1
+            raise TransientError("503")
+
+        return await guard.turn(partition, attempt)
+
+    served = pool(planners(["bad"]), fetcher, Channel(1 << 20))
+    await run_to_end(served)
+    assert (attempts, str(served.parked["bad"].error)) == (3, "503")

@@ -266,3 +266,19 @@ def test_a_rate_limit_lets_something_through(requests: Any) -> None:
     with pytest.raises(ValidationError):
         config(rate_limit={"requests": requests, "per": "1s"})
     assert config(rate_limit={"requests": 0.5, "per": "1s"}).rate_limit
+
+
+def test_a_partition_value_that_no_header_can_carry_is_refused_at_its_place() -> None:
+    source = {"partitions": {"a": ["fine", "b\nc"]}, "headers": {"X-A": "{partition.a}"}}
+    with pytest.raises(ValidationError) as caught:
+        config(**source)
+    [error] = caught.value.errors()
+    assert error["loc"] == ("partitions", "a", 1) and "control characters" in error["msg"]
+    config(partitions=source["partitions"], params={"a": "{partition.a}"})
+
+
+def test_a_parameter_has_a_name() -> None:
+    with pytest.raises(ValidationError):
+        config(params={"": 1})
+    with pytest.raises(ValidationError):
+        config(incremental={**RANGE, "param": "s", "first": {"": 1}})

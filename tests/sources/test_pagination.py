@@ -14,7 +14,7 @@ from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts
 from worker.paging.style import Address, End, Next
 from worker.sources.pagination import cursor, link_header, next_url, none, offset, page
-from worker.sources.pagination.common import is_end, resolve
+from worker.sources.pagination.common import as_count, is_end, resolve
 
 URL = "https://api.example.com/v1/items?limit=2"
 
@@ -289,3 +289,38 @@ def test_a_token_that_is_no_text_is_an_error_and_not_another_token() -> None:
     )
     with pytest.raises(PermanentError, match="no UTF-8"):
         style.after(None, facts(), {"X-Next": "abc\udce9"})
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        (5, 5),
+        ("5", 5),
+        (" 5 ", 5),
+        (5.0, 5),
+        ("5.0", 5),
+        (0, 0),
+        ("0", 0),
+        (10**12, 10**12),
+        ("items 0-24/319", 319),
+        ("0-2/7", 7),
+        ("bytes */9", 9),
+    ],
+)
+def test_a_total_is_a_whole_number_or_its_text(value: Any, count: int) -> None:
+    assert as_count(value, "total") == count
+
+
+@pytest.mark.parametrize(
+    "value", [-1, "-1", "-1.0", -2.0, None, "", MISSING, "items 0-24/*", "*/*"]
+)
+def test_a_total_that_is_negative_or_not_there_is_unknown(value: Any) -> None:
+    assert as_count(value, "total") is None
+
+
+@pytest.mark.parametrize(
+    "value", [5.5, "5.5", "many", True, [], {}, float("nan"), "NaN", "1e999999999", 2**64, "*"]
+)
+def test_anything_else_is_no_total(value: Any) -> None:
+    with pytest.raises(PermanentError, match="is no count"):
+        as_count(value, "total")

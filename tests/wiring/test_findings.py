@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from worker.core.errors import CursorStuck, KeyMissing
 from worker.core.model import Decoded, Facts, FieldError, Reject
 from worker.sources.http_config import HttpConfig
-from worker.wiring.findings import Finding, PageSeen, Seen, findings
+from worker.wiring.findings import Finding, PageSeen, Seen, explain, findings
 
 ITEMS = [{"id": 1, "at": "x"}, {"id": 2, "at": "y"}]
 
@@ -186,6 +187,31 @@ def test_an_incremental_value_that_nobody_can_read_is_an_alarm(what: str, words:
     [finding] = found(source, page({"items": ITEMS}), rejects=rejects)
     assert finding.code == "incremental_value" and finding.alarm and words in finding.found
     assert ("records have id, at" if what == "absent" else "format.record") in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("2024-05-06T07:08:09Z", "it looks like rfc3339; "),
+        (1_714_979_289, "it looks like epoch_s; "),
+        (1_714_979_289_000, "it looks like epoch_ms; "),
+        (1_714_979_289_000_000, "it looks like epoch_us; "),
+        ("yesterday", "set source.incremental"),
+        (True, "set source.incremental"),
+    ],
+)
+def test_the_likely_format_of_an_incremental_value_is_named(value: Any, form: str) -> None:
+    source = config(incremental={"field": "at", "param": "s", "format": {"record": "%Y"}})
+    rejects = [reject(0, "incremental_value")]
+    [finding] = found(source, page({"items": [{"at": value}]}), rejects=rejects)
+    assert finding.remedy.startswith(form)
+
+
+def test_an_error_of_the_same_code_gets_the_names_that_are_there() -> None:
+    error, other = KeyMissing("none"), CursorStuck("stuck", remedy="other")
+    for each in (error, other):
+        explain(each, found(config(key=["Id"]), page({"items": ITEMS})))
+    assert "records have id, at" in error.remedy and other.remedy == "other"
 
 
 def test_nothing_is_said_of_bodies_that_are_no_json_or_have_no_records() -> None:

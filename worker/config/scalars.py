@@ -211,6 +211,13 @@ def header_value(value: str) -> str:
 HeaderValue = Annotated[str, AfterValidator(header_value)]
 
 
+def without_fragment(value: str) -> str:
+    """The URL or path as it is; ValueError where a part of it would never be sent."""
+    if "#" in value:
+        raise ValueError("what stands behind # is never sent: write %23 where it is part of a name")
+    return value
+
+
 def checked_url(value: str) -> str:
     """The URL as it is; ValueError when nothing can be asked there."""
     try:
@@ -230,7 +237,7 @@ def checked_url(value: str) -> str:
             "placeholders stand behind the host only: limits and credentials belong to one "
             "origin; write one pipeline a host"
         )
-    return value
+    return without_fragment(value)
 
 
 Url = Annotated[str, Field(pattern=URL_PATTERN), AfterValidator(checked_url)]

@@ -53,12 +53,15 @@ class Window(_Stored, frozen=True, kw_only=False):
         end: the first moment after the window.
         until: where the last window of the pass ends.
         ends: where the windows end that this one is a part of, the outermost first.
+        size: how long whole windows are, in microseconds, since the source has refused longer ones;
+            0: as long as the config says.
     """
 
     start: _Instant
     end: _Instant
     until: _Instant
     ends: tuple[_Instant, ...] = ()
+    size: _Count = 0
 
 
 class Before(_Stored, frozen=True, kw_only=False):
@@ -212,6 +215,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
         token_seen: whether any page of the partition has named the token of the next one.
         total_seen: whether a pass of several pages has had as many records as the source said.
         redone: passes in a row that were read again because they achieved less than is required.
+        window_size: how long the windows of the next pass are, as in `Window`.
     """
 
     pass_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = msgspec.field(
@@ -229,6 +233,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
     token_seen: bool = False
     total_seen: bool = False
     redone: _Count = 0
+    window_size: _Count = 0
 
     def to_json(self) -> str:
         """The cursor as the commit log keeps it.

@@ -1,12 +1,20 @@
 """Pages in flight, and pages fetched ahead that wait until the head of the pass reaches exactly
 their position. Pure.
+
+Rule 1: further pages of a window, or of a pass without windows, are guessed where the source said
+        that there are more, or behind two pages of equal size: a page that is shorter than the one
+        before it may be the last.
+Rule 2: the first pages of later windows are no guesses: they are asked for before the pass ends in
+        any case. They stay when the head goes elsewhere within its window, or leaves it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from worker.core.cursor import Json
+from worker.core.cursor import Json, Window
 from worker.paging.spec import Fetch, Reply
 from worker.paging.style import Pagination
 
@@ -22,8 +30,10 @@ class FetchAhead:
     def __init__(self, style: Pagination, depth: int) -> None:
         self._style, self._depth = style, depth
         self._flying: dict[bytes, Fetch] = {}
-        self._waiting: dict[bytes, Reply] = {}
+        self._waiting: dict[bytes, tuple[Fetch, Reply]] = {}
         self._stride = 0
+        self._steady = False  # the last two pages were of equal size
+        self._left: int | None = None  # pages behind the last one, as far as the source said
         self._allowed = True
         self.generation = 0
 
@@ -35,18 +45,18 @@ class FetchAhead:
         """Whether pages that were fetched ahead depend on the head being admitted."""
         return bool(self._waiting) or any(fetch.speculative for fetch in self._flying.values())
 
-    def asked(self, position: Json) -> bool:
+    def asked(self, position: Json, window: Window | None = None) -> bool:
         """Whether the page at `position` is in flight or here already."""
-        key = _key(position)
+        key = _key(position, window)
         return key in self._flying or key in self._waiting
 
     def launched(self, fetch: Fetch) -> None:
         """The fetch is in flight."""
-        self._flying[_key(fetch.position)] = fetch
+        self._flying[_key(fetch.position, fetch.window)] = fetch
 
     def landed(self, fetch: Fetch) -> bool:
         """Takes the fetch out of flight; False when it was thrown away meanwhile."""
-        key = _key(fetch.position)
+        key = _key(fetch.position, fetch.window)
         if self._flying.get(key) is not fetch:
             return False
         del self._flying[key]
@@ -62,24 +72,28 @@ class FetchAhead:
 
     def keep(self, fetch: Fetch, reply: Reply) -> None:
         """The reply waits for the head."""
-        self._waiting[_key(fetch.position)] = reply
+        self._waiting[_key(fetch.position, fetch.window)] = (fetch, reply)
 
-    def take(self, position: Json) -> Reply | None:
+    def take(self, position: Json, window: Window | None = None) -> Reply | None:
         """The reply that waited for the head at `position`.
 
-        Without one, whatever was fetched elsewhere is thrown away.
+        Without one, whatever was fetched elsewhere is thrown away, but for later windows.
         """
-        key = _key(position)
-        if (reply := self._waiting.pop(key, None)) is not None:
-            return reply
+        key = _key(position, window)
+        if (kept := self._waiting.pop(key, None)) is not None:
+            return kept[1]
         if (self._waiting or self._flying) and key not in self._flying:
-            self.discard()
+            self._discard_before(window)
         return None
 
-    def moved(self, received: int) -> None:
-        """A page of `received` records was accepted."""
-        if received:
-            self._stride = received
+    def moved(self, received: int, left: int | None = None) -> None:
+        """A page of `received` records was accepted.
+
+        Args:
+            left: how many pages follow it, as far as the source said.
+        """
+        self._steady = received > 0 and received == self._stride
+        self._stride, self._left = received, left
         self._allowed = True
 
     def discard(self) -> None:
@@ -88,27 +102,76 @@ class FetchAhead:
         self._waiting.clear()
         self._flying.clear()
 
-    def start_over(self) -> None:
-        """Pages from here on may be of another length than those before."""
-        self.discard()
-        self._stride = 0
+    def start_over(self, window: Window | None = None) -> None:
+        """Pages from here on may be of another length than those before.
 
-    def guess(self, at: Json, received: int, total: int | None) -> Json | None:
+        Args:
+            window: which follows; its first page, and those of later ones, stay.
+        """
+        self._discard_before(window, its_own=True)
+        self._stride, self._steady, self._left = 0, False, None
+        self._allowed = True
+
+    def _discard_before(self, window: Window | None, *, its_own: bool = False) -> None:
+        """Throws away what does not belong to windows behind this one, or to itself."""
+        if window is None:
+            self.discard()
+            return
+
+        def stays(fetch: Fetch) -> bool:
+            its = fetch.window
+            assert its is not None, "a pass in windows asks for pages of windows"
+            same = its_own and (its.start, its.end) == (window.start, window.end)
+            return same or its.start >= window.end
+
+        self.generation += 1
+        self._flying = {key: fetch for key, fetch in self._flying.items() if stays(fetch)}
+        self._waiting = {key: kept for key, kept in self._waiting.items() if stays(kept[0])}
+
+    def guess(
+        self, at: Json, received: int, total: int | None, window: Window | None = None
+    ) -> Json | None:
         """The next position worth guessing behind the head `at`; None for none.
 
         Args:
             received: records before the head, which a total is compared with.
+            window: the one that the head is in.
         """
         if not (self._style.numbered and self._stride and self._allowed):
+            return None
+        if not self._steady and total is None and self._left is None:
             return None
         for pages in range(1, self._depth):
             if total is not None and received + pages * self._stride >= total:
                 return None
+            # `left` was said by the page before the head
+            if self._left is not None and pages >= self._left:
+                return None
             position = self._style.ahead(at, self._stride, pages)
-            if position is None or not self.asked(position):
+            if position is None or not self.asked(position, window):
                 return position
         return None
 
+    def later_window(
+        self, window: Window, after: Callable[[Window], Window | None]
+    ) -> Window | None:
+        """The next window whose first page is worth asking for; None for none.
 
-def _key(position: Json) -> bytes:
-    return msgspec.json.encode(position)
+        Args:
+            window: the one that the head is in.
+            after: the window behind a window, None behind the last one.
+        """
+        if not self._allowed or len(self._flying) + len(self._waiting) >= self._depth:
+            return None
+        first = self._style.first()
+        for _ in range(1, self._depth):
+            following = after(window)
+            if following is None or not self.asked(first, following):
+                return following
+            window = following
+        return None
+
+
+def _key(position: Json, window: Window | None) -> bytes:
+    at = position if window is None else [window.start, window.end, position]
+    return msgspec.json.encode(at)

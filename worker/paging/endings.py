@@ -67,13 +67,6 @@ def walked(ending: Ending) -> bool:
     return isinstance(ending, WindowOver)
 
 
-def leaves_window(ending: Ending) -> bool:
-    """Whether the pages after this one are not those behind it."""
-    if isinstance(ending, PassOver):
-        return ending.before_window
-    return isinstance(ending, WindowOver | BeginsAgain)
-
-
 class PageSeen(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at.
 

@@ -379,7 +379,19 @@ class Judge:
         if not isinstance(ending, PassOver):
             return left
         validators = state.validators if state.pages else reply.validators
-        return self._closed(left.evolve(validators=None if ending.cut else validators, redone=0))
+        over = left.evolve(
+            validators=None if ending.cut else validators,
+            redone=0,
+            window_size=self._window_size(state, ending),
+        )
+        return self._closed(over)
+
+    def _window_size(self, state: PassState, ending: Ending) -> int:
+        """How long the windows of the next pass are."""
+        if state.window is None or self._windows is None:
+            return 0
+        window = state.window.window
+        return self._windows.grown(window) if walked(ending) else window.size
 
     def _total_proved(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
         """Whether the page shows that the total counts more than the records of a page."""

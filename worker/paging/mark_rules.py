@@ -13,7 +13,9 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from worker.core.cursor import Cursor, PassState, WindowState
 from worker.core.errors import CursorStuck, PermanentError
@@ -308,7 +310,8 @@ class WindowedMark(_ByValue):
         until = incremental.until
         assert isinstance(begin, int), "checked when the config was read"
         assert not isinstance(until, str), "checked when the config was read"
-        window = windows.first(begin, round(self._spec.wall() * MICROS), until)
+        now_us = round(self._spec.wall() * MICROS)
+        window = windows.first(begin, now_us, until, size=cursor.window_size)
         if window is None:
             return None
         return PassState(
@@ -393,15 +396,15 @@ class TokenMark(_MovesAtTheEnd):
     ) -> Comparable | None:
         """The last token that the responses of the pass named."""
         assert self._incremental.token is not None, "this is what makes it a mark of this kind"
-        named = self._incremental.token(facts, headers)
-        found = cursor.snapshot_mark if named is MISSING or named in (None, "", False) else named
+        named = _token_mark(self._incremental.token(facts, headers))
+        found = cursor.snapshot_mark if named is None else named
         if found is None and isinstance(ending, PassOver):
             raise PermanentError(
                 "the pass ended without a token for the next one",
                 where=self._where,
                 remedy="check incremental.from: it names what the last page carries",
             )
-        return None if found is None else str(found)
+        return found
 
     def mark(
         self,
@@ -417,6 +420,17 @@ class TokenMark(_MovesAtTheEnd):
         self, cursor: Cursor, state: PassState, *, over: bool, many: bool
     ) -> Comparable | None:
         return None
+
+
+def _token_mark(token: Any) -> Comparable | None:
+    """A token as a mark: text and whole numbers as they are, so that they are sent back as they
+    came, anything else as its JSON text. None for an end token; 0 is a token.
+    """
+    if token is MISSING or token is None or token is False or token == "":
+        return None
+    if isinstance(token, str) or (isinstance(token, int) and token is not True):
+        return token
+    return msgspec.json.encode(token).decode()
 
 
 def mark_rule(spec: PagingSpec, where: str) -> MarkRule:

@@ -3,8 +3,7 @@
 Rule 1: all decisions about pages, passes, marks and duplicates are made in order, on the *head*
 page. `judge.py` makes them.
 Rule 2: pages fetched ahead are guesses. They wait until the head reaches exactly their position;
-        when it goes elsewhere, all of them are thrown away and planned again. `ahead.py` keeps
-        them.
+        when it goes elsewhere, they are thrown away and planned again. `ahead.py` keeps them.
 Rule 3: nothing here has happened until the `Accepted` it returned is committed; a planner is
 rebuilt from the commit log.
 Rule 4: with windows (windows.py) the pages of one window are walked as those of a pass are
@@ -20,11 +19,11 @@ the partition.
 
 from __future__ import annotations
 
-from worker.core.cursor import Cursor, Json, PassState
+from worker.core.cursor import Cursor, Json, PassState, Window
 from worker.core.errors import PermanentError
 from worker.core.model import Claim, Progress
 from worker.paging.ahead import FetchAhead
-from worker.paging.endings import PassOver, leaves_window
+from worker.paging.endings import BeginsAgain, GoesOn, PassOver, WindowOver
 from worker.paging.judge import Judge, Verdict
 from worker.paging.memory import Boundary, PassMemory
 from worker.paging.resume import (
@@ -51,7 +50,9 @@ class PartitionPlanner:
         self.partition = claim.partition
         refuse_unfit(spec, claim.cursor, claim.partition)
         self._spec = spec
-        self._judge = Judge(as_begun(spec, claim.cursor.position), claim.partition)
+        begun = as_begun(spec, claim.cursor.position)
+        self._judge = Judge(begun, claim.partition)
+        self._keeps_order = begun is not spec
         self._ahead = FetchAhead(spec.style, spec.depth)
         self._cursor = known_as_begun(spec, _reopened(claim.cursor, spec))
         self._opening: PassState | None = None  # a pass of which no page was accepted yet
@@ -103,14 +104,25 @@ class PartitionPlanner:
             if self._opening is None:
                 return self._idle(now)
         state = self._state
-        if self._ahead.asked(state.at):
-            guess = self._ahead.guess(
-                state.at, self._cursor.received - state.before.received, self._cursor.total
-            )
-            return None if guess is None else self._launch(guess, state, speculative=True)
+        if self._ahead.asked(state.at, _window(state)):
+            return self._look_ahead(state)
         if state.pages == 0 or self._due is None:
             self._schedule(now)
-        return self._launch(state.at, state, speculative=False)
+        return self._launch(state.at, _window(state), state, speculative=False)
+
+    def _look_ahead(self, state: PassState) -> Fetch | None:
+        """A page that is likely to be asked for after the head; None where there is none."""
+        cursor, window, windows = self._cursor, _window(state), self._spec.windows
+        received = cursor.received - state.before.received
+        guess = self._ahead.guess(state.at, received, cursor.total, window)
+        if guess is not None:
+            return self._launch(guess, window, state, speculative=True)
+        if window is None or windows is None:
+            return None
+        later = self._ahead.later_window(window, windows.after)
+        if later is None:
+            return None
+        return self._launch(self._spec.style.first(), later, state, speculative=True)
 
     @property
     def _state(self) -> PassState:
@@ -136,21 +148,23 @@ class PartitionPlanner:
             return Done("no window is over yet")
         return Wait(self._due)
 
-    def _launch(self, position: Json, state: PassState, *, speculative: bool) -> Fetch:
-        first = state.pages == state.before.pages and not speculative
-        address = self._spec.style.address(position)
-        if state.window is not None and self._spec.windows is not None:
-            windows = self._spec.windows
-            address = windows.address(*windows.asked(state.window.window)).plus(address)
+    def _launch(
+        self, position: Json, window: Window | None, state: PassState, *, speculative: bool
+    ) -> Fetch:
+        begins = state.pages == state.before.pages and not speculative
+        address, windows = self._spec.style.address(position), self._spec.windows
+        if window is not None and windows is not None:
+            address = windows.address(*windows.asked(window)).plus(address)
         fetch = Fetch(
             position=position,
             address=address,
             since=state.since,
             speculative=speculative,
-            first=first,
+            first=begins or window != _window(state),
             generation=self._ahead.generation,
             unmarked=state.unmarked,
-            validators=self._cursor.validators if first else None,
+            window=window,
+            validators=self._cursor.validators if begins else None,
         )
         self._ahead.launched(fetch)
         return fetch
@@ -186,6 +200,12 @@ class PartitionPlanner:
             self._forgets_pass = True
         self._ahead.discard()
 
+    def _end_kept_order(self) -> None:
+        """The next pass is read in the order that the config says."""
+        if self._keeps_order:
+            self._judge = Judge(self._spec, self.partition)
+            self._keeps_order = False
+
     def _begin_resized(self) -> None:
         """The pass counts pages of another size than those that are asked for now."""
         before = self._state
@@ -197,7 +217,7 @@ class PartitionPlanner:
         """Takes the answer, and every one that waits and whose turn has come."""
         if not self._ahead.landed(fetch):
             return []  # thrown away while it was in flight
-        if fetch.position != self._state.at:
+        if not self._is_head(fetch):
             self._ahead.keep(fetch, reply)
             return []
         accepted: list[Accepted] = []
@@ -215,8 +235,15 @@ class PartitionPlanner:
             accepted.append(self._apply(verdict))
             if self._cursor.position is None:
                 return accepted
-            head = self._ahead.take(self._state.at)
+            head = self._ahead.take(self._state.at, _window(self._state))
         return accepted
+
+    def _is_head(self, fetch: Fetch) -> bool:
+        state, its = self._state, fetch.window
+        here = _window(state)
+        if its is not None and here is not None and (its.start, its.end) != (here.start, here.end):
+            return False
+        return bool(fetch.position == state.at)
 
     def _standing(self) -> Standing:
         return Standing(self._cursor, self._state, self._boundary, self._memory)
@@ -230,14 +257,18 @@ class PartitionPlanner:
         if verdict.forgets_pass:
             self._memory.clear()
         self._memory.add(verdict.hashes)
-        self._ahead.moved(verdict.stride)
-        if isinstance(verdict.ending, PassOver):
-            self._passes += 1
-            self._fell_back = False
-            self._ahead.discard()
-            self._judge = Judge(self._spec, self.partition)  # the next pass is as the config says
-        if leaves_window(verdict.ending):
-            self._ahead.start_over()
+        match verdict.ending:
+            case GoesOn(following=following):
+                self._ahead.moved(verdict.stride, following.left)
+            case WindowOver(window=window):
+                self._ahead.start_over(window)
+            case PassOver():
+                self._passes += 1
+                self._fell_back = False
+                self._end_kept_order()
+                self._ahead.start_over()
+            case BeginsAgain():
+                self._ahead.start_over()
         progress = Progress(
             cursor=verdict.cursor,
             boundary_added=tuple(sorted(verdict.memory.added)),
@@ -262,3 +293,8 @@ def _reopened(cursor: Cursor, spec: PagingSpec) -> Cursor:
     if not cursor.complete or spec.every_s is None:
         return cursor
     return Cursor(pass_no=cursor.pass_no + 1, validators=cursor.validators)
+
+
+def _window(state: PassState) -> Window | None:
+    """The time window in progress; None where the source is not read in windows."""
+    return None if state.window is None else state.window.window

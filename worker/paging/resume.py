@@ -24,16 +24,18 @@ _KINDS: Final = {int: "a whole number", str: "text"}
 def refuse_unfit(spec: PagingSpec, cursor: Cursor, where: str) -> None:
     """Raises StateError for a cursor that cannot be one of the source. `where`: the partition."""
     if spec.incremental is not None:
-        kind = _mark_kind(spec.incremental)
+        kinds = _mark_kinds(spec.incremental)
         for name, mark in (("mark", cursor.mark), ("snapshot_mark", cursor.snapshot_mark)):
-            if mark is not None and not isinstance(mark, kind):
-                raise _unfit(where, name, mark, _KINDS[kind])
+            if mark is not None and not isinstance(mark, kinds):
+                raise _unfit(where, name, mark, " or ".join(map(_KINDS.__getitem__, kinds)))
     if cursor.position is not None:
         _refuse_position(spec, cursor.position, where)
 
 
-def _mark_kind(incremental: IncrementalSpec) -> type[int] | type[str]:
-    return str if incremental.token is not None or incremental.format.record == "string" else int
+def _mark_kinds(incremental: IncrementalSpec) -> tuple[type[int] | type[str], ...]:
+    if incremental.token is not None:
+        return (int, str)  # tokens are kept as they came
+    return (str,) if incremental.format.record == "string" else (int,)
 
 
 def _refuse_position(spec: PagingSpec, state: PassState, where: str) -> None:

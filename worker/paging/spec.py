@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.cursor import Json
+from worker.core.cursor import Json, Window
 from worker.core.model import Decoded, Facts, Ledger, Progress
 from worker.paging.marks import Comparable, MarkFormat
 from worker.paging.style import Address, Pagination
@@ -157,6 +157,7 @@ class Fetch:
     speculative: bool
     first: bool  # of the pass, or of its window: no status stop rule applies
     generation: int
+    window: Window | None = None  # that the page is in
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
 

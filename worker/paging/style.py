@@ -23,6 +23,7 @@ class Next:
 
     position: Json
     token: Json = None  # what the loop guard remembers; None = this style has none, compare bodies
+    left: int | None = None  # pages that follow the one before, as far as the source said
 
 
 @dataclass(frozen=True, slots=True)

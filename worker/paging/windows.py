@@ -14,7 +14,10 @@ Rule 2: who shares a boundary loses nothing. With an inclusive end and no `step`
         counts it to the former, and then the end that is asked for is the step before the next
         window.
 Rule 3: halves are walked before what follows: `ends` is a stack of boundaries that are still to be
-reached.
+        reached.
+Rule 4: windows are as long as the last half that a refused window was cut into, and grow by a
+        quarter with each that is accepted, up to `size`. A source that refuses long windows in a
+        dense range refuses one in five, and not each of them.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ from worker.core.instants import MICROS, whole_steps
 from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 
+GROWTH: Final = 4
+"""A window is longer than the accepted one before it by this part, in whole `smallest`, after one
+was refused."""
 HOUR: Final = 3600 * MICROS
 DAY: Final = 24 * HOUR
 _UNITS: Final = (1, 1000, MICROS, 60 * MICROS, HOUR, DAY, 31 * DAY, 366 * DAY)
@@ -90,37 +96,45 @@ class Windows:
 
     # -- the walk ----------------------------------------------------------------------------------
 
-    def first(self, begin: int, now: int, until: int | None = None) -> Window | None:
+    def first(
+        self, begin: int, now: int, until: int | None = None, *, size: int = 0
+    ) -> Window | None:
         """The first window of a pass from `begin` on; None while there is nothing to ask for.
 
-        `until` ends the range earlier.
+        `until` ends the range earlier; `size` is that of the window, where it is less than ours.
         """
         start, end = self.floor(begin), self.last(now)
         if until is not None and until < end:
             end = min(end, self.ceiling(until))
-        return Window(start, self._end(start, end), end) if start < end else None
+        return Window(start, self._end(start, end, size), end, (), size) if start < end else None
 
     def last(self, now: int) -> int:
         """Where the last window ends that may be read now."""
         return self.floor(now - self.lag)
 
     def after(self, window: Window) -> Window | None:
-        """The next window; None behind the last one."""
-        start, ends = window.end, window.ends
+        """The window behind one that was accepted; None behind the last one."""
+        start, ends, until, size = window.end, window.ends, window.until, self.grown(window)
         if ends:
-            return Window(start, ends[-1], window.until, ends[:-1])
+            return Window(start, ends[-1], until, ends[:-1], size)
         return (
-            Window(start, self._end(start, window.until), window.until)
-            if start < window.until
-            else None
+            Window(start, self._end(start, until, size), until, (), size) if start < until else None
         )
 
-    def _end(self, start: int, until: int) -> int:
+    def grown(self, window: Window) -> int:
+        """How long windows are behind one that was accepted; 0: as long as they may be."""
+        size = window.size
+        if not size or window.ends:  # the half of a refused one says nothing of longer ones
+            return size
+        wider = size + -(-size // (GROWTH * self.smallest)) * self.smallest
+        return wider if wider < self.size else 0
+
+    def _end(self, start: int, until: int, size: int) -> int:
         """Where a whole window ends.
 
         A day that is longer than `size`, in a zone, is one all the same.
         """
-        reach = self.size
+        reach = min(size or self.size, self.size)
         while start + reach < until:
             if (end := self.floor(start + reach)) > start:
                 return end
@@ -136,7 +150,8 @@ class Windows:
         middle = self.floor(window.start + half - half % self.smallest)
         if min(middle - window.start, window.end - middle) < self.smallest:
             return None
-        return Window(window.start, middle, window.until, (*window.ends, window.end))
+        size = middle - window.start
+        return Window(window.start, middle, window.until, (*window.ends, window.end), size)
 
     # -- the request -------------------------------------------------------------------------------
 

@@ -21,10 +21,13 @@ from worker.config.scalars import (
     Flag,
     HeaderValue,
     JmesPath,
+    ParamName,
     Scalar,
     Url,
     Whole,
     checked_url,
+    header_value,
+    without_fragment,
 )
 from worker.config.secrets import SecretRef
 from worker.core.errors import PermanentError
@@ -64,7 +67,7 @@ class HttpConfig(Model):
         description="URL of the first page, without what changes: https://host/path",
     )
     origin: str | None = Field(None, description="instead of url: one of the origins, with path")
-    path: str | None = Field(
+    path: Annotated[str, AfterValidator(without_fragment)] | None = Field(
         None, pattern=r"^/", description="begins with /; is added to the url of the origin"
     )
     method: Literal["GET", "POST"] = Field(
@@ -73,7 +76,7 @@ class HttpConfig(Model):
     idempotent: Flag | None = Field(
         None, description="a request may be sent twice; default: true for GET"
     )
-    params: dict[str, Scalar] = Field({}, description="query parameters")
+    params: dict[ParamName, Scalar] = Field({}, description="query parameters")
     headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
     auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
@@ -382,12 +385,21 @@ class HttpConfig(Model):
             for place in partitions_in(text):
                 if (wrong := self._wrong_place(place, path)) is not None:
                     issues.add(path, wrong, "partitions")
+        self._check_header_values(issues)
         for name, value in self._listed_in_path():
             try:
                 filled_url(self.url, dict.fromkeys(self.partitions, "x") | {name: value}, "x")
             except PermanentError as error:
                 at = [*map(str, self.partitions[name])].index(value)
                 issues.add(("partitions", name, at), error.message, "url", remedy=error.remedy)
+
+    def _check_header_values(self, issues: Issues) -> None:
+        """Values that go into a header can stand in one."""
+        used = {place.name for text in self.headers.values() for place in partitions_in(text)}
+        for name in used & set(self.partitions):
+            for number, value in enumerate(self.partitions[name]):
+                with issues.at("partitions", name, number):
+                    header_value(str(value))
 
     def _wrong_place(self, place: PartitionPlace, path: Path_) -> str | None:
         """What is wrong with a placeholder in the text at a path; None where nothing is."""

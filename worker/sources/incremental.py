@@ -103,7 +103,7 @@ class Incremental(Model):
         description="where else the mark goes; or write {mark} in url, params, headers or body",
     )
     initial: str | Whole | None = Field(None, description="used while there is no mark")
-    first: dict[str, Scalar] = Field(
+    first: dict[ParamName, Scalar] = Field(
         {}, description="query parameters that are sent only while there is no mark"
     )
     format: MarkFormatConfig = Field(

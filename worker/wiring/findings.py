@@ -15,9 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from worker.config.problems import near_miss
+from worker.core.errors import WorkerError
 from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Reject
 from worker.core.outline import listing, path_text, paths_in, values_in
+from worker.paging.marks import MarkFormat
 from worker.sources.http_config import HttpConfig
 
 LOOKED_AT: Final = 100
@@ -92,6 +94,13 @@ def findings(config: HttpConfig, seen: Seen) -> list[Finding]:
     return [*_rejected(config, seen), *_key(config, seen), *_token(config, seen)]
 
 
+def explain(error: WorkerError, found: Sequence[Finding]) -> None:
+    """Gives an error the remedy of a finding of the same code, which names what is there."""
+    for finding in found:
+        if finding.alarm and finding.code == error.code:
+            error.remedy = finding.remedy
+
+
 # -- records ---------------------------------------------------------------------------------------
 
 
@@ -126,9 +135,32 @@ def _unreadable(config: HttpConfig, seen: Seen) -> Finding:
     return Finding(
         "incremental_value",
         f"{name} of no record is a value of the format {form}: found {found}",
-        "set source.incremental.format.record to the way in which the source writes it: rfc3339, "
-        "epoch_s, epoch_ms, epoch_us, int, string or a strptime pattern",
+        f"{_likely_format(name, seen)}set source.incremental.format.record to the way in which the "
+        "source writes it: rfc3339, epoch_s, epoch_ms, epoch_us, int, string or a strptime pattern",
     )
+
+
+def _likely_format(path: str, seen: Seen) -> str:
+    """Which format a value is most likely written in; empty where none is likely."""
+    records = (record for page in seen.pages for record in page.records)
+    value = next(map(reader(path), records), None)
+    try:
+        MarkFormat().parser()(value)
+        return "it looks like rfc3339; "
+    except (ValueError, TypeError, OverflowError):
+        pass
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    likely = [form for form, (low, high) in _MAGNITUDES.items() if low <= value < high]
+    return f"it looks like {likely[0]}; " if likely else ""
+
+
+_MAGNITUDES: Final = {
+    "epoch_s": (1e8, 1e11),
+    "epoch_ms": (1e11, 1e14),
+    "epoch_us": (1e14, 1e17),
+}
+"""Numbers of times between 1973 and 5138."""
 
 
 def _key(config: HttpConfig, seen: Seen) -> Iterator[Finding]:

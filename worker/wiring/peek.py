@@ -22,6 +22,7 @@ from worker.formats.json_rows import JsonRows
 from worker.http.client import Response
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
+from worker.resilience.guard import RetryDue
 from worker.runtime.clock import SystemClock
 from worker.runtime.flow import Flow
 from worker.schema import Schema
@@ -29,7 +30,7 @@ from worker.schema.canonical import fingerprint
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.steps import compile_steps
-from worker.wiring.findings import Finding, PageSeen, Seen, findings
+from worker.wiring.findings import Finding, PageSeen, Seen, explain, findings
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import Watch, http_source, paging_spec
 from worker.wiring.shared import Shared
@@ -105,6 +106,7 @@ async def peek(
                 if found.pages >= pages or len(found.lines) >= records:
                     break
         except WorkerError as error:
+            explain(error, findings(config.source, seen))
             if not found.pages:
                 raise
             found.error = error
@@ -216,7 +218,8 @@ async def _pages(
                 raise TransientError(str(deferred)) from deferred
             planner.drop(todo)
             wait_s = max(deferred.until - clock.monotonic(), 0.0)
-            if wait_s >= TOLD_S:
+            # of a retry it was told already, see `_tell`
+            if wait_s >= TOLD_S and not isinstance(deferred, RetryDue):
                 tell(f"the next request is in {wait_s:.0f} s: {deferred}")
             await asyncio.sleep(wait_s)
             continue

@@ -224,7 +224,9 @@ def _spec(
             dead_letter=dead_letter_line,
             schema_fingerprint=parts.plan.fingerprint,
             marks_are_instants=(
-                paging.incremental is not None and paging.incremental.format.is_instant
+                paging.incremental is not None
+                and paging.incremental.token is None
+                and paging.incremental.format.is_instant
             ),
             max_reject_ratio=config.dead_letters.max_ratio,
             reject_window=config.dead_letters.window,

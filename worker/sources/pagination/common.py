@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urljoin
 
@@ -20,6 +21,8 @@ from worker.sources.places import Locator, Target
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
 _QUERY_EXPRESSIONS: Final = re.compile(rf"(?:\{{[?&]{_NAME}(?:,{_NAME})*\}})+(&?)", re.ASCII)
 _ORIGIN: Final = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/?#]*", re.ASCII)
+_CONTENT_RANGE: Final = re.compile(r"(?:[\w-]+ )?(?:\d+-\d+|\*)/(\d+|\*)", re.ASCII)
+MOST_RECORDS: Final = 2**63
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -103,20 +106,31 @@ def said_in(source: Locator, token: Any) -> bool:
 def as_count(value: Any, what: str) -> int | None:
     """A count said by the source, from JSON or header text; None when it said nothing.
 
-    A negative number says that the source did not count. Raises PermanentError for what is no
+    A negative number says that the source did not count; of a Content-Range (RFC 9110, 14.4) the
+    part behind / counts, where * is unknown. Raises PermanentError for what is no
     whole number.
     """
+    if isinstance(value, str) and (found := _CONTENT_RANGE.fullmatch(value.strip())):
+        value = None if found[1] == "*" else found[1]
     if value is MISSING or value is None or value == "":
         return None
-    try:
-        count = None if isinstance(value, bool) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        count = None
-    if count is None or (isinstance(value, float) and not value.is_integer()):
+    if (count := _whole(value)) is None:
         raise PermanentError(
             f"{what} is no count: {str(value)[:80]!r}", remedy="point it at a whole number"
         )
     return count if count >= 0 else None
+
+
+def _whole(value: Any) -> int | None:
+    """The whole number that a value is, or is the text of; None for any other value."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(value)
+        whole = abs(number) < MOST_RECORDS and number == number.to_integral_value()
+    except ArithmeticError:  # no number, or none that can be compared
+        return None
+    return int(number) if whole else None
 
 
 def resolve(url: str, link: Any) -> str:

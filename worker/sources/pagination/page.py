@@ -76,6 +76,7 @@ class Page(Numbered):
         return self.numbered_address(position["page"])
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
+        left = None
         if self._total_pages is not None:
             pages = as_count(self._total_pages.read(facts, headers), "pagination.total_pages")
             number = position["page"] - self._start + 1
@@ -83,7 +84,9 @@ class Page(Numbered):
                 number == pages or (number > pages and facts.count == 0)
             ):  # a number that was passed is wrong
                 return End("last page")
-        return Next({"page": position["page"] + 1})
+            if pages is not None and number < pages:
+                left = pages - number
+        return Next({"page": position["page"] + 1}, left=left)
 
     def ahead(self, position: Json, stride: int, pages: int) -> Json:
         return {"page": position["page"] + pages}
