@@ -53,12 +53,9 @@ class Source:
         page = list(self.records[partition][begin : begin + self.cap])
         facts = Facts(
             len(page),
+            keys=[md5(f"{partition} {begin + at}".encode()).digest() for at in range(len(page))],
             digest=md5(f"{partition} {begin}".encode()).digest(),
             size_bytes=10 * len(page),
-            keys=[
-                md5(f"{partition} {number}".encode()).digest()
-                for number in range(begin, begin + len(page))
-            ],
         )
         return Reply(Decoded(page, None, [], facts, raw=lambda index: str(page[index]).encode()))
 

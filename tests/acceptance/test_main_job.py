@@ -170,7 +170,7 @@ async def test_changed_meaning_of_the_cursor_is_refused(tmp_path: Path) -> None:
             )
         )
     assert result.exit_code == 78
-    assert "source.params changed" in result.pipelines[0].error
+    assert "source.params.x changed" in result.pipelines[0].error
 
 
 async def test_a_second_instance_is_refused(tmp_path: Path) -> None:

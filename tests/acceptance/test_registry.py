@@ -257,6 +257,38 @@ async def test_an_incompatible_schema_ends_only_its_pipeline(tmp_path: Path) -> 
     }
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ([{"name": "id", "type": "long"}], "does not fit the schema that its registry has"),
+        ([{"name": "id", "type": "long", "default": "no"}, *kit.SCHEMA["fields"][1:]], "version 2"),
+    ],
+    ids=["without a field that a transform needs", "refused by the strict parse"],
+)
+@pytest.mark.parametrize("once", [True, False])
+async def test_a_schema_that_its_registry_changed_ends_only_its_pipeline(
+    tmp_path: Path, fields: list[Any], said: str, once: bool
+) -> None:
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        config = kit.write_config(
+            tmp_path,
+            replica.url,
+            source={"retry": QUICK, "pagination": {"type": "none"}},
+            schema={"registry": stub.url, "subject": "items-value"},
+            transforms=[{"filter": "value >= 0"}],
+        )
+        config = beside(config, tmp_path)
+        stub.add("items-value", kit.SCHEMA)
+        assert (await run(config)).exit_code == 0
+        stub.add("items-value", {**kit.SCHEMA, "fields": fields})
+        settings = load_settings([config])
+        result = await run_async(settings, once=once, for_s=None if once else 0.7)
+    assert result.exit_code == 78
+    errors = {each.name: each.error for each in result.pipelines}
+    assert not errors["plain"] and said in errors["items"]
+
+
 async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,7 +149,7 @@ async def test_a_state_of_the_format_before_goes_on_without_a_gate_once(tmp_path
     ) as replica:
         await run(tmp_path, replica, kit.SCHEMA)
         with sqlite3.connect(tmp_path / "state" / "state.db") as db:
-            db.execute("DROP TABLE schemas")
+            db.executescript("DROP TABLE schemas; DROP TABLE due;")
             db.execute("PRAGMA user_version = 1")
         db.close()
         replica.records += [{**kit.item(7, second=7), "note": "n"}]

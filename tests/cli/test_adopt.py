@@ -324,10 +324,36 @@ def test_check_names_a_cursor_that_cannot_be_read(tmp_path: Path, call: Any) -> 
     assert code == 74 and "cursor has version 99" in out
 
 
+def test_check_names_a_cursor_that_its_source_cannot_resume_at(tmp_path: Path, call: Any) -> None:
+    begun(tmp_path, MARKED, default=HALF.evolve(position=PassState(at={"page": 7}, pages=2)))
+    code, out, _ = call("check", config_of(tmp_path, **MARKED))
+    assert code == 74 and 'position.at {"page":7}' in out and "state reset" in out
+    code, _, errors = call("run", config_of(tmp_path, **MARKED), "--once")
+    assert code == 74 and "bug" not in errors
+
+
 def test_a_state_that_is_not_there_yet_is_said_and_not_made(tmp_path: Path, call: Any) -> None:
     code, out, _ = call("check", config_of(tmp_path, **MARKED))
     assert code == 0 and "state.db does not exist" in out
     assert not (tmp_path / "state").exists()
+
+
+def test_a_state_that_is_empty_yet_is_as_good_as_none(tmp_path: Path, call: Any) -> None:
+    config = config_of(tmp_path, **MARKED)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/state.db").touch()
+    code, out, _ = call("check", config)
+    assert code == 0 and "state.db is empty" in out
+    assert (tmp_path / "state/state.db").read_bytes() == b""
+
+
+def test_a_state_that_is_damaged_is_named_by_check_as_by_run(tmp_path: Path, call: Any) -> None:
+    begun(tmp_path, MARKED, default=HALF)
+    config = config_of(tmp_path, **MARKED)
+    (tmp_path / "state/state.db").write_bytes(b"no database at all" * 500)
+    code, out, _ = call("check", config)
+    assert code == 74 and "is damaged" in out
+    assert call("run", config, "--once")[0] == 74
 
 
 def test_a_pipeline_that_the_state_does_not_know_begins_with_run(tmp_path: Path, call: Any) -> None:

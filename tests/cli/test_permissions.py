@@ -64,6 +64,23 @@ def test_commands_that_only_read_need_no_permission_to_write(read_only: Path) ->
     assert '"bad"' in worker("dlq", "show", read_only, "--pipeline", "items").stdout
 
 
+def test_a_state_that_is_mounted_read_only_is_checked(config: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
+    modes = [path.stat().st_mode for path in paths]
+    for path in paths:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        done = worker("check", config)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "commit 1" in done.stdout
+        config.write_text(config.read_text().replace("records: items", "records: data.items"))
+        done = worker("check", config)
+        assert done.returncode == 78 and "source.records changed" in done.stdout
+    finally:
+        for path, mode in zip(paths, modes, strict=True):
+            path.chmod(mode)
+
+
 def test_commands_that_write_say_what_they_may_not(read_only: Path) -> None:
     for command in (
         ("run", "--once"),

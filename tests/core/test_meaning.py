@@ -129,6 +129,13 @@ def test_nothing_rests_on_a_config_before_a_cursor_of_the_source_moved() -> None
     assert change(known, now, cursors=[Cursor(), MARKED], keyed=True)
 
 
+def test_a_key_may_change_while_no_record_has_had_it() -> None:
+    keys = {"before": {"key": ["Id"]}, "after": {"key": ["id"]}, "keyed": False}
+    assert not changed(**keys, cursor=BEGUN)
+    found = changed(**keys, cursor=BEGUN.evolve(keyed=True))
+    assert found.keys == found.ends_keys == ("key",)
+
+
 def test_of_an_older_fingerprint_whole_groups_are_compared() -> None:
     source = {"incremental": MARK, "params": {"a": 1}}
     known = groups(pipeline(**source).meaning())

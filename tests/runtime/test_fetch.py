@@ -50,9 +50,9 @@ def page(fetch: Fetch, pages: int = PAGES, size_bytes: int = 10) -> Reply:
             [],
             Facts(
                 len(records),
+                keys=[bytes([number]) * 16 for number in records],
                 digest=bytes([number]) * 16,
                 size_bytes=size_bytes,
-                keys=[bytes([number]) * 16 for number in records],
             ),
         )
     )
@@ -123,7 +123,7 @@ async def test_two_thousand_partitions_need_no_task_and_no_connection_each() -> 
     served = pool(planners(names), attempt, channel)
     await run_to_end(served)
     assert sorted(served.done) == sorted(names)
-    assert most_flying <= 4
+    assert most_flying <= 4 + most_lent(4)
     assert most_tasks < 20
 
 
@@ -566,7 +566,7 @@ async def test_what_may_not_be_repeated_is_not_given_up() -> None:
     await running
     assert [attempt.asked.count(name) for name in "abcd"] == [
         PAGES + 2
-    ] * 4  # the empty page is asked for twice
+    ] * 4  # an empty page behind a full one is asked for twice
 
 
 async def test_a_partition_that_is_always_slow_is_read_to_its_end_beside_the_others() -> None:

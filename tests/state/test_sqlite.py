@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -68,8 +69,9 @@ def test_a_state_of_an_older_format_is_brought_up_to_date_when_it_is_written(
         for name, meaning in pipelines.items():
             log.load(name, json.loads(meaning))
         found = {at: log.claim(at[0], [at[1]])[at[1]] for at in stored}
-        kept = {at: Cursor.from_json(cursor) for at, cursor in stored.items()}
-        assert {at: claim.cursor for at, claim in found.items()} == kept
+        assert {at: claim.cursor for at, claim in found.items()} == {
+            at: Cursor.from_json(text) for at, text in stored.items()
+        }
         assert sum(len(claim.boundary) for claim in found.values()) == boundary
         assert sum(len(claim.tokens) for claim in found.values()) == tokens
         assert {claim.due for claim in found.values()} == {Due()}
@@ -128,6 +130,45 @@ def test_a_log_that_only_looks_changes_nothing_and_makes_nothing(path: Path) -> 
         pytest.raises(SinkUnavailable, match="readonly"),
     ):
         log.load("p", MEANING)
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    """All files, but the index that SQLite keeps in shared memory."""
+    paths = (path for path in directory.iterdir() if not path.name.endswith("-shm"))
+    return {path.name: path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("shut", ["closed", "killed", "open"])
+def test_a_log_that_only_looks_leaves_every_file_as_it_is(
+    path: Path, tmp_path: Path, shut: str
+) -> None:
+    with closing(SqliteCommitLog(path)) as log:
+        log.load("p", MEANING)
+        commit(log, 1, end(log.claim("p", ["a"])["a"], at(7)))
+        where = path
+        if shut == "killed":
+            where = tmp_path / "copy" / path.name
+            shutil.copytree(tmp_path, where.parent, ignore=lambda *_: ["copy"])
+        if shut == "closed":
+            log.close()
+        before = files_of(where.parent) if shut != "open" else files_of(tmp_path)
+        assert (f"{path.name}-wal" in before) == (shut != "closed")
+        with closing(SqliteCommitLog(where, read_only=True)) as looking:
+            assert looking.partitions("p")[0].seq == 1
+            assert files_of(where.parent) == before
+        assert files_of(where.parent) == before
+
+
+def test_a_log_that_was_read_at_rest_sees_what_others_commit_from_then_on(path: Path) -> None:
+    with closing(SqliteCommitLog(path)) as log:
+        log.load("p", MEANING)
+    with closing(SqliteCommitLog(path, read_only=True)) as looking:
+        assert looking.partitions("p") == []
+        with closing(SqliteCommitLog(path)) as log:
+            for seq in (1, 2):
+                claim = log.claim("p", ["a"])["a"]
+                commit(log, seq, end(claim, at(seq)))
+                assert [row.seq for row in looking.partitions("p")] == [seq]
 
 
 @pytest.mark.parametrize("mode", ["NORMAL", "EXCLUSIVE"])

@@ -45,29 +45,32 @@ def command(config: tuple[Path, ...], as_json: bool, connect: bool) -> int:
     """
     from worker.cli.json import print_json
     from worker.config.problems import ConfigProblems
-    from worker.core.errors import deciding_error
 
     problems, promises = examine(config, with_state=True)
-    if problems and not as_json:
-        raise ConfigProblems(problems)
-    errors = [each["refused"] for each in promises if each.get("refused") is not None]
-    alarms = False
-    if connect and not problems:
-        errors += _connect(config, promises)
-        findings = [found for each in promises for found in each.get("findings", ())]
-        alarms = any(each.alarm for each in findings)
+    if problems:
+        if not as_json:
+            raise ConfigProblems(problems)
+        print_json([problem.to_json() for problem in problems])
+        return Exit.CONFIG
+    failed = _connect(config, promises) if connect else []
+    code = _exit(promises, failed)
     if as_json:
-        found = map(_to_json, promises)
-        print_json([problem.to_json() for problem in problems] if problems else list(found))
-    else:
-        _print(promises)
-    decides = deciding_error(errors)
-    code = Exit.CONFIG if problems else Exit.DATA if alarms else Exit.OK
-    if decides is not None:
-        code = decides.exit
-    if not as_json:
-        click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
-    return int(code)
+        print_json(list(map(_to_json, promises)))
+        return code
+    _print(promises)
+    click.echo("ok" if code == Exit.OK else f"exit {int(code)}")
+    return code
+
+
+def _exit(promises: Sequence[dict[str, Any]], failed: Sequence[WorkerError]) -> Exit:
+    """The exit code: what `run` would refuse, what failed, or what was found, decides."""
+    from worker.core.errors import deciding_error
+
+    refused = [each["refused"] for each in promises if each["refused"] is not None]
+    if (decides := deciding_error([*refused, *failed])) is not None:
+        return decides.exit
+    findings = [found for each in promises for found in each.get("findings", ())]
+    return Exit.DATA if any(each.alarm for each in findings) else Exit.OK
 
 
 def _print(promises: list[dict[str, Any]]) -> None:

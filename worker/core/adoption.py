@@ -83,6 +83,7 @@ class Adoption:
         forgets_keys: whether boundary keys are forgotten.
         reads_anew: the next pass begins without a mark, where earlier ones had another kind of it:
             what they brought comes again.
+        complete: number of partitions that were read once and are not read again.
     """
 
     change: Change
@@ -90,6 +91,7 @@ class Adoption:
     remaining: tuple[str, ...] = ()
     forgets_keys: bool = False
     reads_anew: bool = False
+    complete: int = 0
 
     @property
     def cursors(self) -> dict[str, Cursor]:
@@ -136,10 +138,9 @@ def adoption(
     anew = kind != now[MARK]
     forgets_keys = bool(found.ends_keys) or anew
     resting = tuple(
-        _adopted(name, cursor, keys.get(name, 0) if forgets_keys else 0, kind)
+        _adopted(name, cursor, keys.get(name, 0) if forgets_keys else 0, kind, found)
         for name, cursor in cursors.items()
-        if cursor.position is not None
-        or (name in keys and (anew or (forgets_keys and kind not in _READ_WHOLE)))
+        if _seen_again(cursor, found) != cursor or (forgets_keys and name in keys)
     )
     chosen = tuple(each for each in resting if only in (None, each.partition))
     return Adoption(
@@ -148,12 +149,27 @@ def adoption(
         remaining=tuple(each.partition for each in resting if each not in chosen),
         forgets_keys=forgets_keys,
         reads_anew=anew,
+        complete=sum(cursor.complete for cursor in cursors.values()),
     )
 
 
-def _adopted(name: str, cursor: Cursor, keys_forgotten: int, kind: str) -> Adopted:
+def _seen_again(cursor: Cursor, found: Change) -> Cursor:
+    """The cursor without what it knows of things that are elsewhere now: its pass in progress, and
+    whether keys and tokens are where the config says.
+    """
+    after = cursor if cursor.position is None else cursor.without_pass()
+    return after.evolve(
+        redone=0,
+        keyed=cursor.keyed and not found.has("key"),
+        token_seen=cursor.token_seen and not found.has("pagination"),
+    )
+
+
+def _adopted(name: str, cursor: Cursor, keys_forgotten: int, kind: str, found: Change) -> Adopted:
     whole = kind in _READ_WHOLE
-    after = cursor.without_pass()
+    after = _seen_again(cursor, found)
+    if keys_forgotten and after.mark is None:
+        after = after.evolve(floor=None)
     if whole and cursor.position is not None:
         after = after.evolve(pass_no=cursor.pass_no + 1)
     return Adopted(
@@ -177,5 +193,10 @@ def told(pipeline: str, adoption: Adoption, *, most: int) -> Iterator[str]:
         yield f"  and {more} more partitions (--json names them all)"
     if adoption.reads_anew:
         yield "  there is no mark of the new kind: what earlier passes brought comes again"
+    if adoption.complete:
+        yield (
+            f"  {adoption.complete} partitions were read once and stay complete:"
+            f" `worker state reset CONFIG --pipeline {pipeline}` reads them again"
+        )
     if not adoption.partitions:
         yield "  no pass is in progress: nothing is lost, and nothing comes twice"

@@ -68,6 +68,15 @@ class ConfigError(WorkerError):
     code = "config"
 
 
+class SchemaUnfit(ConfigError):
+    """The schema that a registry has now does not fit its pipeline, or is none that may be used.
+    Only this pipeline stops. Change its config to fit the schema, or name an earlier `version` of
+    the subject.
+    """
+
+    code = "schema_unfit"
+
+
 class TransientError(WorkerError):
     """The other side failed in a way that may pass by itself.
     The request is tried again; when all attempts are spent, the partition is parked and is probed

@@ -86,6 +86,10 @@ class Change:
         """The keys, for people."""
         return named(self.keys)
 
+    def has(self, name: str) -> bool:
+        """Whether this key changed, or one below it."""
+        return any(_is_below(entry, (name,)) for entry in self.keys)
+
 
 def named(keys: Iterable[str]) -> str:
     """Keys below `source`, for people."""
@@ -101,11 +105,13 @@ def change(
         known: the fingerprint that the log keeps; empty for a pipeline that never ran.
         now: the fingerprint of the config.
         cursors: the stored ones of the source. While none was moved nothing rests on `known`.
-        keyed: boundary keys are stored that were made with `source.key`. Without any it may change.
+        keyed: boundary keys are stored that were made with `source.key`. Without any, and while no
+            record has had it, it may change.
     """
     moved = [cursor for cursor in cursors if cursor != Cursor()]
     if not known or not moved:
         return Change()
+    keyed = keyed or any(cursor.keyed for cursor in moved)
     compared = _in_keys if MARK in known else partial(_in_groups, known)
     changed = sorted(
         entry

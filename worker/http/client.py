@@ -227,8 +227,8 @@ class HttpClient:
             place = url.origin() if url.is_absolute() and url.host else "no http origin"
             raise PermanentError(
                 f"{what} leads to {place}, the source is {self._origin}",
-                remedy="only the configured origin is followed; where this one is meant too, name it in "
-                "source.allowed_origins",
+                remedy="only the configured origin is followed; where this one is meant too, name "
+                "it in source.allowed_origins",
             )
         return url
 

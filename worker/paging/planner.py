@@ -50,7 +50,9 @@ class PartitionPlanner:
         self.partition = claim.partition
         refuse_unfit(spec, claim.cursor, claim.partition)
         self._spec = spec
-        self._judge = Judge(as_begun(spec, claim.cursor.position), claim.partition)
+        begun = as_begun(spec, claim.cursor.position)
+        self._judge = Judge(begun, claim.partition)
+        self._keeps_order = begun is not spec
         self._ahead = FetchAhead(spec.style, spec.depth)
         self._cursor = known_as_begun(spec, _reopened(claim.cursor, spec))
         self._opening: PassState | None = None  # a pass of which no page was accepted yet
@@ -198,6 +200,12 @@ class PartitionPlanner:
             self._forgets_pass = True
         self._ahead.discard()
 
+    def _end_kept_order(self) -> None:
+        """The next pass is read in the order that the config says."""
+        if self._keeps_order:
+            self._judge = Judge(self._spec, self.partition)
+            self._keeps_order = False
+
     def _begin_resized(self) -> None:
         """The pass counts pages of another size than those that are asked for now."""
         before = self._state
@@ -257,9 +265,8 @@ class PartitionPlanner:
             case PassOver():
                 self._passes += 1
                 self._fell_back = False
-                # the next pass is as the config says
-                self._judge = Judge(self._spec, self.partition)
                 self._ahead.start_over()
+                self._end_kept_order()
             case BeginsAgain():
                 self._ahead.start_over()
         progress = Progress(

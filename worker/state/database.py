@@ -157,7 +157,7 @@ class Database:
 
     def _connect(self, options: str) -> sqlite3.Connection:
         db = sqlite3.connect(
-            f"{self.path.as_uri()}{options}",
+            f"{self.path.absolute().as_uri()}{options}",
             isolation_level=None,
             check_same_thread=False,
             timeout=LOCKED_S,
@@ -183,6 +183,8 @@ class Database:
                 f"{self.path} has state format {version}, this program knows {newest}",
                 remedy="run the version that wrote it, or newer",
             )
+        if not version and self._read_only:
+            raise StateAbsent(f"{self.path} is empty")  # whoever made it was killed, or goes on now
         self.format = version if self._read_only else newest
         if version < newest and not self._read_only:
             missing = " ".join(self._tables[version:])

@@ -1,8 +1,8 @@
 """Pipelines whose schema registry does not answer when a run starts.
 
 The others run, and these join them once the registry answers. Pipelines that a registry refuses
-(credentials, an unknown subject, an incompatible schema) end alone too, for good: asking again
-would not help.
+(credentials, an unknown subject, an incompatible schema), or whose config does not fit the schema
+that is there, end alone too, for good: asking again would not help.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
-from worker.core.errors import IncompatibleSchema, PermanentError, RegistryUnavailable, WorkerError
+from worker.core.errors import (
+    IncompatibleSchema,
+    PermanentError,
+    RegistryUnavailable,
+    SchemaUnfit,
+    WorkerError,
+)
 from worker.core.events import AttemptFailed, Emit, PipelineFailed
 from worker.core.ports import Clock
 
@@ -41,7 +47,7 @@ class DeferredStart:
         results = await asyncio.gather(*map(step, names), return_exceptions=True)
         done = {}
         for name, result in zip(names, results, strict=True):
-            if isinstance(result, PermanentError | IncompatibleSchema):
+            if isinstance(result, PermanentError | IncompatibleSchema | SchemaUnfit):
                 self.errors[name] = result
             elif isinstance(result, BaseException):
                 raise result

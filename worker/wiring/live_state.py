@@ -6,13 +6,16 @@ It is only looked at: no lock is taken, and nothing is written, whoever has it o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 
+from worker.core.cursor import Cursor
 from worker.core.errors import SinkUnavailable, StateAbsent, StateError, WorkerError
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import REPLAYED
 from worker.core.ports import CommitHistory
+from worker.paging.resume import refuse_unfit
+from worker.paging.spec import PagingSpec
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.logs import open_log
@@ -20,7 +23,7 @@ from worker.wiring.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StateSeen:
     """What the state says to a pipeline.
 
     Attributes:
@@ -32,58 +35,84 @@ class Finding:
     refused: WorkerError | None = None
 
 
-class LiveState:
+class OpenState:
     """The state of a config, open for looking.
 
     Attributes:
         absent: there is none yet.
     """
 
-    def __init__(self, log: CommitHistory | None, unread: StateError | SinkUnavailable | None):
-        self._log, self._unread = log, unread
-        self.absent = isinstance(unread, StateAbsent)
+    absent = False
 
-    def look(self, name: str, config: PipelineSettings, parts: Parts | None) -> Finding:
+    def __init__(self, log: CommitHistory) -> None:
+        self._log = log
+        self._rows = {row.name: row for row in log.pipelines()}
+
+    def look(self, name: str, config: PipelineSettings, parts: Parts | None) -> StateSeen:
         """What the state says to a pipeline. `parts`: None while its schemas are not known."""
-        if self._log is None:
-            assert self._unread is not None, "a log that was not opened has a reason"
-            refused = None if self.absent else self._unread
-            return Finding(self._unread.message, refused if config.enabled else None)
+        if (row := self._rows.get(name)) is None:
+            return StateSeen(f"{self._log}, nothing of this pipeline yet")
+        state = f"{self._log}, commit {row.seq}"
         try:
-            found = _looked(self._log, name, config, parts)
-        except (StateError, SinkUnavailable) as error:
-            found = Finding(str(self._log), error)
-        return found if config.enabled else replace(found, refused=None)
+            if config.enabled:
+                _refuse(self._log, name, config, parts)
+        except WorkerError as error:
+            return StateSeen(state, error)
+        return StateSeen(state)
+
+
+class UnreadState:
+    """A state that cannot be looked at, because there is none or because of what is wrong with it.
+
+    Attributes:
+        absent: there is none yet.
+    """
+
+    def __init__(self, error: StateError | SinkUnavailable) -> None:
+        self._error = error
+        self.absent = isinstance(error, StateAbsent)
+
+    def look(self, name: str, config: PipelineSettings, parts: Parts | None) -> StateSeen:
+        """See OpenState."""
+        refused = config.enabled and not self.absent
+        return StateSeen(self._error.message, self._error if refused else None)
+
+
+LiveState = OpenState | UnreadState
 
 
 @contextmanager
 def live_state(settings: Settings) -> Iterator[LiveState]:
     """The state of a config as it is. That it cannot be read is a finding, and no error."""
-    try:
-        log = open_log(settings, read_only=True)
-    except (StateError, SinkUnavailable) as error:
-        yield LiveState(None, error)
-        return
-    try:
-        yield LiveState(log, None)
-    finally:
-        log.close()
+    with ExitStack() as stack:
+        state: LiveState
+        try:
+            log = stack.enter_context(closing(open_log(settings, read_only=True)))
+            state = OpenState(log)
+        except (StateError, SinkUnavailable) as error:
+            state = UnreadState(error)
+        yield state
 
 
-def _looked(
-    log: CommitHistory, name: str, config: PipelineSettings, parts: Parts | None
-) -> Finding:
-    row = next((each for each in log.pipelines() if each.name == name), None)
-    if row is None:
-        return Finding(f"{log}, nothing of this pipeline yet")
+def _refuse(log: CommitHistory, name: str, config: PipelineSettings, parts: Parts | None) -> None:
+    """Raises what a run would end with, in its order."""
     keyed = any(partition != REPLAYED for partition in log.remembered(name))
-    cursors = list(source_cursors(log.partitions(name)))
+    cursors = source_cursors(log.partitions(name))
     found = change(log.meaning(name), config.meaning(), cursors=cursors, keyed=keyed)
-    refused: WorkerError | None = None
-    try:
-        refuse_changed(name, found)
-        if parts is not None:
-            compatibility_check(parts.output, config.schema_compatibility)(log.schemas(name))
-    except WorkerError as error:
-        refused = error
-    return Finding(f"{log}, commit {row.seq}", refused)
+    refuse_changed(name, found)
+    if parts is not None:
+        compatibility_check(parts.output, config.schema_compatibility)(log.schemas(name))
+        _refuse_unfit(log, name, config, parts)
+
+
+def _refuse_unfit(log: CommitHistory, name: str, config: PipelineSettings, parts: Parts) -> None:
+    """Raises StateError for a cursor that its source cannot resume at."""
+    source, keys = config.source, config.source.pagination.windows
+    spec = PagingSpec(style=parts.style)
+    if source.incremental is not None:
+        incremental = source.incremental.spec(source.bound_sent)
+        windows = None if keys is None else keys.plan(incremental.format)
+        spec = replace(spec, incremental=incremental, windows=windows)
+    for row in log.partitions(name):
+        if row.partition in parts.partitions:
+            refuse_unfit(spec, Cursor.from_json(row.cursor), row.partition)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from worker import __version__
 from worker.config.schema_file import schema_file
-from worker.core.errors import ConfigError, Deferred, RegistryUnavailable
+from worker.core.errors import ConfigError, Deferred, RegistryUnavailable, SchemaUnfit
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
@@ -40,13 +40,13 @@ Fetched = Mapping[str, Schema]
 def _strict(schema: Schema, where: str) -> Schema:
     """The same schema, held to all that is asked of the schema of a pipeline.
 
-    A schema that data was written with may be less.
+    A schema that data was written with may be less. Raises SchemaUnfit.
     """
     try:
         return parse_schema(schema.source)
     except ConfigError as error:
-        error.where = f"{where}: {error.where}" if error.where else where
-        raise
+        place = f"{where}: {error.where}" if error.where else where
+        raise SchemaUnfit(error.message, where=place, remedy=error.remedy) from error
 
 
 def schema_of(ref: Path | SubjectConfig, fetched: Fetched) -> Schema:
@@ -124,7 +124,7 @@ class Registries:
     async def fetch(self, config: PipelineSettings) -> dict[str, Schema]:
         """The schemas of a pipeline that are in registries.
 
-        Raises what RegistryClient.by_subject raises.
+        Raises what RegistryClient.by_subject raises, and SchemaUnfit.
         """
         found = {}
         for ref in subjects_of(config):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from worker.core.errors import ConfigError, SchemaUnfit
 from worker.core.events import Emit
 from worker.core.ports import Clock, CommitLog
 from worker.settings import PipelineSettings, Settings
@@ -51,9 +52,18 @@ class Shared:
     async def compile(self, name: str, config: PipelineSettings) -> Parts:
         """The parts of a pipeline, with the schemas that registries have for it.
 
-        Raises ConfigError, and RegistryUnavailable or another PermanentError of a registry.
+        Raises ConfigError, which is SchemaUnfit where a registry may have caused it, and
+        RegistryUnavailable or another PermanentError of a registry.
         """
-        return Parts.of(name, config, await self.registries.fetch(config))
+        fetched = await self.registries.fetch(config)
+        try:
+            return Parts.of(name, config, fetched)
+        except ConfigError as error:
+            if not fetched:
+                raise
+            raise SchemaUnfit(
+                f"pipeline {name} does not fit the schema that its registry has: {error}"
+            ) from error
 
     async def register_output(self, parts: Parts) -> None:
         """Registers the schema of the files where the config says so. The state must be locked.
