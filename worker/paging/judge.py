@@ -160,7 +160,7 @@ class Judge:
             return self._again(standing, reason + "the first one of the next")
         page = self._held_against_pass(standing, decoded, reply, seam)
         if page.counted.shrunk and self.rule.may_fall_back and not standing.state.restarts:
-            return self._again(standing, page.counted.drift)
+            return self._again(standing, page.counted.drift, moved=True)
         return self._accepted(standing, decoded, page, reply)
 
     # -- a page of records ------------------------------------------------------------------------
@@ -295,7 +295,7 @@ class Judge:
             numbered=spec.style.numbered,
             stop=stop,
             counted=page.counted,
-            behind_full=not standing.first and standing.is_full(state.last, spec),
+            behind_full=not standing.first and standing.may_be_full(state.last, spec),
             exact=self._is_exact(standing, page),
             gap=page.seam.absent,
             repeated=page.repeated,
@@ -316,7 +316,7 @@ class Judge:
         incremental = self._spec.incremental
         if incremental is None or incremental.sent or incremental.order != "descending":
             return False
-        return page.known.below > 0 and not page.known.fresh
+        return page.known.all_below
 
     def _token(self, standing: Standing, ending: Ending) -> bytes | None:
         if not isinstance(ending, GoesOn) or ending.again:
@@ -374,6 +374,7 @@ class Judge:
             total=None if new_window else page.counted.stored,
             keyed=self._keyed(standing, page.facts, ending),
             token_seen=cursor.token_seen or not _is_silent(page.following),
+            full_seen=cursor.full_seen or bool(spec.size and page.records >= spec.size),
             total_seen=cursor.total_seen or self._total_proved(standing, page, ending),
         )
         if not isinstance(ending, PassOver):
@@ -501,9 +502,17 @@ class Judge:
 
     # -- answers without a page, and pages that are asked for again --------------------------------
 
-    def _again(self, standing: Standing, reason: str) -> Verdict:
-        """The page does not count: the pass begins again, at its mark if that loses nothing."""
-        return self._without_page(standing, BeginsAgain(reason), self.begun_again(standing), reason)
+    def _again(self, standing: Standing, reason: str, *, moved: bool = False) -> Verdict:
+        """The page does not count: the pass begins again, at its mark if that loses nothing.
+
+        Args:
+            moved: records moved. Numbered pages may have lost some of them behind the mark.
+        """
+        after = self.begun_again(standing)
+        counts = self._spec.style.numbered or standing.state.counting
+        if moved and counts and after.position is not None:
+            after = after.evolve(position=after.position.evolve(drifted=True))
+        return self._without_page(standing, BeginsAgain(reason), after, reason)
 
     def _may_restart(self, standing: Standing) -> bool:
         """Whether a pass whose seams do not hold is read again: what it has brought is known."""

@@ -265,8 +265,8 @@ class PartitionPlanner:
             case PassOver():
                 self._passes += 1
                 self._fell_back = False
-                self._end_kept_order()
                 self._ahead.start_over()
+                self._end_kept_order()
             case BeginsAgain():
                 self._ahead.start_over()
         progress = Progress(
