@@ -101,6 +101,8 @@ def _circles(cell: Cell) -> bool:
         return not (style.windowed and by_total)  # a window of one page is at its end
     if cell.fault == "clamped":
         return not (style.repeated_page_ends or style.seam or by_total)
+    if cell.total == "shrinking" and cell.order == "ascending":
+        return False  # the pass begins again at its mark, behind the page that came twice
     # a page without news, and without keys to know it by, cannot be told from a circle
     again = cell.total == "shrinking" and cell.order == "ascending"  # it begins again at the mark
     return cell.key == "none" and cell.fault == "repeated" and not (style.windowed or again)

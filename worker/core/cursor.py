@@ -71,11 +71,13 @@ class Before(_Stored, frozen=True, kw_only=False):
         pages: number of pages.
         received: number of records.
         proven: whether every window so far ended with as many records as its total said.
+        counting: whether the tokens of any window so far stood for a number.
     """
 
     pages: _Count = 0
     received: _Count = 0
     proven: bool = True
+    counting: bool = False
 
 
 NOTHING_BEFORE: Final = Before()

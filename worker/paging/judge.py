@@ -44,7 +44,7 @@ from worker.paging.loops import guard, refuse_known, repeats_page
 from worker.paging.mark_rules import MarkRule, mark_rule
 from worker.paging.marks import Comparable
 from worker.paging.memory import Boundary
-from worker.paging.proof import achieved, falls_short
+from worker.paging.proof import achieved, falls_short, is_counting
 from worker.paging.seam import Seam, seam_of
 from worker.paging.seen import Seen, compared, uncompared
 from worker.paging.spec import PagingSpec, PassEnd, Reply
@@ -419,7 +419,8 @@ class Judge:
         if not isinstance(ending, WindowOver):
             return None
         proven = state.before.proven and page.counted.matches
-        before = Before(state.pages + 1, page.counted.received, proven)
+        counting = state.before.counting or state.counting
+        before = Before(state.pages + 1, page.counted.received, proven, counting)
         seen = state.evolve(
             pages=before.pages,
             fresh=state.fresh or page.known.fresh,
@@ -458,7 +459,7 @@ class Judge:
     def _counting(self, standing: Standing, page: PageBrought, following: Next) -> bool:
         """Whether every token of the pass so far stands for a number."""
         state = standing.state
-        if following.token is None or not (state.counting or state.pages == 0):
+        if following.token is None or not (state.counting or standing.first):
             return False
         return stands_for_a_number(following, state.at, page.facts)
 
@@ -509,7 +510,7 @@ class Judge:
             moved: records moved. Numbered pages may have lost some of them behind the mark.
         """
         after = self.begun_again(standing)
-        counts = self._spec.style.numbered or standing.state.counting
+        counts = self._spec.style.numbered or is_counting(standing.state)
         if moved and counts and after.position is not None:
             after = after.evolve(position=after.position.evolve(drifted=True))
         return self._without_page(standing, BeginsAgain(reason), after, reason)
@@ -640,6 +641,7 @@ class Judge:
             asked_again=False,
             digest=b"",
             seam=b"",
+            counting=False,
         )
 
     def _shown(self, state: PassState) -> Json:
