@@ -51,7 +51,6 @@ def page(fetch: Fetch, pages: int = PAGES, size_bytes: int = 10) -> Reply:
             Facts(
                 len(records),
                 keys=[bytes([number]) * 16 for number in records],
-                digest=bytes([number]) * 16,
                 size_bytes=size_bytes,
             ),
         )

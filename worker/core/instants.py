@@ -24,11 +24,21 @@ _NAIVE: Final = datetime(1970, 1, 1)
 def whole_steps(at: int, step: int, zone: ZoneInfo) -> int:
     """An instant rounded down to whole steps, counted in the time of a zone: a day of Berlin begins
     at its own midnight. Both are microseconds.
+
+    Later instants are never rounded to earlier steps: a time that comes twice, as the clocks go
+    back, begins one step, unless steps are so short that each of the two begins one. Where the
+    calendar has no such time, in its first and last days, the instant stays, or is its beginning.
     """
-    local = (EPOCH + timedelta(microseconds=at)).astimezone(zone)
-    since = (local.replace(tzinfo=None) - _NAIVE) // MICROSECOND
-    rounded = _NAIVE + timedelta(microseconds=since - since % step)
-    return min((rounded.replace(tzinfo=zone, fold=local.fold) - EPOCH) // MICROSECOND, at)
+    try:
+        local = (EPOCH + timedelta(microseconds=at)).astimezone(zone)
+        since = (local.replace(tzinfo=None) - _NAIVE) // MICROSECOND
+        rounded = _NAIVE + timedelta(microseconds=since - since % step)
+    except OverflowError:
+        return at if at > 0 else min(at, LEAST)
+    first, second = (
+        (rounded.replace(tzinfo=zone, fold=fold) - EPOCH) // MICROSECOND for fold in (0, 1)
+    )
+    return min(second if local.fold and second - first >= step else first, at)
 
 
 def rfc3339_text(micros: int) -> str:

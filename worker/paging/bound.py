@@ -55,7 +55,10 @@ def reach(incremental: IncrementalSpec, mark: Comparable, now_s: float) -> Compa
     """The least value that a pass from `mark` on asks for; None when its text says nothing that can
     be compared.
     """
-    return incremental.format.bound(bound_text(incremental, mark, now_s))
+    asked = bound_text(incremental, mark, now_s)
+    if isinstance(mark, str):  # it is in the order of its format, which need not be the source's
+        return incremental.format.bound(asked)
+    return least(incremental, asked)
 
 
 def _below(incremental: IncrementalSpec, mark: Comparable, now_s: float) -> Comparable:

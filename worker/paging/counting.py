@@ -17,21 +17,19 @@ from worker.paging.style import Next
 
 def stands_for_a_number(following: Next, at: Json, facts: Facts) -> bool:
     """Whether the next page differs from this one by a number that grows by one, or by the records
-    of the page.
+    of the page. Others may change with it: where a range ends, a number that no cache has seen.
 
     Args:
         at: the position of the page.
     """
     now, then = _numbers(at, facts), _numbers(following.position, facts)
-    changed = {name: number for name, number in then.items() if now.get(name) != number}
-    steps = [
+    return any(
         number in (now[name] + 1, now[name] + facts.count)
         if name in now
         else number in (1, 2, facts.count, facts.count + 1)
-        for name, number in changed.items()
-    ]
-    # the first link may bring constants too, such as the page size
-    return any(steps) if at is None else steps == [True]
+        for name, number in then.items()
+        if now.get(name) != number
+    )
 
 
 def _numbers(position: Json, facts: Facts) -> Mapping[str, int]:

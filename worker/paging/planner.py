@@ -88,6 +88,12 @@ class PartitionPlanner:
         """
         return self._ahead.speculating
 
+    @property
+    def fetches_ahead(self) -> bool:
+        """Whether there may be something to ask for while a page is in flight."""
+        spec = self._spec
+        return spec.depth > 1 and (spec.style.numbered or spec.windows is not None)
+
     # -- what to ask for
     # ------------------------------------------------------------------------------------------
 

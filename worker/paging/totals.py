@@ -105,7 +105,7 @@ def _if_remaining(known: int, reported: int, here: int, distinct: int, first: in
     included, or behind it. None when it counts neither.
     """
     behind = reported + here == known + first
-    if reported + here - distinct == known and not (behind and reported == 0 and distinct):
+    if reported + here - distinct == known and not (behind and reported < distinct):
         return known
     return known + first if behind else None
 
