@@ -175,6 +175,7 @@ class Judge:
         seen = self._compared(standing, facts, known, seam)
         full, records = standing.is_full(state.last, spec), facts.count - seam.records
         repeated = repeats_page(seen, records, state, spec, full=full, where=self._where)
+        repeated |= not seen.new and records > 0 and self._has_all(standing)
         aside = not repeated and refuse_known(seen, records, state, spec, self._where)
         self._drop_repeated(known, seen, decoded, seam, all_of_them=repeated)
         counted = count(
@@ -196,7 +197,10 @@ class Judge:
             aside=aside,
             repeated=repeated,
             doubted=bool(moved) or bool(seen.changed) or self._too_many(standing),
-            drift=counted.drift or moved or self._silent_token(standing, facts, following),
+            drift=counted.drift
+            or moved
+            or self._silent_token(standing, facts, following)
+            or self._uncompared(standing),
         )
 
     def _compared(self, standing: Standing, facts: Facts, known: Known, seam: Seam) -> Seen:
@@ -232,6 +236,23 @@ class Judge:
         for index in places:
             known.drop(index, rejected)
 
+    def _uncompared(self, standing: Standing) -> str:
+        """What there is to say when records are not compared one by one any more."""
+        if standing.state.uncounted or not self._too_many(standing):
+            return ""
+        return (
+            f"more than {self._spec.boundary_cap} records came in the pass: they are no longer "
+            "compared with each other, only pages with pages (see source.boundary_cap)"
+        )
+
+    def _has_all(self, standing: Standing) -> bool:
+        """Whether the pages before had as many records as the total says. A page without news
+        behind them says that it is right.
+        """
+        cursor, state = standing.cursor, standing.state
+        here = cursor.received - state.before.received
+        return self._spec.style.numbered and not standing.first and cursor.total == here > 0
+
     def _silent_token(self, standing: Standing, facts: Facts, following: Next | End) -> str:
         """What there is to say when no page has ever named the token of the next one."""
         cursor, token = standing.cursor, self._spec.style.token
@@ -249,7 +270,9 @@ class Judge:
         self, standing: Standing, decoded: Decoded, page: PageBrought, reply: Reply
     ) -> Verdict:
         cursor = standing.cursor
-        now_us = reply.now_us or round(self._spec.wall() * MICROS)
+        now_us = reply.now_us
+        if now_us is None:
+            now_us = round(self._spec.wall() * MICROS)
         ending = self._ending(standing, page, reply.stop, now_us)
         token = self._token(standing, ending)
         self._compare(page.counted, ending)
@@ -305,11 +328,10 @@ class Judge:
         return ending_of(seen, state, spec.stop, self._windows, now_us)
 
     def _is_exact(self, standing: Standing, page: PageBrought) -> bool:
-        """Whether the total may be that of a page: it is as large as the first one, which is full,
-        and no pass has shown more.
+        """Whether the total may be that of a page: it is as large as the first one, and no pass has
+        shown more. The page behind it is asked for then.
         """
-        size = self._spec.size or 1
-        return standing.first and page.records >= size and not standing.cursor.total_seen
+        return standing.first and page.records > 0 and not standing.cursor.total_seen
 
     def _lies_below(self, page: PageBrought) -> bool:
         """Whether a source that is given no bound has come to what is older than the mark."""

@@ -179,7 +179,7 @@ class Reply:
     Attributes:
         decoded: None for an answer without a document (204, 205, `empty`).
         now_us: when the source gave the answer, in microseconds since 1970: the earlier of its
-            clock and ours; 0 where that is not known.
+            clock and ours; None where that is not known.
     """
 
     decoded: Decoded | None
@@ -188,7 +188,7 @@ class Reply:
     validators: Json = None  # what the source said of the version of this page
     unchanged: bool = False  # the source is as the last complete pass saw it
     split: str = ""  # the window is too long for the source: what it said
-    now_us: int = 0
+    now_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
