@@ -54,7 +54,6 @@ class Source:
         facts = Facts(
             len(page),
             keys=[md5(f"{partition} {begin + at}".encode()).digest() for at in range(len(page))],
-            digest=md5(f"{partition} {begin}".encode()).digest(),
             size_bytes=10 * len(page),
         )
         return Reply(Decoded(page, None, [], facts, raw=lambda index: str(page[index]).encode()))

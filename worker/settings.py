@@ -14,13 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
@@ -210,12 +204,6 @@ class PipelineSettings(Model):
 
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
-            "source.retry.max_attempts",
-            lambda pipeline: pipeline.source.may_repeat or bool(pipeline.registries),
-            "a POST that may not be repeated is sent once",
-            "it counts with source.idempotent: true",
-        ),
-        Effect(
             "source.records_missing",
             lambda pipeline: (
                 not pipeline.decode.one_record and pipeline.source.records not in (None, "@")
@@ -225,12 +213,6 @@ class PipelineSettings(Model):
         ),
     )
     """Keys that count only beside others."""
-
-    @property
-    def registries(self) -> tuple[Any, ...]:
-        """Whatever is asked for at a schema registry, with the retries of the source."""
-        known = (self.schema_, self.output_schema, self.decode.schema_registry)
-        return tuple(each for each in known if isinstance(each, BaseModel))
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:

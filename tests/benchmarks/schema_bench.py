@@ -168,7 +168,7 @@ def ours(schema: dict[str, Any], pages: list[bytes], target: io.BytesIO) -> Task
         target.write(file_header(text, CODEC, {}, SYNC))
         pending, rows, size, taken, refused = [], 0, 0, 0, 0
         for page in pages:
-            decoded = at_once(decoder.decode(page, digest=b""))
+            decoded = at_once(decoder.decode(page))
             pending.append(plan.encode(decoded.records))
             rows += len(decoded.records)
             size += len(pending[-1])

@@ -42,7 +42,7 @@ def page(records: list[bytes]) -> bytes:
 def decode(body: bytes, **spec: Any) -> Decoded:
     steps = JsonPages(
         PageSpec("items", body_paths=("meta.next", "total"), record=RecordSpec(**spec)), PLAN
-    ).decode(body, digest=b"")
+    ).decode(body)
     while True:
         try:
             next(steps)

@@ -30,7 +30,7 @@ LEVELS = 5_000  # no parser follows
 
 
 def decode(pages: Pages, body: bytes) -> Decoded:
-    return at_once(pages.decode(body, digest=b""))
+    return at_once(pages.decode(body))
 
 
 def ids(decoded: Decoded) -> list[int]:

@@ -28,7 +28,7 @@ from worker.schema import compile_plan, parse_schema
 def test_a_page_without_records_is_described_in_words_and_not_shown(body: bytes, said: str) -> None:
     pages = JsonPages(PageSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
     with pytest.raises(RecordsMissing) as caught:
-        at_once(pages.decode(body, digest=b""))
+        at_once(pages.decode(body))
     assert str(caught.value).partition("the page is ")[2].startswith(f"{said} (")
 
 
@@ -56,7 +56,7 @@ def test_a_page_without_records_shows_the_paths_that_there_are(
     plan = compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
     pages = JsonPages(PageSpec(records=path), plan)
     with pytest.raises(RecordsMissing) as caught:
-        at_once(pages.decode(body, digest=b""))
+        at_once(pages.decode(body))
     assert shown in caught.value.message and caught.value.remedy.startswith(remedy)
 
 
@@ -91,7 +91,7 @@ LONG = "12345678901234567890.12"
 def test_a_number_keeps_all_its_digits_wherever_the_records_stand(
     spec: PageSpec, body: str
 ) -> None:
-    page = at_once(JsonPages(spec, AMOUNTS).decode((body % LONG).encode(), digest=b""))
+    page = at_once(JsonPages(spec, AMOUNTS).decode((body % LONG).encode()))
     assert [record.f0 for record in page.records] == [Decimal(LONG)]
     assert all(
         type(value) is float
@@ -106,7 +106,7 @@ def test_a_number_that_no_float_holds_is_a_bad_body_where_no_record_can_be_cut_o
     with pytest.raises(BadBody, match="out of range"):
         at_once(
             JsonPages(PageSpec(path), AMOUNTS).decode(
-                b'{"rows": [{"amount": 1e400}], "amount": 1e400}', digest=b""
+                b'{"rows": [{"amount": 1e400}], "amount": 1e400}'
             )
         )
 
@@ -122,6 +122,5 @@ def test_a_number_that_no_float_holds_outside_the_records_is_a_bad_body(
         at_once(
             pages.decode(
                 b'{"total": 1e400, "items": [' + json.dumps(kit.item(1, second=1)).encode() + b"]}",
-                digest=b"",
             )
         )

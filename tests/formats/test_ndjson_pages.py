@@ -19,7 +19,7 @@ LINES = [json.dumps(kit.item(number, second=number)).encode() for number in rang
 
 def decode(body: bytes) -> Decoded:
     pages = NdjsonPages(RecordSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
-    return at_once(pages.decode(body, digest=b""))
+    return at_once(pages.decode(body))
 
 
 @pytest.mark.parametrize("keep", [1, 10, len(LINES[0]) - 1])

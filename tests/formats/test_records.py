@@ -25,7 +25,7 @@ def decoded(kind: Any, *texts: str, record: RecordSpec | None = None) -> tuple[D
         extra=("at",),
     )
     steps = JsonPages(PageSpec(record=record or RecordSpec()), plan).decode(
-        f"[{','.join(texts)}]".encode(), digest=b""
+        f"[{','.join(texts)}]".encode()
     )
     while True:
         try:

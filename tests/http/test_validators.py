@@ -103,9 +103,7 @@ def test_validators_of_the_first_page_are_kept_when_the_pass_is_complete_whateve
             planner = PartitionPlanner(
                 spec, Claim("p", 1, 0, Cursor.from_json(planner.cursor.to_json()))
             )
-        facts = Facts(
-            0, {"next": number + 1 if number + 1 < pages else None}, digest=bytes([number])
-        )
+        facts = Facts(0, {"next": number + 1 if number + 1 < pages else None})
         todo, accepted = taken(
             planner, Reply(Decoded([], None, [], facts), validators=f"of page {number}")
         )

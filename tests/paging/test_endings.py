@@ -417,6 +417,17 @@ def test_one_window_without_its_total_proves_nothing() -> None:
     assert achieved(spec, unproven, MATCHED, OVER, doubted=False) == "unknown"
 
 
+def test_one_window_whose_tokens_count_makes_the_pass_count() -> None:
+    state = in_window(0, 10, 10)
+    assert state.window is not None
+    spec = replace(SPEC, incremental=ASCENDING, windows=WINDOWS)
+    before = state.window.before.evolve(counting=True)
+    counting = state.evolve(window=state.window.evolve(before=before))
+    assert achieved(spec, counting, MATCHED, OVER, doubted=False) == "assumed"
+    stable = replace(spec, stable=True)
+    assert achieved(stable, counting, MATCHED, OVER, doubted=False) == "proven"
+
+
 def test_less_than_what_is_required_falls_short() -> None:
     levels = ("unknown", "assumed", "proven")
     for place, level in enumerate(levels):

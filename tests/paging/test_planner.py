@@ -7,7 +7,6 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,14 +41,12 @@ INCREMENTAL = IncrementalSpec(field="u", format=MarkFormat("int"))
 
 def decoded(records: list[Record], body: Mapping[str, Any] | None = None) -> Decoded:
     keys = [blake2b(str(record["id"]).encode(), digest_size=16).digest() for record in records]
-    digest = blake2b(msgspec.json.encode([records, body]), digest_size=16).digest()
     facts = Facts(
         len(records),
         dict(body or {}),
         {},
         [record.get("u") for record in records],
         keys,
-        digest,
         100 * len(records),
     )
     return Decoded(list(records), None, [], facts)

@@ -85,7 +85,7 @@ def test_a_position_that_is_not_refused_can_be_asked_for(style: str, position: A
         return
     todo = planner.next(0.0)
     assert isinstance(todo, Fetch)
-    facts = Facts(1, body={"next": None}, keys=[b"k" * 16], digest=b"1" * 16)
+    facts = Facts(1, body={"next": None}, keys=[b"k" * 16])
     assert planner.accept(todo, Reply(Decoded([1], None, [], facts)), 0.0)
 
 
@@ -106,7 +106,7 @@ def test_a_page_whose_token_is_too_large_to_keep_changes_nothing() -> None:
     planner = PartitionPlanner(spec, Claim("p", 1, 1, Cursor()))
 
     def answer(token: str) -> Reply:
-        facts = Facts(1, body={"next": token}, digest=token[-16:].encode())
+        facts = Facts(1, body={"next": token})
         return Reply(Decoded([1], None, [], facts))
 
     for token, refused in (
@@ -145,8 +145,7 @@ class Server:
         rows = [each for each in self.records if fetch.since is None or each[1] >= int(fetch.since)]
         part = rows[start : start + size]
         keys = [blake2b(b"%d" % name, digest_size=16).digest() for name, _ in part]
-        digest = b"%16d" % (part[0][0] if part else 0)
-        facts = Facts(len(part), values=[at for _, at in part], keys=keys, digest=digest)
+        facts = Facts(len(part), values=[at for _, at in part], keys=keys)
         return Reply(Decoded([name for name, _ in part], None, [], facts))
 
 

@@ -27,14 +27,14 @@ _OFFSET: Final = {"type": "offset", "param": "offset"}
 _OFFSETS: Final = {**_OFFSET, "limit_param": "limit", "limit": SIZE}
 _TOKEN: Final = {"type": "cursor", "from": {"body": "next"}, "to": {"param": "token"}}
 _HEADER: Final = {**_TOKEN, "from": {"header": "X-Next"}}
-_LAST: Final = {**_TOKEN, "from": {"last_record": "id"}}
+_LAST: Final = {**_TOKEN, "from": {"last_record": "n"}}
 _URL: Final = {"type": "next_url", "path": "next"}
 _LINK: Final = {"type": "link_header"}
 _WINDOW: Final = {
     "type": "window",
     "start_param": "from",
     "end_param": "to",
-    "size": "40s",
+    "size": "60s",
     "lag": "0s",
 }
 _WITHIN: Final = {"within": _WINDOW}

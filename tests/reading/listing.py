@@ -135,7 +135,7 @@ class Listing:
     def slice(self, request: Request) -> Slice:
         """The page that a request asks for."""
         self.requests += 1
-        self._places |= {each.row["id"]: each.place for each in self.entries}
+        self._places |= {each.row["n"]: each.place for each in self.entries}
         asked = Asked.of(request)
         found = [each for each in self.entries if asked.since <= each.row["u"] < asked.until]
         if self.style.family == "one":

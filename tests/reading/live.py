@@ -12,6 +12,7 @@ from reading.listing import Entry, Listing, Style
 from reading.reader import NOW_S, Page, Reader
 
 from worker.core.model import Request
+from worker.paging.judge import MAX_RESTARTS
 
 GAP: Final = 2**20
 
@@ -127,6 +128,7 @@ class Live:
         self.listing = Listing(plan.style, entries, plan.size)
         self.ever = {row["n"] for row in rows}
         self._ids, self._versions = plan.count, plan.count
+        self._first, self._last = 0, GAP * plan.count  # no place is given twice at the ends
         self.pass_: Seen | None = None
         self.reader: Reader | None = None
 
@@ -192,12 +194,12 @@ class Live:
         index = {"ascending": len(entries), "descending": 0}.get(
             self.plan.order, where * (len(entries) + 1) // 101
         )
-        before = entries[index - 1].place if index else None
-        behind = entries[index].place if index < len(entries) else None
-        if before is None:
-            place = 0 if behind is None else behind - GAP
+        if index == len(entries):
+            place = self._last = self._last + GAP
+        elif index == 0:
+            place = self._first = self._first - GAP
         else:
-            place = before + GAP if behind is None else (before + behind) // 2
+            place = (entries[index - 1].place + entries[index].place) // 2
         entries.insert(index, Entry(place, self._new(id_)))
         if self.pass_ is not None:
             self.pass_.inserted += 1
@@ -274,9 +276,10 @@ class History:
     def _admits(self, seen: Seen, completeness: str) -> bool:
         """Whether rows may be lost, or come again, in a pass that says so of itself."""
         style = self.plan.style
-        if style.seam:  # what is read again without a key comes again
+        if style.seam:  # without a key, what is read again comes again; it is not for ever
             keyless = self.plan.order == "snapshot" and not self.plan.key
-            return keyless and completeness == "unknown"
+            often = seen.inserted + seen.deleted > MAX_RESTARTS
+            return (keyless or often) and completeness == "unknown"
         if not (style.shifts and seen.moved):
             return False
         return completeness == "unknown" or (completeness == "assumed" and seen.balanced)

@@ -101,8 +101,11 @@ def _circles(cell: Cell) -> bool:
         return not (style.windowed and by_total)  # a window of one page is at its end
     if cell.fault == "clamped":
         return not (style.repeated_page_ends or style.seam or by_total)
+    if cell.total == "shrinking" and cell.order == "ascending":
+        return False  # the pass begins again at its mark, behind the page that came twice
     # a page without news, and without keys to know it by, cannot be told from a circle
-    return cell.key == "none" and cell.fault == "repeated" and not style.windowed
+    again = cell.total == "shrinking" and cell.order == "ascending"  # it begins again at the mark
+    return cell.key == "none" and cell.fault == "repeated" and not (style.windowed or again)
 
 
 def _looks_like_a_circle(cell: Cell) -> bool:
@@ -136,12 +139,11 @@ def _may_miss_total(cell: Cell) -> bool:
     if cell.total in ("absent", "-1"):
         return False
     twice = cell.fault == "repeated"  # the source counts rows that the reader knows
-    return (
-        twice
-        or cell.fault == "delete and insert"
-        or cell.key == "shared"
-        or cell.total == "too high"
+    balanced = cell.fault == "delete and insert" or (cell.fault, cell.total) in (
+        ("insert", "shrinking"),
+        ("delete", "growing"),
     )
+    return twice or balanced or cell.key == "shared" or cell.total == "too high"
 
 
 def _shows_older_rows(cell: Cell) -> bool:

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +167,6 @@ class Reader:
         decoded = at_once(
             self.setting.parts.pages.decode(
                 body,
-                digest=blake2b(body, digest_size=16).digest(),
                 url=request.url,
                 received_us=round(self.clock.time() * 1e6),
             )

@@ -21,9 +21,12 @@ NAMES = (
     "token for a number",
     "link for a number",
     "token for a value",
+    "token from the last record",
     "Link header for a value",
     "window",
+    "page in a window",
     "offset in a window",
+    "token for a number in a window",
     "token for a value in a window",
 )
 BY_NAME = {style.name: style for style in STYLES}

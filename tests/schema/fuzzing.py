@@ -508,7 +508,7 @@ def avro_body(data: bytes) -> None:
     spec = AvroSpec(framing, RecordSpec(), body_bytes=INFLATED)
     pages = AvroPages(spec, plan, raw=_parsed(ROW), single=written.get, confluent=_by_id)
     body = take.rest()
-    steps = pages.decode(body, digest=b"")
+    steps = pages.decode(body)
     try:
         while True:
             next(steps)

@@ -27,7 +27,7 @@ HEADERS = frozenset({"Link", "X-Next"})
 
 def response(headers: dict[str, str], secret: str = SECRET) -> Response:
     credentials = {"Authorization": f"Bearer {secret}"} if secret else {}
-    return Response(200, headers, b"", "https://h/p", b"", credentials=credentials)
+    return Response(200, headers, b"", "https://h/p", credentials=credentials)
 
 
 @pytest.mark.parametrize(("body", "last", "headers"), POSITIONS)

@@ -71,11 +71,13 @@ class Before(_Stored, frozen=True, kw_only=False):
         pages: number of pages.
         received: number of records.
         proven: whether every window so far ended with as many records as its total said.
+        counting: whether the tokens of any window so far stood for a number.
     """
 
     pages: _Count = 0
     received: _Count = 0
     proven: bool = True
+    counting: bool = False
 
 
 NOTHING_BEFORE: Final = Before()
@@ -214,6 +216,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
         keyed: whether any record of the partition has had its key.
         token_seen: whether any page of the partition has named the token of the next one.
         total_seen: whether a pass of several pages has had as many records as the source said.
+        full_seen: whether any page of the partition has been as long as was asked for.
         redone: passes in a row that were read again because they achieved less than is required.
         window_size: how long the windows of the next pass are, as in `Window`.
     """
@@ -232,6 +235,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
     keyed: bool = False
     token_seen: bool = False
     total_seen: bool = False
+    full_seen: bool = False
     redone: _Count = 0
     window_size: _Count = 0
 

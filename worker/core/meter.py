@@ -6,8 +6,8 @@ Pure; read by `telemetry/` when somebody asks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from worker.core.model import Ledger
@@ -30,6 +30,9 @@ class StageTimes:
         self._since = monotonic()
         self._count = {"busy": 0, "blocked": 0, "idle": workers}
         self._seconds = dict.fromkeys(STATES, 0.0)
+        self._working = _During(self, "idle", "busy")
+        self._idle = _During(self, "busy", "idle")
+        self._blocked = _During(self, "busy", "blocked")
 
     def seconds(self) -> dict[str, float]:
         """State -> seconds until now."""
@@ -38,35 +41,46 @@ class StageTimes:
 
     def working(self) -> AbstractContextManager[None]:
         """While a worker of the stage runs; before and after it counts as idle."""
-        return self._during("idle", "busy")
+        return self._working
 
     def idle(self) -> AbstractContextManager[None]:
         """While a running worker waits for something to do."""
-        return self._during("busy", "idle")
+        return self._idle
 
     def blocked(self) -> AbstractContextManager[None]:
         """While a running worker waits for room behind it."""
-        return self._during("busy", "blocked")
+        return self._blocked
 
-    @contextmanager
-    def _during(self, before: str, state: str) -> Iterator[None]:
-        self._move(before, state)
-        try:
-            yield
-        finally:
-            self._move(state, before)
-
-    def _move(self, before: str, after: str) -> None:
+    def move(self, before: str, after: str) -> None:
+        """A worker of the stage goes from one state to another."""
         self._settle()
         self._count[before] -= 1
         self._count[after] += 1
 
     def _settle(self) -> None:
-        now = self._monotonic()
+        # a dozen times a page: a loop over the states would cost twice as much
+        now, seconds, count = self._monotonic(), self._seconds, self._count
         passed = (now - self._since) / self._workers
         self._since = now
-        for state, workers in self._count.items():
-            self._seconds[state] += passed * max(workers, 0)
+        seconds["busy"] += passed * count["busy"]
+        seconds["blocked"] += passed * count["blocked"]
+        if count["idle"] > 0:
+            seconds["idle"] += passed * count["idle"]
+
+
+class _During(AbstractContextManager[None]):
+    """A state of a worker, and the one before and after it. It keeps nothing, so all workers of the
+    stage share it.
+    """
+
+    def __init__(self, times: StageTimes, before: str, state: str) -> None:
+        self._move, self._before, self._state = times.move, before, state
+
+    def __enter__(self) -> None:
+        self._move(self._before, self._state)
+
+    def __exit__(self, *error: object) -> None:
+        self._move(self._state, self._before)
 
 
 class Backlog:

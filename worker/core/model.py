@@ -94,7 +94,6 @@ class Facts:
         keyless: number of records that lack a key which is configured.
         null: null stands where records are looked for.
         errors: beside that null the body reports errors.
-        digest: 16-byte hash of the body.
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
         received_us: when it came, in microseconds since 1970.
@@ -108,7 +107,6 @@ class Facts:
     last: Mapping[str, Any] = field(default_factory=dict)
     values: list[Any] = field(default_factory=list)
     keys: Sequence[bytes] = ()
-    digest: bytes = b""
     size_bytes: int = 0
     url: str = ""
     received_us: int = 0
@@ -220,7 +218,7 @@ class Progress:
         cursor: where it resumes after these pages.
         boundary_added: keys to remember.
         boundary_floor: forget keys whose value is below this; None forgets nothing.
-        tokens_added: 16-byte hashes of page tokens (or bodies) of the pass, for the loop guard.
+        tokens_added: 16-byte hashes of the page tokens and records of the pass, for the loop guard.
         tokens_cleared: the pass ended: forget the earlier ones first.
     """
 

@@ -75,9 +75,7 @@ class InvalidRecord(Exception):
 class Pages(Protocol):
     """Decodes the pages of one pipeline. Pure; called on the event loop."""
 
-    def decode(
-        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
-    ) -> Steps[Decoded]:
+    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Once per page, and again for each schema that it needs.
 
         Raises BadBody for a body that is no document (the request is tried again),
@@ -87,7 +85,6 @@ class Pages(Protocol):
 
         Args:
             body: the bytes of the page, or a map of the file that holds them.
-            digest: 16-byte hash of the body.
             url: where it came from.
             received_us: when it came, in microseconds since 1970.
         """

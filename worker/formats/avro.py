@@ -269,9 +269,7 @@ class AvroPages:
         self._limits = Limits(block=spec.body_bytes, inflated=spec.body_bytes, depth=depth)
         self._readers: dict[Any, PlanReader] = {}
 
-    def decode(
-        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
-    ) -> Steps[Decoded]:
+    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is not intact Avro, SchemaNeeded, and
         SchemaMismatch where the writer's schema cannot be read as the pipeline's.
         """
@@ -283,8 +281,7 @@ class AvroPages:
             raise BadBody(f"the body is no intact Avro {self._spec.framing}: {error}") from error
         decoded = self._records.complete(batch, {}, unknown)
         facts = decoded.facts
-        facts.digest, facts.size_bytes = digest, size
-        facts.url, facts.received_us = url, received_us
+        facts.size_bytes, facts.url, facts.received_us = size, url, received_us
         return decoded
 
     def _container(self, batch: Batch, unknown: dict[str, Unknown], body: Any) -> Steps[int]:

@@ -91,17 +91,14 @@ class JsonPages:
         self._long_bytes = min(LONG_PAGE_BYTES, spec.record.record_bytes)
         self._bad_pages = 0
 
-    def decode(
-        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
-    ) -> Steps[Decoded]:
+    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing for no records."""
         try:
             decoded = yield from self._decode_or_salvage(_without_bom(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is no JSON document: {error}") from error
         facts = decoded.facts
-        facts.digest, facts.size_bytes = digest, len(body)
-        facts.url, facts.received_us = url, received_us
+        facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
 

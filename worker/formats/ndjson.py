@@ -50,9 +50,7 @@ class NdjsonPages:
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._records = RecordDecoder(spec, plan)
 
-    def decode(
-        self, body: Any, *, digest: bytes, url: str = "", received_us: int = 0
-    ) -> Steps[Decoded]:
+    def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page, slice by slice; an empty body is an empty page.
 
         Raises BadBody when no line is JSON, or when the body was cut.
@@ -73,8 +71,7 @@ class NdjsonPages:
             raise BadBody("no line of the body is JSON")
         decoded = self._records.complete(batch, {})
         facts = decoded.facts
-        facts.digest, facts.size_bytes = digest, len(body)
-        facts.url, facts.received_us = url, received_us
+        facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         return decoded
 
     def _slice(self, batch: Batch, text: bytes) -> Steps[None]:

@@ -40,6 +40,7 @@ class Known(msgspec.Struct):
         beyond: number of records after the end of what was asked for.
         below: number of records before its beginning that are left out.
         late: number of records before its beginning that are taken.
+        all_below: whether every record lies before its beginning.
         highest: the greatest value of the pass so far.
         values: the comparable value of each record, None where it has none; empty where records
             have no order.
@@ -54,6 +55,7 @@ class Known(msgspec.Struct):
     beyond: int = 0
     below: int = 0
     late: int = 0
+    all_below: bool = False
     highest: Comparable | None = None
     values: Sequence[Comparable | None] = ()
 
@@ -191,6 +193,10 @@ class Classifier:
                 places[pair] = index
             known.highest = later(known.highest, comparable)
         known.fresh, known.values = bool(keys), found
+        known.all_below = bool(found) and all(
+            value is not None and asked.least is not None and value < asked.least  # type: ignore[operator]
+            for value in found
+        )
         if asked.reach is not None and known.highest is not None:
             known.keys = _within_reach(keys, asked, known.highest)
         return known

@@ -44,7 +44,7 @@ from worker.paging.loops import guard, refuse_known, repeats_page
 from worker.paging.mark_rules import MarkRule, mark_rule
 from worker.paging.marks import Comparable
 from worker.paging.memory import Boundary
-from worker.paging.proof import achieved, falls_short
+from worker.paging.proof import achieved, falls_short, is_counting
 from worker.paging.seam import Seam, seam_of
 from worker.paging.seen import Seen, compared, uncompared
 from worker.paging.spec import PagingSpec, PassEnd, Reply
@@ -160,7 +160,7 @@ class Judge:
             return self._again(standing, reason + "the first one of the next")
         page = self._held_against_pass(standing, decoded, reply, seam)
         if page.counted.shrunk and self.rule.may_fall_back and not standing.state.restarts:
-            return self._again(standing, page.counted.drift)
+            return self._again(standing, page.counted.drift, moved=True)
         return self._accepted(standing, decoded, page, reply)
 
     # -- a page of records ------------------------------------------------------------------------
@@ -295,7 +295,7 @@ class Judge:
             numbered=spec.style.numbered,
             stop=stop,
             counted=page.counted,
-            behind_full=not standing.first and standing.is_full(state.last, spec),
+            behind_full=not standing.first and standing.may_be_full(state.last, spec),
             exact=self._is_exact(standing, page),
             gap=page.seam.absent,
             repeated=page.repeated,
@@ -316,7 +316,7 @@ class Judge:
         incremental = self._spec.incremental
         if incremental is None or incremental.sent or incremental.order != "descending":
             return False
-        return page.known.below > 0 and not page.known.fresh
+        return page.known.all_below
 
     def _token(self, standing: Standing, ending: Ending) -> bytes | None:
         if not isinstance(ending, GoesOn) or ending.again:
@@ -374,6 +374,7 @@ class Judge:
             total=None if new_window else page.counted.stored,
             keyed=self._keyed(standing, page.facts, ending),
             token_seen=cursor.token_seen or not _is_silent(page.following),
+            full_seen=cursor.full_seen or bool(spec.size and page.records >= spec.size),
             total_seen=cursor.total_seen or self._total_proved(standing, page, ending),
         )
         if not isinstance(ending, PassOver):
@@ -418,7 +419,8 @@ class Judge:
         if not isinstance(ending, WindowOver):
             return None
         proven = state.before.proven and page.counted.matches
-        before = Before(state.pages + 1, page.counted.received, proven)
+        counting = state.before.counting or state.counting
+        before = Before(state.pages + 1, page.counted.received, proven, counting)
         seen = state.evolve(
             pages=before.pages,
             fresh=state.fresh or page.known.fresh,
@@ -457,7 +459,7 @@ class Judge:
     def _counting(self, standing: Standing, page: PageBrought, following: Next) -> bool:
         """Whether every token of the pass so far stands for a number."""
         state = standing.state
-        if following.token is None or not (state.counting or state.pages == 0):
+        if following.token is None or not (state.counting or standing.first):
             return False
         return stands_for_a_number(following, state.at, page.facts)
 
@@ -501,9 +503,17 @@ class Judge:
 
     # -- answers without a page, and pages that are asked for again --------------------------------
 
-    def _again(self, standing: Standing, reason: str) -> Verdict:
-        """The page does not count: the pass begins again, at its mark if that loses nothing."""
-        return self._without_page(standing, BeginsAgain(reason), self.begun_again(standing), reason)
+    def _again(self, standing: Standing, reason: str, *, moved: bool = False) -> Verdict:
+        """The page does not count: the pass begins again, at its mark if that loses nothing.
+
+        Args:
+            moved: records moved. Numbered pages may have lost some of them behind the mark.
+        """
+        after = self.begun_again(standing)
+        counts = self._spec.style.numbered or is_counting(standing.state)
+        if moved and counts and after.position is not None:
+            after = after.evolve(position=after.position.evolve(drifted=True))
+        return self._without_page(standing, BeginsAgain(reason), after, reason)
 
     def _may_restart(self, standing: Standing) -> bool:
         """Whether a pass whose seams do not hold is read again: what it has brought is known."""
@@ -631,6 +641,7 @@ class Judge:
             asked_again=False,
             digest=b"",
             seam=b"",
+            counting=False,
         )
 
     def _shown(self, state: PassState) -> Json:

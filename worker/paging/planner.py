@@ -88,6 +88,12 @@ class PartitionPlanner:
         """
         return self._ahead.speculating
 
+    @property
+    def fetches_ahead(self) -> bool:
+        """Whether there may be something to ask for while a page is in flight."""
+        spec = self._spec
+        return spec.depth > 1 and (spec.style.numbered or spec.windows is not None)
+
     # -- what to ask for
     # ------------------------------------------------------------------------------------------
 
@@ -265,8 +271,8 @@ class PartitionPlanner:
             case PassOver():
                 self._passes += 1
                 self._fell_back = False
-                self._end_kept_order()
                 self._ahead.start_over()
+                self._end_kept_order()
             case BeginsAgain():
                 self._ahead.start_over()
         progress = Progress(

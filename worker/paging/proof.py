@@ -30,15 +30,20 @@ def achieved(
         return "unknown"  # nobody can tell what was added from what came twice
     if ending.cut:
         # what was read up to the value that was reached is as complete as the style makes it
-        numbered = state.counting and not spec.stable
+        numbered = is_counting(state) and not spec.stable
         return spec.completeness if ending.limited and spec.in_order and not numbered else "unknown"
-    certain = spec.stable or spec.seam or not (spec.style.numbered or state.counting)
+    certain = spec.stable or spec.seam or not (spec.style.numbered or is_counting(state))
     if counted.matches and state.before.proven and not counted.remains:
         if certain:
             return "proven" if _asks_again(spec) else "assumed"
         if not counted.grew:
             return "assumed"
-    return "unknown" if state.counting and not certain else spec.completeness
+    return "unknown" if is_counting(state) and not certain else spec.completeness
+
+
+def is_counting(state: PassState) -> bool:
+    """Whether the tokens of the pass, or of any of its windows, stand for a number."""
+    return state.counting or state.before.counting
 
 
 def _asks_again(spec: PagingSpec) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from worker.core.identities import digest16
 from worker.core.model import Facts
 from worker.paging.spec import PagingSpec
 from worker.paging.standing import Standing
@@ -37,10 +38,16 @@ def seam_of(facts: Facts, standing: Standing, spec: PagingSpec) -> Seam:
     """The seam between a page and the one before it."""
     if not spec.seam:
         return _NONE
-    last = facts.keys[-1] if facts.count else b""
+    last = _identity(facts, -1) if facts.count else b""
     if not standing.state.seam:
         return Seam(last=last)
     if facts.count == 0 and not standing.state.asked_again:
         return Seam(last=standing.state.seam, absent=True)
-    holds = facts.count > 0 and facts.keys[0] == standing.state.seam
+    holds = facts.count > 0 and _identity(facts, 0) == standing.state.seam
     return Seam(records=int(holds), holds=holds, last=last or standing.state.seam)
+
+
+def _identity(facts: Facts, place: int) -> bytes:
+    """A record and its incremental value: one that got a new value has moved."""
+    value = digest16(repr(facts.values[place]).encode()) if facts.values else b""
+    return facts.keys[place] + value

@@ -30,6 +30,12 @@ class Standing(msgspec.Struct, frozen=True):
 
     def is_full(self, records: int, spec: PagingSpec) -> bool:
         """Whether a page is as long as a page can be: as was asked for, or as the largest one of
-        the pass so far.
+        the pass so far where the source decides.
         """
         return records > 0 and records >= (spec.size or self.state.largest)
+
+    def may_be_full(self, records: int, spec: PagingSpec) -> bool:
+        """The same where the source may never send as many records as it is asked for."""
+        if self.cursor.full_seen:
+            return self.is_full(records, spec)
+        return records > 0 and records >= self.state.largest

@@ -200,6 +200,8 @@ class Guard:
             self._end(name)
             if not limit.expired():
                 raise
+            if call is not None and isinstance(call.last, NotReady):
+                raise call.last from error
             last = "" if call is None or call.last is None else f"; before that: {call.last}"
             raise TransientError(
                 f"did not end within {self._retry.deadline_s:g} s{last}",

@@ -231,10 +231,11 @@ class FetchPool:
                 try:
                     await self._serve(planner, place)
                 finally:
-                    async with self._changed:
-                        self._busy -= 1
-                        self._lanes.leave(place)
-                        self._changed.notify_all()
+                    self._busy -= 1
+                    self._lanes.leave(place)  # for itself: it looks for something to do now
+                    if self._nothing_left:
+                        async with self._changed:
+                            self._changed.notify_all()
 
     async def _next_due(self) -> tuple[PartitionPlanner, Place] | None:
         """The partition that is due and a place for it, waiting for both.
@@ -247,10 +248,15 @@ class FetchPool:
                 if (found := self._pop(now)) is not None:
                     self._busy += 1
                     return found
-                if not (self._busy or len(self._due) or len(self._slow_due)):
+                if self._nothing_left:
                     return None
                 with self._times.idle():
                     await self._change_within(self._wait_s(now))
+
+    @property
+    def _nothing_left(self) -> bool:
+        """Whether no partition will ever be due again."""
+        return not (self._busy or len(self._due) or len(self._slow_due))
 
     def _pop(self, now: float) -> tuple[PartitionPlanner, Place] | None:
         """A partition that may be served now.
@@ -293,7 +299,7 @@ class FetchPool:
         async with self._changed:
             (self._due if slow else self._slow_due).remove(planner.partition)
             (self._slow_due if slow else self._due).push(planner, due)
-            self._changed.notify_all()
+            self._changed.notify()  # one of those that wait is enough for one partition
 
     async def _serve(self, planner: PartitionPlanner, place: Place) -> None:
         """Does what the planner of a due partition says."""
@@ -317,8 +323,8 @@ class FetchPool:
         """One request, and the pages that it makes acceptable into the channel."""
         reserved_bytes = await self._reserve(planner, fetch)
         try:
-            # others may fetch ahead of this one meanwhile
-            await self._requeue(planner, self._clock.monotonic())
+            if planner.fetches_ahead:  # others may do so meanwhile
+                await self._requeue(planner, self._clock.monotonic())
             accepted = await self._ask(planner, fetch, place)
             if accepted is None:
                 return
@@ -407,8 +413,12 @@ class FetchPool:
         """Looks at requests in flight, as long as there are any."""
         while True:
             await self._flying.wait()
-            await asyncio.sleep(self._lanes.patience_s / LOOKS)
-            await self._make_room()
+            loop, wait_s = asyncio.get_running_loop(), self._lanes.patience_s / LOOKS
+            due = loop.time() + wait_s
+            await asyncio.sleep(wait_s)
+            # after a stall of the loop itself, answers may wait to be read
+            if loop.time() < due + wait_s:
+                await self._make_room()
             if not self._flights:
                 self._flying.clear()
 

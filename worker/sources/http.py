@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -259,7 +258,6 @@ class HttpSource:
                 return await in_slices(
                     self._pages.decode(
                         response.body,
-                        digest=response.digest,
                         url=response.url,
                         received_us=received_us,
                     )
@@ -292,12 +290,11 @@ def _skew_in_words(seconds: float) -> str:
 def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     """A page that is one dead letter."""
     wrong = FieldError("$", error.message, "a document of the configured format")
-    digest = blake2b(body, digest_size=16).digest()
     return Decoded(
         records=[],
         indices=None,
         rejects=[Reject(0, "decode", error.code, (wrong,), body)],
-        facts=Facts(1, digest=digest, size_bytes=len(body)),
+        facts=Facts(1, size_bytes=len(body)),
     )
 
 

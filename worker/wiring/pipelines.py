@@ -120,7 +120,6 @@ async def http_source(
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
             allowed_origins=source.allowed_origins,
-            hash_bodies=parts.style.numbered or source.pagination.compares_records,
         )
     )
     found: HttpSource = SOURCES.load(source.type).build(

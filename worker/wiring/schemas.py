@@ -106,7 +106,6 @@ class Registries:
                     connections=CONNECTIONS,
                     spool=self._state / "spool",
                     tls=tls_of(server.tls),
-                    hash_bodies=False,
                 )
             )
             store = SchemaFiles(self._state / CACHE) if self._cache else None

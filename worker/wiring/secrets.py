@@ -70,7 +70,6 @@ def _fetch_from(stack: AsyncExitStack, source: HttpConfig, url: str, spool: Path
                 connections=ENDPOINT_CONNECTIONS,
                 spool=spool,
                 tls=tls_of(source.tls, "source.tls"),
-                hash_bodies=False,
             )
             await stack.enter_async_context(client)
         return await client.fetch(request)
