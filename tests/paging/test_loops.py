@@ -202,6 +202,7 @@ def test_a_page_is_full_when_it_is_as_long_as_a_page_can_be(
         (3, 5, 4, False, False),
         (5, 5, 5, True, True),
         (0, 5, 0, False, False),
+        (1, 5, 1, False, True),
         (4, None, 4, False, True),
         (3, None, 4, True, False),
     ],
