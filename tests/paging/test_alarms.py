@@ -813,3 +813,22 @@ def test_in_any_order_a_total_that_shrinks_is_said_and_the_pass_goes_on(kill: bo
     outcome = read(plan, found, kill=kill)
     assert outcome.got == rows(1, 2, 3, 4, 5) and outcome.levels == ["unknown"]
     assert outcome.asked == 3
+
+
+# -- states of older versions ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("last", [[], [{"name": 1}]])
+def test_a_pass_that_an_older_version_began_says_nothing_of_its_key(
+    last: list[dict[str, Any]], kill: bool
+) -> None:
+    """It did not look whether records had it."""
+    stored = (
+        '{"v":1,"pass":1,"position":{"since":null,"at":{"offset":20},"pages":2,"fresh":true},'
+        '"mark":null,"snapshot_mark":null,"received":20,"total":null,"validators":null,'
+        '"complete":false}'
+    )
+    start = Claim("p", 1, 1, Cursor.from_json(stored))
+    found = [*rows(*range(20)), *last]
+    outcome = read(spec(offset_style(), key=("id",)), numbered(found, 10), start=start, kill=kill)
+    assert (outcome.code, outcome.got) == ("", last)
