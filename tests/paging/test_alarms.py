@@ -39,7 +39,7 @@ from worker.paging.spec import (
     Wait,
 )
 from worker.paging.windows import Windows
-from worker.sources.pagination import cursor, none, offset
+from worker.sources.pagination import cursor, link_header, none, offset
 
 HOUR_S = 3600.0
 Rows = Sequence[dict[str, Any]]
@@ -288,6 +288,13 @@ def test_a_record_of_the_future_moves_the_mark_to_now_and_no_further(
     assert outcome.cursor.mark == mark and len(outcome.got) == 2
 
 
+def test_where_nobody_knows_when_the_source_answered_our_clock_counts(kill: bool) -> None:
+    incremental = IncrementalSpec("u", MarkFormat("epoch_us"), capped=True)
+    plan = spec(token_style(), incremental=incremental, key=("id",), wall=lambda: 100 / MICROS)
+    outcome = read(plan, pages(page(rows(90, 900), next=None)), kill=kill)
+    assert outcome.cursor.mark == 100
+
+
 @pytest.mark.parametrize("order", ["ascending", "any"])
 def test_a_clock_that_jumps_back_never_moves_the_mark_back_and_brings_nothing_twice(
     order: str, kill: bool
@@ -318,6 +325,17 @@ def test_ten_records_without_the_key_are_enough(kill: bool) -> None:
     outcome = read(plan, numbered(wrong, 4), kill=kill)
     assert outcome.code == "key_missing" and "none of 12 records" in str(outcome.error)
     assert len(outcome.got) == 8
+
+
+@pytest.mark.parametrize(("size", "code"), [(9, ""), (10, "key_missing")])
+def test_fewer_than_ten_records_without_the_key_may_be_followed_by_one_that_has_it(
+    size: int, code: str, kill: bool
+) -> None:
+    first = [{"name": number} for number in range(size)]
+    found = pages(page(first, next="a"), page(rows(1), next=None))
+    outcome = read(spec(token_style(), key=("id",)), found, kill=kill)
+    assert outcome.code == code
+    assert outcome.got == ([] if code else [*first, *rows(1)])
 
 
 def test_nine_records_without_the_key_are_refused_when_the_pass_ends(kill: bool) -> None:
@@ -686,6 +704,13 @@ def test_beyond_the_cap_a_pass_goes_on_and_shows_nothing(kill: bool) -> None:
     assert read(within, numbered(found, 2, total=8), kill=kill).levels == ["proven"]
 
 
+def test_tokens_are_no_records_that_could_be_too_many(kill: bool) -> None:
+    plan = spec(token_style(), boundary_cap=1, completeness="assumed")
+    found = [page(rows(number), next=f"t{number}") for number in range(4)]
+    outcome = read(plan, pages(*found, page(rows(9), next=None)), kill=kill)
+    assert outcome.levels == ["assumed"] and len(outcome.got) == 5
+
+
 def test_beyond_the_cap_an_equal_page_is_still_a_loop(kill: bool) -> None:
     plan = spec(offset_style(), boundary_cap=1)
     found = pages(page(rows(1, 2)), page(rows(3, 4)), page(rows(5, 6)), page(rows(6, 5)))
@@ -708,6 +733,13 @@ def test_a_token_that_no_page_has_named_is_said_in_the_first_pass_alone(kill: bo
     assert ["no page has named next" in each.drift for each in outcome.taken] == [True, False]
     named = read(spec(token_style()), pages(page(rows(1), next=None)), kill=kill)
     assert not any(each.drift for each in named.taken)
+    once = read(spec(token_style()), pages(page(rows(3), next="a"), silent), kill=kill)
+    assert not any(each.drift for each in once.taken)
+    empty = page([])
+    empty.facts.body = {}
+    assert not any(each.drift for each in read(spec(token_style()), pages(empty)).taken)
+    links = link_header.build(link_header.Config(type="link_header"))
+    assert not any(each.drift for each in read(spec(links), pages(page(rows(1)))).taken)
 
 
 def test_a_scroll_id_may_stay_while_its_records_change(kill: bool) -> None:
