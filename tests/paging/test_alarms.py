@@ -627,6 +627,40 @@ def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
     assert outcome.levels == ["unknown"]
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "asked"),
+    [
+        (4, 2, 2),  # reached on the second page
+        (2, 5, 1),  # reached on a short one
+        (2, 2, 2),  # as many as a full page: it may be the total of the page
+        (0, 2, 1),
+    ],
+)
+def test_a_total_ends_the_pass_where_it_cannot_be_that_of_a_page(
+    count: int, size: int, asked: int, kill: bool
+) -> None:
+    plan = with_total(spec(offset_style(), key=("id",), size=size))
+    outcome = read(plan, numbered(rows(*range(count)), size, total=count), kill=kill)
+    assert (len(outcome.got), outcome.code, outcome.asked) == (count, "", asked)
+
+
+def test_a_total_that_has_counted_several_pages_is_believed(kill: bool) -> None:
+    plan = with_total(spec(offset_style(), key=("id",), size=2))
+    found = rows(1, 2, 3, 4)
+    count = 0
+
+    def answer(fetch: Fetch) -> Reply:
+        nonlocal count
+        count += 1
+        left = found if count <= 2 else found[:2]
+        begin = fetch.position["offset"]
+        return Reply(page(left[begin : begin + 2], total=len(left)))
+
+    outcome = read(plan, answer, passes=2, kill=kill)
+    assert (outcome.asked, outcome.cursor.total_seen) == (3, True)
+    assert outcome.reasons == ["total reached", "total reached"]
+
+
 # -- required completeness -------------------------------------------------------------------------
 
 
