@@ -250,6 +250,19 @@ def test_a_descending_source_goes_on_behind_a_page_that_lies_below_only_in_part(
     assert outcome.asked == 3
 
 
+@pytest.mark.parametrize(("order", "sent"), [("any", ""), ("descending", "since")])
+def test_a_page_that_lies_below_ends_nothing_where_newer_records_may_follow(
+    order: str, sent: str, kill: bool
+) -> None:
+    found = [*rows(11, 10), *rows(2, 1), *([] if sent else rows(12))]
+    incremental = replace(INCREMENTAL, order=order, sent=sent, below="drop")
+    plan = spec(offset_style(), incremental=incremental, key=("id",))
+    start = Claim("p", 1, 1, Cursor(pass_no=2, mark=9))
+    outcome = read(plan, numbered(found, 2), start=start, kill=kill)
+    assert [row["id"] for row in outcome.got] == ([11, 10] if sent else [11, 10, 12])
+    assert outcome.reasons == ["empty page"]
+
+
 DAYS = IncrementalSpec("u", MarkFormat("epoch_s", zone="Europe/Berlin"), step_us=86_400 * MICROS)
 MIDNIGHT = 1_714_946_400  # 2024-05-06 in Berlin
 
