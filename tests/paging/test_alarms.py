@@ -382,11 +382,12 @@ def test_one_key_with_two_contents_in_a_page_is_refused_and_over_pages_counted(
     assert (outcome.code, outcome.got) == ("key_not_unique", [])
     over = read(plan, pages(page([one], next="x"), page([other, one], next="y")), kill=kill)
     assert over.code == "key_not_unique"
+    plan = replace(plan, completeness="assumed")
     apart = read(plan, pages(page([one], next="x"), page([other], next=None)), kill=kill)
     assert apart.got == [one, other]
     assert (apart.noted, apart.levels) == ({"key_repeated": 1}, ["unknown"])
     same = read(plan, pages(page([one], next="x"), page([one], next=None)), kill=kill)
-    assert (same.got, same.noted) == ([one], {})
+    assert (same.got, same.noted, same.levels) == ([one], {}, ["assumed"])
 
 
 # -- ends ------------------------------------------------------------------------------------------
@@ -480,6 +481,13 @@ def test_a_short_first_page_that_repeats_is_all_that_there_is(kill: bool) -> Non
     assert (outcome.got, outcome.reasons) == (rows(1, 2), ["repeated page"])
 
 
+def test_a_repeated_page_is_not_counted(kill: bool) -> None:
+    plan = with_total(spec(page_style(), stop=ENDS_REPEATED, size=3))
+    first, last = page(rows(1, 2, 3), total=9), page(rows(4, 5), total=9)
+    outcome = read(plan, pages(first, last), kill=kill)
+    assert outcome.code == "total_mismatch" and "5 of 9" in str(outcome.error)
+
+
 def test_a_second_page_that_repeats_a_full_first_one_is_a_loop(kill: bool) -> None:
     plan = spec(page_style(), stop=ENDS_REPEATED, size=2)
     outcome = read(plan, pages(page(rows(1, 2))), kill=kill)
@@ -528,6 +536,16 @@ def test_a_broken_seam_begins_the_pass_again_and_nothing_is_lost_or_doubled(kill
     outcome = read(with_total(seamed()), moving(found, 3, {2: move}), kill=kill)
     got = [row["id"] for row in outcome.got]
     assert sorted(got) == [0, 1, 2, 3, 4, 5, 6, 9]
+    assert outcome.levels == ["proven"]  # by the seams of the second reading
+    assert any("records moved" in each.drift for each in outcome.taken)
+
+
+def test_records_without_a_key_are_known_by_their_values_when_a_seam_breaks(kill: bool) -> None:
+    style = offset.build(offset.Config(type="offset", param="o", seam=1))
+    plan = spec(style, seam=True, incremental=replace(INCREMENTAL, order="any"))
+    found = rows(*range(7))
+    outcome = read(plan, moving(found, 3, {2: lambda: found.pop(0) and None}), kill=kill)
+    assert sorted(row["id"] for row in outcome.got) == [0, 1, 2, 3, 4, 5, 6]
     assert any("records moved" in each.drift for each in outcome.taken)
 
 
@@ -542,7 +560,7 @@ def test_seams_that_never_hold_are_given_up_and_the_pass_shows_nothing(kill: boo
             return Reply(page(rows(100 + begin), total=None))
         return Reply(page(rows(*[10 * count + place for place in range(3)])))
 
-    plan = seamed(stop=StopSpec(short_page=3))
+    plan = seamed(stop=StopSpec(short_page=3), completeness="assumed")
     outcome = read(plan, answer, kill=kill)
     restarts = [each for each in outcome.taken if "records moved" in each.drift]
     assert len(restarts) == 2 and outcome.levels == ["unknown"]
@@ -559,8 +577,8 @@ def test_an_empty_page_behind_a_seam_is_asked_for_once_more(kill: bool) -> None:
             return Reply(page([]))
         return Reply(page(found[begin : begin + 3]))
 
-    outcome = read(seamed(), answer, kill=kill)
-    assert outcome.got == found and outcome.code == ""
+    outcome = read(seamed(completeness="assumed"), answer, kill=kill)
+    assert (outcome.got, outcome.code, outcome.levels) == (found, "", ["assumed"])
 
 
 # -- totals ----------------------------------------------------------------------------------------
@@ -623,6 +641,30 @@ def test_an_ascending_pass_begins_again_once_when_its_total_shrinks(kill: bool) 
     assert [row["id"] for row in outcome.got] == [1, 2, 3, 4, 5, 6]
     assert asked[2] == (None, "2")
     assert outcome.levels == ["unknown"]
+
+
+@pytest.mark.parametrize(("style", "level"), [(token_style, "proven"), (offset_style, "unknown")])
+def test_an_ascending_pass_that_began_again_shows_what_its_style_can(
+    style: Any, level: str, kill: bool
+) -> None:
+    """Numbered pages may have lost records behind the mark that they began again at."""
+    plan = with_total(spec(style(), incremental=INCREMENTAL, key=("id",), stable=True))
+    found = pages(
+        page(rows(1, 2), next="a", total=5),
+        page(rows(4, 5), next="b", total=4),  # begins again
+        page(rows(2, 4), next="c", total=4),
+        page(rows(5, 6), next=None, total=4),
+        page([], next=None, total=4),
+    )
+    outcome = read(plan, found, kill=kill)
+    assert [row["id"] for row in outcome.got] == [1, 2, 4, 5, 6] and outcome.code == ""
+    assert outcome.levels == [level]
+
+
+def test_a_total_of_one_page_is_not_known_to_count_more(kill: bool) -> None:
+    plan = with_total(spec(offset_style(), key=("id",), size=5))
+    outcome = read(plan, pages(page(rows(1, 2), total=2)), kill=kill)
+    assert outcome.reasons == ["total reached"] and not outcome.cursor.total_seen
 
 
 def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
@@ -713,6 +755,13 @@ def test_a_snapshot_that_shows_less_is_missed_at_once(kill: bool) -> None:
     assert outcome.asked == 1 and outcome.ends[0].missed == "proven"
 
 
+def test_a_pass_of_more_records_than_are_remembered_is_not_read_again(kill: bool) -> None:
+    plan = required("proven", token_style(), boundary_cap=3)
+    found = pages(*[page(rows(number), next=f"t{number}") for number in range(5)], page([]))
+    outcome = read(plan, found, kill=kill)
+    assert outcome.code == "boundary_full" or outcome.ends[0].missed == "proven"
+
+
 def test_a_token_of_the_next_pass_is_not_kept_by_a_pass_that_shows_less(kill: bool) -> None:
     token = IncrementalSpec("", token=lambda facts, headers: facts.body.get("delta"))
     plan = with_total(spec(token_style(), required="proven", incremental=token))
@@ -747,8 +796,9 @@ def test_beyond_the_cap_a_pass_goes_on_and_shows_nothing(kill: bool) -> None:
     found = rows(*range(8))
     outcome = read(plan, numbered(found, 2, total=8), kill=kill)
     assert outcome.got == found and outcome.levels == ["unknown"]
-    within = replace(plan, boundary_cap=8)
-    assert read(within, numbered(found, 2, total=8), kill=kill).levels == ["proven"]
+    for cap, level in ((5, "unknown"), (6, "proven"), (8, "proven")):  # six before the last page
+        capped = replace(plan, boundary_cap=cap)
+        assert read(capped, numbered(found, 2, total=8), kill=kill).levels == [level]
 
 
 def test_tokens_are_no_records_that_could_be_too_many(kill: bool) -> None:
@@ -799,6 +849,13 @@ def test_a_scroll_id_may_stay_while_its_records_change(kill: bool) -> None:
     assert outcome.got == rows(1, 2) and outcome.code == ""
     stuck = read(spec(style), pages(page(rows(1), next="s")), kill=kill)
     assert (stuck.code, stuck.asked) == ("pagination_loop", 2)
+
+
+@pytest.mark.parametrize(("count", "code"), [(3, ""), (4, "boundary_full")])
+def test_a_boundary_may_be_full_to_its_cap(count: int, code: str, kill: bool) -> None:
+    plan = spec(token_style(), incremental=INCREMENTAL, key=("id",), boundary_cap=3)
+    outcome = read(plan, pages(page(rows(*range(count), u=5), next=None)), kill=kill)
+    assert (outcome.code, len(outcome.got)) == (code, 0 if code else count)
 
 
 def test_a_boundary_that_is_full_names_the_future_where_the_mark_is_held_at_now() -> None:

@@ -124,6 +124,11 @@ def test_a_repeated_page_ends_where_that_is_said(
 def test_a_repeated_page_behind_a_full_first_one_is_a_loop() -> None:
     with pytest.raises(PaginationLoop, match="the second page has the same 2 records"):
         repeats_page(OLD, 2, SAME, ENDING, full=True, where="p")
+    window = WindowState(Window(0, 1, 2), None, Before(pages=3))
+    second = SAME.evolve(pages=4, window=window)
+    with pytest.raises(PaginationLoop):
+        repeats_page(OLD, 2, second, ENDING, full=True, where="p")
+    assert repeats_page(OLD, 2, second.evolve(pages=5), ENDING, full=True, where="p")
 
 
 # -- seams -----------------------------------------------------------------------------------------
