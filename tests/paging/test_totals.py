@@ -137,6 +137,8 @@ def test_what_remains_stops_where_it_contradicts_itself() -> None:
     assert stands.drifted and not stands.matches
     grows = walk([(3, 9), (3, 6), (2, 8)])[-1]
     assert grows.drifted and grows.shrunk and not grows.grew
+    whole = walk([(3, 9), (3, 6), (3, 9)])[-1]  # what was there in the beginning remains again
+    assert whole.drifted and not whole.matches
     late = walk([(3, 9), (3, 9), (3, 3)])[-1]  # only the second page can show that it remains
     assert late.drifted and not late.remains
 
