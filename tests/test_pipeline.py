@@ -195,6 +195,34 @@ async def test_too_many_rejects_commit_nothing() -> None:
     assert world.output.rejects() == []
 
 
+@pytest.mark.parametrize("once", [False, True])
+async def test_a_pass_of_nine_rejects_is_committed_and_ends_only_a_run_with_once(
+    once: bool,
+) -> None:
+    world = World({"a": [-1] * 9}, once=once, writer={"max_reject_ratio": 0.5, "once": once})
+    if once:
+        with pytest.raises(ExceptionGroup) as raised:
+            await world.attempt()
+        assert isinstance(raised.value.exceptions[0], TooManyRejects)
+    else:
+        await world.attempt()
+    assert world.output.rejects() == [-1] * 9
+    world.restarted()
+    await world.attempt()
+    assert world.output.rejects() == [-1] * 9, "they are read, and no later run repeats them"
+
+
+async def test_a_bad_partition_among_healthy_ones_keeps_none_of_them_back() -> None:
+    world = World(
+        {"a": [-1] * 12, "b": range(12), "c": range(20, 32)},
+        concurrency=1,
+        writer={"max_reject_ratio": 0.5, "once": True},
+    )
+    await world.attempt()
+    assert world.output.numbers() == [*range(12), *range(20, 32)]
+    assert world.output.rejects() == [-1] * 12
+
+
 # -- the commit -----------------------------------------------------------------------------------
 
 

@@ -36,6 +36,7 @@ def part(
     partition: str = "a",
     rejects: Sequence[Reject] = (),
     route: str = "",
+    pass_over: bool = False,
     **progress: Any,
 ) -> Shaped:
     """A part of a page whose cursor stands at `received` records; None: not the last part."""
@@ -47,6 +48,8 @@ def part(
         chunks=[Chunk(route, "0123", len(numbers), data)] if numbers else [],
         rejects=list(rejects),
         ledger=Ledger(received=taken, sent=len(numbers), dead_lettered=len(rejects)),
+        looked_at=taken,
+        pass_over=pass_over,
         progress=None if received is None else Progress(Cursor(received=received), **progress),
         weight=len(data),
     )
@@ -287,12 +290,71 @@ async def test_an_error_of_the_source_is_raised_after_what_came_before_it_is_com
     assert all(row.published for row in desk.log.commits("items"))
 
 
+REJECT = Reject(index=0, stage="transform", code="negative", errors=(), raw=b"-5")
+
+
 async def test_too_many_rejects_are_raised_and_nothing_is_committed() -> None:
     desk = Desk(max_reject_ratio=0.1)
-    reject = Reject(index=0, stage="transform", code="negative", errors=(), raw=b"-5")
     with pytest.raises(TooManyRejects):
-        await desk.write(part(range(100), 111, rejects=[reject] * 12))
+        await desk.write(part(range(100), 111, rejects=[REJECT] * 12))
     assert desk.commits() == [] and list(desk.log.commits("items")) == []
+
+
+async def test_few_rejects_are_held_back_where_no_partition_has_more_to_come() -> None:
+    desk = Desk(max_reject_ratio=0.5)
+    with pytest.raises(TooManyRejects):
+        await desk.write(
+            part([], 6, rejects=[REJECT] * 6, pass_over=True),
+            part([], 6, rejects=[REJECT] * 6, pass_over=True, partition="b"),
+        )
+    assert desk.commits() == []
+
+
+@pytest.mark.parametrize("once", [False, True])
+async def test_a_few_rejects_alone_are_committed_and_end_a_run_with_once(once: bool) -> None:
+    desk = Desk(max_reject_ratio=0.5, once=once)
+    only = part([], 9, rejects=[REJECT] * 9, pass_over=True)
+    if once:
+        with pytest.raises(TooManyRejects, match="every record was rejected"):
+            await desk.write(only)
+    else:
+        await desk.write(only)
+    assert [each.ledger.dead_lettered for each in desk.commits()] == [9]
+    assert all(row.published for row in desk.log.commits("items"))
+
+
+async def test_of_small_polls_those_before_the_tenth_reject_are_committed() -> None:
+    desk = Desk(max_reject_ratio=0.5, roll=RollSpec(records=1))
+    polls = [part([], 3 * poll, rejects=[REJECT] * 3, pass_over=True) for poll in range(1, 6)]
+    idle = part([], 0, pass_over=True, partition="b")
+    with pytest.raises(TooManyRejects):
+        await desk.write(idle, *polls)
+    assert [each.ledger.dead_lettered for each in desk.commits()] == [3, 3, 3]
+
+
+async def test_with_once_a_partition_that_brings_nothing_is_not_waited_for() -> None:
+    desk = Desk(max_reject_ratio=0.5, once=True)
+    with pytest.raises(TooManyRejects):
+        await desk.write(part([], 12, rejects=[REJECT] * 12, pass_over=True))
+    assert desk.commits() == []
+
+
+async def test_an_error_of_the_source_decides_before_a_few_rejects() -> None:
+    desk, error = Desk(max_reject_ratio=0.5, once=True), PermanentError("status 410")
+    with pytest.raises(PermanentError):
+        await desk.write(part([], 3, rejects=[REJECT] * 3, pass_over=True), error=error)
+    assert [each.ledger.dead_lettered for each in desk.commits()] == [3]
+
+
+async def test_records_that_a_filter_left_out_count_as_received() -> None:
+    desk = Desk(max_reject_ratio=0.5)
+    filtered = replace(
+        part([], 100, rejects=[REJECT] * 10, pass_over=True),
+        ledger=Ledger(received=100, filtered=90, dead_lettered=10),
+        looked_at=100,
+    )
+    await desk.write(filtered)
+    assert [each.ledger.filtered for each in desk.commits()] == [90]
 
 
 # -- lag ------------------------------------------------------------------------------------------

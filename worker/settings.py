@@ -121,24 +121,16 @@ class DeadLettersConfig(Model):
             "directory, relative to the working directory; default: <state>/dead_letters/<pipeline>"
         ),
     )
-    max_ratio: Number | None = Field(
-        None,
+    max_ratio: Number = Field(
+        0.5,
         gt=0,
         le=1,
         description=(
-            "share of rejects, over at least 100 records, that pauses the pipeline; default: none"
+            "a greater share of rejects pauses the pipeline, from 100 records on, or from 10 at "
+            "the end of a pass; 1: none does"
         ),
     )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
-
-    effects: ClassVar[tuple[Effect, ...]] = (
-        Effect(
-            "window",
-            lambda letters: letters.max_ratio is not None,
-            "no share of rejects is taken",
-            "it counts with max_ratio",
-        ),
-    )
 
 
 class OriginConfig(Model):

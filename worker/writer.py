@@ -58,9 +58,10 @@ class WriterSpec:
         dead_letter: makes the line of a reject.
         schema_fingerprint: of the schema that records are decoded with; it is in each dead letter.
         marks_are_instants: whether marks are times, so that they can be behind the time of now.
-        max_reject_ratio: share of rejects that ends the attempt with TooManyRejects; None: no share
-            does.
+        max_reject_ratio: a greater share of rejects ends the attempt with TooManyRejects; 1: no
+            share does.
         reject_window: how many of the last records that share is taken of.
+        once: the run ends when every pass is done.
     """
 
     pipeline: str
@@ -68,8 +69,9 @@ class WriterSpec:
     dead_letter: DeadLetterLine
     schema_fingerprint: str
     marks_are_instants: bool = False
-    max_reject_ratio: float | None = None
+    max_reject_ratio: float = 1.0
     reject_window: int = 1_000
+    once: bool = False
 
 
 @dataclass(slots=True)
@@ -135,7 +137,11 @@ class Writer:
             name: Durable(claim.epoch, claim.seq, claim.cursor) for name, claim in claims.items()
         }
         self._roll = RollState(spec.roll)
-        self._quality = QualityWatch(spec.max_reject_ratio, spec.reject_window)
+        self._quality = QualityWatch(
+            spec.max_reject_ratio,
+            spec.reject_window,
+            [name for name, claim in claims.items() if not claim.cursor.complete],
+        )
         self._staged = Staged()
         self._mid_page = False
 
@@ -186,15 +192,16 @@ class Writer:
 
     async def _stage(self, part: Shaped) -> None:
         """Writes a part of a page to the open files. Raises TooManyRejects before that."""
-        records = part.ledger.sent + part.ledger.dead_lettered
-        self._quality.add(records, part.ledger.dead_lettered)
+        self._quality.add(part.looked_at, part.rejects)
+        if part.progress is not None:
+            self._quality.end_page(part.partition, pass_over=part.pass_over)
         if part.chunks or part.rejects:
             await self._io(self._put, part)
         self._staged.add(part)
         self._mid_page = part.progress is None
         if not self._mid_page:
             self._backlog.staged()
-        self._roll.add(records, self._clock.monotonic())
+        self._roll.add(part.ledger.sent + part.ledger.dead_lettered, self._clock.monotonic())
 
     def _put(self, part: Shaped) -> None:
         """In the IO thread."""
@@ -221,10 +228,15 @@ class Writer:
         return Chunk(route="", fingerprint=fingerprint, rows=len(lines), data=b"".join(lines))
 
     async def _finish(self, error: BaseException | None) -> None:
+        judged = self._spec.once and error is None
+        if judged:
+            self._quality.end_run()
         await self._commit("end" if error is None else "failure")
         await self._io(self._committer.settle)
         if error is not None:
             raise error
+        if judged:
+            self._quality.refuse_none_left()
 
     async def _commit(self, trigger: str) -> None:
         """One commit of everything staged, if it says anything new.

@@ -163,7 +163,7 @@ async def test_a_page_that_became_a_dead_letter_is_asked_for_again(tmp_path: Pat
                 await run(
                     kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
                 )
-                == 0
+                == 65
             )
     finally:
         await server.close()

@@ -218,15 +218,15 @@ def page(*items: bytes) -> bytes:
             [1],
             ["nested_too_deep"],
         ),
-        (page(GOOD).replace(b'"tenant": "b"', b'"tenant": "\xff"'), 0, [], ["no_json"]),
+        (page(GOOD).replace(b'"tenant": "b"', b'"tenant": "\xff"'), 65, [], ["no_json"]),
         (page(GOOD, GOOD).decode().encode("utf-16"), 69, [], []),
         (page(GOOD, BIG), 0, [1], ["record_too_large"]),
         (page(GOOD[:-1] + b', "id": 7}'), 0, [7], []),  # a duplicate key: the last counts
         (page(GOOD, b"null", b"3", b"[]", b'"x"'), 0, [1], ["invalid"] * 4),
-        (page(GOOD.replace(b'"id": 1', b'"id": 1e400')), 0, [], ["no_json"]),
-        (page(GOOD.replace(b'"id": 1', b'"id": 99999999999999999999')), 0, [], ["invalid"]),
-        (page(GOOD.replace(b'"id": 1', b'"id": 1.0')), 0, [], ["invalid"]),
-        (page(GOOD.replace(b'"id": 1', b'"id": true')), 0, [], ["invalid"]),
+        (page(GOOD.replace(b'"id": 1', b'"id": 1e400')), 65, [], ["no_json"]),
+        (page(GOOD.replace(b'"id": 1', b'"id": 99999999999999999999')), 65, [], ["invalid"]),
+        (page(GOOD.replace(b'"id": 1', b'"id": 1.0')), 65, [], ["invalid"]),
+        (page(GOOD.replace(b'"id": 1', b'"id": true')), 65, [], ["invalid"]),
         (page(GOOD.replace(b'"id": 1', b'"id": 1, "__class__": {"a": [1]}')), 0, [1], []),
         (b"\xef\xbb\xbf" + page(GOOD), 0, [1], []),
         (b'{"items": null}', 0, [], []),
@@ -268,20 +268,18 @@ async def test_a_304_that_nobody_asked_for_is_no_empty_page(
     assert ("not modified" in result.pipelines[0].error) == bool(code)
 
 
+@pytest.mark.parametrize("key", [{}, {"key": ["id"]}], ids=["keyless", "keyed"])
+@pytest.mark.parametrize("marks", [{}, {"incremental": {"field": "updated_at", "param": "since"}}])
+@pytest.mark.parametrize("bad", [{1}, {2}, {2, 3}, {2, 4}], ids=str)
 async def test_a_bad_body_may_be_a_dead_letter_where_the_next_page_does_not_need_it(
-    tmp_path: Path,
+    key: dict[str, Any], marks: dict[str, Any], bad: set[int], tmp_path: Path
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
         number = int(request.query["page"])
-        if number == 2:
-            return web.Response(body=b'{"items": [cut')
-        return web.json_response(
-            {
-                "items": [kit.item(number * 10 + each, second=number) for each in range(3)]
-                if number < 5
-                else []
-            }
-        )
+        if number in bad:
+            return web.Response(body=b'{"items": [cut %d' % number)
+        items = [kit.item(number * 10 + each, second=number) for each in range(3)]
+        return web.json_response({"items": items if number < 5 else []})
 
     app = web.Application()
     app.router.add_get("/v1/items", handler)
@@ -291,13 +289,18 @@ async def test_a_bad_body_may_be_a_dead_letter_where_the_next_page_does_not_need
         "pagination": {"type": "page", "param": "page"},
         "on_body_error": "dead_letter",
         "retry": {"max_attempts": 2, "base": "1ms", "cap": "1ms"},
+        **key,
+        **marks,
     }
     config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
-    await run(config)
+    result = await run_async(load_settings([config]), once=True)
     await server.close()
-    assert [record["id"] // 10 for _, record in rows(tmp_path)] == [1] * 3 + [3] * 3 + [4] * 3
+    assert result.exit_code == 0, result
+    assert [record["id"] for _, record in rows(tmp_path)] == [
+        number * 10 + each for number in range(1, 5) if number not in bad for each in range(3)
+    ]
     assert [(letter["code"], letter["raw"]) for letter in letters(tmp_path)] == [
-        ("bad_body", '{"items": [cut')
+        ("bad_body", f'{{"items": [cut {number}') for number in sorted(bad)
     ]
 
 

@@ -135,7 +135,7 @@ async def test_a_dead_letter_commands_no_terminal(tmp_path: Path) -> None:
         config = str(
             kit.write_config(tmp_path, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x")
         )
-        assert (await worker("run", config, "--once"))[0] == 0
+        assert (await worker("run", config, "--once"))[0] == 65
     _, out, _ = await worker("dlq", "show", config, "--pipeline", "items")
     assert "\\x1b[2J" in out and "\x1b" not in out
 

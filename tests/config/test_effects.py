@@ -172,12 +172,6 @@ NO_EFFECT: dict[str, tuple[str, str, str, str]] = {
         "partition_by",
         sink("max_open_files: 3, partition_by: '{city}'"),
     ),
-    "a window of no share": (
-        RIGHT + "    dead_letters: {window: 500}\n",
-        "pipelines.items.dead_letters.window",
-        "max_ratio",
-        RIGHT + "    dead_letters: {window: 500, max_ratio: 0.1}\n",
-    ),
     "a key of no hash": (
         RIGHT + "    transforms: [{mask: {fields: [city], method: redact, key: k}}]\n",
         "pipelines.items.transforms[0].mask.key",

@@ -234,8 +234,18 @@ MUTANTS = [
     ),
     writer(
         "too many rejects are noticed",
-        "        self._quality.add(records, part.ledger.dead_lettered)\n",
+        "        self._quality.add(part.looked_at, part.rejects)\n",
         "",
+    ),
+    writer(
+        "a few rejects alone end a run with once",
+        "            self._quality.refuse_none_left()\n",
+        "            pass\n",
+    ),
+    writer(
+        "at the end of a run with once nothing is waited for",
+        "            self._quality.end_run()\n",
+        "            pass\n",
     ),
     writer(
         "lag is that of the slowest partition",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -81,11 +82,15 @@ class Seen:
         always: `n` of the rows that were there from its first request on.
         ever: of those that were there at any time of it.
         inserted, deleted: how many rows came and went; an update that moves a row is both.
+        since: the bound that it was begun with.
+        until: no later than any time at which it was asked, by both clocks.
         totals: those that were said, of the pages that were not lost with a process.
     """
 
     always: set[int]
     ever: set[int]
+    since: int
+    until: float
     inserted: int = 0
     deleted: int = 0
     totals: list[int] = field(default_factory=list)
@@ -137,22 +142,24 @@ class Live:
         return {entry.row["n"] for entry in self.listing.entries}
 
     def __call__(self, request: Request) -> Page:
-        if self.pass_ is None:
-            self.pass_ = Seen(always=self.present, ever=self.present)
+        assert self.reader is not None, "the server is asked by its reader"
         page = self.listing.slice(request)
+        if self.pass_ is None:
+            self.pass_ = Seen(self.present, self.present, page.asked.since, self.now_s)
         extra = {"total": page.count} if self.plan.total else {}
         self.pass_.totals.append(page.count)
         response = self.listing.write(page, self.listing.token(page), extra)
         date = {"Date": formatdate(self.now_s, usegmt=True)}
         for change in self._changes.pop(0) if self._changes else ():
             self._apply(change)
+        self.pass_.until = min(self.pass_.until, self.now_s, self.reader.clock.now_s)
         return Page(response.body, {**response.headers, **date})
 
     # -- what happens ------------------------------------------------------------------------------
 
     def _apply(self, change: Change) -> None:
         if change.kind == "jump":
-            assert self.reader is not None
+            assert self.reader is not None, "the server is asked by its reader"
             self.reader.clock.now_s += change.seconds
             return
         # a version of a row is known by its second and its key: each has a second of its own
@@ -263,15 +270,21 @@ class History:
             assert not again, f"again {again}: {self._told()}"
 
     def _judge(self, seen: Seen, completeness: str) -> None:
-        """A pass over; of a snapshot, its files are what it says they are."""
+        """A pass is over: its files are what it says they are."""
         self.passes.append((seen, completeness))
         assert set(self.reader.committed) <= self.live.ever
-        if self.plan.order != "snapshot":
-            return
         got = Counter(self.reader.committed[self._pass_began :])
-        self._pass_began = len(self.reader.committed)
-        wrong = (seen.always - set(got)) | {n for n, times in got.items() if times > 1}
+        if self.plan.order == "snapshot":
+            self._pass_began = len(self.reader.committed)
+        again = {n for n, times in got.items() if times > 1}
+        wrong = (self._asked_for(seen) - set(got)) | again
         assert not wrong or self._admits(seen, completeness), f"{sorted(wrong)}: {self._told()}"
+
+    def _asked_for(self, seen: Seen) -> set[int]:
+        """The rows that a pass has to bring: they were there all the time, and in its range."""
+        until = seen.until if self.plan.style.windowed else math.inf
+        rows = (entry.row for entry in self.live.listing.entries)
+        return {row["n"] for row in rows if seen.since <= row["u"] < until} & seen.always
 
     def _admits(self, seen: Seen, completeness: str) -> bool:
         """Whether rows may be lost, or come again, in a pass that says so of itself."""

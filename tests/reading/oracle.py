@@ -5,7 +5,8 @@ Rule 2: what cannot be right is a named error, and nothing wrong is committed be
 Rule 3: rows may be lost, or come again, only where a position counts rows, rows come in or go while
         pages are read, and nothing in the config says or shows that they keep their places; and then
         the pass says that its completeness is unknown. A deletion that an insertion balances under a
-        total that does not move is admitted by `assumed`.
+        total that does not move is admitted by `assumed`. Two more are known by their config: rows
+        of one value that share their key, and rows without a key behind a seam that did not hold.
 """
 
 from __future__ import annotations
@@ -104,8 +105,7 @@ def _circles(cell: Cell) -> bool:
     if cell.total == "shrinking" and cell.order == "ascending":
         return False  # the pass begins again at its mark, behind the page that came twice
     # a page without news, and without keys to know it by, cannot be told from a circle
-    again = cell.total == "shrinking" and cell.order == "ascending"  # it begins again at the mark
-    return cell.key == "none" and cell.fault == "repeated" and not (style.windowed or again)
+    return cell.key == "none" and cell.fault == "repeated" and not style.windowed
 
 
 def _looks_like_a_circle(cell: Cell) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from worker.core.cursor import Cursor
 from worker.core.model import Decoded, Facts, Ledger, Progress, Reject
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Shaping
-from worker.paging.spec import Accepted
+from worker.paging.spec import Accepted, PassEnd
 from worker.runtime.flow import Flow, Shaped
 
 
@@ -67,6 +67,17 @@ def test_every_record_of_a_page_is_accounted_for(
     assert ledger.balanced and ledger.received == count + bad + duplicates
     assert ledger.sent == sum(chunk.rows for part in parts for chunk in part.chunks)
     assert ledger.dead_lettered == sum(len(part.rejects) for part in parts)
+
+
+@given(st.integers(0, 3 * SLICE_RECORDS + 2), st.integers(0, 5), st.integers(0, 5), st.booleans())
+def test_what_was_looked_at_is_what_came_without_duplicates_and_however_it_was_expanded(
+    count: int, bad: int, duplicates: int, over: bool
+) -> None:
+    came = page(list(range(count)), bad, duplicates)
+    came.pass_end = PassEnd(1, count, "empty page", "unknown") if over else None
+    parts = shaped(came)
+    assert sum(part.looked_at for part in parts) == count + bad
+    assert [part.pass_over for part in parts] == [False] * (len(parts) - 1) + [over]
 
 
 @given(st.integers(0, 3 * SLICE_RECORDS + 2))

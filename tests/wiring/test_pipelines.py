@@ -87,6 +87,7 @@ async def test_a_replay_reads_dead_letters_into_the_output_of_the_pipeline(tmp_p
     async with made(tmp_path, Replay()) as pipeline:
         assert isinstance(pipeline.spec.fetcher, DeadLetters)
         assert pipeline.spec.partitions == (REPLAYED,) and pipeline.spec.once
+        assert pipeline.spec.writer.max_reject_ratio == 1, "however many are rejected once more"
 
 
 async def test_records_and_dead_letters_have_a_sink_each(tmp_path: Path) -> None:
@@ -104,6 +105,7 @@ async def test_what_the_writer_is_told_comes_from_the_config(tmp_path: Path) -> 
         writer = pipeline.spec.writer
         assert (writer.roll.records, writer.roll.age_s) == (7, 3.0)
         assert (writer.max_reject_ratio, writer.reject_window) == (0.25, 500)
+        assert writer.once
         assert writer.marks_are_instants and writer.pipeline == "items"
 
 

@@ -21,6 +21,11 @@ class Shaped:
     """A part of a page, ready to write.
 
     Only the last part of a page carries `progress`: only there may a commit be cut.
+
+    Attributes:
+        looked_at: records that were decoded and shaped, the rejects included. Duplicates and
+            records outside of what was asked for are not.
+        pass_over: the page is the last one of its pass.
     """
 
     partition: str
@@ -28,7 +33,9 @@ class Shaped:
     chunks: list[Chunk]
     rejects: list[Reject]
     ledger: Ledger
+    looked_at: int
     progress: Progress | None = None
+    pass_over: bool = False
     weight: int = field(default=0)
 
 
@@ -65,8 +72,9 @@ class Flow:
                 filtered=shaping.filtered,
                 dead_lettered=len(rejects),
             )
-            last = end >= len(records)
+            looked_at, last = len(part), end >= len(records)
             if last:
+                looked_at += len(decoded.rejects)
                 rejects = [*decoded.rejects, *rejects]
                 ledger += page.ledger
             yield Shaped(
@@ -75,7 +83,9 @@ class Flow:
                 chunks=chunks,
                 rejects=rejects,
                 ledger=ledger,
+                looked_at=looked_at,
                 progress=page.progress if last else None,
+                pass_over=last and page.pass_end is not None,
                 weight=_weight(chunks, rejects),
             )
 

@@ -20,9 +20,10 @@ from msgspec import structs
 
 from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
 from worker.core.events import ClockSkewSeen, Emit, RequestEnded, RequestRetried
+from worker.core.identities import digest16
 from worker.core.instants import MICROS
 from worker.core.jsonpath import reader
-from worker.core.model import Decoded, Facts, FieldError, Reject, Request
+from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
 from worker.http.redact import credentials_in, redact
@@ -288,13 +289,14 @@ def _skew_in_words(seconds: float) -> str:
 
 
 def _rejected_page(error: BadBody, body: bytes) -> Decoded:
-    """A page that is one dead letter."""
+    """A page that is one dead letter, known by its bytes like a record without a key."""
     wrong = FieldError("$", error.message, "a document of the configured format")
+    identity = (digest16(body),)
     return Decoded(
         records=[],
         indices=None,
         rejects=[Reject(0, "decode", error.code, (wrong,), body)],
-        facts=Facts(1, size_bytes=len(body)),
+        facts=Facts(1, values=[MISSING], keys=identity, contents=identity, size_bytes=len(body)),
     )
 
 

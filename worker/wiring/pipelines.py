@@ -198,6 +198,8 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
     _, dead = output_roots(shared.settings, parts.name)
     source = DeadLetters(parts.name, letters, dead, parts.plan, limits)
     spec = _spec(shared.settings, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
+    # all of them were rejected before: however many still are, the others are worth having
+    spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
     return Pipeline(spec, log, shared.clock, shared.emit)
 
 
@@ -229,6 +231,7 @@ def _spec(
             ),
             max_reject_ratio=config.dead_letters.max_ratio,
             reject_window=config.dead_letters.window,
+            once=paging.once,
         ),
         sinks=sinks_of(settings, parts),
         output_schema=parts.output.source,
