@@ -53,7 +53,7 @@ def facts(records: list[dict[str, Any]], paths: tuple[str, ...]) -> Facts:
     spec = RecordSpec(key_paths=paths, identify=True)
     pages = JsonPages(PageSpec(record=spec), PLAN)
     body = json.dumps(records, ensure_ascii=False).encode()
-    return at_once(pages.decode(body, digest=b"")).facts
+    return at_once(pages.decode(body)).facts
 
 
 def written(record: dict[str, Any]) -> bytes:
