@@ -70,6 +70,11 @@ def test_two_that_are_equal_always_may_repeat(plain: list[Any], known: bool) -> 
     assert may_repeat(eager) == (len(set(eager)) < len(eager))
 
 
+def test_an_identity_has_16_bytes() -> None:
+    """The commit log keeps them."""
+    assert digest16(b"") == bytes.fromhex("cae66941d9efbd404e4d88758ea67670")
+
+
 def test_different_plain_values_cannot_repeat_and_what_cannot_be_compared_may() -> None:
     assert not of(["a", "b", 3])[0].may_repeat()
     assert of(["a", "b"], known=False)[0].may_repeat()

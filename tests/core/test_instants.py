@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.core.instants import EPOCH, LEAST, MICROS, MICROSECOND, MOST, whole_steps
+from worker.core.instants import EPOCH, LEAST, MICROS, MICROSECOND, MOST, rfc3339_text, whole_steps
 
 MINUTE = 60 * MICROS
 HOUR = 60 * MINUTE
@@ -73,6 +73,9 @@ def test_a_later_instant_is_never_rounded_to_an_earlier_step(
         ("Europe/Berlin", "2024-10-27T22:59:00Z", DAY, "2024-10-26T22:00:00Z"),
         ("Europe/Berlin", "2024-10-27T01:30:00Z", HOUR, "2024-10-27T01:00:00Z"),
         ("America/Sao_Paulo", "2018-11-04T15:00:00Z", DAY, "2018-11-04T03:00:00Z"),
+        ("Europe/Berlin", "2024-10-27T00:30:00Z", HOUR, "2024-10-27T00:00:00Z"),
+        ("UTC", "0001-01-03T00:00:00Z", 7 * DAY, "0001-01-01T00:00:00Z"),
+        ("UTC", "1970-01-02T00:00:00Z", 2 * DAY, "1970-01-01T00:00:00Z"),
         # before 1970 it is rounded down too
         ("UTC", "1969-12-31T23:00:00Z", DAY, "1969-12-31T00:00:00Z"),
     ],
@@ -92,6 +95,22 @@ def test_the_ends_of_the_calendar_can_be_rounded(zone: str, step: int, moment: i
 
 
 def test_the_range_is_the_years_1_to_9999() -> None:
+    assert datetime(1970, 1, 1, tzinfo=UTC) == EPOCH
+    assert (LEAST, MOST) == (-62_135_596_800_000_000, 253_402_300_799_999_999)
     assert EPOCH + timedelta(microseconds=LEAST) == datetime(1, 1, 1, tzinfo=UTC)
     last = EPOCH + timedelta(microseconds=MOST)
     assert (last.year, last.month, last.day, last.microsecond) == (9999, 12, 31, 999_999)
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1, "1970-01-01T00:00:00.000001Z"),
+        (1_000_000, "1970-01-01T00:00:01Z"),
+        (LEAST, "0001-01-01T00:00:00Z"),
+        (MOST, "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_instants_are_written_with_the_digits_that_they_have(micros: int, text: str) -> None:
+    assert rfc3339_text(micros) == text

@@ -39,7 +39,7 @@ from worker.paging.spec import (
     Wait,
 )
 from worker.paging.windows import Windows
-from worker.sources.pagination import cursor, none, offset
+from worker.sources.pagination import cursor, link_header, none, offset
 
 HOUR_S = 3600.0
 Rows = Sequence[dict[str, Any]]
@@ -234,7 +234,7 @@ def test_a_descending_source_without_a_bound_ends_behind_what_is_older_than_its_
     )
     outcome = read(plan, numbered(found, 2), start=start, kill=kill)
     assert [row["id"] for row in outcome.got] == [11, 10]
-    assert outcome.asked == 2  # of the second one nothing is new, and something is below
+    assert outcome.asked == 3  # the second one has a record at the mark, the third one none
     assert outcome.reasons == ["all further records are older than the mark"]
 
 
@@ -248,6 +248,19 @@ def test_a_descending_source_goes_on_behind_a_page_that_lies_below_only_in_part(
     outcome = read(plan, numbered(found, 2), start=start, kill=kill)
     assert [row["id"] for row in outcome.got] == [11, 10]
     assert outcome.asked == 3
+
+
+@pytest.mark.parametrize(("order", "sent"), [("any", ""), ("descending", "since")])
+def test_a_page_that_lies_below_ends_nothing_where_newer_records_may_follow(
+    order: str, sent: str, kill: bool
+) -> None:
+    found = [*rows(11, 10), *rows(2, 1), *([] if sent else rows(12))]
+    incremental = replace(INCREMENTAL, order=order, sent=sent, below="drop")
+    plan = spec(offset_style(), incremental=incremental, key=("id",))
+    start = Claim("p", 1, 1, Cursor(pass_no=2, mark=9))
+    outcome = read(plan, numbered(found, 2), start=start, kill=kill)
+    assert [row["id"] for row in outcome.got] == ([11, 10] if sent else [11, 10, 12])
+    assert outcome.reasons == ["empty page"]
 
 
 DAYS = IncrementalSpec("u", MarkFormat("epoch_s", zone="Europe/Berlin"), step_us=86_400 * MICROS)
@@ -288,6 +301,13 @@ def test_a_record_of_the_future_moves_the_mark_to_now_and_no_further(
     assert outcome.cursor.mark == mark and len(outcome.got) == 2
 
 
+def test_where_nobody_knows_when_the_source_answered_our_clock_counts(kill: bool) -> None:
+    incremental = IncrementalSpec("u", MarkFormat("epoch_us"), capped=True)
+    plan = spec(token_style(), incremental=incremental, key=("id",), wall=lambda: 100 / MICROS)
+    outcome = read(plan, pages(page(rows(90, 900), next=None)), kill=kill)
+    assert outcome.cursor.mark == 100
+
+
 @pytest.mark.parametrize("order", ["ascending", "any"])
 def test_a_clock_that_jumps_back_never_moves_the_mark_back_and_brings_nothing_twice(
     order: str, kill: bool
@@ -318,6 +338,17 @@ def test_ten_records_without_the_key_are_enough(kill: bool) -> None:
     outcome = read(plan, numbered(wrong, 4), kill=kill)
     assert outcome.code == "key_missing" and "none of 12 records" in str(outcome.error)
     assert len(outcome.got) == 8
+
+
+@pytest.mark.parametrize(("size", "code"), [(9, ""), (10, "key_missing")])
+def test_fewer_than_ten_records_without_the_key_may_be_followed_by_one_that_has_it(
+    size: int, code: str, kill: bool
+) -> None:
+    first = [{"name": number} for number in range(size)]
+    found = pages(page(first, next="a"), page(rows(1), next=None))
+    outcome = read(spec(token_style(), key=("id",)), found, kill=kill)
+    assert outcome.code == code
+    assert outcome.got == ([] if code else [*first, *rows(1)])
 
 
 def test_nine_records_without_the_key_are_refused_when_the_pass_ends(kill: bool) -> None:
@@ -351,11 +382,12 @@ def test_one_key_with_two_contents_in_a_page_is_refused_and_over_pages_counted(
     assert (outcome.code, outcome.got) == ("key_not_unique", [])
     over = read(plan, pages(page([one], next="x"), page([other, one], next="y")), kill=kill)
     assert over.code == "key_not_unique"
+    plan = replace(plan, completeness="assumed")
     apart = read(plan, pages(page([one], next="x"), page([other], next=None)), kill=kill)
     assert apart.got == [one, other]
     assert (apart.noted, apart.levels) == ({"key_repeated": 1}, ["unknown"])
     same = read(plan, pages(page([one], next="x"), page([one], next=None)), kill=kill)
-    assert (same.got, same.noted) == ([one], {})
+    assert (same.got, same.noted, same.levels) == ([one], {}, ["assumed"])
 
 
 # -- ends ------------------------------------------------------------------------------------------
@@ -449,6 +481,13 @@ def test_a_short_first_page_that_repeats_is_all_that_there_is(kill: bool) -> Non
     assert (outcome.got, outcome.reasons) == (rows(1, 2), ["repeated page"])
 
 
+def test_a_repeated_page_is_not_counted(kill: bool) -> None:
+    plan = with_total(spec(page_style(), stop=ENDS_REPEATED, size=3))
+    first, last = page(rows(1, 2, 3), total=9), page(rows(4, 5), total=9)
+    outcome = read(plan, pages(first, last), kill=kill)
+    assert outcome.code == "total_mismatch" and "5 of 9" in str(outcome.error)
+
+
 def test_a_second_page_that_repeats_a_full_first_one_is_a_loop(kill: bool) -> None:
     plan = spec(page_style(), stop=ENDS_REPEATED, size=2)
     outcome = read(plan, pages(page(rows(1, 2))), kill=kill)
@@ -497,6 +536,16 @@ def test_a_broken_seam_begins_the_pass_again_and_nothing_is_lost_or_doubled(kill
     outcome = read(with_total(seamed()), moving(found, 3, {2: move}), kill=kill)
     got = [row["id"] for row in outcome.got]
     assert sorted(got) == [0, 1, 2, 3, 4, 5, 6, 9]
+    assert outcome.levels == ["proven"]  # by the seams of the second reading
+    assert any("records moved" in each.drift for each in outcome.taken)
+
+
+def test_records_without_a_key_are_known_by_their_values_when_a_seam_breaks(kill: bool) -> None:
+    style = offset.build(offset.Config(type="offset", param="o", seam=1))
+    plan = spec(style, seam=True, incremental=replace(INCREMENTAL, order="any"))
+    found = rows(*range(7))
+    outcome = read(plan, moving(found, 3, {2: lambda: found.pop(0) and None}), kill=kill)
+    assert sorted(row["id"] for row in outcome.got) == [0, 1, 2, 3, 4, 5, 6]
     assert any("records moved" in each.drift for each in outcome.taken)
 
 
@@ -511,7 +560,7 @@ def test_seams_that_never_hold_are_given_up_and_the_pass_shows_nothing(kill: boo
             return Reply(page(rows(100 + begin), total=None))
         return Reply(page(rows(*[10 * count + place for place in range(3)])))
 
-    plan = seamed(stop=StopSpec(short_page=3))
+    plan = seamed(stop=StopSpec(short_page=3), completeness="assumed")
     outcome = read(plan, answer, kill=kill)
     restarts = [each for each in outcome.taken if "records moved" in each.drift]
     assert len(restarts) == 2 and outcome.levels == ["unknown"]
@@ -528,8 +577,8 @@ def test_an_empty_page_behind_a_seam_is_asked_for_once_more(kill: bool) -> None:
             return Reply(page([]))
         return Reply(page(found[begin : begin + 3]))
 
-    outcome = read(seamed(), answer, kill=kill)
-    assert outcome.got == found and outcome.code == ""
+    outcome = read(seamed(completeness="assumed"), answer, kill=kill)
+    assert (outcome.got, outcome.code, outcome.levels) == (found, "", ["assumed"])
 
 
 # -- totals ----------------------------------------------------------------------------------------
@@ -594,6 +643,30 @@ def test_an_ascending_pass_begins_again_once_when_its_total_shrinks(kill: bool) 
     assert outcome.levels == ["unknown"]
 
 
+@pytest.mark.parametrize(("style", "level"), [(token_style, "proven"), (offset_style, "unknown")])
+def test_an_ascending_pass_that_began_again_shows_what_its_style_can(
+    style: Any, level: str, kill: bool
+) -> None:
+    """Numbered pages may have lost records behind the mark that they began again at."""
+    plan = with_total(spec(style(), incremental=INCREMENTAL, key=("id",), stable=True))
+    found = pages(
+        page(rows(1, 2), next="a", total=5),
+        page(rows(4, 5), next="b", total=4),  # begins again
+        page(rows(2, 4), next="c", total=4),
+        page(rows(5, 6), next=None, total=4),
+        page([], next=None, total=4),
+    )
+    outcome = read(plan, found, kill=kill)
+    assert [row["id"] for row in outcome.got] == [1, 2, 4, 5, 6] and outcome.code == ""
+    assert outcome.levels == [level]
+
+
+def test_a_total_of_one_page_is_not_known_to_count_more(kill: bool) -> None:
+    plan = with_total(spec(offset_style(), key=("id",), size=5))
+    outcome = read(plan, pages(page(rows(1, 2), total=2)), kill=kill)
+    assert outcome.reasons == ["total reached"] and not outcome.cursor.total_seen
+
+
 def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
     """Some sources say how many records a page has."""
     plan = with_total(spec(offset_style(), key=("id",), size=2))
@@ -607,6 +680,40 @@ def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
     outcome = read(plan, answer, kill=kill)
     assert [row["id"] for row in outcome.got] == [0, 1, 2, 3, 4]
     assert outcome.levels == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "asked"),
+    [
+        (4, 2, 2),  # reached on the second page
+        (2, 5, 1),  # reached on a short one
+        (2, 2, 2),  # as many as a full page: it may be the total of the page
+        (0, 2, 1),
+    ],
+)
+def test_a_total_ends_the_pass_where_it_cannot_be_that_of_a_page(
+    count: int, size: int, asked: int, kill: bool
+) -> None:
+    plan = with_total(spec(offset_style(), key=("id",), size=size))
+    outcome = read(plan, numbered(rows(*range(count)), size, total=count), kill=kill)
+    assert (len(outcome.got), outcome.code, outcome.asked) == (count, "", asked)
+
+
+def test_a_total_that_has_counted_several_pages_is_believed(kill: bool) -> None:
+    plan = with_total(spec(offset_style(), key=("id",), size=2))
+    found = rows(1, 2, 3, 4)
+    count = 0
+
+    def answer(fetch: Fetch) -> Reply:
+        nonlocal count
+        count += 1
+        left = found if count <= 2 else found[:2]
+        begin = fetch.position["offset"]
+        return Reply(page(left[begin : begin + 2], total=len(left)))
+
+    outcome = read(plan, answer, passes=2, kill=kill)
+    assert (outcome.asked, outcome.cursor.total_seen) == (3, True)
+    assert outcome.reasons == ["total reached", "total reached"]
 
 
 # -- required completeness -------------------------------------------------------------------------
@@ -648,6 +755,13 @@ def test_a_snapshot_that_shows_less_is_missed_at_once(kill: bool) -> None:
     assert outcome.asked == 1 and outcome.ends[0].missed == "proven"
 
 
+def test_a_pass_of_more_records_than_are_remembered_is_not_read_again(kill: bool) -> None:
+    plan = required("proven", token_style(), boundary_cap=3)
+    found = pages(*[page(rows(number), next=f"t{number}") for number in range(5)], page([]))
+    outcome = read(plan, found, kill=kill)
+    assert outcome.code == "boundary_full" or outcome.ends[0].missed == "proven"
+
+
 def test_a_token_of_the_next_pass_is_not_kept_by_a_pass_that_shows_less(kill: bool) -> None:
     token = IncrementalSpec("", token=lambda facts, headers: facts.body.get("delta"))
     plan = with_total(spec(token_style(), required="proven", incremental=token))
@@ -682,8 +796,16 @@ def test_beyond_the_cap_a_pass_goes_on_and_shows_nothing(kill: bool) -> None:
     found = rows(*range(8))
     outcome = read(plan, numbered(found, 2, total=8), kill=kill)
     assert outcome.got == found and outcome.levels == ["unknown"]
-    within = replace(plan, boundary_cap=8)
-    assert read(within, numbered(found, 2, total=8), kill=kill).levels == ["proven"]
+    for cap, level in ((5, "unknown"), (6, "proven"), (8, "proven")):  # six before the last page
+        capped = replace(plan, boundary_cap=cap)
+        assert read(capped, numbered(found, 2, total=8), kill=kill).levels == [level]
+
+
+def test_tokens_are_no_records_that_could_be_too_many(kill: bool) -> None:
+    plan = spec(token_style(), boundary_cap=1, completeness="assumed")
+    found = [page(rows(number), next=f"t{number}") for number in range(4)]
+    outcome = read(plan, pages(*found, page(rows(9), next=None)), kill=kill)
+    assert outcome.levels == ["assumed"] and len(outcome.got) == 5
 
 
 def test_beyond_the_cap_an_equal_page_is_still_a_loop(kill: bool) -> None:
@@ -708,6 +830,13 @@ def test_a_token_that_no_page_has_named_is_said_in_the_first_pass_alone(kill: bo
     assert ["no page has named next" in each.drift for each in outcome.taken] == [True, False]
     named = read(spec(token_style()), pages(page(rows(1), next=None)), kill=kill)
     assert not any(each.drift for each in named.taken)
+    once = read(spec(token_style()), pages(page(rows(3), next="a"), silent), kill=kill)
+    assert not any(each.drift for each in once.taken)
+    empty = page([])
+    empty.facts.body = {}
+    assert not any(each.drift for each in read(spec(token_style()), pages(empty)).taken)
+    links = link_header.build(link_header.Config(type="link_header"))
+    assert not any(each.drift for each in read(spec(links), pages(page(rows(1)))).taken)
 
 
 def test_a_scroll_id_may_stay_while_its_records_change(kill: bool) -> None:
@@ -720,6 +849,13 @@ def test_a_scroll_id_may_stay_while_its_records_change(kill: bool) -> None:
     assert outcome.got == rows(1, 2) and outcome.code == ""
     stuck = read(spec(style), pages(page(rows(1), next="s")), kill=kill)
     assert (stuck.code, stuck.asked) == ("pagination_loop", 2)
+
+
+@pytest.mark.parametrize(("count", "code"), [(3, ""), (4, "boundary_full")])
+def test_a_boundary_may_be_full_to_its_cap(count: int, code: str, kill: bool) -> None:
+    plan = spec(token_style(), incremental=INCREMENTAL, key=("id",), boundary_cap=3)
+    outcome = read(plan, pages(page(rows(*range(count), u=5), next=None)), kill=kill)
+    assert (outcome.code, len(outcome.got)) == (code, 0 if code else count)
 
 
 def test_a_boundary_that_is_full_names_the_future_where_the_mark_is_held_at_now() -> None:
@@ -813,3 +949,22 @@ def test_in_any_order_a_total_that_shrinks_is_said_and_the_pass_goes_on(kill: bo
     outcome = read(plan, found, kill=kill)
     assert outcome.got == rows(1, 2, 3, 4, 5) and outcome.levels == ["unknown"]
     assert outcome.asked == 3
+
+
+# -- states of older versions ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("last", [[], [{"name": 1}]])
+def test_a_pass_that_an_older_version_began_says_nothing_of_its_key(
+    last: list[dict[str, Any]], kill: bool
+) -> None:
+    """It did not look whether records had it."""
+    stored = (
+        '{"v":1,"pass":1,"position":{"since":null,"at":{"offset":20},"pages":2,"fresh":true},'
+        '"mark":null,"snapshot_mark":null,"received":20,"total":null,"validators":null,'
+        '"complete":false}'
+    )
+    start = Claim("p", 1, 1, Cursor.from_json(stored))
+    found = [*rows(*range(20)), *last]
+    outcome = read(spec(offset_style(), key=("id",)), numbered(found, 10), start=start, kill=kill)
+    assert (outcome.code, outcome.got) == ("", last)

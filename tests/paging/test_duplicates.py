@@ -178,6 +178,26 @@ def test_a_late_record_does_not_move_the_greatest_value_and_breaks_no_order() ->
         Classifier(keeps).classify(page([(1, 7), (2, 6)]), asked(least=5))
 
 
+@pytest.mark.parametrize(
+    ("values", "least", "below"),
+    [
+        ([1, 2], 5, True),
+        ([1, 5], 5, False),
+        ([5, 1], 5, False),
+        ([1, None], 5, False),  # what cannot be read may be anything
+        ([], 5, False),
+        ([1, 2], None, False),
+        ([6, 7], 5, False),
+    ],
+)
+def test_a_page_lies_below_when_each_of_its_records_does(
+    values: list[Any], least: int | None, below: bool
+) -> None:
+    drops = replace(NUMBERS, order="descending", below="drop")
+    rows = list(enumerate(values))
+    assert Classifier(drops).classify(page(rows), asked(least=least)).all_below == below
+
+
 def test_equal_values_are_in_order_and_the_page_before_counts() -> None:
     rows = [(1, 5), (2, 5), (3, 6)]
     assert Classifier(NUMBERS).classify(page(rows), asked(highest=5)).fresh

@@ -238,6 +238,15 @@ PROOFS: list[tuple[str, PagingSpec, PassState, Count, PassOver, bool, str]] = [
     ("no total", SPEC, STATE, PLAIN, OVER, False, "unknown"),
     ("a promise", replace(SPEC, completeness="assumed"), STATE, PLAIN, OVER, False, "assumed"),
     ("numbered", PagingSpec(OFFSETS), STATE, MATCHED, OVER, False, "assumed"),
+    (
+        "numbered, a promise",
+        PagingSpec(OFFSETS, completeness="assumed"),
+        STATE,
+        PLAIN,
+        OVER,
+        False,
+        "assumed",
+    ),
     ("numbered, stable", PagingSpec(OFFSETS, stable=True), STATE, MATCHED, OVER, False, "proven"),
     ("numbered, seam", PagingSpec(OFFSETS, seam=True), STATE, MATCHED, OVER, False, "proven"),
     ("counting tokens", SPEC, STATE.evolve(counting=True), MATCHED, OVER, False, "assumed"),
@@ -270,6 +279,15 @@ PROOFS: list[tuple[str, PagingSpec, PassState, Count, PassOver, bool, str]] = [
     ),
     ("drifted before", SPEC, STATE.evolve(drifted=True), MATCHED, OVER, False, "unknown"),
     ("drifted now", SPEC, STATE, counted(2, 2, drifted=True), OVER, False, "unknown"),
+    (
+        "drifted now, a promise",
+        replace(SPEC, completeness="assumed"),
+        STATE,
+        counted(2, 2, drifted=True),
+        OVER,
+        False,
+        "unknown",
+    ),
     ("doubted", SPEC, STATE, MATCHED, OVER, True, "unknown"),
     ("grew and reached", SPEC, STATE, counted(2, 2, grew=True), OVER, False, "unknown"),
     (
@@ -415,6 +433,17 @@ def test_one_window_without_its_total_proves_nothing() -> None:
     before = state.window.before.evolve(proven=False)
     unproven = state.evolve(window=state.window.evolve(before=before))
     assert achieved(spec, unproven, MATCHED, OVER, doubted=False) == "unknown"
+
+
+def test_one_window_whose_tokens_count_makes_the_pass_count() -> None:
+    state = in_window(0, 10, 10)
+    assert state.window is not None
+    spec = replace(SPEC, incremental=ASCENDING, windows=WINDOWS)
+    before = state.window.before.evolve(counting=True)
+    counting = state.evolve(window=state.window.evolve(before=before))
+    assert achieved(spec, counting, MATCHED, OVER, doubted=False) == "assumed"
+    stable = replace(spec, stable=True)
+    assert achieved(stable, counting, MATCHED, OVER, doubted=False) == "proven"
 
 
 def test_less_than_what_is_required_falls_short() -> None:

@@ -124,6 +124,11 @@ def test_a_repeated_page_ends_where_that_is_said(
 def test_a_repeated_page_behind_a_full_first_one_is_a_loop() -> None:
     with pytest.raises(PaginationLoop, match="the second page has the same 2 records"):
         repeats_page(OLD, 2, SAME, ENDING, full=True, where="p")
+    window = WindowState(Window(0, 1, 2), None, Before(pages=3))
+    second = SAME.evolve(pages=4, window=window)
+    with pytest.raises(PaginationLoop):
+        repeats_page(OLD, 2, second, ENDING, full=True, where="p")
+    assert repeats_page(OLD, 2, second.evolve(pages=5), ENDING, full=True, where="p")
 
 
 # -- seams -----------------------------------------------------------------------------------------
@@ -132,9 +137,9 @@ SEAMED = replace(OFFSETS, seam=True)
 A, B, C = b"a", b"b", b"c"
 
 
-def seam(keys: list[bytes], state: PassState, spec: PagingSpec = SEAMED) -> Seam:
+def seam(keys: list[bytes], state: PassState, spec: PagingSpec = SEAMED, values: Any = ()) -> Seam:
     standing = Standing(Cursor(), state, Boundary(), PassMemory())
-    return seam_of(Facts(len(keys), keys=keys), standing, spec)
+    return seam_of(Facts(len(keys), keys=keys, values=list(values)), standing, spec)
 
 
 def test_the_first_page_has_no_seam_before_it() -> None:
@@ -154,6 +159,15 @@ def test_an_empty_page_behind_a_seam_is_asked_for_once_more() -> None:
     assert seam([], state) == Seam(last=B, absent=True)
     # and then the record of the seam is gone
     assert seam([], state.evolve(asked_again=True)) == Seam(holds=False, last=B)
+
+
+def test_a_record_with_another_value_is_not_the_one_before() -> None:
+    """It has moved: what stood behind it is now in front."""
+    last = seam([A, B], PassState(at=None), values=[1, 2]).last
+    state = SECOND.evolve(seam=last)
+    assert seam([B, C], state, values=[2, 3]).holds
+    assert not seam([B, C], state, values=[9, 3]).holds
+    assert not seam([A, C], state, values=[2, 3]).holds
 
 
 def test_behind_an_empty_first_page_there_is_no_seam() -> None:
@@ -183,3 +197,24 @@ def test_a_page_is_full_when_it_is_as_long_as_a_page_can_be(
     state = PassState(at=None, largest=largest)
     standing = Standing(Cursor(), state, Boundary(), PassMemory())
     assert standing.is_full(records, replace(OFFSETS, size=size)) == full
+
+
+@pytest.mark.parametrize(
+    ("records", "size", "largest", "full_seen", "full"),
+    [
+        (4, 5, 4, True, False),
+        (4, 5, 4, False, True),  # no page has ever had as many as are asked for
+        (3, 5, 4, False, False),
+        (5, 5, 5, True, True),
+        (0, 5, 0, False, False),
+        (1, 5, 1, False, True),
+        (4, None, 4, False, True),
+        (3, None, 4, True, False),
+    ],
+)
+def test_a_source_may_never_send_as_many_records_as_it_is_asked_for(
+    records: int, size: int | None, largest: int, full_seen: bool, full: bool
+) -> None:
+    state = PassState(at=None, largest=largest)
+    standing = Standing(Cursor(full_seen=full_seen), state, Boundary(), PassMemory())
+    assert standing.may_be_full(records, replace(OFFSETS, size=size)) == full

@@ -101,6 +101,11 @@ def test_a_total_that_shrinks_is_drift_for_the_whole_pass() -> None:
     assert not counts[-1].ends and not counts[-1].trusted
 
 
+def test_a_total_that_shrank_below_what_came_is_said_to_have_changed() -> None:
+    found = walk([(5, 9), (5, 8)])[-1]
+    assert "changed within the pass" in found.drift and found.passed
+
+
 def test_a_total_that_was_passed_ends_nothing_any_more() -> None:
     """It is reached again when it grows."""
     counts = walk([(3, 2), (2, 5)])
@@ -130,6 +135,10 @@ def test_what_remains_stops_where_it_contradicts_itself() -> None:
     assert wrong.drifted and wrong.shrunk and not wrong.matches
     stands = walk([(3, 9), (3, 6), (3, 6)])[-1]  # it stands still where three more came
     assert stands.drifted and not stands.matches
+    grows = walk([(3, 9), (3, 6), (2, 8)])[-1]
+    assert grows.drifted and grows.shrunk and not grows.grew
+    whole = walk([(3, 9), (3, 6), (3, 9)])[-1]  # what was there in the beginning remains again
+    assert whole.drifted and not whole.matches
     late = walk([(3, 9), (3, 9), (3, 3)])[-1]  # only the second page can show that it remains
     assert late.drifted and not late.remains
 

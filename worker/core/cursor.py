@@ -299,6 +299,8 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
     """A cursor of version 1 in the form of version 2: its window stood among the keys of its pass.
 
+    Nobody looked whether the records of its pass had their key: they count as if one had.
+
     Raises KeyError where a key is not there that version 1 always wrote.
     """
     missing = [name for name in _VERSION_1 if name not in document]
@@ -314,4 +316,5 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
             }
     if missing:
         raise KeyError(*missing)
-    return {**document, "v": CURSOR_VERSION, "position": position}
+    keyed = document["received"] != 0
+    return {**document, "v": CURSOR_VERSION, "position": position, "keyed": keyed}

@@ -451,7 +451,9 @@ class RecordDecoder:
             values = _written(keys[place], parts)
             return digest16(_encode(values)) if any(map(_there, values)) else content(place)
 
-        decoded = batch.decoded(body, unknown, Identities(batch.count, identity, keys), contents)
+        # absent and null parts of a key are the same, which comparing them does not say
+        plain = None if parts > 1 and any(MISSING in key for key in keys) else keys
+        decoded = batch.decoded(body, unknown, Identities(batch.count, identity, plain), contents)
         absent = (None, MISSING) if parts == 1 else itertools.product((None, MISSING), repeat=parts)
         decoded.facts.keyless = sum(map(keys.count, absent))
         return decoded

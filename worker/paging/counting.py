@@ -48,7 +48,7 @@ def _of_query(url: str) -> Mapping[str, int]:
 
 
 def _whole(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if not isinstance(value, int | str):
         return None
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

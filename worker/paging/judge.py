@@ -341,7 +341,7 @@ class Judge:
         return page.known.all_below
 
     def _token(self, standing: Standing, ending: Ending) -> bytes | None:
-        if not isinstance(ending, GoesOn) or ending.again:
+        if not isinstance(ending, GoesOn):
             return None
         return guard(ending.following, standing.memory, self._where)
 

@@ -39,7 +39,7 @@ def seam_of(facts: Facts, standing: Standing, spec: PagingSpec) -> Seam:
     if not spec.seam:
         return _NONE
     last = _identity(facts, -1) if facts.count else b""
-    if standing.first or not standing.state.seam:
+    if not standing.state.seam:
         return Seam(last=last)
     if facts.count == 0 and not standing.state.asked_again:
         return Seam(last=standing.state.seam, absent=True)

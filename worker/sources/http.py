@@ -231,7 +231,7 @@ class HttpSource:
         """What the planner is told of an answer without a page. Raises the error that it is."""
         said = f"status {response.status}: {_snippet(response)}"
         if (reply := reply_of(meaning, evidence, said)) is not None:
-            return reply
+            return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
         auth = self._auth[asked.partition]
         if meaning == "refresh_auth" and auth is not None and auth.renew(response.credentials):

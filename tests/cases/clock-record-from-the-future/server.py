@@ -9,9 +9,11 @@ def ms(seconds):
 
 
 ROWS = [{"id": 1, "at": ms(-3000)}, {"id": 2, "at": ms(-2000)}, {"id": 3, "at": ms(9e8)}]
-NEW = {"id": 4, "at": ms(1)}
 
 
 def answer(ask):
-    found = sorted(ROWS + ([NEW] if ask.run > 1 else []), key=lambda row: row["at"])
+    """One record more is written when the second run asks."""
+    if ask.run == 2 and len(ROWS) == 3:
+        ROWS.append({"id": 4, "at": ms(0)})
+    found = sorted(ROWS, key=lambda row: row["at"])
     return Answer([row for row in found if row["at"] >= int(ask.query["since"])])
