@@ -49,6 +49,10 @@ def fetch(promise: str, old: str, new: str) -> Mutant:
     return Mutant(promise, "runtime/fetch.py", old, new, "runtime/test_fetch.py")
 
 
+def reading(promise: str, file: str, old: str, new: str, tests: str = "alarms") -> Mutant:
+    return Mutant(promise, f"paging/{file}", old, new, f"paging/test_{tests}.py")
+
+
 MUTANTS = [
     supervisor(
         "a bug restarts within its budget",
@@ -306,6 +310,65 @@ MUTANTS = [
         "a refused position falls back to the mark",
         "elif isinstance(error, CursorInvalid) and planner.fall_back():",
         "elif False:",
+    ),
+    reading(
+        "keys that a later pass asks for are not forgotten",
+        "bound.py",
+        "return least(incremental, asked)",
+        "return incremental.format.bound(asked)",
+        "bound",
+    ),
+    reading(
+        "a record at the bound is not below it",
+        "duplicates.py",
+        "elif asked.least is not None and comparable < asked.least:",
+        "elif asked.least is not None and comparable <= asked.least:",
+        "duplicates",
+    ),
+    reading(
+        "a link whose number grows stands for a number whatever else changes",
+        "counting.py",
+        "return any(",
+        "return all(",
+        "counting",
+    ),
+    reading(
+        "a page of known records is set aside once",
+        "loops.py",
+        "spec.key and not state.aside",
+        "spec.key",
+        "loops",
+    ),
+    reading(
+        "a window ends where the clock of the source stands",
+        "endings.py",
+        "state.window.window.end > windows.last(now_us)",
+        "False",
+    ),
+    reading(
+        "ten records without the key are enough",
+        "judge.py",
+        "KEYLESS_RECORDS: Final = 10",
+        "KEYLESS_RECORDS: Final = 11",
+    ),
+    reading(
+        "a pass that showed less than is required is read again twice",
+        "judge.py",
+        "MAX_REDONE: Final = 2",
+        "MAX_REDONE: Final = 3",
+    ),
+    reading(
+        "a pass begins again twice because of its seams",
+        "judge.py",
+        "MAX_RESTARTS: Final = 2",
+        "MAX_RESTARTS: Final = 3",
+    ),
+    reading(
+        "a total that was contradicted matches nothing",
+        "totals.py",
+        "self.here == self.total and not self.drifted",
+        "self.here == self.total",
+        "totals",
     ),
 ]
 
