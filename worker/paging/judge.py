@@ -419,8 +419,9 @@ class Judge:
     def _total_proved(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
         """Whether the page shows that the total counts more than the records of a page."""
         counted = page.counted
-        plain = counted.matches and not counted.remains
-        return plain and not standing.first and not isinstance(ending, GoesOn)
+        largest = max(standing.state.largest, page.records)
+        plain = counted.matches and not counted.remains and counted.here > largest
+        return plain and not isinstance(ending, GoesOn)
 
     def _achieved_required(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
         end = self._pass_end(standing, page, ending)
