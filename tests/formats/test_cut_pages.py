@@ -72,7 +72,7 @@ def test_a_record_that_is_no_json_costs_itself_only(
         (number, codes.get(each, "invalid"), each) for number, each in enumerate(drawn) if each
     ]
     assert all(reject.errors[0].path == "$" for reject in decoded.rejects)
-    assert list(map(PLAN.raw_getter(("id",)), decoded.records)) == [
+    assert PLAN.raw_column(("id",))(decoded.records) == [
         number for number, each in enumerate(drawn) if not each
     ]
     assert (decoded.facts.count, decoded.facts.body) == (len(drawn), {"meta.next": "t", "total": 7})

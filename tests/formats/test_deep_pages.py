@@ -34,7 +34,7 @@ def decode(pages: Pages, body: bytes) -> Decoded:
 
 
 def ids(decoded: Decoded) -> list[int]:
-    return list(map(PLAN.raw_getter(("id",)), decoded.records))
+    return PLAN.raw_column(("id",))(decoded.records)
 
 
 def record(number: int, levels: int = 0) -> bytes:

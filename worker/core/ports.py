@@ -123,8 +123,8 @@ class Plan(Protocol):
     def encode(self, records: Sequence[Any]) -> bytes:
         """The Avro datums of finished records, one after the other."""
 
-    def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
-        """What reads a path of JSON names of an *unfinished* typed record, as it was received.
+    def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+        """What reads a path of JSON names of *unfinished* typed records, as they were received.
 
         Once per path, when the pipeline is built. The function returns MISSING for an absent
         value. The first name is a field or one of the `extra` names given to `compile_plan`.

@@ -221,8 +221,8 @@ class RecordDecoder:
             list[plan.record_type]  # type: ignore[name-defined]
         )
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-        self._getters = {
-            path: plan.raw_getter(keys) for path in spec.paths if (keys := plain_keys(path))
+        self._columns = {
+            path: plan.raw_column(keys) for path in spec.paths if (keys := plain_keys(path))
         }
         self._readers = {path: reader(path) for path in spec.paths}
         self.needs_raw = bool(spec.depth)
@@ -402,17 +402,16 @@ class RecordDecoder:
 
     def note(self, batch: Batch, records: list[Any]) -> None:
         """Takes the facts of records that are added next."""
-        spec, getters = self._spec, self._getters
+        spec, columns = self._spec, self._columns
         batch.count += len(records)
         if spec.value_path is not None:
-            batch.values += map(getters[spec.value_path], records)
+            batch.values += columns[spec.value_path](records)
         if len(spec.key_paths) == 1:
-            batch.keys += map(getters[spec.key_paths[0]], records)
+            batch.keys += columns[spec.key_paths[0]](records)
         elif spec.key_paths:
-            columns = [map(getters[path], records) for path in spec.key_paths]
-            batch.keys += zip(*columns, strict=True)
+            batch.keys += zip(*(columns[path](records) for path in spec.key_paths), strict=True)
         if records and spec.last_paths:
-            batch.last = {path: getters[path](records[-1]) for path in spec.last_paths}
+            batch.last = {path: columns[path](records[-1:])[0] for path in spec.last_paths}
 
     def _note_document(self, batch: Batch, document: Any) -> None:
         """Takes the facts of a record that has no typed form."""

@@ -94,7 +94,7 @@ class Range(msgspec.Struct, frozen=True):
         highest: the greatest value of the pass so far.
         reach: says for a value that the pass has come to the least value that a later request asks
             for; None where every key is to be remembered.
-        few: so many keys are remembered wherever they lie.
+        many: so many records came in the pass that keys are remembered only where they can matter.
         where: the partition, for errors.
     """
 
@@ -103,7 +103,7 @@ class Range(msgspec.Struct, frozen=True):
     boundary: Boundary
     highest: Comparable | None
     reach: Callable[[Comparable], Comparable | None] | None
-    few: int
+    many: bool
     where: str
 
 
@@ -155,7 +155,7 @@ class Classifier:
                 known.drop(index, rejected)
         known.fresh = known.duplicates < len(values)
         start = 0
-        if len(boundary) + len(values) > asked.few and asked.reach is not None:
+        if asked.many and asked.reach is not None:
             least = asked.reach(values[-1])
             start = 0 if least is None else bisect_left(values, least)
         known.keys = {(values[index], keys[index]) for index in range(start, len(values))}
@@ -273,7 +273,7 @@ class Classifier:
 
 def _within_reach(keys: set[BoundaryKey], asked: Range, highest: Comparable) -> set[BoundaryKey]:
     """Of many keys those that a later request may bring again."""
-    if asked.reach is None or len(asked.boundary) + len(keys) <= asked.few:
+    if asked.reach is None or not asked.many:
         return keys
     if (least := asked.reach(highest)) is None:
         return keys

@@ -690,7 +690,12 @@ class Judge:
         """
         boundary = standing.boundary
         size = len(boundary) + len(keys)
-        floor = self.rule.floor(cursor, standing.state, over=over, many=size > self._spec.few)
+        floor = self.rule.floor(
+            cursor,
+            standing.state,
+            over=over,
+            many=max(size, standing.cursor.received) > self._spec.few,
+        )
         if floor is not None:
             # one source has values of one type
             keys = {key for key in keys if key[0] >= floor}  # type: ignore[operator]

@@ -188,7 +188,7 @@ class _ByValue:
             boundary=standing.boundary,
             highest=standing.cursor.snapshot_mark,
             reach=self._reaches(standing.cursor),
-            few=self._spec.few,
+            many=standing.cursor.received + decoded.facts.count > self._spec.few,
             where=self._where,
         )
         return self._classifier.classify(decoded, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -143,20 +144,18 @@ class CompiledPlan:
             raise InvalidRecord("invalid", invalid[0][1])
         return record
 
-    def raw_getter(self, path: tuple[str, ...]) -> Callable[[Any], Any]:
-        attribute, rest = self._attributes[path[0]], path[1:]
+    def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+        read, rest = attrgetter(self._attributes[path[0]]), path[1:]
 
-        def get(record: Any) -> Any:
-            value = getattr(record, attribute)
+        def column(records: Sequence[Any]) -> list[Any]:
+            found = list(map(read, records))
             for key in rest:
-                value = _member(value, key)
-            return MISSING if value is msgspec.UNSET else value
+                found = [_member(value, key) for value in found]
+            if msgspec.UNSET not in found:
+                return found
+            return [MISSING if value is msgspec.UNSET else value for value in found]
 
-        if rest:
-            return get
-        return lambda record: (
-            MISSING if (value := getattr(record, attribute)) is msgspec.UNSET else value
-        )
+        return column
 
 
 def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
