@@ -121,14 +121,7 @@ def adoption(
         ConfigError: for what only a reset solves, and for an unknown partition.
         StateError: for a cursor that cannot be read.
     """
-    cursors = {
-        row.partition: Cursor.from_json(row.cursor) for row in rows if row.partition != REPLAYED
-    }
-    if only is not None and only not in cursors:
-        raise ConfigError(
-            f"pipeline {pipeline!r} has no partition {only!r}",
-            remedy="`worker state show` lists them",
-        )
+    cursors = _cursors_of(pipeline, rows, only)
     keys = {name: remembered[name] for name in cursors if name in remembered}
     found = change(known, now, cursors=cursors.values(), keyed=bool(keys))
     refuse_adoption(pipeline, found)
@@ -137,10 +130,11 @@ def adoption(
     kind = known.get(MARK, now[MARK])
     anew = kind != now[MARK]
     forgets_keys = bool(found.ends_keys) or anew
+    forgotten = keys if forgets_keys else {}
     resting = tuple(
-        _adopted(name, cursor, keys.get(name, 0) if forgets_keys else 0, kind, found)
+        _adopted(name, cursor, forgotten.get(name, 0), kind, found)
         for name, cursor in cursors.items()
-        if _seen_again(cursor, found) != cursor or (forgets_keys and name in keys)
+        if name in forgotten or _seen_again(cursor, found) != cursor
     )
     chosen = tuple(each for each in resting if only in (None, each.partition))
     return Adoption(
@@ -151,6 +145,19 @@ def adoption(
         reads_anew=anew,
         complete=sum(cursor.complete for cursor in cursors.values()),
     )
+
+
+def _cursors_of(pipeline: str, rows: Sequence[PartitionRow], only: str | None) -> dict[str, Cursor]:
+    """The cursors that rest on the source. Raises ConfigError where the one chosen is not there."""
+    cursors = {
+        row.partition: Cursor.from_json(row.cursor) for row in rows if row.partition != REPLAYED
+    }
+    if only is not None and only not in cursors:
+        raise ConfigError(
+            f"pipeline {pipeline!r} has no partition {only!r}",
+            remedy="`worker state show` lists them",
+        )
+    return cursors
 
 
 def _seen_again(cursor: Cursor, found: Change) -> Cursor:

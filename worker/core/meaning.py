@@ -112,17 +112,22 @@ def change(
     if not known or not moved:
         return Change()
     keyed = keyed or any(cursor.keyed for cursor in moved)
-    compared = _in_keys if MARK in known else partial(_in_groups, known)
-    changed = sorted(
-        entry
-        for entry in {*known, *now}
-        if compared(entry) and known.get(entry) != now.get(entry) and (keyed or entry != "key")
-    )
+    changed = _differing(known, now)
+    if not keyed and "key" in changed:
+        changed.remove("key")
     marked = any(cursor.mark is not None for cursor in moved)
     return Change(
         keys=tuple(entry for entry in changed if entry != MARK),
         ends_marks=_those(changed, _MARKED) if marked else (),
         ends_keys=_those(changed, _IDENTITY) if keyed else (),
+    )
+
+
+def _differing(known: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The entries that two fingerprints have with different values; older ones know groups only."""
+    compared = _in_keys if MARK in known else partial(_in_groups, known)
+    return sorted(
+        entry for entry in {*known, *now} if compared(entry) and known.get(entry) != now.get(entry)
     )
 
 

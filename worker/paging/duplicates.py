@@ -64,6 +64,12 @@ class Known(msgspec.Struct):
         self.duplicates += 1
         (self.repeated if index in rejected else self.dropped).add(index)
 
+    def leave_beyond(self, index: int, rejected: Set[int]) -> None:
+        """The record at the index comes after the end; a reject stays one."""
+        if index not in rejected:
+            self.dropped.add(index)
+            self.beyond += 1
+
     def kept(self, decoded: Decoded) -> Decoded:
         """The page without the records that do not go on, with all its rejects."""
         if not (self.dropped or self.repeated or self.rejects):
@@ -174,9 +180,7 @@ class Classifier:
             if comparable is None:
                 continue
             if until is not None and comparable >= until:  # type: ignore[operator]
-                if index not in rejected:
-                    known.dropped.add(index)
-                    known.beyond += 1
+                known.leave_beyond(index, rejected)
                 continue
             pair = (comparable, key)
             if pair in keys:
@@ -193,10 +197,7 @@ class Classifier:
                 places[pair] = index
             known.highest = later(known.highest, comparable)
         known.fresh, known.values = bool(keys), found
-        known.all_below = bool(found) and all(
-            value is not None and asked.least is not None and value < asked.least  # type: ignore[operator]
-            for value in found
-        )
+        known.all_below = _lie_below(found, asked.least)
         if asked.reach is not None and known.highest is not None:
             known.keys = _within_reach(keys, asked, known.highest)
         return known
@@ -269,6 +270,13 @@ class Classifier:
         if self._ascending and highest is not None and comparable < highest:  # type: ignore[operator]
             value = decoded.facts.values[index]
             raise _unordered(self._incremental, index, value, asked.where)
+
+
+def _lie_below(values: Sequence[Comparable | None], least: Comparable | None) -> bool:
+    """Whether there are values, and all of them are below the least one that was asked for."""
+    if least is None or None in values:
+        return False
+    return bool(values) and max(values) < least  # type: ignore[type-var, operator]
 
 
 def _within_reach(keys: set[BoundaryKey], asked: Range, highest: Comparable) -> set[BoundaryKey]:

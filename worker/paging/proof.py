@@ -24,21 +24,38 @@ def achieved(
         state: before the last page.
         doubted: the last page showed that records moved, or cannot be told apart.
     """
-    if state.drifted or doubted or counted.drifted or counted.doubtful:
+    if state.drifted or doubted or _is_in_doubt(spec, counted):
         return "unknown"
-    if counted.grew and not (spec.key or spec.by_value):
-        return "unknown"  # nobody can tell what was added from what came twice
-    if ending.cut:
-        # what was read up to the value that was reached is as complete as the style makes it
-        numbered = is_counting(state) and not spec.stable
-        return spec.completeness if ending.limited and spec.in_order and not numbered else "unknown"
-    certain = spec.stable or spec.seam or not (spec.style.numbered or is_counting(state))
-    if counted.matches and state.before.proven and not counted.remains:
-        if certain:
-            return "proven" if _asks_again(spec) else "assumed"
-        if not counted.grew:
-            return "assumed"
-    return "unknown" if is_counting(state) and not certain else spec.completeness
+    keeps_places = spec.stable or spec.seam
+    if ending.cut and not (ending.limited and spec.in_order):
+        return "unknown"
+    # what was read up to the value that was reached is as complete as the style makes it
+    plain = "unknown" if is_counting(state) and not keeps_places else spec.completeness
+    if ending.cut or not state.before.proven:
+        return plain
+    certain = keeps_places or not (spec.style.numbered or is_counting(state))
+    return _by_total(spec, counted, certain=certain) or plain
+
+
+def _is_in_doubt(spec: PagingSpec, counted: Count) -> bool:
+    """Whether the total says that records moved, or may have."""
+    if counted.drifted or counted.doubtful:
+        return True
+    # without a key nobody can tell what was added from what came twice
+    return counted.grew and not (spec.key or spec.by_value)
+
+
+def _by_total(spec: PagingSpec, counted: Count, *, certain: bool) -> str:
+    """What a total shows that was reached; nothing where it was not, or proves nothing.
+
+    Args:
+        certain: records that move are not missed.
+    """
+    if not counted.matches or counted.remains:
+        return ""
+    if certain:
+        return "proven" if _asks_again(spec) else "assumed"
+    return "" if counted.grew else "assumed"
 
 
 def is_counting(state: PassState) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from operator import gt
 
 import msgspec
 
@@ -79,24 +80,31 @@ def compared(
     keyed = bool(spec.key)
     if keyed and not spec.by_value:
         _refuse_ambiguous(entries, spec, where)
+    came, key_came = _came(entries, memory)
+    again = key_came if keyed else came if spec.by_value else [False] * len(came)
+    told_by = key_came if keyed and not spec.by_value else came
+    return Seen(
+        distinct=again.count(False),
+        new=False in told_by,
+        repeated=frozenset(index for index, each in enumerate(came, begin) if each),
+        changed=sum(map(gt, key_came, came)) if keyed else 0,
+        entries=tuple(set(entries) - memory.hashes),
+        digest=digest,
+    )
+
+
+def _came(entries: Sequence[bytes], memory: PassMemory) -> tuple[list[bool], list[bool]]:
+    """Whether each entry came before, in the pass or on the page, and whether its key did."""
     here: set[bytes] = set()
     keys_here: set[bytes] = set()
-    repeated: set[int] = set()
-    changed = distinct = 0
-    new = False
-    for index, entry in enumerate(entries, begin):
-        came = entry in memory or entry in here
+    came, key_came = [], []
+    for entry in entries:
         key = entry[:KEY_BYTES]
-        key_came = memory.knows_key(entry) or key in keys_here
-        if came:
-            repeated.add(index)
-        elif key_came and keyed:
-            changed += 1
-        distinct += not (key_came if keyed else came and spec.by_value)
-        new |= not (came if spec.by_value or not keyed else key_came)
+        came.append(entry in memory or entry in here)
+        key_came.append(memory.knows_key(entry) or key in keys_here)
         here.add(entry)
         keys_here.add(key)
-    return Seen(distinct, new, frozenset(repeated), changed, tuple(here - memory.hashes), digest)
+    return came, key_came
 
 
 def _entries(facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec) -> list[bytes]:

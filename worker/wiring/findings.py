@@ -204,28 +204,26 @@ def _token(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
     if at is None or any(_has_token(at, page) for page in seen.pages):
         return
     page = next(page for page in seen.pages if page.received)
-    last = getattr(at, "last_record", None)
-    if at.header is not None:
-        place, there = f"the header {at.header}", sorted(page.headers)
-    elif last is not None:
-        place, there = f"{last} of the last record", _paths_of_records(page)
-    else:
-        place, there = f"{at.body}", _envelope(page.document)
+    name, place, there = _place_of_token(at, page)
     signs = [*_signs_of_more(page), *_full(config, page)]
-    near = near_miss(at.header or last or at.body or "", there)
-    if near or signs:
+    near = near_miss(name, there)
+    alarm = bool(near or signs)
+    said = f"the page has no {place}; it may be the last one"
+    if alarm:
         why = f"; {' and '.join(signs)}" if signs else ""
-        likely = f"did you mean {near}? " if near else ""
-    else:
-        why, likely = "; it may be the last one", ""
-    yield Finding(
-        "token_missing",
-        f"the page has no {place}, so it would be the last one{why}"
-        if near or signs
-        else f"the page has no {place}{why}",
-        f"{likely}correct source.pagination: there are {listing(there)}",
-        bool(near or signs),
-    )
+        said = f"the page has no {place}, so it would be the last one{why}"
+    likely = f"did you mean {near}? " if near else ""
+    remedy = f"{likely}correct source.pagination: there are {listing(there)}"
+    yield Finding("token_missing", said, remedy, alarm)
+
+
+def _place_of_token(at: Any, page: PageSeen) -> tuple[str, str, list[str]]:
+    """The name of the token, where it is in words, and what is there instead."""
+    if at.header is not None:
+        return at.header, f"the header {at.header}", sorted(page.headers)
+    if (last := getattr(at, "last_record", None)) is not None:
+        return last, f"{last} of the last record", _paths_of_records(page)
+    return at.body, f"{at.body}", _envelope(page.document)
 
 
 def _has_token(at: Any, page: PageSeen) -> bool:
@@ -255,20 +253,24 @@ def _paths_of_records(page: PageSeen) -> list[str]:
 def _signs_of_more(page: PageSeen) -> Iterator[str]:
     """What a page says of a next one."""
     values = list(values_in(page.document))
-    flags = [value for keys, value in values if _MORE.search(keys[-1])]
-    if any(flag is False or flag == "false" for flag in flags):
+    flags = [str(value).lower() for keys, value in values if _MORE.search(keys[-1])]
+    if "false" in flags:
         return
-    if any(flag is True or flag == "true" for flag in flags):
+    if "true" in flags:
         yield "it says that there are more"
     for keys, value in values:
-        name = keys[-2] if keys[-1] in _LINKS and len(keys) > 1 else keys[-1]
-        named = _NEXT.search(name) and not _OTHER.search(name)
-        token = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-        if named and token and not _MORE.search(name):
+        if _is_next(keys[-2] if keys[-1] in _LINKS and len(keys) > 1 else keys[-1], value):
             yield f"it has {path_text(keys)}"
     for name in page.headers:
-        if _NEXT.search(name) and not _OTHER.search(name):
+        if _is_next(name, name):
             yield f"it has the header {name}"
+
+
+def _is_next(name: str, value: Any) -> bool:
+    """Whether a name promises what the next page is asked for with, and the value may be that."""
+    if not _NEXT.search(name) or _OTHER.search(name) or _MORE.search(name):
+        return False
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def _full(config: HttpConfig, page: PageSeen) -> Iterator[str]:
