@@ -448,7 +448,9 @@ def test_a_page_of_known_records_is_set_aside_once(kill: bool) -> None:
 
 def test_two_pages_of_known_records_in_a_row_are_a_loop(kill: bool) -> None:
     outcome = read(spec(offset_style(), key=("id",)), pages(page(rows(1, 2))), kill=kill)
-    assert (outcome.code, outcome.got, outcome.asked) == ("pagination_loop", rows(1, 2), 3)
+    assert (outcome.code, outcome.got) == ("pagination_loop", rows(1, 2))
+    # a new process begins the pass again, twice: the source may have recovered
+    assert outcome.asked == (10 if kill else 3)
 
 
 def test_without_a_key_the_first_page_of_known_records_is_a_loop(kill: bool) -> None:

@@ -279,9 +279,11 @@ class Judge:
         standing = _begun(standing, now_us)
         left = self._left(standing, page, ending, reply, now_us)
         pass_end = self._pass_end(standing, page, ending)
-        drift = page.drift
+        drift = page.drift or _shortfall(page.counted, ending)
         if pass_end is not None and pass_end.missed and self._may_redo(standing):
             drift = f"the pass was {pass_end.completeness}, {pass_end.missed} is required"
+            if is_counting(standing.state):
+                drift += "; its links or tokens count pages: set stable if records keep their place"
             ending, pass_end = BeginsAgain(f"{drift}: it is read again"), None
             left = self._redone(standing, left)
         over = pass_end is not None
@@ -407,7 +409,8 @@ class Judge:
             redone=0,
             window_size=self._window_size(state, ending),
         )
-        return self._closed(over)
+        missed = spec.holds_mark and not self._achieved_required(standing, page, ending)
+        return self._closed(over, missed=missed)
 
     def _window_size(self, state: PassState, ending: Ending) -> int:
         """How long the windows of the next pass are."""
@@ -429,7 +432,10 @@ class Judge:
 
     def _refuse_cut(self, standing: Standing, page: PageBrought, mark: Comparable | None) -> None:
         fresh = standing.state.fresh or page.known.fresh
-        stuck = isinstance(page.following, Next) and not fresh and page.counted.received > 0
+        # a pass that is read again knows its own records
+        again = standing.cursor.redone > 0
+        stuck = isinstance(page.following, Next) and not (fresh or again)
+        stuck = stuck and page.counted.received > 0
         most = self._spec.stop.max_pages
         self.rule.refuse_cut(standing.state, mark, max_pages=most, stuck=stuck)
 
@@ -509,10 +515,10 @@ class Judge:
             )
         return False
 
-    def _closed(self, cursor: Cursor) -> Cursor:
-        """The cursor after a finished pass."""
+    def _closed(self, cursor: Cursor, *, missed: bool = False) -> Cursor:
+        """The cursor after a finished pass; one that missed what is required is read again."""
         again = self._spec.incremental is not None or self._spec.every_s is not None
-        if not again:
+        if not again and not missed:
             return cursor.evolve(position=None, complete=True)
         return cursor.evolve(
             pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None
@@ -725,6 +731,17 @@ def _begun(standing: Standing, now_us: int) -> Standing:
         return standing
     state = standing.state.evolve(began_us=max(now_us, 0))
     return msgspec.structs.replace(standing, state=state)
+
+
+def _shortfall(counted: Count, ending: Ending) -> str:
+    """What there is to say where a total was not reached, and that is no error."""
+    if not walked(ending) or counted.total is None or counted.stored is None:
+        return ""
+    # one of what remains may count the page or what is behind it: the smaller number is sure
+    total = min(counted.total, counted.stored)
+    return (
+        "" if counted.here >= total else f"the pages ended with {counted.here} of {total} records"
+    )
 
 
 def _is_silent(following: Next | End) -> bool:

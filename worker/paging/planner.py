@@ -24,7 +24,7 @@ from worker.core.errors import PermanentError
 from worker.core.model import Claim, Progress
 from worker.paging.ahead import FetchAhead
 from worker.paging.endings import BeginsAgain, GoesOn, PassOver, WindowOver
-from worker.paging.judge import Judge, Verdict
+from worker.paging.judge import MAX_RESTARTS, Judge, Verdict
 from worker.paging.memory import Boundary, PassMemory
 from worker.paging.resume import (
     as_begun,
@@ -62,8 +62,12 @@ class PartitionPlanner:
         self._fell_back = False
         self._due = due
         self._passes = 0
-        if is_resized(spec, claim.cursor.position):
+        position = self._cursor.position
+        if is_resized(spec, position):
             self._begin_resized()
+        elif position is not None and position.aside and position.restarts < MAX_RESTARTS:
+            # a loop may have ended the process before: it may have been none, or be over by now
+            self._begin_again()
 
     def __repr__(self) -> str:
         return f"<PartitionPlanner {self.partition} pass={self._cursor.pass_no} {self._ahead!r}>"
