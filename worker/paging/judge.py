@@ -251,7 +251,9 @@ class Judge:
         """
         cursor, state = standing.cursor, standing.state
         here = cursor.received - state.before.received
-        return self._spec.style.numbered and not standing.first and cursor.total == here > 0
+        if standing.first or state.known_pages:  # what was read before may be gone by now
+            return False
+        return self._spec.style.numbered and cursor.total == here > 0
 
     def _silent_token(self, standing: Standing, facts: Facts, following: Next | End) -> str:
         """What there is to say when no page has ever named the token of the next one."""
