@@ -165,6 +165,25 @@ class PassState(_Stored, frozen=True):
         return NOTHING_BEFORE if self.window is None else self.window.before
 
     @property
+    def pages_here(self) -> int:
+        """Number of pages accepted of the window in progress, or of the pass without windows."""
+        return self.pages - self.before.pages
+
+    def at_first(self, position: Json, **changes: Any) -> Self:
+        """The state at the first page, which nothing of the pages before it concerns."""
+        return self.evolve(
+            at=position,
+            first=0,
+            last=0,
+            largest=0,
+            aside=False,
+            asked_again=False,
+            digest=b"",
+            seam=b"",
+            **changes,
+        )
+
+    @property
     def place(self) -> Json:
         """Where the next page is, for programs: the position of the style, and the window where
         there is one.

@@ -279,8 +279,8 @@ class Judge:
         token = self._token(standing, ending)
         self._compare(page.counted, ending)
         standing = _begun(standing, now_us)
-        left = self._left(standing, page, ending, reply, now_us)
         pass_end = self._pass_end(standing, page, ending)
+        left = self._left(standing, page, ending, pass_end, reply, now_us)
         drift = page.drift or _shortfall(page.counted, ending)
         if pass_end is not None and pass_end.missed and self._may_redo(standing):
             drift = f"the pass was {pass_end.completeness}, {pass_end.missed} is required"
@@ -381,7 +381,13 @@ class Judge:
     # -- where the page leaves the partition ------------------------------------------------------
 
     def _left(
-        self, standing: Standing, page: PageBrought, ending: Ending, reply: Reply, now_us: int
+        self,
+        standing: Standing,
+        page: PageBrought,
+        ending: Ending,
+        pass_end: PassEnd | None,
+        reply: Reply,
+        now_us: int,
     ) -> Cursor:
         """The cursor where the page leaves it."""
         spec, cursor, state = self._spec, standing.cursor, standing.state
@@ -389,7 +395,7 @@ class Judge:
         mark = self.rule.mark(cursor, state, snapshot, ending, now_us)
         if isinstance(ending, PassOver) and ending.limited:
             self._refuse_cut(standing, page, mark)
-        if spec.holds_mark and not self._achieved_required(standing, page, ending):
+        if spec.holds_mark and (pass_end is None or pass_end.missed):
             mark = cursor.mark
         new_window = isinstance(ending, WindowOver)
         left = cursor.evolve(
@@ -411,8 +417,7 @@ class Judge:
             redone=0,
             window_size=self._window_size(state, ending),
         )
-        missed = spec.holds_mark and not self._achieved_required(standing, page, ending)
-        return self._closed(over, missed=missed)
+        return self._closed(over, missed=pass_end is not None and bool(pass_end.missed))
 
     def _window_size(self, state: PassState, ending: Ending) -> int:
         """How long the windows of the next pass are."""
@@ -427,10 +432,6 @@ class Judge:
         largest = max(standing.state.largest, page.records)
         plain = counted.matches and not counted.remains and counted.here > largest
         return plain and not isinstance(ending, GoesOn)
-
-    def _achieved_required(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
-        end = self._pass_end(standing, page, ending)
-        return end is not None and not end.missed
 
     def _refuse_cut(self, standing: Standing, page: PageBrought, mark: Comparable | None) -> None:
         fresh = standing.state.fresh or page.known.fresh
@@ -560,32 +561,28 @@ class Judge:
         cursor, state = standing.cursor, standing.state
         restarts = state.restarts + 1
         if not self.rule.may_fall_back:
-            again = state.evolve(
-                at=self._spec.style.first(),
+            again = state.at_first(
+                self._spec.style.first(),
                 pages=0,
                 restarts=restarts,
                 known_pages=max(state.known_pages, state.pages),
                 walked=0,
-                last=0,
-                largest=0,
-                aside=False,
-                asked_again=False,
-                digest=b"",
-                seam=b"",
             )
             return cursor.evolve(position=again, total=None)
-        begun = self.rule.begin(self._at_reached(cursor))
+        begun = self.rule.begin(self._at_reached(standing))
         if begun is not None:
             # a total that was taken for what remains hid that records moved
             begun = begun.evolve(restarts=restarts, drifted=state.drifted or state.remains)
         return cursor.evolve(position=begun, snapshot_mark=None, received=0, total=None)
 
-    def _at_reached(self, cursor: Cursor) -> Cursor:
+    def _at_reached(self, standing: Standing) -> Cursor:
         """The cursor at the value that the pass has reached, where its mark is held back."""
+        cursor, state = standing.cursor, standing.state
         if not self._spec.holds_mark or self._windows is not None:
             return cursor
-        now_us = round(self._spec.wall() * MICROS)
-        return cursor.evolve(mark=self.rule.reached(cursor, now_us))
+        now_us, ending = round(self._spec.wall() * MICROS), BeginsAgain("")
+        reached = self.rule.mark(cursor, state, cursor.snapshot_mark, ending, now_us)
+        return cursor.evolve(mark=reached)
 
     def _may_redo(self, standing: Standing) -> bool:
         """Whether a pass that achieved too little is read again at once."""
@@ -659,19 +656,12 @@ class Judge:
     def _at_window(self, state: PassState, window: Window, before: Before) -> PassState:
         """The state at the first page of a window; `before` is what the pass brought so far."""
         assert state.window is not None, "a pass in windows is always in one"
-        return state.evolve(
-            at=self._spec.style.first(),
+        return state.at_first(
+            self._spec.style.first(),
             window=state.window.evolve(window=window, before=before),
-            first=0,
-            last=0,
-            largest=0,
             grew=False,
             remains=False,
             passed=False,
-            aside=False,
-            asked_again=False,
-            digest=b"",
-            seam=b"",
             counting=False,
         )
 

@@ -5,12 +5,12 @@ before. Pure.
 from __future__ import annotations
 
 from collections.abc import Container
-from hashlib import blake2b
 
 import msgspec
 
 from worker.core.cursor import Json, PassState
 from worker.core.errors import PaginationLoop
+from worker.core.identities import digest16
 from worker.paging.seen import Seen
 from worker.paging.spec import PagingSpec
 from worker.paging.style import Next
@@ -54,7 +54,7 @@ def refuse_known(seen: Seen, records: int, state: PassState, spec: PagingSpec, w
     Raises:
         PaginationLoop: it is the second such page in a row, or the records have no key.
     """
-    first = state.pages == state.before.pages
+    first = state.pages_here == 0
     if not spec.style.compares_records or spec.repeats or first or records == 0 or seen.new:
         return False
     if state.pages < state.known_pages:
@@ -86,7 +86,7 @@ def repeats_page(
         return False
     if seen.digest != state.digest:
         return False
-    if state.pages - state.before.pages == 1 and full:
+    if state.pages_here == 1 and full:
         raise PaginationLoop(
             f"the second page has the same {records} records as the first one, which was full",
             where=where,
@@ -97,7 +97,7 @@ def repeats_page(
 
 
 def _digest(value: Json) -> bytes:
-    return blake2b(msgspec.json.encode(value), digest_size=16).digest()
+    return digest16(msgspec.json.encode(value))
 
 
 def _shown(token: Json) -> str:

@@ -75,9 +75,6 @@ class MarkRule(Protocol):
             now_us: microseconds since 1970; what is later has not happened yet.
         """
 
-    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
-        """The value that the pass in progress has come to, where its mark is held back."""
-
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
     ) -> None:
@@ -109,9 +106,6 @@ class _MovesAtTheEnd:
     """What the marks have in common that move when a pass is over: it is read whole, or again."""
 
     ordered = may_fall_back = False
-
-    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
-        return cursor.mark
 
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
@@ -240,9 +234,6 @@ class AscendingMark(_ByValue):
     ) -> Comparable | None:
         return self._capped(later(cursor.mark, snapshot), cursor, now_us)
 
-    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
-        return self._capped(later(cursor.mark, cursor.snapshot_mark), cursor, now_us)
-
     def refuse_cut(
         self, state: PassState, mark: Comparable | None, *, max_pages: int, stuck: bool
     ) -> None:
@@ -294,9 +285,6 @@ class WindowedMark(_ByValue):
 
     ordered = False
     may_fall_back = True
-
-    def reached(self, cursor: Cursor, now_us: int) -> Comparable | None:
-        return cursor.mark
 
     def __init__(
         self, spec: PagingSpec, incremental: IncrementalSpec, windows: Windows, where: str

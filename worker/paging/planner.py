@@ -161,7 +161,7 @@ class PartitionPlanner:
     def _launch(
         self, position: Json, window: Window | None, state: PassState, *, speculative: bool
     ) -> Fetch:
-        begins = state.pages == state.before.pages and not speculative
+        begins = state.pages_here == 0 and not speculative
         address, windows = self._spec.style.address(position), self._spec.windows
         if window is not None and windows is not None:
             address = windows.address(*windows.asked(window)).plus(address)

@@ -7,7 +7,6 @@ from one page to another: what came twice is seen in the records alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from operator import gt
 
 import msgspec
@@ -124,7 +123,7 @@ def _entries(facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec
 
 def _whole(entries: Sequence[bytes]) -> bytes:
     """One hash of all entries, in whichever order they come."""
-    return blake2b(b"".join(sorted(entries)), digest_size=IDENTITY_BYTES).digest()
+    return digest16(b"".join(sorted(entries)))
 
 
 def _refuse_ambiguous(entries: Sequence[bytes], spec: PagingSpec, where: str) -> None:

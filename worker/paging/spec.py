@@ -53,15 +53,15 @@ class IncrementalSpec:
 class StopSpec:
     """Rules that end a pass, besides the style's own end."""
 
-    repeated_page: bool = False  # a page whose records equal those of the page before
-
     empty_page: bool = True
+    repeated_page: bool = False  # a page whose records equal those of the page before
     short_page: int | None = None  # a page of fewer records than this
     max_pages: int = 100_000
     when: Callable[[Facts], bool] = lambda facts: False
 
 
 def no_total(facts: Facts, headers: Mapping[str, str]) -> int | None:
+    """The total of a source that is not asked for one."""
     return None
 
 

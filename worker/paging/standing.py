@@ -26,7 +26,7 @@ class Standing(msgspec.Struct, frozen=True):
     @property
     def first(self) -> bool:
         """Whether the page is the first one of its pass, or of its window."""
-        return self.state.pages == self.state.before.pages
+        return self.state.pages_here == 0
 
     def is_full(self, records: int, spec: PagingSpec) -> bool:
         """Whether a page is as long as a page can be: as was asked for, or as the largest one of

@@ -81,7 +81,7 @@ def count(
     if known is None or reported is None or (reported == known and not state.remains):
         stored = known if reported is None else reported
         return _checked(Count(received, here, stored, stored, grew=state.grew), state)
-    may_remain = state.remains or state.pages - state.before.pages == 1
+    may_remain = state.remains or state.pages_here == 1
     if may_remain and (all_ := _if_remaining(known, reported, here, distinct, state.first)):
         return _checked(Count(received, here, known, all_, remains=True), state)
     if reported > known and not state.remains:

@@ -12,11 +12,11 @@ Records count as received when their letters were written, not when they are rep
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from itertools import islice, takewhile
 from typing import Final
 
 from worker.core.dead_letter import DeadLetter
+from worker.core.identities import digest16
 from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, of_kind
 from worker.core.ports import CommitHistory, OutputRoot, Plan
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
@@ -92,4 +92,4 @@ class DeadLetters:
 
 def _line_keys(seq: int, raws: Sequence[bytes]) -> list[bytes]:
     """The identities of dead letters: their lines in their commit."""
-    return [blake2b(f"{seq}:{line}".encode(), digest_size=16).digest() for line in range(len(raws))]
+    return [digest16(f"{seq}:{line}".encode()) for line in range(len(raws))]
