@@ -279,8 +279,12 @@ class Judge:
         token = self._token(standing, ending)
         self._compare(page.counted, ending)
         standing = _begun(standing, now_us)
+        snapshot, mark = self._come_to(standing, page, ending, reply, now_us)
         pass_end = self._pass_end(standing, page, ending)
-        left = self._left(standing, page, ending, pass_end, reply, now_us)
+        if self._spec.holds_mark and (pass_end is None or pass_end.missed):
+            mark = cursor.mark
+        marked = cursor.evolve(mark=mark, snapshot_mark=snapshot)
+        left = self._left(standing, page, ending, pass_end, marked, reply.validators)
         drift = page.drift or _shortfall(page.counted, ending)
         if pass_end is not None and pass_end.missed and self._may_redo(standing):
             drift = f"the pass was {pass_end.completeness}, {pass_end.missed} is required"
@@ -380,28 +384,32 @@ class Judge:
 
     # -- where the page leaves the partition ------------------------------------------------------
 
+    def _come_to(
+        self, standing: Standing, page: PageBrought, ending: Ending, reply: Reply, now_us: int
+    ) -> tuple[Comparable | None, Comparable | None]:
+        """How far the pass has come with the page, and how far the source has durably come."""
+        cursor, state = standing.cursor, standing.state
+        snapshot = self.rule.snapshot(cursor, page.known, page.facts, reply.headers, ending)
+        mark = self.rule.mark(cursor, state, snapshot, ending, now_us)
+        if isinstance(ending, PassOver) and ending.limited:
+            self._refuse_cut(standing, page, mark)
+        return snapshot, mark
+
     def _left(
         self,
         standing: Standing,
         page: PageBrought,
         ending: Ending,
         pass_end: PassEnd | None,
-        reply: Reply,
-        now_us: int,
+        marked: Cursor,
+        validators: Json,
     ) -> Cursor:
-        """The cursor where the page leaves it."""
+        """The cursor where the page leaves it; `marked` has its marks already."""
         spec, cursor, state = self._spec, standing.cursor, standing.state
-        snapshot = self.rule.snapshot(cursor, page.known, page.facts, reply.headers, ending)
-        mark = self.rule.mark(cursor, state, snapshot, ending, now_us)
-        if isinstance(ending, PassOver) and ending.limited:
-            self._refuse_cut(standing, page, mark)
-        if spec.holds_mark and (pass_end is None or pass_end.missed):
-            mark = cursor.mark
         new_window = isinstance(ending, WindowOver)
-        left = cursor.evolve(
-            position=self._position(standing, page, ending, reply.validators),
-            mark=mark,
-            snapshot_mark=None if new_window else snapshot,
+        left = marked.evolve(
+            position=self._position(standing, page, ending, validators),
+            snapshot_mark=None if new_window else marked.snapshot_mark,
             received=page.counted.received,
             total=None if new_window else page.counted.stored,
             keyed=self._keyed(standing, page.facts, ending),
@@ -411,9 +419,9 @@ class Judge:
         )
         if not isinstance(ending, PassOver):
             return left
-        validators = state.validators if state.pages else reply.validators
+        first_ones = state.validators if state.pages else validators
         over = left.evolve(
-            validators=None if ending.cut else validators,
+            validators=None if ending.cut else first_ones,
             redone=0,
             window_size=self._window_size(state, ending),
         )
