@@ -131,11 +131,7 @@ def adoption(
     anew = kind != now[MARK]
     forgets_keys = bool(found.ends_keys) or anew
     forgotten = keys if forgets_keys else {}
-    resting = tuple(
-        _adopted(name, cursor, forgotten.get(name, 0), kind, found)
-        for name, cursor in cursors.items()
-        if name in forgotten or _seen_again(cursor, found) != cursor
-    )
+    resting = tuple(_resting(cursors, forgotten, kind, found))
     chosen = tuple(each for each in resting if only in (None, each.partition))
     return Adoption(
         change=found,
@@ -145,6 +141,15 @@ def adoption(
         reads_anew=anew,
         complete=sum(cursor.complete for cursor in cursors.values()),
     )
+
+
+def _resting(
+    cursors: Mapping[str, Cursor], forgotten: Mapping[str, int], kind: str, found: Change
+) -> Iterator[Adopted]:
+    """The partitions that rest on what changed; `forgotten` counts the keys that they lose."""
+    for name, cursor in cursors.items():
+        if name in forgotten or _seen_again(cursor, found) != cursor:
+            yield _adopted(name, cursor, forgotten.get(name, 0), kind, found)
 
 
 def _cursors_of(pipeline: str, rows: Sequence[PartitionRow], only: str | None) -> dict[str, Cursor]:

@@ -112,10 +112,14 @@ def change(
     if not known or not moved:
         return Change()
     keyed = keyed or any(cursor.keyed for cursor in moved)
-    changed = _differing(known, now)
+    marked = any(cursor.mark is not None for cursor in moved)
+    return _change_of(_differing(known, now), keyed=keyed, marked=marked)
+
+
+def _change_of(changed: list[str], *, keyed: bool, marked: bool) -> Change:
+    """What it means that these entries changed, where records have had keys, and marks are kept."""
     if not keyed and "key" in changed:
         changed.remove("key")
-    marked = any(cursor.mark is not None for cursor in moved)
     return Change(
         keys=tuple(entry for entry in changed if entry != MARK),
         ends_marks=_those(changed, _MARKED) if marked else (),

@@ -141,16 +141,19 @@ class FetchAhead:
             return None
         if not self._steady and total is None and self._left is None:
             return None
-        for pages in range(1, self._depth):
-            if total is not None and received + pages * self._stride >= total:
-                return None
-            # `left` was said by the page before the head
-            if self._left is not None and pages >= self._left:
-                return None
+        for pages in range(1, self._most_ahead(received, total) + 1):
             position = self._style.ahead(at, self._stride, pages)
             if position is None or not self.asked(position, window):
                 return position
         return None
+
+    def _most_ahead(self, received: int, total: int | None) -> int:
+        """How many pages behind the head there may be, as far as the source said."""
+        most = self._depth - 1
+        if total is not None:
+            most = min(most, (total - received - 1) // self._stride)
+        # `left` was said by the page before the head
+        return most if self._left is None else min(most, self._left - 1)
 
     def later_window(
         self, window: Window, after: Callable[[Window], Window | None]

@@ -26,15 +26,22 @@ def achieved(
     """
     if state.drifted or doubted or _is_in_doubt(spec, counted):
         return "unknown"
-    keeps_places = spec.stable or spec.seam
     if ending.cut and not (ending.limited and spec.in_order):
         return "unknown"
     # what was read up to the value that was reached is as complete as the style makes it
-    plain = "unknown" if is_counting(state) and not keeps_places else spec.completeness
-    if ending.cut or not state.before.proven:
-        return plain
-    certain = keeps_places or not (spec.style.numbered or is_counting(state))
-    return _by_total(spec, counted, certain=certain) or plain
+    level = "" if ending.cut or not state.before.proven else _by_total(spec, state, counted)
+    return level or _by_style(spec, state)
+
+
+def _by_style(spec: PagingSpec, state: PassState) -> str:
+    """What the pass shows without a total."""
+    counts = is_counting(state) and not _keeps_places(spec)
+    return "unknown" if counts else spec.completeness
+
+
+def _keeps_places(spec: PagingSpec) -> bool:
+    """Whether records that move while pages are read are not missed."""
+    return spec.stable or spec.seam
 
 
 def _is_in_doubt(spec: PagingSpec, counted: Count) -> bool:
@@ -45,15 +52,11 @@ def _is_in_doubt(spec: PagingSpec, counted: Count) -> bool:
     return counted.grew and not (spec.key or spec.by_value)
 
 
-def _by_total(spec: PagingSpec, counted: Count, *, certain: bool) -> str:
-    """What a total shows that was reached; nothing where it was not, or proves nothing.
-
-    Args:
-        certain: records that move are not missed.
-    """
+def _by_total(spec: PagingSpec, state: PassState, counted: Count) -> str:
+    """What a total shows that was reached; nothing where it was not, or proves nothing."""
     if not counted.matches or counted.remains:
         return ""
-    if certain:
+    if _keeps_places(spec) or not (spec.style.numbered or is_counting(state)):
         return "proven" if _asks_again(spec) else "assumed"
     return "" if counted.grew else "assumed"
 

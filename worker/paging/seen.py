@@ -70,12 +70,7 @@ def compared(
     entries = _entries(facts, known.values, spec)[begin:]
     digest = _whole(entries)
     if not counts:
-        return Seen(
-            distinct=len(entries),
-            new=bool(entries) and digest not in memory,
-            entries=(digest,) if entries else (),
-            digest=digest,
-        )
+        return _as_a_page(len(entries), digest, memory)
     keyed = bool(spec.key)
     if keyed and not spec.by_value:
         _refuse_ambiguous(entries, spec, where)
@@ -90,6 +85,13 @@ def compared(
         entries=tuple(set(entries) - memory.hashes),
         digest=digest,
     )
+
+
+def _as_a_page(records: int, digest: bytes, memory: PassMemory) -> Seen:
+    """A page that is held against whole pages: its records are no longer remembered."""
+    known = (digest,) if records else ()
+    new = records > 0 and digest not in memory
+    return Seen(distinct=records, new=new, entries=known, digest=digest)
 
 
 def _came(entries: Sequence[bytes], memory: PassMemory) -> tuple[list[bool], list[bool]]:

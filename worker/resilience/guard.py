@@ -200,14 +200,7 @@ class Guard:
             self._end(name)
             if not limit.expired():
                 raise
-            if call is not None and isinstance(call.last, NotReady):
-                raise call.last from error
-            last = "" if call is None or call.last is None else f"; before that: {call.last}"
-            raise TransientError(
-                f"did not end within {self._retry.deadline_s:g} s{last}",
-                where=self._target,
-                remedy="see source.retry.deadline",
-            ) from error
+            raise self._too_late(None if call is None else call.last) from error
         except NotReady as error:
             raise self._ready_later(name, self._kept(name, deadline), error) from error
         except TransientError as error:
@@ -218,6 +211,17 @@ class Guard:
         if call is not None:
             self._end(name)
         return result
+
+    def _too_late(self, last: TransientError | None) -> TransientError:
+        """The error of a call that its deadline ended; `last` is that of its attempt before."""
+        if isinstance(last, NotReady):
+            return last
+        before = "" if last is None else f"; before that: {last}"
+        return TransientError(
+            f"did not end within {self._retry.deadline_s:g} s{before}",
+            where=self._target,
+            remedy="see source.retry.deadline",
+        )
 
     def _going_on(self, name: Hashable, now: float) -> _FailedCall | None:
         """The call whose earlier attempts failed; None for a new one.

@@ -150,6 +150,11 @@ def _timestamp(call: Call) -> Term | None:
         return first
     if not forms and first.kind == DATE:
         return call.lift(TIMESTAMP, lambda x: f"({x} * {86_400 * TIMESTAMP.ticks})")
+    return _read_timestamp(call, first, forms)
+
+
+def _read_timestamp(call: Call, first: Term, forms: list[Term]) -> Term | None:
+    """A time that is read from text or a number, in the forms that are said."""
     if not all(each.kind == STR and each.is_constant for each in forms):
         return None
     read = values.instant_reader(*(each.constant for each in forms))
