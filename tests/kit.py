@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,17 @@ def dead_ids(directory: Path) -> list[int]:
         for path in paths
         for line in path.read_text().splitlines()
     )
+
+
+async def worker(*arguments: str | Path) -> tuple[int, str, str]:
+    """A run of the command line in a process of its own: exit code, what it printed, its log."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "worker",
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, errors = await process.communicate()
+    return process.returncode or 0, out.decode(), errors.decode()

@@ -14,6 +14,7 @@ from typing import Any
 
 import kit
 import pytest
+from kit import worker
 
 from worker.cli import main
 from worker.core.cursor import Cursor, PassState
@@ -72,19 +73,6 @@ def files_of(directory: Path) -> dict[str, tuple[int, bytes]]:
 
 
 HALF = Cursor(pass_no=3, received=20, position=PassState(at={"token": "t"}, pages=2))
-
-
-async def worker(*arguments: str | Path) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "worker",
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
 
 
 # -- state adopt -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import kit
+from kit import worker
 from ruamel.yaml import YAML
 
 from worker.testing.replica import Fault, Replica, Shape
@@ -16,19 +17,6 @@ from worker.testing.replica import Fault, Replica, Shape
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 }
-
-
-async def worker(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "worker",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
 
 
 async def test_read_prints_transformed_records_and_names_rejects(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import kit
 import pytest
+from kit import worker
 
 from worker.cli import main
 from worker.core.cursor import Cursor, PassState
@@ -25,19 +26,6 @@ SOURCE = {
     "key": ["id"],
     "incremental": {"field": "updated_at", "param": "since"},
 }
-
-
-async def worker(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "worker",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
 
 
 async def test_a_mark_that_is_set_is_where_the_next_pass_starts(tmp_path: Path) -> None:

@@ -75,6 +75,17 @@ async def raw(answer: bytes, *, trickle_s: float = 0.0, abort: bool = False) -> 
         await asyncio.gather(*talks, return_exceptions=True)
 
 
+def client_of(origin: str, tmp_path: Path, **options: Any) -> HttpClient:
+    settings: dict[str, Any] = {
+        "user_agent": "worker/test",
+        "timeouts": Timeouts(1, 1, 3),
+        "limits": BodyLimits(),
+        "connections": 2,
+        "spool": tmp_path,
+    }
+    return HttpClient(origin, **settings | options)
+
+
 async def get(
     origin: str,
     tmp_path: Path,
@@ -82,14 +93,7 @@ async def get(
     auth: Auth | None = None,
     **options: Any,
 ) -> Any:
-    settings: dict[str, Any] = {
-        "user_agent": "worker/test",
-        "timeouts": Timeouts(1, 1, 3),
-        "limits": BodyLimits(),
-        "connections": 2,
-        "spool": tmp_path,
-    } | options
-    async with HttpClient(origin, **settings) as client:
+    async with client_of(origin, tmp_path, **options) as client:
         return await client.fetch(Request("GET", origin + path), auth)
 
 
@@ -577,16 +581,8 @@ async def asked_for(tmp_path: Path, request: Callable[[str], Request], **options
         seen.append(request.raw_path)
         return web.json_response([])
 
-    async with served(handler) as origin:
-        settings: dict[str, Any] = {
-            "user_agent": "worker/test",
-            "timeouts": Timeouts(1, 1, 3),
-            "limits": BodyLimits(),
-            "connections": 2,
-            "spool": tmp_path,
-        } | options
-        async with HttpClient(origin, **settings) as client:
-            await client.fetch(request(origin))
+    async with served(handler) as origin, client_of(origin, tmp_path, **options) as client:
+        await client.fetch(request(origin))
     return seen
 
 
