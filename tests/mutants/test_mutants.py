@@ -293,8 +293,8 @@ MUTANTS = [
     ),
     fetch(
         "stop ends a worker whose cancellation was lost",
-        "while not stop.is_set() and (planner",
-        "while (planner",
+        "while not stop.is_set() and (found",
+        "while (found",
     ),
     fetch(
         "errors of a guess do not count",
@@ -347,7 +347,7 @@ MUTANTS = [
     ),
     reading(
         "ten records without the key are enough",
-        "judge.py",
+        "steps.py",
         "KEYLESS_RECORDS: Final = 10",
         "KEYLESS_RECORDS: Final = 11",
     ),
@@ -371,6 +371,12 @@ MUTANTS = [
         "totals",
     ),
 ]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.promise.replace(" ", "_"))
+def test_the_text_of_a_mutant_stands_once_in_the_source(mutant: Mutant) -> None:
+    """So that whoever changes the source is told at once, and not by the long suite."""
+    assert (ROOT / "worker" / mutant.file).read_text().count(mutant.old) == 1
 
 
 def run_tests(package: Path, tests: str) -> subprocess.CompletedProcess[str]:

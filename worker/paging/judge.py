@@ -12,22 +12,20 @@ the pass (`endings`), and what the pass has shown then (`proof`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from typing import Final
 
 import msgspec
 
-from worker.core.cursor import Before, Cursor, Json, PassState, Window
+from worker.core.cursor import Cursor, Json, PassState
 from worker.core.errors import (
     BoundaryFull,
     CompletenessMissed,
-    KeyMissing,
     TotalMismatch,
     WindowRefused,
 )
 from worker.core.instants import MICROS
 from worker.core.model import BoundaryKey, Decoded, Facts, Ledger
-from worker.paging.counting import stands_for_a_number
 from worker.paging.duplicates import Known
 from worker.paging.emptiness import refuse_null
 from worker.paging.endings import (
@@ -49,89 +47,17 @@ from worker.paging.seam import Seam, seam_of
 from worker.paging.seen import Seen, compared, uncompared
 from worker.paging.spec import PagingSpec, PassEnd, Reply
 from worker.paging.standing import Standing
-from worker.paging.style import End, Next
+from worker.paging.steps import Steps
+from worker.paging.style import End, Next, is_silent
 from worker.paging.totals import Count, count
+from worker.paging.verdict import Memory, PageBrought, Verdict
 
 NO_PAGE: Final = Decoded([], None, [], Facts(0))
 MAX_RESTARTS: Final = 2
 """So often a pass begins again because of its seams; then it goes on, and shows nothing."""
 MAX_REDONE: Final = 2
 """So often in a row a pass is read again that achieved less than is required."""
-KEYLESS_RECORDS: Final = 10
-"""So many records without the key, and none with it: the key is wrong."""
 _NO_KEYS: Final[frozenset[BoundaryKey]] = frozenset()
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """What is remembered of records that may come again.
-
-    Attributes:
-        added: identities to remember.
-        floor: keys below this value are forgotten; None forgets none.
-    """
-
-    added: Set[BoundaryKey] = frozenset()
-    floor: Comparable | None = None
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What an accepted page changes.
-
-    Attributes:
-        cursor: where the partition resumes after the page.
-        ending: whether the pass goes on.
-        decoded: the records that go on, and the rejects.
-        ledger: counts of the page.
-        position: of the page, for people.
-        pass_no: the pass that the page belongs to.
-        stride: records by which the position moved.
-        memory: what is remembered of its records.
-        hashes: what is remembered of the page in its pass.
-        forgets_pass: what was remembered of the pass is forgotten first.
-        pass_end: how the pass ended, if it did.
-        drift: how the source contradicts itself; empty when it does not.
-        noted: kind of oddity -> number of records.
-    """
-
-    cursor: Cursor
-    ending: Ending
-    decoded: Decoded
-    ledger: Ledger
-    position: Json
-    pass_no: int
-    stride: int = 0
-    memory: Memory = Memory()
-    hashes: tuple[bytes, ...] = ()
-    forgets_pass: bool = False
-    pass_end: PassEnd | None = None
-    drift: str = ""
-    noted: Mapping[str, int] = {}
-
-
-class PageBrought(msgspec.Struct, frozen=True):
-    """A page of records, held against its pass.
-
-    Attributes:
-        facts: what the page says.
-        records: number of records, without one that the seam repeats.
-        following: where the style sees the next page.
-        aside: none of its records is new to the pass.
-        repeated: its records are those of the page before, which ends the pass.
-        doubted: it shows that records moved, or cannot be told apart.
-        drift: how the source contradicts itself; empty when it does not.
-    """
-
-    facts: Facts
-    records: int
-    following: Next | End
-    seam: Seam
-    known: Known
-    seen: Seen
-    counted: Count
-    aside: bool
-    repeated: bool
-    doubted: bool
-    drift: str
 
 
 class Judge:
@@ -141,6 +67,7 @@ class Judge:
         self._spec, self._where = spec, where
         self._windows = spec.windows
         self.rule: MarkRule = mark_rule(spec, where)
+        self.steps = Steps(spec, self.rule, where)
 
     def judge(self, standing: Standing, reply: Reply) -> Verdict:
         """What the answer means.
@@ -196,7 +123,7 @@ class Judge:
             counted=counted,
             aside=aside,
             repeated=repeated,
-            doubted=bool(moved) or bool(seen.changed) or self._too_many(standing),
+            doubted=bool(moved) or bool(seen.changed) or standing.has_too_many(self._spec),
             drift=counted.drift
             or moved
             or self._silent_token(standing, facts, following)
@@ -206,7 +133,7 @@ class Judge:
     def _compared(self, standing: Standing, facts: Facts, known: Known, seam: Seam) -> Seen:
         if not self._spec.compares:
             return uncompared(facts)
-        counts = not self._too_many(standing)
+        counts = not standing.has_too_many(self._spec)
         return compared(
             facts,
             known,
@@ -216,10 +143,6 @@ class Judge:
             counts=counts,
             where=self._where,
         )
-
-    def _too_many(self, standing: Standing) -> bool:
-        """Whether more records came in the pass than are held against each other."""
-        return self._spec.compares and len(standing.memory) > self._spec.boundary_cap
 
     def _drop_repeated(
         self, known: Known, seen: Seen, decoded: Decoded, seam: Seam, *, all_of_them: bool
@@ -238,7 +161,7 @@ class Judge:
 
     def _uncompared(self, standing: Standing) -> str:
         """What there is to say when records are not compared one by one any more."""
-        if standing.state.uncounted or not self._too_many(standing):
+        if standing.state.uncounted or not standing.has_too_many(self._spec):
             return ""
         return (
             f"more than {self._spec.boundary_cap} records came in the pass: they are no longer "
@@ -259,7 +182,7 @@ class Judge:
         """What there is to say when no page has ever named the token of the next one."""
         cursor, token = standing.cursor, self._spec.style.token
         if (
-            not _is_silent(following)
+            not is_silent(following)
             or not token
             or cursor.token_seen
             or cursor.pass_no > 1
@@ -284,14 +207,14 @@ class Judge:
         if self._spec.holds_mark and (pass_end is None or pass_end.missed):
             mark = cursor.mark
         marked = cursor.evolve(mark=mark, snapshot_mark=snapshot)
-        left = self._left(standing, page, ending, pass_end, marked, reply.validators)
+        left = self.steps.left(standing, page, ending, pass_end, marked, reply.validators)
         drift = page.drift or _shortfall(page.counted, ending)
         if pass_end is not None and pass_end.missed and self._may_redo(standing):
             drift = f"the pass was {pass_end.completeness}, {pass_end.missed} is required"
             if is_counting(standing.state):
                 drift += "; its links or tokens count pages: set stable if records keep their place"
             ending, pass_end = BeginsAgain(f"{drift}: it is read again"), None
-            left = self._redone(standing, left)
+            left = self.steps.redone(standing, left)
         over = pass_end is not None
         memory = self._memory(standing, left, page.known.keys, over=over)
         kept = page.known.kept(decoded)
@@ -395,52 +318,6 @@ class Judge:
             self._refuse_cut(standing, page, mark)
         return snapshot, mark
 
-    def _left(
-        self,
-        standing: Standing,
-        page: PageBrought,
-        ending: Ending,
-        pass_end: PassEnd | None,
-        marked: Cursor,
-        validators: Json,
-    ) -> Cursor:
-        """The cursor where the page leaves it; `marked` has its marks already."""
-        spec, cursor, state = self._spec, standing.cursor, standing.state
-        new_window = isinstance(ending, WindowOver)
-        left = marked.evolve(
-            position=self._position(standing, page, ending, validators),
-            snapshot_mark=None if new_window else marked.snapshot_mark,
-            received=page.counted.received,
-            total=None if new_window else page.counted.stored,
-            keyed=self._keyed(standing, page.facts, ending),
-            token_seen=cursor.token_seen or not _is_silent(page.following),
-            full_seen=cursor.full_seen or bool(spec.size and page.records >= spec.size),
-            total_seen=cursor.total_seen or self._total_proved(standing, page, ending),
-        )
-        if not isinstance(ending, PassOver):
-            return left
-        first_ones = state.validators if state.pages else validators
-        over = left.evolve(
-            validators=None if ending.cut else first_ones,
-            redone=0,
-            window_size=self._window_size(state, ending),
-        )
-        return self._closed(over, missed=pass_end is not None and bool(pass_end.missed))
-
-    def _window_size(self, state: PassState, ending: Ending) -> int:
-        """How long the windows of the next pass are."""
-        if state.window is None or self._windows is None:
-            return 0
-        window = state.window.window
-        return self._windows.grown(window) if walked(ending) else window.size
-
-    def _total_proved(self, standing: Standing, page: PageBrought, ending: Ending) -> bool:
-        """Whether the page shows that the total counts more than the records of a page."""
-        counted = page.counted
-        largest = max(standing.state.largest, page.records)
-        plain = counted.matches and not counted.remains and counted.here > largest
-        return plain and not isinstance(ending, GoesOn)
-
     def _refuse_cut(self, standing: Standing, page: PageBrought, mark: Comparable | None) -> None:
         fresh = standing.state.fresh or page.known.fresh
         # a pass that is read again knows its own records
@@ -449,91 +326,6 @@ class Judge:
         stuck = stuck and page.counted.received > 0
         most = self._spec.stop.max_pages
         self.rule.refuse_cut(standing.state, mark, max_pages=most, stuck=stuck)
-
-    def _position(
-        self, standing: Standing, page: PageBrought, ending: Ending, validators: Json
-    ) -> PassState | None:
-        state = standing.state
-        if isinstance(ending, GoesOn):
-            return self._at_next(standing, page, ending, validators)
-        if not isinstance(ending, WindowOver):
-            return None
-        proven = state.before.proven and page.counted.matches
-        counting = state.before.counting or state.counting
-        before = Before(state.pages + 1, page.counted.received, proven, counting)
-        seen = state.evolve(
-            pages=before.pages,
-            fresh=state.fresh or page.known.fresh,
-            drifted=self._drifted(state, page, over=True),
-        )
-        return self._at_window(seen, ending.window, before)
-
-    def _at_next(
-        self, standing: Standing, page: PageBrought, ending: GoesOn, validators: Json
-    ) -> PassState:
-        """The state at the next page of the pass."""
-        state, counted, position = standing.state, page.counted, ending.following.position
-        if isinstance(position, dict) and "url" in position:
-            position = {**position, "url": self._spec.strip(position["url"])}
-        return state.evolve(
-            at=position,
-            pages=state.pages + 1,
-            fresh=state.fresh or page.known.fresh,
-            validators=state.validators if state.pages else validators,
-            first=page.records if standing.first else state.first,
-            last=page.records,
-            largest=max(state.largest, page.records),
-            drifted=self._drifted(state, page, over=False),
-            grew=counted.grew,
-            remains=counted.remains,
-            passed=counted.passed,
-            aside=page.aside,
-            asked_again=ending.again,
-            digest=page.seen.digest if self._spec.stop.repeated_page else b"",
-            seam=page.seam.last,
-            uncounted=state.uncounted or self._too_many(standing),
-            counting=self._counting(standing, page, ending.following),
-            walked=state.walked + page.records if state.known_pages else 0,
-        )
-
-    def _counting(self, standing: Standing, page: PageBrought, following: Next) -> bool:
-        """Whether every token of the pass so far stands for a number."""
-        state = standing.state
-        if following.token is None or not (state.counting or standing.first):
-            return False
-        return stands_for_a_number(following, state.at, page.facts)
-
-    def _drifted(self, state: PassState, page: PageBrought, *, over: bool) -> bool:
-        counted = page.counted
-        missed = over and counted.doubtful
-        return state.drifted or counted.drifted or page.doubted or missed
-
-    def _keyed(self, standing: Standing, facts: Facts, ending: Ending) -> bool:
-        """Whether the partition has had the key.
-
-        Raises KeyMissing where enough records came without it to say that it is wrong.
-        """
-        cursor, key = standing.cursor, self._spec.key
-        if cursor.keyed or not key or facts.keyless < facts.count:
-            return cursor.keyed or (bool(key) and facts.count > 0)
-        came = cursor.received + facts.count
-        if came >= KEYLESS_RECORDS or (came and isinstance(ending, PassOver)):
-            raise KeyMissing(
-                f"none of {came} records has a value at {', '.join(key)}",
-                where=self._where,
-                remedy="correct source.key: upper and lower case count, and the path begins at "
-                "the record",
-            )
-        return False
-
-    def _closed(self, cursor: Cursor, *, missed: bool = False) -> Cursor:
-        """The cursor after a finished pass; one that missed what is required is read again."""
-        again = self._spec.incremental is not None or self._spec.every_s is not None
-        if not again and not missed:
-            return cursor.evolve(position=None, complete=True)
-        return cursor.evolve(
-            pass_no=cursor.pass_no + 1, position=None, snapshot_mark=None, received=0, total=None
-        )
 
     def _floored(self, cursor: Cursor, memory: Memory) -> Cursor:
         """The cursor with the value below which nothing is remembered any more."""
@@ -549,7 +341,7 @@ class Judge:
         Args:
             moved: records moved. Numbered pages may have lost some of them behind the mark.
         """
-        after = self.begun_again(standing)
+        after = self.steps.begun_again(standing)
         counts = self._spec.style.numbered or is_counting(standing.state)
         if moved and counts and after.position is not None:
             after = after.evolve(position=after.position.evolve(drifted=True))
@@ -560,63 +352,19 @@ class Judge:
         told_apart = bool(self._spec.key) or self._spec.by_value
         return told_apart and standing.state.restarts < MAX_RESTARTS
 
-    def begun_again(self, standing: Standing) -> Cursor:
-        """The cursor of a pass that begins again.
-
-        Where the mark is true in the middle of a pass it begins there. Elsewhere it asks for the
-        same once more, and what it has brought is known by its identities.
-        """
-        cursor, state = standing.cursor, standing.state
-        restarts = state.restarts + 1
-        if not self.rule.may_fall_back:
-            again = state.at_first(
-                self._spec.style.first(),
-                pages=0,
-                restarts=restarts,
-                known_pages=max(state.known_pages, state.pages),
-                walked=0,
-            )
-            return cursor.evolve(position=again, total=None)
-        begun = self.rule.begin(self._at_reached(standing))
-        if begun is not None:
-            # a total that was taken for what remains hid that records moved
-            begun = begun.evolve(restarts=restarts, drifted=state.drifted or state.remains)
-        return cursor.evolve(position=begun, snapshot_mark=None, received=0, total=None)
-
-    def _at_reached(self, standing: Standing) -> Cursor:
-        """The cursor at the value that the pass has reached, where its mark is held back."""
-        cursor, state = standing.cursor, standing.state
-        if not self._spec.holds_mark or self._windows is not None:
-            return cursor
-        now_us, ending = round(self._spec.wall() * MICROS), BeginsAgain("")
-        reached = self.rule.mark(cursor, state, cursor.snapshot_mark, ending, now_us)
-        return cursor.evolve(mark=reached)
-
     def _may_redo(self, standing: Standing) -> bool:
         """Whether a pass that achieved too little is read again at once."""
         return (
             self.rule.may_redo
-            and not self._too_many(standing)
+            and not standing.has_too_many(self._spec)
             and standing.cursor.redone < MAX_REDONE
-        )
-
-    def _redone(self, standing: Standing, left: Cursor) -> Cursor:
-        """The cursor of a pass that is read again from where it began."""
-        cursor = standing.cursor
-        return left.evolve(
-            pass_no=cursor.pass_no,
-            position=self.rule.begin(cursor),
-            mark=cursor.mark,
-            validators=cursor.validators,
-            complete=False,
-            redone=cursor.redone + 1,
         )
 
     def _unchanged(self, standing: Standing) -> Verdict:
         """An empty, complete pass: the source is as the last complete pass saw it."""
         number, ending = standing.cursor.pass_no, PassOver("not modified")
         end = PassEnd(number, 0, ending.reason, self._spec.completeness)
-        after = self._closed(standing.cursor)
+        after = self.steps.closed(standing.cursor)
         return msgspec.structs.replace(
             self._without_page(standing, ending, after, ""),
             memory=self._memory(standing, after, over=True),
@@ -642,7 +390,7 @@ class Judge:
             )
         before = state.before.evolve(pages=state.pages, received=cursor.received)
         after = cursor.evolve(
-            position=self._at_window(state, half, before), total=None, snapshot_mark=None
+            position=self.steps.at_window(state, half, before), total=None, snapshot_mark=None
         )
         return self._without_page(standing, WindowOver(half), after, "")
 
@@ -659,18 +407,6 @@ class Judge:
             pass_no=standing.cursor.pass_no,
             forgets_pass=not isinstance(ending, BeginsAgain) or self.rule.may_fall_back,
             drift=drift,
-        )
-
-    def _at_window(self, state: PassState, window: Window, before: Before) -> PassState:
-        """The state at the first page of a window; `before` is what the pass brought so far."""
-        assert state.window is not None, "a pass in windows is always in one"
-        return state.at_first(
-            self._spec.style.first(),
-            window=state.window.evolve(window=window, before=before),
-            grew=False,
-            remains=False,
-            passed=False,
-            counting=False,
         )
 
     def _shown(self, state: PassState) -> Json:
@@ -742,11 +478,6 @@ def _shortfall(counted: Count, ending: Ending) -> str:
     return (
         "" if counted.here >= total else f"the pages ended with {counted.here} of {total} records"
     )
-
-
-def _is_silent(following: Next | End) -> bool:
-    """Whether the page says nothing of a next one, not even that there is none."""
-    return isinstance(following, End) and not following.explicit
 
 
 def _noted(page: PageBrought) -> dict[str, int]:

@@ -24,7 +24,7 @@ from worker.core.errors import PermanentError
 from worker.core.model import Claim, Progress
 from worker.paging.ahead import FetchAhead
 from worker.paging.endings import BeginsAgain, GoesOn, PassOver, WindowOver
-from worker.paging.judge import MAX_RESTARTS, Judge, Verdict
+from worker.paging.judge import MAX_RESTARTS, Judge
 from worker.paging.memory import Boundary, PassMemory
 from worker.paging.resume import (
     as_begun,
@@ -35,6 +35,7 @@ from worker.paging.resume import (
 )
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 from worker.paging.standing import Standing
+from worker.paging.verdict import Verdict
 
 
 class PartitionPlanner:
@@ -204,7 +205,7 @@ class PartitionPlanner:
 
     def _begin_again(self) -> None:
         """What a pass has brought is behind its mark, or else known by its identities."""
-        self._cursor = self._judge.begun_again(self._standing())
+        self._cursor = self._judge.steps.begun_again(self._standing())
         if self._judge.rule.may_fall_back:
             self._memory.clear()
             self._forgets_pass = True

@@ -28,6 +28,10 @@ class Standing(msgspec.Struct, frozen=True):
         """Whether the page is the first one of its pass, or of its window."""
         return self.state.pages_here == 0
 
+    def has_too_many(self, spec: PagingSpec) -> bool:
+        """Whether more records came in the pass than are held against each other."""
+        return spec.compares and len(self.memory) > spec.boundary_cap
+
     def is_full(self, records: int, spec: PagingSpec) -> bool:
         """Whether a page is as long as a page can be: as was asked for, or as the largest one of
         the pass so far where the source decides.

@@ -45,6 +45,11 @@ class UrlPosition(msgspec.Struct, forbid_unknown_fields=True):
     url: str
 
 
+def is_silent(following: Next | End) -> bool:
+    """Whether a page says nothing of a next one, not even that there is none."""
+    return isinstance(following, End) and not following.explicit
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """How a position changes the request: `url` replaces it (verbatim), the rest is added."""
