@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from worker.core.cursor import Cursor
 from worker.core.errors import ConfigError
-from worker.core.meaning import MARK, Change, change, refuse_adoption
-from worker.core.model import REPLAYED, PartitionRow
+from worker.core.meaning import MARK, Change, change, refuse_adoption, source_cursors
+from worker.core.model import PartitionRow
 
 _READ_WHOLE: Final = ("none", "token")
 """Kinds of marks for which no key of a record is remembered beyond its pass."""
@@ -154,9 +154,7 @@ def _resting(
 
 def _cursors_of(pipeline: str, rows: Sequence[PartitionRow], only: str | None) -> dict[str, Cursor]:
     """The cursors that rest on the source. Raises ConfigError where the one chosen is not there."""
-    cursors = {
-        row.partition: Cursor.from_json(row.cursor) for row in rows if row.partition != REPLAYED
-    }
+    cursors = source_cursors(rows)
     if only is not None and only not in cursors:
         raise ConfigError(
             f"pipeline {pipeline!r} has no partition {only!r}",

@@ -135,12 +135,14 @@ def _differing(known: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     )
 
 
-def source_cursors(rows: Iterable[PartitionRow]) -> Iterator[Cursor]:
-    """The cursors of partitions that rest on the source; a replay reads what is stored here.
+def source_cursors(rows: Iterable[PartitionRow]) -> dict[str, Cursor]:
+    """The cursors of the partitions that rest on the source; a replay reads what is stored here.
 
     Raises StateError for one that this program cannot read.
     """
-    return (Cursor.from_json(row.cursor) for row in rows if row.partition != REPLAYED)
+    return {
+        row.partition: Cursor.from_json(row.cursor) for row in rows if row.partition != REPLAYED
+    }
 
 
 def _in_keys(entry: str) -> bool:

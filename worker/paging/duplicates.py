@@ -19,7 +19,7 @@ from worker.core.errors import BelowBound, KeyNotUnique, OrderViolation, Outside
 from worker.core.identities import digest16, may_repeat
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
 from worker.paging.marks import Comparable
-from worker.paging.memory import Boundary
+from worker.paging.memory import Boundary, at_least
 from worker.paging.spec import IncrementalSpec
 
 Parse = Callable[[Any], tuple[Comparable, int]]
@@ -112,6 +112,12 @@ class Range(msgspec.Struct, frozen=True):
     many: bool
     where: str
 
+    def remembered_from(self, highest: Comparable) -> Comparable | None:
+        """The least value whose keys are worth remembering when the pass has come to `highest`;
+        None: all are.
+        """
+        return self.reach(highest) if self.many and self.reach is not None else None
+
 
 class Classifier:
     """Sorts the received records of pages by their incremental value and their identity."""
@@ -160,10 +166,8 @@ class Classifier:
             if (values[index], keys[index]) in boundary:
                 known.drop(index, rejected)
         known.fresh = known.duplicates < len(values)
-        start = 0
-        if asked.many and asked.reach is not None:
-            least = asked.reach(values[-1])
-            start = 0 if least is None else bisect_left(values, least)
+        least = asked.remembered_from(values[-1])
+        start = 0 if least is None else bisect_left(values, least)
         known.keys = {(values[index], keys[index]) for index in range(start, len(values))}
         return known
 
@@ -172,9 +176,9 @@ class Classifier:
     def _one_by_one(self, values: list[int] | None, decoded: Decoded, asked: Range) -> Known:
         known = Known(highest=asked.highest)
         rejected = {reject.index for reject in decoded.rejects}
-        keys, until = known.keys, self._incremental.until
+        until = self._incremental.until
         found: list[Comparable | None] = []
-        places: dict[BoundaryKey, int] = {}
+        new: dict[BoundaryKey, int] = {}  # the place of each
         for index, (comparable, key) in enumerate(self._readable(values, decoded, known, rejected)):
             found.append(comparable)
             if comparable is None:
@@ -183,23 +187,22 @@ class Classifier:
                 known.leave_beyond(index, rejected)
                 continue
             pair = (comparable, key)
-            if pair in keys:
-                self._refuse_ambiguous(places[pair], index, decoded, asked)
+            if pair in new:
+                self._refuse_ambiguous(new[pair], index, decoded, asked)
                 known.drop(index, rejected)
             elif pair in asked.boundary:
                 known.drop(index, rejected)
             elif asked.least is not None and comparable < asked.least:  # type: ignore[operator]
-                self._take_below(known, index, pair, decoded, asked, rejected)
+                self._take_below(known, index, decoded, asked, rejected)
                 continue
             else:
                 self._refuse_unordered(known.highest, comparable, index, decoded, asked)
-                keys.add(pair)
-                places[pair] = index
+                new[pair] = index
             known.highest = later(known.highest, comparable)
-        known.fresh, known.values = bool(keys), found
+        known.fresh, known.values = bool(new), found
         known.all_below = _lie_below(found, asked.least)
-        if asked.reach is not None and known.highest is not None:
-            known.keys = _within_reach(keys, asked, known.highest)
+        if known.highest is not None:
+            known.keys = at_least(new, asked.remembered_from(known.highest))
         return known
 
     def _readable(
@@ -231,7 +234,6 @@ class Classifier:
         self,
         known: Known,
         index: int,
-        pair: BoundaryKey,
         decoded: Decoded,
         asked: Range,
         rejected: Set[int],
@@ -277,15 +279,6 @@ def _lie_below(values: Sequence[Comparable | None], least: Comparable | None) ->
     if least is None or None in values:
         return False
     return bool(values) and max(values) < least  # type: ignore[type-var, operator]
-
-
-def _within_reach(keys: set[BoundaryKey], asked: Range, highest: Comparable) -> set[BoundaryKey]:
-    """Of many keys those that a later request may bring again."""
-    if asked.reach is None or not asked.many:
-        return keys
-    if (least := asked.reach(highest)) is None:
-        return keys
-    return {key for key in keys if key[0] >= least}  # type: ignore[operator]
 
 
 def later(one: Comparable | None, other: Comparable | None) -> Comparable | None:

@@ -41,7 +41,7 @@ from worker.paging.endings import (
 from worker.paging.loops import guard, refuse_known, repeats_page
 from worker.paging.mark_rules import MarkRule, mark_rule
 from worker.paging.marks import Comparable
-from worker.paging.memory import Boundary
+from worker.paging.memory import Boundary, at_least
 from worker.paging.proof import achieved, falls_short, is_counting
 from worker.paging.seam import Seam, seam_of
 from worker.paging.seen import Seen, compared, uncompared
@@ -439,8 +439,7 @@ class Judge:
             many=max(size, standing.cursor.received) > self._spec.few,
         )
         if floor is not None:
-            # one source has values of one type
-            keys = {key for key in keys if key[0] >= floor}  # type: ignore[operator]
+            keys = at_least(keys, floor)
         if size > self._spec.boundary_cap:
             self._refuse_full(boundary, keys, floor)
         return Memory(keys, floor)
@@ -448,8 +447,7 @@ class Judge:
     def _refuse_full(
         self, boundary: Boundary, keys: Set[BoundaryKey], floor: Comparable | None
     ) -> None:
-        left = boundary.keys | keys
-        size = sum(floor is None or key[0] >= floor for key in left)  # type: ignore[operator]
+        size = len(at_least(boundary.keys | keys, floor))
         if size > self._spec.boundary_cap:
             capped = self._spec.incremental is not None and self._spec.incremental.capped
             future = "; or set incremental.future: allow where its times are later than now"

@@ -161,6 +161,8 @@ class _ByValue:
     def __init__(self, spec: PagingSpec, incremental: IncrementalSpec, where: str) -> None:
         self._spec, self._incremental, self._where = spec, incremental, where
         self._classifier = Classifier(incremental)
+        self._asked: Any = None
+        self._asked_least: Comparable | None = None
 
     def begin(self, cursor: Cursor) -> PassState | None:
         incremental, mark = self._incremental, cursor.mark
@@ -200,8 +202,10 @@ class _ByValue:
         return self._least(cursor, state) if over else None
 
     def _least(self, cursor: Cursor, state: PassState) -> Comparable | None:
-        """The least value that the pass asked for."""
-        return least(self._incremental, state.since)
+        """The least value that the pass asked for. Its text stays the same for the whole pass."""
+        if state.since != self._asked:
+            self._asked, self._asked_least = state.since, least(self._incremental, state.since)
+        return self._asked_least
 
     def _reach(self, cursor: Cursor) -> Comparable | None:
         """The least value that a pass from the mark on asks for."""

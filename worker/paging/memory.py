@@ -15,6 +15,14 @@ KEY_BYTES = 8
 """An entry of a record begins with so many bytes of its key; the rest says what stood in it."""
 
 
+def at_least(keys: Iterable[BoundaryKey], least: Comparable | None) -> set[BoundaryKey]:
+    """The keys that are not below a value; None is below all."""
+    if least is None:
+        return set(keys)
+    # one source has values of one type
+    return {key for key in keys if key[0] >= least}  # type: ignore[operator]
+
+
 class Boundary:
     """Identities of records that are known, each with its incremental value.
 
@@ -46,8 +54,7 @@ class Boundary:
         if least is None or least == self._floor:
             return
         self._floor = least
-        # one source has values of one type
-        self.keys = {key for key in self.keys if key[0] >= least}  # type: ignore[operator]
+        self.keys = at_least(self.keys, least)
 
 
 class PassMemory:

@@ -170,7 +170,7 @@ class SqliteCommitLog:
         found = change(
             _fingerprint(known),
             now,
-            cursors=source_cursors(self.partitions(pipeline)),
+            cursors=source_cursors(self.partitions(pipeline)).values(),
             keyed=self._is_keyed(pipeline),
         )
         refuse_changed(pipeline, found)

@@ -112,7 +112,7 @@ class MemoryCommitLog:
             found = self.tables.pipelines.setdefault(pipeline, _Pipeline())
             rows = found.partition_rows()
             keyed = any(found.partitions[row.partition].boundary for row in _of_source(rows))
-            cursors = source_cursors(rows)
+            cursors = source_cursors(rows).values()
             refuse_changed(
                 pipeline, change(found.fingerprint, fingerprint, cursors=cursors, keyed=keyed)
             )

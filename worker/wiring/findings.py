@@ -180,11 +180,7 @@ def _key(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
 
 
 def _names_there(path: str, seen: Seen, key: str) -> str:
-    names = list(
-        dict.fromkeys(
-            name for page in seen.pages for record in page.records for name in paths_in(record)
-        )
-    )
+    names = _paths_of_records(seen.pages)
     near = near_miss(path, names)
     return f"{f'did you mean {near}? ' if near else ''}correct {key}: records have {listing(names)}"
 
@@ -222,7 +218,7 @@ def _place_of_token(at: Any, page: PageSeen) -> tuple[str, str, list[str]]:
     if at.header is not None:
         return at.header, f"the header {at.header}", sorted(page.headers)
     if (last := getattr(at, "last_record", None)) is not None:
-        return last, f"{last} of the last record", _paths_of_records(page)
+        return last, f"{last} of the last record", _paths_of_records([page])
     return at.body, f"{at.body}", _envelope(page.document)
 
 
@@ -246,8 +242,9 @@ def _envelope(document: Any) -> list[str]:
     ]
 
 
-def _paths_of_records(page: PageSeen) -> list[str]:
-    return list(dict.fromkeys(name for record in page.records for name in paths_in(record)))
+def _paths_of_records(pages: Sequence[PageSeen]) -> list[str]:
+    records = (record for page in pages for record in page.records)
+    return list(dict.fromkeys(name for record in records for name in paths_in(record)))
 
 
 def _signs_of_more(page: PageSeen) -> Iterator[str]:

@@ -97,7 +97,7 @@ def live_state(settings: Settings) -> Iterator[LiveState]:
 def _refuse(log: CommitHistory, name: str, config: PipelineSettings, parts: Parts | None) -> None:
     """Raises what a run would end with, in its order."""
     keyed = any(partition != REPLAYED for partition in log.remembered(name))
-    cursors = source_cursors(log.partitions(name))
+    cursors = source_cursors(log.partitions(name)).values()
     found = change(log.meaning(name), config.meaning(), cursors=cursors, keyed=keyed)
     refuse_changed(name, found)
     if parts is not None:
