@@ -64,8 +64,12 @@ def other_commit(revision: str) -> Iterator[Path]:
         clone = Path(name) / "clone"
         for command in (
             ["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(clone)],
-            ["git", "-C", str(clone), "checkout", "--quiet", revision],
-            ["make", "--silent", "-C", str(clone), ".venv/.stamp", f"PYTHON={interpreter}"],
+            ["git", "-C", str(clone), "checkout", "--quiet", "--force", revision],
+            [
+                *("make", "--silent", "-C", str(clone), ".venv/.stamp"),
+                # a Makefile that names its environment after the interpreter is told the name
+                *(f"PYTHON={interpreter}", "VENV=.venv"),
+            ],
         ):
             subprocess.run(command, check=True)
         yield clone / ".venv" / "bin" / "python"

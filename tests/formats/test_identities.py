@@ -95,3 +95,9 @@ def test_absent_and_null_parts_of_a_key_are_the_same() -> None:
         records = [{**one, "b": "x", "c": 0}, {**other, "b": "x", "c": 1}]
         found = facts(records, ("a", "b"))
         assert found.keys[0] == found.keys[1] and may_repeat(found.keys)
+
+
+def test_keys_that_cannot_be_compared_quickly_may_repeat() -> None:
+    records = [{"a": {"x": 1}, "b": "", "c": 0}, {"a": {"x": 2}, "b": "", "c": 0}]
+    assert may_repeat(facts(records, ("a",)).keys)
+    assert may_repeat(facts(records, ("a", "b")).keys)

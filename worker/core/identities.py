@@ -24,14 +24,14 @@ class Identities(Sequence[bytes]):
     Args:
         count: number of records.
         identity: the identity of the record at a place.
-        plain: what the identities are made of, if that is quick to compare: two records have the
-            same identity only if these are equal. None where it is not known.
+        distinct: the least number of different identities that they can be; None where it is not
+            known.
     """
 
     def __init__(
-        self, count: int, identity: Callable[[int], bytes], plain: Sequence[Any] | None = None
+        self, count: int, identity: Callable[[int], bytes], distinct: int | None = None
     ) -> None:
-        self._count, self._identity, self._plain = count, identity, plain
+        self._count, self._identity, self._distinct = count, identity, distinct
 
     def __len__(self) -> int:
         return self._count
@@ -51,12 +51,7 @@ class Identities(Sequence[bytes]):
 
     def may_repeat(self) -> bool:
         """Whether two records may have the same identity; found without computing one."""
-        if self._plain is None:
-            return True
-        try:
-            return len(set(self._plain)) < self._count
-        except TypeError:  # a key that is an object or an array
-            return True
+        return self._distinct is None or self._distinct < self._count
 
 
 def may_repeat(identities: Sequence[bytes]) -> bool:

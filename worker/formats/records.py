@@ -447,27 +447,38 @@ class RecordDecoder:
         keys, parts = batch.keys, len(spec.key_paths)
 
         def identity(place: int) -> bytes:
-            values = _written(keys[place], parts)
-            return digest16(_encode(values)) if any(map(_there, values)) else content(place)
+            values = keys[place] if parts > 1 else (keys[place],)
+            if MISSING in values:
+                values = tuple(None if value is MISSING else value for value in values)
+            return digest16(_encode(values)) if values.count(None) < parts else content(place)
 
-        # absent and null parts of a key are the same, which comparing them does not say
-        plain = None if parts > 1 and any(MISSING in key for key in keys) else keys
-        decoded = batch.decoded(body, unknown, Identities(batch.count, identity, plain), contents)
-        absent = (None, MISSING) if parts == 1 else itertools.product((None, MISSING), repeat=parts)
-        decoded.facts.keyless = sum(map(keys.count, absent))
+        different = _different(keys, parts)
+        distinct = None if different is None else len(different)
+        decoded = batch.decoded(
+            body, unknown, Identities(batch.count, identity, distinct), contents
+        )
+        absent = (
+            set(itertools.product((None, MISSING), repeat=parts)) if parts > 1 else {None, MISSING}
+        )
+        if different is None or not absent.isdisjoint(different):
+            decoded.facts.keyless = sum(map(keys.count, absent))
         return decoded
 
 
 _encode: Final = msgspec.json.encode
 
 
-def _there(value: Any) -> bool:
-    return value is not None
+def _different(keys: Sequence[Any], parts: int) -> set[Any] | None:
+    """The different keys of a page, if they are quick to compare; then records with different keys
+    have different identities.
 
-
-def _written(key: Any, parts: int) -> list[Any]:
-    """The parts of a key as they are hashed: absent ones are null."""
-    return [None if value is MISSING else value for value in (key if parts > 1 else (key,))]
+    Absent and null parts of a key are the same, which comparing them does not say.
+    """
+    try:
+        found = set(keys)
+    except TypeError:  # a key that is an object or an array
+        return None
+    return None if parts > 1 and any(MISSING in key for key in found) else found
 
 
 def _is_sampled(page: int) -> bool:

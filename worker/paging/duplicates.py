@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence, Set
-from operator import le
 from typing import Any
 
 import msgspec
@@ -152,7 +151,7 @@ class Classifier:
             and (asked.highest is None or first >= asked.highest)  # type: ignore[operator]
             and (asked.least is None or first >= asked.least)  # type: ignore[operator]
             and (until is None or values[-1] < until)  # type: ignore[operator]
-            and all(map(le, values, values[1:]))
+            and values == sorted(values)
             and not may_repeat(decoded.facts.keys)
         )
 
@@ -168,7 +167,7 @@ class Classifier:
         known.fresh = known.duplicates < len(values)
         least = asked.remembered_from(values[-1])
         start = 0 if least is None else bisect_left(values, least)
-        known.keys = {(values[index], keys[index]) for index in range(start, len(values))}
+        known.keys = set(zip(values[start:], keys[start:], strict=True))
         return known
 
     # -- any page ----------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def _instants(values: Sequence[Any]) -> list[int] | None:
         }
         if read and not (min(read.values()) in _INSTANTS and max(read.values()) in _INSTANTS):
             return None
-        return [read[value] for value in values]
+        return list(map(read.__getitem__, values))
     except (TypeError, msgspec.ValidationError):
         return None
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import fields
 
 from worker.core.model import MISSING, FieldError
 from worker.core.ports import InvalidRecord
@@ -80,6 +81,9 @@ class CompiledPlan:
         ]
         self._attributes = {each.json_name: f"f{n}" for n, each in enumerate(root.fields)}
         self._attributes |= {name: f"x{n}" for n, name in enumerate(self._extra)}
+        self._may_be_absent = {
+            each.name for each in fields(self._type) if each.default is msgspec.UNSET
+        }
         self.fields = field_infos(schema)
         self.fingerprint = fingerprint(schema)
         self.schema_json = schema.source
@@ -145,13 +149,15 @@ class CompiledPlan:
         return record
 
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
-        read, rest = attrgetter(self._attributes[path[0]]), path[1:]
+        attribute, rest = self._attributes[path[0]], path[1:]
+        read = attrgetter(attribute)
+        always_there = not rest and attribute not in self._may_be_absent
 
         def column(records: Sequence[Any]) -> list[Any]:
             found = list(map(read, records))
             for key in rest:
                 found = [_member(value, key) for value in found]
-            if msgspec.UNSET not in found:
+            if always_there or msgspec.UNSET not in found:
                 return found
             return [MISSING if value is msgspec.UNSET else value for value in found]
 
