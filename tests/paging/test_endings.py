@@ -422,17 +422,17 @@ PROOFS: list[tuple[str, PagingSpec, PassState, Count, PassOver, bool, str]] = [
 @pytest.mark.parametrize("case", PROOFS, ids=[case[0] for case in PROOFS])
 def test_a_pass_shows_no_more_than_it_can(case: Any) -> None:
     _, spec, state, found, over, doubted, level = case
-    assert achieved(spec, state, found, over, doubted=doubted) == level
+    assert achieved(spec, state, found, over, doubted=doubted).level == level
 
 
 def test_one_window_without_its_total_proves_nothing() -> None:
     state = in_window(0, 10, 10)
     assert state.window is not None
     spec = replace(SPEC, incremental=ASCENDING, windows=WINDOWS)
-    assert achieved(spec, state, MATCHED, OVER, doubted=False) == "proven"
+    assert achieved(spec, state, MATCHED, OVER, doubted=False).level == "proven"
     before = state.window.before.evolve(proven=False)
     unproven = state.evolve(window=state.window.evolve(before=before))
-    assert achieved(spec, unproven, MATCHED, OVER, doubted=False) == "unknown"
+    assert achieved(spec, unproven, MATCHED, OVER, doubted=False).level == "unknown"
 
 
 def test_one_window_whose_tokens_count_makes_the_pass_count() -> None:
@@ -441,9 +441,9 @@ def test_one_window_whose_tokens_count_makes_the_pass_count() -> None:
     spec = replace(SPEC, incremental=ASCENDING, windows=WINDOWS)
     before = state.window.before.evolve(counting=True)
     counting = state.evolve(window=state.window.evolve(before=before))
-    assert achieved(spec, counting, MATCHED, OVER, doubted=False) == "assumed"
+    assert achieved(spec, counting, MATCHED, OVER, doubted=False).level == "assumed"
     stable = replace(spec, stable=True)
-    assert achieved(stable, counting, MATCHED, OVER, doubted=False) == "proven"
+    assert achieved(stable, counting, MATCHED, OVER, doubted=False).level == "proven"
 
 
 def test_less_than_what_is_required_falls_short() -> None:

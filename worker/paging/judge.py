@@ -287,23 +287,27 @@ class Judge:
         raise TotalMismatch(
             f"the {what} ended with {counted.here} of {counted.total} records",
             where=self._where,
-            remedy="check pagination and stop rules",
+            remedy="check pagination and stop rules; where the total is not that of what was asked "
+            "for (it leaves out the bound or another parameter), leave it out of the config, and "
+            "where it counts records that are alike, set source.key",
         )
 
     def _pass_end(self, standing: Standing, page: PageBrought, ending: Ending) -> PassEnd | None:
         if not isinstance(ending, PassOver):
             return None
         spec, counted = self._spec, page.counted
-        level = achieved(spec, standing.state, counted, ending, doubted=page.doubted)
-        missed = spec.required if falls_short(level, spec.required) else ""
+        shown = achieved(spec, standing.state, counted, ending, doubted=page.doubted)
+        missed = spec.required if falls_short(shown.level, spec.required) else ""
+        because = shown.because if missed else ""
         if missed and spec.incremental is not None and not spec.by_value:
             raise CompletenessMissed(
-                f"the pass was {level}, {missed} is required",
+                f"the pass was {shown.level}, {missed} is required: {because}",
                 where=self._where,
                 remedy="the token of the next pass is not kept; lower require_completeness, or "
                 "read the source so that it proves more",
             )
-        return PassEnd(standing.cursor.pass_no, counted.received, ending.reason, level, missed)
+        number, received = standing.cursor.pass_no, counted.received
+        return PassEnd(number, received, ending.reason, shown.level, missed, because)
 
     # -- where the page leaves the partition ------------------------------------------------------
 

@@ -8,6 +8,8 @@ for a number are no better.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from worker.core.cursor import PassState
 from worker.core.delivery import COMPLETENESS
 from worker.paging.endings import PassOver
@@ -15,28 +17,46 @@ from worker.paging.spec import PagingSpec
 from worker.paging.totals import Count
 
 
+class Shown(NamedTuple):
+    """What a pass has shown.
+
+    Attributes:
+        level: its completeness.
+        because: what kept it from more, in words.
+    """
+
+    level: str
+    because: str
+
+
 def achieved(
     spec: PagingSpec, state: PassState, counted: Count, ending: PassOver, *, doubted: bool
-) -> str:
-    """The completeness of a pass that is over.
+) -> Shown:
+    """What a pass that is over has shown.
 
     Args:
         state: before the last page.
         doubted: the last page showed that records moved, or cannot be told apart.
     """
-    if state.drifted or doubted or _is_in_doubt(spec, counted):
-        return "unknown"
+    if state.drifted or doubted:
+        return Shown("unknown", "records moved while it was read, or could not be told apart")
+    if doubt := _doubt(spec, counted):
+        return Shown("unknown", doubt)
     if ending.cut and not (ending.limited and spec.in_order):
-        return "unknown"
+        return Shown("unknown", f"it was cut ({ending.reason})")
     # what was read up to the value that was reached is as complete as the style makes it
-    level = "" if ending.cut or not state.before.proven else _by_total(spec, state, counted)
-    return level or _by_style(spec, state)
+    if not ending.cut and state.before.proven and (level := _by_total(spec, state, counted)):
+        return Shown(level, "a total that was reached proves no more where records can move")
+    return _by_style(spec, state, counted)
 
 
-def _by_style(spec: PagingSpec, state: PassState) -> str:
+def _by_style(spec: PagingSpec, state: PassState, counted: Count) -> Shown:
     """What the pass shows without a total."""
-    counts = is_counting(state) and not _keeps_places(spec)
-    return "unknown" if counts else spec.completeness
+    if is_counting(state) and not _keeps_places(spec):
+        return Shown("unknown", "its tokens stand for numbers, so that records can move past them")
+    if counted.remains:
+        return Shown(spec.completeness, "its total counts what remains, which proves nothing")
+    return Shown(spec.completeness, "no total was reached")
 
 
 def _keeps_places(spec: PagingSpec) -> bool:
@@ -44,12 +64,15 @@ def _keeps_places(spec: PagingSpec) -> bool:
     return spec.stable or spec.seam
 
 
-def _is_in_doubt(spec: PagingSpec, counted: Count) -> bool:
-    """Whether the total says that records moved, or may have."""
-    if counted.drifted or counted.doubtful:
-        return True
+def _doubt(spec: PagingSpec, counted: Count) -> str:
+    """How the total says that records moved, or may have; empty where it does not."""
+    if counted.drifted:
+        return "its total contradicts itself or the records"
+    if counted.doubtful:
+        return "its total moved and was not reached"
     # without a key nobody can tell what was added from what came twice
-    return counted.grew and not (spec.key or spec.by_value)
+    unsure = counted.grew and not (spec.key or spec.by_value)
+    return "its total grew, and without a key an addition looks like a repeat" if unsure else ""
 
 
 def _by_total(spec: PagingSpec, state: PassState, counted: Count) -> str:

@@ -193,13 +193,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class PassEnd:
-    """How a pass ended. `missed` is the completeness that it was to have, if it has less."""
+    """How a pass ended. `missed` is the completeness that it was to have, if it has less, and
+    `because` what kept it from more.
+    """
 
     number: int
     received: int
     reason: str
     completeness: str
     missed: str = ""
+    because: str = ""
 
 
 @dataclass(slots=True)

@@ -378,7 +378,8 @@ class FetchPool:
         end = page.pass_end
         if self._once and end is not None and end.missed:
             error = CompletenessMissed(
-                f"pass {end.number} was {end.completeness}, {end.missed} is required",
+                f"pass {end.number} was {end.completeness}, {end.missed} is required: "
+                f"{end.because}",
                 where=planner.partition,
                 remedy="read the source so that it proves more, or lower require_completeness",
             )
