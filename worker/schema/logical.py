@@ -298,8 +298,10 @@ FRACTION_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
 def text_of(kind: Type) -> Callable[[Any], Any] | None:
     """What turns a datum into the text that people write; None when the datum is good as it is.
 
-    A time that the calendar does not have stays a number.
+    A time that the calendar does not have stays a number; NaN and infinities become text.
     """
+    if kind.kind in ("float", "double"):
+        return _number_text
     logical = kind.logical or ""
     if logical == "duration":
         return duration_text
@@ -323,6 +325,13 @@ def text_of(kind: Type) -> Callable[[Any], Any] | None:
         return f"{moment.isoformat()}{_fraction(part, digits)}{zone}"
 
     return instant
+
+
+def _number_text(value: float) -> Any:
+    """JSON has no number for NaN and the infinities: the texts are those of Avro's own encoding."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _day_text(value: int) -> Any:
