@@ -172,7 +172,12 @@ def show(
 )
 @click.option("--name", default="Record", show_default=True, help="Name of the record.")
 @click.option("--namespace", default="", help="Namespace of its types.")
-@click.option("--enums/--no-enums", default=True, help="Whether text that repeats may be an enum.")
+@click.option(
+    "--enums/--no-enums",
+    default=False,
+    show_default=True,
+    help="Whether text that repeats may be an enum, which rejects the next new text.",
+)
 @click.option("--output", "-o", type=_FILE, help="File to write; default: print it.")
 def infer(
     source: str,
