@@ -156,7 +156,10 @@ class PipelineSettings(Model):
     )
     schema_: SchemaRef = Field(
         alias="schema",
-        description="Avro schema: a file, relative to the config file, or a subject in a registry",
+        description=(
+            "Avro schema: a file, relative to the config file, several files, or a subject in a "
+            "registry"
+        ),
     )
     validation: ValidationConfig = Field(
         default_factory=ValidationConfig, description="what to do about differences"
@@ -167,8 +170,7 @@ class PipelineSettings(Model):
     output_schema: SchemaRef | None = Field(
         None,
         description=(
-            "Avro schema of the files, when transforms change the shape; a file or a subject like "
-            "schema"
+            "Avro schema of the files, when transforms change the shape; written like schema"
         ),
     )
     schema_compatibility: Compatibility = Field(

@@ -104,14 +104,29 @@ def _incompatibility(found: Incompatibility, files: tuple[Path, ...]) -> str:
 @command.command("show")
 @click.argument("file", type=_FILE)
 @click.option("--canonical", is_flag=True, help="Print the parsing canonical form only.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="FILE",
+    help="Another file with types that FILE uses, or a pattern of them; may come several times.",
+)
+@click.option("--name", help="The type to show, of a FILE that is a list of types.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(file: Path, canonical: bool, as_json: bool) -> None:
-    """Print the fields, canonical form and fingerprints of a schema FILE, or of an Avro file."""
+def show(
+    file: Path, canonical: bool, others: tuple[str, ...], name: str | None, as_json: bool
+) -> None:
+    """Print the fields, canonical form and fingerprints of a schema FILE, or of an Avro file.
+
+    What the schema says in vain, like a logical type that must be ignored, is printed as warnings.
+    """
     import orjson
 
+    from worker.config.schema_file import FilesConfig, schema_files
     from worker.schema.canonical import canonical_form, fingerprints
 
-    schema = load(file)
+    split = others or name is not None
+    schema = schema_files(FilesConfig(file=file, with_=others, name=name)) if split else load(file)
     if canonical:
         click.echo(canonical_form(schema))
         return
@@ -120,7 +135,12 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
     ]
     prints = fingerprints(schema)
     if as_json:
-        shown = {"name": schema.root.name, "fields": fields, "fingerprints": prints}
+        shown = {
+            "name": schema.root.name,
+            "fields": fields,
+            "fingerprints": prints,
+            "warnings": [each._asdict() for each in schema.warnings],
+        }
         click.echo(orjson.dumps({**shown, "canonical": canonical_form(schema)}))
         return
     click.echo(schema.root.name or schema.root.kind)
@@ -130,6 +150,8 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
         click.echo(f"  {each['path']:<{width}}  {each['type']}{default}")
     for name, value in prints.items():
         click.echo(f"{name}: {value}")
+    for warning in schema.warnings:
+        click.echo(f"warning: {warning}")
 
 
 @command.command("infer")
@@ -233,7 +255,7 @@ def load(path: Path) -> Schema:
     """
     from worker.schema import CorruptData, parse_schema
     from worker.schema.container import MAGIC, ContainerReader
-    from worker.schema.parse import MAX_BYTES
+    from worker.schema.document import MAX_BYTES
 
     try:
         with path.open("rb") as file:

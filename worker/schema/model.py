@@ -73,6 +73,20 @@ class Field:
     aliases: tuple[str, ...] = ()
 
 
+class SchemaWarning(NamedTuple):
+    """What a schema says and does not do.
+
+    Attributes:
+        path: where in the schema, like `$.fields[2].type`.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """A checked schema.
@@ -82,12 +96,14 @@ class Schema:
         named: full name -> named type, for all named types of the schema.
         source: the JSON text of the schema.
         document: the parsed JSON.
+        warnings: what is legal in it and has no effect.
     """
 
     root: Type
     named: Mapping[str, Type]
     source: str
     document: Any = field(repr=False, compare=False, default=None)
+    warnings: tuple[SchemaWarning, ...] = field(repr=False, compare=False, default=())
 
     def resolve(self, kind: Type) -> Type:
         """The type that a reference refers to; any other type is returned as it is."""

@@ -213,7 +213,14 @@ def compile_plan(
         SchemaError: the root is no record, or its types nest too deeply.
     """
     if schema.root.kind != "record":
-        raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
+        several = schema.root.kind == "union"
+        raise SchemaError(
+            "$",
+            f"the root is {schema.root.kind}, a record is needed",
+            remedy="of a list of types name one: schema: {file: FILE, name: NAME}"
+            if several
+            else "",
+        )
     try:
         return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as, tagged), extra)
     except RecursionError as error:

@@ -114,10 +114,8 @@ class ScalarCode:
 
     def _conversion(self, writer_type: Type, reader_type: Type) -> Callable[[Any], Any] | None:
         """What makes the reader's value of what was read, or None."""
-        if reader_type.kind in ("float", "double"):
-            if writer_type.kind in ("int", "long"):
-                return _to_float if reader_type.kind == "float" else float
-            return None
+        if reader_type.kind in ("float", "double") and writer_type.kind in ("int", "long"):
+            return _to_float if reader_type.kind == "float" else float
         if reader_type.kind in ("bytes", "fixed") and reader_type.logical not in (None, "duration"):
             return bytes_reader(reader_type)
         if writer_type.kind == "bytes" and reader_type.kind == "string":

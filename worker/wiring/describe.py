@@ -47,7 +47,7 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
         "schema_fingerprint": parts.plan.fingerprint,
         "delivery": parts.delivery,
         "completeness": parts.completeness,
-        "warnings": warnings_of(config.source, parts.plan.schema),
+        "warnings": warnings_of(config.source, parts.plan.schema, parts.output),
     }
     return known | _found(live, name, config, parts)
 

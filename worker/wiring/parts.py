@@ -135,11 +135,13 @@ class Parts:
 
 
 def levels(source: HttpConfig, plan: CompiledPlan) -> int:
-    """How deep a record may nest; 0 where its schema says that already.
+    """How deep a record may nest; 0 where that is not counted.
 
-    What the schema lacks is skipped, however deep.
+    It is where the limit is set, and where the schema does not limit it. Elsewhere what the schema
+    lacks is skipped, however deep.
     """
-    return source.limits.depth if recursive_names(plan.schema) else 0
+    is_set = "depth" in source.limits.model_fields_set
+    return source.limits.depth if is_set or recursive_names(plan.schema) else 0
 
 
 def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from worker import __version__
-from worker.config.schema_file import schema_file
+from worker.config.schema_file import FilesConfig, schema_file, schema_files
 from worker.core.errors import ConfigError, Deferred, RegistryUnavailable, SchemaUnfit
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
@@ -49,9 +49,15 @@ def _strict(schema: Schema, where: str) -> Schema:
         raise SchemaUnfit(error.message, where=place, remedy=error.remedy) from error
 
 
-def schema_of(ref: Path | SubjectConfig, fetched: Fetched) -> Schema:
+def schema_of(ref: Path | FilesConfig | SubjectConfig, fetched: Fetched) -> Schema:
     """The schema that a config refers to. Raises ConfigError."""
-    return schema_file(ref) if isinstance(ref, Path) else fetched[key_of(ref)]
+    match ref:
+        case Path():
+            return schema_file(ref)
+        case FilesConfig():
+            return schema_files(ref)
+        case SubjectConfig():
+            return fetched[key_of(ref)]
 
 
 def key_of(ref: SubjectConfig) -> str:
