@@ -6,7 +6,8 @@ after a kill. What is rejected again becomes a new dead letter in a later commit
 is replayed the next time. A replay ends at the last commit that there was when it began: otherwise
 one that mends nothing would read its own rejects for ever.
 
-Records count as received when their letters were written, not when they are replayed.
+Records count as received by their partition when their letters were written, not when they are
+replayed.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class DeadLetters:
         facts.keys = _line_keys(commit.seq, raws)
         facts.size_bytes = sum(map(len, raws))
         facts.received_each = [letter.time_us for letter in letters]
+        facts.partition_each = [letter.partition for letter in letters]
         return decoded
 
 
