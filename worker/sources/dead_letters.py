@@ -81,7 +81,7 @@ class DeadLetters:
         raws = [letter.received for letter in letters]
         batch = Batch()
         batch.add_source(lambda: raws)
-        await in_slices(self._records.add_raws(batch, raws, sized=True))
+        await in_slices(self._records.add_letters(batch, raws))
         decoded = batch.decoded({"next": following})
         facts = decoded.facts
         facts.values = [commit.seq] * len(raws)
