@@ -73,6 +73,35 @@ NO_EFFECT: dict[str, tuple[str, str, str, str]] = {
         "brings a page",
         source(f"{PAGE}, stop: {{status: [{{code: 203}}]}}, on_status: {{203: fail}}"),
     ),
+    "next_origin of a style without links": (
+        source(f"{CURSOR}, next_origin: keep"),
+        AT + "next_origin",
+        "link_header or next_url",
+        source("pagination: {type: link_header}, next_origin: keep"),
+    ),
+    "credentials of an allowed origin without any": (
+        source(
+            "allowed_origins: ['https://a.example', {url: 'https://b.example', credentials: send}]"
+        ),
+        AT + "allowed_origins[1].credentials",
+        "auth",
+        source(
+            "auth: {type: bearer, token: t}, "
+            "allowed_origins: [{url: 'https://b.example', credentials: send}]"
+        ),
+    ),
+    "an encoded token in a header": (
+        source("pagination: {type: cursor, from: {body: n}, to: {header: X-C, encoded: true}}"),
+        AT + "pagination.to.encoded",
+        "param",
+        source("pagination: {type: cursor, from: {body: n}, to: {param: c, encoded: true}}"),
+    ),
+    "an encoded mark of records": (
+        source("incremental: {field: at, to: {param: s, encoded: true}}"),
+        AT + "incremental.to.encoded",
+        "incremental.from",
+        source("incremental: {from: {body: t}, to: {param: s, encoded: true}}"),
+    ),
     "boundary_cap without a key": (
         source("boundary_cap: 10"),
         AT + "boundary_cap",

@@ -104,6 +104,45 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("65535",),
     ),
     "a list without its end": (RIGHT + "name: [a,\n  b\n\n", "yaml", 11, "", ("begun in line 8",)),
+    # what is sent
+    "a parameter without values": (
+        source("params: {tag: []}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.params.tag",
+        ("at least one is needed",),
+    ),
+    "a parameter with a null value": (
+        source("params: {tag: [a, null]}"),
+        "wrong_type",
+        5,
+        "pipelines.items.source.params.tag[1]",
+        ("text or a whole number",),
+    ),
+    "an allowed origin that is no URL": (
+        source("allowed_origins: ['cdn.example.com']"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.allowed_origins[0]",
+        ("https?",),
+    ),
+    "credentials of an allowed origin that are misspelt": (
+        source("allowed_origins: [{url: 'https://cdn.example.com', credentials: sent}]"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.allowed_origins[0].credentials",
+        ("did you mean 'send'?",),
+    ),
+    "an index beyond the array": (
+        source(
+            "method: POST, idempotent: true, body: {q: [{}]}, "
+            "pagination: {type: page, to: {body: q.1.page}}"
+        ),
+        "not_allowed",
+        5,
+        "pipelines.items.source.pagination.to",
+        ("the array body.q has 1 elements", "indexes count from 0"),
+    ),
     # keys
     "unknown key": (
         RIGHT + "stat: {}\n",

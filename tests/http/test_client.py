@@ -254,8 +254,32 @@ async def test_an_allowed_origin_is_followed_without_credentials(tmp_path: Path)
                 auth_of("api_key", name="X-Api-Key", value="k3y"),
                 auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
             ):
-                answer = await get(origin, tmp_path, auth=auth, allowed_origins=(elsewhere,))
+                allowed = {elsewhere: False}
+                answer = await get(origin, tmp_path, auth=auth, allowed_origins=allowed)
                 assert bytes(answer.body) == b"[null, {}]"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_an_allowed_origin_gets_credentials_only_where_the_config_sends_them(
+    trusted: bool, tmp_path: Path
+) -> None:
+    async def other(request: web.Request) -> web.Response:
+        names = ("X-Api-Key", "Cookie", "X-Team")
+        return web.json_response([request.headers.get(name) for name in names])
+
+    async with served(other) as elsewhere:
+
+        async def handler(request: web.Request) -> web.Response:
+            raise web.HTTPFound(elsewhere.replace("http:", "") + "/data")
+
+        async with (
+            served(handler) as origin,
+            client_of(origin, tmp_path, allowed_origins={elsewhere.upper(): trusted}) as client,
+        ):
+            sent = Request("GET", origin, headers=(("cookie", "a=1"), ("X-Team", "t")))
+            answer = await client.fetch(sent, auth_of("api_key", name="X-Api-Key", value="k3y"))
+    assert json.loads(bytes(answer.body)) == (["k3y", "a=1", "t"] if trusted else [None, None, "t"])
+    assert answer.credentials == ({"X-Api-Key": "k3y"} if trusted else {})
 
 
 async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
@@ -634,7 +658,7 @@ def test_an_origin_is_the_same_however_it_is_written(
         limits=BodyLimits(),
         connections=1,
         spool=tmp_path,
-        allowed_origins=("http://CDN.example.",),
+        allowed_origins={"http://CDN.example.": False},
     )
     assert client._checked(_parsed(link), "the next link")
     for other in ("https://example.com:80/a", "http://example.com:8080/a", "http://evil.example/a"):

@@ -282,3 +282,58 @@ def test_a_parameter_has_a_name() -> None:
         config(params={"": 1})
     with pytest.raises(ValidationError):
         config(incremental={**RANGE, "param": "s", "first": {"": 1}})
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "words"),
+    [
+        ({"q": [{"at": 0}]}, "q.0.at", ""),
+        ({"q": [{}, {}]}, "q.1.search.after", ""),
+        ({"q": [[{}]]}, "q.0.0.at", ""),
+        ([{"at": 0}], "0.at", ""),
+        ({"ids": [None]}, "ids.0", ""),
+        ({"q": {"0": {}}}, "q.0.at", ""),
+        ({"q": [{}]}, "q.1.at", "the array body.q has 1 elements"),
+        ({"q": []}, "q.0.at", "the array body.q has 0 elements"),
+        ({"q": [{}]}, "q.00.at", "body.q is no object"),
+        ({"q": [{}]}, "q.-1.at", "body.q is no object"),
+        ({"q": [5]}, "q.0.at", "body.q.0 is no object"),
+        ({}, "q.0.at", "only objects are created"),
+        (None, "q.0.at", "only objects are created"),
+        (None, "0.at", "only objects are created"),
+        ({"q": None}, "q.0.at", "only objects are created"),
+    ],
+)
+@pytest.mark.parametrize("place", ["page", "mark", "window"])
+def test_an_index_of_a_write_path_is_that_of_an_element_which_is_there(
+    body: Any, path: str, words: str, place: str
+) -> None:
+    target = {"body": path}
+    sources: dict[str, dict[str, Any]] = {
+        "page": {"pagination": {"type": "page", "to": target}},
+        "mark": {"incremental": {**RANGE, "to": target}},
+        "window": {
+            "pagination": {"type": "window", "start_to": target, "end_param": "to", "size": "1d"},
+            "incremental": RANGE,
+        },
+    }
+    if not words:
+        assert config(method="POST", body=body, **sources[place])
+        return
+    with pytest.raises(ValidationError) as caught:
+        config(method="POST", body=body, **sources[place])
+    assert words in caught.value.errors()[0]["msg"]
+
+
+def test_a_parameter_with_several_values_is_not_filled_by_a_token_too() -> None:
+    token = {"pagination": {**CURSOR, "to": {"param": "c"}}}
+    assert config(params={"c": "*"}, **token)
+    for several in ({"params": {"c": ["a", "b"]}}, {"incremental": FIRST}):
+        with pytest.raises(ValidationError) as caught:
+            config(**several, **token)
+        [error] = caught.value.errors()
+        assert error["loc"] == ("pagination", "to")
+        assert "has several values in params" in error["msg"]
+
+
+FIRST = {**RANGE, "param": "since", "first": {"c": ["a", "b"]}}

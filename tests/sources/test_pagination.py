@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -324,3 +325,51 @@ def test_a_total_that_is_negative_or_not_there_is_unknown(value: Any) -> None:
 def test_anything_else_is_no_total(value: Any) -> None:
     with pytest.raises(PermanentError, match="is no count"):
         as_count(value, "total")
+
+
+ENCODED: dict[str, Any] = {"param": "c", "encoded": True}
+
+
+@given(st.text(), st.booleans())
+def test_an_encoded_token_is_one_value_of_the_query_or_it_is_refused(
+    token: str, percent_encoded: bool
+) -> None:
+    sent = quote(token, safe="", errors="surrogatepass") if percent_encoded else token
+    style = cursor.build(
+        cursor.Config.model_validate({"type": "cursor", "from": {"header": "X-N"}, "to": ENCODED})
+    )
+    if is_end(sent):
+        return
+    try:
+        found = style.after(None, facts(), {"X-N": sent})
+    except PermanentError:
+        assert not percent_encoded
+        return
+    assert isinstance(found, Next)
+    address = style.address(found.position)
+    assert address == Address(query={"c": sent})
+    assert urlsplit(f"https://h/?c={sent}").query == f"c={sent}"
+    assert not set(sent) & set('&# \\"<>')
+
+
+@pytest.mark.parametrize("source", [{"body": "n"}, {"header": "X-N"}, {"last_record": "n"}])
+@pytest.mark.parametrize("token", ["a b", "a&b=c", "a#b", "50%", "%zz", "é", "a\nb", '{"a":1}'])
+def test_a_token_that_is_not_encoded_says_which_character_and_which_key(
+    source: dict[str, str], token: str
+) -> None:
+    style = cursor.build(
+        cursor.Config.model_validate({"type": "cursor", "from": source, "to": ENCODED})
+    )
+    with pytest.raises(PermanentError, match="not percent-encoded") as caught:
+        style.after(None, facts(body={"n": token}, last={"n": token}), {"X-N": token})
+    assert "take encoded: true of c out" in caught.value.remedy
+
+
+def test_a_token_of_another_type_goes_out_as_text() -> None:
+    style = cursor.build(
+        cursor.Config.model_validate({"type": "cursor", "from": {"body": "n"}, "to": ENCODED})
+    )
+    found = style.after(None, facts(body={"n": 25}), {})
+    assert isinstance(found, Next) and style.address(found.position) == Address(query={"c": "25"})
+    with pytest.raises(PermanentError):
+        style.after(None, facts(body={"n": {"a": 1}}), {})

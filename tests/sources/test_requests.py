@@ -312,3 +312,57 @@ def test_a_mark_within_a_text_is_text(since: Any, text: str) -> None:
     found = request(source, since=since)
     assert found.params == (("p", text),)
     assert body_of(found) == {"since": text, "expr": f"at > {text}"}
+
+
+def test_a_list_repeats_its_parameter_and_each_value_has_its_placeholders_filled() -> None:
+    source = {
+        "params": {"tag": ["a b", "{partition.region}", 5, True], "one": ["x"]},
+        "incremental": {"field": "at", "param": "since", "first": {"f": [1, "{mark}"]}},
+    }
+    found = request(source, since="t", unmarked=True)
+    tags = (("tag", "a b"), ("tag", "eu"), ("tag", "5"), ("tag", "true"))
+    first = (("f", "1"), ("f", "t"))
+    assert found.params == (*tags, ("one", "x"), *first, ("since", "t"))
+    assert request(source, unmarked=True).params[-2:] == (("f", "1"), ("f", ""))
+
+
+def test_parameters_of_the_first_requests_replace_all_values_of_one_name() -> None:
+    source = {"params": {"t": ["a", "b"]}, "incremental": {"field": "at", "first": {"t": "c"}}}
+    source["incremental"]["to"] = {"param": "s"}  # type: ignore[index]
+    assert request(source, unmarked=True).params == (("t", "c"),)
+
+
+@pytest.mark.parametrize("url", ["https://h/a", "https://h/a?b=1"])
+def test_a_token_that_is_encoded_already_goes_out_as_it_came(url: str) -> None:
+    found = request({"url": url, "partitions": {}, "params": {"c": "*", "n": 1}}, QUERY)
+    assert found.url == f"{url}{'&' if '?' in url else '?'}c=a%2Bb%3d+"
+    assert found.params == (("n", "1"),)
+
+
+QUERY = Address(query={"c": "a%2Bb%3d+"})
+
+
+def test_a_position_goes_into_an_element_of_an_array_and_leaves_the_others() -> None:
+    source = {"method": "POST", "body": {"q": [{"i": "a"}, {"i": "b", "at": 0}], "ids": [1, None]}}
+    found = body_of(request(source, Address(body={"q.1.at": 5, "q.0.x.0": 1, "ids.1": [2]})))
+    assert found == {"q": [{"i": "a", "x": {"0": 1}}, {"i": "b", "at": 5}], "ids": [1, [2]]}
+    assert source["body"]["q"][1]["at"] == 0, "the config is as it was"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("link", "followed"),
+    [
+        ("http://inner:8080/items?page=2&x=%2F", "https://api.example.com/items?page=2&x=%2F"),
+        ("HTTPS://10.0.0.1/a", "https://api.example.com/a"),
+        ("http://user:pw@inner/a", "https://api.example.com/a"),
+        ("https://inner?page=2", "https://api.example.com/?page=2"),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+        ("ftp://inner/a", "ftp://inner/a"),
+    ],
+)
+def test_a_link_is_followed_at_our_origin_where_the_config_keeps_it(
+    link: str, followed: str
+) -> None:
+    source = {"pagination": {"type": "link_header"}}
+    assert request(source, Address(url=link)).url == link
+    assert request(source | {"next_origin": "keep"}, Address(url=link)).url == followed

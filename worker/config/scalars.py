@@ -6,7 +6,15 @@ import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 
 from worker.config.model import unfit
 from worker.core.errors import ConfigError
@@ -32,6 +40,24 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 Scalar = str | Whole | Number | Flag
 """A value of a query parameter."""
+
+
+def _kind_of_values(value: Any) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+def _one_or_several(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+ParamValue = Annotated[
+    Annotated[Scalar, Tag("one")]
+    | Annotated[tuple[Scalar, ...], Field(min_length=1), Tag("several")],
+    Discriminator(_kind_of_values),
+    AfterValidator(_one_or_several),
+]
+"""What a query parameter says: a value, or several, each of which repeats the parameter. A list of
+one value is that value."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
@@ -122,14 +148,16 @@ def _write_path(value: str) -> str:
     if not all(value.split(".")):
         raise unfit(
             f"{value!r} is no path to write to: a key of it is empty",
-            allowed="plain keys are allowed, with one dot between two of them, like search.after",
+            allowed="plain keys and indexes of arrays are allowed, with one dot between two of "
+            "them, like search.after and requests.0.offset",
             remedy="take the superfluous dot out",
         )
     return value
 
 
 WritePath = Annotated[str, AfterValidator(_write_path)]
-"""Where a value is written in a JSON body: plain keys with dots between them."""
+"""Where a value is written in a JSON body: plain keys, and indexes of arrays, with dots between
+them."""
 
 ParamName = Annotated[str, Field(min_length=1)]
 """The name of a query parameter."""

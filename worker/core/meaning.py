@@ -39,6 +39,8 @@ _FREE: Final = (
 """These count from the next pass on: a pass in progress knows what it was begun with."""
 
 _RULES: Final = (
+    "incremental.to.encoded",
+    "pagination.to.encoded",
     "incremental.below_bound",
     "incremental.future",
     "incremental.step",

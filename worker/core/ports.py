@@ -151,11 +151,12 @@ class Shaping:
 class Shape(Protocol):
     """Transforms, routes and encodes. Pure; called on the event loop."""
 
-    def __call__(self, records: Sequence[Any], received: int) -> Shaping:
+    def __call__(self, records: Sequence[Any], received: int, partition: str) -> Shaping:
         """At most 2,000 finished records of one page. Never raises for bad data.
 
         Args:
             received: when the page came, in microseconds since 1970.
+            partition: that it came from.
         """
 
 

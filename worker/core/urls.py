@@ -8,7 +8,7 @@ query. A space is %20 everywhere, because strict servers take + for a plus.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
@@ -19,6 +19,8 @@ _IN_QUERY: Final = f"{_IN_SEGMENT}/?"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNSAFE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^%!#$&'()*+,/:;=?@\[\]~._\-0-9A-Za-z]")
 """What no URL may have (RFC 3986, 2): all but reserved and unreserved characters, and a lone %."""
+_NO_QUERY_VALUE: Final = re.compile(rf"{_UNSAFE.pattern}|[&#]")
+"""What ends a value of a query, or cannot stand in one."""
 _ORIGIN: Final = re.compile(r"[A-Za-z][\w+.-]*://[^/?#]*", re.ASCII)
 
 
@@ -42,6 +44,14 @@ def as_written(text: str) -> str:
     return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
 
 
+def not_in_query(text: str) -> str:
+    """The first character of a text for which it cannot be a value of a query as it is: one that
+    no URL may have, a lone `%`, and `&` and `#`, which end the value. Empty where there is none.
+    """
+    found = _NO_QUERY_VALUE.search(text)
+    return found[0] if found else ""
+
+
 def with_query(url: str, params: Iterable[tuple[str, str]]) -> str:
     """A URL with parameters after its query, which stays as it is written."""
     added = "&".join(f"{in_query(name)}={in_query(value)}" for name, value in params)
@@ -50,6 +60,14 @@ def with_query(url: str, params: Iterable[tuple[str, str]]) -> str:
     url, mark, fragment = url.partition("#")
     joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     return f"{url}{joint}{added}{mark}{fragment}"
+
+
+def with_encoded(url: str, values: Mapping[str, str]) -> str:
+    """A URL with parameters after its query whose values are percent-encoded already."""
+    if not values:
+        return url
+    added = "&".join(f"{in_query(name)}={value}" for name, value in values.items())
+    return f"{url}{'&' if '?' in url else '?'}{added}"
 
 
 def names_in_query(url: str) -> list[str]:
@@ -89,6 +107,18 @@ def _normal_origin(text: str) -> str:
     if ":" in host:
         host = f"[{ip_address(host).compressed}]"
     return f"{scheme}://{host}{'' if port in (None, _DEFAULT_PORTS.get(scheme)) else f':{port}'}"
+
+
+def at_origin(url: str, origin: str) -> str:
+    """A URL of `http` or `https` with another origin, and the rest as it is.
+
+    Any other text is returned as it is: it names no origin that could be another one.
+    """
+    match = _ORIGIN.match(url)
+    if match is None or not match[0].lower().startswith(("http://", "https://")):
+        return url
+    rest = url[match.end() :]
+    return f"{origin}{'' if rest.startswith('/') else '/'}{rest}"
 
 
 def _ascii_host(host: str) -> str:

@@ -25,6 +25,7 @@ from worker.core.jsonpath import plain_keys, reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
 from worker.formats.json_depth import deeper, nesting
+from worker.schema.stored import stored
 from worker.schema.values import INEXACT, encode_number
 
 YIELD_REJECTS: Final = 64
@@ -41,6 +42,7 @@ _KINDS: Final = {
     float: "number",
     type(None): "null",
 }
+_NO_OBJECT: Final = (FieldError("$", "array", "object"),)
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -322,10 +324,10 @@ class RecordDecoder:
                 yield
         yield from self.add_typed(batch, run)
 
-    def _refuse_long(self, batch: Batch, raw: bytes) -> None:
+    def _refuse_long(self, batch: Batch, raw: bytes, size: int | None = None) -> None:
         error = FieldError(
             "$",
-            f"a record of {len(raw)} bytes",
+            f"a record of {len(raw) if size is None else size} bytes",
             f"at most {self._spec.record_bytes} (source.limits.record)",
         )
         self.refuse(batch, raw, "record_too_large", (error,))
@@ -355,6 +357,9 @@ class RecordDecoder:
         if self._spec.depth and deeper(raw, self._spec.depth):
             self._refuse_deep(batch, raw)
             return
+        if stored(raw) is not None:  # the source imitates a dead letter
+            self.refuse(batch, raw, "invalid", _NO_OBJECT)
+            return
         try:
             record = self._plan.one(raw)
         except InvalidRecord as invalid:
@@ -362,6 +367,30 @@ class RecordDecoder:
         else:
             batch.records.append(record)
         self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None)
+
+    def add_letters(self, batch: Batch, raws: Sequence[bytes]) -> Steps[None]:
+        """Adds records of dead letters, whichever form they are stored in."""
+        for is_datum, run in itertools.groupby(raws, lambda raw: stored(raw) is not None):
+            if not is_datum:
+                yield from self.add_raws(batch, list(run), sized=True)
+                continue
+            for raw in run:
+                self._add_stored(batch, raw)
+                yield
+
+    def _add_stored(self, batch: Batch, raw: bytes) -> None:
+        """Adds a record that was never JSON; its size is that of its datum."""
+        size = len(found.datum) if (found := stored(raw)) else len(raw)
+        if size > self._spec.record_bytes:
+            self._refuse_long(batch, raw, size)
+            return
+        try:
+            record = self._plan.one(raw)
+        except InvalidRecord as invalid:
+            self.refuse(batch, raw, invalid.code, invalid.errors)
+        else:
+            batch.records.append(record)
+            self._note_document(batch, None)
 
     def unknown_fields(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of the sampled pages.
@@ -384,8 +413,8 @@ class RecordDecoder:
             self._plan.one(raw)
         except InvalidRecord as invalid:
             self.refuse(batch, raw, invalid.code, invalid.errors)
-        else:
-            self.refuse(batch, raw, "invalid", ())
+        else:  # the source imitates a dead letter
+            self.refuse(batch, raw, "invalid", _NO_OBJECT)
 
     def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""

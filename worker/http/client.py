@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import aiofiles
 import aiohttp
@@ -28,7 +29,7 @@ from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
-from worker.http.headers import with_headers
+from worker.http.headers import with_headers, without_credentials
 from worker.http.redact import credentials_in, redact
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
@@ -123,8 +124,9 @@ class HttpClient:
     """The connections of one pipeline to its origin; an async context manager.
 
     Args:
-        origin: the only origin that requests, followed links and redirects may go to besides
-            `allowed_origins`, and the only one that gets credentials.
+        origin: where requests, followed links and redirects go, with credentials.
+        allowed_origins: URLs of the other origins that links and redirects may lead to, and whether
+            they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
             as the response.
     """
@@ -139,10 +141,12 @@ class HttpClient:
         connections: int,
         spool: Path,
         tls: ssl.SSLContext | bool = True,
-        allowed_origins: tuple[str, ...] = (),
+        allowed_origins: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         self._origin = origin_of(origin)
-        self._allowed = frozenset({self._origin, *map(origin_of, allowed_origins)})
+        others = {origin_of(url): trusted for url, trusted in allowed_origins.items()}
+        self._allowed = frozenset({self._origin, *others})
+        self._trusted = frozenset({self._origin, *(each for each in others if others[each])})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
         self._spool = spool
@@ -191,7 +195,9 @@ class HttpClient:
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
-                if auth is not None and str(url.origin()) == self._origin:
+                if str(url.origin()) not in self._trusted:
+                    headers = without_credentials(headers)
+                elif auth is not None:
                     credentials = await auth.headers()
                     headers = with_headers(headers, credentials)
                     if params := await auth.params():
@@ -201,7 +207,7 @@ class HttpClient:
                 answer = await self._exchange(method, sent, headers, body)
                 if isinstance(answer, Response):
                     return replace(answer, url=str(url), credentials=credentials)
-                url = self._checked(url.join(answer), "a redirect")
+                url = self._checked(_parsed(answer, base=url), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(
                         f"{method} was redirected to {_shown(url)}",
@@ -229,13 +235,14 @@ class HttpClient:
 
     async def _exchange(
         self, method: str, url: URL, headers: dict[str, str], body: bytes | None
-    ) -> Response | URL:
+    ) -> Response | str:
+        """The answer, or where it redirects to."""
         assert self._session is not None, "use the client as an async context manager"
         async with self._session.request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as answer:
             if answer.status in REDIRECTS and "Location" in answer.headers:
-                return _parsed(answer.headers["Location"])
+                return answer.headers["Location"]
             return await self._received(answer)
 
     async def _received(self, answer: aiohttp.ClientResponse) -> Response:
@@ -282,12 +289,17 @@ def _configured(request: Request) -> URL:
     return URL(with_query(as_written(to_origin(request.url)), request.params), encoded=True)
 
 
-def _parsed(text: str) -> URL:
+def _parsed(text: str, *, base: URL | None = None) -> URL:
     """A URL that the server sent, verbatim but for its origin, and without user and password.
 
     Those would be sent as credentials. Raises PermanentError for text that is no URL.
+
+    Args:
+        base: what a relative one belongs to.
     """
     try:
+        if base is not None:
+            text = urljoin(str(base), text)
         url = URL(text, encoded=True)
         if not url.is_absolute():
             return url

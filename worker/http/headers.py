@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
+
+CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+"""Headers that carry nothing but credentials (RFC 9110, 11.6.2, 11.7.2; RFC 6265, 4.2)."""
 
 
 def with_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:
@@ -11,3 +15,8 @@ def with_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str,
         return dict(under)
     taken = {name.lower() for name in over}
     return {**{name: each for name, each in under.items() if name.lower() not in taken}, **over}
+
+
+def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may go to an origin which gets no credentials."""
+    return {name: each for name, each in headers.items() if name.lower() not in CREDENTIALS}

@@ -52,10 +52,14 @@ def is_silent(following: Next | End) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How a position changes the request: `url` replaces it (verbatim), the rest is added."""
+    """How a position changes the request: `url` replaces it (verbatim), the rest is added.
+
+    Values of `params` are encoded for the query; those of `query` are so already.
+    """
 
     url: str | None = None
     params: Mapping[str, str] | None = None
+    query: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     body: Mapping[str, Json] | None = None  # dotted path -> value
 
@@ -68,10 +72,11 @@ class Address:
             return {**(one or {}), **(two or {})} or None
 
         return Address(
-            other.url or self.url,
-            both(self.params, other.params),
-            both(self.headers, other.headers),
-            both(self.body, other.body),
+            url=other.url or self.url,
+            params=both(self.params, other.params),
+            query=both(self.query, other.query),
+            headers=both(self.headers, other.headers),
+            body=both(self.body, other.body),
         )
 
 

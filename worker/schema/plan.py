@@ -16,8 +16,12 @@ from worker.core.ports import InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
 from worker.schema.encoding import compile_encoder
-from worker.schema.errors import SchemaError
+from worker.schema.errors import CorruptData, SchemaError
+from worker.schema.limits import Limits
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
+from worker.schema.parse import parse_schema
+from worker.schema.plan_reader import PlanReader
+from worker.schema.stored import Stored, stored
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck, parse_number
 
@@ -69,6 +73,8 @@ class CompiledPlan:
         types = [all_types.field(each) for each in root.fields]
         known = {each.json_name for each in root.fields}
         self._extra = sorted(set(extra) - known)
+        self._bytes_as = policy.bytes_as
+        self._writers: dict[bytes, PlanReader] = {}
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
         self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
@@ -130,6 +136,8 @@ class CompiledPlan:
                 wrong.setdefault(index, []).append(error)
 
     def one(self, raw: bytes) -> Any:
+        if (datum := stored(raw)) is not None:
+            return self._stored(datum)
         try:
             document = self._untyped.decode(raw)
             errors: list[FieldError] = []
@@ -147,6 +155,31 @@ class CompiledPlan:
         if invalid := self.finish([record]):
             raise InvalidRecord("invalid", invalid[0][1])
         return record
+
+    def _stored(self, record: Stored) -> Any:
+        """The record of a datum; raises InvalidRecord as `one`."""
+        try:
+            reader = self._writers.get(record.writer)
+            if reader is None:
+                writer = parse_schema(record.writer, strict=False)
+                reader = PlanReader(
+                    writer,
+                    self,
+                    limits=Limits(),
+                    record_bytes=Limits().datum,
+                    bytes_as=self._bytes_as,
+                )
+                self._writers = {record.writer: reader}  # letters of one writer come together
+            part = reader.part(record.datum, 0, 1, [0, 0, Limits().empty])
+        except (SchemaError, CorruptData) as error:
+            reason = FieldError("$", f"a datum that cannot be read: {error}", "a stored record")
+            raise InvalidRecord("invalid", (reason,)) from error
+        if (bad := part.unreadable) is not None:
+            reason = FieldError(bad.path, bad.reason, "a value of the schema")
+            raise InvalidRecord("invalid", (reason,))
+        if part.end != len(record.datum):
+            raise InvalidRecord("invalid", (FieldError("$", "more than a datum", "one datum"),))
+        return part.records[0]
 
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
         attribute, rest = self._attributes[path[0]], path[1:]

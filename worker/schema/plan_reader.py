@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,9 +14,9 @@ from worker.schema.errors import SchemaError
 from worker.schema.json_form import compile_json_form
 from worker.schema.limits import Limits
 from worker.schema.model import Schema, Type, by_kind, value_branch
-from worker.schema.plan import CompiledPlan
 from worker.schema.reading import DatumReader
 from worker.schema.resolve import Pair, fields_of
+from worker.schema.stored import json_tells, store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Unreadable:
     Attributes:
         path, reason: where it has no value, and why.
         size_bytes: the size of the datum.
-        raw: the datum as JSON.
+        raw: the datum as JSON, or as it is stored where JSON cannot tell what it was.
     """
 
     path: str
@@ -50,6 +50,17 @@ class Part:
     unreadable: Unreadable | None = None
 
 
+class Target(Protocol):
+    """What is used of the plan."""
+
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def typed_fields(self) -> Sequence[bool]: ...
+    @property
+    def record_type(self) -> Any: ...
+
+
 class PlanReader:
     """Reads datums of one writer's schema as records of a plan.
 
@@ -64,7 +75,7 @@ class PlanReader:
     def __init__(
         self,
         writer: Schema,
-        plan: CompiledPlan,
+        plan: Target,
         *,
         limits: Limits,
         record_bytes: int,
@@ -124,12 +135,25 @@ class PlanReader:
         if broken is not None:
             raise broken
         raw = self._as_written_json(datums[0])
+        if not self._json_tells:
+            raw = store(raw, data[end:after], self._writer)
         return Part(records, after, Unreadable(problem.path, problem.reason, after - end, raw))
 
     def raws(self, data: bytes, at: int, rows: int) -> list[bytes]:
-        """The records of a part that was read before, as JSON that the plan reads back."""
-        datums, _, _ = self._read.several(data, at, rows, [0, 0, self._limits.empty])
-        return [self._json(each) for each in datums]
+        """The records of a part that was read before, as `one` of the plan reads them back."""
+        if self._json_tells:
+            datums, _, _ = self._read.several(data, at, rows, [0, 0, self._limits.empty])
+            return [self._json(each) for each in datums]
+        found = []
+        for _ in range(rows):
+            [datum], end, _ = self._read.several(data, at, 1, [0, 0, self._limits.empty])
+            found.append(store(self._json(datum), data[at:end], self._writer))
+            at = end
+        return found
+
+    @cached_property
+    def _json_tells(self) -> bool:
+        return json_tells(self._writer) and json_tells(self._plan.schema)
 
     def _built(self, found: list[Any]) -> list[Any]:
         if self._renamed:

@@ -16,7 +16,7 @@ from worker.core.urls import names_in_query
 from worker.http.auth import AuthConfig
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
-from worker.sources.places import Target
+from worker.sources.places import Target, index_in, is_index
 
 
 class Carrier(NamedTuple):
@@ -151,6 +151,15 @@ def _check_query(source: Source, carriers: Iterable[Carrier], issues: Issues) ->
                 "url",
                 remedy="take it out of the query of url, or move it from there to params",
             )
+    for each in carriers:
+        several = isinstance({**first, **source.params}.get(each.name), tuple)
+        if several and each.kind == "param" and not each.always:
+            issues.add(
+                each.path,
+                f"the parameter {each.name} has several values in params, and one of its own here",
+                *_keys(("params", each.name)),
+                remedy="name another parameter in one of the two, or take one of them out",
+            )
     for each in carriers:  # credentials are added, they replace nothing
         if each.path[0] == "auth" and each.kind == "param" and each.name in source.params:
             issues.add(
@@ -183,29 +192,58 @@ def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
             remedy="name a param or a header, or set method: POST",
         )
         return
-    keys, there = carrier.name.split("."), source.body
-    for depth, key in enumerate((*keys, "")):
+    keys, there, in_array = carrier.name.split("."), source.body, False
+    for depth, key in enumerate(keys):
         at = ".".join(("body", *keys[:depth]))
-        if depth == len(keys):
-            if carrier.always and there is not None:
-                issues.add(
-                    carrier.path,
-                    f"{at} is configured, and each request has something else there",
-                    "body",
-                    remedy=f"take {at} out of the body",
+        if isinstance(there, list) and is_index(key):
+            if (index := index_in(key, there)) is None:
+                _add_unwritable(
+                    carrier,
+                    f"the array {at} has {len(there)} elements",
+                    f"write the element into {at}; indexes count from 0",
+                    issues,
                 )
-        elif there is not None and not isinstance(there, dict):
-            issues.add(
-                carrier.path,
-                f"{carrier.name} cannot be written into the body: {at} is no object there",
-                "body",
-                remedy=f"make {at} an object, or write to another path",
-            )
-            return
-        elif there is None or key not in there:
-            return
-        else:
+                return
+            there, in_array = there[index], True
+        elif isinstance(there, dict) and key in there:
             there = there[key]
+        else:
+            _check_created(carrier, there, keys[depth:], at, issues)
+            return
+    # an array cannot leave an element out: what stands in it only holds the place
+    if carrier.always and there is not None and not in_array:
+        at = f"body.{carrier.name}"
+        issues.add(
+            carrier.path,
+            f"{at} is configured, and each request has something else there",
+            "body",
+            remedy=f"take {at} out of the body",
+        )
+
+
+def _check_created(
+    carrier: Carrier, there: Any, missing: Sequence[str], at: str, issues: Issues
+) -> None:
+    """What is missing below `at`, where the body has `there`, is created: objects, no arrays."""
+    if there is not None and not isinstance(there, dict):
+        _add_unwritable(
+            carrier,
+            f"{at} is no object there",
+            f"make {at} an object, or write to another path",
+            issues,
+        )
+    elif any(map(is_index, missing if there is None else missing[1:])):
+        _add_unwritable(
+            carrier,
+            f"it has an index, and there is no array below {at}: only objects are created",
+            "write the array and its elements into the body",
+            issues,
+        )
+
+
+def _add_unwritable(carrier: Carrier, why: str, remedy: str, issues: Issues) -> None:
+    found = f"{carrier.name} cannot be written into the body: {why}"
+    issues.add(carrier.path, found, "body", remedy=remedy)
 
 
 _WORDS = {"param": "parameter", "header": "header", "body": "path in the body"}

@@ -22,8 +22,7 @@ from worker.config.scalars import (
     HeaderValue,
     JmesPath,
     ParamName,
-    Scalar,
-    Url,
+    ParamValue,
     Whole,
     checked_url,
     header_value,
@@ -37,6 +36,7 @@ from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
 from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
+from worker.sources.origins import AllowedOrigins
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.placeholders import (
     PartitionPlace,
@@ -76,7 +76,9 @@ class HttpConfig(Model):
     idempotent: Flag | None = Field(
         None, description="a request may be sent twice; default: true for GET"
     )
-    params: dict[ParamName, Scalar] = Field({}, description="query parameters")
+    params: dict[ParamName, ParamValue] = Field(
+        {}, description="query parameters; a list repeats the parameter, once for each value"
+    )
     headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
     auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
@@ -131,8 +133,19 @@ class HttpConfig(Model):
     on_body_error: Literal["park", "dead_letter"] = Field(
         "park", description="what becomes of a body that is no valid document after all retries"
     )
-    allowed_origins: tuple[Url, ...] = Field(
-        (), description="origins that next links may lead to besides the url's"
+    allowed_origins: AllowedOrigins = Field(
+        (),
+        description=(
+            "origins that next links and redirects may lead to besides the url's: URLs, or {url, "
+            "credentials: send}"
+        ),
+    )
+    next_origin: Literal["strict", "keep"] = Field(
+        "strict",
+        description=(
+            "keep: of a next link the path and the query are followed, at the origin of url (APIs "
+            "behind a proxy that write their inner host into links)"
+        ),
     )
     boundary_cap: Whole = Field(1_000_000, gt=0, description="boundary keys that are kept at most")
     retry: RetryConfig = Field(default_factory=RetryConfig, description="retries")
@@ -174,6 +187,20 @@ class HttpConfig(Model):
             lambda source, number: not source.brings_a_page(source.stop.status[number].code),
             "a status of success brings a page, so it never stands behind the last one",
             "what the body of the last page says ends a pass with stop.when",
+        ),
+        Effect(
+            "allowed_origins.*.credentials",
+            lambda source, number: (
+                source.auth is not None or source.allowed_origins[number].credentials == "drop"
+            ),
+            "the source has no credentials",
+            "it counts with auth",
+        ),
+        Effect(
+            "next_origin",
+            lambda source: source.pagination.follows,
+            "no links are followed",
+            "it counts with pagination type link_header or next_url",
         ),
         Effect(
             "boundary_cap",
@@ -247,7 +274,7 @@ class HttpConfig(Model):
     def encrypted(self) -> bool:
         """Whether anything is asked for over https."""
         endpoints = self.auth.endpoints if self.auth is not None else ()
-        urls = (self.url, *self.allowed_origins, *endpoints)
+        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
         return any(url.lower().startswith("https:") for url in urls)
 
     def brings_a_page(self, status: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,18 +16,21 @@ from worker.config.scalars import (
     Duration,
     JmesPath,
     ParamName,
+    ParamValue,
     PositiveDuration,
-    Scalar,
     Whole,
     unit_field,
 )
 from worker.core.cursor import Json
 from worker.core.errors import ConfigError
 from worker.core.instants import MICROS
+from worker.core.model import Facts
+from worker.core.urls import not_in_query
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
 from worker.paging.style import Address
-from worker.sources.places import Locator, Target
+from worker.sources.pagination.common import is_end
+from worker.sources.places import Locator, Target, TokenTarget
 
 _UNTIMED: Final = ("int", "string")
 """Formats of marks that are no times."""
@@ -98,13 +102,16 @@ class Incremental(Model):
         None, alias="from", description="instead of field: a token of the response is the mark"
     )
     param: ParamName | None = Field(None, description="query parameter that carries the mark")
-    to: Target | None = Field(
+    to: TokenTarget | None = Field(
         None,
         description="where else the mark goes; or write {mark} in url, params, headers or body",
     )
     initial: str | Whole | None = Field(None, description="used while there is no mark")
-    first: dict[ParamName, Scalar] = Field(
-        {}, description="query parameters that are sent only while there is no mark"
+    first: dict[ParamName, ParamValue] = Field(
+        {},
+        description=(
+            "query parameters that are sent only while there is no mark; a list repeats one"
+        ),
     )
     format: MarkFormatConfig = Field(
         default_factory=MarkFormatConfig, description="how the value is written"
@@ -143,6 +150,12 @@ class Incremental(Model):
                 "it counts with incremental.field",
             )
             for key in ("order", "format.record", "format.param", "format.round")
+        ),
+        Effect(
+            "to.encoded",
+            lambda incremental: incremental.from_ is not None or not incremental.to.encoded,
+            "the mark is a value of records, which is encoded when it is sent",
+            "it counts with incremental.from",
         ),
         Effect(
             "below_bound",
@@ -204,6 +217,15 @@ class Incremental(Model):
             issues.add(("from",), "field and from are both given; the mark is one of them")
         if self.param is not None and self.to is not None:
             issues.add(("to",), "param and to are both given; take one of them out")
+        encoded = self.to is not None and self.to.encoded
+        if encoded and (wrong := not_in_query(str(self.initial or ""))):
+            issues.add(
+                ("initial",),
+                f"initial has {wrong!r}, which no value in a query may have, and to.encoded sends "
+                "it as it is",
+                "encoded",
+                remedy="percent-encode it",
+            )
 
     def _check_times(self, issues: Issues) -> None:
         """What is added to marks, or compared with now, needs times."""
@@ -245,13 +267,24 @@ class Incremental(Model):
             initial=self.initial,
             overlap_s=self.overlap,
             order=self.order,
-            token=self.from_.read if self.from_ is not None else None,
+            token=self._token if self.from_ is not None else None,
             newest_bound_s=self.newest_bound,
             step_us=round(self.step * MICROS) if self.step else 0,
             below=self.below_bound,
             sent=sent,
             capped=self.future == "cap" and self.timed,
         )
+
+    def _token(self, facts: Facts, headers: Mapping[str, str]) -> Json:
+        """The token of a response, which the first request of the next pass carries.
+
+        Raises PermanentError for one that cannot be sent.
+        """
+        assert self.from_ is not None
+        token = self.from_.read(facts, headers)
+        if self.to is not None and not is_end(token):
+            self.to.refuse_unencoded(token)
+        return token
 
     @property
     def target_path(self) -> tuple[str, str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from pydantic import Field, model_validator
 
+from worker.config.effects import Effect
 from worker.config.model import Model
 from worker.config.scalars import (
+    Flag,
     HeaderName,
     JmesPath,
     ParamName,
@@ -18,17 +21,23 @@ from worker.config.scalars import (
 from worker.core.cursor import Json
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING, Facts
+from worker.core.urls import not_in_query
 from worker.paging.style import Address
+
+_INDEX: Final = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 
 
 class _Place(Model):
-    """A model of which exactly one key is given."""
+    """A model of which exactly one key is given; `beside` are those that name no place."""
+
+    beside: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
     def _exactly_one(self) -> _Place:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        places = [name for name in type(self).model_fields if name not in self.beside]
+        given = [name for name in places if getattr(self, name) is not None]
         if len(given) != 1:
-            allowed = ", ".join(type(self).model_fields)
+            allowed = ", ".join(places)
             raise ValueError(
                 f"exactly one of {allowed} is needed, found {', '.join(given) or 'none'}"
             )
@@ -84,7 +93,11 @@ class Target(_Place):
     param: ParamName | None = Field(None, description="query parameter")
     header: SentHeaderName | None = Field(None, description="request header")
     body: WritePath | None = Field(
-        None, description="dotted path in the JSON body, created when missing"
+        None,
+        description=(
+            "dotted path in the JSON body: its objects are created when missing, and a number is "
+            "the index of an element that is there"
+        ),
     )
 
     @property
@@ -110,6 +123,53 @@ class Target(_Place):
         if self.header is not None:
             return Address(headers={self.header: as_text(value)})
         return Address(body={self.body or "": value})
+
+
+class TokenTarget(Target):
+    """Where a request carries a token of the source."""
+
+    beside: ClassVar[tuple[str, ...]] = ("encoded",)
+
+    encoded: Flag = Field(
+        False,
+        description="the token is percent-encoded already, and goes into the query as it came",
+    )
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "encoded",
+            lambda target: not target.encoded or target.param is not None,
+            "a header and a body carry a token as it came anyway",
+            "it counts with param",
+        ),
+    )
+    """Keys that count only beside others."""
+
+    def address(self, value: Json) -> Address:
+        if self.encoded and self.param is not None:
+            return Address(query={self.param: as_text(value)})
+        return super().address(value)
+
+    def refuse_unencoded(self, token: Json) -> None:
+        """Raises PermanentError for a token that cannot go into the query as it came."""
+        if self.encoded and self.param is not None and (wrong := not_in_query(as_text(token))):
+            raise PermanentError(
+                f"the token {as_text(token)[:80]!r} is not percent-encoded: it has {wrong!r}, "
+                "which no value in a query may have",
+                remedy=f"take encoded: true of {self.param} out: the token is then encoded when it "
+                "is sent",
+            )
+
+
+def is_index(key: str) -> bool:
+    """Whether a key of a write path may be the index of an element."""
+    return _INDEX.fullmatch(key) is not None
+
+
+def index_in(key: str, array: Sequence[Any]) -> int | None:
+    """The index that a key of a write path is in an array; None where no element has it."""
+    at = int(key) if is_index(key) else len(array)
+    return at if at < len(array) else None
 
 
 def as_text(value: Json) -> str:

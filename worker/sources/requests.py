@@ -12,55 +12,78 @@ import msgspec
 
 from worker.core.cursor import Json
 from worker.core.model import Request
+from worker.core.urls import at_origin, origin_of, with_encoded
 from worker.http.headers import with_headers
 from worker.paging.spec import Fetch
 from worker.paging.style import Address
 from worker.sources.http_config import HttpConfig
 from worker.sources.placeholders import Fill, filled_url, filler
-from worker.sources.places import as_text
+from worker.sources.places import as_text, index_in
 
 
 def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -> Request:
     """The request for a page of the partition that has these values.
 
-    A followed URL is sent verbatim: nothing is added to its query.
+    A followed URL is sent verbatim, but for its origin where `next_origin` keeps ours: nothing is
+    added to its query.
 
     Raises PermanentError for a value that has no place in the URL.
     """
     mark = "" if fetch.since is None else as_text(fetch.since)
-    fill, url = filler(values, mark), fetch.address.url
-    params = _filled_params(config.params, fill)
+    fill, address = filler(values, mark), fetch.address
     headers = {name: fill(value) for name, value in config.headers.items()}
     body = _filled(config.body, fill)
-    for added in _added(config, fetch, fill):
-        params |= added.params or {}
+    for added in _added(config, fetch):
         headers = with_headers(headers, added.headers or {})
         for path, value in (added.body or {}).items():
             body = _with(body, path, value)
     if body is not None and "content-type" not in map(str.lower, headers):
         headers["Content-Type"] = "application/json"
+    if address.url is None:
+        url, params = _asked_for(config, fetch, fill, filled_url(config.url, values, mark))
+    else:
+        url, params = _followed(config, address.url), ()
     return Request(
         config.method,
-        filled_url(config.url, values, mark) if url is None else url,
-        tuple(params.items()) if url is None else (),
+        url,
+        params,
         tuple(headers.items()),
         _encoded(body),
-        followed=url is not None,
+        followed=address.url is not None,
     )
 
 
-def _added(config: HttpConfig, fetch: Fetch, fill: Fill) -> Iterator[Address]:
-    """What is added to the request of the config: the first parameters, the mark, the position."""
-    if (incremental := config.incremental) is not None:
-        if fetch.unmarked:
-            yield Address(params=_filled_params(incremental.first, fill))
-        if fetch.since is not None:
-            yield incremental.address(fetch.since)
+def _added(config: HttpConfig, fetch: Fetch) -> Iterator[Address]:
+    """What is added to the request of the config: the mark, then the position."""
+    if config.incremental is not None and fetch.since is not None:
+        yield config.incremental.address(fetch.since)
     yield fetch.address
 
 
-def _filled_params(params: Mapping[str, Any], fill: Fill) -> dict[str, str]:
-    return {name: fill(_text(value)) for name, value in params.items()}
+def _followed(config: HttpConfig, url: str) -> str:
+    return at_origin(url, origin_of(config.url)) if config.next_origin == "keep" else url
+
+
+def _asked_for(
+    config: HttpConfig, fetch: Fetch, fill: Fill, url: str
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The URL with what its query has as it came, and the other parameters."""
+    params = _filled_params(config.params, fill)
+    if config.incremental is not None and fetch.unmarked:
+        params |= _filled_params(config.incremental.first, fill)
+    query: dict[str, str] = {}
+    for added in _added(config, fetch):
+        params |= {name: (value,) for name, value in (added.params or {}).items()}
+        query |= added.query or {}
+    pairs = ((name, each) for name, values in params.items() for each in values)
+    return with_encoded(url, query), tuple(pair for pair in pairs if pair[0] not in query)
+
+
+def _filled_params(params: Mapping[str, Any], fill: Fill) -> dict[str, tuple[str, ...]]:
+    return {
+        name: tuple(fill(_text(each)) for each in (value if isinstance(value, tuple) else (value,)))
+        for name, value in params.items()
+    }
 
 
 def _filled(value: Any, fill: Fill) -> Any:
@@ -75,8 +98,13 @@ def _filled(value: Any, fill: Fill) -> Any:
 
 
 def _with(body: Any, path: str, value: Any) -> Any:
-    """A copy of `body` with `value` at a dotted path, whose objects are created when missing."""
+    """A copy of `body` with `value` at a dotted path, whose objects are created when missing.
+
+    In an array a key is the index of an element; that it is there is checked with the config.
+    """
     head, _, rest = path.partition(".")
+    if isinstance(body, list) and (at := index_in(head, body)) is not None:
+        return [*body[:at], _with(body[at], rest, value) if rest else value, *body[at + 1 :]]
     inner = dict(body) if isinstance(body, Mapping) else {}
     inner[head] = _with(inner.get(head), rest, value) if rest else value
     return inner

@@ -25,6 +25,7 @@ from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
+from worker.transforms.context import Contexts
 from worker.transforms.routes import Part, route_parts
 from worker.transforms.steps import compile_steps
 from worker.wiring.record_paths import check_record_paths
@@ -76,6 +77,7 @@ class Parts:
         route: tuple[Part, ...] = ()
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+        partitions = _partitions(source)
         rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)
         with found.part("transforms"):
             shape = compile_steps(
@@ -85,6 +87,7 @@ class Parts:
                 rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
+                contexts=Contexts(name, partitions),
             )
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
@@ -127,7 +130,7 @@ class Parts:
             pages,
             writers,
             Flow(shape, fingerprint(output), grouped=grouped),
-            _partitions(source),
+            partitions,
             delivers,
             complete,
             plain,

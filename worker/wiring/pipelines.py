@@ -119,7 +119,9 @@ async def http_source(
             connections=source.concurrency + most_lent(source.concurrency),
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
-            allowed_origins=source.allowed_origins,
+            allowed_origins={
+                each.url: each.credentials == "send" for each in source.allowed_origins
+            },
         )
     )
     found: HttpSource = SOURCES.load(source.type).build(

@@ -39,6 +39,8 @@ class StyleConfig(Model):
     """One request a pass: conditional requests are safe."""
     pages: ClassVar[bool] = True
     """A pass, or a window of it, may have several pages."""
+    follows: ClassVar[bool] = False
+    """The source names the next page by its URL."""
 
     total: Locator | None = Field(None, description="where the source says how many records it has")
 

@@ -14,7 +14,7 @@ from worker.core.model import Facts
 from worker.paging.style import EMPTY_PAGE, Address, End, Next
 from worker.sources.pagination.common import is_end, said_in
 from worker.sources.pagination.within import PagedConfig
-from worker.sources.places import PageLocator, Target
+from worker.sources.places import PageLocator, Target, TokenTarget
 
 
 class Config(PagedConfig):
@@ -24,7 +24,7 @@ class Config(PagedConfig):
 
     type: Literal["cursor"] = Field(description="kind of pagination")
     from_: PageLocator = Field(alias="from", description="where the token of the next page is")
-    to: Target = Field(description="where the request carries it")
+    to: TokenTarget = Field(description="where the request carries it")
     repeat: Literal["fail", "allow"] = Field(
         "fail",
         description="allow: the same token every time (scroll ids); records are compared instead",
@@ -59,7 +59,7 @@ class Token:
     numbered = by_size = False
     position_type = TokenPosition | None
 
-    def __init__(self, source: PageLocator, target: Target, *, repeats: bool) -> None:
+    def __init__(self, source: PageLocator, target: TokenTarget, *, repeats: bool) -> None:
         self._source, self._target, self._repeats = source, target, repeats
         self.body_paths, self.last_paths = source.body_paths, source.last_paths
         self.token = source.body or source.last_record or ""
@@ -78,6 +78,7 @@ class Token:
             return End(EMPTY_PAGE)
         if is_end(token):
             return End("no next token", explicit=said_in(self._source, token))
+        self._target.refuse_unencoded(token)
         return Next({"token": token}, token=None if self._repeats else token)
 
     def ahead(self, position: Json, stride: int, pages: int) -> None:

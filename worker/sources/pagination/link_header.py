@@ -44,7 +44,7 @@ SHOWN_CHARS: Final = 300
 class Config(PagedConfig):
     """Follow the Link header."""
 
-    completeness = TOKENS
+    completeness, follows = TOKENS, True
 
     type: Literal["link_header"] = Field(description="kind of pagination")
     rel: str = Field("next", description="relation to follow")

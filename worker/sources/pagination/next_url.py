@@ -20,7 +20,7 @@ from worker.sources.places import Locator
 class Config(PagedConfig):
     """Follow a URL that the response names."""
 
-    completeness = TOKENS
+    completeness, follows = TOKENS, True
 
     type: Literal["next_url"] = Field(description="kind of pagination")
     path: JmesPath | None = Field(None, description="JMESPath of the URL in the body")
