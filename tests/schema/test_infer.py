@@ -151,6 +151,28 @@ def test_symbols_that_repeat_are_an_enum_where_that_is_asked_for() -> None:
     assert kind_of(states) == "string"
 
 
+def test_objects_that_stand_alone_or_in_arrays_are_of_one_type() -> None:
+    values = [{"a": 1}, [{"a": 2, "b": "x"}, None], "none", [], None]
+    record = {
+        "type": "record",
+        "name": "RecordX",
+        "fields": [
+            {"name": "a", "type": "long", "doc": "2 seen"},
+            {
+                "name": "b",
+                "type": ["null", "string"],
+                "default": None,
+                "doc": "1 seen, absent 1 times",
+            },
+        ],
+    }
+    many = {"type": "array", "items": ["null", "RecordX"]}
+    assert kind_of(values) == ["null", "string", record, many]
+    accepts(proposed([{"x": each} for each in values]), [{"x": {"a": 1, "b": "y"}}])
+    by_data = [{"1": 1}, [{"2": 2}]]
+    assert [each["type"] for each in kind_of(by_data)] == ["array", "map"]
+
+
 def test_names_that_avro_forbids_keep_theirs_in_json() -> None:
     records = [{"@odata.etag": "x", "a.b": 1, "a-b": 2, "9": 3, "": 4, "größe": 5}]
     document = proposed(records, name="order line", namespace="shop")

@@ -321,6 +321,12 @@ class _Proposal:
             for kinds, make in self._BY_KINDS.items()
             if any(seen.counts[kind] for kind in kinds)
         ]
+        if (shared := _one_or_many(seen)) is not None:
+            record = self.record(shared, name)
+            items = _nullable(record["name"]) if seen.items and seen.items.nulls else record["name"]
+            others = [each for each in makers if each not in (_Proposal._array, _Proposal._object)]
+            rest = [make(self, seen, name, False) for make in others]
+            return [*rest, record, {"type": "array", "items": items}]
         types = [make(self, seen, name, len(makers) == 1) for make in makers]
         return types[0] if len(types) == 1 else types or "string"
 
@@ -375,6 +381,18 @@ class _Proposal:
             found = f"{name}{number}"
         self._names.add(found)
         return found
+
+
+def _one_or_many(seen: Seen) -> Seen | None:
+    """What was seen in objects that stand alone or in arrays: they are of one type."""
+    items = seen.items
+    if not seen.objects or items is None or items.kinds != {"object"}:
+        return None
+    shared = Seen(Counter(object=seen.objects + items.objects))
+    for part in (seen, items):
+        for key, each in part.fields.items():
+            shared.fields.setdefault(key, Seen()).join(each)
+    return None if shared.is_map or not shared.fields else shared
 
 
 def _nullable(kind: Any) -> list[Any]:
