@@ -224,7 +224,9 @@ class App:
             compiled, lambda name: self._shared.register_output(compiled[name])
         )
         if self._chosen and not registered:
-            raise next(iter(self._deferred.errors.values()))
+            name, error = next(iter(self._deferred.errors.items()))
+            error.where = f"pipeline {name}: {error.where}" if error.where else f"pipeline {name}"
+            raise error
         return [compiled[name] for name in registered]
 
     async def _compile(self, name: str) -> Parts:

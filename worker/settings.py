@@ -40,6 +40,7 @@ from worker.sources.http_config import HttpConfig
 from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
+_NO_SCHEMA: Final = "none.avsc"
 
 Compatibility = Literal[
     "none",
@@ -158,7 +159,7 @@ class PipelineSettings(Model):
         alias="schema",
         description=(
             "Avro schema: a file, relative to the config file, several files, or a subject in a "
-            "registry"
+            "registry; `worker schema infer` proposes one"
         ),
     )
     validation: ValidationConfig = Field(
@@ -364,10 +365,14 @@ def _right_pipelines(merged: Merged) -> dict[str, PipelineSettings]:
     return right
 
 
-def inspect_settings(paths: Sequence[Path]) -> Inspection:
+def inspect_settings(paths: Sequence[Path], *, without_schema: bool = False) -> Inspection:
     """Reads, merges and checks config files and the environment.
 
     Problems are returned, not raised.
+
+    Args:
+        without_schema: pipelines need no `schema` yet; the settings of one without name a file
+            that there is not.
     """
     documents, problems = _read(paths)
     if not documents or documents[0].file != str(paths[0]):
@@ -376,6 +381,10 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
             problems += document.problems
         return Inspection(Merged(), None, in_order(problems, paths))
     merged = merge(documents, os.environ, Settings)
+    if without_schema:
+        for _, pipeline in pipelines_of(merged):
+            if isinstance(pipeline, dict):
+                pipeline.setdefault("schema", _NO_SCHEMA)
     settings, wrong = problems_of(Settings, merged)
     # null stands where a value could not be read: the models need not say more of it
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}
@@ -400,12 +409,12 @@ def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:
     return documents, problems
 
 
-def load_settings(paths: Sequence[Path]) -> Settings:
-    """Reads, merges and checks config files.
+def load_settings(paths: Sequence[Path], *, without_schema: bool = False) -> Settings:
+    """Reads, merges and checks config files; the argument is that of `inspect_settings`.
 
     Raises one ConfigError that lists every problem with its place.
     """
-    inspection = inspect_settings(paths)
+    inspection = inspect_settings(paths, without_schema=without_schema)
     if inspection.settings is None:
         raise ConfigProblems(inspection.problems)
     return inspection.settings

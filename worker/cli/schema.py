@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from worker.cli.asking import asking_options, is_url, source_keys
 from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -170,19 +171,31 @@ def show(
     metavar="PATH",
     help="JMESPath of the records in a file or in what a URL sends.",
 )
+@asking_options
 @click.option("--name", default="Record", show_default=True, help="Name of the record.")
 @click.option("--namespace", default="", help="Namespace of its types.")
-@click.option("--enums/--no-enums", default=True, help="Whether text that repeats may be an enum.")
+@click.option(
+    "--enums/--no-enums",
+    default=False,
+    show_default=True,
+    help="Whether text that repeats may be an enum, which rejects the next new text.",
+)
 @click.option("--output", "-o", type=_FILE, help="File to write; default: print it.")
+@click.option("--force", is_flag=True, help="Replace the file of --output if it is there.")
 def infer(
     source: str,
     pipeline: str | None,
     pages: int,
     path: str | None,
+    headers: tuple[str, ...],
+    bearer: str | None,
+    basic: str | None,
+    pagination: str | None,
     name: str,
     namespace: str,
     enums: bool,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Propose a schema for the records of SOURCE.
 
@@ -192,24 +205,38 @@ def infer(
     """
     from worker.cli.sampling import infer_from
 
-    text, left_out = infer_from(
-        source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums
-    )
-    if left_out:
-        click.echo(
-            f"{left_out} records are no JSON objects: the schema does not know them", err=True
+    asked = any((headers, bearer, basic, pagination))
+    if asked and (pipeline is not None or not is_url(source)):
+        raise click.UsageError("--header, --bearer, --basic and --pagination are for a URL")
+    if output is not None and output.exists() and not force:
+        raise ConfigError(
+            f"{output} is there already",
+            remedy="name another file, or replace it with --force",
         )
+    proposal = infer_from(
+        source,
+        pipeline,
+        pages=pages,
+        path=path,
+        ask=source_keys(headers, bearer, basic, pagination),
+        name=name,
+        namespace=namespace,
+        enums=enums,
+    )
+    for note in proposal.notes:
+        click.echo(note, err=True)
     if output is None:
-        click.echo(text)
-    else:
-        try:
-            output.write_text(text + "\n")
-        except OSError as error:
-            raise ConfigError(
-                f"{output} cannot be written: {error.strerror}",
-                remedy="name a file in a directory that exists",
-            ) from error
-        click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
+        click.echo(proposal.text)
+        return
+    try:
+        with output.open("w" if force else "x") as file:
+            file.write(proposal.text + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"{output} cannot be written: {error.strerror}",
+            remedy="name a file in a directory that exists",
+        ) from error
+    click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
 
 
 @command.command("drift")

@@ -230,7 +230,7 @@ class RegistryClient:
             document = await self._document(answer, name, definitions, (name,), set())
             return parse_parts(document, definitions, name, strict=False)
         except SchemaError as error:
-            raise SchemaMismatch(
+            raise NotAvroError(
                 f"{error.where or name} is no Avro schema: {error.message}",
                 where=self._base,
                 remedy=CORRECT_IT,
@@ -254,7 +254,7 @@ class RegistryClient:
         text = self._schema_text(answer, name)
         for reference, target in self._references(answer, name):
             if target in path:
-                raise SchemaMismatch(
+                raise NotAvroError(
                     f"{name} refers to itself through {target}",
                     where=self._base,
                     remedy=CORRECT_IT,
@@ -262,7 +262,7 @@ class RegistryClient:
             if reference in seen:
                 continue
             if len(seen) >= MAX_REFERENCES:
-                raise SchemaMismatch(
+                raise NotAvroError(
                     f"{path[0]} refers to more than {MAX_REFERENCES} schemas", where=self._base
                 )
             seen.add(reference)
@@ -280,7 +280,7 @@ class RegistryClient:
         """The text of the schema in an answer. Raises SchemaMismatch for another kind of schema."""
         kind, text = answer.get("schemaType", "AVRO"), answer.get("schema")
         if kind != "AVRO" or not isinstance(text, str):
-            raise SchemaMismatch(
+            raise NotAvroError(
                 f"{name} is {str(kind)[:40]}, an Avro schema is needed",
                 where=self._base,
                 remedy="name another subject",
@@ -291,14 +291,14 @@ class RegistryClient:
         """(type, version of a subject) for each schema that the schema in an answer refers to."""
         references = answer.get("references") or ()
         if not isinstance(references, list | tuple):
-            raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
+            raise NotAvroError(f"{name} has references that are no list", where=self._base)
         try:
             return [
                 (str(each["name"]), _version_name(str(each["subject"]), int(each["version"])))
                 for each in references
             ]
         except (TypeError, KeyError, ValueError) as error:
-            raise SchemaMismatch(
+            raise NotAvroError(
                 f"{name} has a reference without name, subject and version", where=self._base
             ) from error
 
@@ -384,6 +384,10 @@ def _reason(response: Response) -> str:
         return ""
     said = document.get("message") if isinstance(document, dict) else None
     return f": {said[:REASON_CHARS]}" if isinstance(said, str) else ""
+
+
+class NotAvroError(SchemaMismatch):
+    """The registry has something there that is no Avro schema, or refers to none."""
 
 
 class _NotFoundError(SchemaMismatch):
