@@ -14,7 +14,7 @@ read as what was kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final
 
@@ -32,8 +32,8 @@ Rest = Callable[[bytes], bytes | None]
 """JSON text of a value -> JSON text of what its type lacks; None where that is nothing."""
 BranchOf = Callable[[Type], Callable[[tuple[str, ...]], int]]
 """Wide union -> keys of an object -> the number of the branch that the object is; -1 for none."""
-Part = tuple[str, msgspec.Raw, Rest | None]
-"""Name and text of a value, and what finds its rest; None: it has none."""
+Part = tuple[str, msgspec.Raw, Rest]
+"""Name and text of a value, and what finds its rest."""
 
 
 # -- the field ------------------------------------------------------------------------------------
@@ -132,12 +132,17 @@ class _Rests:
 
     def _record(self, kind: Type) -> Rest:
         if kind.name not in self._named:
-            known: dict[str, Rest | None] = {}
-            self._named[kind.name] = _rest_of_record(known)
+            plain: set[str] = set()
+            nested: dict[str, Rest] = {}
+            self._named[kind.name] = _rest_of_members(plain, nested)
             # filled below: recursive types find it
             for each in kind.fields:
-                if each.json_name != HIDDEN:
-                    known[each.json_name] = self.of(each.type)
+                if each.json_name == HIDDEN:
+                    continue
+                if (inner := self.of(each.type)) is None:
+                    plain.add(each.json_name)
+                else:
+                    nested[each.json_name] = inner
         return self._named[kind.name]
 
     def _array(self, kind: Type) -> Rest | None:
@@ -170,12 +175,9 @@ class _Rests:
         if not any(branches):
             return None
         if self._tagged:
-            names = [self._schema.resolve(each) for each in kind.branches]
-            tags = {
-                each.name or each.kind: branch or _nothing
-                for each, branch in zip(names, branches, strict=True)
-            }
-            return _rest_of_record(tags)
+            tags = [each.name or each.kind for each in map(self._schema.resolve, kind.branches)]
+            nested = {tag: each for tag, each in zip(tags, branches, strict=True) if each}
+            return _rest_of_members(set(tags) - nested.keys(), nested)
         if not is_wide(kind):
             return branches[value_branch(kind) or 0]
         return self._wide(kind, branches)
@@ -202,14 +204,21 @@ class _Rests:
     )
 
 
-def _rest_of_record(known: Mapping[str, Rest | None]) -> Rest:
-    """Of objects with known members; None stands for those that hold nothing unknown."""
+def _rest_of_members(plain: Set[str], nested: Mapping[str, Rest]) -> Rest:
+    """Of objects whose members of `plain` names have no rest, and of `nested` names may have one;
+    all others are left over."""
 
     def rest(raw: bytes) -> bytes | None:
         if raw[:1] != b"{":
             return None
-        members = _members(raw).items()
-        return _object((name, each, known.get(name, _all)) for name, each in members)
+        members = _members(raw)
+        if members.keys() <= plain:
+            return None
+        return _object(
+            (name, each, nested.get(name, _all))
+            for name, each in members.items()
+            if name not in plain
+        )
 
     return rest
 
@@ -219,14 +228,10 @@ def _object(parts: Iterable[Part]) -> bytes | None:
     left = [
         b"%s:%s" % (msgspec.json.encode(name), inner)
         for name, each, rest in parts
-        if rest is not None and (inner := rest(bytes(each))) is not None
+        if (inner := rest(bytes(each))) is not None
     ]
     return b"{%s}" % b",".join(left) if left else None
 
 
 def _all(raw: bytes) -> bytes:
     return raw
-
-
-def _nothing(raw: bytes) -> bytes | None:
-    return None
