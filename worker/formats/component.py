@@ -54,10 +54,10 @@ class DecodeConfig(Model):
         return None
 
     @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
+    def settled(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
         """Keys of `validation` that the format decides.
 
-        Each with the only value that has a meaning, and what is wrong with others.
+        Each with the values that have a meaning, and what is wrong with others.
         """
         return {}
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from worker.formats.component import DecodeConfig
 
-_SETTLED: Final[Mapping[str, tuple[str, str]]] = {
-    "bytes": ("latin1", "is not how decode.encoding avro writes bytes: they are latin1 there")
+_SETTLED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "bytes": (("latin1",), "is not how decode.encoding avro writes bytes: they are latin1 there")
 }
 
 
@@ -30,5 +30,5 @@ class JsonDecode(DecodeConfig):
         return self.encoding == "avro"
 
     @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
+    def settled(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
         return _SETTLED if self.tagged else {}

@@ -185,7 +185,7 @@ class RecordDecoder:
 
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
-        self._record_decoder = msgspec.json.Decoder(plan.record_type)
+        self._decode_one = _decoder_of(plan)
         self._typed_decoder = msgspec.json.Decoder(
             list[plan.record_type]  # type: ignore[name-defined]
         )
@@ -194,7 +194,7 @@ class RecordDecoder:
             path: plan.raw_column(keys) for path in spec.paths if (keys := plain_keys(path))
         }
         self._readers = {path: reader(path) for path in spec.paths}
-        self.needs_raw = bool(spec.depth)
+        self.needs_raw = bool(spec.depth) or plan.keep is not None
         self._pages = 0
 
     def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
@@ -265,7 +265,7 @@ class RecordDecoder:
             sized: the page is so large that a record may be over its limit.
         """
         decode, limit, depth = (
-            self._record_decoder.decode,
+            self._decode_one,
             self._spec.record_bytes,
             self._spec.depth,
         )
@@ -438,6 +438,20 @@ class RecordDecoder:
         decoded = batch.decoded(body, unknown, keys, contents)
         decoded.facts.keyless = keyless
         return decoded
+
+
+def _decoder_of(plan: Plan) -> Callable[[Any], Any]:
+    """What decodes the text of one record into its typed form."""
+    decode = msgspec.json.Decoder(plan.record_type).decode
+    if (keep := plan.keep) is None:
+        return decode
+
+    def decode_and_keep(raw: Any) -> Any:
+        record = decode(raw)
+        keep(record, bytes(raw))
+        return record
+
+    return decode_and_keep
 
 
 def _is_sampled(page: int) -> bool:

@@ -124,6 +124,12 @@ class Checks:
 
         return check
 
+    def branch_of(self, union: Type) -> Callable[[tuple[str, ...]], int]:
+        """The function keys of an object -> the number of the branch of a wide union that it is; -1
+        for none."""
+        check = self.check(union)
+        return check.branch_of if isinstance(check, UnionCheck) else lambda keys: -1
+
     def filler(self, each: Field) -> Callable[[str, list[FieldError]], Any]:
         """What gives an absent field its datum: its default, null where the policy allows that, or
         else an error."""

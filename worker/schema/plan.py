@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -17,10 +18,12 @@ from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
 from worker.schema.encoding import compile_encoder
 from worker.schema.errors import CorruptData, SchemaError
+from worker.schema.kept import HIDDEN, compile_rest, hidden, without_field
 from worker.schema.limits import Limits
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
 from worker.schema.parse import parse_schema
 from worker.schema.plan_reader import PlanReader
+from worker.schema.sizes import recursive_names
 from worker.schema.stored import Stored, stored
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck, parse_number
@@ -64,13 +67,26 @@ class CompiledPlan:
 
     Args:
         extra: JSON names outside the schema whose values are kept for facts.
+        kept: the field of the schema that keeps what the schema lacks; empty for none.
+
+    Attributes:
+        keep: puts what the schema lacks of a record, of its JSON text, into that field; None
+            without one. Raises msgspec.DecodeError for what is no JSON.
+        keep_text: the same of a text of what it lacks.
+        incoming: the schema that Avro records are read as.
     """
 
-    def __init__(self, schema: Schema, policy: Policy, extra: Collection[str]) -> None:
+    def __init__(
+        self, schema: Schema, policy: Policy, extra: Collection[str], kept: str = ""
+    ) -> None:
+        schema = hidden(schema, kept) if kept else schema
         root = schema.root
         all_types = Types(schema, policy)
         checks = Checks(schema, policy, all_types)
-        types = [all_types.field(each) for each in root.fields]
+        types = [
+            str | None if each.json_name == HIDDEN else all_types.field(each)
+            for each in root.fields
+        ]
         known = {each.json_name for each in root.fields}
         self._extra = sorted(set(extra) - known)
         self._bytes_as = policy.bytes_as
@@ -95,7 +111,25 @@ class CompiledPlan:
         self.schema_json = schema.source
         self.schema = schema
         self.typed_fields = tuple(inner is not None for inner in types)
+        self.incoming = schema
+        self.keep: Callable[[Any, bytes], None] | None = None
+        self.keep_text: Callable[[Any, str | None], None] | None = None
+        if kept:
+            self._keep_in(kept, checks, policy)
         self.encode: Callable[[Sequence[Any]], bytes] = compile_encoder(schema, self.typed_fields)
+
+    def _keep_in(self, kept: str, checks: Checks, policy: Policy) -> None:
+        schema, attribute = self.schema, self._attributes[HIDDEN]
+        rest = compile_rest(schema, checks.branch_of, tagged=policy.tagged)
+
+        def keep(record: Any, raw: bytes) -> None:
+            left = rest(raw.strip())
+            setattr(record, attribute, None if left is None else left.decode())
+
+        self.keep = keep
+        self.keep_text = partial(_set, attribute)
+        if schema.root.name not in recursive_names(schema):
+            self.incoming = without_field(schema, kept)
 
     @property
     def record_type(self) -> Any:
@@ -154,6 +188,8 @@ class CompiledPlan:
             raise InvalidRecord("invalid", (reason,)) from error
         if invalid := self.finish([record]):
             raise InvalidRecord("invalid", invalid[0][1])
+        if self.keep is not None:
+            self.keep(record, raw)
         return record
 
     def _stored(self, record: Stored) -> Any:
@@ -208,6 +244,10 @@ def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
     )
 
 
+def _set(attribute: str, record: Any, text: str | None) -> None:
+    setattr(record, attribute, text)
+
+
 def _member(value: Any, key: str) -> Any:
     if isinstance(value, dict):
         return value.get(key, msgspec.UNSET)
@@ -235,12 +275,14 @@ def compile_plan(
     bytes_as: str = "latin1",
     tagged: bool = False,
     extra: Collection[str] = (),
+    kept: str = "",
 ) -> CompiledPlan:
     """Compiles a schema whose root is a record.
 
     Args:
         unknown_fields, missing_fields, bytes_as, tagged: see Policy.
         extra: JSON names outside the schema whose values are kept for facts.
+        kept: the field of the schema that keeps what the schema lacks; empty for none.
 
     Raises:
         SchemaError: the root is no record, or its types nest too deeply.
@@ -255,6 +297,7 @@ def compile_plan(
             else "",
         )
     try:
-        return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as, tagged), extra)
+        policy = Policy(unknown_fields, missing_fields, bytes_as, tagged)
+        return CompiledPlan(schema, policy, extra, kept)
     except RecursionError as error:
         raise SchemaError("$", "types refer to each other too deeply") from error

@@ -125,6 +125,10 @@ class UnionCheck(QuickCheck):
         errors.append(FieldError(path, INEXACT if inexact else describe_kind(value), self._allowed))
         return None
 
+    def branch_of(self, keys: tuple[str, ...]) -> int:
+        """The number of the branch of an object that has these keys; -1 when there is none."""
+        return self._choose(keys).number
+
     def _choose(self, keys: tuple[str, ...]) -> _Choice:
         choice = self._known.get(keys)
         if choice is None:
