@@ -494,8 +494,10 @@ class Judge:
         begun = verdict.cursor.position
         if begun is None:
             return verdict
-        known_pages = -(-begun.known_pages * size // less)
-        begun = begun.evolve(asked=less, known_pages=known_pages)
+        if begun.known_pages:
+            records = min(less, standing.state.largest or less)
+            begun = begun.evolve(known_pages=-(-self._came(standing) // records))
+        begun = begun.evolve(asked=less)
         return msgspec.structs.replace(verdict, cursor=verdict.cursor.evolve(position=begun))
 
     def _without_page(

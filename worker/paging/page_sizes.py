@@ -48,10 +48,12 @@ class PageSizes:
         Args:
             first: no page of the pass, or of its window, was accepted yet.
         """
-        half = size // 2
-        if self.first_page is not None and not first:
-            half = next((each for each in range(half, 0, -1) if size % each == 0), 0)
-        return half if half >= self.least else None
+        if size <= self.least:
+            return None
+        half = max(size // 2, self.least)
+        if self.first_page is None or first:
+            return half
+        return next(each for each in range(half, 0, -1) if size % each == 0)
 
     def after_page(self, asked: int) -> int:
         """What is asked for behind a page that was accepted; 0: what the config says."""
