@@ -45,7 +45,8 @@ class Standing(msgspec.Struct, frozen=True):
         """How many records the page before was asked for with at least, while fewer are asked for
         than the config says; 0 else. Sizes grow by a quarter from page to page.
         """
-        return self.state.asked * GROWTH // (GROWTH + 1)
+        asked = self.state.asked
+        return max(asked * GROWTH // (GROWTH + 1), 1) if asked else 0
 
     def may_be_full(self, records: int, spec: PagingSpec) -> bool:
         """The same where the source may never send as many records as it is asked for."""

@@ -22,7 +22,10 @@ from worker.sources.places import Locator, Target
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
 _QUERY_EXPRESSIONS: Final = re.compile(rf"(?:\{{[?&]{_NAME}(?:,{_NAME})*\}})+(&?)", re.ASCII)
 _ORIGIN: Final = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/?#]*", re.ASCII)
-_CONTENT_RANGE: Final = re.compile(r"(?:[\w-]+ )?(?:\d+-\d+|\*)/(\d+|\*)", re.ASCII)
+# `items 0-24/319`, `0-24/*`, `*/0`, and what servers write for an empty range: `items 0--1/0`
+_CONTENT_RANGE: Final = re.compile(
+    r"(?:[A-Za-z][\w.-]*[ =:]\s*)?(?:\d+--?\d+|-?\*)\s*/\s*(\d+|\*)", re.ASCII
+)
 MOST_RECORDS: Final = 2**63
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
