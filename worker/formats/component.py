@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from worker.formats.writers import WriterSchemas
     from worker.schema import CompiledPlan
 
+BOM: Final = b"\xef\xbb\xbf"
+
 # -- decode ----------------------------------------------------------------------------------------
 
 
@@ -42,6 +44,10 @@ class DecodeConfig(Model):
     """What one record is where that needs no path, so that `source.records` has no meaning."""
     resolves: ClassVar[bool] = False
     """Bodies have a schema of their own; their fields that ours lacks are skipped unread."""
+
+    def json_of(self, body: bytes) -> bytes:
+        """The JSON of a body, without what stands before it."""
+        return body.removeprefix(BOM)
 
     @property
     def tagged(self) -> bool:

@@ -1,17 +1,46 @@
-"""`decode.encoding`, which JSON and NDJSON have in common."""
+"""The keys that JSON and NDJSON have in common, and where the JSON of a body begins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from worker.formats.component import DecodeConfig
+from worker.config.model import unfit
+from worker.formats.component import BOM, DecodeConfig
 
 _SETTLED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "bytes": (("latin1",), "is not how decode.encoding avro writes bytes: they are latin1 there")
 }
+
+
+_MOST_SPACE: Final = 64
+"""Bytes of white space that may stand before a prefix."""
+
+
+def begin_of_json(body: Any, prefix: bytes) -> int:
+    """Where the JSON of a body begins: behind a byte order mark, and behind the prefix where the
+    body has it. A body without the prefix is read from its beginning: servers leave it out of
+    errors, and what is no JSON is refused in any case.
+    """
+    start = len(BOM) if body[: len(BOM)] == BOM else 0
+    if prefix:
+        head = bytes(body[start : start + _MOST_SPACE + len(prefix)])
+        if (rest := head.lstrip()).startswith(prefix):
+            start += len(head) - len(rest) + len(prefix)
+    return start
+
+
+def _prefix(value: str) -> str:
+    """The prefix without white space round it, which JSON may have anyway."""
+    if not (text := value.strip()):
+        raise unfit(
+            "a prefix of nothing but white space",
+            allowed="what stands before the JSON is needed, like )]}' or while(1);",
+            remedy="take it out: white space before JSON is allowed anyway",
+        )
+    return text
 
 
 class JsonDecode(DecodeConfig):
@@ -24,6 +53,22 @@ class JsonDecode(DecodeConfig):
             "say their branch"
         ),
     )
+
+    strip_prefix: Annotated[str, AfterValidator(_prefix)] | None = Field(
+        None,
+        description=(
+            "text before the JSON, like )]}' or while(1);, which is left out; a body without it is "
+            "read as it is"
+        ),
+    )
+
+    @property
+    def prefix(self) -> bytes:
+        """The same as bodies have it; empty for none."""
+        return (self.strip_prefix or "").encode()
+
+    def json_of(self, body: bytes) -> bytes:
+        return body[begin_of_json(body, self.prefix) :]
 
     @property
     def tagged(self) -> bool:
