@@ -36,7 +36,7 @@ MAP_KEYS: Final = 20  # different keys before an object may be a map
 MAP_RARE: Final = 0.2  # share of the objects that a usual key of a map is in
 _MOST: Final = 10**MAX_PRECISION
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_FRACTION: Final = re.compile(r"[.](\d+)")
+_FRACTION: Final = re.compile(r"[.,](\d+)")
 
 FORMATS: Final[dict[str, str]] = {
     "date": "int",
@@ -62,8 +62,8 @@ def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
 
     def accepts(text: str) -> bool:
         fraction = _FRACTION.search(text)
-        if fraction is not None and len(fraction[1]) > digits:
-            return False
+        if (fraction is not None and len(fraction[1]) > digits) or text.isdigit():
+            return False  # digits alone are an id rather than a date
         try:
             plan.one(msgspec.json.encode({"value": text}))
         except InvalidRecord:

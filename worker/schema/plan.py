@@ -18,6 +18,7 @@ from worker.schema.checks import Checks
 from worker.schema.encoding import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
+from worker.schema.spellings import AS_USUAL, Place, Spellings
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck, parse_number
 
@@ -66,16 +67,17 @@ class CompiledPlan:
         root = schema.root
         all_types = Types(schema, policy)
         checks = Checks(schema, policy, all_types)
-        types = [all_types.field(each) for each in root.fields]
+        place = policy.spellings.root
+        types = [all_types.field(each, place) for each in root.fields]
         known = {each.json_name for each in root.fields}
         self._extra = sorted(set(extra) - known)
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
         self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
         self._untyped = msgspec.json.Decoder(float_hook=parse_number)
-        self._whole = checks.check(root)
+        self._whole = checks.check(root, place)
         self._checked = [
-            _checked(f"f{number}", each, checks)
+            _checked(f"f{number}", each, checks, place)
             for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
             if inner is None
         ]
@@ -164,8 +166,8 @@ class CompiledPlan:
         return column
 
 
-def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
-    check = checks.check(each.type)
+def _checked(attribute: str, each: Field, checks: Checks, place: Place) -> _Checked:
+    check = checks.check(each.type, place.field(each.json_name))
     return _Checked(
         attribute,
         f"$.{each.json_name}",
@@ -201,12 +203,13 @@ def compile_plan(
     missing_fields: str = "fill",
     bytes_as: str = "latin1",
     tagged: bool = False,
+    spellings: Spellings = AS_USUAL,
     extra: Collection[str] = (),
 ) -> CompiledPlan:
     """Compiles a schema whose root is a record.
 
     Args:
-        unknown_fields, missing_fields, bytes_as, tagged: see Policy.
+        unknown_fields, missing_fields, bytes_as, tagged, spellings: see Policy.
         extra: JSON names outside the schema whose values are kept for facts.
 
     Raises:
@@ -215,6 +218,7 @@ def compile_plan(
     if schema.root.kind != "record":
         raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
     try:
-        return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as, tagged), extra)
+        policy = Policy(unknown_fields, missing_fields, bytes_as, tagged, spellings)
+        return CompiledPlan(schema, policy, extra)
     except RecursionError as error:
         raise SchemaError("$", "types refer to each other too deeply") from error
