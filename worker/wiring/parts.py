@@ -23,12 +23,14 @@ from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
 from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
+from worker.schema.spellings import Spellings
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
 from worker.transforms.routes import Part, route_parts
 from worker.transforms.steps import compile_steps
 from worker.wiring.record_paths import check_record_paths
 from worker.wiring.schemas import Fetched, schema_of
+from worker.wiring.spelled import spellings_of
 
 ONLY_PARTITION: Final = "default"
 
@@ -61,7 +63,8 @@ class Parts:
         style = PAGINATIONS.load(source.pagination.type).build(source.pagination)
         spec = _page_spec(source, style)
         found = Collector()
-        plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
+        schema = schema_of(config.schema_, fetched)
+        plan = _plan(config, schema, spec.record, spellings_of(config, schema, found))
         names = frozenset(each.json_name for each in plan.schema.root.fields)
         spec = replace(
             spec, record=replace(spec.record, json_names=names, depth=levels(source, plan))
@@ -160,7 +163,9 @@ def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
     )
 
 
-def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> CompiledPlan:
+def _plan(
+    config: PipelineSettings, schema: Schema, spec: RecordSpec, spellings: Spellings
+) -> CompiledPlan:
     rules = config.validation
     return compile_plan(
         schema,
@@ -168,6 +173,7 @@ def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> Compile
         missing_fields=rules.missing_fields,
         bytes_as=rules.bytes,
         tagged=config.decode.tagged,
+        spellings=spellings,
         extra=spec.extra_names(),
     )
 
