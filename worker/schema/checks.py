@@ -9,6 +9,7 @@ that the encoder need not choose the branch again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
@@ -29,7 +30,7 @@ from worker.schema.model import (
 from worker.schema.scalar_checks import refuse, scalar_check
 from worker.schema.sizes import recursive_names
 from worker.schema.spellings import ELSEWHERE, Place
-from worker.schema.text_checks import TextCheck
+from worker.schema.text_checks import NULL_HINT, TextCheck
 from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck, tagged_union
 from worker.schema.values import Branch, Check
@@ -171,7 +172,11 @@ def _or_null(inner: Check, nulls: frozenset[str]) -> Check:
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         if value is None or (isinstance(value, str) and value in nulls):
             return None
-        return inner(value, path, errors)
+        before = len(errors)
+        datum = inner(value, path, errors)
+        if isinstance(value, str) and len(errors) > before:
+            errors[-1] = replace(errors[-1], allowed=f"{errors[-1].allowed}{NULL_HINT}")
+        return datum
 
     return check
 

@@ -18,6 +18,7 @@ from worker.schema.checks import Checks
 from worker.schema.encoding import compile_encoder
 from worker.schema.errors import SchemaError
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
+from worker.schema.no_json import no_json_values
 from worker.schema.spellings import AS_USUAL, Place, Spellings
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck, parse_number
@@ -138,7 +139,7 @@ class CompiledPlan:
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             reason = FieldError("$", "no JSON value", str(error)[:200])
-            raise InvalidRecord("no_json", (reason,)) from error
+            raise InvalidRecord("no_json", no_json_values(raw) or (reason,)) from error
         if errors:
             raise InvalidRecord("invalid", tuple(errors))
         try:
