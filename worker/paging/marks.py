@@ -9,25 +9,26 @@ not taken for one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from worker.core.errors import ConfigError
-from worker.core.instants import EPOCH, LEAST, MICROS, MICROSECOND, MOST, rfc3339_text
-from worker.core.written_times import EPOCHS, JSON_DATE, USUAL, Read, instant, time_reader
+from worker.core.instants import EPOCH, LEAST, MICROS, MOST, rfc3339_text
+from worker.core.written_times import (
+    EPOCHS,
+    JSON_DATE,
+    USUAL,
+    Read,
+    instant,
+    instants_of,
+    time_reader,
+)
 
 _WHOLE: Final = range(-(2**63), 2**63)  # what the commit log can keep
 _INSTANTS: Final = range(LEAST, MOST + 1)
-_USUAL: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
-).fullmatch
-
 Comparable = int | str
 
 
@@ -50,19 +51,14 @@ def _instants(values: Sequence[Any]) -> list[int] | None:
     """The instants of RFC 3339 texts with at most six digits of a second."""
     try:
         different = set(values)
-        if not all(map(_USUAL, different)):
-            return None
-        read = {
-            text: (moment - EPOCH) // MICROSECOND
-            for text, moment in zip(
-                different, msgspec.convert(list(different), list[datetime]), strict=True
-            )
-        }
-        if read and not (min(read.values()) in _INSTANTS and max(read.values()) in _INSTANTS):
-            return None
-        return list(map(read.__getitem__, values))
-    except (TypeError, msgspec.ValidationError):
+    except TypeError:
         return None
+    instants = instants_of(different)
+    if instants is None or (
+        instants and not _INSTANTS[0] <= min(instants) <= max(instants) <= _INSTANTS[-1]
+    ):
+        return None
+    return list(map(dict(zip(different, instants, strict=True)).__getitem__, values))
 
 
 def _whole_numbers(scale: int, allowed: range) -> Callable[[Sequence[Any]], list[int] | None]:

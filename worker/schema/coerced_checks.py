@@ -82,6 +82,32 @@ def number_text(numbers: Numbers) -> Callable[[str], str]:
     return read
 
 
+def _number_texts(
+    numbers: Numbers | None, number: Callable[[str], Any], low: float, high: float
+) -> Callable[[Collection[str]], list[Any] | None]:
+    """What reads many numbers at once, in the usual form and in range; None for others."""
+    if numbers is None:
+        return lambda texts: None
+    signs = _SPACES if numbers.group == " " else numbers.group
+    group, decimal = f"[{re.escape(signs)}]" if signs else "(?!)", re.escape(numbers.decimal)
+    one = rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
+    lines = re.compile(rf"(?:{one}\n)*{one}", re.ASCII)
+    as_python = str.maketrans({**dict.fromkeys(signs), numbers.decimal: "."})
+
+    def read(texts: Collection[str]) -> list[Any] | None:
+        block = "\n".join(texts)
+        if lines.fullmatch(block) is None:
+            return None
+        try:
+            found = [number(text) for text in block.translate(as_python).split("\n")]
+        except ValueError:  # a fraction of a whole number, or too many digits
+            return None
+        fits = len(found) == len(texts) and low <= min(found) and max(found) <= high
+        return found if fits else None
+
+    return read
+
+
 def decimal_text(numbers: Numbers) -> Callable[[str], Decimal]:
     """What reads a decimal that is written in a form. It raises ValueError or ArithmeticError."""
     read = number_text(numbers)
@@ -99,7 +125,8 @@ def _whole(kind: Type, spellings: Spellings, strict: Check) -> TextCheck:
         return found
 
     plain = Plain(f"type(x) is int and {low} <= x <= {high}")
-    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, ""))
+    read_all = _number_texts(spellings.numbers, int, low, high)
+    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, ""), read_all)
 
 
 def _float(kind: Type, spellings: Spellings, strict: Check) -> TextCheck:
@@ -114,7 +141,8 @@ def _float(kind: Type, spellings: Spellings, strict: Check) -> TextCheck:
 
     fits = f"{-limit!r} <= x <= {limit!r}"
     plain = Plain(f"type(x) is float and {fits}", f"type(x) is int and {fits}", "float(x)")
-    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, "5"))
+    read_all = _number_texts(spellings.numbers, float, -limit, limit)
+    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, "5"), read_all)
 
 
 def _reader(

@@ -6,7 +6,7 @@ finer than the type are cut; what lies outside of `TIME_RANGES` is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,11 @@ from worker.core.written_times import (
     NANOS,
     USUAL,
     NoZone,
+    digits_only,
     instant,
+    instants_of,
+    local_times_of,
+    plain_pattern,
     read_clock,
     read_day,
     read_text,
@@ -37,6 +41,7 @@ _TEXT: Final = {
     "local-timestamp": "ISO 8601 text without a zone",
 }
 _COUNT: Final = {"millis": "milliseconds", "micros": "microseconds", "nanos": "nanoseconds"}
+_MOST_DIGITS: Final = 20
 _OTHERS: Final = "; decode.times names any other format"
 
 
@@ -72,7 +77,11 @@ class _TimeCheck:
         make, plain = self._numbers()
         text = self._usual() if self._form == USUAL else self._formatted
         return TextCheck(
-            self._checked(make), plain, lambda value: self._within(text(value)), self._allowed
+            self._checked(make),
+            plain,
+            lambda value: self._within(text(value)),
+            self._allowed,
+            self._all(),
         )
 
     def _numbers(self) -> tuple[Callable[[Any], int], Plain]:
@@ -125,6 +134,48 @@ class _TimeCheck:
             return lambda text: read_clock(text) // self._nanos
         return self._zoned if self._family == "timestamp" else self._local
 
+    def _all(self) -> Callable[[Collection[str]], list[int] | None]:
+        """What reads many texts at once, if they are in the most usual form."""
+        if self._form in EPOCHS:
+            return self._counted_texts(NANOS // EPOCHS[self._form])
+        if self._form == USUAL:
+            return self._moments if "timestamp" in self._family else _none_at_once
+        rewrite = plain_pattern(self._form)
+        if rewrite is None or self._family == "time":
+            return _none_at_once
+
+        def read(texts: Collection[str]) -> list[int] | None:
+            return None if (iso := rewrite(texts)) is None else self._clocks(iso)
+
+        return read
+
+    def _moments(self, texts: Collection[str]) -> list[int] | None:
+        if self._family == "timestamp" and (micros := instants_of(texts)) is not None:
+            return self._datums(micros)
+        return self._clocks(texts)
+
+    def _clocks(self, texts: Collection[str]) -> list[int] | None:
+        """The datums of texts without a zone."""
+        if self._family == "timestamp" and self._zone is None:
+            return None
+        zone = self._zone if self._family == "timestamp" else None
+        micros = local_times_of(texts, zone)
+        return None if micros is None else self._datums(micros)
+
+    def _datums(self, micros: list[int]) -> list[int] | None:
+        return self._all_within([each * 1_000 // self._nanos for each in micros])
+
+    def _counted_texts(self, nanos: int) -> Callable[[Collection[str]], list[int] | None]:
+        def read(texts: Collection[str]) -> list[int] | None:
+            if max(map(len, texts)) > _MOST_DIGITS or not digits_only(texts):
+                return None
+            return self._all_within([int(text) * nanos // self._nanos for text in texts])
+
+        return read
+
+    def _all_within(self, datums: list[int]) -> list[int] | None:
+        return datums if self._low <= min(datums) and max(datums) <= self._high else None
+
     def _zoned(self, text: str) -> int:
         try:
             return instant(read_text(text), self._zone) // self._nanos
@@ -151,3 +202,7 @@ def _whole(value: Any) -> int:
     if type(value) is not int:
         raise TypeError("no whole number")
     return value
+
+
+def _none_at_once(texts: Collection[str]) -> None:
+    return None
