@@ -22,6 +22,7 @@ from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misprinted, pipelines_of
 from worker.config.effects import Effect, without_effect
 from worker.config.explain import problems_of
+from worker.config.mark_format import with_mark_format
 from worker.config.merge import merge
 from worker.config.merged import Merged
 from worker.config.model import Issues, Model
@@ -231,6 +232,11 @@ class PipelineSettings(Model):
         ),
     )
     """Keys that count only beside others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_time_format(cls, raw: Any) -> Any:
+        return with_mark_format(raw)
 
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:

@@ -24,6 +24,7 @@ from worker.components import FORMATS
 from worker.config.model import Model
 from worker.core.errors import ConfigError
 from worker.http.registry_config import RegistryConfig
+from worker.schema.spellings import AS_USUAL, Spellings
 
 if TYPE_CHECKING:
     from worker.formats.records import PageSpec
@@ -44,6 +45,14 @@ class DecodeConfig(Model):
     """What one record is where that needs no path, so that `source.records` has no meaning."""
     resolves: ClassVar[bool] = False
     """Bodies have a schema of their own; their fields that ours lacks are skipped unread."""
+
+    spelled: ClassVar[bool] = False
+    """Values are written in the words of the source, as `spellings` says."""
+
+    @property
+    def spellings(self) -> Spellings:
+        """How the source writes what the format has no form for."""
+        return AS_USUAL
 
     def json_of(self, body: bytes) -> bytes:
         """The JSON of a body, without what stands before it."""

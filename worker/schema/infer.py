@@ -35,7 +35,7 @@ HUGE_DIGITS: Final = 20
 """The digits of 2**64 - 1, which ids may reach: the least precision of a proposed decimal."""
 _MOST: Final = 10**MAX_PRECISION
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_FRACTION: Final = re.compile(r"[.](\d+)")
+_FRACTION: Final = re.compile(r"[.,](\d+)")
 
 FORMATS: Final[dict[str, str]] = {
     "date": "int",
@@ -61,8 +61,8 @@ def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
 
     def accepts(text: str) -> bool:
         fraction = _FRACTION.search(text)
-        if fraction is not None and len(fraction[1]) > digits:
-            return False
+        if (fraction is not None and len(fraction[1]) > digits) or text.isdigit():
+            return False  # digits alone are an id rather than a date
         try:
             plan.one(msgspec.json.encode({"value": text}))
         except InvalidRecord:

@@ -21,9 +21,11 @@ from worker.schema.errors import CorruptData, SchemaError
 from worker.schema.kept import HIDDEN, compile_rest, hidden, without_field
 from worker.schema.limits import Limits
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
+from worker.schema.no_json import no_json_values
 from worker.schema.parse import parse_schema
 from worker.schema.plan_reader import PlanReader
 from worker.schema.sizes import recursive_names
+from worker.schema.spellings import AS_USUAL, Place, Spellings
 from worker.schema.stored import Stored, stored
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck, parse_number
@@ -83,8 +85,9 @@ class CompiledPlan:
         root = schema.root
         all_types = Types(schema, policy)
         checks = Checks(schema, policy, all_types)
+        place = policy.spellings.root
         types = [
-            str | None if each.json_name == HIDDEN else all_types.field(each)
+            str | None if each.json_name == HIDDEN else all_types.field(each, place)
             for each in root.fields
         ]
         known = {each.json_name for each in root.fields}
@@ -95,9 +98,9 @@ class CompiledPlan:
         self._type = record_struct(root, types, policy, self._extra)
         self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
         self._untyped = msgspec.json.Decoder(float_hook=parse_number)
-        self._whole = checks.check(root)
+        self._whole = checks.check(root, place)
         self._checked = [
-            _checked(f"f{number}", each, checks)
+            _checked(f"f{number}", each, checks, place)
             for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
             if inner is None
         ]
@@ -178,7 +181,7 @@ class CompiledPlan:
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             reason = FieldError("$", "no JSON value", str(error)[:200])
-            raise InvalidRecord("no_json", (reason,)) from error
+            raise InvalidRecord("no_json", no_json_values(raw) or (reason,)) from error
         if errors:
             raise InvalidRecord("invalid", tuple(errors))
         try:
@@ -233,8 +236,8 @@ class CompiledPlan:
         return column
 
 
-def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
-    check = checks.check(each.type)
+def _checked(attribute: str, each: Field, checks: Checks, place: Place) -> _Checked:
+    check = checks.check(each.type, place.field(each.json_name))
     return _Checked(
         attribute,
         f"$.{each.json_name}",
@@ -274,13 +277,14 @@ def compile_plan(
     missing_fields: str = "fill",
     bytes_as: str = "latin1",
     tagged: bool = False,
+    spellings: Spellings = AS_USUAL,
     extra: Collection[str] = (),
     kept: str = "",
 ) -> CompiledPlan:
     """Compiles a schema whose root is a record.
 
     Args:
-        unknown_fields, missing_fields, bytes_as, tagged: see Policy.
+        unknown_fields, missing_fields, bytes_as, tagged, spellings: see Policy.
         extra: JSON names outside the schema whose values are kept for facts.
         kept: the field of the schema that keeps what the schema lacks; empty for none.
 
@@ -297,7 +301,7 @@ def compile_plan(
             else "",
         )
     try:
-        policy = Policy(unknown_fields, missing_fields, bytes_as, tagged)
+        policy = Policy(unknown_fields, missing_fields, bytes_as, tagged, spellings)
         return CompiledPlan(schema, policy, extra, kept)
     except RecursionError as error:
         raise SchemaError("$", "types refer to each other too deeply") from error

@@ -24,6 +24,7 @@ from worker.schema.canonical import fingerprint
 from worker.schema.kept import with_field
 from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
+from worker.schema.spellings import Spellings
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
 from worker.transforms.context import Contexts
@@ -31,6 +32,7 @@ from worker.transforms.routes import Part, route_parts
 from worker.transforms.steps import compile_steps, leaves
 from worker.wiring.record_paths import check_record_paths
 from worker.wiring.schemas import Fetched, schema_of
+from worker.wiring.spelled import spellings_of
 
 ONLY_PARTITION: Final = "default"
 
@@ -64,7 +66,8 @@ class Parts:
         spec = _page_spec(source, style)
         found = Collector()
         schema = schema_of(config.schema_, fetched)
-        plan = _plan(config, schema, spec.record, found)
+        spellings = spellings_of(config, schema, found)
+        plan = _plan(config, schema, spec.record, spellings, found)
         names = frozenset(each.json_name for each in plan.schema.root.fields)
         spec = replace(
             spec, record=replace(spec.record, json_names=names, depth=levels(source, plan))
@@ -166,7 +169,11 @@ def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
 
 
 def _plan(
-    config: PipelineSettings, schema: Schema, spec: RecordSpec, found: Collector
+    config: PipelineSettings,
+    schema: Schema,
+    spec: RecordSpec,
+    spellings: Spellings,
+    found: Collector,
 ) -> CompiledPlan:
     rules, kept = config.validation, ""
     with found.part("schema"):
@@ -178,6 +185,7 @@ def _plan(
         missing_fields=rules.missing_fields,
         bytes_as=rules.bytes,
         tagged=config.decode.tagged,
+        spellings=spellings,
         extra=spec.extra_names(),
         kept=kept,
     )
