@@ -63,7 +63,7 @@ pipelines:
       stable: true
       concurrency: 4
       rate_limit: {requests: 10, per: 1s}
-      on_status: {404: empty, 409: retry, 420: rate_limited, 422: fail, 403: stop, 451: skip, 401: refresh_auth}
+      on_status: {404: empty, 409: retry, 420: rate_limited, 422: fail, 403: stop, 401: refresh_auth}
       on_body: [{when: {path: ok, equals: false}, do: retry}, {when: {path: left, less: 1}, do: rate_limited}, {when: {path: error, exists: true}, do: fail}]
       on_body_error: park
       allowed_origins: ["https://cdn.example.com"]

@@ -22,6 +22,7 @@ from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misprinted, pipelines_of
 from worker.config.effects import Effect, without_effect
 from worker.config.explain import problems_of
+from worker.config.mark_format import with_mark_format
 from worker.config.merge import merge
 from worker.config.merged import Merged
 from worker.config.model import Issues, Model
@@ -102,8 +103,16 @@ class ShutdownConfig(Model):
 class ValidationConfig(Model):
     """What to do about differences between records and schema."""
 
-    unknown_fields: Literal["drop", "reject"] = Field(
-        "drop", description="fields that the schema lacks"
+    unknown_fields: Literal["drop", "reject", "keep"] = Field(
+        "drop", description="fields that the schema lacks; keep: as JSON text in the field `into`"
+    )
+    into: str = Field(
+        "_rest",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description=(
+            "nullable string field that keeps them, which the schema of the files gets unless it "
+            "is there"
+        ),
     )
     missing_fields: Literal["fill", "reject"] = Field(
         "fill", description="nullable fields without a default that are absent"
@@ -111,6 +120,21 @@ class ValidationConfig(Model):
     bytes: Literal["latin1", "base64"] = Field(
         "latin1", description="how bytes are written in JSON"
     )
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "into",
+            lambda rules: rules.unknown_fields == "keep",
+            "nothing is kept of fields that the schema lacks",
+            "it counts with unknown_fields: keep",
+        ),
+    )
+    """Keys that count only beside others."""
+
+    @property
+    def kept(self) -> str:
+        """The field that keeps what the schema lacks; empty for none."""
+        return self.into if self.unknown_fields == "keep" else ""
 
 
 class DeadLettersConfig(Model):
@@ -209,6 +233,11 @@ class PipelineSettings(Model):
     )
     """Keys that count only beside others."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_time_format(cls, raw: Any) -> Any:
+        return with_mark_format(raw)
+
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
         issues = Issues()
@@ -240,7 +269,7 @@ class PipelineSettings(Model):
                 f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
             )
         for key, (allowed, why) in decode.settled.items():
-            if (found := getattr(self.validation, key)) != allowed:
+            if (found := getattr(self.validation, key)) not in allowed:
                 issues.add(("validation", key), f"{found} {why}", "encoding")
 
     def meaning(self) -> dict[str, str]:

@@ -73,6 +73,49 @@ NO_EFFECT: dict[str, tuple[str, str, str, str]] = {
         "brings a page",
         source(f"{PAGE}, stop: {{status: [{{code: 203}}]}}, on_status: {{203: fail}}"),
     ),
+    "a response behind one that decides all its statuses": (
+        source(
+            "responses: [{status: 5xx, do: retry}, {status: [500, 501], when: {path: a, exists: true},"
+            " do: fail}]"
+        ),
+        AT + "responses[1]",
+        "decided by a rule before it",
+        source(
+            "responses: [{status: 5xx, do: retry}, {status: [500, 404], when: {path: a, exists: true},"
+            " do: fail}]"
+        ),
+    ),
+    "a status that responses decide": (
+        source("responses: [{status: [404, 5xx], do: retry}], on_status: {404: empty}"),
+        AT + "on_status.404",
+        "responses, on_status, on_body",
+        source(
+            "responses: [{status: 404, when: {path: a, exists: true}, do: retry}], "
+            "on_status: {404: empty}"
+        ),
+    ),
+    "a body of pages that responses decide": (
+        source(
+            "responses: [{status: 2xx, do: page}], on_body: [{when: {path: a, exists: true}, do: fail}]"
+        ),
+        AT + "on_body[0]",
+        "decided by a rule before it",
+        source("on_status: {200: page}, on_body: [{when: {path: a, exists: true}, do: fail}]"),
+    ),
+    "a rule about a status that halves the window": (
+        source(
+            WINDOW.replace("size: 1d", "size: 1d, split_on: {status: 413}")
+            + ", responses: [{status: 413, do: retry}]"
+        ),
+        AT + "responses[0]",
+        "pagination.split_on",
+        source(
+            WINDOW.replace(
+                "size: 1d", "size: 1d, split_on: {status: 413, when: {path: a, exists: true}}"
+            )
+            + ", responses: [{status: 413, do: retry}]"
+        ),
+    ),
     "next_origin of a style without links": (
         source(f"{CURSOR}, next_origin: keep"),
         AT + "next_origin",

@@ -104,6 +104,63 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         ("65535",),
     ),
     "a list without its end": (RIGHT + "name: [a,\n  b\n\n", "yaml", 11, "", ("begun in line 8",)),
+    # what answers mean
+    "a status beyond all statuses": (
+        source("responses: [{status: 700, do: retry}]"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.responses[0].status",
+        ("100 to 599", "5xx"),
+    ),
+    "a class of statuses that is misspelt": (
+        source("responses: [{status: [404, 50x], do: retry}]"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.responses[0].status",
+        ("100 to 599", "5xx"),
+    ),
+    "a response without an action": (
+        source("responses: [{status: 404}]"),
+        "missing_key",
+        5,
+        "pipelines.items.source.responses[0].do",
+        ("what it means",),
+    ),
+    "a key of responses that is misspelt": (
+        source("responses: [{statuss: 404, do: retry}]"),
+        "unknown_key",
+        5,
+        "pipelines.items.source.responses[0].statuss",
+        ("did you mean 'status'?",),
+    ),
+    "skip in a style with links": (
+        source("pagination: {type: link_header}, responses: [{status: 500, do: skip}]"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.responses[0].do",
+        ("page or offset", "another pagination"),
+    ),
+    "skip of offsets without a limit": (
+        source("pagination: {type: offset, param: o}, on_status: {500: skip}"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.on_status.500",
+        ("set limit_param",),
+    ),
+    "a wait in two places at once": (
+        source("retry_after: [{body: a, header: X-A}]"),
+        "not_allowed",
+        5,
+        "pipelines.items.source.retry_after[0]",
+        ("exactly one of body, header",),
+    ),
+    "a prefix of white space": (
+        RIGHT + "    decode: {strip_prefix: ' '}\n",
+        "not_allowed",
+        8,
+        "pipelines.items.decode.strip_prefix",
+        ("white space",),
+    ),
     # what is sent
     "a parameter without values": (
         source("params: {tag: []}"),

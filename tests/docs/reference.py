@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from docs.spellings import values_page
 
 import worker
 from worker.cli import cli
@@ -316,7 +317,12 @@ def _below(error: type[WorkerError]) -> Iterator[type[WorkerError]]:
         yield from _below(each)
 
 
-PAGES = {"config.md": config_page, "cli.md": cli_page, "errors.md": errors_page}
+PAGES = {
+    "config.md": config_page,
+    "cli.md": cli_page,
+    "errors.md": errors_page,
+    "values.md": values_page,
+}
 
 if __name__ == "__main__":
     DOCS.mkdir(parents=True, exist_ok=True)

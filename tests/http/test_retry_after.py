@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.http.retry_after import (
+    WaitFormat,
     limit_reached,
     parse_reset,
     parse_retry_after,
+    parse_wait,
     wait_asked_for,
 )
+
+FORMATS = get_args(WaitFormat)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +30,11 @@ from worker.http.retry_after import (
         ("-5", None),
         ("soon", None),
         ("", None),
+        ("1.5", 1.5),
+        (" 2.25 ", 2.25),
+        ("601.0", 600.0),
+        ("1.", None),
+        (".5", None),
         ("1e9", None),
         ("nan", None),
         ("12abc", None),
@@ -125,3 +135,89 @@ def test_retry_after_counts_alone_and_a_reset_only_when_no_request_is_left(
 ) -> None:
     assert limit_reached(headers) == reached
     assert wait_asked_for(headers, now_s=1_700_000_000.0, max_s=600.0) == seconds
+
+
+NOW = 1_700_000_000.0
+DATE = formatdate(NOW, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"RateLimit": '"default";r=0;t=30'}, 30.0),
+        ({"RateLimit": "default;r=0;t=30"}, 30.0),
+        ({"RateLimit": '"burst";r=0;t=5, "daily";r=0;t=90, "x";r=7;t=999'}, 90.0),
+        ({"RateLimit": '"a, b;r=5;t=1" ; t=40 ; r=0;pk=:abc=:'}, 40.0),
+        ({"RateLimit": '"default";r=5;t=30'}, None),
+        ({"RateLimit": '"default";r=0'}, None),
+        ({"RateLimit": "limit=10, remaining=0, reset=12"}, 12.0),
+        ({"RateLimit": "limit=10,remaining=0,reset=12"}, 12.0),
+        ({"RateLimit": "limit=10, remaining=3, reset=12"}, None),
+        ({"RateLimit": "no limit at all"}, None),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "12"}, 12.0),
+        ({"RateLimit-Limit": "10", "RateLimit-Reset": "12"}, 12.0),
+        ({"RateLimit-Remaining": "5", "RateLimit-Reset": "12"}, None),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "1700000012"}, 12.0),
+        ({"X-RateLimit-Reset": "1700000012"}, 12.0),
+        ({"X-RateLimit-Reset": "1700000012500", "X-RateLimit-Remaining": "0"}, 12.5),
+        ({"X-Rate-Limit-Reset": "1700000012", "X-Rate-Limit-Remaining": "0"}, 12.0),
+        ({"X-Rate-Limit-Reset": "12"}, 12.0),
+        ({"X-RateLimit-Reset": "2023-11-14T22:13:32Z"}, 12.0),
+        ({"X-RateLimit-Reset": formatdate(NOW + 12, usegmt=True)}, 12.0),
+        ({"X-RateLimit-Reset": "tomorrow"}, None),
+        ({"X-RateLimit-Remaining": "many", "X-RateLimit-Reset": "12"}, None),
+        ({"RateLimit": '"default";r=0;t=30', "X-RateLimit-Reset": "1700000090"}, 90.0),
+        ({"RateLimit": '"default";r=0;t=3000'}, 600.0),
+        ({"Retry-After": "1", "RateLimit": '"default";r=0;t=30'}, 1.0),
+    ],
+)
+def test_a_limit_says_in_its_own_dialect_how_long_to_wait(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    ours = NOW + 4_000.0  # an hour off: the Date of the answer counts
+    said = {**headers, "Date": DATE}
+    assert wait_asked_for(said, now_s=ours, max_s=600.0, limited=True) == seconds
+
+
+@pytest.mark.parametrize(
+    "headers", [{"RateLimit-Reset": "9"}, {"X-RateLimit-Reset": "9"}, {"X-Rate-Limit-Reset": "9"}]
+)
+def test_a_reset_of_an_answer_that_was_not_refused_is_no_wait(headers: dict[str, str]) -> None:
+    assert wait_asked_for(headers, now_s=NOW, max_s=600.0) is None and not limit_reached(headers)
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "seconds"),
+    [
+        (30, "seconds", 30.0),
+        (1.5, "seconds", 1.5),
+        ("31.5s", "seconds", 31.5),
+        (1500, "milliseconds", 1.5),
+        ("2", "minutes", 120.0),
+        (1_700_000_020, "epoch_s", 20.0),
+        ("1700000020500", "epoch_ms", 20.5),
+        (1_600_000_000, "epoch_s", 0.0),
+        (formatdate(NOW + 20, usegmt=True), "http_date", 20.0),
+        ("2023-11-14T22:13:40+00:00", "rfc3339", 20.0),
+        ("2023-11-14T22:13:40", "rfc3339", None),
+        (10**30, "seconds", 600.0),
+        (-1, "seconds", None),
+        (True, "seconds", None),
+        (None, "seconds", None),
+        ([30], "seconds", None),
+        ("soon", "http_date", None),
+        (5, "http_date", None),
+        ("31.5s", "minutes", None),
+    ],
+)
+def test_a_wait_is_read_as_the_config_says(value: Any, form: Any, seconds: float | None) -> None:
+    assert parse_wait(value, form, date=DATE, now_s=0.0, max_s=600.0) == seconds
+
+
+@given(st.text() | st.integers() | st.floats() | st.none(), st.sampled_from(FORMATS), st.text())
+def test_any_value_is_a_wait_within_the_limit_or_none(value: Any, form: Any, date: str) -> None:
+    found = parse_wait(value, form, date=date, now_s=NOW, max_s=600.0)
+    assert found is None or 0.0 <= found <= 600.0
+    headers = {name: str(value) for name in ("RateLimit", "X-RateLimit-Reset", "RateLimit-Reset")}
+    found = wait_asked_for(headers, now_s=NOW, max_s=600.0, limited=True)
+    assert found is None or 0.0 <= found <= 600.0

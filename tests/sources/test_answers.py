@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from worker.core.errors import (
     AuthError,
@@ -18,16 +19,24 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import MISSING
-from worker.sources.answers import Evidence, Rules, error_of, judge, reply_of
+from worker.sources.answers import Evidence, Rule, error_of, judge, may_mean, reply_of, rules_of
 from worker.sources.http_config import HttpConfig
+from worker.sources.rules import Action
 
-ACTIONS = ("page", "retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth")
+ACTIONS = get_args(Action)
 OTHER_BODY = {"path": "code", "equals": "other"}
 LAST_BODY = {"path": "code", "equals": "past_the_end"}
 
 
-def rules(**source: Any) -> Rules:
-    return Rules.of(HttpConfig.model_validate({"url": "https://api.example.com/v1", **source}))
+PAGED = {"type": "page", "param": "page", "size_param": "size", "size": 100}
+
+
+def config(**source: Any) -> HttpConfig:
+    return HttpConfig.model_validate({"url": "https://api.example.com/v1", **source})
+
+
+def rules(**source: Any) -> tuple[Rule, ...]:
+    return rules_of(config(**{"pagination": PAGED, **source}))
 
 
 def answer(
@@ -76,42 +85,43 @@ def answer(
 def test_a_status_means_this_for_the_first_page_and_for_a_later_one(
     status: int, first: str, later: str
 ) -> None:
-    table = rules().by_status
+    table = rules()
     assert judge(answer(status, first=True), table) == first
     assert judge(answer(status), table) == later
 
 
 @pytest.mark.parametrize("headers", [{"Retry-After": "3"}, {"X-RateLimit-Remaining": "0"}])
 def test_a_403_that_names_a_limit_is_no_refusal_of_the_credentials(headers: dict[str, str]) -> None:
-    assert judge(answer(403, headers=headers), rules().by_status) == "rate_limited"
+    assert judge(answer(403, headers=headers), rules()) == "rate_limited"
 
 
 @given(st.integers(0, 999), st.booleans(), st.booleans())
 def test_every_answer_has_a_meaning(status: int, first: bool, conditional: bool) -> None:
-    assert judge(answer(status, first=first, conditional=conditional), rules().by_status)
+    assert judge(answer(status, first=first, conditional=conditional), rules())
 
 
 @given(st.integers(100, 599), st.sampled_from(ACTIONS))
 def test_on_status_goes_before_the_table(status: int, action: Any) -> None:
-    configured = rules(on_status={status: action}).by_status
+    configured = rules(on_status={status: action})
     assert judge(answer(status), configured) == action
 
 
 @pytest.mark.parametrize("rule", ["on_status", "on_body"])
 def test_stop_is_a_failure_on_the_first_page_of_a_pass(rule: str) -> None:
     if rule == "on_status":
-        configured = rules(on_status={404: "stop"}).by_status
+        configured = rules(on_status={404: "stop"})
     else:
-        configured = rules(on_body=[{"when": LAST_BODY, "do": "stop"}]).by_body
+        configured = rules(on_body=[{"when": LAST_BODY, "do": "stop"}])
     body = {"code": "past_the_end"}
-    assert judge(answer(404, body, first=True), configured) == "fail"
-    assert judge(answer(404, body), configured) == "stop"
+    status = 404 if rule == "on_status" else 200
+    assert judge(answer(status, body, first=True), configured) == "fail"
+    assert judge(answer(status, body), configured) == "stop"
 
 
 def test_stop_status_goes_before_on_status_and_needs_its_body() -> None:
     configured = rules(
         on_status={400: "retry"}, stop={"status": [{"code": 400, "when": LAST_BODY}]}
-    ).by_status
+    )
     assert judge(answer(400, {"code": "past_the_end"}), configured) == "past_the_end"
     assert judge(answer(400, {"code": "past_the_end"}, first=True), configured) == "retry"
     assert judge(answer(400, {"code": "broken"}), configured) == "retry"
@@ -119,7 +129,7 @@ def test_stop_status_goes_before_on_status_and_needs_its_body() -> None:
 
 def test_each_stop_status_has_its_own_condition() -> None:
     statuses = [{"code": 400, "when": LAST_BODY}, {"code": 400, "when": OTHER_BODY}, {"code": 404}]
-    configured = rules(stop={"status": statuses}).by_status
+    configured = rules(stop={"status": statuses})
     found = [judge(answer(400, {"code": code}), configured) for code in ("past_the_end", "other")]
     assert found == ["past_the_end", "past_the_end"]
     assert judge(answer(400, {"code": "third"}), configured) == "cursor_invalid"
@@ -127,7 +137,7 @@ def test_each_stop_status_has_its_own_condition() -> None:
 
 
 def test_a_status_that_brings_a_page_does_not_end_the_pass() -> None:
-    configured = rules(stop={"status": [{"code": 200}, {"code": 204}]}).by_status
+    configured = rules(stop={"status": [{"code": 200}, {"code": 204}]})
     assert judge(answer(200), configured) == "page"
     assert judge(answer(204), configured) == "past_the_end"
 
@@ -137,13 +147,13 @@ def test_split_on_goes_before_stop_status_and_the_table() -> None:
     configured = rules(
         pagination={**window, "split_on": {"status": 400, "when": OTHER_BODY}},
         incremental={"field": "at", "initial": "2024-01-01T00:00:00Z"},
-    ).by_status
+    )
     assert judge(answer(400, {"code": "other"}, first=True), configured) == "split"
     assert judge(answer(400, {"code": "x"}), configured) == "cursor_invalid"
 
 
 def test_a_304_is_unchanged_only_where_changes_were_asked_for() -> None:
-    configured = rules(on_status={304: "empty"}).by_status
+    configured = rules(on_status={304: "empty"})
     assert judge(answer(304, conditional=True), configured) == "unchanged"
     assert judge(answer(304), configured) == "empty"
 
@@ -154,7 +164,7 @@ def test_the_first_rule_of_on_body_that_holds_decides() -> None:
             {"when": {"path": "ok", "equals": False}, "do": "retry"},
             {"when": {"path": "code", "exists": True}, "do": "empty"},
         ]
-    ).by_body
+    )
     assert judge(answer(200, {"ok": False, "code": 1}), configured) == "retry"
     assert judge(answer(200, {"ok": True, "code": 1}), configured) == "empty"
     assert judge(answer(200, {"ok": True}), configured) == "page"
@@ -163,23 +173,29 @@ def test_the_first_rule_of_on_body_that_holds_decides() -> None:
 def test_meanings_without_an_error_are_replies() -> None:
     of = answer(404, headers={"Link": "x"})
     told = {
-        meaning: reply_of(meaning, of, "status 404: 'x'")
-        for meaning in ("unchanged", "split", "empty", "past_the_end", "stop", "skip")
+        meaning: reply_of(meaning, of, "status 404: 'x'") for meaning in MEANINGS_THAT_ARE_REPLIES
     }
     assert all(reply and reply.decoded is None for reply in told.values())
     assert all(reply and reply.headers == {"Link": "x"} for reply in told.values())
     assert {
-        meaning: (reply.stop, reply.split, reply.unchanged)
+        meaning: (reply.stop, reply.split, reply.unchanged, reply.skipped, reply.too_large)
         for meaning, reply in told.items()
         if reply
     } == {
-        "unchanged": ("", "", True),
-        "split": ("", "status 404: 'x'", False),
-        "empty": ("", "", False),
-        "past_the_end": ("status 404", "", False),
-        "stop": ("status 404 (stop)", "", False),
-        "skip": ("status 404 (skip)", "", False),
+        "unchanged": ("", "", True, "", ""),
+        "split": ("", "status 404: 'x'", False, "", ""),
+        "empty": ("", "", False, "", ""),
+        "past_the_end": ("status 404", "", False, "", ""),
+        "stop": ("status 404 (stop)", "", False, "", ""),
+        "skip": ("", "", False, "status 404: 'x'", ""),
+        "smaller_page": ("", "", False, "", "status 404: 'x'"),
     }
+
+
+MEANINGS_THAT_ARE_REPLIES: tuple[Any, ...] = (
+    *("unchanged", "split", "empty", "past_the_end", "stop"),
+    *("skip", "smaller_page"),
+)
 
 
 @pytest.mark.parametrize(
@@ -223,21 +239,21 @@ def test_meanings_that_are_errors_say_what_came_and_what_to_do(
 def test_a_206_is_a_page_unless_its_range_is_in_bytes(
     headers: dict[str, str], meaning: str
 ) -> None:
-    assert judge(answer(206, headers=headers), rules().by_status) == meaning
-    configured = rules(on_status={206: "page"}).by_status
+    assert judge(answer(206, headers=headers), rules()) == meaning
+    configured = rules(on_status={206: "page"})
     assert judge(answer(206, headers=headers), configured) == "page"
 
 
 def test_a_202_with_data_is_a_page_where_the_config_says_so() -> None:
-    assert judge(answer(202), rules(on_status={202: "page"}).by_status) == "page"
+    assert judge(answer(202), rules(on_status={202: "page"})) == "page"
     by_body = rules(on_body=[{"when": {"path": "items", "exists": True}, "do": "page"}])
-    assert judge(answer(202, {"items": []}), by_body.by_status) == "page"
-    assert judge(answer(202, {"state": "running"}), by_body.by_status) == "not_ready"
+    assert judge(answer(202, {"items": []}), by_body) == "page"
+    assert judge(answer(202, {"state": "running"}), by_body) == "not_ready"
 
 
 def test_on_body_says_of_a_202_what_it_says_of_any_page() -> None:
     configured = rules(on_body=[{"when": {"path": "ok", "equals": False}, "do": "fail"}])
-    assert judge(answer(202, {"ok": False}), configured.by_status) == "fail"
+    assert judge(answer(202, {"ok": False}), configured) == "fail"
 
 
 def test_a_page_of_on_body_shields_from_the_rules_behind_it() -> None:
@@ -246,6 +262,104 @@ def test_a_page_of_on_body_shields_from_the_rules_behind_it() -> None:
             {"when": {"path": "items", "exists": True}, "do": "page"},
             {"when": {"path": "errors", "exists": True}, "do": "fail"},
         ]
-    ).by_body
+    )
     assert judge(answer(200, {"items": [], "errors": ["a warning"]}), configured) == "page"
     assert judge(answer(200, {"errors": ["x"]}), configured) == "fail"
+
+
+ERROR = {"path": "error", "exists": True}
+
+
+def test_the_first_rule_of_responses_that_holds_decides_before_the_short_forms() -> None:
+    configured = rules(
+        responses=[
+            {"status": 403, "when": {"path": "reason", "equals": "quota"}, "do": "rate_limited"},
+            {"status": [409, "5xx"], "do": "retry"},
+            {"when": {"path": "code", "equals": 7}, "do": "empty"},
+            {"status": "4XX", "when": ERROR, "do": "fail"},
+        ],
+        on_status={403: "empty", 404: "empty", 501: "fail"},
+        on_body=[{"when": ERROR, "do": "retry"}],
+    )
+    assert judge(answer(403, {"reason": "quota"}), configured) == "rate_limited"
+    assert judge(answer(403, {"reason": "rights"}), configured) == "empty"
+    assert judge(answer(403, {"reason": "rights", "error": 1}), configured) == "fail"
+    assert judge(answer(409, {"code": 7}), configured) == "retry"
+    assert judge(answer(501, {"code": 7}), configured) == "retry"
+    assert judge(answer(404, {"code": 7, "error": 1}), configured) == "empty"
+    assert judge(answer(200, {"code": 7}), configured) == "empty"
+    assert judge(answer(200, {"error": 1}), configured) == "retry"
+    assert judge(answer(200, {}), configured) == "page"
+
+
+@given(
+    st.lists(st.sampled_from([200, 202, 206, 400, 404, 429, 500]), min_size=1, unique=True),
+    st.lists(st.sampled_from(ACTIONS), min_size=7, max_size=7),
+    st.lists(st.sampled_from(ACTIONS), max_size=2),
+)
+def test_the_short_forms_mean_what_their_general_form_means(
+    statuses: list[int], actions: list[Any], by_body: list[Any]
+) -> None:
+    short = config(
+        pagination=PAGED,
+        on_status=dict(zip(statuses, actions, strict=False)),
+        on_body=[
+            {"when": {"path": f"e{n}", "exists": True}, "do": do} for n, do in enumerate(by_body)
+        ],
+    )
+    general = [rule.model_dump(exclude_none=True, exclude_unset=True) for _, rule in short.answers]
+    long = rules(responses=general)
+    for status in (*statuses, 201, 204, 410, 503):
+        for body in ({}, {"e0": 1}, {"e1": 1}):
+            found = answer(status, body)
+            assert judge(found, rules_of(short)) == judge(found, long)
+
+
+def test_a_status_that_is_said_to_be_a_page_is_still_asked_what_its_body_says() -> None:
+    configured = rules(on_status={404: "page"}, on_body=[{"when": ERROR, "do": "retry"}])
+    assert judge(answer(404, {"error": 1}), configured) == "retry"
+    assert judge(answer(404, {}), configured) == "page"
+    assert judge(answer(500, {"error": 1}), configured) == "retry"  # by the table
+    assert judge(answer(410, {"error": 1}), configured) == "cursor_invalid"
+
+
+@pytest.mark.parametrize("status", [204, 205])
+def test_an_answer_without_a_body_is_not_asked_what_its_body_says(status: int) -> None:
+    absent = [{"when": {"path": "ok", "not_equals": True}, "do": "retry"}]
+    assert judge(answer(status), rules(on_body=absent)) == "empty"
+
+
+@given(st.integers(100, 599), st.sampled_from(ACTIONS))
+def test_what_an_answer_may_mean_is_known_without_its_body(status: int, action: Any) -> None:
+    when = {"path": "code", "equals": 1}
+    configured = rules(responses=[{"status": status, "when": when, "do": action}])
+    found = may_mean(answer(status), configured)
+    assert found[-1] == judge(answer(status, {"code": 2}), configured)
+    assert judge(answer(status, {"code": 1}), configured) == found[0] == action
+    assert len(found) == (3 if action == "stop" else 2)
+    assert may_mean(answer(599 if status != 599 else 598), configured) == ["retry"]
+
+
+def test_stop_of_responses_is_a_failure_on_the_first_page() -> None:
+    configured = rules(responses=[{"status": 404, "when": LAST_BODY, "do": "stop"}])
+    body = {"code": "past_the_end"}
+    assert judge(answer(404, body, first=True), configured) == "fail"
+    assert judge(answer(404, body), configured) == "stop"
+
+
+def test_only_rules_that_may_be_asked_of_a_page_are_facts_of_pages() -> None:
+    def paths(**source: Any) -> set[str]:
+        return set(config(pagination=PAGED, **source).body_paths)
+
+    when = {"path": "a", "exists": True}
+    assert paths(responses=[{"status": [403, "5xx"], "when": when, "do": "retry"}]) == set()
+    assert paths(responses=[{"status": "2xx", "when": when, "do": "retry"}]) == {"a"}
+    assert paths(responses=[{"when": when, "do": "retry"}]) == {"a"}
+    assert paths(responses=[{"status": 404, "when": when, "do": "page"}]) == {"a"}
+    assert paths(on_body=[{"when": when, "do": "retry"}]) == {"a"}
+
+
+@pytest.mark.parametrize("status", [99, 600, 200.5, True, "6xx", "50x", "", None, [], ["5xx", 7]])
+def test_a_status_is_a_number_a_class_or_a_list(status: Any) -> None:
+    with pytest.raises(ValidationError):
+        config(responses=[{"status": status, "do": "retry"}])

@@ -373,3 +373,31 @@ def test_a_token_of_another_type_goes_out_as_text() -> None:
     assert isinstance(found, Next) and style.address(found.position) == Address(query={"c": "25"})
     with pytest.raises(PermanentError):
         style.after(None, facts(body={"n": {"a": 1}}), {})
+
+
+@pytest.mark.parametrize(
+    ("said", "total"),
+    [
+        ("items 0-24/319", 319),
+        ("0-24/319", 319),
+        ("items=0-24/319", 319),
+        ("x-items: 0-24/319", 319),
+        ("contacts 0-24 / 319", 319),
+        ("items 0-24/*", None),
+        ("*/*", None),
+        ("*/0", 0),
+        ("items */0", 0),
+        ("items 0--1/0", 0),
+        (" items 0-0/1 ", 1),
+    ],
+)
+def test_of_a_content_range_the_part_behind_the_slash_counts_in_any_unit(
+    said: str, total: int | None
+) -> None:
+    assert as_count(said, "pagination.total") == total
+
+
+@pytest.mark.parametrize("said", ["items 0-24/", "items /5", "0-24/5/6", "items 0-24/many"])
+def test_what_is_nearly_a_content_range_is_no_count(said: str) -> None:
+    with pytest.raises(PermanentError, match="is no count"):
+        as_count(said, "pagination.total")

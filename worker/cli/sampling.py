@@ -25,6 +25,7 @@ from worker.core.model import Unknown
 from worker.schema import Schema
 from worker.schema.errors import SchemaError
 from worker.schema.infer import Inference, Surplus
+from worker.schema.next_schema import next_schema
 from worker.schema.parse import parse_schema
 from worker.settings import Settings, load_settings
 from worker.wiring.peek import sample
@@ -133,10 +134,27 @@ def drift_of(
     return found
 
 
-def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[dict[str, Any]]:
+def next_of(config: Path, pipeline: str, *, pages: int) -> str:
+    """The schema of a pipeline with the fields that its records have and it lacks, as JSON text.
+
+    Raises ConfigError for a pipeline that reads Avro, whose values are never read.
+    """
+    settings = load_settings([config])
+    _refuse_avro(settings, pipeline)
+    seen = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell))
+    assert seen.schema is not None
+    return next_schema(seen.schema, _observed(seen.schema, seen.records))
+
+
+def _observed(schema: Schema, records: Sequence[bytes]) -> Surplus:
     surplus = Surplus(schema)
     for record in _objects(records):
         surplus.observe(record)
+    return surplus
+
+
+def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[dict[str, Any]]:
+    surplus = _observed(schema, records)
     return [
         {"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})}
         for place, kind, count, example in surplus.found()

@@ -248,9 +248,19 @@ def infer(
 @click.option(
     "--examples", is_flag=True, help="Print a value of each field. Values may be personal data."
 )
+@click.option(
+    "--propose",
+    is_flag=True,
+    help="Print the schema of the one pipeline with these fields added, nullable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def drift(
-    config: Path, pipelines: tuple[str, ...], pages: int, examples: bool, as_json: bool
+    config: Path,
+    pipelines: tuple[str, ...],
+    pages: int,
+    examples: bool,
+    propose: bool,
+    as_json: bool,
 ) -> None:
     """Print the fields of the records that their schema lacks.
 
@@ -260,8 +270,13 @@ def drift(
     """
     import orjson
 
-    from worker.cli.sampling import drift_of
+    from worker.cli.sampling import drift_of, next_of
 
+    if propose:
+        if len(pipelines) != 1:
+            raise click.UsageError("--propose needs the name of one pipeline")
+        click.echo(next_of(config, pipelines[0], pages=pages))
+        return
     found = drift_of(config, pipelines, pages=pages, examples=examples)
     if as_json:
         click.echo(orjson.dumps(found))

@@ -129,6 +129,10 @@ class PassState(_Stored, frozen=True):
         uncounted: whether identities of the pass are no longer kept, because they were too many.
         counting: whether the tokens of the pass stand for a number.
         walked: records that came since the pass began again.
+        asked: records a page that are asked for since the source has refused larger pages; 0: as
+            many as the config says.
+        skipped: pages that were left out.
+        skipped_in_row: those of them that came right before the next page.
         began_us: when its first page was answered, in microseconds since 1970; 0: not known.
     """
 
@@ -157,6 +161,9 @@ class PassState(_Stored, frozen=True):
     uncounted: bool = False
     counting: bool = False
     walked: _Count = 0
+    asked: _Count = 0
+    skipped: _Count = 0
+    skipped_in_row: _Count = 0
     began_us: _Whole = 0
 
     @property
@@ -238,6 +245,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
         full_seen: whether any page of the partition has been as long as was asked for.
         redone: passes in a row that were read again because they achieved less than is required.
         window_size: how long the windows of the next pass are, as in `Window`.
+        page_size: records a page that the next pass asks for, as in `PassState.asked`.
     """
 
     pass_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = msgspec.field(
@@ -257,6 +265,7 @@ class Cursor(_Stored, frozen=True, kw_only=False, tag_field="v", tag=CURSOR_VERS
     full_seen: bool = False
     redone: _Count = 0
     window_size: _Count = 0
+    page_size: _Count = 0
 
     def to_json(self) -> str:
         """The cursor as the commit log keeps it.

@@ -289,6 +289,24 @@ class WindowRefused(PermanentError):
     code = "window_refused"
 
 
+class PageRefused(PermanentError):
+    """The source refuses a page that cannot be asked for with fewer records.
+    Leave the page out with `do: skip`, or say in `source.responses` what else the answer means.
+    """
+
+    code = "page_refused"
+
+
+class PagesSkipped(PermanentError):
+    """So many pages were left out (`do: skip`) that the source is not really read.
+    Too many were refused one after the other, or a pass brought nothing but refused pages. Check
+    what the answers mean, and name single broken pages only.
+    """
+
+    exit = Exit.DATA
+    code = "pages_skipped"
+
+
 class RecordsMissing(PermanentError):
     """The body has no records at the place that the config names.
     Correct `source.records`, name error bodies with `source.on_body`, or set

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
@@ -24,11 +24,14 @@ from worker.components import FORMATS
 from worker.config.model import Model
 from worker.core.errors import ConfigError
 from worker.http.registry_config import RegistryConfig
+from worker.schema.spellings import AS_USUAL, Spellings
 
 if TYPE_CHECKING:
     from worker.formats.records import PageSpec
     from worker.formats.writers import WriterSchemas
     from worker.schema import CompiledPlan
+
+BOM: Final = b"\xef\xbb\xbf"
 
 # -- decode ----------------------------------------------------------------------------------------
 
@@ -43,6 +46,18 @@ class DecodeConfig(Model):
     resolves: ClassVar[bool] = False
     """Bodies have a schema of their own; their fields that ours lacks are skipped unread."""
 
+    spelled: ClassVar[bool] = False
+    """Values are written in the words of the source, as `spellings` says."""
+
+    @property
+    def spellings(self) -> Spellings:
+        """How the source writes what the format has no form for."""
+        return AS_USUAL
+
+    def json_of(self, body: bytes) -> bytes:
+        """The JSON of a body, without what stands before it."""
+        return body.removeprefix(BOM)
+
     @property
     def tagged(self) -> bool:
         """Values of unions name their branch, as the JSON encoding of Avro writes them."""
@@ -54,10 +69,10 @@ class DecodeConfig(Model):
         return None
 
     @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
+    def settled(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
         """Keys of `validation` that the format decides.
 
-        Each with the only value that has a meaning, and what is wrong with others.
+        Each with the values that have a meaning, and what is wrong with others.
         """
         return {}
 

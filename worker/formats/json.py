@@ -26,7 +26,7 @@ from worker.core.outline import arrays_in, listing
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
-from worker.formats.json_encoding import JsonDecode
+from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, PageSpec, RecordDecoder
 from worker.schema.values import describe_kind, parse_number
@@ -42,7 +42,6 @@ MISSING_REMEDY: Final = (
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 class Decode(JsonDecode):
@@ -52,7 +51,7 @@ class Decode(JsonDecode):
 
 
 def pages(config: Decode, deps: DecodeDeps) -> JsonPages:
-    return JsonPages(deps.spec, deps.plan)
+    return JsonPages(deps.spec, deps.plan, prefix=config.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +78,13 @@ class JsonPages:
     """Decodes the pages of one pipeline (the `Pages` port).
 
     Pure but for the number of pages with rejects in a row, which decides between typed and raw.
+
+    Args:
+        prefix: what may stand before the JSON of a body; empty for nothing.
     """
 
-    def __init__(self, spec: PageSpec, plan: Plan) -> None:
+    def __init__(self, spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> None:
+        self._prefix = prefix
         self._spec, self._records = spec, RecordDecoder(spec.record, plan)
         self._shapes = _Shapes.of(spec, plan)
         self._find_records = _records_finder(spec.records)
@@ -94,13 +97,17 @@ class JsonPages:
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing for no records."""
         try:
-            decoded = yield from self._decode_or_salvage(_without_bom(body))
+            decoded = yield from self._decode_or_salvage(self._json_of(body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is no JSON document: {error}") from error
         facts = decoded.facts
         facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
+
+    def _json_of(self, body: Any) -> Any:
+        start = begin_of_json(body, self._prefix)
+        return body[start:] if start else body
 
     def _decode_or_salvage(self, body: Any) -> Steps[Decoded]:
         """The page, or what is left of it without the records that no parser can take."""
@@ -315,7 +322,3 @@ def _is_one_value(raw: bytes) -> bool:
         except msgspec.DecodeError:
             return False
     return True
-
-
-def _without_bom(body: Any) -> Any:
-    return body[3:] if body[:3] == _BOM else body

@@ -16,14 +16,14 @@ from worker.core.model import Decoded, FieldError
 from worker.core.ports import Plan, Steps
 from worker.formats.component import DecodeDeps
 from worker.formats.json_depth import nesting
-from worker.formats.json_encoding import JsonDecode
+from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_rows import JsonRows
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema import Schema
 from worker.schema.errors import CorruptContainer
+from worker.schema.no_json import no_json_values
 
 SLICE_BYTES: Final = 1024 * 1024
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 # -- decode ----------------------------------------------------------------------------------------
@@ -38,16 +38,20 @@ class Decode(JsonDecode):
 
 
 def pages(config: Decode, deps: DecodeDeps) -> NdjsonPages:
-    return NdjsonPages(deps.spec.record, deps.plan)
+    return NdjsonPages(deps.spec.record, deps.plan, prefix=config.prefix)
 
 
 class NdjsonPages:
     """Decodes the pages of one pipeline (the `Pages` port): one JSON record per line.
 
     A line that is not JSON is one reject.
+
+    Args:
+        prefix: what may stand before the first line; empty for nothing.
     """
 
-    def __init__(self, spec: RecordSpec, plan: Plan) -> None:
+    def __init__(self, spec: RecordSpec, plan: Plan, *, prefix: bytes = b"") -> None:
+        self._prefix = prefix
         self._records = RecordDecoder(spec, plan)
 
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
@@ -55,9 +59,9 @@ class NdjsonPages:
 
         Raises BadBody when no line is JSON, or when the body was cut.
         """
-        _refuse_cut(body)
+        start = begin_of_json(body, self._prefix)
+        _refuse_cut(body, start)
         batch = Batch()
-        start = len(_BOM) if body[: len(_BOM)] == _BOM else 0
         while start < len(body):
             end = _line_end(body, start + SLICE_BYTES)
             yield from self._slice(batch, bytes(body[start:end]))
@@ -90,16 +94,16 @@ class NdjsonPages:
                 yield from self._records.add_raws(batch, [line], sized=True)
             else:
                 error = FieldError("$", "no JSON value", "one JSON value a line")
-                self._records.refuse(batch, line, "no_json", (error,))
+                self._records.refuse(batch, line, "no_json", no_json_values(line) or (error,))
         yield
 
 
-def _refuse_cut(body: Any) -> None:
-    """Raises BadBody for a body that was cut.
+def _refuse_cut(body: Any, start: int) -> None:
+    """Raises BadBody for a body that was cut; its lines begin at `start`.
 
     A body without a length ends with the connection, so only its last line can tell.
     """
-    last = bytes(body[max(body.rfind(b"\n"), body.rfind(b"\r")) + 1 :]).removeprefix(_BOM)
+    last = bytes(body[max(body.rfind(b"\n") + 1, body.rfind(b"\r") + 1, start) :])
     if last.strip() and not _is_json(last):
         raise BadBody("the body was cut: its last line is neither JSON nor ended")
 

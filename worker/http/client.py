@@ -144,9 +144,9 @@ class HttpClient:
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         self._origin = origin_of(origin)
-        others = {origin_of(url): trusted for url, trusted in allowed_origins.items()}
-        self._allowed = frozenset({self._origin, *others})
-        self._trusted = frozenset({self._origin, *(each for each in others if others[each])})
+        trusted = (url for url, gets_credentials in allowed_origins.items() if gets_credentials)
+        self._allowed = frozenset({self._origin, *map(origin_of, allowed_origins)})
+        self._trusted = frozenset({self._origin, *map(origin_of, trusted)})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
         self._spool = spool

@@ -1,38 +1,67 @@
 """How long a server asks us to wait, read against its own clock. Pure.
 
-`Retry-After` (RFC 9110, 10.2.3) is seconds or a date. `X-RateLimit-Reset` has no standard: servers
-send seconds from now, seconds since 1970 or milliseconds since 1970.
+`Retry-After` (RFC 9110, 10.2.3) is seconds or a date; servers send decimals too. The headers of
+rate limits come in several dialects:
+
+    RateLimit: "default";r=0;t=30               the IETF draft since version 8: seconds from now
+    RateLimit: limit=10, remaining=0, reset=30  the same in version 7
+    RateLimit-Remaining, RateLimit-Reset        the same before
+    X-RateLimit-Remaining, X-RateLimit-Reset    no standard: seconds from now, seconds or
+    X-Rate-Limit-Remaining, X-Rate-Limit-Reset  milliseconds since 1970, or a date
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final, Literal
 
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+WaitFormat = Literal[
+    "seconds", "milliseconds", "minutes", "epoch_s", "epoch_ms", "http_date", "rfc3339"
+]
+
 LONGEST_FROM_NOW_S: Final = 1e8  # three years; a larger number counts from 1970
 LEAST_MILLISECONDS: Final = 1e11  # as seconds it would be the year 5138
+_SCALES: Final = {"seconds": 1.0, "milliseconds": 1e-3, "minutes": 60.0}
+_EPOCHS: Final = {"epoch_s": 1.0, "epoch_ms": 1e-3}
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_FAMILIES: Final = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
+# An item of a structured field (RFC 9651) with its parameters, and a member of a dictionary.
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_POLICY: Final = re.compile(rf'(?:{_QUOTED}|[A-Za-z*][\w*.:/-]*)((?:\s*;(?:{_QUOTED}|[^,;"])*)+)')
+_PARAM: Final = re.compile(r";\s*([rt])\s*=\s*(\d+)\s*(?=;|$)", re.ASCII)
+_MEMBER: Final = re.compile(r"(?:^|[,;])\s*(remaining|reset)\s*=\s*(\d+)\s*(?=[,;]|$)", re.ASCII)
 
 
 def limit_reached(headers: Mapping[str, str]) -> bool:
     """Whether a response says that it was refused because of too many requests."""
-    return "Retry-After" in headers or headers.get("X-RateLimit-Remaining") == "0"
+    return "Retry-After" in headers or any(left == 0 for left, _ in _limits(headers))
 
 
-def wait_asked_for(headers: Mapping[str, str], *, now_s: float, max_s: float) -> float | None:
+def wait_asked_for(
+    headers: Mapping[str, str], *, now_s: float, max_s: float, limited: bool = False
+) -> float | None:
     """Seconds that a response asks to wait, within 0 and `max_s`; None when it does not say.
 
-    `Retry-After` counts alone where it is given; otherwise `X-RateLimit-Reset` counts when no
-    request is left. `now_s` is the time since 1970 by our own clock.
+    `Retry-After` counts alone where it is given; otherwise the longest reset of the limits of which
+    no request is left.
+
+    Args:
+        now_s: the time since 1970 by our own clock.
+        limited: the response itself says that a limit was reached, so that a reset counts which
+            does not say how many requests are left.
     """
     if "Retry-After" in headers:
         return retry_after(headers, max_s=max_s)
-    if not limit_reached(headers):
-        return None
-    reset = headers.get("X-RateLimit-Reset", "")
-    return parse_reset(reset, date=headers.get("Date"), now_s=now_s, max_s=max_s)
+    date = headers.get("Date")
+    resets = [
+        parse_reset(reset, date=date, now_s=now_s, max_s=max_s)
+        for left, reset in _limits(headers)
+        if left == 0 or (limited and left is None)
+    ]
+    return max((each for each in resets if each is not None), default=None)
 
 
 def retry_after(headers: Mapping[str, str], *, max_s: float) -> float | None:
@@ -47,34 +76,112 @@ def parse_retry_after(value: str, *, date: str | None, max_s: float) -> float | 
     `date` is the Date header of the same response: a date counts from there, because our own clock
     may be hours off.
     """
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:18]), max_s)
+    if _NUMBER.fullmatch(value.strip()):
+        return min(float(value), max_s)
+    until, now = _date(value), _date(date)
     try:
-        until = parsedate_to_datetime(value)
-        now = parsedate_to_datetime(date or "")
+        if until is None or now is None:
+            return None
         return min(max((until - now).total_seconds(), 0.0), max_s)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except TypeError:  # one of them has no zone
         return None
 
 
 def parse_reset(value: str, *, date: str | None, now_s: float, max_s: float) -> float | None:
-    """Seconds to wait until the limit is reset, within 0 and `max_s`; None for what is no number.
+    """Seconds to wait until the limit is reset, within 0 and `max_s`; None for what says no time.
+
+    A number counts from now, or from 1970 where it is too large for that. `now_s`, the time since
+    1970 by our own clock, is used where the response has no Date header.
+    """
+    if _NUMBER.fullmatch(value.strip()):
+        reset = float(value)
+        form: WaitFormat = "seconds" if reset < LONGEST_FROM_NOW_S else "epoch_s"
+        if reset >= LEAST_MILLISECONDS:
+            form = "epoch_ms"
+        return parse_wait(value, form, date=date, now_s=now_s, max_s=max_s)
+    forms: tuple[WaitFormat, ...] = ("http_date", "rfc3339")
+    found = (parse_wait(value, form, date=date, now_s=now_s, max_s=max_s) for form in forms)
+    return next((each for each in found if each is not None), None)
+
+
+def parse_wait(
+    value: Any, form: WaitFormat, *, date: str | None, now_s: float, max_s: float
+) -> float | None:
+    """Seconds to wait, within 0 and `max_s`, of a value of a header or a body that is written in a
+    format; None for any other value. Numbers may be text, and `seconds` may have an `s` behind.
 
     `now_s`, the time since 1970 by our own clock, is used where the response has no Date header.
     """
-    if not _NUMBER.fullmatch(value.strip()):
+    if form in ("http_date", "rfc3339"):
+        text = value if isinstance(value, str) else ""
+        until = _date(text) if form == "http_date" else _rfc3339(text)
+        if until is None or until.tzinfo is None:
+            return None
+        wait_s = until.timestamp() - _clock_of(date, now_s)
+    elif (number := _number(value, form)) is None:
         return None
-    reset = float(value)
-    if reset >= LEAST_MILLISECONDS:
-        reset /= 1000.0
-    if reset >= LONGEST_FROM_NOW_S:
-        reset -= _clock_of(date, now_s)
-    return min(max(reset, 0.0), max_s)
+    elif form in _SCALES:
+        wait_s = number * _SCALES[form]
+    else:
+        wait_s = number * _EPOCHS[form] - _clock_of(date, now_s)
+    return min(max(wait_s, 0.0), max_s)
+
+
+def _number(value: Any, form: WaitFormat) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = f"{value:f}" if isinstance(value, float) else str(value)
+    text = text.strip()
+    if form == "seconds":
+        text = text.removesuffix("s")
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _limits(headers: Mapping[str, str]) -> Iterator[tuple[int | None, str]]:
+    """(requests left, text that says until when) of every limit that the headers name; None where
+    the first is not said.
+    """
+    field = headers.get("RateLimit", "")
+    policies = [dict(_PARAM.findall(each)) for each in _POLICY.findall(field)]
+    for found in policies:
+        if "r" in found:
+            yield int(found["r"][:18]), found.get("t", "")
+    members = dict(_MEMBER.findall(field))
+    if "remaining" in members:
+        yield int(members["remaining"][:18]), members.get("reset", "")
+    for family in _FAMILIES:
+        left, reset = headers.get(f"{family}-Remaining", ""), headers.get(f"{family}-Reset", "")
+        if left or reset:
+            yield _left(left), reset
+
+
+def _left(text: str) -> int | None:
+    """How many requests are left; None for nothing, and 1 for what cannot be read."""
+    text = text.strip()
+    if not text:
+        return None
+    return int(float(text[:18])) if _NUMBER.fullmatch(text) else 1
+
+
+def _date(text: str | None) -> datetime | None:
+    """The moment of an HTTP date (RFC 9110, 5.6.7); None for any other text."""
+    try:
+        return parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _rfc3339(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
 
 
 def _clock_of(date: str | None, now_s: float) -> float:
+    """Now, by the clock of the server where it says its time."""
+    moment = _date(date)
     try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+        return now_s if moment is None else moment.timestamp()
+    except (ValueError, OverflowError):
         return now_s

@@ -57,7 +57,11 @@ class BeginsAgain(msgspec.Struct, frozen=True):
     reason: str
 
 
-Ending = GoesOn | WindowOver | PassOver | BeginsAgain
+class AskedAgain(msgspec.Struct, frozen=True):
+    """The page is asked for again, with fewer records."""
+
+
+Ending = GoesOn | WindowOver | PassOver | BeginsAgain | AskedAgain
 
 
 def walked(ending: Ending) -> bool:
@@ -84,6 +88,8 @@ class PageSeen(msgspec.Struct, frozen=True, gc=False):
         repeated: whether its records are those of the page before, which ends the pass.
         beyond_range: whether an ascending source has come to values beyond those that were asked
             for.
+        whole: whether fewer records are asked for than the config says, and so many came.
+        skipped: whether the page was left out, so that it says nothing of an end.
         below_range: whether a descending source has come to values below them.
     """
 
@@ -99,6 +105,8 @@ class PageSeen(msgspec.Struct, frozen=True, gc=False):
     repeated: bool = False
     beyond_range: bool = False
     below_range: bool = False
+    whole: bool = False
+    skipped: bool = False
 
     @property
     def more_to_come(self) -> bool:
@@ -132,7 +140,7 @@ def _empty_page(page: PageSeen, stop: StopSpec) -> str:
 
 def _short_page(page: PageSeen, stop: StopSpec) -> str:
     short = stop.short_page is not None and page.records < stop.short_page
-    return "short page" if short and not page.more_to_come else ""
+    return "short page" if short and not (page.more_to_come or page.whole) else ""
 
 
 def _stop_when(page: PageSeen, stop: StopSpec) -> str:
@@ -198,6 +206,8 @@ def _may_be_a_gap(page: PageSeen, state: PassState) -> bool:
 
 def _reason(page: PageSeen, stop: StopSpec) -> str:
     """Which rule ends the pages here, in words; empty when none does."""
+    if page.skipped:
+        return ""
     for rule in RULES:
         if reason := rule(page, stop):
             return reason

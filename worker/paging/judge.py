@@ -17,10 +17,12 @@ from typing import Final
 
 import msgspec
 
-from worker.core.cursor import Cursor, Json, PassState
+from worker.core.cursor import Cursor, Json, PassState, shown_position
 from worker.core.errors import (
     BoundaryFull,
     CompletenessMissed,
+    PageRefused,
+    PagesSkipped,
     TotalMismatch,
     WindowRefused,
 )
@@ -29,6 +31,7 @@ from worker.core.model import BoundaryKey, Decoded, Facts, Ledger
 from worker.paging.duplicates import Known
 from worker.paging.emptiness import refuse_null
 from worker.paging.endings import (
+    AskedAgain,
     BeginsAgain,
     Ending,
     GoesOn,
@@ -57,6 +60,12 @@ MAX_RESTARTS: Final = 2
 """So often a pass begins again because of its seams; then it goes on, and shows nothing."""
 MAX_REDONE: Final = 2
 """So often in a row a pass is read again that achieved less than is required."""
+MAX_SKIPPED: Final = 10
+"""So many pages in a row are left out; a source that refuses more is not read at all."""
+_SKIP_REMEDY: Final = (
+    "the answers may mean something else: look at what the source says, and use do: skip for "
+    "single pages that it cannot answer"
+)
 _NO_KEYS: Final[frozenset[BoundaryKey]] = frozenset()
 
 
@@ -80,6 +89,10 @@ class Judge:
             return self._unchanged(standing)
         if reply.split:
             return self._halved(standing, reply.split)
+        if reply.too_large:
+            return self._smaller(standing, reply.too_large)
+        if reply.skipped:
+            return self._accepted(standing, NO_PAGE, self._left_out(standing, reply), reply)
         decoded = reply.decoded or NO_PAGE
         seam = seam_of(decoded.facts, standing, self._spec)
         if not seam.holds and self._may_restart(standing):
@@ -128,6 +141,37 @@ class Judge:
             or moved
             or self._silent_token(standing, facts, following)
             or self._uncompared(standing),
+        )
+
+    def _left_out(self, standing: Standing, reply: Reply) -> PageBrought:
+        """A page that is left out as if it had been read, so that the pass goes on behind it.
+
+        Raises PagesSkipped where so many were left out that none may be there at all.
+        """
+        spec, state, facts = self._spec, standing.state, NO_PAGE.facts
+        if state.skipped_in_row >= MAX_SKIPPED:
+            raise PagesSkipped(
+                f"{MAX_SKIPPED} pages in a row were left out, and the next one is refused too: "
+                f"{reply.skipped}",
+                where=self._where,
+                remedy=_SKIP_REMEDY,
+            )
+        size = 0 if spec.sizes is None else spec.sizes.now(state.asked)
+        behind = spec.style.ahead(state.at, min(size, state.largest or size), 1)
+        assert behind is not None, "only pages that are counted are left out"
+        return PageBrought(
+            facts=facts,
+            records=0,
+            following=Next(behind),
+            seam=Seam(),
+            known=Known(),
+            seen=uncompared(facts),
+            counted=count(standing.cursor, state, 0, None, records=0),
+            aside=False,
+            repeated=False,
+            doubted=True,
+            drift=f"the page at {shown_position(state.at)} is left out: {reply.skipped}",
+            skipped=True,
         )
 
     def _compared(self, standing: Standing, facts: Facts, known: Known, seam: Seam) -> Seen:
@@ -255,6 +299,8 @@ class Judge:
             repeated=page.repeated,
             beyond_range=bool(page.known.beyond) and self.rule.ordered,
             below_range=self._lies_below(page),
+            whole=bool(state.asked) and page.records >= state.asked,
+            skipped=page.skipped,
         )
         return ending_of(seen, state, spec.stop, self._windows, now_us)
 
@@ -296,6 +342,13 @@ class Judge:
         if not isinstance(ending, PassOver):
             return None
         spec, counted = self._spec, page.counted
+        skipped = standing.state.skipped + page.skipped
+        if skipped and counted.received == 0:
+            raise PagesSkipped(
+                f"the pass brought no record, and {skipped} of its pages were left out",
+                where=self._where,
+                remedy=_SKIP_REMEDY,
+            )
         shown = achieved(spec, standing.state, counted, ending, doubted=page.doubted)
         missed = spec.required if falls_short(shown.level, spec.required) else ""
         because = shown.because if missed else ""
@@ -307,7 +360,8 @@ class Judge:
                 "read the source so that it proves more",
             )
         number, received = standing.cursor.pass_no, counted.received
-        return PassEnd(number, received, ending.reason, shown.level, missed, because)
+        left_out = f"; {skipped} pages were left out" if skipped else ""
+        return PassEnd(number, received, ending.reason + left_out, shown.level, missed, because)
 
     # -- where the page leaves the partition ------------------------------------------------------
 
@@ -398,6 +452,54 @@ class Judge:
         )
         return self._without_page(standing, WindowOver(half), after, "")
 
+    def _smaller(self, standing: Standing, reported: str) -> Verdict:
+        """The source refused the page: it is asked for again with fewer records, from the same one
+        on. Where it is not known which page that is, the pass begins again with smaller pages.
+        """
+        cursor, state, sizes = standing.cursor, standing.state, self._spec.sizes
+        assert sizes is not None, "only pages that have a size are made smaller"
+        size = sizes.now(state.asked)
+        less = sizes.halved(size, first=standing.first)
+        if less is None:
+            raise PageRefused(
+                f"{reported}, for a page of {size} records, which cannot be made smaller",
+                where=self._where,
+                remedy="the source may fail at one of its records: leave the page out with do: "
+                "skip, or find out what the status means",
+            )
+        if not standing.first and sizes.before(state.at, size) not in (None, self._came(standing)):
+            return self._begun_smaller(standing, reported, size, less)
+        after = state.evolve(at=sizes.moved(state.at, size, less), asked=less)
+        if standing.first:
+            after = state.evolve(asked=less)
+        return self._without_page(standing, AskedAgain(), cursor.evolve(position=after), "")
+
+    def _came(self, standing: Standing) -> int:
+        """How many records the pass, or its window, has brought since it began."""
+        cursor, state = standing.cursor, standing.state
+        return state.walked if state.known_pages else cursor.received - state.before.received
+
+    def _begun_smaller(self, standing: Standing, reported: str, size: int, less: int) -> Verdict:
+        """The pass begins again with smaller pages; what it has brought is known."""
+        if not self._may_restart(standing):
+            raise PageRefused(
+                f"{reported}, for a page of {size} records. The pages before it did not have so "
+                "many each, so nobody can tell which page of a smaller size begins where it does",
+                where=self._where,
+                remedy="lower pagination.size, use type offset, or set source.key, so that the "
+                "pass can begin again",
+            )
+        reason = f"{reported}: the pass begins again with {less} records a page"
+        verdict = self._again(standing, reason)
+        begun = verdict.cursor.position
+        if begun is None:
+            return verdict
+        if begun.known_pages:
+            records = min(less, standing.state.largest or less)
+            begun = begun.evolve(known_pages=-(-self._came(standing) // records))
+        begun = begun.evolve(asked=less)
+        return msgspec.structs.replace(verdict, cursor=verdict.cursor.evolve(position=begun))
+
     def _without_page(
         self, standing: Standing, ending: Ending, after: Cursor, drift: str
     ) -> Verdict:
@@ -409,9 +511,15 @@ class Judge:
             ledger=Ledger(),
             position=self._shown(standing.state),
             pass_no=standing.cursor.pass_no,
-            forgets_pass=not isinstance(ending, BeginsAgain) or self.rule.may_fall_back,
+            forgets_pass=self._forgets(ending),
             drift=drift,
         )
+
+    def _forgets(self, ending: Ending) -> bool:
+        """Whether what was remembered of the pass so far is forgotten."""
+        if isinstance(ending, AskedAgain):
+            return False
+        return not isinstance(ending, BeginsAgain) or self.rule.may_fall_back
 
     def _shown(self, state: PassState) -> Json:
         """The position of the page for people: that of the style, and which window it is in."""

@@ -125,7 +125,10 @@ class NoMark(_MovesAtTheEnd):
 
     def begin(self, cursor: Cursor) -> PassState | None:
         return PassState(
-            at=self._spec.style.first(), size=self._spec.size or 0, unmarked=cursor.mark is None
+            at=self._spec.style.first(),
+            size=self._spec.size or 0,
+            asked=cursor.page_size,
+            unmarked=cursor.mark is None,
         )
 
     def classify(self, decoded: Decoded, standing: Standing) -> Known:
@@ -174,6 +177,7 @@ class _ByValue:
             since=since,
             order=incremental.order,
             size=self._spec.size or 0,
+            asked=cursor.page_size,
             unmarked=mark is None,
         )
 
@@ -310,6 +314,7 @@ class WindowedMark(_ByValue):
             at=self._spec.style.first(),
             order=incremental.order,
             size=self._spec.size or 0,
+            asked=cursor.page_size,
             unmarked=cursor.mark is None,
             window=WindowState(window, cursor.mark),
         )
@@ -377,6 +382,7 @@ class TokenMark(_MovesAtTheEnd):
             at=self._spec.style.first(),
             since=since,
             size=self._spec.size or 0,
+            asked=cursor.page_size,
             unmarked=cursor.mark is None,
         )
 

@@ -23,7 +23,7 @@ from worker.core.cursor import Cursor, Json, PassState, Window
 from worker.core.errors import PermanentError
 from worker.core.model import Claim, Progress
 from worker.paging.ahead import FetchAhead
-from worker.paging.endings import BeginsAgain, GoesOn, PassOver, WindowOver
+from worker.paging.endings import AskedAgain, BeginsAgain, GoesOn, PassOver, WindowOver
 from worker.paging.judge import MAX_RESTARTS, Judge
 from worker.paging.memory import Boundary, PassMemory
 from worker.paging.resume import (
@@ -164,6 +164,8 @@ class PartitionPlanner:
     ) -> Fetch:
         begins = state.pages_here == 0 and not speculative
         address, windows = self._spec.style.address(position), self._spec.windows
+        if state.asked and self._spec.sizes is not None:
+            address = address.plus(self._spec.sizes.address(self._spec.sizes.now(state.asked)))
         if window is not None and windows is not None:
             address = windows.address(*windows.asked(window)).plus(address)
         fetch = Fetch(
@@ -278,7 +280,7 @@ class PartitionPlanner:
                 self._fell_back = False
                 self._ahead.start_over()
                 self._end_kept_order()
-            case BeginsAgain():
+            case BeginsAgain() | AskedAgain():
                 self._ahead.start_over()
         progress = Progress(
             cursor=verdict.cursor,

@@ -91,7 +91,7 @@ def resized(begun: PassState, before: PassState, spec: PagingSpec) -> PassState:
     """
     size = spec.size or 0
     known_pages = ceil(begun.known_pages * before.size / size)
-    return begun.evolve(size=size, known_pages=known_pages, restarts=before.restarts)
+    return begun.evolve(size=size, asked=0, known_pages=known_pages, restarts=before.restarts)
 
 
 def _unfit(where: str, key: str, found: Json, allowed: str) -> StateError:

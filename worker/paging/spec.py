@@ -11,6 +11,7 @@ from typing import Final
 from worker.core.cursor import Json, Window
 from worker.core.model import Decoded, Facts, Ledger, Progress
 from worker.paging.marks import Comparable, MarkFormat
+from worker.paging.page_sizes import PageSizes
 from worker.paging.style import Address, Pagination
 from worker.paging.windows import Windows
 
@@ -78,6 +79,7 @@ class PagingSpec:
         total: how many records the source says that it has.
         key: the paths of the identity of a record; empty where it is known by its bytes.
         size: records a page that are asked for; None where the source decides.
+        sizes: how fewer are asked for while the source refuses so many; None where they are not.
         repeats: numbered pages may be equal to earlier ones.
         seam: each page begins with the last record of the page before.
         stable: records keep their place while pages are read.
@@ -98,6 +100,7 @@ class PagingSpec:
     total: Callable[[Facts, Mapping[str, str]], int | None] = no_total
     key: tuple[str, ...] = ()
     size: int | None = None
+    sizes: PageSizes | None = None
     repeats: bool = False
     seam: bool = False
     stable: bool = False
@@ -178,16 +181,24 @@ class Reply:
 
     Attributes:
         decoded: None for an answer without a document (204, 205, `empty`).
+        stop: which status stop rule applies, in words; empty for none.
+        validators: what the source said of the version of this page.
+        unchanged: the source is as the last complete pass saw it.
+        split: what the source said of a window that is too long for it; empty where it is not.
+        skipped: what it said of a page that is left out.
+        too_large: what it said of a page that is to be asked for with fewer records.
         now_us: when the source gave the answer, in microseconds since 1970: the earlier of its
             clock and ours; None where that is not known.
     """
 
     decoded: Decoded | None
     headers: Mapping[str, str] = field(default_factory=dict)
-    stop: str = ""  # a status stop rule applies
-    validators: Json = None  # what the source said of the version of this page
-    unchanged: bool = False  # the source is as the last complete pass saw it
-    split: str = ""  # the window is too long for the source: what it said
+    stop: str = ""
+    validators: Json = None
+    unchanged: bool = False
+    split: str = ""
+    skipped: str = ""
+    too_large: str = ""
     now_us: int | None = None
 
 

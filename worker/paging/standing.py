@@ -6,6 +6,7 @@ import msgspec
 
 from worker.core.cursor import Cursor, PassState
 from worker.paging.memory import Boundary, PassMemory
+from worker.paging.page_sizes import GROWTH
 from worker.paging.spec import PagingSpec
 
 
@@ -36,7 +37,16 @@ class Standing(msgspec.Struct, frozen=True):
         """Whether a page is as long as a page can be: as was asked for, or as the largest one of
         the pass so far where the source decides.
         """
-        return records > 0 and records >= (spec.size or self.state.largest)
+        size = self._asked_before or spec.size or self.state.largest
+        return records > 0 and records >= size
+
+    @property
+    def _asked_before(self) -> int:
+        """How many records the page before was asked for with at least, while fewer are asked for
+        than the config says; 0 else. Sizes grow by a quarter from page to page.
+        """
+        asked = self.state.asked
+        return max(asked * GROWTH // (GROWTH + 1), 1) if asked else 0
 
     def may_be_full(self, records: int, spec: PagingSpec) -> bool:
         """The same where the source may never send as many records as it is asked for."""

@@ -63,6 +63,7 @@ class Steps:
             validators=None if ending.cut else first_ones,
             redone=0,
             window_size=self._window_size(state, ending),
+            page_size=self._size_behind(state),
         )
         return self.closed(over, missed=pass_end is not None and bool(pass_end.missed))
 
@@ -79,6 +80,8 @@ class Steps:
         before = Before(state.pages + 1, page.counted.received, proven, counting)
         seen = state.evolve(
             pages=before.pages,
+            asked=self._size_behind(state),
+            skipped_in_row=0,
             fresh=state.fresh or page.known.fresh,
             drifted=self._drifted(state, page, over=True),
         )
@@ -91,9 +94,21 @@ class Steps:
         state, counted, position = standing.state, page.counted, ending.following.position
         if isinstance(position, dict) and "url" in position:
             position = {**position, "url": self._spec.strip(position["url"])}
+        if page.skipped:
+            return state.evolve(
+                at=position,
+                pages=state.pages + 1,
+                drifted=True,
+                seam=b"",
+                asked_again=False,
+                skipped=state.skipped + 1,
+                skipped_in_row=state.skipped_in_row + 1,
+            )
         return state.evolve(
             at=position,
             pages=state.pages + 1,
+            asked=self._spec.sizes.after_page(state.asked) if self._spec.sizes else 0,
+            skipped_in_row=0,
             fresh=state.fresh or page.known.fresh,
             validators=state.validators if state.pages else validators,
             first=page.records if standing.first else state.first,
@@ -155,6 +170,11 @@ class Steps:
             return 0
         window = state.window.window
         return self._windows.grown(window) if walked(ending) else window.size
+
+    def _size_behind(self, state: PassState) -> int:
+        """How many records a page are asked for behind the pages of a pass, or of a window."""
+        sizes = self._spec.sizes
+        return 0 if sizes is None else sizes.after_walk(state.asked)
 
     def closed(self, cursor: Cursor, *, missed: bool = False) -> Cursor:
         """The cursor after a finished pass; one that missed what is required is read again."""

@@ -29,6 +29,7 @@ class PageBrought(msgspec.Struct, frozen=True):
         repeated: its records are those of the page before, which ends the pass.
         doubted: it shows that records moved, or cannot be told apart.
         drift: how the source contradicts itself; empty when it does not.
+        skipped: it was left out, and nothing is known of its records.
     """
 
     facts: Facts
@@ -42,6 +43,7 @@ class PageBrought(msgspec.Struct, frozen=True):
     repeated: bool
     doubted: bool
     drift: str
+    skipped: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True):

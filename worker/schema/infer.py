@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ HUGE_DIGITS: Final = 20
 """The digits of 2**64 - 1, which ids may reach: the least precision of a proposed decimal."""
 _MOST: Final = 10**MAX_PRECISION
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_FRACTION: Final = re.compile(r"[.](\d+)")
+_FRACTION: Final = re.compile(r"[.,](\d+)")
 
 FORMATS: Final[dict[str, str]] = {
     "date": "int",
@@ -61,8 +61,8 @@ def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
 
     def accepts(text: str) -> bool:
         fraction = _FRACTION.search(text)
-        if fraction is not None and len(fraction[1]) > digits:
-            return False
+        if (fraction is not None and len(fraction[1]) > digits) or text.isdigit():
+            return False  # digits alone are an id rather than a date
         try:
             plan.one(msgspec.json.encode({"value": text}))
         except InvalidRecord:
@@ -223,6 +223,8 @@ class Surplus:
         self.records = 0
         self.fields: dict[str, Seen] = {}
         self.examples: dict[str, Any] = {}
+        self.homes: dict[str, tuple[str, str]] = {}
+        """Place -> full name of the record that lacks it, and its key there."""
 
     def observe(self, record: Any) -> None:
         """One record, as decoded JSON."""
@@ -272,6 +274,7 @@ class Surplus:
             elif len(self.fields) < MOST_PLACES or path + key in self.fields:
                 self.fields.setdefault(path + key, Seen()).add(inner)
                 self.examples[path + key] = inner
+                self.homes[path + key] = (kind.name, key)
 
     _BY_KIND: Final[Mapping[str, Callable[[Surplus, Type, Any, str], None]]] = by_kind(
         {"union": _union, "array": _array, "map": _map, "record": _record},
@@ -283,12 +286,44 @@ _HOLDERS: Final = {"object": ("record", "map"), "array": ("array",)}
 """Kind of a JSON value -> the kinds of types that hold its fields or items."""
 
 
+def proposed_fields(surplus: Surplus, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Full name of a record -> the fields to add to it, all of which may be null or absent.
+
+    Args:
+        names: of types that there are already.
+    """
+    lacking: dict[str, Seen] = {}
+    for path, seen in sorted(surplus.fields.items()):
+        record, key = surplus.homes[path]
+        lacking.setdefault(record, Seen()).fields.setdefault(key, Seen()).join(seen)
+    proposal = _Proposal(enums=False)
+    proposal.reserve(names)
+    return {record: proposal.optional_fields(seen, record) for record, seen in lacking.items()}
+
+
 class _Proposal:
     """Makes the JSON nodes of one proposed schema, in which each name stands once."""
 
     def __init__(self, enums: bool) -> None:
         self._enums = enums
         self._names: set[str] = set()
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """No type gets one of these names."""
+        self._names.update(names)
+
+    def optional_fields(self, seen: Seen, record: str) -> list[dict[str, Any]]:
+        """The fields of a record that there is already, which it may have or not."""
+        document = self.record(seen, _capital(record.rpartition(".")[2]))
+        return [
+            {
+                **each,
+                "type": each["type"] if "default" in each else _nullable(each["type"]),
+                "default": None,
+                "doc": _doc(seen.fields[each.get("json_name", each["name"])], 0),
+            }
+            for each in document["fields"]
+        ]
 
     def record(self, seen: Seen, name: str) -> dict[str, Any]:
         own = self._unused(_capital(name))

@@ -294,6 +294,29 @@ EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 FRACTION_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
 """Unit of a time, as it stands in the names of logical types -> digits after the second."""
 
+_UNITS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}
+_DAY_S: Final = 86_400
+_DAYS: Final = (date.min.toordinal() - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY)
+_64_BITS: Final = (-(2**63), 2**63 - 1)
+
+TIME_RANGES: Final[dict[str, tuple[int, int]]] = {
+    "date": _DAYS,
+    "time-millis": (0, _DAY_S * _UNITS["millis"] - 1),
+    "time-micros": (0, _DAY_S * _UNITS["micros"] - 1),
+} | {
+    f"{local}timestamp-{unit}": (
+        max(_DAYS[0] * _DAY_S * ticks, _64_BITS[0]),
+        min((_DAYS[1] + 1) * _DAY_S * ticks - 1, _64_BITS[1]),
+    )
+    for local in ("", "local-")
+    for unit, ticks in _UNITS.items()
+}
+"""Logical type of a time -> its least and its greatest datum.
+
+These are the times that common readers have: those of one day, and the years 1 to 9999. Nanoseconds
+have fewer years, because 64 bits hold only 1677 to 2262. The specification sets no limits.
+"""
+
 
 def text_of(kind: Type) -> Callable[[Any], Any] | None:
     """What turns a datum into the text that people write; None when the datum is good as it is.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
+from worker.schema.spellings import AS_USUAL, Spellings
+
 PRIMITIVES: Final = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 KINDS: Final = (*PRIMITIVES, "record", "enum", "fixed", "array", "map", "union")
 """Every kind of type of the Avro specification ("Schema Declaration")."""
@@ -118,7 +120,7 @@ class Schema:
 
 
 class Policy(NamedTuple):
-    """The `validation` settings of a pipeline.
+    """How a pipeline reads JSON values: its `validation` settings, and what `decode` says.
 
     Attributes:
         unknown_fields: `drop` or `reject`.
@@ -126,12 +128,14 @@ class Policy(NamedTuple):
         bytes_as: how bytes are written in JSON, `latin1` or `base64`.
         tagged: values come in Avro's own JSON encoding (specification, "JSON Encoding"): the value
             of a union names its branch, and bytes are latin-1 whatever their logical type.
+        spellings: how the source writes times, nulls, numbers and flags.
     """
 
     unknown_fields: str = "drop"
     missing_fields: str = "fill"
     bytes_as: str = "latin1"
     tagged: bool = False
+    spellings: Spellings = AS_USUAL
 
 
 def is_nullable(kind: Type) -> bool:

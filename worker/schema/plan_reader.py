@@ -12,6 +12,7 @@ import msgspec
 from worker.schema.compat import problems
 from worker.schema.errors import SchemaError
 from worker.schema.json_form import compile_json_form
+from worker.schema.kept_datums import compile_datum_rest
 from worker.schema.limits import Limits
 from worker.schema.model import Schema, Type, by_kind, value_branch
 from worker.schema.reading import DatumReader
@@ -59,6 +60,10 @@ class Target(Protocol):
     def typed_fields(self) -> Sequence[bool]: ...
     @property
     def record_type(self) -> Any: ...
+    @property
+    def incoming(self) -> Schema: ...
+    @property
+    def keep_text(self) -> Callable[[Any, str | None], None] | None: ...
 
 
 class PlanReader:
@@ -85,13 +90,13 @@ class PlanReader:
         try:
             self._read = DatumReader(
                 writer,
-                plan.schema,
+                plan.incoming,
                 limits=replace(limits, datum=record_bytes),
                 branches=True,
                 strict=True,
             )
         except SchemaError as error:
-            reasons = [str(each) for each in problems(writer, plan.schema)] or [error.message]
+            reasons = [str(each) for each in problems(writer, plan.incoming)] or [error.message]
             raise SchemaError("$", "; ".join(reasons)) from error
         self.smallest, self.weight = self._read.smallest, self._read.weight
         self._type = list[plan.record_type]  # type: ignore[name-defined]
@@ -99,6 +104,7 @@ class PlanReader:
         self._names = [
             (each.json_name, each.name, renames.of(each.type) if typed else None)
             for each, typed in zip(plan.schema.root.fields, plan.typed_fields, strict=True)
+            if each.name in {field.name for field in plan.incoming.root.fields}
         ]
         self._renamed = any(
             json_name != name or rename is not None for json_name, name, rename in self._names
@@ -110,7 +116,7 @@ class PlanReader:
         root = self._writer.root
         if root.kind != "record":
             return {}
-        taken = fields_of(root, self._plan.schema.root)
+        taken = fields_of(root, self._plan.incoming.root)
         return {
             each.name: self._writer.resolve(each.type).kind
             for each in root.fields
@@ -129,6 +135,8 @@ class PlanReader:
         """
         found, end, problem = self._read.several(data, at, rows, left)
         records = self._built(found)
+        if self._rest is not None:
+            self._keep_rest(records, data, at, left)
         if problem is None:
             return Part(records, end)
         datums, after, broken = self._as_written.several(data, end, 1, [0, 0, left[2]])
@@ -138,6 +146,20 @@ class PlanReader:
         if not self._json_tells:
             raw = store(raw, data[end:after], self._writer)
         return Part(records, after, Unreadable(problem.path, problem.reason, after - end, raw))
+
+    @cached_property
+    def _rest(self) -> Callable[[Any], str | None] | None:
+        """What finds the values that the plan keeps; None where there can be none."""
+        if self._plan.keep_text is None:
+            return None
+        return compile_datum_rest(self._writer, self._plan.incoming, self._bytes_as)
+
+    def _keep_rest(self, records: list[Any], data: bytes, at: int, left: list[int]) -> None:
+        """Reads the datums of records once more, as they were written, and keeps their rest."""
+        assert self._rest is not None and self._plan.keep_text is not None
+        written, _, _ = self._as_written.several(data, at, len(records), [0, 0, left[2]])
+        for record, datum in zip(records, written, strict=True):
+            self._plan.keep_text(record, self._rest(datum))
 
     def raws(self, data: bytes, at: int, rows: int) -> list[bytes]:
         """The records of a part that was read before, as `one` of the plan reads them back."""
@@ -153,6 +175,8 @@ class PlanReader:
 
     @cached_property
     def _json_tells(self) -> bool:
+        if self._plan.keep_text is not None:
+            return False  # the form of the plan's schema lacks what is kept
         return json_tells(self._writer) and json_tells(self._plan.schema)
 
     def _built(self, found: list[Any]) -> list[Any]:
@@ -169,7 +193,7 @@ class PlanReader:
 
     @cached_property
     def _json(self) -> Callable[[Any], bytes]:
-        return compile_json_form(self._plan.schema, self._bytes_as)
+        return compile_json_form(self._plan.incoming, self._bytes_as)
 
     # -- datums that have no value in the plan's schema -----------------------------------------
 
@@ -179,7 +203,7 @@ class PlanReader:
 
     @cached_property
     def _as_written_json(self) -> Callable[[Any], bytes]:
-        names = _JsonNames(self._writer, self._plan.schema).found
+        names = _JsonNames(self._writer, self._plan.incoming).found
         return compile_json_form(self._writer, self._bytes_as, names)
 
 

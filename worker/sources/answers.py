@@ -3,8 +3,11 @@
 1. `304` to a conditional request: the source is unchanged.
 2. `pagination.split_on`: the window is too long for the source.
 3. `stop.status`: the page before was the last one.
-4. `on_status`, then the table of statuses below; `on_body` says whether a 202 brings a page.
-5. A page is decoded; then `on_body` may say that it is none.
+4. `responses`, `on_status` and `on_body`, which are one list (`HttpConfig.answers`).
+5. The table of statuses below.
+
+Rules that look at the body are asked once it is read. Where an answer may be a page, that is when
+it was decoded, so that no body is read twice.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from worker.core.errors import (
     TransientError,
     WorkerError,
 )
+from worker.core.model import MISSING
 from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
 from worker.sources.conditions import Read, When
@@ -47,15 +51,15 @@ Meaning = (
 ANY_STATUS: Final = range(1000)
 CURSOR_REMEDY: Final = (
     "`worker state reset` starts the partition again; where it means the end of the pass, "
-    "say so with source.on_status or source.stop.status"
+    "say so with source.responses or source.stop.status"
 )
 NOT_MODIFIED_REMEDY: Final = (
     "use source.conditional, take validators out of source.headers, or say what this status means "
-    "with source.on_status"
+    "with source.responses"
 )
-STATUS_REMEDY: Final = "check url and params, or say what this status means with source.on_status"
+STATUS_REMEDY: Final = "check url and params, or say what this status means with source.responses"
 NOT_READY_REMEDY: Final = (
-    "where this status brings records, say so with source.on_status: {202: page}; a longer wait is "
+    "where this status brings records, say so with source.responses: {202: page}; a longer wait is "
     "source.retry.deadline"
 )
 PARTIAL_REMEDY: Final = "take Range out of source.headers: a page is read whole"
@@ -91,79 +95,73 @@ def _later(evidence: Evidence) -> bool:
     return not evidence.first
 
 
-def _both(one: Holds, two: Holds) -> Holds:
-    return lambda evidence: one(evidence) and two(evidence)
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An answer with one of the statuses for which `when` holds has this meaning."""
+    """An answer with one of the statuses for which both conditions hold has this meaning.
+
+    Attributes:
+        when: what is known of the answer without its body.
+        says: what its body says; None: whatever it says.
+    """
 
     statuses: Container[int]
     meaning: Meaning
     when: Holds = _always
+    says: When | None = None
 
 
 def judge(evidence: Evidence, rules: Iterable[Rule]) -> Meaning:
     """The meaning by the first rule that holds. The last rule holds for every answer."""
-    for rule in rules:
-        if evidence.status in rule.statuses and rule.when(evidence):
+    for rule in _rules_of(evidence, rules):
+        if rule.says is None or rule.says.holds(evidence.read):
             return rule.meaning
     raise AssertionError("no rule holds")
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of a source: for a response as it came, and for the body of a page."""
-
-    by_status: tuple[Rule, ...]
-    by_body: tuple[Rule, ...]
-
-    @classmethod
-    def of(cls, config: HttpConfig) -> Rules:
-        """The rules of a config, followed by those that hold for every source."""
-        known = (*_on_status(config), *_on_body(config, {202}), *_TABLE)
-        return cls(
-            by_status=(_UNCHANGED, *_splits(config), *_ends(config, known), *known),
-            by_body=(*_on_body(config, ANY_STATUS), Rule(ANY_STATUS, "page")),
-        )
+def may_mean(evidence: Evidence, rules: Iterable[Rule]) -> list[Meaning]:
+    """What an answer may mean before its body is read. The last one is what it means where no rule
+    about its body holds.
+    """
+    return [rule.meaning for rule in _rules_of(evidence, rules)]
 
 
-def _on_status(config: HttpConfig) -> Iterator[Rule]:
-    for status, action in config.on_status.items():
-        yield from _configured({status}, action, _always)
+def _rules_of(evidence: Evidence, rules: Iterable[Rule]) -> Iterator[Rule]:
+    """The rules that may decide, up to the first one that holds whatever the body says."""
+    for rule in rules:
+        if evidence.status in rule.statuses and rule.when(evidence):
+            yield rule
+            if rule.says is None:
+                return
 
 
-def _on_body(config: HttpConfig, statuses: Container[int]) -> Iterator[Rule]:
-    for rule in config.on_body:
-        yield from _configured(statuses, rule.do, _says(rule.when))
+def rules_of(config: HttpConfig) -> tuple[Rule, ...]:
+    """The rules of a config, followed by those that hold for every source."""
+    known = (*_configured(config), *_TABLE)
+    return (_UNCHANGED, *_splits(config), *_ends(config, known), *known)
 
 
-def _configured(statuses: Container[int], action: Action, when: Holds) -> Iterator[Rule]:
-    if action == "stop":  # a pass cannot end before its first page: there it is a failure
-        yield Rule(statuses, "stop", _both(_later, when))
-        yield Rule(statuses, "fail", when)
-    else:
-        yield Rule(statuses, action, when)
+def _configured(config: HttpConfig) -> Iterator[Rule]:
+    for _, rule in config.answers:
+        statuses = frozenset(rule.status)
+        if rule.do == "stop":  # a pass cannot end before its first page: there it is a failure
+            yield Rule(statuses, "stop", _later, rule.when)
+            yield Rule(statuses, "fail", says=rule.when)
+        else:
+            yield Rule(statuses, rule.do, says=rule.when)
 
 
 def _splits(config: HttpConfig) -> Iterator[Rule]:
     windows = config.pagination.windows
     if windows is not None and (split := windows.split_on) is not None:
-        yield Rule({split.status}, "split", _says(split.when))
+        yield Rule({split.status}, "split", says=split.when)
 
 
 def _ends(config: HttpConfig, known: tuple[Rule, ...]) -> Iterator[Rule]:
     """`stop.status`; a status that brings a page is never the one after the last page."""
     for each in config.stop.status:
-        evidence = Evidence(each.code, {}, lambda path: None, first=False)
-        if judge(evidence, known) != "page":
-            yield Rule({each.code}, "past_the_end", _both(_later, _says(each.when)))
-
-
-def _says(when: When | None) -> Holds:
-    """Whether the body of an answer is as `when` demands; without one each is."""
-    return _always if when is None else lambda evidence: when.holds(evidence.read)
+        evidence = Evidence(each.code, {}, lambda path: MISSING, first=False)
+        if may_mean(evidence, known)[-1] != "page":
+            yield Rule({each.code}, "past_the_end", _later, each.when)
 
 
 def _part_of_bytes(evidence: Evidence) -> bool:
@@ -210,8 +208,12 @@ def reply_of(meaning: Meaning, evidence: Evidence, said: str) -> Reply | None:
         return Reply(None, headers)
     if meaning == "past_the_end":
         return Reply(None, headers, stop=f"status {evidence.status}")
-    if meaning in ("stop", "skip"):
+    if meaning == "stop":
         return Reply(None, headers, stop=f"status {evidence.status} ({meaning})")
+    if meaning == "skip":
+        return Reply(None, headers, skipped=said)
+    if meaning == "smaller_page":
+        return Reply(None, headers, too_large=said)
     return None
 
 

@@ -27,17 +27,17 @@ from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Reque
 from worker.core.ports import Clock, Pages, SchemaNeeded
 from worker.http.auth import Auth
 from worker.http.redact import credentials_in, redact
-from worker.http.retry_after import wait_asked_for
 from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
 from worker.runtime.slices import in_slices
-from worker.sources.answers import Evidence, Meaning, Rules, error_of, judge, reply_of
-from worker.sources.conditions import facts_reader
+from worker.sources.answers import Evidence, Meaning, error_of, judge, may_mean, reply_of, rules_of
+from worker.sources.conditions import Read
 from worker.sources.echo import position_headers, refuse_echo
 from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
+from worker.sources.waits import wait_of
 
 if TYPE_CHECKING:  # a config is read without the client
     from worker.http.client import HttpClient, Response
@@ -72,6 +72,7 @@ class HttpSource:
         partitions: the values that each partition stands for, by its name.
         auth: makes the credentials of a partition from its values.
         pages: the decoder of the pipeline.
+        json_of: takes off the JSON of a body what may stand before it.
         fetch_writer_schema: gives the decoder the schema of a writer by its id; see
             `RegistryClient.by_id` for what it may raise.
         slots: entered for each request; it limits the requests at once to an origin.
@@ -88,6 +89,7 @@ class HttpSource:
         client: HttpClient,
         auth: Callable[[Mapping[str, str]], Auth | None],
         pages: Pages,
+        json_of: Callable[[bytes], bytes],
         fetch_writer_schema: Callable[[int], Awaitable[None]],
         guard: Guard,
         slots: AbstractAsyncContextManager[Any],
@@ -98,11 +100,12 @@ class HttpSource:
     ) -> None:
         self._config, self._pipeline, self._partitions = config, pipeline, partitions
         self._client, self._guard, self._slots = client, guard, slots
+        self._json_of = json_of
         self._pages, self._fetch_writer_schema = pages, fetch_writer_schema
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
         self._auth = {name: auth(values) for name, values in partitions.items()}
-        self._rules = Rules.of(config)
+        self._rules = rules_of(config)
         self._position_headers = position_headers(config)
         self._unknown = UnknownFields(pipeline, emit)
         windows = config.pagination.windows
@@ -181,30 +184,33 @@ class HttpSource:
 
     async def _understand(self, asked: _Asked, response: Response) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
-        condition, rules = asked.condition, self._rules
+        condition = asked.condition
         evidence = Evidence(
             response.status,
             response.headers,
-            read=partial(_read, response),
+            read=partial(self._read, response),
             first=asked.fetch.first,
             conditional=condition is not None and bool(condition.headers),
         )
-        meaning = judge(evidence, rules.by_status)
-        if meaning != "page":
+        meanings = may_mean(evidence, self._rules)
+        if "page" not in meanings:
+            meaning = judge(evidence, self._rules)
             return self._without_page(meaning, evidence, asked, response)
         try:
             decoded = await self._decoded(asked.partition, response)
-        except RecordsMissing as missing:
-            meaning = judge(evidence, rules.by_body)
+        except (RecordsMissing, BadBody) as error:
+            if isinstance(error, BadBody) and meanings[-1] == "page":
+                raise  # no rule can be asked of what cannot be read
+            meaning = judge(evidence, self._rules)
             if meaning != "page":
                 return self._without_page(meaning, evidence, asked, response)
-            missing.where = missing.where or asked.partition
+            error.where = error.where or asked.partition
             raise
+        if len(meanings) > 1:
+            found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
+            if (meaning := judge(found, self._rules)) != "page":
+                return self._without_page(meaning, evidence, asked, response)
         self._unknown.add(decoded.facts)
-        evidence = structs.replace(evidence, read=facts_reader(decoded.facts))
-        meaning = judge(evidence, rules.by_body)
-        if meaning != "page":
-            return self._without_page(meaning, evidence, asked, response)
         if self._watch is not None:
             self._watch(response, decoded)
         refuse_echo(response, decoded.facts, self._position_headers)
@@ -238,9 +244,24 @@ class HttpSource:
             # to be sent again at once: this is neither a failure nor a retry
             now = self._clock.monotonic()
             raise Deferred(now, f"{where}: the credentials are renewed after {said}")
-        longest_s = self._config.retry.max_retry_after
-        wait_s = wait_asked_for(response.headers, now_s=self._clock.time(), max_s=longest_s)
+        wait_s = wait_of(
+            self._config.retry_after,
+            response.headers,
+            evidence.read,
+            now_s=self._clock.time(),
+            max_s=self._config.retry.max_retry_after,
+            limited=meaning == "rate_limited",
+        )
         raise error_of(meaning, said, where=where, wait_s=wait_s)
+
+    def _read(self, response: Response, path: str) -> Any:
+        """The value at a path of a body that may be no page."""
+        try:
+            text = self._json_of(bytes(response.body[:ERROR_BODY_BYTES]))
+            document = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            document = None
+        return reader(path)(document)
 
     async def _decoded(self, partition: str, response: Response) -> Decoded:
         """The page. Raises BadBody, which then carries the body; RecordsMissing, SchemaMismatch."""
@@ -300,13 +321,9 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     )
 
 
-def _read(response: Response, path: str) -> Any:
-    """The value at a path of a body that may be no page."""
-    try:
-        document = msgspec.json.decode(bytes(response.body[:ERROR_BODY_BYTES]))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        document = None
-    return reader(path)(document)
+def _reader(facts: Facts, read: Read) -> Read:
+    """Reads the paths that the page was decoded with; `read` has the others."""
+    return lambda path: facts.body[path] if path in facts.body else read(path)
 
 
 def _snippet(response: Response) -> str:

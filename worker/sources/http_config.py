@@ -44,7 +44,17 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
-from worker.sources.rules import Action, OnBody, Schedule, Stop
+from worker.sources.rules import (
+    PAGES,
+    Action,
+    OnBody,
+    ResponseRule,
+    Rules,
+    Schedule,
+    Stop,
+    general_rules,
+)
+from worker.sources.waits import WaitPlace
 from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
@@ -124,11 +134,22 @@ class HttpConfig(Model):
         description="requests at once; while some hang, up to a quarter more (at least one)",
     )
     rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    responses: tuple[ResponseRule, ...] = Field(
+        (), description="what an answer means; the first rule that holds decides"
+    )
     on_status: dict[Annotated[int, Field(ge=100, le=599)], Action] = Field(
-        {}, description="what a status means"
+        {}, description="what a status means; short for responses with a status alone"
     )
     on_body: tuple[OnBody, ...] = Field(
-        (), description="what a body means; the first rule that holds counts"
+        (),
+        description="what the body of a page means; short for responses with when alone",
+    )
+    retry_after: tuple[WaitPlace, ...] = Field(
+        (),
+        description=(
+            "where an answer says how long to wait, before Retry-After and the headers of rate "
+            "limits; the first place that says it counts"
+        ),
     )
     on_body_error: Literal["park", "dead_letter"] = Field(
         "park", description="what becomes of a body that is no valid document after all retries"
@@ -187,6 +208,15 @@ class HttpConfig(Model):
             lambda source, number: not source.brings_a_page(source.stop.status[number].code),
             "a status of success brings a page, so it never stands behind the last one",
             "what the body of the last page says ends a pass with stop.when",
+        ),
+        *(
+            Effect(
+                f"{key}.*",
+                lambda source, name, key=key: source.is_asked((key, name)),
+                "every answer that it is about is decided by a rule before it",
+                "the order is pagination.split_on, responses, on_status, on_body",
+            )
+            for key in ("responses", "on_status", "on_body")
         ),
         Effect(
             "allowed_origins.*.credentials",
@@ -277,11 +307,33 @@ class HttpConfig(Model):
         urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
         return any(url.lower().startswith("https:") for url in urls)
 
+    @property
+    def answers(self) -> Rules:
+        """What answers mean: `responses`, `on_status` and `on_body` in their one general form."""
+        return general_rules(self.responses, self.on_status, self.on_body)
+
     def brings_a_page(self, status: int) -> bool:
         """Whether an answer with this status is a page that is decoded."""
-        action = self.on_status.get(status)
-        plain = status in range(200, 300) and status not in (202, 204, 205)
-        return plain if action is None else action == "page"
+        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.status)
+        action = next((rule.do for rule in whole), None)
+        return status in PAGES - {202} if action is None else action == "page"
+
+    def is_asked(self, key: Path_) -> bool:
+        """Whether the rule that was written as this key is asked of any answer."""
+        known, name = self._split_status, tuple(map(str, key))
+        for path, rule in self.answers:
+            if tuple(map(str, path)) == name:
+                return not known.issuperset(rule.status)
+            if rule.when is None:
+                known.update(rule.status)
+        return True
+
+    @property
+    def _split_status(self) -> set[int]:
+        """The status that always halves a window."""
+        windows = self.pagination.windows
+        split = None if windows is None else windows.split_on
+        return set() if split is None or split.when is not None else {split.status}
 
     def used_partitions(self) -> set[str]:
         """Names of partitions whose value stands anywhere."""
@@ -315,10 +367,16 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
+        rules = [rule for _, rule in self.answers]
+        pages = PAGES.union(*(rule.status for rule in rules if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
-            *(rule.when.path for rule in self.on_body),
+            *(
+                rule.when.path
+                for rule in rules
+                if rule.when is not None and not pages.isdisjoint(rule.status)
+            ),
             *(token.body_paths if token is not None else ()),
         )
 
@@ -358,6 +416,7 @@ class HttpConfig(Model):
         self._check_placeholders(issues)
         self._check_conditional(issues)
         self._check_windows(issues)
+        self._check_actions(issues)
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             issues.add(
                 ("on_body_error",),
@@ -391,6 +450,18 @@ class HttpConfig(Model):
                         "below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
+                )
+
+    def _check_actions(self, issues: Issues) -> None:
+        """Pages that are left out, or asked for smaller, are counted by us."""
+        for path, rule in self.answers:
+            if rule.do in ("skip", "smaller_page") and (why := self.pagination.refuses(rule.do)):
+                at = path if path[0] == "on_status" else (*path, "do")
+                issues.add(
+                    at,
+                    f"{rule.do} {why}",
+                    "pagination",
+                    remedy="use retry, fail or empty, or another pagination",
                 )
 
     def _check_windows(self, issues: Issues) -> None:

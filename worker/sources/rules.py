@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from worker.config.model import Model
+from worker.config.model import Model, unfit
+from worker.config.problems import Path_
 from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
 from worker.core.model import Facts
 from worker.paging.spec import StopSpec
 from worker.sources.conditions import When
 
-Action = Literal["page", "retry", "rate_limited", "fail", "empty", "stop", "skip", "refresh_auth"]
+Action = Literal[
+    "page",
+    "retry",
+    "rate_limited",
+    "fail",
+    "empty",
+    "stop",
+    "skip",
+    "refresh_auth",
+    "smaller_page",
+]
+
+STATUSES: Final = range(100, 600)
+PAGES: Final = frozenset(range(200, 300)) - {204, 205}
+"""Statuses of answers that have a body, and no other meaning than a page once that is there."""
+_CLASS: Final = re.compile(r"[1-5]xx", re.ASCII | re.IGNORECASE)
 
 
 class Schedule(Model):
@@ -27,6 +45,75 @@ class OnBody(Model):
 
     when: When = Field(description="what the body says")
     do: Action = Field(description="what it means")
+
+
+def _statuses(value: Any) -> Any:
+    """The numbers that a status of the config stands for: of itself, of a class, of a list."""
+    if isinstance(value, list | tuple):
+        return tuple(number for each in value for number in _statuses(each))
+    if isinstance(value, str) and _CLASS.fullmatch(value):
+        first = int(value[0]) * 100
+        return tuple(range(first, first + 100))
+    if isinstance(value, int) and not isinstance(value, bool) and value in STATUSES:
+        return (value,)
+    raise unfit(
+        "this is no status",
+        allowed="a number from 100 to 599, a class like 5xx, or a list of them is allowed",
+        remedy="leave status out for a rule that looks at the body only",
+    )
+
+
+_STATUS: Final = {
+    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"pattern": "^[1-5][xX]{2}$"}]
+}
+Statuses = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_statuses),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [*_STATUS["anyOf"], {"type": "array", "items": _STATUS}]}),
+]
+"""A status, a class of them like `5xx`, or a list of both."""
+
+
+class ResponseRule(Model):
+    """What an answer means that has one of these statuses, and whose body says this."""
+
+    status: Statuses = Field(
+        tuple(STATUSES), description="a status, a class like 5xx, or a list; default: any"
+    )
+    when: When | None = Field(None, description="and what the body says")
+    do: Action = Field(description="what it means")
+
+
+Rules = Sequence[tuple[Path_, ResponseRule]]
+"""Rules in order, each with the key that it was written as. The first that holds decides."""
+
+
+def general_rules(
+    responses: Sequence[ResponseRule],
+    on_status: Mapping[int, Action],
+    on_body: Sequence[OnBody],
+) -> Rules:
+    """The rules of a source in their one general form.
+
+    A status that `on_status` calls a page comes last: whether its body is one is asked of
+    `on_body`, as of every page.
+    """
+    by_status = [
+        (("on_status", status), ResponseRule(status=(status,), do=action))
+        for status, action in on_status.items()
+    ]
+    pages = [each for each in by_status if each[1].do == "page"]
+    bodies = tuple(sorted(PAGES | {status for _, rule in pages for status in rule.status}))
+    return [
+        *((("responses", number), rule) for number, rule in enumerate(responses)),
+        *(each for each in by_status if each not in pages),
+        *(
+            (("on_body", number), ResponseRule(status=bodies, when=rule.when, do=rule.do))
+            for number, rule in enumerate(on_body)
+        ),
+        *pages,
+    ]
 
 
 class StopStatus(Model):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.core.errors import ConfigError
-from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
+from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, number_range
 from worker.schema.model import Field, Schema, Type, by_kind, is_nullable, is_wide, value_branch
 from worker.transforms import values
 from worker.transforms.kinds import STR, Kind, kind_of
@@ -162,8 +162,9 @@ def _whole(program: Writer, term: Term, kind: Type, target: Kind, path: str) -> 
     """Whole numbers, dates and times; a timestamp changes its unit."""
     if term.kind.name not in ("int", "date", "time", "timestamp"):
         return _Conversion(term.code)
-    low, high = RANGES[kind.kind]
-    refuse = program.bind(_refuse(path, f"a whole number from {low} to {high}"))
+    low, high = number_range(kind)
+    what = f"a {kind.logical}" if kind.logical else "a whole number"
+    refuse = program.bind(_refuse(path, f"{what} from {low} to {high}"))
     check = f"if not {low} <= {_VALUE} <= {high}: {refuse}({_VALUE})"
     return _Conversion(_scaled(term, target), (check,))
 

@@ -43,3 +43,13 @@ def compile_steps(
             break
     found.check()
     return program.finish(encoder, route, fill=fill)
+
+
+def leaves(steps: Sequence[Step], name: str) -> bool:
+    """Whether a field that comes in still has its name behind the steps."""
+    return not any(
+        (verb == "drop" and name in config)
+        or (verb == "select" and name not in config)
+        or (verb == "rename" and name in config)
+        for verb, config in steps
+    )

@@ -44,6 +44,7 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
     known |= {
         "partitions": len(parts.partitions),
         "schema_fingerprint": parts.plan.fingerprint,
+        **({"kept_in": config.validation.kept} if config.validation.kept else {}),
         "delivery": parts.delivery,
         "completeness": parts.completeness,
         "warnings": warnings_of(config.source, parts.plan.schema, parts.output),

@@ -158,6 +158,9 @@ async def sample(
             "transforms": (),
             "sink": config.sink.model_copy(update={"partition_by": None}),
         }
+        if config.validation.kept:  # it is looked for, not kept
+            rules = config.validation.model_copy(update={"unknown_fields": "drop"})
+            plain |= {"validation": rules}
         if not schema:
             anything = Path(scratch) / "anything.avsc"
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')

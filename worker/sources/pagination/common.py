@@ -13,6 +13,7 @@ from worker.config.model import Model
 from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
 from worker.core.model import MISSING
+from worker.paging.page_sizes import PageSizes
 from worker.schema.values import describe_kind
 from worker.sources.pagination.window_keys import WindowKeys
 from worker.sources.places import Locator, Target
@@ -21,7 +22,10 @@ from worker.sources.places import Locator, Target
 _NAME: Final = r"(?:[\w.]|%[0-9A-Fa-f]{2})+(?::\d+|\*)?"
 _QUERY_EXPRESSIONS: Final = re.compile(rf"(?:\{{[?&]{_NAME}(?:,{_NAME})*\}})+(&?)", re.ASCII)
 _ORIGIN: Final = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/?#]*", re.ASCII)
-_CONTENT_RANGE: Final = re.compile(r"(?:[\w-]+ )?(?:\d+-\d+|\*)/(\d+|\*)", re.ASCII)
+# `items 0-24/319`, `0-24/*`, `*/0`, and what servers write for an empty range: `items 0--1/0`
+_CONTENT_RANGE: Final = re.compile(
+    r"(?:[A-Za-z][\w.-]*[ =:]\s*)?(?:\d+--?\d+|-?\*)\s*/\s*(\d+|\*)", re.ASCII
+)
 MOST_RECORDS: Final = 2**63
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -60,6 +64,11 @@ class StyleConfig(Model):
         return None
 
     @property
+    def sizes(self) -> PageSizes | None:
+        """How pages of fewer records are asked for; None where no size is asked for."""
+        return None
+
+    @property
     def repeats(self) -> bool:
         """Whether numbered pages may hold nothing but records that came before."""
         return False
@@ -73,6 +82,16 @@ class StyleConfig(Model):
     def numbered(self) -> bool:
         """Whether the style counts pages or records."""
         return False
+
+    def refuses(self, action: str) -> str:
+        """Why a page cannot be left out (`skip`) or asked for with fewer records (`smaller_page`),
+        in words; empty where it can.
+        """
+        return {
+            "skip": "needs pages that are counted (type page or offset): without this page nobody "
+            "knows where the next one is",
+            "smaller_page": "needs pages that are counted and have a size (type page or offset)",
+        }[action]
 
     @property
     def compares_records(self) -> bool:

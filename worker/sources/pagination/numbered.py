@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName
 from worker.core.cursor import Json
+from worker.paging.page_sizes import PageSizes
 from worker.paging.style import Address
 from worker.sources.pagination.within import PagedConfig
 from worker.sources.places import Target
@@ -48,6 +49,23 @@ class NumberedConfig(PagedConfig):
         return {}
 
     @property
+    def sizes(self) -> PageSizes | None:
+        name, most = next(iter(self.size_sent), None), self.page_size
+        if name is None or most is None:
+            return None
+        return PageSizes(
+            most,
+            lambda size: Address(params={name: str(size)}),
+            first_page=self.first_page,
+            least=2 if self.seams else 1,
+        )
+
+    @property
+    def first_page(self) -> int | None:
+        """The number of the first page, where the number is that of a page."""
+        return None
+
+    @property
     def targets(self) -> tuple[tuple[str, Target], ...]:
         number = ("to" if self.param is None else "param", self.target)
         return (number, *((self.size_key, Target(param=name)) for name in self.size_sent))
@@ -55,6 +73,11 @@ class NumberedConfig(PagedConfig):
     @property
     def numbered(self) -> bool:
         return True
+
+    def refuses(self, action: str) -> str:
+        if self.page_size is None and (action == "smaller_page" or self.first_page is None):
+            return f"needs a page size: set {self.size_key} and the size that it asks for"
+        return ""
 
     @property
     def repeats(self) -> bool:

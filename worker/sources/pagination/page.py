@@ -43,6 +43,10 @@ class Config(NumberedConfig):
         return {} if self.size_param is None else {self.size_param: str(self.size)}
 
     @property
+    def first_page(self) -> int:
+        return self.start
+
+    @property
     def page_size(self) -> int | None:
         return self.size
 
