@@ -20,6 +20,7 @@ from worker.app import RunResult, run_async
 from worker.cli import cli
 from worker.cli.check import examine
 from worker.core.errors import (
+    ConfigError,
     IncompatibleSchema,
     PermanentError,
     RegistryUnavailable,
@@ -381,6 +382,24 @@ async def test_in_a_daemon_a_pipeline_joins_once_its_schema_was_corrected(
         result, _ = await asyncio.gather(run_async(settings, once=False, for_s=1.5), correct())
     assert result.exit_code == 0, result
     assert kit.lake_ids(tmp_path) == kit.lake_ids(tmp_path / "plain") == list(range(30))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_schema_file_that_is_refused_is_a_wrong_config_and_nothing_is_read(
+    case: str, tmp_path: Path
+) -> None:
+    schema, _, _ = REFUSED[case]
+    async with Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        config = beside(kit.write_config(tmp_path, replica.url, schema="refused.avsc"), tmp_path)
+        (tmp_path / "refused.avsc").write_text(
+            schema if isinstance(schema, str) else json.dumps(schema)
+        )
+        with pytest.raises(ConfigError) as refused:
+            await run(config)
+        assert replica.requests == []
+    assert refused.value.exit == 78
+    [problem] = examine([config])[0]
+    assert "refused.avsc" in str(problem) or problem.place.key == "pipelines.items"
 
 
 async def test_where_nothing_else_can_run_the_error_names_the_pipeline_too(tmp_path: Path) -> None:
