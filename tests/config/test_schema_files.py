@@ -108,6 +108,21 @@ def test_the_files_are_relative_to_the_config_whatever_its_directory_is_called(
     assert schema_of(config.schema_, {}).root.name == "com.x.Order"
 
 
+def test_files_that_all_pipelines_share_may_stand_under_defaults(check: Check) -> None:
+    write(order=ORDER, common__customer=CUSTOMER)
+    text = with_schema("{file: order.avsc}")
+    assert check(text + "defaults: {schema: {with: [common/*.avsc]}}\n") == []
+    [problem] = check(text + "defaults: {schema: {with: [comon/*.avsc]}}\n")
+    assert "comon/*.avsc" in str(problem)
+
+
+@pytest.mark.parametrize("value", ["5", "{}", "[1]", "''", "null"])
+def test_what_is_no_pattern_is_refused(value: str, check: Check) -> None:
+    write(order=record("Order", id="long"))
+    problems = check(with_schema(f"{{file: order.avsc, with: {value}}}"))
+    assert problems and all("pipelines.items.schema" in str(each) for each in problems)
+
+
 def test_a_commented_file_needs_no_long_form(check: Check) -> None:
     write(order=f"/* (c) */ {json.dumps(record('Order', id='long'))} // end")
     assert check(with_schema("order.avsc")) == []

@@ -152,3 +152,57 @@ def test_split_files_in_any_order_are_the_schema_of_one_file(
         found = parse_parts(name, split, "root")
         assert canonical_form(found) == canonical_form(parse_parts(name, straight, "root"))
         assert parse_schema(found.source) == found
+
+
+HOSTILE = st.recursive(
+    st.one_of(
+        st.none(),
+        st.integers(-1, 3),
+        st.sampled_from(
+            ["record", "enum", "fixed", "array", "map", "int", "A", "n.A", "", "n", "."]
+        ),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "name",
+                    "namespace",
+                    "fields",
+                    "items",
+                    "values",
+                    "symbols",
+                    "size",
+                    "aliases",
+                    "default",
+                ]
+            ),
+            inner,
+            max_size=6,
+        ),
+        st.builds(
+            lambda name, kinds: record(name, **{f"f{n}": each for n, each in enumerate(kinds)}),
+            st.sampled_from(["A", "n.A", "n.B", "B"]),
+            st.lists(inner, max_size=3),
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(HOSTILE, min_size=1, max_size=4), HOSTILE)
+def test_whatever_documents_hold_is_a_schema_or_an_error_with_its_document(
+    documents: list[Any], root: Any
+) -> None:
+    definitions = Definitions()
+    labels = [f"file{number}" for number in range(len(documents))]
+    try:
+        for label, document in zip(labels, documents, strict=True):
+            definitions.add(document, label)
+        schema = parse_parts(root, definitions, "root")
+    except SchemaError as error:
+        assert error.where in (*labels, "root") and error.path.startswith("$")
+    else:
+        assert parse_schema(schema.source) == schema

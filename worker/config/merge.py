@@ -120,13 +120,16 @@ def _placed(pipeline: Any, document: Document) -> Any:
         return str(directory / value) if isinstance(value, str) and value else value
 
     def schema(value: Any) -> Any:
-        if not isinstance(value, dict) or "file" not in value:
+        if not isinstance(value, dict):
             return file(value)
-        others = value.get("with", [])
-        others = others if isinstance(others, list) else [others]
-        escaped = Path(glob.escape(str(directory)))
-        patterns = [str(escaped / each) if isinstance(each, str) else each for each in others]
-        return {**value, "file": file(value["file"]), **({"with": patterns} if others else {})}
+        placed = {key: file(each) if key == "file" else each for key, each in value.items()}
+        if "with" in value:
+            others = value["with"] if isinstance(value["with"], list) else [value["with"]]
+            escaped = Path(glob.escape(str(directory)))
+            placed["with"] = [
+                str(escaped / each) if isinstance(each, str) else each for each in others
+            ]
+        return placed
 
     placed = {key: schema(value) if key in SCHEMAS else value for key, value in pipeline.items()}
     decode = placed.get("decode")
