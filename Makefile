@@ -91,7 +91,7 @@ long-fuzz: $(STAMP) ## coverage-guided fuzzing of the Avro engine, SECONDS=60 a 
 	PYTHONPATH=.fuzz $(BIN)/python tests/schema/fuzz.py --seconds $(SECONDS)
 
 docs: $(STAMP) ## write the generated pages of docs/
-	$(BIN)/python tests/docs/reference.py
+	PYTHONPATH=tests $(BIN)/python -m docs.reference
 	$(BIN)/python tests/telemetry/spec.py
 	PYTHONPATH=tests $(BIN)/python -m reading.page
 

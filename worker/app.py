@@ -30,7 +30,6 @@ from worker.runtime.notify import Notifier, feed_watchdog
 from worker.settings import PipelineSettings, Settings, colors, service_manager
 from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
-from worker.telemetry.admin import admin_server
 from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
@@ -225,7 +224,9 @@ class App:
             compiled, lambda name: self._shared.register_output(compiled[name])
         )
         if self._chosen and not registered:
-            raise next(iter(self._deferred.errors.values()))
+            name, error = next(iter(self._deferred.errors.items()))
+            error.where = f"pipeline {name}: {error.where}" if error.where else f"pipeline {name}"
+            raise error
         return [compiled[name] for name in registered]
 
     async def _compile(self, name: str) -> Parts:
@@ -239,9 +240,12 @@ class App:
         self._supervisor = Supervisor(pipelines, self._clock, self._emit, once=self._job.once)
         status = Status(self._supervisor, self._emit, lambda: self._deferred.errors)
         self._metrics.watch(status.readings)
-        await stack.enter_async_context(
-            admin_server(self._settings.admin.listen, self._metrics, status.document, status.ready)
-        )
+        if (listen := self._settings.admin.listen) is not None:
+            # an HTTP server takes 4 % of the start to import
+            from worker.telemetry.admin import admin_server
+
+            server = admin_server(listen, self._metrics, status.document, status.ready)
+            await stack.enter_async_context(server)
         line = signal_line(self._settings.logging.format)
         stack.enter_context(stop_on_signals(self._stop, line))
         if self._job.once:

@@ -31,7 +31,7 @@ from worker.core.events import Emit, NothingToDo, RecordsDiscarded
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
 from worker.core.model import Claim, Due
 from worker.core.ports import Clock, CommitLog, Sink
-from worker.paging.due import next_pass, not_before
+from worker.paging.due import next_pass, not_before, worth_keeping
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
 from worker.runtime.channel import Channel, Closed
@@ -206,6 +206,7 @@ class Pipeline:
                 partial(io, self._log.keep_due, self.name),
                 self._clock,
                 once=self.spec.once,
+                passes=worth_keeping(self.spec.paging),
             ),
             parked=self._still_parked(kept),
             pipeline=self.name,

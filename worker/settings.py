@@ -22,6 +22,7 @@ from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misprinted, pipelines_of
 from worker.config.effects import Effect, without_effect
 from worker.config.explain import problems_of
+from worker.config.mark_format import with_mark_format
 from worker.config.merge import merge
 from worker.config.merged import Merged
 from worker.config.model import Issues, Model
@@ -40,6 +41,7 @@ from worker.sources.http_config import HttpConfig
 from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
+_NO_SCHEMA: Final = "none.avsc"
 
 Compatibility = Literal[
     "none",
@@ -101,8 +103,16 @@ class ShutdownConfig(Model):
 class ValidationConfig(Model):
     """What to do about differences between records and schema."""
 
-    unknown_fields: Literal["drop", "reject"] = Field(
-        "drop", description="fields that the schema lacks"
+    unknown_fields: Literal["drop", "reject", "keep"] = Field(
+        "drop", description="fields that the schema lacks; keep: as JSON text in the field `into`"
+    )
+    into: str = Field(
+        "_rest",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description=(
+            "nullable string field that keeps them, which the schema of the files gets unless it "
+            "is there"
+        ),
     )
     missing_fields: Literal["fill", "reject"] = Field(
         "fill", description="nullable fields without a default that are absent"
@@ -110,6 +120,21 @@ class ValidationConfig(Model):
     bytes: Literal["latin1", "base64"] = Field(
         "latin1", description="how bytes are written in JSON"
     )
+
+    effects: ClassVar[tuple[Effect, ...]] = (
+        Effect(
+            "into",
+            lambda rules: rules.unknown_fields == "keep",
+            "nothing is kept of fields that the schema lacks",
+            "it counts with unknown_fields: keep",
+        ),
+    )
+    """Keys that count only beside others."""
+
+    @property
+    def kept(self) -> str:
+        """The field that keeps what the schema lacks; empty for none."""
+        return self.into if self.unknown_fields == "keep" else ""
 
 
 class DeadLettersConfig(Model):
@@ -156,7 +181,10 @@ class PipelineSettings(Model):
     )
     schema_: SchemaRef = Field(
         alias="schema",
-        description="Avro schema: a file, relative to the config file, or a subject in a registry",
+        description=(
+            "Avro schema: a file, relative to the config file, several files, or a subject in a "
+            "registry; `worker schema infer` proposes one"
+        ),
     )
     validation: ValidationConfig = Field(
         default_factory=ValidationConfig, description="what to do about differences"
@@ -167,8 +195,7 @@ class PipelineSettings(Model):
     output_schema: SchemaRef | None = Field(
         None,
         description=(
-            "Avro schema of the files, when transforms change the shape; a file or a subject like "
-            "schema"
+            "Avro schema of the files, when transforms change the shape; written like schema"
         ),
     )
     schema_compatibility: Compatibility = Field(
@@ -206,6 +233,11 @@ class PipelineSettings(Model):
     )
     """Keys that count only beside others."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_time_format(cls, raw: Any) -> Any:
+        return with_mark_format(raw)
+
     @model_validator(mode="after")
     def _consistent(self) -> PipelineSettings:
         issues = Issues()
@@ -237,7 +269,7 @@ class PipelineSettings(Model):
                 f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
             )
         for key, (allowed, why) in decode.settled.items():
-            if (found := getattr(self.validation, key)) != allowed:
+            if (found := getattr(self.validation, key)) not in allowed:
                 issues.add(("validation", key), f"{found} {why}", "encoding")
 
     def meaning(self) -> dict[str, str]:
@@ -362,10 +394,14 @@ def _right_pipelines(merged: Merged) -> dict[str, PipelineSettings]:
     return right
 
 
-def inspect_settings(paths: Sequence[Path]) -> Inspection:
+def inspect_settings(paths: Sequence[Path], *, without_schema: bool = False) -> Inspection:
     """Reads, merges and checks config files and the environment.
 
     Problems are returned, not raised.
+
+    Args:
+        without_schema: pipelines need no `schema` yet; the settings of one without name a file
+            that there is not.
     """
     documents, problems = _read(paths)
     if not documents or documents[0].file != str(paths[0]):
@@ -374,6 +410,10 @@ def inspect_settings(paths: Sequence[Path]) -> Inspection:
             problems += document.problems
         return Inspection(Merged(), None, in_order(problems, paths))
     merged = merge(documents, os.environ, Settings)
+    if without_schema:
+        for _, pipeline in pipelines_of(merged):
+            if isinstance(pipeline, dict):
+                pipeline.setdefault("schema", _NO_SCHEMA)
     settings, wrong = problems_of(Settings, merged)
     # null stands where a value could not be read: the models need not say more of it
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}
@@ -398,12 +438,12 @@ def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:
     return documents, problems
 
 
-def load_settings(paths: Sequence[Path]) -> Settings:
-    """Reads, merges and checks config files.
+def load_settings(paths: Sequence[Path], *, without_schema: bool = False) -> Settings:
+    """Reads, merges and checks config files; the argument is that of `inspect_settings`.
 
     Raises one ConfigError that lists every problem with its place.
     """
-    inspection = inspect_settings(paths)
+    inspection = inspect_settings(paths, without_schema=without_schema)
     if inspection.settings is None:
         raise ConfigProblems(inspection.problems)
     return inspection.settings

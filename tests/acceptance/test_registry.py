@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from worker.core.errors import (
     PermanentError,
     RegistryUnavailable,
     SchemaMismatch,
+    SchemaUnfit,
     WorkerError,
 )
 from worker.settings import load_settings
@@ -287,6 +289,119 @@ async def test_a_schema_that_its_registry_changed_ends_only_its_pipeline(
     assert result.exit_code == 78
     errors = {each.name: each.error for each in result.pipelines}
     assert not errors["plain"] and said in errors["items"]
+
+
+def fields(**more: Any) -> dict[str, Any]:
+    """The schema with one more field."""
+    return {**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], {"name": "more", **more}]}
+
+
+REFUSED: dict[str, tuple[Any, str, str]] = {
+    "an illegal name": (
+        fields(type={"type": "record", "name": "dist-tags", "fields": []}),
+        "version 1 of subject items-value at ",
+        "$.fields[5].type.name: 'dist-tags' is not a valid name",
+    ),
+    "an illegal name of a field": (
+        {**kit.SCHEMA, "fields": [{"name": "1st", "type": "int"}]},
+        "version 1 of subject items-value at ",
+        "$.fields[0].name",
+    ),
+    "a union at the root": (
+        ["null", kit.SCHEMA],
+        "version latest of subject items-value at ",
+        "$: the root is union, a record is needed",
+    ),
+    "an enum at the root": (
+        {"type": "enum", "name": "E", "symbols": ["A"]},
+        "version latest of subject items-value at ",
+        "$: the root is enum",
+    ),
+    "an unknown reference": (
+        fields(type="com.x.Nobody"),
+        "version latest of subject items-value at ",
+        "$.fields[5].type: unknown type 'com.x.Nobody'",
+    ),
+    "an unknown type in a reference": (
+        fields(type="Kind"),
+        "subjects/kind/versions/1 is no Avro schema",
+        "$.fields[0].type: unknown type 'strin'",
+    ),
+    "no JSON": ("{", "version latest of subject items-value at ", "$: no JSON document"),
+}
+KIND = {"type": "record", "name": "Kind", "fields": [{"name": "a", "type": "strin"}]}
+
+
+@pytest.mark.parametrize("case", [*REFUSED, "another language"])
+@pytest.mark.parametrize("once", [True, False], ids=["once", "daemon"])
+async def test_a_schema_that_is_refused_holds_its_own_pipeline_and_is_named_with_its_place(
+    case: str, once: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema, subject, place = REFUSED.get(
+        case, ("message A {}", "of subject items-value", "is PROTOBUF, an Avro schema is needed")
+    )
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.add("kind", KIND)
+        references = [{"name": "Kind", "subject": "kind", "version": 1}]
+        stub.add(
+            "items-value",
+            schema,
+            references=references if "in a reference" in case else None,
+            kind="PROTOBUF" if case not in REFUSED else "AVRO",
+        )
+        config = beside(from_subject(tmp_path, replica.url, stub), tmp_path)
+        result = await run_async(load_settings([config]), once=once, for_s=None if once else 0.7)
+    assert kit.lake_ids(tmp_path / "plain") == list(range(30))
+    assert result.exit_code == 78
+    errors = {each.name: each.error for each in result.pipelines}
+    assert not errors["plain"]
+    assert subject in errors["items"] and place in errors["items"], errors["items"]
+    logged = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [told] = [each for each in logged if each.get("pipeline") == "items"]
+    assert told["event"] == ("pipeline.failed" if once else "attempt.failed")
+    assert subject in told["reason"] and place in told["reason"]
+
+
+async def test_in_a_daemon_a_pipeline_joins_once_its_schema_was_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.wiring.deferred_start.PAUSE_S", 0.01)
+    monkeypatch.setattr("worker.wiring.deferred_start.LONGEST_PAUSE_S", 0.02)
+    records = [kit.item(number, second=number) for number in range(30)]
+    async with registry() as stub, Replica(records, Shape(style="none", cap=100)) as replica:
+        stub.add("items-value", ["null", kit.SCHEMA])
+        settings = load_settings([beside(from_subject(tmp_path, replica.url, stub), tmp_path)])
+
+        async def correct() -> None:
+            while len(stub.asked) < 3:
+                await asyncio.sleep(0.005)
+            stub.add("items-value", kit.SCHEMA)
+
+        result, _ = await asyncio.gather(run_async(settings, once=False, for_s=1.5), correct())
+    assert result.exit_code == 0, result
+    assert kit.lake_ids(tmp_path) == kit.lake_ids(tmp_path / "plain") == list(range(30))
+
+
+async def test_where_nothing_else_can_run_the_error_names_the_pipeline_too(tmp_path: Path) -> None:
+    async with registry() as stub, Replica([], Shape(style="none")) as replica:
+        stub.add("items-value", ["null", kit.SCHEMA])
+        with pytest.raises(SchemaUnfit) as refused:
+            await run(from_subject(tmp_path, replica.url, stub))
+    assert str(refused.value).startswith("pipeline items: version latest of subject items-value")
+    assert refused.value.exit == 78
+
+
+async def test_check_with_connect_warns_of_what_the_schema_says_in_vain(tmp_path: Path) -> None:
+    from worker.wiring.peek import peek
+
+    wrong = {"type": "long", "logicalType": "timestamp-milis"}
+    async with registry() as stub, Replica([kit.item(1, second=1)], Shape(style="none")) as replica:
+        stub.add("items-value", fields(type=["null", wrong]))
+        settings = load_settings([from_subject(tmp_path, replica.url, stub)])
+        seen = await peek(settings, "items", records=1)
+    [finding] = seen.findings
+    assert not finding.alarm and "$.fields[5].type[1]" in str(finding)
 
 
 async def test_in_a_daemon_such_a_pipeline_joins_once_its_registry_answers(

@@ -11,6 +11,9 @@ A case is a folder:
     expected.txt    the records that must be in the files at the end, one JSON object a line, each
                     as often as it stands there; absent where nothing may land
     item.avsc       the schema; default: a number and a text of time
+    helper.py       functions of `python` steps, and other schemas
+    after/          what the user changes before dead letters are replayed, where `replay` is the
+                    exit code of `worker dlq replay`
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ DEFAULT_SCHEMA = {
         {"name": "updated_at", "type": ["null", "string"], "default": None},
     ],
 }
-KEYS = {"title", "runs", "check", "error", "says", "twin", "requests"}
+KEYS = {"title", "runs", "check", "error", "says", "twin", "requests", "replay"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,14 @@ class Case:
         schema = self.folder / "item.avsc"
         text = schema.read_text() if schema.exists() else json.dumps(DEFAULT_SCHEMA)
         (directory / "item.avsc").write_text(text)
+        for each in self.folder.iterdir():
+            if each.suffix == ".avsc" or each.name == "helper.py":
+                (directory / each.name).write_bytes(each.read_bytes())
+
+    def mend(self, directory: Path, port: int) -> None:
+        """What the user changes before dead letters are replayed."""
+        for each in (self.folder / "after").iterdir():
+            (directory / each.name).write_text(each.read_text().replace("PORT", str(port)))
 
 
 def cases() -> list[Case]:

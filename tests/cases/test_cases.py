@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ def test_what_lands_is_what_the_server_has_or_the_error_says_why_not(
 ) -> None:
     case = CASES[name]
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "helper", raising=False)
     with serve(case) as server:
         case.write(tmp_path, server.port)
         code = worker("check", "config.yaml")
@@ -32,6 +35,11 @@ def test_what_lands_is_what_the_server_has_or_the_error_says_why_not(
         if "requests" in case.meta:
             last = [ask for ask in server.asked if ask.run == len(case.exits)]
             assert len(last) <= case.meta["requests"], [ask.path for ask in last]
+        if "replay" in case.meta:
+            case.mend(tmp_path, server.port)
+            code = worker("dlq", "replay", "config.yaml", "--pipeline", "items")
+            told = shown(capfd)
+            assert code == case.meta["replay"], told
     assert landed(tmp_path) == case.expected
     if "error" in case.meta:
         named = case.meta["error"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import kit
 import pytest
-from avro_kit import PAGES, avro_server, container, row
+from aiohttp import web
+from avro_kit import PAGES, avro_server, container, row, serving
 from click.testing import CliRunner
 
 from worker.cli import cli
@@ -49,6 +51,11 @@ async def test_a_pipeline_without_a_schema_gets_one_proposed(tmp_path: Path) -> 
             transforms=[{"filter": "value > 1"}],
         )
         (tmp_path / "item.avsc").unlink()
+        without = "".join(
+            line for line in config.read_text().splitlines(True) if "schema:" not in line
+        )
+        assert without != config.read_text(), "nothing of a schema is left"
+        config.write_text(without)
         text = await asyncio.to_thread(
             call,
             "infer",
@@ -64,7 +71,7 @@ async def test_a_pipeline_without_a_schema_gets_one_proposed(tmp_path: Path) -> 
         assert len(replica.requests) == 4
     fields = accepted(text, records)
     assert fields["updated_at"] == {"type": "long", "logicalType": "timestamp-millis"}
-    assert fields["tenant"] == {"type": "enum", "name": "ItemTenant", "symbols": ["a", "b", "c"]}
+    assert fields["tenant"] == "string"
     assert json.loads(text)["namespace"] == "n"
     assert not (tmp_path / "state").exists()
     assert not (tmp_path / "lake").exists()
@@ -114,6 +121,129 @@ def test_what_has_no_records_says_so(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             call("infer", str(tmp_path / name))
+
+
+class Asked:
+    """A server that wants to be asked in its own way: pages of one record each, and what came."""
+
+    def __init__(self, next_page: str) -> None:
+        self.next_page, self.headers = next_page, list[Mapping[str, str]]()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.headers.append(request.headers)
+        page = int(request.query.get("page", 1))
+        body: dict[str, Any] = {"items": [{f"page {page}": page}]} if page <= 12 else {"items": []}
+        headers = {}
+        if self.next_page == "a link" and page < 12:
+            headers["Link"] = f'<{request.url.with_query(page=page + 1)}>; rel="next"'
+        return web.json_response(body, headers=headers)
+
+
+async def asked(server: Asked, *options: str) -> int:
+    """How many pages the proposal is made of."""
+    app = web.Application()
+    app.router.add_get("/", server.handle)
+    async with serving(app) as url:
+        text = await asyncio.to_thread(call, "infer", url, "--records", "items", *options)
+    return len(json.loads(text)["fields"])
+
+
+async def test_the_links_of_a_url_are_followed_up_to_so_many_pages() -> None:
+    assert await asked(Asked("a link")) == 10
+    assert await asked(Asked("a link"), "--pages", "3") == 3
+    assert await asked(Asked("a link"), "--pages", "50") == 12
+    assert await asked(Asked("none")) == 1
+    assert await asked(Asked("a link"), "--pagination", "{type: none}") == 1
+
+
+async def test_the_pages_of_a_url_are_said_as_in_a_config() -> None:
+    assert await asked(Asked("none"), "--pagination", "{type: page, param: page}") == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "sent"),
+    [
+        (("--header", "X-Team: lake"), "X-Team", "lake"),
+        (("--header", "X-Api-Key:env:THE_KEY"), "X-Api-Key", "k3y"),
+        (("--header", "X-Api-Key: file:key"), "X-Api-Key", "k3y"),
+        (("--bearer", "env:THE_KEY"), "Authorization", "Bearer k3y"),
+        (("--bearer", "t0k"), "Authorization", "Bearer t0k"),
+        (("--basic", "me:env:THE_KEY"), "Authorization", "Basic bWU6azN5"),
+        (("--basic", "me:a:b"), "Authorization", "Basic bWU6YTpi"),
+        (("--header", "A: 1", "--header", "B: x: y", "--bearer", "t"), "B", "x: y"),
+    ],
+)
+async def test_headers_and_credentials_go_to_the_url(
+    options: tuple[str, ...],
+    header: str,
+    sent: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("THE_KEY", "k3y")
+    Path("key").write_text("k3y\n")
+    server = Asked("a link")
+    assert await asked(server, "--pages", "2", *options) == 2
+    assert [each.get(header) for each in server.headers] == [sent, sent]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("http://h/", "--bearer", "a", "--basic", "b:c"), "one credential"),
+        (("http://h/", "--header", "A: env:B", "--bearer", "c"), "one credential"),
+        (("http://h/", "--basic", "me"), "USER:S"),
+        (("http://h/", "--header", "nothing"), "'NAME: S'"),
+        (("http://h/", "--header", ": x"), "'NAME: S'"),
+        (("http://h/", "--pagination", "{type: page"), "no YAML"),
+        (("http://h/", "--pagination", "page"), "a mapping"),
+        (("file.json", "--bearer", "a"), "for a URL"),
+        (("worker.yaml", "items", "--pagination", "{type: none}"), "for a URL"),
+    ],
+)
+def test_what_the_options_cannot_say_is_a_wrong_usage(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    result = CliRunner().invoke(cli, ["schema", "infer", *arguments])
+    assert result.exit_code == 2 and said in result.stderr, result.stderr
+
+
+def test_a_file_that_is_there_is_replaced_only_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seen.json").write_text('[{"id": 1}]')
+    Path("item.avsc").write_text("written by hand")
+    with pytest.raises(ConfigError, match=r"item.avsc is there already") as refused:
+        call("infer", "seen.json", "-o", "item.avsc")
+    assert refused.value.remedy.endswith("--force") and refused.value.exit == 78
+    assert Path("item.avsc").read_text() == "written by hand"
+    call("infer", "seen.json", "-o", "item.avsc", "--force")
+    assert accepted(Path("item.avsc").read_text(), [{"id": 1}]) == {"id": "long"}
+
+
+def test_records_that_are_keyed_by_data_are_told(tmp_path: Path) -> None:
+    whole = {f"2024-05-{number:02}": {"close": number} for number in range(1, 30)}
+    (tmp_path / "days.json").write_text(json.dumps({"series": whole}))
+    runner = CliRunner()
+    told = runner.invoke(
+        cli, ["schema", "infer", str(tmp_path / "days.json"), "--records", "series"]
+    )
+    assert "29 different keys, which look like data" in told.stderr and "--records" in told.stderr
+    inside = runner.invoke(cli, ["schema", "infer", str(tmp_path / "days.json")])
+    assert not inside.stderr
+    assert json.loads(inside.stdout)["fields"][0]["type"]["type"] == "map"
+
+
+def test_a_config_that_is_wrong_otherwise_is_wrong_without_a_schema_too(tmp_path: Path) -> None:
+    (tmp_path / "worker.yaml").write_text("version: 1\npipelines: {items: {sink: {path: lake}}}\n")
+    with pytest.raises(ConfigError) as refused:
+        call("infer", str(tmp_path / "worker.yaml"), "items")
+    assert "source" in str(refused.value) and "schema" not in str(refused.value)
+    (tmp_path / "worker.yaml").write_text("version: 1\npipelines: {items: 5}\n")
+    with pytest.raises(ConfigError, match="a mapping is needed"):
+        call("infer", str(tmp_path / "worker.yaml"), "items")
 
 
 async def test_drift_names_the_fields_that_the_schema_lacks(tmp_path: Path) -> None:
@@ -180,7 +310,13 @@ def test_a_proposal_that_cannot_be_made_is_an_error_of_the_user(
 
 @pytest.mark.parametrize(
     ("arguments", "where"),
-    [(("http://h/", "--records", "a["), "--records"), (("http://",), "SOURCE")],
+    [
+        (("http://h/", "--records", "a["), "--records"),
+        (("http://",), "SOURCE"),
+        (("http://h/", "--pagination", "{type: pages}"), "--pagination"),
+        (("http://h/", "--pagination", "{type: page, parm: page}"), "--pagination"),
+        (("http://h/", "--header", "a b: c"), "--header"),
+    ],
 )
 def test_what_is_wrong_on_the_command_line_is_said_of_it(
     arguments: tuple[str, ...], where: str

@@ -190,3 +190,26 @@ def test_types_that_hold_others_twice_on_many_levels_are_shown_in_an_end(
     shown = json.loads(said)["fields"]
     assert {f"f{level}" for level in range(40)} <= {each["path"] for each in shown}
     assert len(shown) < 11_000
+
+
+def test_what_a_schema_says_in_vain_is_shown_with_its_place(run: Any, tmp_path: Path) -> None:
+    document = record(("at", {"type": "long", "logicalType": "timestamp-milis"}))
+    (tmp_path / "v4.avsc").write_text(f"// typed by hand\n{json.dumps(document)}")
+    code, said = run("show", "v4.avsc")
+    assert code == 0
+    [warning] = [line for line in said.splitlines() if line.startswith("warning: ")]
+    assert "$.fields[0].type" in warning and "did you mean 'timestamp-millis'?" in warning
+    [found] = json.loads(run("show", "v4.avsc", "--json")[1])["warnings"]
+    assert found["path"] == "$.fields[0].type" and "timestamp-milis" in found["message"]
+    assert json.loads(run("show", "v1.avsc", "--json")[1])["warnings"] == []
+
+
+def test_a_schema_of_several_files_is_shown_as_one(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "order.avsc").write_text(json.dumps([record(("c", "Customer"))]))
+    (tmp_path / "customer.avsc").write_text(
+        json.dumps({**record(("x", "int")), "name": "Customer"})
+    )
+    code, said = run("show", "order.avsc", "--with", "cust*.avsc", "--name", "R")
+    assert code == 0 and "c.x" in said
+    with pytest.raises(ConfigError, match=r"no file of `with` is called nothing\.avsc"):
+        run("show", "order.avsc", "--with", "nothing.avsc")

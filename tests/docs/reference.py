@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from docs.spellings import values_page
 
 import worker
 from worker.cli import cli
@@ -279,7 +280,8 @@ REJECTS = {
     "incremental_value": "The value of `incremental.field` is absent or not of `incremental.format`.",
     "division_by_zero": "An expression divides by zero.",
     "overflow": "The result of an expression is beyond 64 bits.",
-    "conversion": "An expression converts a value that the other type cannot hold, such as text that is no number.",
+    "conversion": "An expression converts a value that the other type cannot hold, such as text that is no number or no time.",
+    "too_long": "An expression makes a text of more than 1048576 characters, or replaces more than 50000 parts of one.",
     "output": "The output schema does not allow a computed value.",
     "python_error": "The function of a `python` step raised an exception.",
     "python_result": "What the function of a `python` step returned is no record of the output schema.",
@@ -315,7 +317,12 @@ def _below(error: type[WorkerError]) -> Iterator[type[WorkerError]]:
         yield from _below(each)
 
 
-PAGES = {"config.md": config_page, "cli.md": cli_page, "errors.md": errors_page}
+PAGES = {
+    "config.md": config_page,
+    "cli.md": cli_page,
+    "errors.md": errors_page,
+    "values.md": values_page,
+}
 
 if __name__ == "__main__":
     DOCS.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ def test_a_record_that_is_no_json_costs_itself_only(
     assert [(reject.index, reject.code, reject.raw) for reject in decoded.rejects] == [
         (number, codes.get(each, "invalid"), each) for number, each in enumerate(drawn) if each
     ]
-    assert all(reject.errors[0].path == "$" for reject in decoded.rejects)
+    assert all(reject.errors[0].path.startswith("$") for reject in decoded.rejects)
     assert PLAN.raw_column(("id",))(decoded.records) == [
         number for number, each in enumerate(drawn) if not each
     ]

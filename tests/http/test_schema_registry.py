@@ -29,7 +29,7 @@ from worker.resilience.breaker import Breaker, BreakerSpec
 from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
 from worker.schema import parse_schema
-from worker.schema.references import inlined
+from worker.schema.references import Definitions, parse_parts
 from worker.state.schemas import SchemaFiles
 from worker.testing.clock import FakeClock
 
@@ -292,5 +292,7 @@ def test_a_referenced_type_keeps_its_namespace(none: dict[str, Any]) -> None:
         "namespace": "n",
         "fields": [{"name": "p", "type": "Plain"}, {"name": "q", "type": "Plain"}],
     }
-    schema = parse_schema(json.dumps(inlined(root, {"Plain": plain})))
+    definitions = Definitions()
+    definitions.add(plain, "plain")
+    schema = parse_parts(root, definitions, "root")
     assert set(schema.named) == {"n.Root", "Plain"}

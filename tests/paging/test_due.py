@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.core.cursor import Cursor, PassState
 from worker.core.model import Due
-from worker.paging.due import next_pass, not_before
+from worker.paging.due import next_pass, not_before, worth_keeping
 from worker.paging.spec import PagingSpec
 from worker.sources.pagination import offset
 
@@ -46,6 +46,17 @@ def test_a_pass_of_which_nothing_was_committed_begins_at_once() -> None:
 
 def test_what_is_overdue_at_a_start_is_spread() -> None:
     assert due(kept(3, -600), OVER) == NOW + 7
+
+
+QUICK = PagingSpec(STYLE, every_s=10.0, jitter=lambda: 5.0, spread=lambda: 0.5)
+
+
+def test_a_quick_schedule_is_not_kept_and_its_starts_are_spread() -> None:
+    assert not worth_keeping(QUICK) and worth_keeping(HOURLY)
+    assert due(Due(), OVER, QUICK) == NOW + 0.5
+    assert due(Due(), WITHIN, QUICK) is None  # a pass in progress goes on
+    assert due(Due(), Cursor(), QUICK) is None  # it never ran
+    assert due(kept(3, 3600), OVER, QUICK) == NOW + 0.5  # the schedule was slower before
 
 
 @pytest.mark.parametrize(

@@ -654,6 +654,29 @@ def test_a_status_that_ends_pages_never_applies_to_the_first_page_of_a_window() 
     )
 
 
+def test_a_window_that_begins_again_is_as_long_as_the_source_accepted() -> None:
+    def length(todo: Any) -> int:
+        assert isinstance(todo, Fetch)
+        params = todo.address.params or {}
+        return int(params["to"]) - int(params["from"])
+
+    server = Server(records([1, 2, 3, 4, 5, 6]), "token", cap=2)
+    planner = PartitionPlanner(plan("token", Wall(BEGIN + 23)), claim())
+    todo = planner.next(0.0)
+    whole = length(todo)
+    assert isinstance(todo, Fetch)
+    planner.accept(todo, Reply(None, split="status 400: too many"), 0.0)
+    todo = planner.next(0.0)
+    assert isinstance(todo, Fetch) and length(todo) < whole
+    half = length(todo)
+    planner.accept(todo, server.answer(todo), 0.0)
+    todo = planner.next(0.0)
+    assert isinstance(todo, Fetch) and todo.position is not None
+    planner.drop(todo)
+    assert planner.fall_back()
+    assert length(planner.next(0.0)) == half
+
+
 def test_a_refused_position_begins_the_window_again() -> None:
     server = Server(records([1, 2, 11, 12, 13, 14, 15]), "token", cap=2)
     planner = PartitionPlanner(plan("token", Wall(BEGIN + 23)), claim())

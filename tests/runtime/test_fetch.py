@@ -81,7 +81,9 @@ def pool(
         "backlog": Backlog(),
     }
     kept = {planner.partition: Due() for planner in served}
-    table = Timetable(kept, keep or nowhere, settings["clock"], once=settings["once"])
+    table = Timetable(
+        kept, keep or nowhere, settings["clock"], once=settings["once"], passes=not settings["once"]
+    )
     return FetchPool(served, attempt, channel, table, **settings)
 
 

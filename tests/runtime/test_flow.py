@@ -15,7 +15,7 @@ from worker.paging.spec import Accepted, PassEnd
 from worker.runtime.flow import Flow, Shaped
 
 
-def shape(records: Sequence[int], received: int) -> Shaping:
+def shape(records: Sequence[int], received: int, partition: str) -> Shaping:
     """By the remainder of seven: 0 is filtered out, 1 refused, 2 becomes two records; a route each."""
     routes: dict[str, list[int]] = {}
     for number in records:
@@ -112,19 +112,20 @@ def test_what_is_written_weighs_and_what_is_refused_weighs_more() -> None:
 
 
 @given(st.lists(st.integers(1, 3), max_size=30), st.booleans())
-def test_records_that_came_at_several_times_are_shaped_with_their_own(
+def test_records_that_came_at_several_times_are_shaped_with_their_own_time_and_partition(
     times: list[int], with_gap: bool
 ) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, int, str]] = []
 
-    def noted(records: Sequence[int], received: int) -> Shaping:
-        seen.extend((record, received) for record in records)
-        return shape(records, received)
+    def noted(records: Sequence[int], received: int, partition: str) -> Shaping:
+        seen.extend((record, received, partition) for record in records)
+        return shape(records, received, partition)
 
     accepted = page(list(range(len(times))))
     decoded = accepted.decoded
-    decoded.facts.received_each = times
+    partitions = [f"tenant {time % 2}" for time in times]
+    decoded.facts.received_each, decoded.facts.partition_each = times, partitions
     if with_gap and times:
         decoded.records, decoded.indices = decoded.records[1:], list(range(1, len(times)))
     list(Flow(noted, "f").shape("p", accepted))
-    assert seen == [(place, times[place]) for place in decoded.records]
+    assert seen == [(place, times[place], partitions[place]) for place in decoded.records]

@@ -26,8 +26,10 @@ class Kept(list[dict[str, Due]]):
         self.append(dict(due))
 
 
-def table(keep: Kept, *, once: bool = False, **kept: Due) -> Timetable:
-    return Timetable({"a": Due(), "b": Due()} | kept, keep, FakeClock(0.0), once=once)
+def table(keep: Kept, *, once: bool = False, passes: bool | None = None, **kept: Due) -> Timetable:
+    known = {"a": Due(), "b": Due()} | kept
+    passes = not once if passes is None else passes
+    return Timetable(known, keep, FakeClock(0.0), once=once, passes=passes)
 
 
 async def test_a_pass_is_kept_once_when_it_begins() -> None:
@@ -42,6 +44,19 @@ async def test_a_pass_is_kept_once_when_it_begins() -> None:
         {"a": Due(1, WALL_US + 60_000_000)},
         {"a": Due(2, WALL_US + 120_000_000)},
     ]
+
+
+async def test_a_quick_schedule_is_not_kept_and_its_failures_are() -> None:
+    keep = Kept()
+    subject = table(keep, passes=False)
+    subject.works("a", 1, 10.0)
+    await subject.save()
+    assert keep == []
+    subject.failed("a", AuthError("401"), times=1, until=60.0)
+    await subject.save()
+    subject.works("a", 2, 20.0)
+    await subject.save()
+    assert [row["a"].failures for row in keep] == [1, 0]
 
 
 async def test_without_a_schedule_and_in_a_run_with_once_nothing_is_kept() -> None:

@@ -33,7 +33,9 @@ from worker.schema import (
 from worker.schema.canonical import canonical_form, fingerprints
 from worker.schema.compat import problems
 from worker.schema.container import read_records
+from worker.schema.document import read_document
 from worker.schema.encoding import compile_datum_encoder
+from worker.schema.references import Definitions, parse_parts
 from worker.schema.single import SchemaStore, compile_single_encoder
 from worker.schema.values import Branch
 
@@ -98,6 +100,23 @@ def canonical(case: Case) -> None:
             [little_endian, prints["MD5"], prints["SHA-256"]],
             [case["little_endian_crc64"], case["md5"], case["sha256"]],
         )
+
+
+def splitting(case: Case) -> None:
+    """Files in the order of the case, each JSON or, with comments, text; and in the other order."""
+    for order in (list(case["files"]), list(case["files"])[::-1]):
+        definitions = Definitions()
+        try:
+            for name in order:
+                found = case["files"][name]
+                document = read_document(found) if isinstance(found, str) else found
+                definitions.add(document, name)
+            schema = parse_parts(case["root"], definitions, "root")
+        except SchemaError as error:
+            expect(f"error in {error.where}", f"error in {case.get('error', 'no file')}")
+            continue
+        expect(canonical_form(schema), case.get("canonical"))
+        expect(canonical_form(parse_schema(schema.source)), case["canonical"])
 
 
 def compatibility(case: Case) -> None:
@@ -218,6 +237,7 @@ AREAS: dict[str, Callable[[Case], None]] = {
     "parsing": parsing,
     "logical": logical,
     "canonical": canonical,
+    "splitting": splitting,
     "compatibility": compatibility,
     "resolution": resolution,
     "json_values": json_values,

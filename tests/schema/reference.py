@@ -12,7 +12,7 @@ import binascii
 import re
 import struct
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -269,45 +269,85 @@ def logical_from_json(node: Any, of: str, value: Any) -> Any:
         raise Bad("uuid")
     if of == "duration":
         return duration_from_json(value)
-    bits = 31 if node["type"] == "int" else 63
     if isinstance(value, str):
         value = time_from_text(of, value)
-    if type(value) is not int or not -(2**bits) <= value < 2**bits:
+    if type(value) is not int or not least(of) <= value <= most(of):
         raise Bad("time")
     return value
 
 
+YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800
+
+
+def least(of: str) -> int:
+    """The least datum of a time that a datetime, or 64 bits, can hold."""
+    if of == "date":
+        return YEAR_1 // 86_400
+    return 0 if of.startswith("time-") else max(YEAR_1 * UNITS[of.rpartition("-")[2]], -(2**63))
+
+
+def most(of: str) -> int:
+    if of == "date":
+        return YEAR_10000 // 86_400 - 1
+    unit = UNITS[of.rpartition("-")[2]]
+    return (86_400 if of.startswith("time-") else min(YEAR_10000, 2**63 // unit + 1)) * unit - 1
+
+
+DAYS = ("%Y-%m-%d", "%Y%m%d", "%a, %d %b %Y", "%d %b %Y")
+CLOCKS = ("%H:%M:%S", "%H:%M", "T%H%M%S", "T%H%M", "T%H:%M:%S", "T%H:%M")
+MOMENTS = (
+    *(
+        f"{day}{sep}{clock}"
+        for day in DAYS[:2]
+        for sep in "T "
+        for clock in ("%H:%M:%S", "%H:%M", "%H%M%S", "%H%M")
+    ),
+    *(f"{day} {clock}" for day in DAYS[2:] for clock in ("%H:%M:%S", "%H:%M")),
+)
+
+
+def parsed(text: str, formats: tuple[str, ...]) -> datetime:
+    """The time in the one of the formats that gives the same text back."""
+    for each in formats:
+        try:
+            found = datetime.strptime(text, each)
+        except ValueError:
+            continue
+        year = f"{found.year:04}"
+        if found.strftime(each.replace("%Y", year)) == text:
+            return found
+    raise Bad("time")
+
+
 def time_from_text(of: str, text: str) -> int:
-    try:
-        if of == "date":
-            if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-                raise Bad("date")
-            return (datetime.fromisoformat(text) - datetime(1970, 1, 1)).days
-        found = re.fullmatch(r"(.*\d\d:\d\d:\d\d)(\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", text)
-        if found is None:
+    """Text in one of some forms; the engine takes a few more (small letters, days of one digit)."""
+    if of == "date":
+        return (parsed(text, DAYS) - datetime(1970, 1, 1)).days
+    unit = UNITS[of.rpartition("-")[2]]
+    found = re.fullmatch(r"(.*?\d)([.,](\d+))?( ?(Z|z|UTC|GMT|[+-]\d\d(:?\d\d)?))?", text)
+    if found is None or (found[2] and re.search(r"(\d\d:\d\d:\d\d|T\d{6})$", found[1]) is None):
+        raise Bad("time")
+    part = int((found[3] or "0")[:9].ljust(9, "0")) * unit // 10**9
+    if of.startswith("time-"):
+        if found[5]:
             raise Bad("time")
-        unit = UNITS[of.rpartition("-")[2]]
-        part = int((found[3] or "0").ljust(9, "0")) * unit // 10**9
-        if of.startswith("time-"):
-            if found[4] or len(found[1]) != 8:
-                raise Bad("time")
-            at = datetime.fromisoformat(f"1970-01-01T{found[1]}")
-        else:
-            if (found[4] is None) != of.startswith("local") or not re.fullmatch(
-                r"\d{4}-\d\d-\d\d[Tt ]..:..:..", found[1]
-            ):
-                raise Bad("zone")
-            at = datetime.fromisoformat(found[1].replace("t", "T"))
-            if found[4] and found[4] not in "Zz":
-                sign = -1 if found[4][0] == "+" else 1
-                hours, minutes = int(found[4][1:3]), int(found[4][4:])
-                if hours > 23 or minutes > 59:
-                    raise Bad("zone")
-                at += sign * timedelta(hours=hours, minutes=minutes)
-        past = at - datetime(1970, 1, 1)
-        return (past.days * 86_400 + past.seconds) * unit + part
-    except (ValueError, OverflowError):
-        raise Bad("time") from None
+        at = parsed(found[1], CLOCKS).replace(1970, 1, 1)
+    else:
+        if (found[5] is None) != of.startswith("local"):
+            raise Bad("zone")
+        at = parsed(found[1].replace("t", "T") if "-" in found[1] else found[1], MOMENTS)
+    past = at - datetime(1970, 1, 1)
+    seconds = past.days * 86_400 + past.seconds - offset(found[5] or "Z")
+    return seconds * unit + part
+
+
+def offset(zone: str) -> int:
+    if zone[0] not in "+-":
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
+    if hours > 23 or minutes > 59:
+        raise Bad("zone")
+    return (hours * 60 + minutes) * (-60 if zone[0] == "-" else 60)
 
 
 def decimal_from_json(node: Any, of: str, value: Any) -> Decimal:

@@ -56,7 +56,26 @@ def _decimal(precision: int, scale: int) -> Any:
 
 
 def _stamp(zone: str) -> Any:
-    return st.datetimes().map(lambda at: at.isoformat() + zone)
+    written = st.sampled_from(["iso", "basic", "comma", "minutes", "mail"])
+    return st.builds(lambda at, how: _WRITTEN[how](at) + zone, st.datetimes(), written)
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WRITTEN: dict[str, Any] = {
+    "iso": lambda at: at.isoformat(),
+    "basic": lambda at: f"{at.year:04}{at:%m%dT%H%M%S}",
+    "comma": lambda at: at.isoformat(" ", "microseconds").replace(".", ","),
+    "minutes": lambda at: at.isoformat("T", "minutes"),
+    "mail": lambda at: f"{at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S}",
+}
+EDGES = st.sampled_from(
+    [
+        sign * (edge + near)
+        for edge in (719_162, 2_932_896, 86_400_000, 253_402_300_800_000, 62_135_596_800_000)
+        for near in (-1, 0, 1)
+        for sign in (1, -1)
+    ]
+)
 
 
 LOGICAL: list[tuple[dict[str, Any], Any]] = [
@@ -72,8 +91,11 @@ LOGICAL: list[tuple[dict[str, Any], Any]] = [
         {"type": "long", "logicalType": "time-micros"},
         PRIMITIVES["long"] | st.times().map(lambda at: at.isoformat()),
     ),
-    ({"type": "long", "logicalType": "timestamp-millis"}, PRIMITIVES["long"] | _stamp("Z")),
-    ({"type": "long", "logicalType": "timestamp-micros"}, PRIMITIVES["long"] | _stamp("+02:00")),
+    (
+        {"type": "long", "logicalType": "timestamp-millis"},
+        PRIMITIVES["long"] | EDGES | _stamp(" GMT"),
+    ),
+    ({"type": "long", "logicalType": "timestamp-micros"}, PRIMITIVES["long"] | _stamp(" +0200")),
     (
         {"type": "long", "logicalType": "timestamp-nanos"},
         PRIMITIVES["long"] | st.just("2024-02-29T12:00:00.123456789Z"),

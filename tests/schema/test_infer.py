@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.schema import SchemaError, compile_plan, parse_schema
-from worker.schema.infer import ENUM_RECORDS, MAP_KEYS, Inference, Surplus
+from worker.schema.infer import ENUM_RECORDS, Inference, Surplus
+from worker.schema.map_keys import MAP_KEYS
 
 TEXTS = st.one_of(
     st.text(max_size=10),
@@ -133,25 +134,43 @@ def test_the_type_of_values(values: list[Any], kind: Any) -> None:
     assert kind_of(values) == kind
 
 
-def test_symbols_that_repeat_are_an_enum() -> None:
+def test_symbols_that_repeat_are_an_enum_where_that_is_asked_for() -> None:
     states = ["open", "closed", "late"] * ENUM_RECORDS
-    assert kind_of(states) == {
+
+    def asked_for(values: list[str]) -> Any:
+        document = proposed([{"x": value} for value in values], enums=True)
+        return document["fields"][0]["type"]
+
+    assert asked_for(states) == {
         "type": "enum",
         "name": "RecordX",
         "symbols": ["closed", "late", "open"],
     }
-    assert kind_of(states[:20]) == "string"
-    assert kind_of([*states, "not a symbol"]) == "string"
-    assert (
-        proposed([{"x": state} for state in states], enums=False)["fields"][0]["type"] == "string"
-    )
+    assert asked_for(states[:20]) == "string"
+    assert asked_for([*states, "not a symbol"]) == "string"
+    assert kind_of(states) == "string"
 
 
-def test_keys_that_are_data_make_a_map() -> None:
-    kind = kind_of([{f"2024-05-{number:02}": number} for number in range(1, MAP_KEYS + 5)])
-    assert kind == {"type": "map", "values": "long"}
-    wide = {f"column_{number}": number for number in range(MAP_KEYS + 5)}
-    assert kind_of([wide, wide])["type"] == "record"
+def test_objects_that_stand_alone_or_in_arrays_are_of_one_type() -> None:
+    values = [{"a": 1}, [{"a": 2, "b": "x"}, None], "none", [], None]
+    record = {
+        "type": "record",
+        "name": "RecordX",
+        "fields": [
+            {"name": "a", "type": "long", "doc": "2 seen"},
+            {
+                "name": "b",
+                "type": ["null", "string"],
+                "default": None,
+                "doc": "1 seen, absent 1 times",
+            },
+        ],
+    }
+    many = {"type": "array", "items": ["null", "RecordX"]}
+    assert kind_of(values) == ["null", "string", record, many]
+    accepts(proposed([{"x": each} for each in values]), [{"x": {"a": 1, "b": "y"}}])
+    by_data = [{"1": 1}, [{"2": 2}]]
+    assert [each["type"] for each in kind_of(by_data)] == ["array", "map"]
 
 
 def test_names_that_avro_forbids_keep_theirs_in_json() -> None:

@@ -41,8 +41,9 @@ from worker.schema.container import (
     frame_block,
     read_records,
 )
+from worker.schema.document import MAX_BYTES
 from worker.schema.logical import MAX_PRECISION
-from worker.schema.parse import MAX_BRANCHES, MAX_BYTES, MAX_DEPTH, MAX_LEVELS, MAX_NAMED
+from worker.schema.parse import MAX_BRANCHES, MAX_DEPTH, MAX_LEVELS, MAX_NAMED
 from worker.schema.sizes import Sizes, recursive_names
 
 MEMORY = 1024 * 1024 * 1024  # address space of a child process, Python and its modules included

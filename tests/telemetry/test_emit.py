@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from worker.core.events import AttemptFailed, PageAccepted, PartitionParked, RequestRetried
+from worker.core.events import (
+    AttemptFailed,
+    PageAccepted,
+    PartitionParked,
+    PartitionSlow,
+    RequestRetried,
+)
 from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import open_logger
 from worker.telemetry.metrics import Metrics
@@ -98,3 +104,11 @@ def test_troubles_are_kept_by_kind_without_secrets(capfd: pytest.CaptureFixture[
     )
     assert "hunter" not in json.dumps(trouble)
     assert [each["event"] for each in telemetry.troubles("other")] == ["attempt.failed"]
+
+
+def test_requests_that_hold_the_places_of_others_are_counted() -> None:
+    metrics = Metrics()
+    for partition in ("a", "b"):
+        metrics(PartitionSlow("items", partition, 3.0))
+    found = metrics.registry.get_sample_value("worker_partitions_slow_total", {"pipeline": "items"})
+    assert found == 2

@@ -9,6 +9,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import fastavro
@@ -61,12 +62,15 @@ RECORD: dict[str, Any] = {
     "i": 7, "j": None, "x": 1.5, "y": -2.0, "s": " Ab ", "t": None, "b": True, "c": None, "at": "2024-05-06T07:08:09.123Z", "day": "2024-02-29",
     "e": "A", "u": {"n": None, "m": "z"}, "l": [1, 2], "w": "text",
 }  # fmt: skip
+AT = datetime(2024, 5, 6, 7, 8, 9, 123_000, UTC)
+NEW_YEAR = datetime(2024, 1, 1, 0, 0, 0, 500_000, UTC)
 NOW_US = 1_700_000_000_123_456
 
 
-def outcome(expression: str, record: dict[str, Any], kind: Any) -> Any:
-    """The value that `set` gives a field of type `kind`; the code of the reject when it rejects."""
-    return outcome_with(PLAN, expression, record, kind)
+def outcome(expression: str, record: dict[str, Any], kind: Any, *, errors: bool = False) -> Any:
+    """The value that `set` gives a field of type `kind`; the code of the reject when it rejects, or
+    its `errors`."""
+    return outcome_with(PLAN, expression, record, kind, errors=errors)
 
 
 def outcome_of(expression: str, record: dict[str, Any], kinds: dict[str, Any]) -> Any:
@@ -96,6 +100,8 @@ def outcome_with(
     record: dict[str, Any],
     kind: Any,
     before: Sequence[tuple[str, Any]] = (),
+    *,
+    errors: bool = False,
 ) -> Any:
     output = parse_schema(
         json.dumps({"type": "record", "name": "O", "fields": [{"name": "out", "type": kind}]})
@@ -110,7 +116,8 @@ def outcome_with(
     assert not plan.finish(typed)
     found = shape(typed, NOW_US)
     if found.refused:
-        return found.refused[0][1].code
+        refused = found.refused[0][1]
+        return refused.errors if errors else refused.code
     assert found.chunks[0][1] == 1
     row: Any = fastavro.schemaless_reader(io.BytesIO(found.chunks[0][2]), output.document, None)
     return row["out"]
@@ -199,6 +206,24 @@ def outcome_with(
         ("t in ['a']", ["null", "boolean"], None),
         ("'b' in s", "boolean", True),
         ("i not in [1, 2]", "boolean", True),
+        ("i in [j, 7]", ["null", "boolean"], True),
+        ("i in [j, 8]", ["null", "boolean"], None),
+        ("i not in [j, 8]", ["null", "boolean"], None),
+        ("j in [i, 8]", ["null", "boolean"], None),
+        ("i in [x, y, 8]", ["null", "boolean"], False),
+        ("i + 1 in [x, i + 1]", "boolean", True),
+        ("at in [now_received(), '2024-05-06T07:08:09.123Z']", "boolean", True),
+        ("'2024-02-29' in [day]", ["null", "boolean"], True),
+        ("1 in l", "boolean", True),
+        ("i in l", "boolean", False),
+        ("j in l", ["null", "boolean"], None),
+        ("i not in l", "boolean", True),
+        ("'x' if b else null", ["null", "string"], "x"),
+        ("at if b else '2024-01-01T00:00:00Z'", TIMESTAMP, AT),
+        ("at if c else '2024-01-01T00:00:00.5Z'", TIMESTAMP, NEW_YEAR),
+        ("at if b else timestamp(s)", TIMESTAMP, AT),
+        ("coalesce(timestamp(t), at)", TIMESTAMP, AT),
+        ("coalesce(day, '2024-01-01') == '2024-02-29'", "boolean", True),
         ("c is null", "boolean", True),
         ("c is not null", "boolean", False),
         ("c and b", ["null", "boolean"], None),
@@ -246,7 +271,11 @@ def test_values(expression: str, kind: Any, value: Any) -> None:
         ("len(s, s)", "len() has 2 arguments"),
         ("len(x=s)", "keyword"),
         ("round(x, i)", "round("),
-        ("i in [j]", "more than constants"),
+        ("i in [null]", "always null"),
+        ("i in i", "whole number in whole number"),
+        ("s in l", "text is compared with whole number"),
+        ("w in [w, s]", "union is compared with text"),
+        ("i in u", "whole number in record"),
         ("i in [s]", "compared with text"),
         ("i is 3", "`is` compares with null only"),
         ("j == null", "always null"),

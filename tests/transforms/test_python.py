@@ -5,6 +5,8 @@ more than its record.
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import pytest
 
 from worker.core.errors import ConfigError
 from worker.core.ports import InvalidRecord
-from worker.schema import parse_schema
+from worker.schema import DatumReader, compile_plan, parse_schema
+from worker.schema.encoding import AvroRows
 from worker.transforms import python
+from worker.transforms.context import Context, Contexts
 from worker.transforms.kinds import FLOAT, STR
 from worker.transforms.natives import checker, converter, kind_checker
+from worker.transforms.steps import compile_steps
 
 NUMBERS = itertools.count()
 
@@ -50,6 +55,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("def f(): ...\n", "one positional argument"),
         ("def f(record, other): ...\n", "one positional argument"),
         ("def f(*, record): ...\n", "one positional argument"),
+        ("def f(context): ...\n", "one positional argument"),
+        ("def f(record, context, more): ...\n", "one positional argument"),
     ],
 )
 def test_what_can_never_work_is_refused_with_its_place(module: Any, text: str, said: str) -> None:
@@ -71,6 +78,8 @@ def test_a_module_that_is_not_there(module: Any) -> None:
     [
         "def f(record, more=1): ...\n",
         "def f(*all): ...\n",
+        "def f(record, context): ...\n",
+        "def f(record, *, context=None): ...\n",
         "f = dict\n",
         "class C:\n    def __call__(self, record): ...\nf = C()\n",
     ],
@@ -206,3 +215,104 @@ def test_text_with_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
         with pytest.raises(InvalidRecord) as caught:
             check(value, "$.m")
         assert caught.value.errors[0].allowed == "text without lone surrogates"
+
+
+# -- what is left out, and the context ---------------------------------------------------------
+
+POINT = {"type": "record", "name": "P", "fields": [{"name": "v", "type": "long"}]}
+INCOMING = [
+    {"name": "id", "type": "long"},
+    {"name": "points", "type": {"type": "array", "items": POINT}},
+    {"name": "note", "type": ["null", "string"]},
+]
+OUTGOING = [{"name": "id", "type": "long"}, {"name": "v", "type": ["null", "long"]}]
+
+
+def shaped(steps: list[Any], **more: Any) -> Any:
+    """(records, rejects) of a record with two points after these steps."""
+    plan, output = (
+        compile_plan(parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": fields})))
+        for fields in (INCOMING, OUTGOING)
+    )
+    record = plan.one(b'{"id": 7, "points": [{"v": 1}, {"v": 2}]}')
+    shape = compile_steps(plan, steps, output.schema, AvroRows(output.schema), **more)
+    found = shape([record], 1_700_000_000_000_000, "tenant=a")
+    rows, read = [], DatumReader(output.schema)
+    for _, count, data in found.chunks:
+        datums, _, _ = read.several(data, 0, count, [0, 0, 0])
+        rows += datums
+    return rows, [error for _, refused in found.refused for error in refused.errors], found
+
+
+def test_a_function_may_leave_out_what_came_in_and_is_not_in_the_output(module: Any) -> None:
+    text = (
+        "def f(record):\n"
+        "    return [{'id': record['id'], 'v': each['v']} for each in record['points']]\n"
+    )
+    rows, errors, found = shaped([("python", config(f"{module(text)}:f"))])
+    assert rows == [{"id": 7, "v": 1}, {"id": 7, "v": 2}]
+    assert (errors, found.expanded) == ([], 1)
+
+
+def test_what_one_function_left_out_is_not_there_for_the_next(module: Any) -> None:
+    name = module(
+        "def f(record):\n    return {'id': record['id']}\n"
+        "def g(record):\n    return {'id': len(record), 'v': 'points' in record}\n"
+        "def h(record):\n    return {**record, 'v': len(record)}\n"
+    )
+    steps = [("python", config(f"{name}:{each}")) for each in "fh"]
+    rows, errors, _ = shaped(steps)
+    assert (rows, errors) == ([{"id": 7, "v": 3}], [])  # id, v and note, which is null
+    rename = ("rename", {"points": "places"})
+    rows, errors, _ = shaped([steps[0], rename, steps[1], ("drop", ("places",))])
+    assert (rows, errors) == ([{"id": 7, "v": 3}], [])
+
+
+@pytest.mark.parametrize(
+    "step",
+    [("filter", "len(points) > 0"), ("set", {"v": "len(points)"})],
+)
+def test_a_step_that_needs_what_was_left_out_rejects_the_record(module: Any, step: Any) -> None:
+    name = module("def f(record):\n    return {'id': record['id']}\n")
+    rows, errors, _ = shaped([("python", config(f"{name}:f")), step])
+    assert rows == []
+    assert [(each.path, each.found) for each in errors] == [
+        ("$.points", "a field that was left out")
+    ]
+
+
+def test_what_the_output_needs_cannot_be_left_out(module: Any) -> None:
+    name = module("def f(record):\n    return {'v': 1}\n")
+    rows, errors, _ = shaped([("python", config(f"{name}:f"))])
+    assert rows == []
+    assert [(each.path, each.found) for each in errors] == [("$.id", "null")]
+
+
+@pytest.mark.parametrize("returned", ["None", "[]"])
+def test_none_and_no_record_are_counted_as_filtered(module: Any, returned: str) -> None:
+    name = module(f"def f(record):\n    return {returned}\n")
+    rows, errors, found = shaped([("python", config(f"{name}:f"))])
+    assert (rows, errors, found.filtered) == ([], [], 1)
+
+
+@pytest.mark.parametrize("parameters", ["record, context", "record, *, context", "r, context=None"])
+def test_a_function_is_told_where_the_record_came_from(module: Any, parameters: str) -> None:
+    name = module(
+        f"SEEN = []\ndef f({parameters}):\n    SEEN.append(context)\n    return {{'id': 1}}\n"
+    )
+    told = Contexts("items", {"tenant=a": {"tenant": "a"}, "tenant=b": {"tenant": "b"}})
+    rows, errors, _ = shaped([("python", config(f"{name}:f"))], contexts=told)
+    assert (len(rows), errors) == (1, [])
+    [context] = import_module(name).SEEN
+    assert context == Context(
+        "items", {"tenant": "a"}, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    )
+    with pytest.raises(TypeError):
+        context.partition["tenant"] = "b"
+    with pytest.raises(AttributeError):
+        context.pipeline = "other"
+    assert told("gone", 0).partition == {}
+
+
+def config(function: str) -> python.PythonConfig:
+    return python.PythonConfig(function=function)

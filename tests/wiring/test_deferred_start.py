@@ -12,11 +12,12 @@ from worker.core.errors import (
     IncompatibleSchema,
     RegistryUnavailable,
     SchemaMismatch,
+    SchemaUnfit,
     WorkerError,
 )
 from worker.core.events import AttemptFailed, Event, PipelineFailed
 from worker.testing.clock import FakeClock
-from worker.wiring.deferred_start import PAUSE_S, DeferredStart
+from worker.wiring.deferred_start import LONGEST_PAUSE_S, PAUSE_S, DeferredStart
 
 DOWN = RegistryUnavailable("nobody answers")
 
@@ -87,6 +88,24 @@ async def test_after_an_outage_a_pipeline_starts_as_soon_as_it_is_over() -> None
     assert [each.restart_in_s for each in events if isinstance(each, AttemptFailed)] == [
         PAUSE_S
     ] * 3
+
+
+@pytest.mark.parametrize("error", [SchemaUnfit("a union"), SchemaMismatch("no such subject")])
+async def test_a_schema_that_may_not_be_used_is_looked_at_again_after_waits_that_grow(
+    error: WorkerError,
+) -> None:
+    start, clock, events = await retried(*[error] * 7, "started")
+    assert start.errors == {}
+    assert clock.slept == [PAUSE_S * 2**number for number in range(5)] + [LONGEST_PAUSE_S] * 2
+    failed = [each for each in events if isinstance(each, AttemptFailed)]
+    assert [each.restart_in_s for each in failed] == clock.slept
+    assert {each.code for each in failed} == {error.code}
+
+
+async def test_an_outage_between_two_refusals_begins_the_waits_anew() -> None:
+    unfit = SchemaUnfit("a union")
+    _, clock, _ = await retried(unfit, unfit, DOWN, unfit, "started")
+    assert clock.slept == [PAUSE_S, 2 * PAUSE_S, PAUSE_S, PAUSE_S]
 
 
 @pytest.mark.parametrize("outages", [0, 2])

@@ -19,7 +19,7 @@ from worker.runtime.streams import output
 def command(files: tuple[Path, ...]) -> None:
     """Print the records of Avro FILES as JSON lines.
 
-    Bytes become latin-1 text; decimals and times become text.
+    Bytes become latin-1 text; decimals, times, NaN and infinities become text.
     """
     import orjson
 

@@ -111,13 +111,15 @@ def show(
 
 
 def _print(letter: DeadLetter) -> None:
+    from worker.schema.stored import shown
+
     click.echo(
         f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
         f" {letter.time}: {letter.stage} {letter.code}"
     )
     for error in letter.errors:
         click.echo(f"  {error.path}: found {error.found}, allowed {error.allowed}")
-    click.echo(f"  {_harmless(letter.shown)}")
+    click.echo(f"  {_harmless(shown(letter.shown.encode()).decode())}")
 
 
 def _harmless(raw: str) -> str:

@@ -7,26 +7,43 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from worker.cli.asking import is_url
 from worker.cli.read import tell
 from worker.config.problems import ConfigProblems, Place
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.core.model import Unknown
 from worker.schema import Schema
+from worker.schema.errors import SchemaError
 from worker.schema.infer import Inference, Surplus
+from worker.schema.next_schema import next_schema
 from worker.schema.parse import parse_schema
 from worker.settings import Settings, load_settings
 from worker.wiring.peek import sample
 
 FILE_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A schema for records.
+
+    Attributes:
+        text: the schema as JSON.
+        notes: what the schema does not say of the records.
+    """
+
+    text: str
+    notes: Sequence[str]
 
 
 def infer_from(
@@ -35,29 +52,31 @@ def infer_from(
     *,
     pages: int,
     path: str | None,
+    ask: Mapping[str, Any],
     name: str,
     namespace: str,
     enums: bool,
-) -> tuple[str, int]:
-    """A schema for records, as JSON text, and how many records are no JSON objects.
+) -> Proposal:
+    """A schema for records, which accepts all of them that are JSON objects.
 
-    The schema does not cover those. Raises ConfigError when there are no records to look at,
-    SchemaError when no schema can be made of them.
+    Raises ConfigError when there are no records to look at, SchemaError when no schema can be made
+    of them.
 
     Args:
         source: a URL, a file, or the config of `pipeline`.
         pages: how many pages of a URL or a pipeline are read.
         path: JMESPath of the records in a file or in what a URL sends.
+        ask: further keys of the source of a URL.
         enums: text that repeats may become an enum.
     """
     if pipeline is not None:
-        settings = load_settings([Path(source)])
+        settings = load_settings([Path(source)], without_schema=True)
         _refuse_avro(settings, pipeline)
         records = asyncio.run(
             sample(settings, pipeline, pages=pages, tell=tell, schema=False)
         ).records
-    elif source.startswith(("http://", "https://")):
-        records = _of_url(source, path, pages)
+    elif is_url(source):
+        records = _of_url(source, path, pages, ask)
     else:
         records = list(_of_file(Path(source), path))
     inference = Inference()
@@ -71,9 +90,25 @@ def infer_from(
     text = json.dumps(
         inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False
     )
-    # a namespace that is none, or records beyond the limits of a schema, are errors here
-    parse_schema(text)
-    return text, len(records) - inference.records
+    notes = list(_notes(inference, len(records) - inference.records))
+    try:
+        # a namespace that is none, or records beyond the limits of a schema, are errors here
+        parse_schema(text)
+    except SchemaError as error:
+        error.remedy = error.remedy or "; ".join(notes)
+        raise
+    return Proposal(text, notes)
+
+
+def _notes(inference: Inference, left_out: int) -> Iterator[str]:
+    if left_out:
+        yield f"{left_out} records are no JSON objects: the schema does not know them"
+    if inference.seen.is_map:
+        yield (
+            f"the records have {len(inference.seen.fields)} different keys, which look like data: "
+            "the next record may have others; name the place of their values with --records, "
+            "like data.* or data.items"
+        )
 
 
 def drift_of(
@@ -99,10 +134,27 @@ def drift_of(
     return found
 
 
-def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[dict[str, Any]]:
+def next_of(config: Path, pipeline: str, *, pages: int) -> str:
+    """The schema of a pipeline with the fields that its records have and it lacks, as JSON text.
+
+    Raises ConfigError for a pipeline that reads Avro, whose values are never read.
+    """
+    settings = load_settings([config])
+    _refuse_avro(settings, pipeline)
+    seen = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell))
+    assert seen.schema is not None
+    return next_schema(seen.schema, _observed(seen.schema, seen.records))
+
+
+def _observed(schema: Schema, records: Sequence[bytes]) -> Surplus:
     surplus = Surplus(schema)
     for record in _objects(records):
         surplus.observe(record)
+    return surplus
+
+
+def _surplus(schema: Schema, records: Sequence[bytes], examples: bool) -> list[dict[str, Any]]:
+    surplus = _observed(schema, records)
     return [
         {"name": place, "type": kind, "seen": count, **({"example": example} if examples else {})}
         for place, kind, count, example in surplus.found()
@@ -141,14 +193,14 @@ def _objects(records: Sequence[bytes]) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
+def _of_url(url: str, path: str | None, pages: int, ask: Mapping[str, Any]) -> list[bytes]:
     """The records of a URL, read with the client and the decoder of a pipeline."""
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "infer.yaml"
-        source = {"url": url, "concurrency": 1, **({"records": path} if path else {})}
+        source = {"url": url, "concurrency": 1, **ask, **({"records": path} if path else {})}
         pipeline = {"source": source, "schema": "none.avsc", "sink": {"path": directory}}
         document = {"version": 1, "state": {"path": directory}, "pipelines": {"infer": pipeline}}
-        config.write_text(json.dumps(document))  # JSON is YAML
+        config.write_text(json.dumps(document, default=str))  # JSON is YAML
         try:
             settings = load_settings([config])
         except ConfigProblems as error:
@@ -158,11 +210,19 @@ def _of_url(url: str, path: str | None, pages: int) -> list[bytes]:
 
 def _of_the_command(error: ConfigProblems) -> ConfigError:
     """The problems with their places on the command line: the config is a file of ours."""
-    names = {"url": "SOURCE", "records": "--records"}
-    places = (
-        Place(names.get(each.place.key.rpartition(".")[2], each.place.key))
-        for each in error.problems
-    )
+    options = {
+        "url": "SOURCE",
+        "records": "--records",
+        "pagination": "--pagination",
+        "headers": "--header",
+        "auth": "the credential",
+    }
+
+    def option(key: str) -> str:
+        below = key.removeprefix("pipelines.infer.source.")
+        return options.get(re.split(r"[.\[]", below)[0], key)
+
+    places = (Place(option(each.place.key)) for each in error.problems)
     return ConfigProblems(
         replace(each, place=place) for each, place in zip(error.problems, places, strict=True)
     )

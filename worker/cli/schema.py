@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from worker.cli.asking import asking_options, is_url, source_keys
 from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -104,14 +105,29 @@ def _incompatibility(found: Incompatibility, files: tuple[Path, ...]) -> str:
 @command.command("show")
 @click.argument("file", type=_FILE)
 @click.option("--canonical", is_flag=True, help="Print the parsing canonical form only.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="FILE",
+    help="Another file with types that FILE uses, or a pattern of them; may come several times.",
+)
+@click.option("--name", help="The type to show, of a FILE that is a list of types.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(file: Path, canonical: bool, as_json: bool) -> None:
-    """Print the fields, canonical form and fingerprints of a schema FILE, or of an Avro file."""
+def show(
+    file: Path, canonical: bool, others: tuple[str, ...], name: str | None, as_json: bool
+) -> None:
+    """Print the fields, canonical form and fingerprints of a schema FILE, or of an Avro file.
+
+    What the schema says in vain, like a logical type that must be ignored, is printed as warnings.
+    """
     import orjson
 
+    from worker.config.schema_file import FilesConfig, schema_files
     from worker.schema.canonical import canonical_form, fingerprints
 
-    schema = load(file)
+    split = others or name is not None
+    schema = schema_files(FilesConfig(file=file, with_=others, name=name)) if split else load(file)
     if canonical:
         click.echo(canonical_form(schema))
         return
@@ -120,7 +136,12 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
     ]
     prints = fingerprints(schema)
     if as_json:
-        shown = {"name": schema.root.name, "fields": fields, "fingerprints": prints}
+        shown = {
+            "name": schema.root.name,
+            "fields": fields,
+            "fingerprints": prints,
+            "warnings": [each._asdict() for each in schema.warnings],
+        }
         click.echo(orjson.dumps({**shown, "canonical": canonical_form(schema)}))
         return
     click.echo(schema.root.name or schema.root.kind)
@@ -130,6 +151,8 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
         click.echo(f"  {each['path']:<{width}}  {each['type']}{default}")
     for name, value in prints.items():
         click.echo(f"{name}: {value}")
+    for warning in schema.warnings:
+        click.echo(f"warning: {warning}")
 
 
 @command.command("infer")
@@ -148,19 +171,31 @@ def show(file: Path, canonical: bool, as_json: bool) -> None:
     metavar="PATH",
     help="JMESPath of the records in a file or in what a URL sends.",
 )
+@asking_options
 @click.option("--name", default="Record", show_default=True, help="Name of the record.")
 @click.option("--namespace", default="", help="Namespace of its types.")
-@click.option("--enums/--no-enums", default=True, help="Whether text that repeats may be an enum.")
+@click.option(
+    "--enums/--no-enums",
+    default=False,
+    show_default=True,
+    help="Whether text that repeats may be an enum, which rejects the next new text.",
+)
 @click.option("--output", "-o", type=_FILE, help="File to write; default: print it.")
+@click.option("--force", is_flag=True, help="Replace the file of --output if it is there.")
 def infer(
     source: str,
     pipeline: str | None,
     pages: int,
     path: str | None,
+    headers: tuple[str, ...],
+    bearer: str | None,
+    basic: str | None,
+    pagination: str | None,
     name: str,
     namespace: str,
     enums: bool,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Propose a schema for the records of SOURCE.
 
@@ -170,24 +205,38 @@ def infer(
     """
     from worker.cli.sampling import infer_from
 
-    text, left_out = infer_from(
-        source, pipeline, pages=pages, path=path, name=name, namespace=namespace, enums=enums
-    )
-    if left_out:
-        click.echo(
-            f"{left_out} records are no JSON objects: the schema does not know them", err=True
+    asked = any((headers, bearer, basic, pagination))
+    if asked and (pipeline is not None or not is_url(source)):
+        raise click.UsageError("--header, --bearer, --basic and --pagination are for a URL")
+    if output is not None and output.exists() and not force:
+        raise ConfigError(
+            f"{output} is there already",
+            remedy="name another file, or replace it with --force",
         )
+    proposal = infer_from(
+        source,
+        pipeline,
+        pages=pages,
+        path=path,
+        ask=source_keys(headers, bearer, basic, pagination),
+        name=name,
+        namespace=namespace,
+        enums=enums,
+    )
+    for note in proposal.notes:
+        click.echo(note, err=True)
     if output is None:
-        click.echo(text)
-    else:
-        try:
-            output.write_text(text + "\n")
-        except OSError as error:
-            raise ConfigError(
-                f"{output} cannot be written: {error.strerror}",
-                remedy="name a file in a directory that exists",
-            ) from error
-        click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
+        click.echo(proposal.text)
+        return
+    try:
+        with output.open("w" if force else "x") as file:
+            file.write(proposal.text + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"{output} cannot be written: {error.strerror}",
+            remedy="name a file in a directory that exists",
+        ) from error
+    click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
 
 
 @command.command("drift")
@@ -199,9 +248,19 @@ def infer(
 @click.option(
     "--examples", is_flag=True, help="Print a value of each field. Values may be personal data."
 )
+@click.option(
+    "--propose",
+    is_flag=True,
+    help="Print the schema of the one pipeline with these fields added, nullable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def drift(
-    config: Path, pipelines: tuple[str, ...], pages: int, examples: bool, as_json: bool
+    config: Path,
+    pipelines: tuple[str, ...],
+    pages: int,
+    examples: bool,
+    propose: bool,
+    as_json: bool,
 ) -> None:
     """Print the fields of the records that their schema lacks.
 
@@ -211,8 +270,13 @@ def drift(
     """
     import orjson
 
-    from worker.cli.sampling import drift_of
+    from worker.cli.sampling import drift_of, next_of
 
+    if propose:
+        if len(pipelines) != 1:
+            raise click.UsageError("--propose needs the name of one pipeline")
+        click.echo(next_of(config, pipelines[0], pages=pages))
+        return
     found = drift_of(config, pipelines, pages=pages, examples=examples)
     if as_json:
         click.echo(orjson.dumps(found))
@@ -233,7 +297,7 @@ def load(path: Path) -> Schema:
     """
     from worker.schema import CorruptData, parse_schema
     from worker.schema.container import MAGIC, ContainerReader
-    from worker.schema.parse import MAX_BYTES
+    from worker.schema.document import MAX_BYTES
 
     try:
         with path.open("rb") as file:

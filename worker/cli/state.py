@@ -46,11 +46,9 @@ def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
 
 def _mark_format(incremental: Incremental | None) -> MarkFormat | None:
     """How records write marks; None where marks are tokens, or where there are none."""
-    from worker.paging.marks import MarkFormat
-
     if incremental is None or incremental.field is None:
         return None
-    return MarkFormat(incremental.format.record, zone=incremental.format.zone)
+    return incremental.format.marks.of_records
 
 
 @command.command("show")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -118,7 +119,16 @@ def _placed(pipeline: Any, document: Document) -> Any:
     def file(value: Any) -> Any:
         return str(directory / value) if isinstance(value, str) and value else value
 
-    placed = {key: file(value) if key in SCHEMAS else value for key, value in pipeline.items()}
+    def schema(value: Any) -> Any:
+        if not isinstance(value, dict) or "file" not in value:
+            return file(value)
+        others = value.get("with", [])
+        others = others if isinstance(others, list) else [others]
+        escaped = Path(glob.escape(str(directory)))
+        patterns = [str(escaped / each) if isinstance(each, str) else each for each in others]
+        return {**value, "file": file(value["file"]), **({"with": patterns} if others else {})}
+
+    placed = {key: schema(value) if key in SCHEMAS else value for key, value in pipeline.items()}
     decode = placed.get("decode")
     if isinstance(decode, dict) and "writer_schema" in decode:
         files = decode["writer_schema"]

@@ -17,12 +17,13 @@ from worker.config.secrets import SecretRef
 
 
 def model_of(annotation: Any, raw: Any) -> type[BaseModel] | None:
-    """The model of a value of this type; of a component, the one that `raw` names."""
-    for member in _members(annotation):
-        found = member.model(raw) if isinstance(member, Chosen) else member
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return None
+    """The model of a value of this type; of a component, the one that `raw` names, and of several
+    models the first that has most of the keys of `raw`."""
+    members = _members(annotation)
+    found = (each.model(raw) if isinstance(each, Chosen) else each for each in members)
+    models = [each for each in found if isinstance(each, type) and issubclass(each, BaseModel)]
+    given = set(raw) if isinstance(raw, dict) else set()
+    return max(models, key=lambda each: len(given.intersection(keys_of(each))), default=None)
 
 
 def keys_at(annotation: Any, raw: Any) -> list[str]:

@@ -10,21 +10,22 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from worker.config.files import check_text, open_file, read_file
+from worker.config.files import check_text, open_file
 from worker.config.merged import Merged
-from worker.config.models import annotation_below, holds_secret, markers_of
+from worker.config.models import annotation_below, holds_secret, markers_of, model_of
 from worker.config.problems import Path_, Place, Problem
 from worker.config.references import OutputDirectory, ReadableFile, Reference, SchemaFile
+from worker.config.schema_file import FilesConfig, schema_file, schema_files
 from worker.config.secrets import Secret, SecretRef, credential, secret_value
 from worker.core.errors import ConfigError
+from worker.schema import Schema
 from worker.schema.errors import SchemaError
-from worker.schema.parse import MAX_BYTES, parse_schema
 
 MAX_COMBINATIONS: Final = 1000
 """Partitions whose secrets are looked up; more of them are only looked up when they run."""
@@ -108,43 +109,44 @@ def _combinations(partitions: Any) -> list[dict[str, str]]:
 
 
 def _references(merged: Merged, at: Path_, annotation: Any, value: Any) -> Iterator[Problem]:
+    if isinstance(value, dict) and model_of(annotation, value) is FilesConfig:
+        yield from _several(merged, at, value)
     if not isinstance(value, str):
         return
     for marker in markers_of(annotation, Reference):
         match marker:
             case SchemaFile():
-                yield from _schema(merged, at, value)
+                yield from _schema(merged, at, lambda: schema_file(Path(value)))
             case ReadableFile():
                 yield from _readable(merged, at, value)
             case OutputDirectory(holds) if value:
                 yield from _writable(merged, at, Path(value), holds)
 
 
-def _schema(merged: Merged, at: Path_, file: str) -> Iterator[Problem]:
+def _several(merged: Merged, at: Path_, value: dict[str, Any]) -> Iterator[Problem]:
+    """A schema in several files."""
+    try:
+        config = FilesConfig.model_validate(value)
+    except ValidationError:
+        return  # the model has said it
+    yield from _schema(merged, at, lambda: schema_files(config))
+
+
+def _schema(merged: Merged, at: Path_, load: Callable[[], Schema]) -> Iterator[Problem]:
     place = merged.place(at)
     try:
-        text = read_file(file, MAX_BYTES)
-    except (OSError, ValueError) as error:
-        yield Problem(
-            "schema",
-            place,
-            f"the schema {file} cannot be read: {_reason(error)}",
-            remedy="the path is relative to the config file",
-        )
-        return
-    try:
-        parse_schema(text)
+        load()
     except SchemaError as error:
         line = _LINE.search(error.message) if error.path == "$" else None
         key = next(part for part in reversed(at) if isinstance(part, str))
         yield Problem(
             "schema",
-            Place(file, int(line[1]) if line else 0, error.path),
+            Place(error.where, int(line[1]) if line else 0, error.path),
             error.message.removeprefix(f"{error.path}: "),
             remedy=error.remedy or f"it is the {key} of {place.key}",
         )
     except ConfigError as error:
-        yield Problem("schema", Place(file), error.message, remedy=error.remedy)
+        yield Problem("schema", place, error.message, remedy=error.remedy)
 
 
 def _readable(merged: Merged, at: Path_, file: str) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -142,6 +143,18 @@ def _jmespath(value: Any) -> Any:
 
 JmesPath = Annotated[str, BeforeValidator(_jmespath)]
 """A path into a body or a record that compiles."""
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
+    return value
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]
+"""The name of a time zone."""
 
 
 def _write_path(value: str) -> str:

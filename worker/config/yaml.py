@@ -24,7 +24,10 @@ MAX_NODES: Final = 100_000
 MAX_DEPTH: Final = 64
 MAX_BYTES: Final = 2 * 1024 * 1024
 DATA_KEYS: Final = frozenset(
-    {"headers", "params", "body", "first", "rename", "set", "equals", "not_equals"}
+    {
+        *("headers", "params", "body", "first", "rename", "set", "equals", "not_equals"),
+        *("times", "null_values"),
+    }
 )
 """Below these stand names of others, where `x-` means nothing: `headers: {x-api-version: 2}`."""
 

@@ -6,7 +6,7 @@ passes have brought. A hash for each would cost a tenth of a whole run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, overload
 
@@ -26,12 +26,18 @@ class Identities(Sequence[bytes]):
         identity: the identity of the record at a place.
         distinct: the least number of different identities that they can be; None where it is not
             known.
+        each: computes all of them, several times as quick as one by one; None where nothing does.
     """
 
     def __init__(
-        self, count: int, identity: Callable[[int], bytes], distinct: int | None = None
+        self,
+        count: int,
+        identity: Callable[[int], bytes],
+        distinct: int | None = None,
+        *,
+        each: Callable[[], list[bytes]] | None = None,
     ) -> None:
-        self._count, self._identity, self._distinct = count, identity, distinct
+        self._count, self._identity, self._distinct, self._each = count, identity, distinct, each
 
     def __len__(self) -> int:
         return self._count
@@ -44,10 +50,17 @@ class Identities(Sequence[bytes]):
 
     def __getitem__(self, place: int | slice) -> bytes | list[bytes]:
         if isinstance(place, slice):
-            return [self._identity(each) for each in range(*place.indices(self._count))]
+            return list(map(self._identity, self._places[place]))
         if not -self._count <= place < self._count:
             raise IndexError(place)
         return self._identity(place % self._count)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._each()) if self._each is not None else map(self._identity, self._places)
+
+    @property
+    def _places(self) -> range:
+        return range(self._count)
 
     def may_repeat(self) -> bool:
         """Whether two records may have the same identity; found without computing one."""

@@ -97,8 +97,8 @@ class Facts:
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
         received_us: when it came, in microseconds since 1970.
-        received_each: the same of each received record in order, where they came at several times;
-            else empty.
+        received_each, partition_each: when each received record came, in order, and from which
+            partition, where a page has records of several times; else empty.
         unknown: the fields of sampled records that the schema lacks.
     """
 
@@ -111,6 +111,7 @@ class Facts:
     url: str = ""
     received_us: int = 0
     received_each: list[int] = field(default_factory=list)
+    partition_each: list[str] = field(default_factory=list)
     unknown: dict[str, Unknown] = field(default_factory=dict)
     contents: Sequence[bytes] = ()
     keyless: int = 0

@@ -96,10 +96,13 @@ class Plan(Protocol):
     Attributes:
         fingerprint: 16 hex digits, the CRC-64-AVRO of the canonical form.
         schema_json: what goes into `avro.schema` of a file.
+        keep: puts what the schema lacks of a typed record, given its JSON text, into a field of it;
+            None where it is dropped or refused. Raises msgspec.DecodeError and UnicodeDecodeError.
     """
 
     fingerprint: str
     schema_json: str
+    keep: Callable[[Any, bytes], None] | None
 
     @property
     def record_type(self) -> Any:
@@ -114,7 +117,8 @@ class Plan(Protocol):
         """
 
     def one(self, raw: bytes) -> Any:
-        """Decodes and finishes one record from JSON bytes, slowly.
+        """Decodes and finishes one record from JSON bytes, slowly, or from the form that dead
+        letters of Avro may have (worker/schema/stored.py).
 
         For records that the typed decode refused. Raises InvalidRecord with all field errors (the
         record becomes a `Reject`).
@@ -151,11 +155,12 @@ class Shaping:
 class Shape(Protocol):
     """Transforms, routes and encodes. Pure; called on the event loop."""
 
-    def __call__(self, records: Sequence[Any], received: int) -> Shaping:
+    def __call__(self, records: Sequence[Any], received: int, partition: str) -> Shaping:
         """At most 2,000 finished records of one page. Never raises for bad data.
 
         Args:
             received: when the page came, in microseconds since 1970.
+            partition: that it came from.
         """
 
 

@@ -170,8 +170,11 @@ class Decode(DecodeConfig):
         return self.registry
 
     @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
-        return {"unknown_fields": ("drop", _RESOLUTION), "missing_fields": ("fill", _RESOLUTION)}
+    def settled(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
+        return {
+            "unknown_fields": (("drop", "keep"), _RESOLUTION),
+            "missing_fields": (("fill",), _RESOLUTION),
+        }
 
 
 def pages(config: Decode, deps: DecodeDeps) -> AvroPages:

@@ -24,6 +24,7 @@ from worker.components import FORMATS
 from worker.config.model import Model
 from worker.core.errors import ConfigError
 from worker.http.registry_config import RegistryConfig
+from worker.schema.spellings import AS_USUAL, Spellings
 
 if TYPE_CHECKING:
     from worker.formats.records import PageSpec
@@ -45,6 +46,14 @@ class DecodeConfig(Model):
     resolves: ClassVar[bool] = False
     """Bodies have a schema of their own; their fields that ours lacks are skipped unread."""
 
+    spelled: ClassVar[bool] = False
+    """Values are written in the words of the source, as `spellings` says."""
+
+    @property
+    def spellings(self) -> Spellings:
+        """How the source writes what the format has no form for."""
+        return AS_USUAL
+
     def json_of(self, body: bytes) -> bytes:
         """The JSON of a body, without what stands before it."""
         return body.removeprefix(BOM)
@@ -60,10 +69,10 @@ class DecodeConfig(Model):
         return None
 
     @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
+    def settled(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
         """Keys of `validation` that the format decides.
 
-        Each with the only value that has a meaning, and what is wrong with others.
+        Each with the values that have a meaning, and what is wrong with others.
         """
         return {}
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from worker.config.effects import Effect
 from worker.config.model import unfit
 from worker.formats.component import BOM, DecodeConfig
+from worker.formats.spelling_config import SpellingKeys
 
-_SETTLED: Final[Mapping[str, tuple[str, str]]] = {
-    "bytes": ("latin1", "is not how decode.encoding avro writes bytes: they are latin1 there")
+_SETTLED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "bytes": (("latin1",), "is not how decode.encoding avro writes bytes: they are latin1 there")
 }
 
 
@@ -43,8 +45,10 @@ def _prefix(value: str) -> str:
     return text
 
 
-class JsonDecode(DecodeConfig):
+class JsonDecode(SpellingKeys, DecodeConfig):
     """Base of the keys of formats whose records are JSON."""
+
+    spelled: ClassVar[bool] = True
 
     encoding: Literal["plain", "avro"] = Field(
         "plain",
@@ -62,6 +66,17 @@ class JsonDecode(DecodeConfig):
         ),
     )
 
+    effects: ClassVar[tuple[Effect, ...]] = tuple(
+        Effect(
+            key,
+            lambda decode: not decode.tagged,
+            "the JSON encoding of Avro has one form for each value",
+            "it counts with encoding plain",
+        )
+        for key in ("times", "time_zone", "null_values", "coerce")
+    )
+    """Keys that count only beside others."""
+
     @property
     def prefix(self) -> bytes:
         """The same as bodies have it; empty for none."""
@@ -75,5 +90,5 @@ class JsonDecode(DecodeConfig):
         return self.encoding == "avro"
 
     @property
-    def settled(self) -> Mapping[str, tuple[str, str]]:
+    def settled(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
         return _SETTLED if self.tagged else {}

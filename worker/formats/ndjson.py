@@ -21,6 +21,7 @@ from worker.formats.json_rows import JsonRows
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.schema import Schema
 from worker.schema.errors import CorruptContainer
+from worker.schema.no_json import no_json_values
 
 SLICE_BYTES: Final = 1024 * 1024
 
@@ -93,7 +94,7 @@ class NdjsonPages:
                 yield from self._records.add_raws(batch, [line], sized=True)
             else:
                 error = FieldError("$", "no JSON value", "one JSON value a line")
-                self._records.refuse(batch, line, "no_json", (error,))
+                self._records.refuse(batch, line, "no_json", no_json_values(line) or (error,))
         yield
 
 

@@ -12,7 +12,6 @@ into raw values then.
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,11 +19,13 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.errors import BadBody
-from worker.core.identities import Identities, digest16
 from worker.core.jsonpath import plain_keys, reader
-from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Unknown
+from worker.core.model import Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
+from worker.formats.identify import by_content, by_key
 from worker.formats.json_depth import deeper, nesting
+from worker.formats.runs import Load, Runs
+from worker.schema.stored import stored
 from worker.schema.values import INEXACT, encode_number
 
 YIELD_REJECTS: Final = 64
@@ -41,6 +42,7 @@ _KINDS: Final = {
     float: "number",
     type(None): "null",
 }
+_NO_OBJECT: Final = (FieldError("$", "array", "object"),)
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -101,39 +103,6 @@ class PageSpec:
     missing_is_empty: bool = False
     body_paths: tuple[str, ...] = ()
     record: RecordSpec = DEFAULT_RECORDS
-
-
-Load = Callable[[], Sequence[Any]]
-"""Finds a run of records as they were received."""
-
-
-class Runs:
-    """Where the records of a page are found again: for each run of them, the place of the first
-    one, and how the run is loaded.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[tuple[int, Load]] = []
-        self._loaded: tuple[int, Sequence[Any]] | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self._runs)
-
-    def add(self, first: int, load: Load) -> None:
-        """Adds a run behind the others."""
-        self._runs.append((first, load))
-
-    def find(self, place: int) -> bytes:
-        """The record at a place of the page."""
-        number = bisect_right(self._runs, place, key=lambda each: each[0]) - 1
-        first, load = self._runs[number]
-        if self._loaded is None or self._loaded[0] != number:
-            self._loaded = (number, load())
-        return bytes(self._loaded[1][place - first])
-
-    def unload(self) -> None:
-        """Frees what was loaded; it is loaded again when it is asked for."""
-        self._loaded = None
 
 
 @dataclass(slots=True)
@@ -216,7 +185,7 @@ class RecordDecoder:
 
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
-        self._record_decoder = msgspec.json.Decoder(plan.record_type)
+        self._decode_one = _decoder_of(plan)
         self._typed_decoder = msgspec.json.Decoder(
             list[plan.record_type]  # type: ignore[name-defined]
         )
@@ -225,7 +194,7 @@ class RecordDecoder:
             path: plan.raw_column(keys) for path in spec.paths if (keys := plain_keys(path))
         }
         self._readers = {path: reader(path) for path in spec.paths}
-        self.needs_raw = bool(spec.depth)
+        self.needs_raw = bool(spec.depth) or plan.keep is not None
         self._pages = 0
 
     def add_slice(self, batch: Batch, body: Any, start: int, end: int) -> Steps[None]:
@@ -296,7 +265,7 @@ class RecordDecoder:
             sized: the page is so large that a record may be over its limit.
         """
         decode, limit, depth = (
-            self._record_decoder.decode,
+            self._decode_one,
             self._spec.record_bytes,
             self._spec.depth,
         )
@@ -322,10 +291,10 @@ class RecordDecoder:
                 yield
         yield from self.add_typed(batch, run)
 
-    def _refuse_long(self, batch: Batch, raw: bytes) -> None:
+    def _refuse_long(self, batch: Batch, raw: bytes, size: int | None = None) -> None:
         error = FieldError(
             "$",
-            f"a record of {len(raw)} bytes",
+            f"a record of {len(raw) if size is None else size} bytes",
             f"at most {self._spec.record_bytes} (source.limits.record)",
         )
         self.refuse(batch, raw, "record_too_large", (error,))
@@ -355,6 +324,9 @@ class RecordDecoder:
         if self._spec.depth and deeper(raw, self._spec.depth):
             self._refuse_deep(batch, raw)
             return
+        if stored(raw) is not None:  # the source imitates a dead letter
+            self.refuse(batch, raw, "invalid", _NO_OBJECT)
+            return
         try:
             record = self._plan.one(raw)
         except InvalidRecord as invalid:
@@ -362,6 +334,30 @@ class RecordDecoder:
         else:
             batch.records.append(record)
         self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None)
+
+    def add_letters(self, batch: Batch, raws: Sequence[bytes]) -> Steps[None]:
+        """Adds records of dead letters, whichever form they are stored in."""
+        for is_datum, run in itertools.groupby(raws, lambda raw: stored(raw) is not None):
+            if not is_datum:
+                yield from self.add_raws(batch, list(run), sized=True)
+                continue
+            for raw in run:
+                self._add_stored(batch, raw)
+                yield
+
+    def _add_stored(self, batch: Batch, raw: bytes) -> None:
+        """Adds a record that was never JSON; its size is that of its datum."""
+        size = len(found.datum) if (found := stored(raw)) else len(raw)
+        if size > self._spec.record_bytes:
+            self._refuse_long(batch, raw, size)
+            return
+        try:
+            record = self._plan.one(raw)
+        except InvalidRecord as invalid:
+            self.refuse(batch, raw, invalid.code, invalid.errors)
+        else:
+            batch.records.append(record)
+            self._note_document(batch, None)
 
     def unknown_fields(self, batch: Batch) -> dict[str, Unknown]:
         """Fields that the schema lacks, in a few records of the sampled pages.
@@ -384,8 +380,8 @@ class RecordDecoder:
             self._plan.one(raw)
         except InvalidRecord as invalid:
             self.refuse(batch, raw, invalid.code, invalid.errors)
-        else:
-            self.refuse(batch, raw, "invalid", ())
+        else:  # the source imitates a dead letter
+            self.refuse(batch, raw, "invalid", _NO_OBJECT)
 
     def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""
@@ -435,50 +431,27 @@ class RecordDecoder:
         if not spec.identify:
             return batch.decoded(body, unknown)
         rejected = {reject.index: reject.raw for reject in batch.rejects}
-        runs = batch.contents or batch.raws
-
-        def content(place: int) -> bytes:
-            raw = rejected.get(place)
-            return digest16(runs.find(place) if raw is None else raw)
-
-        contents = Identities(batch.count, content)
+        contents = by_content(batch.count, batch.contents or batch.raws, rejected)
         if not spec.key_paths:
             return batch.decoded(body, unknown, contents, contents)
-        keys, parts = batch.keys, len(spec.key_paths)
-
-        def identity(place: int) -> bytes:
-            values = keys[place] if parts > 1 else (keys[place],)
-            if MISSING in values:
-                values = tuple(None if value is MISSING else value for value in values)
-            return digest16(_encode(values)) if values.count(None) < parts else content(place)
-
-        different = _different(keys, parts)
-        distinct = None if different is None else len(different)
-        decoded = batch.decoded(
-            body, unknown, Identities(batch.count, identity, distinct), contents
-        )
-        absent = (
-            set(itertools.product((None, MISSING), repeat=parts)) if parts > 1 else {None, MISSING}
-        )
-        if different is None or not absent.isdisjoint(different):
-            decoded.facts.keyless = sum(map(keys.count, absent))
+        keys, keyless = by_key(batch.keys, len(spec.key_paths), contents)
+        decoded = batch.decoded(body, unknown, keys, contents)
+        decoded.facts.keyless = keyless
         return decoded
 
 
-_encode: Final = msgspec.json.encode
+def _decoder_of(plan: Plan) -> Callable[[Any], Any]:
+    """What decodes the text of one record into its typed form."""
+    decode = msgspec.json.Decoder(plan.record_type).decode
+    if (keep := plan.keep) is None:
+        return decode
 
+    def decode_and_keep(raw: Any) -> Any:
+        record = decode(raw)
+        keep(record, bytes(raw))
+        return record
 
-def _different(keys: Sequence[Any], parts: int) -> set[Any] | None:
-    """The different keys of a page, if they are quick to compare; then records with different keys
-    have different identities.
-
-    Absent and null parts of a key are the same, which comparing them does not say.
-    """
-    try:
-        found = set(keys)
-    except TypeError:  # a key that is an object or an array
-        return None
-    return None if parts > 1 and any(MISSING in key for key in found) else found
+    return decode_and_keep
 
 
 def _is_sampled(page: int) -> bool:

@@ -28,6 +28,7 @@ class LimitsConfig(Model):
         ge=1,
         le=512,
         description=(
-            "levels of a record, where its schema can hold itself; a deeper one is a reject"
+            "levels of a record, also in fields that the schema lacks; a deeper one is a reject. "
+            "Where it is not set, only records of a schema that can hold itself are counted"
         ),
     )

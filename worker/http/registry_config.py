@@ -15,6 +15,7 @@ from worker.config.chosen import ByType
 from worker.config.model import Model
 from worker.config.references import SchemaFile
 from worker.config.scalars import Url
+from worker.config.schema_file import FilesConfig
 from worker.http.auth import AuthConfig
 from worker.http.tls import TlsConfig
 
@@ -66,11 +67,16 @@ class SubjectConfig(RegisterConfig):
 
 def _kind_of_schema(value: Any) -> str:
     # no keys of the language: pydantic puts these words into the place of an error
-    return "in a registry" if isinstance(value, dict | SubjectConfig) else "a file"
+    if not isinstance(value, dict | SubjectConfig | FilesConfig):
+        return "a file"
+    files = isinstance(value, FilesConfig) or (isinstance(value, dict) and "file" in value)
+    return "of files" if files else "in a registry"
 
 
 SchemaRef = Annotated[
-    Annotated[Path, SchemaFile(), Tag("a file")] | Annotated[SubjectConfig, Tag("in a registry")],
+    Annotated[Path, SchemaFile(), Tag("a file")]
+    | Annotated[SubjectConfig, Tag("in a registry")]
+    | Annotated[FilesConfig, Tag("of files")],
     Discriminator(_kind_of_schema),
 ]
-"""An Avro schema: a file, or a subject in a registry."""
+"""An Avro schema: a file, several files, or a subject in a registry."""

@@ -35,8 +35,9 @@ from worker.http.client import Response
 from worker.http.retry_after import retry_after
 from worker.resilience.guard import Guard
 from worker.schema import Schema, parse_schema
+from worker.schema.document import read_document
 from worker.schema.errors import SchemaError
-from worker.schema.references import inlined
+from worker.schema.references import Definitions, parse_parts
 
 T = TypeVar("T")
 Version = int | str  # `latest`
@@ -224,59 +225,62 @@ class RegistryClient:
 
     async def _assembled(self, answer: Mapping[str, Any], name: str) -> Schema:
         """The schema of an answer, with the schemas that it refers to in their places."""
-        references: dict[str, Any] = {}
+        definitions = Definitions()
         try:
-            document = await self._document(answer, name, references, (name,))
-            text = (
-                msgspec.json.encode(inlined(document, references))
-                if references
-                else answer["schema"]
-            )
-            return parse_schema(text, strict=False)
+            document = await self._document(answer, name, definitions, (name,), set())
+            return parse_parts(document, definitions, name, strict=False)
         except SchemaError as error:
-            raise SchemaMismatch(
-                f"{name} is no Avro schema: {error.message}", where=self._base, remedy=CORRECT_IT
+            raise NotAvroError(
+                f"{error.where or name} is no Avro schema: {error.message}",
+                where=self._base,
+                remedy=CORRECT_IT,
             ) from error
 
     async def _document(
-        self, answer: Mapping[str, Any], name: str, found: dict[str, Any], path: tuple[str, ...]
+        self,
+        answer: Mapping[str, Any],
+        name: str,
+        definitions: Definitions,
+        path: tuple[str, ...],
+        seen: set[str],
     ) -> Any:
         """The JSON of the schema in an answer.
 
         Args:
-            found: gets the JSON of every schema that it refers to, by the name of the type.
+            definitions: gets the types of this schema and of every schema that it refers to.
             path: the answers that led here, this one last.
+            seen: the names of references that were followed already.
         """
         text = self._schema_text(answer, name)
-        for type_name, target in self._references(answer, name):
+        for reference, target in self._references(answer, name):
             if target in path:
-                raise SchemaMismatch(
+                raise NotAvroError(
                     f"{name} refers to itself through {target}",
                     where=self._base,
                     remedy=CORRECT_IT,
                 )
-            if type_name in found:
+            if reference in seen:
                 continue
-            if len(found) >= MAX_REFERENCES:
-                raise SchemaMismatch(
+            if len(seen) >= MAX_REFERENCES:
+                raise NotAvroError(
                     f"{path[0]} refers to more than {MAX_REFERENCES} schemas", where=self._base
                 )
-            found[type_name] = None  # it is being looked for, also on behalf of those below it
-            found[type_name] = await self._document(
-                await self._ask(target), target, found, (*path, target)
-            )
+            seen.add(reference)
+            answered = await self._ask(target)
+            await self._document(answered, target, definitions, (*path, target), seen)
         try:
-            return msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise SchemaMismatch(
-                f"{name} is no JSON", where=self._base, remedy=CORRECT_IT
-            ) from error
+            document = read_document(text)
+            definitions.add(document, name)
+        except SchemaError as error:
+            error.where = name
+            raise
+        return document
 
     def _schema_text(self, answer: Mapping[str, Any], name: str) -> str:
         """The text of the schema in an answer. Raises SchemaMismatch for another kind of schema."""
         kind, text = answer.get("schemaType", "AVRO"), answer.get("schema")
         if kind != "AVRO" or not isinstance(text, str):
-            raise SchemaMismatch(
+            raise NotAvroError(
                 f"{name} is {str(kind)[:40]}, an Avro schema is needed",
                 where=self._base,
                 remedy="name another subject",
@@ -287,14 +291,14 @@ class RegistryClient:
         """(type, version of a subject) for each schema that the schema in an answer refers to."""
         references = answer.get("references") or ()
         if not isinstance(references, list | tuple):
-            raise SchemaMismatch(f"{name} has references that are no list", where=self._base)
+            raise NotAvroError(f"{name} has references that are no list", where=self._base)
         try:
             return [
                 (str(each["name"]), _version_name(str(each["subject"]), int(each["version"])))
                 for each in references
             ]
         except (TypeError, KeyError, ValueError) as error:
-            raise SchemaMismatch(
+            raise NotAvroError(
                 f"{name} has a reference without name, subject and version", where=self._base
             ) from error
 
@@ -380,6 +384,10 @@ def _reason(response: Response) -> str:
         return ""
     said = document.get("message") if isinstance(document, dict) else None
     return f": {said[:REASON_CHARS]}" if isinstance(said, str) else ""
+
+
+class NotAvroError(SchemaMismatch):
+    """The registry has something there that is no Avro schema, or refers to none."""
 
 
 class _NotFoundError(SchemaMismatch):

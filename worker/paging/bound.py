@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from worker.core.cursor import Json
 from worker.core.instants import MICROS, whole_steps
-from worker.paging.marks import Comparable, MarkFormat
+from worker.paging.marks import Comparable
 from worker.paging.spec import IncrementalSpec
 
 
@@ -43,7 +43,7 @@ def least(incremental: IncrementalSpec, since: Json) -> Comparable | None:
     form = incremental.format
     if form.record == "string" or since is None:
         return None
-    of_records = MarkFormat(form.record, zone=form.zone)
+    of_records = form.of_records
     for reader in (form, of_records):
         if (said := reader.bound(since)) is not None:
             coarser = of_records.bound(of_records.text(said))

@@ -10,9 +10,20 @@ been shortened, or the clock set back.
 
 from __future__ import annotations
 
+from typing import Final
+
 from worker.core.cursor import Cursor
 from worker.core.model import Due
 from worker.paging.spec import PagingSpec
+
+KEPT_FROM_S: Final = 60.0
+"""A schedule that is quicker is not kept: what is due within a minute of a restart may as well come
+at its start, and a transaction would cost as much as the poll."""
+
+
+def worth_keeping(spec: PagingSpec) -> bool:
+    """Whether it is kept when the passes are due."""
+    return not spec.once and spec.every_s is not None and spec.every_s >= KEPT_FROM_S
 
 
 def next_pass(
@@ -21,13 +32,18 @@ def next_pass(
     """The monotonic second from which on the pass after the last one may begin; None: at once.
 
     Passes that are overdue at a start are spread, or everything that waited while a machine was
-    down would ask in the same second.
+    down would ask in the same second. So are those of a schedule that is not kept.
 
     Args:
         now: in monotonic seconds.
         wall: the same moment in seconds since 1970.
     """
-    if spec.once or spec.every_s is None or kept.next_us is None:
+    if spec.once or spec.every_s is None:
+        return None
+    if not worth_keeping(spec):
+        ran = cursor.pass_no > 1 and cursor.position is None
+        return now + spec.spread() if ran else None
+    if kept.next_us is None:
         return None
     begun = cursor.pass_no if cursor.position is not None else cursor.pass_no - 1
     if kept.pass_no != begun:  # nothing of that pass was committed, or it is of another life

@@ -9,68 +9,56 @@ not taken for one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from worker.core.errors import ConfigError
-from worker.core.instants import EPOCH, LEAST, MICROS, MICROSECOND, MOST, rfc3339_text
+from worker.core.instants import EPOCH, LEAST, MICROS, MOST, rfc3339_text
+from worker.core.written_times import (
+    EPOCHS,
+    JSON_DATE,
+    USUAL,
+    Read,
+    instant,
+    instants_of,
+    time_reader,
+)
 
 _WHOLE: Final = range(-(2**63), 2**63)  # what the commit log can keep
 _INSTANTS: Final = range(LEAST, MOST + 1)
-_RFC3339: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)"
-)
-
-_USUAL: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
-).fullmatch
-
 Comparable = int | str
 
 
-def _instant(value: Any) -> tuple[int, int]:
-    """RFC 3339 with zone -> (microseconds, nanosecond residue 0..999)."""
-    match = _RFC3339.fullmatch(value)
-    if match is None:
-        raise ValueError("not RFC 3339 with a zone")
-    date, time, fraction, zone = match.groups()
-    moment = datetime.fromisoformat(f"{date}T{time}{'+00:00' if zone in 'Zz' else zone}")
-    nanos = int((fraction or "").ljust(9, "0") or 0)
-    return (moment - EPOCH) // MICROSECOND + nanos // 1000, nanos % 1000
+def _instant(read: Read, zone: ZoneInfo | None) -> Callable[[Any], tuple[int, int]]:
+    """value -> (microseconds, nanosecond residue 0..999)."""
 
-
-def _number(scale: int) -> Callable[[Any], tuple[int, int]]:
     def parse(value: Any) -> tuple[int, int]:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError("not a number")
-        return int(value * scale) if isinstance(value, float) else int(value) * scale, 0
+        return divmod(instant(read(value), zone), 1000)
 
     return parse
+
+
+def _integer(value: Any) -> tuple[int, int]:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("not a number")
+    return int(value), 0
 
 
 def _instants(values: Sequence[Any]) -> list[int] | None:
     """The instants of RFC 3339 texts with at most six digits of a second."""
     try:
         different = set(values)
-        if not all(map(_USUAL, different)):
-            return None
-        read = {
-            text: (moment - EPOCH) // MICROSECOND
-            for text, moment in zip(
-                different, msgspec.convert(list(different), list[datetime]), strict=True
-            )
-        }
-        if read and not (min(read.values()) in _INSTANTS and max(read.values()) in _INSTANTS):
-            return None
-        return list(map(read.__getitem__, values))
-    except (TypeError, msgspec.ValidationError):
+    except TypeError:
         return None
+    instants = instants_of(different)
+    if instants is None or (
+        instants and not _INSTANTS[0] <= min(instants) <= max(instants) <= _INSTANTS[-1]
+    ):
+        return None
+    return list(map(dict(zip(different, instants, strict=True)).__getitem__, values))
 
 
 def _whole_numbers(scale: int, allowed: range) -> Callable[[Sequence[Any]], list[int] | None]:
@@ -101,19 +89,6 @@ def _string(value: Any) -> tuple[str, int]:
     return value, 0
 
 
-def _pattern(pattern: str, zone: ZoneInfo) -> Callable[[Any], tuple[int, int]]:
-    def parse(value: Any) -> tuple[int, int]:
-        moment = datetime.strptime(value, pattern)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=zone)
-        return (moment - EPOCH) // MICROSECOND, 0
-
-    return parse
-
-
-_SCALES: Final = {"epoch_s": MICROS, "epoch_ms": 1000, "epoch_us": 1}
-
-
 def _local(micros: int, zone: ZoneInfo) -> datetime:
     """The time in a zone, where it has one: in the first and the last hours of the calendar some
     have none, and then an earlier one is taken.
@@ -129,34 +104,40 @@ def _local(micros: int, zone: ZoneInfo) -> datetime:
 class MarkFormat:
     """How incremental values are written by the source (`record`) and asked for (`param`).
 
-    Either is `rfc3339 | epoch_s | epoch_ms | epoch_us | int | string` or a strptime pattern, read
-    in `zone`.
+    Either is `rfc3339 | epoch_s | epoch_ms | epoch_us | epoch_ns | json_date | int | string` or a
+    strptime pattern, read in `zone`. What is read as `rfc3339` may be any usual text of an instant;
+    see core/written_times.py.
+
+    Attributes:
+        assumed: `zone` is also that of such a text that says none; otherwise it is no instant.
     """
 
-    record: str = "rfc3339"
+    record: str = USUAL
     param: str = ""
     zone: str = "UTC"
+    assumed: bool = False
 
     @property
     def is_instant(self) -> bool:
         return self.record not in ("int", "string")
 
+    @property
+    def of_records(self) -> MarkFormat:
+        """The format of values as records have them."""
+        return replace(self, param="")
+
     def parser(self) -> Callable[[Any], tuple[Comparable, int]]:
         """value -> (comparable, residue); raises ValueError or TypeError for other values."""
-        if self.record == "rfc3339":
-            return _within(_INSTANTS, _instant)
-        if self.record in _SCALES:
-            return _within(_INSTANTS, _number(_SCALES[self.record]))
         if self.record == "int":
-            return _within(_WHOLE, _number(1))
+            return _within(_WHOLE, _integer)
         if self.record == "string":
             return _string
-        if "%" not in self.record:
-            raise ConfigError(
-                f"incremental.format {self.record!r} is neither a known format "
-                "nor a strptime pattern"
-            )
-        return _within(_INSTANTS, _pattern(self.record, ZoneInfo(self.zone)))
+        try:
+            read = time_reader(self.record)
+        except ValueError as error:
+            raise ConfigError(f"incremental.format: {error}") from error
+        zone = ZoneInfo(self.zone) if self.assumed or self.record != USUAL else None
+        return _within(_INSTANTS, _instant(read, zone))
 
     def column(self) -> Callable[[Sequence[Any]], list[int] | None] | None:
         """A reader of all values of a page at once, several times as quick as `parser`.
@@ -165,10 +146,10 @@ class MarkFormat:
         the usual form, or has digits finer than the comparable form. The column itself is None for
         formats without a quick way.
         """
-        if self.record == "rfc3339":
+        if self.record == USUAL:
             return _instants
-        if self.record in _SCALES:
-            return _whole_numbers(_SCALES[self.record], _INSTANTS)
+        if self.record in EPOCHS and EPOCHS[self.record] <= MICROS:
+            return _whole_numbers(MICROS // EPOCHS[self.record], _INSTANTS)
         return _whole_numbers(1, _WHOLE) if self.record == "int" else None
 
     def text(self, mark: Comparable) -> str:
@@ -178,10 +159,12 @@ class MarkFormat:
         style = self.param or self.record
         if isinstance(mark, str) or style in ("int", "string"):
             return str(mark)
-        if style == "rfc3339":
+        if style == USUAL:
             return rfc3339_text(max(mark, LEAST))
-        if style in _SCALES:
-            return str(mark // _SCALES[style])
+        if style in EPOCHS:
+            return str(mark * EPOCHS[style] // MICROS)
+        if style == JSON_DATE:
+            return f"/Date({mark // 1000})/"
         return _local(max(mark, LEAST), ZoneInfo(self.zone)).strftime(style)
 
     def bound(self, text: Any) -> Comparable | None:
@@ -190,6 +173,6 @@ class MarkFormat:
         It is below the mark by what rounding took off.
         """
         try:
-            return MarkFormat(self.param or self.record, zone=self.zone).parser()(text)[0]
+            return replace(self.of_records, record=self.param or self.record).parser()(text)[0]
         except (ValueError, TypeError, OverflowError):
             return None

@@ -6,7 +6,7 @@ PassMemory    hashes of the pages and records of the pass, or window, in progres
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from worker.core.model import BoundaryKey
 from worker.paging.marks import Comparable
@@ -77,11 +77,15 @@ class PassMemory:
         """Whether a record with the key of this entry was seen."""
         return entry[:KEY_BYTES] in self._keys
 
+    def knows_none(self, keys: Set[bytes]) -> bool:
+        """Whether no record of the keys that entries begin with was seen."""
+        return self._keys.isdisjoint(keys)
+
     def add(self, hashes: Iterable[bytes]) -> None:
         """Remembers hashes."""
-        for each in hashes:
-            self.hashes.add(each)
-            self._keys.add(each[:KEY_BYTES])
+        new = set(hashes)
+        self.hashes |= new
+        self._keys |= {each[:KEY_BYTES] for each in new}
 
     def clear(self) -> None:
         """Forgets all: the pass, or its window, is over."""

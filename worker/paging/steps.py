@@ -214,7 +214,10 @@ class Steps:
                 walked=0,
             )
             return cursor.evolve(position=again, total=None)
-        begun = self._rule.begin(self._at_reached(standing))
+        reached = self._at_reached(standing)
+        if state.window is not None:  # the size that the source has accepted
+            reached = reached.evolve(window_size=state.window.window.size)
+        begun = self._rule.begin(reached)
         if begun is not None:
             # a total that was taken for what remains hid that records moved
             begun = begun.evolve(restarts=restarts, drifted=state.drifted or state.remains)

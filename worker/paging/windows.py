@@ -89,7 +89,7 @@ class Windows:
         """Where the first pass begins, written as in requests or as in records; None when it is
         neither.
         """
-        for form in (self.form, MarkFormat(self.form.record, zone=self.form.zone)):
+        for form in (self.form, self.form.of_records):
             if isinstance(found := form.bound(text), int):
                 return found
         return None

@@ -18,7 +18,6 @@ import asyncio
 import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
@@ -188,6 +187,7 @@ class FetchPool:
             failed = self.parked.get(planner.partition)
             self._due.push(planner, clock.monotonic() if failed is None else failed.until)
         self._busy = 0  # workers with a partition in their hands
+        self._watched_until = math.inf  # in monotonic seconds, by one of the workers that wait
         self._changed = asyncio.Condition()  # something was put into the queue, or a worker is free
         self._estimate_bytes = FIRST_ESTIMATE_BYTES
         self._failing_since: dict[str, float] = {}
@@ -247,11 +247,12 @@ class FetchPool:
                 now = self._clock.monotonic()
                 if (found := self._pop(now)) is not None:
                     self._busy += 1
+                    self._changed.notify()  # for what else is due, and to watch the time
                     return found
                 if self._nothing_left:
                     return None
                 with self._times.idle():
-                    await self._change_within(self._wait_s(now))
+                    await self._change_within(now, self._wait_s(now))
 
     @property
     def _nothing_left(self) -> bool:
@@ -278,14 +279,26 @@ class FetchPool:
             waits.append(self._slow_due.wait_s(now))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
-    async def _change_within(self, wait_s: float | None) -> None:
+    async def _change_within(self, now: float, wait_s: float | None) -> None:
         """Waits for a change, at most so long.
+
+        One of those that wait watches the time: a timer for each would wake all of them for one
+        partition. Whoever is served wakes another one, which watches then.
 
         Not with `wait_for`: before Python 3.12 it loses a cancellation that comes with the wake-up.
         """
-        with suppress(TimeoutError):
+        until = math.inf if wait_s is None else now + wait_s
+        if until >= self._watched_until:
+            await self._changed.wait()
+            return
+        self._watched_until = until
+        try:
             async with asyncio.timeout(wait_s):
                 await self._changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._watched_until = math.inf
 
     async def _requeue(self, planner: PartitionPlanner, due: float) -> None:
         """Puts a partition back. It may be in flight several times, but waits in one place."""
@@ -426,7 +439,7 @@ class FetchPool:
     async def _make_room(self) -> None:
         """Slow requests lend their places to partitions that are due, or are given up for them."""
         now, lanes = self._clock.monotonic(), self._lanes
-        wanted = self._due.count(now) - (lanes.workers - lanes.taken)
+        wanted, lent = self._due.count(now) - (lanes.workers - lanes.taken), 0
         for flight in self._slow_flights(now):
             if wanted <= 0:
                 break
@@ -435,6 +448,7 @@ class FetchPool:
             if lanes.may_lend:
                 lanes.lend(flight.place)
                 lanes.waited(flight.partition, now - flight.since)
+                lent += 1
             elif self._may_give_up:
                 self._flights.discard(flight)
                 flight.limit.reschedule(0.0)
@@ -443,7 +457,7 @@ class FetchPool:
             wanted -= 1
             self._emit(PartitionSlow(self._pipeline, flight.partition, now - flight.since))
         async with self._changed:
-            self._changed.notify_all()
+            self._changed.notify(lent)
 
     def _slow_flights(self, now: float) -> list[Flight]:
         """Requests that hold the places of others, the oldest first."""

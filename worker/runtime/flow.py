@@ -52,14 +52,14 @@ class Flow:
         self._shape, self._fingerprint, self._grouped = shape, fingerprint, grouped
 
     def shape(self, partition: str, page: Accepted) -> Iterator[Shaped]:
-        """The page in parts of at most 2,000 records, all of which came at one time; the last part
-        moves the cursor.
+        """The page in parts of at most 2,000 records, all of which came from one partition at one
+        time; the last part moves the cursor.
         """
         decoded = page.decoded
         records, group = decoded.records, page.group if self._grouped else None
-        for start, end, received_us in _parts(decoded):
+        for start, end, received_us, origin in _parts(decoded):
             part = records[start:end]
-            shaping = self._shape(part, received_us)
+            shaping = self._shape(part, received_us, origin or partition)
             rejects = [_reject(decoded, start + index, why) for index, why in shaping.refused]
             chunks = [
                 Chunk(route, self._fingerprint, rows, data, group)
@@ -90,19 +90,22 @@ class Flow:
             )
 
 
-def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int]]:
-    """First record, end and time of each part; one part where there is no record."""
-    size, start = len(decoded.records), 0
-    each = decoded.facts.received_each
+def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int, str]]:
+    """First record, end, time and partition of each part; one part where there is no record.
+
+    The partition is empty where it is that of the page.
+    """
+    facts, size, start = decoded.facts, len(decoded.records), 0
+    each = list(zip(facts.received_each, facts.partition_each, strict=True))
     if each and decoded.indices is not None:
         each = [each[index] for index in decoded.indices]
     while True:
         end = min(start + SLICE_RECORDS, size)
-        received_us = decoded.facts.received_us
+        origin = (facts.received_us, "")
         if each and size:
-            received_us = each[start]
-            end = next((at for at in range(start, end) if each[at] != received_us), end)
-        yield start, end, received_us
+            origin = each[start]
+            end = next((at for at in range(start, end) if each[at] != origin), end)
+        yield start, end, *origin
         if (start := end) >= size:
             return
 

@@ -26,6 +26,7 @@ class Timetable:
         kept: by partition, as the claims brought it.
         keep: writes what has changed.
         once: a run that ends by itself is on no schedule: it only takes failures back.
+        passes: whether it is kept when the passes are due.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Timetable:
         clock: Clock,
         *,
         once: bool,
+        passes: bool,
     ) -> None:
-        self._kept, self._keep, self._clock, self._once = dict(kept), keep, clock, once
+        self._kept, self._keep, self._clock = dict(kept), keep, clock
+        self._once, self._passes = once, passes
         self._changed: dict[str, Due] = {}
         self._news = asyncio.Event()
 
@@ -50,9 +53,7 @@ class Timetable:
             next_at: the monotonic second when the next pass is due; None without a schedule.
         """
         kept = self._kept[partition]
-        begun = kept.pass_no != pass_no and next_at is not None and not self._once
-        if begun:
-            assert next_at is not None
+        if self._passes and next_at is not None and kept.pass_no != pass_no:
             self._change(partition, Due(pass_no, self._wall_us(next_at)))
         elif kept.failures:
             self._change(partition, Due(kept.pass_no, kept.next_us))

@@ -9,9 +9,11 @@ that the encoder need not choose the branch again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
+from worker.schema.coerced_checks import null_texts
 from worker.schema.defaults import default_datum
 from worker.schema.model import (
     NO_DEFAULT,
@@ -25,8 +27,10 @@ from worker.schema.model import (
     null_branch,
     value_branch,
 )
-from worker.schema.scalar_checks import TimeCheck, refuse, scalar_check
+from worker.schema.scalar_checks import refuse, scalar_check
 from worker.schema.sizes import recursive_names
+from worker.schema.spellings import ELSEWHERE, Place
+from worker.schema.text_checks import NULL_HINT, TextCheck
 from worker.schema.typed import Types
 from worker.schema.unions import UnionCheck, tagged_union
 from worker.schema.values import Branch, Check
@@ -40,24 +44,24 @@ class Checks:
 
     def __init__(self, schema: Schema, policy: Policy, types: Types) -> None:
         self._schema, self._policy, self._types = schema, policy, types
-        self._named: dict[str, Check] = {}
+        self._named: dict[tuple[str, Place], Check] = {}
         self._recursive = recursive_names(schema)
         self._depth = 0  # recursive records around the present value, the root not counted
 
-    def check(self, kind: Type) -> Check:
-        """The check of a type."""
+    def check(self, kind: Type, place: Place = ELSEWHERE) -> Check:
+        """The check of a type that stands at a place."""
         if kind.kind != "ref":
-            return self._make(kind)
-        name = kind.name
-        if name not in self._named:
-            self._named[name] = self._later(name)
-            made = self._make(self._schema.named[name])
-            self._named[name] = self._nested(made) if name in self._recursive else made
-        return self._named[name]
+            return self._make(kind, place)
+        key = (kind.name, place)
+        if key not in self._named:
+            self._named[key] = self._later(key)
+            made = self._make(self._schema.named[kind.name], place)
+            self._named[key] = self._nested(made) if kind.name in self._recursive else made
+        return self._named[key]
 
-    def _later(self, name: str) -> Check:
+    def _later(self, key: tuple[str, Place]) -> Check:
         """Stands for the check of a named type while that is being made."""
-        return lambda value, path, errors: self._named[name](value, path, errors)
+        return lambda value, path, errors: self._named[key](value, path, errors)
 
     def _nested(self, inner: Check) -> Check:
         """The check of a recursive record, which bounds the depth."""
@@ -75,15 +79,15 @@ class Checks:
 
         return check
 
-    def _make(self, kind: Type) -> Check:
-        return self._BY_KIND[kind.kind](self, kind)
+    def _make(self, kind: Type, place: Place) -> Check:
+        return self._BY_KIND[kind.kind](self, kind, place)
 
-    def _scalar(self, kind: Type) -> Check:
-        return scalar_check(kind, self._policy)
+    def _scalar(self, kind: Type, place: Place) -> Check:
+        return scalar_check(kind, self._policy, place)
 
-    def _array(self, kind: Type) -> Check:
+    def _array(self, kind: Type, place: Place) -> Check:
         assert kind.items is not None
-        item = self.check(kind.items)
+        item = self.check(kind.items, place)
 
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             if not isinstance(value, list):
@@ -92,9 +96,9 @@ class Checks:
 
         return check
 
-    def _map(self, kind: Type) -> Check:
+    def _map(self, kind: Type, place: Place) -> Check:
         assert kind.items is not None
-        item = self.check(kind.items)
+        item = self.check(kind.items, place)
 
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             if not isinstance(value, dict):
@@ -103,8 +107,11 @@ class Checks:
 
         return check
 
-    def _record(self, kind: Type) -> Check:
-        fields = [(each, self.check(each.type), self.filler(each)) for each in kind.fields]
+    def _record(self, kind: Type, place: Place) -> Check:
+        fields = [
+            (each, self.check(each.type, place.field(each.json_name)), self.filler(each))
+            for each in kind.fields
+        ]
         names = frozenset(each.json_name for each in kind.fields)
         reject_unknown = self._policy.unknown_fields == "reject"
 
@@ -124,6 +131,12 @@ class Checks:
 
         return check
 
+    def branch_of(self, union: Type) -> Callable[[tuple[str, ...]], int]:
+        """The function keys of an object -> the number of the branch of a wide union that it is; -1
+        for none."""
+        check = self.check(union)
+        return check.branch_of if isinstance(check, UnionCheck) else lambda keys: -1
+
     def filler(self, each: Field) -> Callable[[str, list[FieldError]], Any]:
         """What gives an absent field its datum: its default, null where the policy allows that, or
         else an error."""
@@ -138,29 +151,38 @@ class Checks:
             return lambda path, errors: absent
         return lambda path, errors: refuse(MISSING, path, errors, "a value (the field is missing)")
 
-    def _union(self, kind: Type) -> Check:
+    def _union(self, kind: Type, place: Place) -> Check:
         branches = [self._schema.resolve(branch) for branch in kind.branches]
-        checks = [self.check(branch) for branch in kind.branches]
+        checks = [self.check(branch, place) for branch in kind.branches]
         if self._policy.tagged:
             return tagged_union(branches, checks, wide=is_wide(kind))
         if is_wide(kind):
-            return UnionCheck(branches, checks, self._schema, self._policy, self._types)
+            return UnionCheck(branches, checks, self._schema, self._policy, self._types, place)
         number = value_branch(kind)
         inner = checks[number] if number is not None else _only_null
-        return _or_null(inner) if is_nullable(kind) else inner
+        if not is_nullable(kind):
+            return inner
+        return _or_null(inner, null_texts(branches, self._policy.spellings, place))
 
-    _BY_KIND: Final[Mapping[str, Callable[[Checks, Type], Check]]] = by_kind(
+    _BY_KIND: Final[Mapping[str, Callable[[Checks, Type, Place], Check]]] = by_kind(
         {"array": _array, "map": _map, "record": _record, "union": _union}, otherwise=_scalar
     )
 
 
-def _or_null(inner: Check) -> Check:
-    """The check of null and one other type; the value itself is the datum."""
-    if isinstance(inner, TimeCheck):
-        return inner.or_null()
+def _or_null(inner: Check, nulls: frozenset[str]) -> Check:
+    """The check of null, also as one of some texts, and one other type; the value itself is the
+    datum."""
+    if isinstance(inner, TextCheck):
+        return inner.or_null(nulls)
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
-        return None if value is None else inner(value, path, errors)
+        if value is None or (isinstance(value, str) and value in nulls):
+            return None
+        before = len(errors)
+        datum = inner(value, path, errors)
+        if isinstance(value, str) and len(errors) > before:
+            errors[-1] = replace(errors[-1], allowed=f"{errors[-1].allowed}{NULL_HINT}")
+        return datum
 
     return check
 

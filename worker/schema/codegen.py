@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-_BUILTINS: Final = {each.__name__: each for each in (abs, enumerate, float, len, round, str, tuple)}
+_BUILTINS: Final = {
+    each.__name__: each for each in (abs, bool, enumerate, float, int, len, round, str, tuple, type)
+}
 
 
 class CodeBuilder:
@@ -83,22 +85,33 @@ def compile_function(name: str, text: str, code: CodeBuilder) -> Callable[..., A
     return function
 
 
-_LOOKUP: Final = """\
-def lookup(records, get):
+_COLUMN: Final = """\
+def column(records, get):
     left = []
     for i, r in enumerate(records):
-        try: x = get(r.{0})
-        except wrong: x = None
-        if x is None: left.append(i)
-        else: r.{0} = x
+        x = r.{attribute}
+        try: y = get(x, left)
+        except wrong: y = left
+        if y is not left: r.{attribute} = y
+        elif {keeps}: pass
+        elif {makes}: r.{attribute} = {made}
+        else: left.append(i)
     return left
 """
 
 
 @cache
-def compile_lookup(attribute: str) -> Callable[[Sequence[Any], Callable[[Any], Any]], list[int]]:
+def compile_column(
+    attribute: str, keeps: str, makes: str, made: str
+) -> Callable[[Sequence[Any], Callable[[Any, Any], Any]], list[int]]:
     """A function `(records, get) -> indices`. It replaces the attribute of each record by what
-    `get` returns for it, and returns the indices of the records for which that is None."""
+    `get` returns for it, if that is not the default it is given; or by `made`, where `makes` holds;
+    or keeps it, where `keeps` holds. It returns the indices of the other records.
+
+    Args:
+        keeps, makes, made: code of this project, in which `x` is the value.
+    """
     code = CodeBuilder()
     code.names["wrong"] = TypeError  # a list or an object cannot be looked up
-    return compile_function("lookup", _LOOKUP.format(attribute), code)
+    text = _COLUMN.format(attribute=attribute, keeps=keeps, makes=makes, made=made)
+    return compile_function("column", text, code)

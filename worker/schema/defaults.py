@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from worker.schema.errors import SchemaError
-from worker.schema.logical import from_raw
+from worker.schema.logical import TIME_RANGES, from_raw
 from worker.schema.model import NO_DEFAULT, Schema, Type, by_kind, is_wide
 from worker.schema.values import Branch
 
@@ -24,6 +24,12 @@ FLOAT_MAX: Final = 3.4028235677973362e38
 """The last double that rounds to the largest float; that float is usually written 3.4028235e38."""
 DOUBLE_MAX: Final = 1.7976931348623157e308
 _FLOATS: Final = {"float": FLOAT_MAX, "double": DOUBLE_MAX}
+
+
+def number_range(kind: Type) -> tuple[int, int]:
+    """The least and the greatest datum of an int or a long; a logical type has fewer of them."""
+    return TIME_RANGES.get(kind.logical or "", RANGES[kind.kind])
+
 
 Misfit = tuple[str, str]
 """The path of a default that does not fit its type, and why it does not."""

@@ -4,16 +4,16 @@ review.
 It guesses carefully. Whole numbers are `long`, also small ones, because ids grow; those that no
 long holds are decimals, because a double would round them. Text is a date, a time, a timestamp or a
 uuid only when every text at that place is one, and no digit of a fraction would be lost. It is an
-enum only when few symbols repeat over many records. Numbers in text stay text. A field that is null
-or absent somewhere is nullable. Objects whose keys look like data (many different ones, each rare)
-are maps.
+enum only when that is asked for, and few symbols repeat over many records. Numbers in text stay
+text. A field that is null or absent somewhere is nullable. Objects whose keys look like data are
+maps (see map_keys.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ import msgspec
 
 from worker.core.ports import InvalidRecord
 from worker.schema.logical import FRACTION_DIGITS, MAX_PRECISION
+from worker.schema.map_keys import is_map
 from worker.schema.model import Schema, Type, by_kind
 from worker.schema.parse import UNREADABLE_KEY, parse_schema
 from worker.schema.plan import compile_plan
@@ -32,11 +33,9 @@ ENUM_SYMBOLS: Final = 30
 MOST_PLACES: Final = 1_000
 HUGE_DIGITS: Final = 20
 """The digits of 2**64 - 1, which ids may reach: the least precision of a proposed decimal."""
-MAP_KEYS: Final = 20  # different keys before an object may be a map
-MAP_RARE: Final = 0.2  # share of the objects that a usual key of a map is in
 _MOST: Final = 10**MAX_PRECISION
 _SYMBOL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_FRACTION: Final = re.compile(r"[.](\d+)")
+_FRACTION: Final = re.compile(r"[.,](\d+)")
 
 FORMATS: Final[dict[str, str]] = {
     "date": "int",
@@ -62,8 +61,8 @@ def _accepts(logical: str, kind: str) -> Callable[[str], bool]:
 
     def accepts(text: str) -> bool:
         fraction = _FRACTION.search(text)
-        if fraction is not None and len(fraction[1]) > digits:
-            return False
+        if (fraction is not None and len(fraction[1]) > digits) or text.isdigit():
+            return False  # digits alone are an id rather than a date
         try:
             plan.one(msgspec.json.encode({"value": text}))
         except InvalidRecord:
@@ -78,6 +77,7 @@ _READERS: Final = {logical: _accepts(logical, kind) for logical, kind in FORMATS
 
 HUGE: Final = "huge"
 """A whole number that no long holds, beside the kinds of JSON values (see `json_kind`)."""
+_NUMBERS: Final = ("integer", HUGE, "number")
 
 
 def _observed_kind(value: Any) -> str:
@@ -145,10 +145,20 @@ class Seen:
                 self.symbols = None
 
     @property
+    def kinds(self) -> Collection[str]:
+        """The kinds of the values besides null; all numbers are of one kind."""
+        found = {"number" if kind in _NUMBERS else kind for kind in self.counts}
+        return found - {"null"}
+
+    @property
+    def shapes(self) -> dict[str, Seen]:
+        """What was seen in objects, also in those of arrays."""
+        return self.fields if self.items is None else self.items.shapes | self.fields
+
+    @property
     def is_map(self) -> bool:
-        """Whether the keys of objects are data: many, and each in few of the objects."""
-        rare = sum(each.count <= MAP_RARE * self.objects for each in self.fields.values())
-        return len(self.fields) >= MAP_KEYS and rare >= 0.9 * len(self.fields)
+        """Whether the keys of objects are data."""
+        return is_map(self.objects, self.fields)
 
     def merged(self) -> Seen:
         """What was seen under all keys together."""
@@ -193,12 +203,12 @@ class Inference:
         self.seen.add(dict(record))
 
     def proposal(
-        self, name: str = "Record", namespace: str = "", *, enums: bool = True
+        self, name: str = "Record", namespace: str = "", *, enums: bool = False
     ) -> dict[str, Any]:
         """The proposed schema as a JSON document.
 
         Args:
-            enums: whether texts that repeat may become enums.
+            enums: whether texts that repeat may become enums, which reject the next new text.
         """
         document = _Proposal(enums).record(self.seen, name)
         return {**document, "namespace": namespace} if namespace else document
@@ -213,6 +223,8 @@ class Surplus:
         self.records = 0
         self.fields: dict[str, Seen] = {}
         self.examples: dict[str, Any] = {}
+        self.homes: dict[str, tuple[str, str]] = {}
+        """Place -> full name of the record that lacks it, and its key there."""
 
     def observe(self, record: Any) -> None:
         """One record, as decoded JSON."""
@@ -228,7 +240,7 @@ class Surplus:
         ]
 
     def _kind(self, path: str, seen: Seen) -> Any:
-        kind = _Proposal(enums=True).kind(seen, _capital(path))
+        kind = _Proposal(enums=False).kind(seen, _capital(path))
         return _nullable(kind) if seen.nulls or seen.count < self.records else kind
 
     def _look(self, kind: Type, value: Any, path: str) -> None:
@@ -262,6 +274,7 @@ class Surplus:
             elif len(self.fields) < MOST_PLACES or path + key in self.fields:
                 self.fields.setdefault(path + key, Seen()).add(inner)
                 self.examples[path + key] = inner
+                self.homes[path + key] = (kind.name, key)
 
     _BY_KIND: Final[Mapping[str, Callable[[Surplus, Type, Any, str], None]]] = by_kind(
         {"union": _union, "array": _array, "map": _map, "record": _record},
@@ -273,12 +286,44 @@ _HOLDERS: Final = {"object": ("record", "map"), "array": ("array",)}
 """Kind of a JSON value -> the kinds of types that hold its fields or items."""
 
 
+def proposed_fields(surplus: Surplus, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Full name of a record -> the fields to add to it, all of which may be null or absent.
+
+    Args:
+        names: of types that there are already.
+    """
+    lacking: dict[str, Seen] = {}
+    for path, seen in sorted(surplus.fields.items()):
+        record, key = surplus.homes[path]
+        lacking.setdefault(record, Seen()).fields.setdefault(key, Seen()).join(seen)
+    proposal = _Proposal(enums=False)
+    proposal.reserve(names)
+    return {record: proposal.optional_fields(seen, record) for record, seen in lacking.items()}
+
+
 class _Proposal:
     """Makes the JSON nodes of one proposed schema, in which each name stands once."""
 
     def __init__(self, enums: bool) -> None:
         self._enums = enums
         self._names: set[str] = set()
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """No type gets one of these names."""
+        self._names.update(names)
+
+    def optional_fields(self, seen: Seen, record: str) -> list[dict[str, Any]]:
+        """The fields of a record that there is already, which it may have or not."""
+        document = self.record(seen, _capital(record.rpartition(".")[2]))
+        return [
+            {
+                **each,
+                "type": each["type"] if "default" in each else _nullable(each["type"]),
+                "default": None,
+                "doc": _doc(seen.fields[each.get("json_name", each["name"])], 0),
+            }
+            for each in document["fields"]
+        ]
 
     def record(self, seen: Seen, name: str) -> dict[str, Any]:
         own = self._unused(_capital(name))
@@ -311,6 +356,12 @@ class _Proposal:
             for kinds, make in self._BY_KINDS.items()
             if any(seen.counts[kind] for kind in kinds)
         ]
+        if (shared := _one_or_many(seen)) is not None:
+            record = self.record(shared, name)
+            items = _nullable(record["name"]) if seen.items and seen.items.nulls else record["name"]
+            others = [each for each in makers if each not in (_Proposal._array, _Proposal._object)]
+            rest = [make(self, seen, name, False) for make in others]
+            return [*rest, record, {"type": "array", "items": items}]
         types = [make(self, seen, name, len(makers) == 1) for make in makers]
         return types[0] if len(types) == 1 else types or "string"
 
@@ -347,7 +398,7 @@ class _Proposal:
 
     _BY_KINDS: Final[Mapping[tuple[str, ...], Callable[[_Proposal, Seen, str, bool], Any]]] = {
         ("boolean",): _boolean,
-        ("integer", HUGE, "number"): _number,
+        _NUMBERS: _number,
         ("string",): _text,
         ("array",): _array,
         ("object",): _object,
@@ -365,6 +416,18 @@ class _Proposal:
             found = f"{name}{number}"
         self._names.add(found)
         return found
+
+
+def _one_or_many(seen: Seen) -> Seen | None:
+    """What was seen in objects that stand alone or in arrays: they are of one type."""
+    items = seen.items
+    if not seen.objects or items is None or items.kinds != {"object"}:
+        return None
+    shared = Seen(Counter(object=seen.objects + items.objects))
+    for part in (seen, items):
+        for key, each in part.fields.items():
+            shared.fields.setdefault(key, Seen()).join(each)
+    return None if shared.is_map or not shared.fields else shared
 
 
 def _nullable(kind: Any) -> list[Any]:

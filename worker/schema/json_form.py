@@ -33,8 +33,13 @@ def compile_json_form(
         bytes_as: `latin1` or `base64`, which becomes the text of bytes and fixed.
         names: names of fields in JSON, where they are not the fields' own JSON names.
     """
-    form = _Forms(schema, bytes_as, names or {}).of(schema.root)
+    form = json_form(schema, bytes_as, names)(schema.root)
     return lambda datum: msgspec.json.encode(form(datum))
+
+
+def json_form(schema: Schema, bytes_as: str, names: Names | None = None) -> Callable[[Type], Form]:
+    """Makes the form of any type of a schema; the arguments are those of `compile_json_form`."""
+    return _Forms(schema, bytes_as, names or {}).of
 
 
 class _Forms:

@@ -31,7 +31,7 @@ EXACT: Final = Context(prec=4 * MAX_PRECISION, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _BIG_DECIMAL_BYTES: Final = 512
 _TEXT_CHARS: Final = 3 * MAX_PRECISION  # of a decimal as text: zeros at either end are allowed
 
-_UNDERLYING: Final = {
+UNDERLYING: Final = {
     "date": ("int",),
     "time-millis": ("int",),
     "time-micros": ("long",),
@@ -46,7 +46,9 @@ _UNDERLYING: Final = {
     "big-decimal": ("bytes",),
     "duration": ("fixed",),
 }
-_SIZES: Final = {"uuid": 16, "duration": 12}
+"""Logical type -> the kinds of types that can have it."""
+SIZES: Final = {"uuid": 16, "duration": 12}
+"""Logical type -> the bytes of a fixed that has it."""
 
 
 def logical_type(kind: Type, node: dict[str, Any], path: str) -> Type:
@@ -58,9 +60,9 @@ def logical_type(kind: Type, node: dict[str, Any], path: str) -> Type:
         SchemaError: a decimal of more than MAX_PRECISION digits.
     """
     logical = node.get("logicalType")
-    if not isinstance(logical, str) or kind.kind not in _UNDERLYING.get(logical, ()):
+    if not isinstance(logical, str) or kind.kind not in UNDERLYING.get(logical, ()):
         return kind
-    if kind.kind == "fixed" and kind.size != _SIZES.get(logical, kind.size):
+    if kind.kind == "fixed" and kind.size != SIZES.get(logical, kind.size):
         return kind
     precision, scale = node.get("precision", 0), node.get("scale", 0)
     if logical != "decimal":
@@ -292,12 +294,37 @@ EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 FRACTION_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
 """Unit of a time, as it stands in the names of logical types -> digits after the second."""
 
+_UNITS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}
+_DAY_S: Final = 86_400
+_DAYS: Final = (date.min.toordinal() - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY)
+_64_BITS: Final = (-(2**63), 2**63 - 1)
+
+TIME_RANGES: Final[dict[str, tuple[int, int]]] = {
+    "date": _DAYS,
+    "time-millis": (0, _DAY_S * _UNITS["millis"] - 1),
+    "time-micros": (0, _DAY_S * _UNITS["micros"] - 1),
+} | {
+    f"{local}timestamp-{unit}": (
+        max(_DAYS[0] * _DAY_S * ticks, _64_BITS[0]),
+        min((_DAYS[1] + 1) * _DAY_S * ticks - 1, _64_BITS[1]),
+    )
+    for local in ("", "local-")
+    for unit, ticks in _UNITS.items()
+}
+"""Logical type of a time -> its least and its greatest datum.
+
+These are the times that common readers have: those of one day, and the years 1 to 9999. Nanoseconds
+have fewer years, because 64 bits hold only 1677 to 2262. The specification sets no limits.
+"""
+
 
 def text_of(kind: Type) -> Callable[[Any], Any] | None:
     """What turns a datum into the text that people write; None when the datum is good as it is.
 
-    A time that the calendar does not have stays a number.
+    A time that the calendar does not have stays a number; NaN and infinities become text.
     """
+    if kind.kind in ("float", "double"):
+        return _number_text
     logical = kind.logical or ""
     if logical == "duration":
         return duration_text
@@ -321,6 +348,13 @@ def text_of(kind: Type) -> Callable[[Any], Any] | None:
         return f"{moment.isoformat()}{_fraction(part, digits)}{zone}"
 
     return instant
+
+
+def _number_text(value: float) -> Any:
+    """JSON has no number for NaN and the infinities: the texts are those of Avro's own encoding."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _day_text(value: int) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
+from worker.schema.spellings import AS_USUAL, Spellings
+
 PRIMITIVES: Final = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 KINDS: Final = (*PRIMITIVES, "record", "enum", "fixed", "array", "map", "union")
 """Every kind of type of the Avro specification ("Schema Declaration")."""
@@ -73,6 +75,20 @@ class Field:
     aliases: tuple[str, ...] = ()
 
 
+class SchemaWarning(NamedTuple):
+    """What a schema says and does not do.
+
+    Attributes:
+        path: where in the schema, like `$.fields[2].type`.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """A checked schema.
@@ -82,12 +98,14 @@ class Schema:
         named: full name -> named type, for all named types of the schema.
         source: the JSON text of the schema.
         document: the parsed JSON.
+        warnings: what is legal in it and has no effect.
     """
 
     root: Type
     named: Mapping[str, Type]
     source: str
     document: Any = field(repr=False, compare=False, default=None)
+    warnings: tuple[SchemaWarning, ...] = field(repr=False, compare=False, default=())
 
     def resolve(self, kind: Type) -> Type:
         """The type that a reference refers to; any other type is returned as it is."""
@@ -102,7 +120,7 @@ class Schema:
 
 
 class Policy(NamedTuple):
-    """The `validation` settings of a pipeline.
+    """How a pipeline reads JSON values: its `validation` settings, and what `decode` says.
 
     Attributes:
         unknown_fields: `drop` or `reject`.
@@ -110,12 +128,14 @@ class Policy(NamedTuple):
         bytes_as: how bytes are written in JSON, `latin1` or `base64`.
         tagged: values come in Avro's own JSON encoding (specification, "JSON Encoding"): the value
             of a union names its branch, and bytes are latin-1 whatever their logical type.
+        spellings: how the source writes times, nulls, numbers and flags.
     """
 
     unknown_fields: str = "drop"
     missing_fields: str = "fill"
     bytes_as: str = "latin1"
     tagged: bool = False
+    spellings: Spellings = AS_USUAL
 
 
 def is_nullable(kind: Type) -> bool:

@@ -12,16 +12,17 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from worker.schema.defaults import check_defaults, json_type
+from worker.schema.document import document_text, read_document
 from worker.schema.errors import SchemaError
-from worker.schema.logical import logical_type
-from worker.schema.model import NO_DEFAULT, PRIMITIVES, Field, Schema, Type
+from worker.schema.ignored import beside_field, why_ignored
+from worker.schema.logical import UNDERLYING, logical_type
+from worker.schema.model import NO_DEFAULT, PRIMITIVES, Field, Schema, SchemaWarning, Type
 
 MAX_DEPTH: Final = 64
 MAX_LEVELS: Final = 100  # of types in types, through references to named types
-MAX_BYTES: Final = 1024 * 1024
 MAX_NAMED: Final = 10_000
 MAX_BRANCHES: Final = 1_000
 MAX_FIXED: Final = 2**31 - 1
@@ -44,43 +45,29 @@ def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
     Raises:
         SchemaError: the text is no schema, or it is beyond the limits of this module.
     """
-    if len(text) > MAX_BYTES:
-        raise SchemaError("$", f"{len(text)} bytes, at most {MAX_BYTES} are allowed")
-    try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-        # 1e999 was read as infinity, which allow_nan refuses.
-        source = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        source.encode()  # refuses lone surrogates
-    except (ValueError, RecursionError) as error:
-        raise SchemaError("$", f"no JSON document: {str(error)[:200]}") from error
+    return parse_document(read_document(text), strict=strict)
+
+
+def parse_document(document: Any, *, strict: bool = True) -> Schema:
+    """`parse_schema` for a document that was read already."""
+    source = document_text(document)
     parser = _Parser(strict)
     root = parser.type(document, "$", "", 0)
     root = parser.named[root.name] if root.kind == "ref" else root
-    schema = Schema(root, parser.named, source, document)
+    schema = Schema(root, parser.named, source, document, tuple(parser.warnings))
     if strict:
         check_defaults(parser.defaults, schema)  # whose types may be complete only now
     return schema
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError(
-            f"a key occurs twice in the object with the keys {', '.join(sorted(found))}"
-        )
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
 
 
 class _Parser:
     """Makes types of JSON nodes. `namespace` is the one that encloses a node."""
 
     def __init__(self, strict: bool) -> None:
+        self._strict = strict
         self._name_ok: Callable[[str], Any] = _NAME.fullmatch if strict else len
         self.named: dict[str, Type] = {}
+        self.warnings: list[SchemaWarning] = []
         self.defaults: list[tuple[Type, Any, str]] = []
         self._declared: set[str] = set()
         self._levels: dict[str, int] = {}
@@ -100,7 +87,8 @@ class _Parser:
     def _object(self, node: dict[str, Any], path: str, namespace: str, depth: int) -> Type:
         kind = node.get("type")
         if isinstance(kind, dict | list):  # redundant wrapper {"type": {...}}
-            return self.type(kind, f"{path}.type", namespace, depth + 1)
+            inner = self.type(kind, f"{path}.type", namespace, depth + 1)
+            return self._noted(inner, node, path)
         if not isinstance(kind, str):
             wrong = "no 'type'" if "type" not in node else f"{json_type(kind)} as 'type'"
             raise SchemaError(
@@ -110,10 +98,18 @@ class _Parser:
             return self._named(kind, node, path, namespace, depth)
         if kind in _ITEMS:
             key = _ITEMS[kind]
-            inner = _needed(node, key, path)
-            return Type(kind, items=self.type(inner, f"{path}.{key}", namespace, depth + 1))
+            items = self.type(_needed(node, key, path), f"{path}.{key}", namespace, depth + 1)
+            return self._noted(Type(kind, items=items), node, path)
         found = self._reference(kind, f"{path}.type", namespace)
-        return logical_type(found, node, path) if found.kind in PRIMITIVES else found
+        if found.kind in PRIMITIVES:
+            found = logical_type(found, node, path)
+        return self._noted(found, node, path)
+
+    def _noted(self, kind: Type, node: dict[str, Any], path: str) -> Type:
+        """The type of a node; a logical type that the node declares in vain is warned of."""
+        if kind.logical is None and (why := why_ignored(node, kind)):
+            self.warnings.append(SchemaWarning(path, why))
+        return kind
 
     def _reference(self, name: str, path: str, namespace: str) -> Type:
         if name in PRIMITIVES:
@@ -122,12 +118,21 @@ class _Parser:
         for candidate in (in_namespace(name, namespace), name):
             if candidate in self._declared:
                 return Type("ref", candidate)
+        if name in UNDERLYING:
+            base = UNDERLYING[name][0]
+            raise SchemaError(
+                path,
+                f"{name!r} is a logical type, a type is needed",
+                remedy=f'write {{"type": "{base}", "logicalType": "{name}"}}',
+            )
         shown = sorted(self._declared)
         more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
         raise SchemaError(
             path,
             f"unknown type {name[:100]!r}; primitives are {', '.join(PRIMITIVES)},"
             f" named types so far: {', '.join(shown[:10]) or 'none'}{more}",
+            remedy="of a type that another file defines, name that file:"
+            " schema: {file: FILE, with: [OTHER FILE]}",
         )
 
     def _union(self, node: list[Any], path: str, namespace: str, depth: int) -> Type:
@@ -169,8 +174,7 @@ class _Parser:
             found = logical_type(Type("fixed", full, size=_size(node, path)), node, path)
         else:
             found = Type("record", full, fields=self._fields(node, path, namespace, depth))
-        found = replace(found, aliases=aliases)
-        self.named[full] = found
+        found = self.named[full] = replace(self._noted(found, node, path), aliases=aliases)
         self._levels[full] = 1 + max((self._level(each.type) for each in found.fields), default=0)
         if self._levels[full] > MAX_LEVELS:
             raise SchemaError(path, f"types refer to types more than {MAX_LEVELS} levels deep")
@@ -246,8 +250,26 @@ class _Parser:
             names.add(field.name)
             json_names.add(field.json_name)
             fields.append(field)
-        _check_field_aliases(fields, path)
+        self._check_aliases(fields, path)
         return tuple(fields)
+
+    def _check_aliases(self, fields: list[Field], path: str) -> None:
+        """Refuses an alias of two fields, and warns of one that is the name of another field.
+
+        Schemas that data was written with have both.
+        """
+        owners: dict[str, str] = {}
+        names = {each.name for each in fields}
+        for number, each in enumerate(fields):
+            at = f"{path}.fields[{number}].aliases"
+            for alias in each.aliases:
+                owner = owners.setdefault(alias, each.name)
+                if self._strict and owner != each.name:
+                    message = f"{alias[:100]!r} is an alias of field {owner!r} too"
+                    raise SchemaError(at, message)
+                if alias in names and alias != each.name:
+                    message = f"{alias[:100]!r} is the name of another field, which takes its data"
+                    self.warnings.append(SchemaWarning(at, message))
 
     def _field(self, node: dict[str, Any], path: str, namespace: str, depth: int) -> Field:
         name = _needed(node, "name", path)
@@ -277,6 +299,8 @@ class _Parser:
         kind = self.type(_needed(node, "type", path), f"{path}.type", namespace, depth + 1)
         if "default" in node:
             self.defaults.append((kind, node["default"], f"{path}.default"))
+        if why := beside_field(node, kind, self.named):
+            self.warnings.append(SchemaWarning(path, why))
         return Field(name, kind, json_name, node.get("default", NO_DEFAULT), aliases)
 
 
@@ -289,18 +313,6 @@ def _aliases(node: dict[str, Any], path: str, namespace: str) -> tuple[str, ...]
     """The aliases of a named type as full names: one without a dot is relative to the namespace of
     the type that has it (specification, "Aliases"). Any text may be an alias."""
     return tuple(in_namespace(alias, namespace) for alias in _names(node, "aliases", path))
-
-
-def _check_field_aliases(fields: list[Field], path: str) -> None:
-    """Refuses a name or alias that stands for two fields."""
-    owners = {each.name: number for number, each in enumerate(fields)}
-    for number, each in enumerate(fields):
-        for alias in each.aliases:
-            if (owner := owners.setdefault(alias, number)) != number:
-                raise SchemaError(
-                    f"{path}.fields[{number}].aliases",
-                    f"{alias[:100]!r} is a name or alias of field {fields[owner].name!r} too",
-                )
 
 
 def _names(node: dict[str, Any], key: str, path: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -16,8 +17,16 @@ from worker.core.ports import InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
 from worker.schema.encoding import compile_encoder
-from worker.schema.errors import SchemaError
+from worker.schema.errors import CorruptData, SchemaError
+from worker.schema.kept import HIDDEN, compile_rest, hidden, without_field
+from worker.schema.limits import Limits
 from worker.schema.model import Field, Policy, Schema, Type, is_nullable
+from worker.schema.no_json import no_json_values
+from worker.schema.parse import parse_schema
+from worker.schema.plan_reader import PlanReader
+from worker.schema.sizes import recursive_names
+from worker.schema.spellings import AS_USUAL, Place, Spellings
+from worker.schema.stored import Stored, stored
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import QuickCheck, parse_number
 
@@ -60,22 +69,38 @@ class CompiledPlan:
 
     Args:
         extra: JSON names outside the schema whose values are kept for facts.
+        kept: the field of the schema that keeps what the schema lacks; empty for none.
+
+    Attributes:
+        keep: puts what the schema lacks of a record, of its JSON text, into that field; None
+            without one. Raises msgspec.DecodeError for what is no JSON.
+        keep_text: the same of a text of what it lacks.
+        incoming: the schema that Avro records are read as.
     """
 
-    def __init__(self, schema: Schema, policy: Policy, extra: Collection[str]) -> None:
+    def __init__(
+        self, schema: Schema, policy: Policy, extra: Collection[str], kept: str = ""
+    ) -> None:
+        schema = hidden(schema, kept) if kept else schema
         root = schema.root
         all_types = Types(schema, policy)
         checks = Checks(schema, policy, all_types)
-        types = [all_types.field(each) for each in root.fields]
+        place = policy.spellings.root
+        types = [
+            str | None if each.json_name == HIDDEN else all_types.field(each, place)
+            for each in root.fields
+        ]
         known = {each.json_name for each in root.fields}
         self._extra = sorted(set(extra) - known)
+        self._bytes_as = policy.bytes_as
+        self._writers: dict[bytes, PlanReader] = {}
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
         self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
         self._untyped = msgspec.json.Decoder(float_hook=parse_number)
-        self._whole = checks.check(root)
+        self._whole = checks.check(root, place)
         self._checked = [
-            _checked(f"f{number}", each, checks)
+            _checked(f"f{number}", each, checks, place)
             for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
             if inner is None
         ]
@@ -89,7 +114,25 @@ class CompiledPlan:
         self.schema_json = schema.source
         self.schema = schema
         self.typed_fields = tuple(inner is not None for inner in types)
+        self.incoming = schema
+        self.keep: Callable[[Any, bytes], None] | None = None
+        self.keep_text: Callable[[Any, str | None], None] | None = None
+        if kept:
+            self._keep_in(kept, checks, policy)
         self.encode: Callable[[Sequence[Any]], bytes] = compile_encoder(schema, self.typed_fields)
+
+    def _keep_in(self, kept: str, checks: Checks, policy: Policy) -> None:
+        schema, attribute = self.schema, self._attributes[HIDDEN]
+        rest = compile_rest(schema, checks.branch_of, tagged=policy.tagged)
+
+        def keep(record: Any, raw: bytes) -> None:
+            left = rest(raw.strip())
+            setattr(record, attribute, None if left is None else left.decode())
+
+        self.keep = keep
+        self.keep_text = partial(_set, attribute)
+        if schema.root.name not in recursive_names(schema):
+            self.incoming = without_field(schema, kept)
 
     @property
     def record_type(self) -> Any:
@@ -130,13 +173,15 @@ class CompiledPlan:
                 wrong.setdefault(index, []).append(error)
 
     def one(self, raw: bytes) -> Any:
+        if (datum := stored(raw)) is not None:
+            return self._stored(datum)
         try:
             document = self._untyped.decode(raw)
             errors: list[FieldError] = []
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             reason = FieldError("$", "no JSON value", str(error)[:200])
-            raise InvalidRecord("no_json", (reason,)) from error
+            raise InvalidRecord("no_json", no_json_values(raw) or (reason,)) from error
         if errors:
             raise InvalidRecord("invalid", tuple(errors))
         try:
@@ -146,7 +191,34 @@ class CompiledPlan:
             raise InvalidRecord("invalid", (reason,)) from error
         if invalid := self.finish([record]):
             raise InvalidRecord("invalid", invalid[0][1])
+        if self.keep is not None:
+            self.keep(record, raw)
         return record
+
+    def _stored(self, record: Stored) -> Any:
+        """The record of a datum; raises InvalidRecord as `one`."""
+        try:
+            reader = self._writers.get(record.writer)
+            if reader is None:
+                writer = parse_schema(record.writer, strict=False)
+                reader = PlanReader(
+                    writer,
+                    self,
+                    limits=Limits(),
+                    record_bytes=Limits().datum,
+                    bytes_as=self._bytes_as,
+                )
+                self._writers = {record.writer: reader}  # letters of one writer come together
+            part = reader.part(record.datum, 0, 1, [0, 0, Limits().empty])
+        except (SchemaError, CorruptData) as error:
+            reason = FieldError("$", f"a datum that cannot be read: {error}", "a stored record")
+            raise InvalidRecord("invalid", (reason,)) from error
+        if (bad := part.unreadable) is not None:
+            reason = FieldError(bad.path, bad.reason, "a value of the schema")
+            raise InvalidRecord("invalid", (reason,))
+        if part.end != len(record.datum):
+            raise InvalidRecord("invalid", (FieldError("$", "more than a datum", "one datum"),))
+        return part.records[0]
 
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
         attribute, rest = self._attributes[path[0]], path[1:]
@@ -164,8 +236,8 @@ class CompiledPlan:
         return column
 
 
-def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
-    check = checks.check(each.type)
+def _checked(attribute: str, each: Field, checks: Checks, place: Place) -> _Checked:
+    check = checks.check(each.type, place.field(each.json_name))
     return _Checked(
         attribute,
         f"$.{each.json_name}",
@@ -173,6 +245,10 @@ def _checked(attribute: str, each: Field, checks: Checks) -> _Checked:
         checks.filler(each),
         check if isinstance(check, QuickCheck) else None,
     )
+
+
+def _set(attribute: str, record: Any, text: str | None) -> None:
+    setattr(record, attribute, text)
 
 
 def _member(value: Any, key: str) -> Any:
@@ -201,20 +277,31 @@ def compile_plan(
     missing_fields: str = "fill",
     bytes_as: str = "latin1",
     tagged: bool = False,
+    spellings: Spellings = AS_USUAL,
     extra: Collection[str] = (),
+    kept: str = "",
 ) -> CompiledPlan:
     """Compiles a schema whose root is a record.
 
     Args:
-        unknown_fields, missing_fields, bytes_as, tagged: see Policy.
+        unknown_fields, missing_fields, bytes_as, tagged, spellings: see Policy.
         extra: JSON names outside the schema whose values are kept for facts.
+        kept: the field of the schema that keeps what the schema lacks; empty for none.
 
     Raises:
         SchemaError: the root is no record, or its types nest too deeply.
     """
     if schema.root.kind != "record":
-        raise SchemaError("$", f"the root is {schema.root.kind}, a record is needed")
+        several = schema.root.kind == "union"
+        raise SchemaError(
+            "$",
+            f"the root is {schema.root.kind}, a record is needed",
+            remedy="of a list of types name one: schema: {file: FILE, name: NAME}"
+            if several
+            else "",
+        )
     try:
-        return CompiledPlan(schema, Policy(unknown_fields, missing_fields, bytes_as, tagged), extra)
+        policy = Policy(unknown_fields, missing_fields, bytes_as, tagged, spellings)
+        return CompiledPlan(schema, policy, extra, kept)
     except RecursionError as error:
         raise SchemaError("$", "types refer to each other too deeply") from error

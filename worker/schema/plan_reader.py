@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from worker.schema.compat import problems
 from worker.schema.errors import SchemaError
 from worker.schema.json_form import compile_json_form
+from worker.schema.kept_datums import compile_datum_rest
 from worker.schema.limits import Limits
 from worker.schema.model import Schema, Type, by_kind, value_branch
-from worker.schema.plan import CompiledPlan
 from worker.schema.reading import DatumReader
 from worker.schema.resolve import Pair, fields_of
+from worker.schema.stored import json_tells, store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Unreadable:
     Attributes:
         path, reason: where it has no value, and why.
         size_bytes: the size of the datum.
-        raw: the datum as JSON.
+        raw: the datum as JSON, or as it is stored where JSON cannot tell what it was.
     """
 
     path: str
@@ -50,6 +51,21 @@ class Part:
     unreadable: Unreadable | None = None
 
 
+class Target(Protocol):
+    """What is used of the plan."""
+
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def typed_fields(self) -> Sequence[bool]: ...
+    @property
+    def record_type(self) -> Any: ...
+    @property
+    def incoming(self) -> Schema: ...
+    @property
+    def keep_text(self) -> Callable[[Any, str | None], None] | None: ...
+
+
 class PlanReader:
     """Reads datums of one writer's schema as records of a plan.
 
@@ -64,7 +80,7 @@ class PlanReader:
     def __init__(
         self,
         writer: Schema,
-        plan: CompiledPlan,
+        plan: Target,
         *,
         limits: Limits,
         record_bytes: int,
@@ -74,13 +90,13 @@ class PlanReader:
         try:
             self._read = DatumReader(
                 writer,
-                plan.schema,
+                plan.incoming,
                 limits=replace(limits, datum=record_bytes),
                 branches=True,
                 strict=True,
             )
         except SchemaError as error:
-            reasons = [str(each) for each in problems(writer, plan.schema)] or [error.message]
+            reasons = [str(each) for each in problems(writer, plan.incoming)] or [error.message]
             raise SchemaError("$", "; ".join(reasons)) from error
         self.smallest, self.weight = self._read.smallest, self._read.weight
         self._type = list[plan.record_type]  # type: ignore[name-defined]
@@ -88,6 +104,7 @@ class PlanReader:
         self._names = [
             (each.json_name, each.name, renames.of(each.type) if typed else None)
             for each, typed in zip(plan.schema.root.fields, plan.typed_fields, strict=True)
+            if each.name in {field.name for field in plan.incoming.root.fields}
         ]
         self._renamed = any(
             json_name != name or rename is not None for json_name, name, rename in self._names
@@ -99,7 +116,7 @@ class PlanReader:
         root = self._writer.root
         if root.kind != "record":
             return {}
-        taken = fields_of(root, self._plan.schema.root)
+        taken = fields_of(root, self._plan.incoming.root)
         return {
             each.name: self._writer.resolve(each.type).kind
             for each in root.fields
@@ -118,18 +135,49 @@ class PlanReader:
         """
         found, end, problem = self._read.several(data, at, rows, left)
         records = self._built(found)
+        if self._rest is not None:
+            self._keep_rest(records, data, at, left)
         if problem is None:
             return Part(records, end)
         datums, after, broken = self._as_written.several(data, end, 1, [0, 0, left[2]])
         if broken is not None:
             raise broken
         raw = self._as_written_json(datums[0])
+        if not self._json_tells:
+            raw = store(raw, data[end:after], self._writer)
         return Part(records, after, Unreadable(problem.path, problem.reason, after - end, raw))
 
+    @cached_property
+    def _rest(self) -> Callable[[Any], str | None] | None:
+        """What finds the values that the plan keeps; None where there can be none."""
+        if self._plan.keep_text is None:
+            return None
+        return compile_datum_rest(self._writer, self._plan.incoming, self._bytes_as)
+
+    def _keep_rest(self, records: list[Any], data: bytes, at: int, left: list[int]) -> None:
+        """Reads the datums of records once more, as they were written, and keeps their rest."""
+        assert self._rest is not None and self._plan.keep_text is not None
+        written, _, _ = self._as_written.several(data, at, len(records), [0, 0, left[2]])
+        for record, datum in zip(records, written, strict=True):
+            self._plan.keep_text(record, self._rest(datum))
+
     def raws(self, data: bytes, at: int, rows: int) -> list[bytes]:
-        """The records of a part that was read before, as JSON that the plan reads back."""
-        datums, _, _ = self._read.several(data, at, rows, [0, 0, self._limits.empty])
-        return [self._json(each) for each in datums]
+        """The records of a part that was read before, as `one` of the plan reads them back."""
+        if self._json_tells:
+            datums, _, _ = self._read.several(data, at, rows, [0, 0, self._limits.empty])
+            return [self._json(each) for each in datums]
+        found = []
+        for _ in range(rows):
+            [datum], end, _ = self._read.several(data, at, 1, [0, 0, self._limits.empty])
+            found.append(store(self._json(datum), data[at:end], self._writer))
+            at = end
+        return found
+
+    @cached_property
+    def _json_tells(self) -> bool:
+        if self._plan.keep_text is not None:
+            return False  # the form of the plan's schema lacks what is kept
+        return json_tells(self._writer) and json_tells(self._plan.schema)
 
     def _built(self, found: list[Any]) -> list[Any]:
         if self._renamed:
@@ -145,7 +193,7 @@ class PlanReader:
 
     @cached_property
     def _json(self) -> Callable[[Any], bytes]:
-        return compile_json_form(self._plan.schema, self._bytes_as)
+        return compile_json_form(self._plan.incoming, self._bytes_as)
 
     # -- datums that have no value in the plan's schema -----------------------------------------
 
@@ -155,7 +203,7 @@ class PlanReader:
 
     @cached_property
     def _as_written_json(self) -> Callable[[Any], bytes]:
-        names = _JsonNames(self._writer, self._plan.schema).found
+        names = _JsonNames(self._writer, self._plan.incoming).found
         return compile_json_form(self._writer, self._bytes_as, names)
 
 

@@ -26,7 +26,7 @@ class DatumReader:
     bytes and durations `bytes`.
 
     Args:
-        text: times and durations become text as people write it.
+        text: times and durations become text as people write it, NaN and infinities too.
         branches: values of unions with several branches besides null become `Branch`es, so that
             they can be encoded again.
         strict: what JSON records cannot have is refused here too: NaN and infinities, and texts

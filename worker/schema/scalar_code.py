@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from worker.schema.codegen import CodeBuilder, Lines
-from worker.schema.logical import read_uuid, text_of
+from worker.schema.logical import TIME_RANGES, read_uuid, text_of
 from worker.schema.logical import reader as bytes_reader
 from worker.schema.model import Type
 from worker.schema.primitives import Symbols, Unresolved
@@ -114,10 +114,8 @@ class ScalarCode:
 
     def _conversion(self, writer_type: Type, reader_type: Type) -> Callable[[Any], Any] | None:
         """What makes the reader's value of what was read, or None."""
-        if reader_type.kind in ("float", "double"):
-            if writer_type.kind in ("int", "long"):
-                return _to_float if reader_type.kind == "float" else float
-            return None
+        if reader_type.kind in ("float", "double") and writer_type.kind in ("int", "long"):
+            return _to_float if reader_type.kind == "float" else float
         if reader_type.kind in ("bytes", "fixed") and reader_type.logical not in (None, "duration"):
             return bytes_reader(reader_type)
         if writer_type.kind == "bytes" and reader_type.kind == "string":
@@ -125,11 +123,16 @@ class ScalarCode:
         return text_of(reader_type) if self._options.text else None
 
     def _strictly(self, kind: Type, target: str, path: str) -> None:
-        """Emits the refusal of values that JSON could not have brought."""
+        """Emits the refusal of values that JSON could not have brought, or that readers lack."""
         if kind.kind in ("float", "double"):
             message = "NaN or an infinity, a finite number is needed"
             problem = self._code.bind(partial(Unresolved, path, message))
             self._out.line(f"if {target} - {target} != 0.0: raise {problem}()")
+        elif kind.logical in TIME_RANGES:
+            low, high = TIME_RANGES[kind.logical]
+            message = f"a {kind.logical} from {low} to {high} is needed, another one was found"
+            problem = self._code.bind(partial(Unresolved, path, message))
+            self._out.line(f"if not {low} <= {target} <= {high}: raise {problem}()")
         elif kind.kind == "string" and kind.logical == "uuid":
             self._out.line(f"{target} = {self._code.bind(partial(_uuid, path))}({target})")
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from worker.schema.coerced_checks import is_coerced, null_texts
 from worker.schema.defaults import FLOAT_MAX
 from worker.schema.model import (
     NO_DEFAULT,
@@ -26,6 +27,7 @@ from worker.schema.model import (
     value_branch,
 )
 from worker.schema.sizes import recursive_names
+from worker.schema.spellings import ELSEWHERE, Place
 
 _INT: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _LONG: Final = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -39,65 +41,72 @@ class Types:
     def __init__(self, schema: Schema, policy: Policy) -> None:
         self._schema, self._policy = schema, policy
         self._recursive = recursive_names(schema)
-        self._records: dict[str, Any | None] = {}
+        self._records: dict[tuple[str, Place], Any | None] = {}
         self._renamed_records: dict[str, bool] = {}
 
-    def of(self, kind: Type) -> Any | None:
+    def of(self, kind: Type, place: Place = ELSEWHERE) -> Any | None:
         """The msgspec type that allows exactly the values of `kind`; None when there is none."""
         kind = self._schema.resolve(kind)
-        return None if kind.logical is not None else self._BY_KIND[kind.kind](self, kind)
+        if kind.logical is not None or is_coerced(kind, self._policy.spellings):
+            return None
+        return self._BY_KIND[kind.kind](self, kind, place)
 
-    def _enum(self, kind: Type) -> Any | None:
+    def _enum(self, kind: Type, place: Place) -> Any | None:
         return Literal[kind.symbols] if kind.symbols else None
 
-    def _array(self, kind: Type) -> Any | None:
+    def _array(self, kind: Type, place: Place) -> Any | None:
         assert kind.items is not None
-        item = self.of(kind.items)
+        item = self.of(kind.items, place)
         return None if item is None else list[item]  # type: ignore[valid-type]
 
-    def _map(self, kind: Type) -> Any | None:
+    def _map(self, kind: Type, place: Place) -> Any | None:
         assert kind.items is not None
-        item = self.of(kind.items)
+        item = self.of(kind.items, place)
         return None if item is None else dict[str, item]  # type: ignore[valid-type]
 
-    def _union(self, kind: Type) -> Any | None:
+    def _union(self, kind: Type, place: Place) -> Any | None:
         number = value_branch(kind)
         if number is None or is_wide(kind) or self._policy.tagged:
             return None
-        inner = self.of(kind.branches[number])
+        branches = [self._schema.resolve(each) for each in kind.branches]
+        if null_texts(branches, self._policy.spellings, place):
+            return None
+        inner = self.of(kind.branches[number], place)
         return inner | None if inner is not None and is_nullable(kind) else inner
 
-    def _record(self, kind: Type) -> Any | None:
+    def _record(self, kind: Type, place: Place) -> Any | None:
         if kind.name in self._recursive:
             return None
-        if kind.name not in self._records:
-            types = [self.field(each) for each in kind.fields]
+        key = (kind.name, place)
+        if key not in self._records:
+            types = [self.field(each, place) for each in kind.fields]
             typed = all(inner is not None for inner in types)
-            self._records[kind.name] = record_struct(kind, types, self._policy) if typed else None
-        return self._records[kind.name]
+            self._records[key] = record_struct(kind, types, self._policy) if typed else None
+        return self._records[key]
 
-    _BY_KIND: Final[Mapping[str, Callable[[Types, Type], Any | None]]] = by_kind(
+    _BY_KIND: Final[Mapping[str, Callable[[Types, Type, Place], Any | None]]] = by_kind(
         {
-            "boolean": lambda self, kind: bool,
-            "int": lambda self, kind: _INT,
-            "long": lambda self, kind: _LONG,
-            "float": lambda self, kind: _FLOAT,
-            "double": lambda self, kind: float,
-            "string": lambda self, kind: str,
+            "boolean": lambda self, kind, place: bool,
+            "int": lambda self, kind, place: _INT,
+            "long": lambda self, kind, place: _LONG,
+            "float": lambda self, kind, place: _FLOAT,
+            "double": lambda self, kind, place: float,
+            "string": lambda self, kind, place: str,
             "enum": _enum,
             "array": _array,
             "map": _map,
             "union": _union,
             "record": _record,
-            "null bytes fixed": lambda self, kind: None,
+            "null bytes fixed": lambda self, kind, place: None,
         }
     )
 
-    def field(self, each: Field) -> Any | None:
-        """The type of a field. None also where its default holds records that have other field
-        names in JSON, because defaults have Avro's names."""
-        has_parts = isinstance(each.default, list | dict)
-        return None if has_parts and self._renamed(each.type) else self.of(each.type)
+    def field(self, each: Field, place: Place) -> Any | None:
+        """The type of a field of a record at a place. None also where its default holds records
+        that have other field names in JSON, because defaults have Avro's names."""
+        if isinstance(each.default, list | dict) and self._renamed(each.type):
+            return None
+        return self.of(each.type, place.field(each.json_name))
 
     def _renamed(self, kind: Type) -> bool:
         """Whether a record in values of the type has other field names in JSON, or is recursive."""

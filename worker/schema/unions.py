@@ -14,7 +14,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from worker.core.model import FieldError
-from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_nullable
+from worker.schema.coerced_checks import null_texts
+from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_nullable, null_branch
+from worker.schema.spellings import ELSEWHERE, Place, Spellings
 from worker.schema.typed import Types, record_struct
 from worker.schema.values import (
     INEXACT,
@@ -73,12 +75,14 @@ class UnionCheck(QuickCheck):
         schema: Schema,
         policy: Policy,
         types: Types,
+        place: Place = ELSEWHERE,
     ) -> None:
-        self._checks = checks
+        self._checks, self._null = checks, null_branch(Type("union", branches=tuple(branches)))
+        self._nulls = null_texts(branches, policy.spellings, place)
         self._allowed = "one of " + ", ".join(branch.name or branch.kind for branch in branches)
-        self._candidates = _candidates([branch.kind for branch in branches])
+        self._candidates = _candidates(branches, policy.spellings)
         self._records = [
-            _record(number, branch, schema, policy, types)
+            _record(number, branch, schema, policy, types, place)
             for number, branch in enumerate(branches)
             if branch.kind == "record"
         ]
@@ -114,6 +118,8 @@ class UnionCheck(QuickCheck):
                 errors.append(FieldError(path, choice.problem, allowed))
                 return None
             return Branch(choice.number, self._checks[choice.number](value, path, errors))
+        if isinstance(value, str) and value in self._nulls:
+            return Branch(self._null or 0, None)
         trials: list[FieldError] = []
         for number in self._candidates.get(json_kind(value), ()):
             trial: list[FieldError] = []
@@ -124,6 +130,10 @@ class UnionCheck(QuickCheck):
         inexact = any(each.found is INEXACT for each in trials)
         errors.append(FieldError(path, INEXACT if inexact else describe_kind(value), self._allowed))
         return None
+
+    def branch_of(self, keys: tuple[str, ...]) -> int:
+        """The number of the branch of an object that has these keys; -1 when there is none."""
+        return self._choose(keys).number
 
     def _choose(self, keys: tuple[str, ...]) -> _Choice:
         choice = self._known.get(keys)
@@ -183,20 +193,32 @@ _TRIED: Final = {
     "array": ("array",),
 }
 _TRIED_WITHOUT_STRING: Final = _TRIED | {"string": ("enum", "int", "long", "bytes", "fixed")}
+_NUMBERS_IN_TEXT: Final = ("int", "long", "double", "float")
 
 
-def _candidates(kinds: Sequence[str]) -> dict[str, list[int]]:
+def _candidates(branches: Sequence[Type], spellings: Spellings) -> dict[str, list[int]]:
     """Kind of a JSON value -> the numbers of the branches that it may be, in the order in which
     they are tried. Objects are missing: their keys decide."""
-    tried = _TRIED if "string" in kinds else _TRIED_WITHOUT_STRING
+    kinds = [branch.kind for branch in branches]
+    tried = _TRIED if "string" in kinds else _TRIED_WITHOUT_STRING | _coerced(spellings)
     return {
         json: [number for each in order for number, kind in enumerate(kinds) if kind == each]
         for json, order in tried.items()
     }
 
 
-def _record(number: int, branch: Type, schema: Schema, policy: Policy, known: Types) -> _Record:
-    types = [known.field(each) for each in branch.fields]
+def _coerced(spellings: Spellings) -> dict[str, tuple[str, ...]]:
+    """What is tried besides, where text may be a number or a flag. Where it may be text, it is."""
+    numbers = () if spellings.numbers is None else _NUMBERS_IN_TEXT
+    flags = ("boolean",) if spellings.booleans else ()
+    texts = dict.fromkeys(("enum", *flags, "int", "long", *numbers, "bytes", "fixed"))
+    return {"string": tuple(texts), "integer": (*_TRIED["integer"], *flags)}
+
+
+def _record(
+    number: int, branch: Type, schema: Schema, policy: Policy, known: Types, place: Place
+) -> _Record:
+    types = [known.field(each, place) for each in branch.fields]
     as_received = all(
         inner is not None and each.json_name == each.name and _as_received(each.type, schema)
         for inner, each in zip(types, branch.fields, strict=True)

@@ -6,7 +6,8 @@ after a kill. What is rejected again becomes a new dead letter in a later commit
 is replayed the next time. A replay ends at the last commit that there was when it began: otherwise
 one that mends nothing would read its own rejects for ever.
 
-Records count as received when their letters were written, not when they are replayed.
+Records count as received by their partition when their letters were written, not when they are
+replayed.
 """
 
 from __future__ import annotations
@@ -80,13 +81,14 @@ class DeadLetters:
         raws = [letter.received for letter in letters]
         batch = Batch()
         batch.add_source(lambda: raws)
-        await in_slices(self._records.add_raws(batch, raws, sized=True))
+        await in_slices(self._records.add_letters(batch, raws))
         decoded = batch.decoded({"next": following})
         facts = decoded.facts
         facts.values = [commit.seq] * len(raws)
         facts.keys = _line_keys(commit.seq, raws)
         facts.size_bytes = sum(map(len, raws))
         facts.received_each = [letter.time_us for letter in letters]
+        facts.partition_each = [letter.partition for letter in letters]
         return decoded
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -19,6 +18,7 @@ from worker.config.scalars import (
     ParamValue,
     PositiveDuration,
     Whole,
+    ZoneName,
     unit_field,
 )
 from worker.core.cursor import Json
@@ -26,6 +26,7 @@ from worker.core.errors import ConfigError
 from worker.core.instants import MICROS
 from worker.core.model import Facts
 from worker.core.urls import not_in_query
+from worker.core.written_times import EPOCHS, JSON_DATE, USUAL
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
 from worker.paging.style import Address
@@ -34,8 +35,9 @@ from worker.sources.places import Locator, Target, TokenTarget
 
 _UNTIMED: Final = ("int", "string")
 """Formats of marks that are no times."""
-_NUMBERS: Final = ("int", "epoch_s", "epoch_ms", "epoch_us")
+_NUMBERS: Final = ("int", *EPOCHS)
 """Formats of marks that are numbers in JSON."""
+_KNOWN: Final = (USUAL, *EPOCHS, JSON_DATE, *_UNTIMED)
 
 
 class MarkFormatConfig(Model):
@@ -44,11 +46,14 @@ class MarkFormatConfig(Model):
     record: str = Field(
         "rfc3339",
         description=(
-            "in records: rfc3339 | epoch_s | epoch_ms | epoch_us | int | string | strptime pattern"
+            "in records: rfc3339 | epoch_s | epoch_ms | epoch_us | epoch_ns | json_date | int | "
+            "string | strptime pattern; it counts for the field in the schema, too"
         ),
     )
     param: str = Field("", description="the same, for the request; default: as in records")
-    zone: str = Field("UTC", description="time zone of patterns without one, like Europe/Berlin")
+    zone: ZoneName = Field(
+        "UTC", description="time zone of patterns without one, like Europe/Berlin"
+    )
     round: Literal["down"] = Field(
         "down", description="what becomes of digits that the request's format lacks"
     )
@@ -63,20 +68,10 @@ class MarkFormatConfig(Model):
                 if info.field_name == "record":
                     datetime.strptime(text, value)  # it is read, not only written
         except (ConfigError, ValueError) as error:
-            known = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "int", "string")
-            hint = did_you_mean(value, known)
+            hint = did_you_mean(value, _KNOWN)
             raise ValueError(
-                f"{hint + '; ' if hint else ''}{listed(known)} and strptime patterns like %Y-%m-%d"
+                f"{hint + '; ' if hint else ''}{listed(_KNOWN)} and strptime patterns like %Y-%m-%d"
             ) from error
-        return value
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("a time zone like UTC or Europe/Berlin is needed") from error
         return value
 
     @property
@@ -86,8 +81,8 @@ class MarkFormatConfig(Model):
 
     @property
     def marks(self) -> MarkFormat:
-        """The same as the planner wants it."""
-        return MarkFormat(self.record, self.param, self.zone)
+        """The same as the planner wants it: a zone that was set is also that of usual texts."""
+        return MarkFormat(self.record, self.param, self.zone, "zone" in self.model_fields_set)
 
 
 class Incremental(Model):
@@ -249,9 +244,9 @@ class Incremental(Model):
             issues.add(
                 ("format", "param"), f"{param!r} cannot be made of {record!r} values", "record"
             )
-        if self.field and self.initial is not None and (record, param) == ("rfc3339", ""):
+        if self.field and self.initial is not None and (record, param) == (USUAL, ""):
             try:
-                MarkFormat().parser()(self.initial)
+                self.format.marks.parser()(self.initial)
             except (ValueError, TypeError):
                 issues.add(
                     ("initial",),

@@ -19,7 +19,7 @@ LAG_WINDOW_S: Final = 1.0
 
 @asynccontextmanager
 async def admin_server(
-    listen: str | None,
+    listen: str,
     metrics: Metrics,
     status: Callable[[], dict[str, Any]],
     ready: Callable[[], bool],
@@ -29,13 +29,10 @@ async def admin_server(
     Raises ConfigError when the address cannot be listened on.
 
     Args:
-        listen: `host:port`; None serves nothing and yields an empty text.
+        listen: `host:port`.
         status: the document of /status.
         ready: whether /healthz/ready answers 200, and not 503.
     """
-    if listen is None:
-        yield ""
-        return
 
     async def exposition(_: web.Request) -> web.Response:
         return web.Response(

@@ -120,6 +120,12 @@ class Metrics:
         self._drift = Counter(
             "drift", "Times the source contradicted itself within a pass.", pipeline, **one
         )
+        self._slow = Counter(
+            "partitions_slow",
+            "Times a request held the place of others and lent it, or was given up.",
+            pipeline,
+            **one,
+        )
         self._noted = Counter(
             "records_noted",
             "Odd records: below_bound, key_repeated, key_missing.",
@@ -166,6 +172,7 @@ class Metrics:
                 e.records
             ),
             events.DriftSeen: lambda e: self._drift.labels(e.pipeline).inc(),
+            events.PartitionSlow: lambda e: self._slow.labels(e.pipeline).inc(),
             events.RecordsNoted: lambda e: self._noted.labels(e.pipeline, e.kind).inc(e.records),
             events.ClockSkewSeen: lambda e: self._skew.labels(e.pipeline).set(e.seconds),
             events.FieldUnknown: lambda e: self._unknown.labels(e.pipeline).inc(),

@@ -13,6 +13,7 @@ import difflib
 import keyword
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from types import NoneType
 from typing import Any, Final
@@ -25,10 +26,15 @@ from worker.transforms import values
 from worker.transforms.functions import FUNCTIONS, Call, Function
 from worker.transforms.kinds import BOOL, FLOAT, INT, MICROS, NULL, STR, Kind
 from worker.transforms.terms import Scope, Term, both, either, lift, negated
+from worker.transforms.values import Misused
 
 MAX_CHARS: Final = 4_096
 MAX_DEPTH: Final = 40
 MAX_TERMS: Final = 5_000
+MOST_TEXT: Final = 120
+"""Characters of an expression that an error shows."""
+MOST_SOURCE: Final = 80
+"""Characters of a call that the reject of a record names."""
 
 _COMPARE: Final[dict[type[ast.cmpop], str]] = {
     ast.Eq: "==",
@@ -48,6 +54,7 @@ _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
 }
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _ORDERED: Final = ("int", "float", "str", "bytes", "date", "time", "timestamp", "decimal")
+_ELEMENTS: Final = (*_ORDERED, "bool")
 _TIMES: Final = ("timestamp", "date", "time")
 _CONSTANTS: Final[dict[type, Kind]] = {
     NoneType: NULL,
@@ -97,12 +104,19 @@ def _syntax_remedy(scope: Scope) -> str:
     hint = (
         f"the fields {words} are words of Python: rename them in a step before. " if words else ""
     )
-    return f"{hint}operators are those of Python: and or not == < + - * / in, is null"
+    return (
+        f"{hint}operators are those of Python: and or not == < + - * / in, is null;"
+        " text with backslashes, like a pattern, is written r'...'"
+    )
 
 
 def _error(text: str, column: int, what: str, remedy: str) -> ConfigError:
-    shown = text if len(text) <= 120 else text[:117] + "..."
+    shown = _shown(text, MOST_TEXT)
     return ConfigError(f"expression {shown!r}, column {column}: {what}", remedy=remedy)
+
+
+def _shown(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 class _Compiler:
@@ -209,29 +223,42 @@ class _Compiler:
     def _if(self, node: ast.IfExp) -> Term:
         test, yes, no = self._boolean(node.test), self.term(node.body), self.term(node.orelse)
         kind = self._common(node, [yes, no])
+        first, second = self._as(node, yes, kind).code, self._as(node, no, kind).code
         return Term(
-            f"({self._as(yes, kind)} if {test.condition} else {self._as(no, kind)})",
-            kind,
-            yes.nullable or no.nullable,
+            f"({first} if {test.condition} else {second})", kind, yes.nullable or no.nullable
         )
 
     def _common(self, node: ast.AST, terms: list[Term]) -> Kind:
-        """The kind that all terms have, null aside; whole numbers become numbers beside numbers."""
+        """The kind that all terms have, null aside.
+
+        Whole numbers become numbers beside numbers, constant texts become times beside times, and
+        of timestamps that differ in their unit the coarser become finer.
+        """
         kinds = {term.kind for term in terms if term.kind != NULL}
+        if any(kind.name in _TIMES for kind in kinds) and all(
+            term.is_constant for term in terms if term.kind == STR
+        ):
+            kinds -= {STR}
         if kinds == {INT, FLOAT}:
             return FLOAT
+        forms = {(kind.name, kind.local, kind.items) for kind in kinds}
+        if len(forms) == 1 and all(kind.name in ("timestamp", "array") for kind in kinds):
+            return max(kinds, key=lambda kind: (kind.ticks, kind.nulls))
         if len(kinds) > 1:
             raise self._refuse(
                 node,
                 f"the values are {' and '.join(sorted(map(str, kinds)))}",
-                "values of one type: convert with int(), float() or str()",
+                "values of one type: convert with int(), float(), str() or timestamp()",
             )
         return kinds.pop() if kinds else NULL
 
-    def _as(self, term: Term, kind: Kind) -> str:
+    def _as(self, node: ast.AST, term: Term, kind: Kind) -> Term:
+        """A term in the kind that it has in common with others."""
         if term.kind == INT and kind == FLOAT:
-            return lift(self._scope, [term], FLOAT, lambda x: f"float({x})").code
-        return term.code
+            return lift(self._scope, [term], FLOAT, lambda x: f"float({x})")
+        if _may_be_time(term, kind):
+            return self._time_literal(node, term, kind)
+        return self._scaled(term, kind.ticks) if term.kind.name == "timestamp" else term
 
     # -- comparison -------------------------------------------------------------------------------
 
@@ -268,24 +295,57 @@ class _Compiler:
         return Term(f"({term.code} is {'not ' if negate else ''}None)", BOOL)
 
     def _in(self, node: ast.Compare, left: ast.expr, right: ast.expr, *, negate: bool) -> Term:
-        word = "not in" if negate else "in"
         item = self.term(left)
         if isinstance(right, ast.List | ast.Tuple | ast.Set):
-            members = [self._comparable(node, item, self.term(each))[1] for each in right.elts]
-            if not all(member.is_constant and member.constant is not None for member in members):
+            found = self._in_list(node, item, right.elts)
+        else:
+            found = self._in_whole(node, item, self.term(right))
+        return negated(self._scope, found) if negate else found
+
+    def _in_list(self, node: ast.Compare, item: Term, elements: list[ast.expr]) -> Term:
+        """Whether one of the elements equals the item, as `==` and `or` would say it."""
+        constants, others = set(), []
+        for each in elements:
+            _, member = self._comparable(node, item, self.term(each))
+            if member.kind == NULL:
                 raise self._refuse(
-                    right, "the list of `in` holds more than constants", "write out == and or"
+                    each, "a comparison with null is always null", "write: or x is null"
                 )
-            name = self._scope.bind(frozenset(member.constant for member in members))
-            return lift(self._scope, [item], BOOL, lambda x: f"({x} {word} {name})")
-        whole = self.term(right)
-        if item.kind != STR or whole.kind != STR:
+            if member.is_constant:
+                constants.add(member.constant)
+            else:
+                others.append(member)
+        first = again = item
+        if others and not item.atom:
+            name = self._scope.temp()  # the source of a term is not repeated
+            first, again = replace(item, code=f"({name} := {item.code})"), _named(item, name)
+        parts = []
+        if constants or not others:
+            found = self._scope.bind(frozenset(constants))
+            parts.append(lift(self._scope, [first], BOOL, lambda x: f"({x} in {found})"))
+            first = again
+        for other in others:
+            pair = self._comparable(node, first, other)
+            parts.append(lift(self._scope, [*pair], BOOL, lambda x, y: f"({x} == {y})"))
+            first = again
+        return either(self._scope, parts) if len(parts) > 1 else parts[0]
+
+    def _in_whole(self, node: ast.Compare, item: Term, whole: Term) -> Term:
+        """Whether a text, an array or a map has the item: as a part, an element or a key."""
+        kind = whole.kind
+        if kind.name == "array" and kind.items is not None:
+            item, element = self._comparable(node, item, Term("", kind.items))
+            fits = element.kind == kind.items and kind.items.name in _ELEMENTS
+        else:
+            fits = item.kind == STR and (kind == STR or kind.name == "map")
+        if not fits or item.kind == NULL:
             raise self._refuse(
                 node,
-                f"{item.kind} in {whole.kind}",
-                "`in` looks for a value in a list of constants, or for text in text",
+                f"{item.kind} in {kind}",
+                "`in` looks for a value in a list or an array, for text in text, "
+                "or for a key in a map",
             )
-        return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} {word} {y})")
+        return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} in {y})")
 
     def _comparable(self, node: ast.AST, left: Term, right: Term) -> tuple[Term, Term]:
         """Both terms in one kind: a literal takes the kind of the other side, and of two timestamps
@@ -336,7 +396,7 @@ class _Compiler:
         return lift(
             self._scope,
             [term],
-            Kind("timestamp", ticks, term.kind.local),
+            Kind("timestamp", ticks, term.kind.local, shown=term.kind.shown),
             lambda x: f"({x} * {factor})",
         )
 
@@ -394,9 +454,17 @@ class _Compiler:
             raise self._unknown(node, what, name, list(FUNCTIONS), "functions")
         self._check_arguments(node, name, function)
         arguments = [self.term(each) for each in node.args]
-        made = function.make(
-            Call(self._scope, arguments, lambda terms: self._common(node, terms), self._as)
+        call = Call(
+            self._scope,
+            _shown(ast.unparse(node), MOST_SOURCE),
+            arguments,
+            lambda terms: self._common(node, terms),
+            lambda term, kind: self._as(node, term, kind).code,
         )
+        try:
+            made = function.make(call)
+        except Misused as misused:
+            raise self._refuse(node, misused.what, misused.remedy) from misused
         if made is None:
             kinds = ", ".join(str(each.kind) for each in arguments)
             raise self._refuse(node, f"{name}({kinds})", f"{name} takes {function.takes}")
@@ -440,6 +508,11 @@ def _alike(a: Kind, b: Kind) -> bool:
     """Whether values of two kinds can be compared as they are."""
     numbers = {a, b} == {INT, FLOAT} or {a.name, b.name} == {"int", "decimal"}
     return a == b or NULL in (a, b) or numbers
+
+
+def _named(term: Term, name: str) -> Term:
+    """A term whose value a local already has."""
+    return replace(term, code=name, atom=True)
 
 
 def _may_be_time(term: Term, kind: Kind) -> bool:

@@ -15,4 +15,6 @@ Config = Annotated[str, Field(description="expression; records for which it is t
 
 def apply(program: Program, config: Config) -> None:
     """Raises ConfigError for an expression that does not compile, or is no boolean."""
-    program.keep_if(compile_condition(config, program).condition)
+    condition = compile_condition(config, program).condition
+    with program.written_as(config):
+        program.keep_if(condition)

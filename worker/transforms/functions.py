@@ -4,13 +4,24 @@ when their kinds do not fit."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from worker.transforms import values
-from worker.transforms.kinds import BOOL, DATE, FLOAT, INT, STR, TIMESTAMP, Kind
-from worker.transforms.terms import Scope, Term, lift
+from worker.transforms import instants, texts, values
+from worker.transforms.kinds import (
+    BOOL,
+    BYTES,
+    DATE,
+    FLOAT,
+    INT,
+    READ_TIMESTAMP,
+    STR,
+    TEXTS,
+    TIMESTAMP,
+    Kind,
+)
+from worker.transforms.terms import NOT_CONSTANT, Scope, Term, lift
 
 _SIZED: Final = ("str", "bytes", "array", "map")
 
@@ -20,11 +31,13 @@ class Call:
     """The arguments of a call.
 
     Attributes:
+        source: the call as it is written, for the errors of records.
         common: terms -> the one kind that they have.
         convert: (term, kind) -> the source of the term in that kind.
     """
 
     scope: Scope
+    source: str
     terms: list[Term]
     common: Callable[[list[Term]], Kind]
     convert: Callable[[Term, Kind], str]
@@ -33,12 +46,23 @@ class Call:
     def kind(self) -> Kind:
         return self.terms[0].kind
 
+    @property
+    def are_texts(self) -> bool:
+        return all(each.kind == STR for each in self.terms)
+
     def lift(self, kind: Kind, code: Callable[..., str]) -> Term:
         return lift(self.scope, self.terms, kind, code)
 
-    def calling(self, function: Callable[..., object], kind: Kind) -> Term:
+    def calling(self, function: Callable[..., object], kind: Kind, of: int | None = None) -> Term:
+        """A call of a function at run time with the first `of` arguments, by default with all."""
         name = self.scope.bind(function)
-        return self.lift(kind, lambda *sources: f"{name}({', '.join(sources)})")
+        terms = self.terms[:of]
+        return lift(self.scope, terms, kind, lambda *sources: f"{name}({', '.join(sources)})")
+
+    def constants(self, first: int) -> list[Any] | None:
+        """The values of the arguments from `first` on; None unless all are constants."""
+        rest = self.terms[first:]
+        return [each.constant for each in rest] if all(each.is_constant for each in rest) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +128,16 @@ def _round(call: Call) -> Term | None:
 
 
 def _int(call: Call) -> Term | None:
-    return call.calling(values.to_int, INT) if call.kind in (INT, FLOAT, STR, BOOL) else None
+    return (
+        call.calling(values.whole_number(call.source), INT)
+        if call.kind in (INT, FLOAT, STR, BOOL)
+        else None
+    )
 
 
 def _float(call: Call) -> Term | None:
     return (
-        call.calling(values.to_float, FLOAT)
+        call.calling(values.number(call.source), FLOAT)
         if call.kind in (INT, FLOAT, STR, BOOL) or call.kind.name == "decimal"
         else None
     )
@@ -128,47 +156,107 @@ def _str(call: Call) -> Term | None:
     if kind.name == "time":
         return call.calling(partial(values.time_text, ticks=kind.ticks), STR)
     if kind.name == "timestamp":
-        return call.calling(
-            partial(values.timestamp_text, ticks=kind.ticks, zone="" if kind.local else "Z"), STR
-        )
+        zone = "" if kind.local else "Z"
+        text = partial(values.timestamp_text, ticks=kind.ticks, zone=zone, shown=kind.shown)
+        return call.calling(text, STR)
     return None
 
 
 def _date(call: Call) -> Term | None:
-    if call.kind == DATE:
+    forms = _forms(call)
+    if forms is None:
+        return None
+    if not forms and call.kind == DATE:
         return call.terms[0]
-    if call.kind == STR:
-        return call.calling(values.day_of_text, DATE)
-    if call.kind.name == "timestamp":
+    if not forms and call.kind.name == "timestamp":
         return call.lift(DATE, lambda x: f"({x} // {86_400 * call.kind.ticks})")
-    return None
+    form = forms[0] if forms else None
+    if call.kind != STR and not (form in instants.UNITS and call.kind in (INT, FLOAT)):
+        return None
+    return call.calling(instants.day_reader(form, call.source), DATE, of=1)
 
 
 def _timestamp(call: Call) -> Term | None:
-    first, *forms = call.terms
-    if not forms and first.kind.name == "timestamp":
-        return first
-    if not forms and first.kind == DATE:
+    forms = _forms(call)
+    if forms is None:
+        return None
+    if not forms and call.kind.name == "timestamp":
+        return call.terms[0]
+    if not forms and call.kind == DATE:
         return call.lift(TIMESTAMP, lambda x: f"({x} * {86_400 * TIMESTAMP.ticks})")
-    return _read_timestamp(call, first, forms)
+    form, zone = (*forms, None, None)[:2]
+    if call.kind != STR and not (form in instants.UNITS and call.kind in (INT, FLOAT)):
+        return None
+    read = instants.instant_reader(form or "rfc3339", zone, call.source)
+    return call.calling(read, READ_TIMESTAMP, of=1)
 
 
-def _read_timestamp(call: Call, first: Term, forms: list[Term]) -> Term | None:
-    """A time that is read from text or a number, in the forms that are said."""
-    if not all(each.kind == STR and each.is_constant for each in forms):
-        return None
-    read = values.instant_reader(*(each.constant for each in forms))
-    number = first.kind in (INT, FLOAT) and bool(forms) and "%" not in forms[0].constant
-    if read is None or not (first.kind == STR or number):
-        return None
-    name = call.scope.bind(read)
-    return lift(call.scope, [first], TIMESTAMP, lambda x: f"{name}({x})")
+def _forms(call: Call) -> list[str] | None:
+    """The constant texts that say how the first argument is read; None for other arguments."""
+    forms = call.constants(1)
+    return None if forms is None or not all(isinstance(each, str) for each in forms) else forms
 
 
 def _hour(call: Call) -> Term | None:
     if call.kind.name not in ("timestamp", "time"):
         return None
     return call.lift(INT, lambda x: f"({x} // {3_600 * call.kind.ticks} % 24)")
+
+
+# -- text ---------------------------------------------------------------------------------------
+
+
+def _concat(call: Call) -> Term | None:
+    return call.calling(texts.joiner(call.source), STR) if call.are_texts else None
+
+
+def _replace(call: Call) -> Term | None:
+    return call.calling(texts.replacer(call.source), STR) if call.are_texts else None
+
+
+def _split(call: Call) -> Term | None:
+    text, between, *number = call.terms
+    if not text.kind == between.kind == STR or between.constant in (NOT_CONSTANT, ""):
+        return None
+    if not number:
+        return call.lift(TEXTS, lambda x, y: f"{x}.split({y})")
+    if number[0].kind != INT or not number[0].is_constant:
+        return None
+    found = call.calling(texts.part, STR)
+    return replace(found, nullable=True)
+
+
+def _join(call: Call) -> Term | None:
+    items, between = call.terms
+    if items.kind.items != STR or between.kind != STR:
+        return None
+    return call.calling(texts.list_joiner(call.source), STR)
+
+
+def _substr(call: Call) -> Term | None:
+    text, *numbers = call.terms
+    if text.kind != STR or any(each.kind != INT for each in numbers):
+        return None
+    return call.calling(texts.slicer(call.source), STR)
+
+
+def _regex_match(call: Call) -> Term | None:
+    given = _forms(call)
+    if given is None or not call.are_texts:
+        return None
+    return call.calling(texts.matcher(*given), BOOL, of=1)
+
+
+def _regex_replace(call: Call) -> Term | None:
+    given = _forms(call)
+    if given is None or not call.are_texts:
+        return None
+    pattern, new = given
+    return call.calling(texts.pattern_replacer(pattern, new, call.source), STR, of=1)
+
+
+def _hash(call: Call) -> Term | None:
+    return call.calling(texts.sha256, STR) if call.kind in (STR, BYTES) else None
 
 
 def _now_received(call: Call) -> Term:
@@ -186,7 +274,9 @@ FUNCTIONS: Final = {
     "int": Function(_int, 1, 1, "a number, text or a boolean"),
     "float": Function(_float, 1, 1, "a number, text, a decimal or a boolean"),
     "str": Function(_str, 1, 1, "a number, text, a boolean, a date or a time"),
-    "date": Function(_date, 1, 1, "a timestamp, a date or text"),
+    "date": Function(
+        _date, 1, 2, "a timestamp, a date or text; or text or a number and the form of its time"
+    ),
     "timestamp": Function(
         _timestamp,
         1,
@@ -195,5 +285,23 @@ FUNCTIONS: Final = {
         "'epoch_us' or 'epoch_ns'; or text, a strptime pattern, and a zone if it is not UTC",
     ),
     "hour": Function(_hour, 1, 1, "a timestamp or a time"),
+    "concat": Function(_concat, 2, 20, "texts"),
+    "replace": Function(_replace, 3, 3, "a text, the text to look for, and the one in its place"),
+    "split": Function(
+        _split,
+        2,
+        3,
+        "a text, a constant text that stands between the parts, and the constant number of the "
+        "part that is wanted, from 0, if not all are",
+    ),
+    "join": Function(_join, 2, 2, "an array of texts, and the text between them"),
+    "substr": Function(
+        _substr, 2, 3, "a text, a first place from 0 (negative: from the end), and a length"
+    ),
+    "regex_match": Function(_regex_match, 2, 2, "a text and a constant pattern of RE2"),
+    "regex_replace": Function(
+        _regex_replace, 3, 3, "a text, a constant pattern of RE2, and a constant replacement"
+    ),
+    "hash": Function(_hash, 1, 1, "a text or bytes"),
     "now_received": Function(_now_received, 0, 0, "nothing"),
 }

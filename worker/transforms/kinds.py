@@ -6,11 +6,11 @@ its ticks per second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from worker.schema.logical import FRACTION_DIGITS
-from worker.schema.model import Schema, Type
+from worker.schema.model import Schema, Type, is_nullable
 
 MICROS: Final = 1_000_000
 
@@ -23,13 +23,22 @@ class Kind:
         name: null bool int float str bytes date time timestamp decimal record array map union.
         ticks: of times: how many make a second.
         local: of timestamps: they have no zone, and compare with each other only.
+        items: of arrays: the kind of their elements that are not null.
+        nulls: of arrays: elements may be null.
+        shown: of times that were computed: how many digits of a second `str` writes, where these
+            are fewer than the ticks have. It makes no other kind.
     """
 
     name: str
     ticks: int = 0
     local: bool = False
+    items: Kind | None = None
+    nulls: bool = False
+    shown: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
+        if self.items is not None:
+            return f"{self.name} of {self.items}"
         return _WORDS.get(self.name, self.name)
 
 
@@ -44,6 +53,9 @@ BYTES: Final = Kind("bytes")
 DATE: Final = Kind("date")
 DECIMAL: Final = Kind("decimal")
 TIMESTAMP: Final = Kind("timestamp", MICROS)
+READ_TIMESTAMP: Final = Kind("timestamp", 1_000 * MICROS, shown=6)
+"""What `timestamp()` reads; as text it has microseconds."""
+TEXTS: Final = Kind("array", items=STR)
 
 _PRIMITIVE: Final = {
     "null": NULL,
@@ -78,6 +90,8 @@ def kind_of(kind: Type, schema: Schema) -> Kind:
     kind = schema.value_type(kind)
     if kind.logical is not None:
         return _LOGICAL[kind.logical]
+    if kind.kind == "array" and kind.items is not None:
+        return Kind("array", items=kind_of(kind.items, schema), nulls=is_nullable(kind.items))
     return _PRIMITIVE.get(kind.kind) or Kind(kind.kind)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.defaults import RANGES
+from worker.schema.defaults import RANGES, number_range
 from worker.schema.logical import EPOCH_DAY, describe_decimal, fits
 from worker.schema.model import Schema, Type, by_kind, is_nullable, is_wide, null_branch
 from worker.schema.values import Branch, describe_kind
@@ -259,7 +259,7 @@ def _field_names(kind: Type) -> frozenset[str] | None:
 def scalar(kind: Type, schema: Schema) -> Check:
     """The check of a type without inner types."""
     what = kind_of(kind, schema)
-    symbols, size, limits = frozenset(kind.symbols), kind.size, RANGES.get(kind.kind)
+    symbols, size, limits = frozenset(kind.symbols), kind.size, _limits(kind)
     allowed = f"one of {', '.join(kind.symbols)}" if symbols else kind.logical or kind.kind
 
     def check(value: Any, path: str) -> Any:
@@ -282,6 +282,11 @@ def scalar(kind: Type, schema: Schema) -> Check:
         return value
 
     return check
+
+
+def _limits(kind: Type) -> tuple[int, int] | None:
+    """The least and the greatest whole number of a type; None for types of other values."""
+    return number_range(kind) if kind.kind in RANGES else None
 
 
 def kind_checker(kind: Kind, *, nullable: bool) -> Check:

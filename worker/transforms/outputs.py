@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.core.errors import ConfigError
-from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
-from worker.schema.model import Field, Schema, Type, by_kind, is_nullable, is_wide
+from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, number_range
+from worker.schema.model import Field, Schema, Type, by_kind, is_nullable, is_wide, value_branch
 from worker.transforms import values
-from worker.transforms.kinds import Kind, kind_of
+from worker.transforms.kinds import STR, Kind, kind_of
 from worker.transforms.terms import Term
 
 
@@ -114,12 +114,21 @@ def _fits(found: Kind, kind: Type, target: Kind) -> bool:
     if target.name == "float":
         return found.name in ("int", "float")
     if kind.logical in _ONLY_UNCHANGED or kind.kind in _ONLY_UNCHANGED:
-        return False
+        return kind.items is not None and _takes_texts(kind.items, target, found)
     return found.name == target.name
 
 
+def _takes_texts(items: Type, target: Kind, found: Kind) -> bool:
+    """Whether an array with such items takes the array of texts that was found."""
+    number = value_branch(items)
+    item = items if number is None else items.branches[number]
+    plain = item.kind == "string" and item.logical is None and not is_wide(items)
+    return plain and found.items == STR and (target.nulls or not found.nulls)
+
+
 _ONLY_UNCHANGED: Final = ("uuid", "decimal", "big-decimal", "fixed", "array", "map", "record")
-"""Fields of these types pass unchanged, or come from python; no expression makes their values."""
+"""Fields of these types pass unchanged, or come from python; no expression makes their values, but
+for arrays of texts."""
 
 
 def _require_symbol(field: Field, term: Term, symbols: Sequence[str], where: str) -> None:
@@ -153,8 +162,9 @@ def _whole(program: Writer, term: Term, kind: Type, target: Kind, path: str) -> 
     """Whole numbers, dates and times; a timestamp changes its unit."""
     if term.kind.name not in ("int", "date", "time", "timestamp"):
         return _Conversion(term.code)
-    low, high = RANGES[kind.kind]
-    refuse = program.bind(_refuse(path, f"a whole number from {low} to {high}"))
+    low, high = number_range(kind)
+    what = f"a {kind.logical}" if kind.logical else "a whole number"
+    refuse = program.bind(_refuse(path, f"{what} from {low} to {high}"))
     check = f"if not {low} <= {_VALUE} <= {high}: {refuse}({_VALUE})"
     return _Conversion(_scaled(term, target), (check,))
 

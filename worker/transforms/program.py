@@ -9,7 +9,8 @@ what was set, names the route and appends the encoded row. No record is built in
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,7 @@ from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable
+from worker.transforms.context import Contexts
 from worker.transforms.kinds import Kind, kind_of, same_values
 from worker.transforms.outputs import convert
 from worker.transforms.routes import Part
@@ -60,6 +62,8 @@ class Column:
         type: its schema type while it has its incoming value; None once it was computed.
         struct_like: records in it are Structs, not dicts.
         made_by: the step that set or renamed it, so that it must end up in the output.
+        optional: a python step may have left it out; then its code raises InvalidRecord.
+        made_in, key: of what a python step returned: the local that has it, and its key there.
     """
 
     code: str
@@ -69,6 +73,9 @@ class Column:
     struct_like: bool = False
     local: bool = False
     made_by: str = ""
+    optional: bool = False
+    made_in: str = ""
+    key: str = ""
 
 
 _INDENT: Final = "    "
@@ -77,7 +84,9 @@ _INDENT: Final = "    "
 class Program:
     """The function while it is being generated, and the `Scope` of its expressions."""
 
-    def __init__(self, plan: Plan, output: Schema) -> None:
+    def __init__(self, plan: Plan, output: Schema, contexts: Contexts | None = None) -> None:
+        self._contexts = contexts or Contexts()
+        self._told = False
         self.schema, self.output = plan.schema, output
         self.code = CodeBuilder()
         self.columns: dict[str, Column] = {
@@ -92,10 +101,12 @@ class Program:
         }
         self._shapes: dict[str, tuple[Type, bool]] = {}
         self._lines: list[str] = []
+        self._sources: list[str] = []
         self._depth = 3
         self._temps = 0
         self.expands = False
         self.step = ""
+        self.source = ""
 
     # -- Scope ------------------------------------------------------------------------------------
 
@@ -142,8 +153,16 @@ class Program:
     # -- what steps do ----------------------------------------------------------------------------
 
     def line(self, text: str) -> None:
-        """A statement at the present depth."""
+        """A statement at the present depth; a record that fails in it is told the `source`."""
         self._lines.append(f"{_INDENT * self._depth}{text}")
+        self._sources.append(self.source)
+
+    @contextmanager
+    def written_as(self, source: str) -> Iterator[None]:
+        """What is added inside comes from this source: an expression as the user wrote it."""
+        self.source = source
+        yield
+        self.source = ""
 
     def local(self, code: str) -> str:
         """A fresh local that holds the value of `code`."""
@@ -177,24 +196,43 @@ class Program:
 
     def expand(
         self,
-        function: Callable[[dict[str, Any]], list[dict[str, Any]]],
+        function: Callable[..., list[dict[str, Any]]],
         columns: Mapping[str, Column],
+        *,
+        told: bool,
     ) -> None:
         """Gives the record to `function` as a dict, and goes on with each dict that it returns.
 
         Args:
             columns: the fields of the returned dicts.
+            told: the function takes the context of the record too.
         """
-        items = ", ".join(f"{name!r}: {column.code}" for name, column in self.columns.items())
+        self._told = self._told or told
+        context = ", context" if told else ""
         if not self.expands:
             self.line("pending = []")
         self.expands = True
         record = self.temp()
-        self.line(f"for {record} in {self.bind(function)}({{{items}}}):")
+        self.line(f"for {record} in {self.bind(function)}({{{self._items()}}}{context}):")
         self._depth += 1
         self.columns = {
-            name: replace(column, code=f"{record}[{name!r}]") for name, column in columns.items()
+            name: replace(column, code=f"{record}[{name!r}]", made_in=record, key=name)
+            for name, column in columns.items()
         }
+
+    def _items(self) -> str:
+        """The fields of the record as source of the items of a dict.
+
+        What an earlier function left out stays out.
+        """
+        left: dict[str, dict[str, str]] = {}
+        items = []
+        for name, column in self.columns.items():
+            if column.optional and not column.local:
+                left.setdefault(column.made_in, {})[name] = column.key
+            else:
+                items.append(f"{name!r}: {column.code}")
+        return ", ".join((*items, *(f"**{made}.given({names!r})" for made, names in left.items())))
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -220,23 +258,29 @@ class Program:
         row = encoder.row(fields)
         add = "add" if not route else f"groups[{key}]"
         self.line(f"pending.append(({key}, {row}))" if self.expands else f"{add}({row})")
-        return Shaper(compile_function("shape", self._text(hoist=not route), self.code))
+        head = self._head(hoist=not route)
+        text = "".join(f"{line}\n" for line in (*head, *self._lines, *self._tail()))
+        function = compile_function("shape", text, self.code)
+        contexts = self._contexts if self._told else None
+        first_line = function.__code__.co_firstlineno + len(head)
+        return Shaper(function, dict(enumerate(self._sources, first_line)), contexts)
 
-    def _text(self, *, hoist: bool) -> str:
-        reject = self.bind(_REJECTED)
-        head = ["def shape(records, groups, wrong, received):", "    filtered = expanded = 0"]
+    def _head(self, *, hoist: bool) -> list[str]:
+        head = ["def shape(records, groups, wrong, received, context):"]
+        head.append("    filtered = expanded = 0")
         if self.code.opening:
             head.append(f"    {self.code.opening}")
         if hoist and not self.expands:
             head.append("    add = groups['']")
-        head += ["    for i, r in enumerate(records):", "        try:"]
-        tail = [
-            f"        except {reject} as error:",
+        return [*head, "    for i, r in enumerate(records):", "        try:"]
+
+    def _tail(self) -> list[str]:
+        return [
+            *(_FLUSH if self.expands else ()),
+            f"        except {self.bind(_REJECTED)} as error:",
             "            wrong.append((i, error))",
             "    return filtered, expanded",
         ]
-        flush = _FLUSH if self.expands else []
-        return "".join(f"{line}\n" for line in (*head, *self._lines, *flush, *tail))
 
     def _check_made(self, output: Schema) -> None:
         names = [each.name for each in output.root.fields]
@@ -319,29 +363,41 @@ class _Groups(dict[str, Callable[[bytes], None]]):
 
 
 class Shaper:
-    """The compiled function as a `Shape`."""
+    """The compiled function as a `Shape`.
 
-    def __init__(self, function: Callable[..., tuple[int, int]]) -> None:
-        self._function = function
+    Args:
+        sources: line of the function -> the source of it that a reject names, where it has one.
+        contexts: makes what the function calls `context`; None where nothing asks for it.
+    """
 
-    def __call__(self, records: Sequence[Any], received: int) -> Shaping:
+    def __init__(
+        self,
+        function: Callable[..., tuple[int, int]],
+        sources: Mapping[int, str],
+        contexts: Contexts | None,
+    ) -> None:
+        self._function, self._sources, self._contexts = function, sources, contexts
+
+    def __call__(self, records: Sequence[Any], received: int, partition: str = "") -> Shaping:
         """Encodes finished records.
 
         Args:
             received: when their page came, in microseconds since 1970.
+            partition: that they came from.
         """
         groups = _Groups()
         wrong: list[tuple[int, Exception]] = []
-        filtered, expanded = self._function(records, groups, wrong, received)
+        context = None if self._contexts is None else self._contexts(partition, received)
+        filtered, expanded = self._function(records, groups, wrong, received, context)
         chunks = [(route, len(rows), b"".join(rows)) for route, rows in groups.rows.items() if rows]
-        return Shaping(
-            chunks, [(index, _reason(error)) for index, error in wrong], filtered, expanded
-        )
+        refused = [(index, self._reason(error)) for index, error in wrong]
+        return Shaping(chunks, refused, filtered, expanded)
 
-
-def _reason(error: Exception) -> InvalidRecord:
-    if isinstance(error, InvalidRecord):
-        return error
-    code, what = _MEANING[type(error)]  # type: ignore[index]
-    found = FieldError("$", what, "a number that can be represented")
-    return InvalidRecord(code, (found,), stage="transform")
+    def _reason(self, error: Exception) -> InvalidRecord:
+        if isinstance(error, InvalidRecord):
+            return error
+        code, what = _MEANING[type(error)]  # type: ignore[index]
+        line = error.__traceback__.tb_lineno if error.__traceback__ else 0
+        source = self._sources.get(line) or "$"
+        found = FieldError(source, what, "a number that can be represented")
+        return InvalidRecord(code, (found,), stage="transform")

@@ -1,22 +1,23 @@
 """`python: package.module:function`: `fn(record: dict) -> dict | None | list[dict]`, for what
-expressions cannot say.
+expressions cannot say. `fn(record, context)` is told where the record came from.
 
 The record has the fields of this step, with the values between stages (times are whole numbers in
 the schema's unit); with `values: native` dates and times are datetime objects, besides those in
 nanoseconds, which a datetime would cut.
 What comes back is checked field by field: the fields are those of the output schema, besides those
-that came in. None drops the record, a list makes several of it; one bad item rejects the record
-whole, so that a replay of its dead letter brings all of them once.
+that came in. What came in and is no field of the output may be left out; a later step that needs it
+then rejects the record. None drops the record, a list makes several of it; one bad item rejects the
+record whole, so that a replay of its dead letter brings all of them once.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from importlib import import_module
 from traceback import extract_tb
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -27,10 +28,12 @@ from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.model import Schema, Type, is_nullable
 from worker.transforms import natives
+from worker.transforms.context import Context
 from worker.transforms.kinds import kind_of
 from worker.transforms.program import Column, Program
 
-Function = Callable[[dict[str, Any]], Any]
+Function = Callable[..., Any]
+SHAPE: Final = "fn(record: dict) -> dict | None | list[dict], or fn(record, context)"
 
 
 class PythonConfig(Model):
@@ -38,7 +41,7 @@ class PythonConfig(Model):
 
     function: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="package.module:function, fn(record: dict) -> dict | None | list[dict]",
+        description=f"package.module:function, {SHAPE}",
     )
     values: Literal["plain", "native"] = Field(
         "plain",
@@ -76,9 +79,17 @@ def apply(program: Program, config: Config) -> None:
     }
     for name, column in program.columns.items():
         if name not in columns:
-            columns[name] = replace(column, made_by="")
+            columns[name] = replace(column, made_by="", local=False)
             checks[name] = natives.kind_checker(column.kind, nullable=column.nullable)
-    program.expand(_caller(function, into, checks), columns)
+    wanted = {each.name for each in program.output.root.fields}
+    optional = {
+        name for name, column in columns.items() if name not in wanted and not column.nullable
+    }
+    program.expand(
+        _caller(function, into, checks, optional),
+        {name: replace(each, optional=name in optional) for name, each in columns.items()},
+        told=takes_context(function),
+    )
 
 
 def load(path: str, where: str) -> Function:
@@ -112,7 +123,7 @@ def load(path: str, where: str) -> Function:
         raise ConfigError(
             f"{path!r} {unfit}",
             where=where,
-            remedy="write it as fn(record: dict) -> dict | None | list[dict]",
+            remedy=f"write it as {SHAPE}",
         )
     return function  # type: ignore[no-any-return]
 
@@ -141,7 +152,8 @@ def _unfit(function: Function) -> str:
         if inspect.isgeneratorfunction(each):
             return "is a generator; a transform returns what becomes of the record"
     try:
-        inspect.signature(function).bind({})
+        told = {"context": None} if takes_context(function) else {}
+        inspect.signature(function).bind({}, **told)
     except TypeError:
         return "cannot be called with one positional argument, the record"
     except ValueError:  # what is written in C may have no signature
@@ -149,17 +161,45 @@ def _unfit(function: Function) -> str:
     return ""
 
 
+def takes_context(function: Function) -> bool:
+    """Whether a function has a parameter `context`."""
+    try:
+        return "context" in inspect.signature(function).parameters
+    except ValueError:  # what is written in C may have no signature
+        return False
+
+
+class _Made(dict[str, Any]):
+    """A record that a function made, without the fields that it left out."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InvalidRecord(
+            "python_result",
+            (
+                FieldError(
+                    f"$.{name}", "a field that was left out", "a value: a later step uses it"
+                ),
+            ),
+            stage="transform",
+        )
+
+    def given(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """Name -> value of those fields that were not left out; `names` has their keys here."""
+        return {name: self[key] for name, key in names.items() if key in self}
+
+
 def _caller(
     function: Function,
     into: Mapping[str, Callable[[Any], Any]],
     checks: Mapping[str, Callable[[Any, str], Any]],
+    optional: Collection[str] = (),
 ) -> Callable[..., list[dict[str, Any]]]:
-    def call(record: dict[str, Any]) -> list[dict[str, Any]]:
+    def call(record: dict[str, Any], *context: Context) -> list[dict[str, Any]]:
         given = {
             name: into[name](value) if name in into else value for name, value in record.items()
         }
         try:
-            back = function(given)
+            back = function(given, context=context[0]) if context else function(given)
         except (
             BaseException
         ) as error:  # the border to code that is not ours: its sys.exit() ends no pipeline
@@ -170,12 +210,17 @@ def _caller(
             ) from error
         if back is None:
             return []
-        return [_checked(each, checks) for each in (back if isinstance(back, list) else [back])]
+        made = back if isinstance(back, list) else [back]
+        return [_checked(each, checks, optional) for each in made]
 
     return call
 
 
-def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
+def _checked(
+    record: Any,
+    checks: Mapping[str, Callable[[Any, str], Any]],
+    optional: Collection[str],
+) -> dict[str, Any]:
     """What came back, field by field.
 
     Methods of what it holds may be the function's own, and raise.
@@ -194,7 +239,11 @@ def _checked(record: Any, checks: Mapping[str, Callable[[Any, str], Any]]) -> di
                 f"unknown fields {', '.join(sorted(map(str, unknown))[:5])}",
                 "the fields of the output schema",
             )
-        return {name: check(record.get(name), f"$.{name}") for name, check in checks.items()}
+        return _Made(
+            (name, check(record.get(name), f"$.{name}"))
+            for name, check in checks.items()
+            if name in record or name not in optional
+        )
     except InvalidRecord:
         raise
     except RecursionError:

@@ -17,4 +17,5 @@ def apply(program: Program, config: Config) -> None:
     """Raises ConfigError for an expression that does not compile."""
     terms = {name: compile_expression(text, program) for name, text in config.items()}
     for name, term in terms.items():
-        program.assign(name, term)
+        with program.written_as(config[name]):
+            program.assign(name, term)

@@ -9,6 +9,7 @@ from worker.components import TRANSFORMS
 from worker.config.chosen import Step
 from worker.core.collect import Collector
 from worker.schema.model import Schema
+from worker.transforms.context import Contexts
 from worker.transforms.program import Plan, Program, RowEncoder, Shaper
 from worker.transforms.routes import Part
 
@@ -23,13 +24,16 @@ def compile_steps(
     route: Sequence[Part] = (),
     *,
     fill: bool = True,
+    contexts: Contexts | None = None,
 ) -> Shaper:
     """The function of a pipeline: its steps in order, then `encoder` over the fields of `output`.
+
+    `contexts` makes what python steps may ask for beside a record.
 
     Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made
     fields nothing more is said: steps that use them would look wrong too.
     """
-    program, found = Program(plan, output), Collector()
+    program, found = Program(plan, output, contexts), Collector()
     for number, (verb, config) in enumerate(steps):
         program.step = f"transforms[{number}].{verb}"
         before = len(found.errors)
@@ -39,3 +43,13 @@ def compile_steps(
             break
     found.check()
     return program.finish(encoder, route, fill=fill)
+
+
+def leaves(steps: Sequence[Step], name: str) -> bool:
+    """Whether a field that comes in still has its name behind the steps."""
+    return not any(
+        (verb == "drop" and name in config)
+        or (verb == "select" and name not in config)
+        or (verb == "rename" and name in config)
+        for verb, config in steps
+    )

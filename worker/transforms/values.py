@@ -7,18 +7,27 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.paging.marks import MarkFormat
 from worker.schema.defaults import DOUBLE_MAX
 from worker.schema.logical import EPOCH_DAY
 from worker.schema.values import describe_kind
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROS: Final = 1_000_000
-_INSTANT_FORMS: Final = ("rfc3339", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
-_instant = MarkFormat().parser()
+
+
+class Misused(Exception):
+    """A call that no record can mend; when the config is loaded it becomes a ConfigError.
+
+    Args:
+        what: what is wrong with it.
+        remedy: what to write, where that is known.
+    """
+
+    def __init__(self, what: str, remedy: str = "take it out") -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
 
 
 def refuse(code: str, path: str, value: Any, allowed: str) -> InvalidRecord:
@@ -43,20 +52,28 @@ def in_64_bits(value: int) -> int:
     raise OverflowError
 
 
-def to_int(value: Any) -> int:
-    """int() of a number (towards zero) or of decimal text."""
-    try:
-        return in_64_bits(int(value))
-    except ValueError:
-        raise refuse("conversion", "int()", value, "a whole number, or its text") from None
+def whole_number(place: str) -> Callable[[Any], int]:
+    """int() of a number (towards zero) or of decimal text; `place` is the call, for errors."""
+
+    def to_int(value: Any) -> int:
+        try:
+            return in_64_bits(int(value))
+        except ValueError:
+            raise refuse("conversion", place, value, "a whole number, or its text") from None
+
+    return to_int
 
 
-def to_float(value: Any) -> float:
-    """float() of a number or of its text."""
-    try:
-        return finite(float(value))
-    except ValueError:
-        raise refuse("conversion", "float()", value, "a number, or its text") from None
+def number(place: str) -> Callable[[Any], float]:
+    """float() of a number or of its text; `place` is the call, for errors."""
+
+    def to_float(value: Any) -> float:
+        try:
+            return finite(float(value))
+        except ValueError:
+            raise refuse("conversion", place, value, "a number, or its text") from None
+
+    return to_float
 
 
 def clock_ticks(text: str, ticks: int) -> int:
@@ -67,44 +84,6 @@ def clock_ticks(text: str, ticks: int) -> int:
     return (at.hour * 3600 + at.minute * 60 + at.second) * ticks + at.microsecond * ticks // _MICROS
 
 
-def day_of_text(text: str) -> int:
-    """ISO date, or the date in UTC of an RFC 3339 text -> days since 1970."""
-    try:
-        if len(text) == 10:
-            return date.fromisoformat(text).toordinal() - EPOCH_DAY
-        return int(_instant(text)[0]) // (86_400 * _MICROS)
-    except (ValueError, OverflowError):
-        raise refuse(
-            "conversion", "date()", text, "an ISO date, or RFC 3339 text with a zone"
-        ) from None
-
-
-def instant_reader(form: str = "rfc3339", zone: str = "UTC") -> Callable[[Any], int] | None:
-    """A function from a value to microseconds since 1970; None where the format is none.
-
-    Args:
-        form: `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or a strptime pattern.
-        zone: of texts of a pattern that name none.
-    """
-    nanos = form == "epoch_ns"
-    if form not in _INSTANT_FORMS and "%" not in form:
-        return None
-    try:
-        parse = MarkFormat("int" if nanos else form, zone=zone).parser()
-    except (ConfigError, KeyError, ValueError, OSError):  # a zone that there is not
-        return None
-    allowed = "RFC 3339 text with a zone" if form == "rfc3339" else f"a value of the format {form}"
-
-    def read(value: Any) -> int:
-        try:
-            found = int(parse(value)[0])
-        except (ValueError, TypeError, OverflowError):
-            raise refuse("conversion", "timestamp()", value, allowed) from None
-        return found // 1000 if nanos else found
-
-    return read
-
-
 def date_text(days: int) -> str:
     """Days since 1970 -> ISO date."""
     try:
@@ -113,8 +92,15 @@ def date_text(days: int) -> str:
         raise refuse("conversion", "str()", days, "a date in the years 1 to 9999") from None
 
 
-def timestamp_text(value: int, ticks: int, zone: str = "Z") -> str:
-    """Ticks since 1970 -> RFC 3339 text in UTC; `zone` is empty for local timestamps."""
+def timestamp_text(value: int, ticks: int, zone: str = "Z", shown: int | None = None) -> str:
+    """Ticks since 1970 -> RFC 3339 text in UTC.
+
+    Args:
+        zone: empty for local timestamps.
+        shown: how many digits of a second are written; None: all that the ticks have.
+    """
+    if shown is not None:
+        value, ticks = value * 10**shown // ticks, 10**shown
     try:
         moment = _EPOCH + timedelta(seconds=value // ticks)
     except OverflowError:

@@ -1,8 +1,10 @@
-"""Pipelines whose schema registry does not answer when a run starts.
+"""Pipelines that their schema registry keeps from starting when a run starts.
 
-The others run, and these join them once the registry answers. Pipelines that a registry refuses
-(credentials, an unknown subject, an incompatible schema), or whose config does not fit the schema
-that is there, end alone too, for good: asking again would not help.
+The others run. Those whose registry does not answer join them once it does. So do those whose
+schema is unknown, is none that may be used, or does not fit the config: it may be corrected in the
+registry at any time, so they look again after waits that grow. Pipelines that a registry refuses
+otherwise (credentials, an incompatible schema) end alone too, for good: asking again would not
+help.
 """
 
 from __future__ import annotations
@@ -15,15 +17,19 @@ from worker.core.errors import (
     IncompatibleSchema,
     PermanentError,
     RegistryUnavailable,
+    SchemaMismatch,
     SchemaUnfit,
     WorkerError,
 )
 from worker.core.events import AttemptFailed, Emit, PipelineFailed
 from worker.core.ports import Clock
+from worker.resilience.backoff import doubling_s
 
 T = TypeVar("T")
 
 PAUSE_S: Final = 30.0
+"""The wait where a registry does not answer, and the first one where it has no schema to use."""
+LONGEST_PAUSE_S: Final = 600.0
 
 
 class DeferredStart:
@@ -65,13 +71,19 @@ class DeferredStart:
 
         `start` raises what keeps the pipeline from starting.
         """
+        unfit = 0
         while name in self.errors:
             error = self.errors[name]
-            if not isinstance(error, RegistryUnavailable):
+            if isinstance(error, RegistryUnavailable):
+                unfit, pause_s = 0, PAUSE_S
+            elif isinstance(error, SchemaUnfit | SchemaMismatch):
+                unfit += 1
+                pause_s = doubling_s(PAUSE_S, unfit, LONGEST_PAUSE_S)
+            else:
                 self._emit(PipelineFailed(name, error.code, str(error)))
                 return
-            self._emit(AttemptFailed(name, error.code, str(error), restart_in_s=PAUSE_S))
-            await self._clock.sleep(PAUSE_S)
+            self._emit(AttemptFailed(name, error.code, str(error), restart_in_s=pause_s))
+            await self._clock.sleep(pause_s)
             try:
                 await start()
             except WorkerError as again:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.http.registry_config import SubjectConfig
 from worker.http.tls import tls_of
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.live_state import LiveState
 from worker.wiring.parts import Parts
-from worker.wiring.schemas import subjects_of
+from worker.wiring.schemas import subject_text, subjects_of
 from worker.wiring.secrets import check_secrets
 from worker.wiring.warnings import warnings_of
 
@@ -35,7 +34,7 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
         "output": str(config.sink.path),
     }
     if subjects := subjects_of(config):
-        unread = ", ".join(map(_subject, subjects))
+        unread = ", ".join(map(subject_text, subjects))
         known |= {"not_checked": f"{unread}: needs the registry, so --connect"}
         return known | _found(live, name, config, None)
     parts = Parts.of(name, config)
@@ -45,9 +44,10 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
     known |= {
         "partitions": len(parts.partitions),
         "schema_fingerprint": parts.plan.fingerprint,
+        **({"kept_in": config.validation.kept} if config.validation.kept else {}),
         "delivery": parts.delivery,
         "completeness": parts.completeness,
-        "warnings": warnings_of(config.source, parts.plan.schema),
+        "warnings": warnings_of(config.source, parts.plan.schema, parts.output),
     }
     return known | _found(live, name, config, parts)
 
@@ -59,7 +59,3 @@ def _found(
         return {}
     found = live.look(name, config, parts)
     return {"state": found.state, "refused": found.refused}
-
-
-def _subject(ref: SubjectConfig) -> str:
-    return f"version {ref.version} of subject {ref.subject} at {ref.registry}"

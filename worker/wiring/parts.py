@@ -21,14 +21,18 @@ from worker.paging.style import Pagination
 from worker.runtime.flow import Flow
 from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
+from worker.schema.kept import with_field
 from worker.schema.plan import field_infos
 from worker.schema.sizes import recursive_names
+from worker.schema.spellings import Spellings
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
+from worker.transforms.context import Contexts
 from worker.transforms.routes import Part, route_parts
-from worker.transforms.steps import compile_steps
+from worker.transforms.steps import compile_steps, leaves
 from worker.wiring.record_paths import check_record_paths
 from worker.wiring.schemas import Fetched, schema_of
+from worker.wiring.spelled import spellings_of
 
 ONLY_PARTITION: Final = "default"
 
@@ -61,21 +65,22 @@ class Parts:
         style = PAGINATIONS.load(source.pagination.type).build(source.pagination)
         spec = _page_spec(source, style)
         found = Collector()
-        plan = _plan(config, schema_of(config.schema_, fetched), spec.record)
+        schema = schema_of(config.schema_, fetched)
+        spellings = spellings_of(config, schema, found)
+        plan = _plan(config, schema, spec.record, spellings, found)
         names = frozenset(each.json_name for each in plan.schema.root.fields)
         spec = replace(
             spec, record=replace(spec.record, json_names=names, depth=levels(source, plan))
         )
-        output = (
-            plan.schema
-            if config.output_schema is None
-            else schema_of(config.output_schema, fetched)
-        )
+        if config.output_schema is not None:
+            schema = schema_of(config.output_schema, fetched)
+        output = _output(config, plan, schema, found)
         check_record_paths(source, plan.schema, found)
         sink = config.sink
         route: tuple[Part, ...] = ()
         with found.part("sink.partition_by"):
             route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+        partitions = _partitions(source)
         rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)
         with found.part("transforms"):
             shape = compile_steps(
@@ -85,6 +90,7 @@ class Parts:
                 rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
+                contexts=Contexts(name, partitions),
             )
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
@@ -127,7 +133,7 @@ class Parts:
             pages,
             writers,
             Flow(shape, fingerprint(output), grouped=grouped),
-            _partitions(source),
+            partitions,
             delivers,
             complete,
             plain,
@@ -135,11 +141,13 @@ class Parts:
 
 
 def levels(source: HttpConfig, plan: CompiledPlan) -> int:
-    """How deep a record may nest; 0 where its schema says that already.
+    """How deep a record may nest; 0 where that is not counted.
 
-    What the schema lacks is skipped, however deep.
+    It is where the limit is set, and where the schema does not limit it. Elsewhere what the schema
+    lacks is skipped, however deep.
     """
-    return source.limits.depth if recursive_names(plan.schema) else 0
+    is_set = "depth" in source.limits.model_fields_set
+    return source.limits.depth if is_set or recursive_names(plan.schema) else 0
 
 
 def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
@@ -160,16 +168,39 @@ def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
     )
 
 
-def _plan(config: PipelineSettings, schema: Schema, spec: RecordSpec) -> CompiledPlan:
-    rules = config.validation
+def _plan(
+    config: PipelineSettings,
+    schema: Schema,
+    spec: RecordSpec,
+    spellings: Spellings,
+    found: Collector,
+) -> CompiledPlan:
+    rules, kept = config.validation, ""
+    with found.part("schema"):
+        schema = with_field(schema, rules.kept) if rules.kept else schema
+        kept = rules.kept
     return compile_plan(
         schema,
         unknown_fields=rules.unknown_fields,
         missing_fields=rules.missing_fields,
         bytes_as=rules.bytes,
         tagged=config.decode.tagged,
+        spellings=spellings,
         extra=spec.extra_names(),
+        kept=kept,
     )
+
+
+def _output(
+    config: PipelineSettings, plan: CompiledPlan, schema: Schema, found: Collector
+) -> Schema:
+    """The schema of the files: with the field that keeps what the schema lacks, where no step takes
+    that field away."""
+    kept = config.validation.kept
+    if plan.keep is not None and leaves(config.transforms, kept):
+        with found.part("output_schema"):
+            return with_field(schema, kept)
+    return schema
 
 
 def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from worker.core.model import Claim, Decoded, Reject, Unknown
 from worker.core.ports import Clock
 from worker.formats.json_rows import JsonRows
 from worker.http.client import Response
+from worker.http.registry_config import SubjectConfig
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
 from worker.resilience.guard import RetryDue
@@ -110,8 +111,19 @@ async def peek(
             if not found.pages:
                 raise
             found.error = error
-    found.findings = findings(config.source, seen)
+    found.findings = [*findings(config.source, seen), *_of_registries(config, parts)]
     return found
+
+
+def _of_registries(config: PipelineSettings, parts: Parts) -> Iterator[Finding]:
+    """The warnings of schemas that `check` without a connection cannot look at."""
+    schemas = ((config.schema_, parts.plan.schema), (config.output_schema, parts.output))
+    for ref, schema in schemas:
+        if not isinstance(ref, SubjectConfig):
+            continue
+        for each in schema.warnings:
+            found = f"subject {ref.subject} at {ref.registry}: {each}"
+            yield Finding("schema_warning", found, "correct it in the registry", alarm=False)
 
 
 @dataclass(slots=True)
@@ -146,6 +158,9 @@ async def sample(
             "transforms": (),
             "sink": config.sink.model_copy(update={"partition_by": None}),
         }
+        if config.validation.kept:  # it is looked for, not kept
+            rules = config.validation.model_copy(update={"unknown_fields": "drop"})
+            plain |= {"validation": rules}
         if not schema:
             anything = Path(scratch) / "anything.avsc"
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')

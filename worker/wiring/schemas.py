@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from worker import __version__
-from worker.config.schema_file import schema_file
-from worker.core.errors import ConfigError, Deferred, RegistryUnavailable, SchemaUnfit
+from worker.config.schema_file import FilesConfig, schema_file, schema_files
+from worker.core.errors import Deferred, RegistryUnavailable, SchemaUnfit
 from worker.core.events import Emit, SchemaStale
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Timeouts
 from worker.http.registry_config import RegistryConfig, SubjectConfig
-from worker.http.schema_registry import RegistryClient
+from worker.http.schema_registry import NotAvroError, RegistryClient
 from worker.http.tls import tls_of
 from worker.schema import Schema, parse_schema
+from worker.schema.errors import SchemaError
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
@@ -37,26 +38,25 @@ Fetched = Mapping[str, Schema]
 """Schemas that were in registries, by `key_of`."""
 
 
-def _strict(schema: Schema, where: str) -> Schema:
-    """The same schema, held to all that is asked of the schema of a pipeline.
-
-    A schema that data was written with may be less. Raises SchemaUnfit.
-    """
-    try:
-        return parse_schema(schema.source)
-    except ConfigError as error:
-        place = f"{where}: {error.where}" if error.where else where
-        raise SchemaUnfit(error.message, where=place, remedy=error.remedy) from error
-
-
-def schema_of(ref: Path | SubjectConfig, fetched: Fetched) -> Schema:
+def schema_of(ref: Path | FilesConfig | SubjectConfig, fetched: Fetched) -> Schema:
     """The schema that a config refers to. Raises ConfigError."""
-    return schema_file(ref) if isinstance(ref, Path) else fetched[key_of(ref)]
+    match ref:
+        case Path():
+            return schema_file(ref)
+        case FilesConfig():
+            return schema_files(ref)
+        case SubjectConfig():
+            return fetched[key_of(ref)]
 
 
 def key_of(ref: SubjectConfig) -> str:
     """One text for each subject and version of a registry."""
     return ref.model_dump_json()
+
+
+def subject_text(ref: SubjectConfig, version: int | None = None) -> str:
+    """A subject for people; `version` is its number where the config says latest."""
+    return f"version {version or ref.version} of subject {ref.subject} at {ref.registry}"
 
 
 def subjects_of(config: PipelineSettings) -> list[SubjectConfig]:
@@ -123,23 +123,27 @@ class Registries:
     async def fetch(self, config: PipelineSettings) -> dict[str, Schema]:
         """The schemas of a pipeline that are in registries.
 
-        Raises what RegistryClient.by_subject raises, and SchemaUnfit.
+        Raises what RegistryClient.by_subject raises, and SchemaUnfit for what is no schema that a
+        pipeline may have.
         """
-        found = {}
-        for ref in subjects_of(config):
-            client = await self.client(ref.server, config.source)
+        return {key_of(ref): await self._fetched(ref, config) for ref in subjects_of(config)}
+
+    async def _fetched(self, ref: SubjectConfig, config: PipelineSettings) -> Schema:
+        client, version = await self.client(ref.server, config.source), None
+        try:
             registered = await self._patiently(
                 partial(client.by_subject, ref.subject, ref.version), config
             )
+            version = registered.version
             if registered.stale:
-                self._emit(
-                    SchemaStale(ref.registry, ref.subject, registered.version, registered.stale)
-                )
-            found[key_of(ref)] = _strict(
-                registered.schema,
-                f"version {registered.version} of subject {ref.subject} at {ref.registry}",
-            )
-        return found
+                self._emit(SchemaStale(ref.registry, ref.subject, version, registered.stale))
+            return parse_schema(registered.schema.source)  # read leniently, as one of a writer is
+        except (NotAvroError, SchemaError) as error:
+            raise SchemaUnfit(
+                error.message,
+                where=subject_text(ref, version),
+                remedy=error.remedy or "correct it in the registry, or name another version",
+            ) from error
 
     async def register(self, config: PipelineSettings, output: Schema) -> None:
         """Registers the schema of the files where the config says so.

@@ -13,7 +13,7 @@ from worker.wiring.compatibility_check import register_output
 from worker.wiring.logs import open_log
 from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
-from worker.wiring.schemas import Registries
+from worker.wiring.schemas import Registries, subject_text, subjects_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Shared:
             if not fetched:
                 raise
             raise SchemaUnfit(
-                f"pipeline {name} does not fit the schema that its registry has: {error}"
+                f"pipeline {name} does not fit the schema that its registry has: {error}",
+                where=", ".join(map(subject_text, subjects_of(config))),
             ) from error
 
     async def register_output(self, parts: Parts) -> None:

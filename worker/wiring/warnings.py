@@ -10,9 +10,14 @@ from worker.sources.http_config import HttpConfig
 from worker.wiring.record_paths import warnings_of_keys
 
 
-def warnings_of(source: HttpConfig, schema: Schema) -> list[str]:
-    """The warnings of a source, each with its key."""
-    return [*_split_values(source), *warnings_of_keys(source, schema), *_bound(source)]
+def warnings_of(source: HttpConfig, schema: Schema, output: Schema) -> list[str]:
+    """The warnings of a source and of the schemas of a pipeline, each with its place."""
+    return [
+        *_split_values(source),
+        *warnings_of_keys(source, schema),
+        *_bound(source),
+        *dict.fromkeys(map(str, (*schema.warnings, *output.warnings))),
+    ]
 
 
 def _split_values(source: HttpConfig) -> Iterator[str]:

@@ -1,0 +1,2 @@
+def rows(record):
+    return [{"device": record["device"], "v": point["v"]} for point in record["points"]]

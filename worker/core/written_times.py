@@ -1,0 +1,382 @@
+"""Times as sources write them: text, numbers since 1970, JSON dates, strptime patterns. Pure.
+
+What is written is read into `Written`: the clock that the text shows, and how far that clock is
+from UTC, if the text says so. Whether that makes an instant is asked afterwards, because it depends
+on what the time is for.
+
+A text of any usual form is one of
+
+* ISO 8601 and RFC 3339: date and time of day, basic or extended, with or without seconds and
+  fraction (after a point or a comma), followed by `Z`, an offset (`+01:00`, `+0100`, `+01`), `UTC`,
+  `UT` or `GMT`, with a space before it or not;
+* RFC 2822 and RFC 1123: `Mon, 06 May 2024 07:08:09 GMT`.
+
+Hour 24, second 60, and days that do not exist are no times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+NANOS: Final = 1_000_000_000
+"""Nanoseconds per second."""
+_DAY_S: Final = 86_400
+_EPOCH: Final = datetime(1970, 1, 1)
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+
+USUAL: Final = "rfc3339"
+"""The format of any usual text; see the module."""
+EPOCHS: Final = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": NANOS}
+"""Formats that count from 1970-01-01T00:00:00Z -> how many of their units make a second."""
+JSON_DATE: Final = "json_date"
+"""`/Date(1700000000000+0100)/`: milliseconds since 1970 in UTC, and the offset of the clock."""
+
+
+class NoZone(ValueError):
+    """The text is a time, and does not say in which zone."""
+
+
+class Written(NamedTuple):
+    """A time as it is written.
+
+    Attributes:
+        seconds: since 1970-01-01T00:00:00 of the clock that is shown.
+        nanos: the fraction of the second, in nanoseconds; finer digits are cut.
+        offset: by how many seconds that clock is ahead of UTC; None where nothing says it.
+    """
+
+    seconds: int
+    nanos: int
+    offset: int | None
+
+    @property
+    def shown(self) -> int:
+        """Nanoseconds since 1970-01-01T00:00:00 of the clock that is shown."""
+        return self.seconds * NANOS + self.nanos
+
+
+Read = Callable[[Any], Written]
+"""value -> the time; ValueError, TypeError or OverflowError where it is none of the format."""
+
+
+def instant(written: Written, zone: ZoneInfo | None = None) -> int:
+    """Nanoseconds since 1970-01-01T00:00:00Z.
+
+    Args:
+        zone: of a time that does not say one. A time that comes twice there, as the clocks go back,
+            is the first of the two; one that the clocks leave out is read with the offset from
+            before the change (RFC 5545, 3.3.5).
+
+    Raises:
+        NoZone: neither the text nor `zone` says one.
+    """
+    offset = written.offset
+    if offset is None:
+        if zone is None:
+            raise NoZone("a time without a zone")
+        local = _EPOCH + timedelta(seconds=written.seconds)
+        difference = zone.utcoffset(local)
+        assert difference is not None, "every time of a named zone has an offset"
+        offset = difference // timedelta(seconds=1)
+    return written.shown - offset * NANOS
+
+
+def time_reader(form: str) -> Read:
+    """What reads the times of a format.
+
+    Args:
+        form: USUAL, one of EPOCHS, JSON_DATE, or a strptime pattern.
+
+    Raises:
+        ValueError: the format is none of these.
+    """
+    if form == USUAL:
+        return read_text
+    if form in EPOCHS:
+        return _counted(EPOCHS[form])
+    if form == JSON_DATE:
+        return _json_date
+    if "%" not in form:
+        raise ValueError(f"{form!r} is neither a known format nor a strptime pattern")
+    return _pattern(form)
+
+
+# -- any usual text -----------------------------------------------------------------------------
+
+_ISO: Final = re.compile(
+    r"(\d{4})(-?)(\d\d)\2(\d\d)[Tt ]"
+    r"(\d\d)(:?)(\d\d)(?:\6(\d\d)(?:[.,](\d+))?)?"
+    r"(?: ?([Zz]|[+-]\d\d(?::?[0-5]\d)?|[Uu][Tt][Cc]?|[Gg][Mm][Tt]))?",
+    re.ASCII,
+)
+_MAIL_DAY: Final = (
+    r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun), *)?"
+    r"(\d{1,2}) +(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(\d{4})"
+)
+_MAIL: Final = re.compile(
+    _MAIL_DAY + r" +(\d\d):(\d\d)(?::(\d\d))?"
+    r"(?: +([+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?",
+    re.ASCII | re.IGNORECASE,
+)
+_MAIL_DATE: Final = re.compile(_MAIL_DAY, re.ASCII | re.IGNORECASE)
+_ISO_DATE: Final = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
+_CLOCK: Final = re.compile(
+    r"(?:[Tt]?(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
+    r"|[Tt](\d\d)(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)",
+    re.ASCII,
+)
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONTHS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+)
+
+
+def read_text(text: Any) -> Written:
+    """A date and a time of day in any usual text."""
+    match = _ISO.fullmatch(text)
+    if match is None:
+        return _mail(text)
+    year, _, month, day, hour, _, minute, second, fraction, zone = match.groups()
+    days = date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY
+    seconds = days * _DAY_S + _of_day(hour, minute, second)
+    return Written(seconds, _fraction(fraction), _offset(zone))
+
+
+def read_day(text: str) -> int:
+    """Days since 1970 of a date without a time of day: ISO 8601 or RFC 2822."""
+    match = _ISO_DATE.fullmatch(text)
+    if match is not None:
+        return date(int(match[1]), int(match[3]), int(match[4])).toordinal() - _EPOCH_DAY
+    match = _MAIL_DATE.fullmatch(text)
+    if match is None:
+        raise ValueError("no date")
+    return _mail_day(*match.groups())
+
+
+def read_clock(text: str) -> int:
+    """Nanoseconds since midnight of an ISO 8601 time of day without a zone.
+
+    The basic form needs its `T`, because digits alone could also be a count.
+    """
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise ValueError("no time of day")
+    at = 1 if match[1] is not None else 5
+    hour, minute, second, fraction = match.group(at, at + 1, at + 2, at + 3)
+    return _of_day(hour, minute, second) * NANOS + _fraction(fraction)
+
+
+def _mail(text: str) -> Written:
+    match = _MAIL.fullmatch(text)
+    if match is None:
+        raise ValueError("no time")
+    weekday, day, month, year, hour, minute, second, zone = match.groups()
+    days = _mail_day(weekday, day, month, year)
+    return Written(days * _DAY_S + _of_day(hour, minute, second), 0, _offset(zone))
+
+
+def _mail_day(weekday: str | None, day: str, month: str, year: str) -> int:
+    found = date(int(year), _MONTHS.index(month.lower()) + 1, int(day))
+    if weekday is not None and _WEEKDAYS[found.weekday()] != weekday.lower():
+        raise ValueError("the day of the week is another one")
+    return found.toordinal() - _EPOCH_DAY
+
+
+def _of_day(hour: str, minute: str, second: str | None) -> int:
+    """Seconds since midnight."""
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise ValueError("no time of day")
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _fraction(digits: str | None) -> int:
+    return int(digits[:9].ljust(9, "0")) if digits else 0
+
+
+def _offset(zone: str | None) -> int | None:
+    """Seconds ahead of UTC; None without a zone."""
+    if zone is None:
+        return None
+    if zone[0] not in "+-":  # Z, UTC, UT or GMT
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
+    if hours > 23:
+        raise ValueError("no offset")
+    seconds = hours * 3600 + minutes * 60
+    return -seconds if zone[0] == "-" else seconds
+
+
+_USUAL: Final = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?"
+_QUICK_ZONED: Final = re.compile(_USUAL + r"(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII).fullmatch
+_QUICK_LOCAL: Final = re.compile(_USUAL, re.ASCII).fullmatch
+_EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def instants_of(texts: Collection[Any]) -> list[int] | None:
+    """The microseconds since 1970 of texts in RFC 3339 with a zone and at most six digits of a
+    second, several times as quick as one by one; None where one of them is no such text."""
+    moments = _moments(texts, _QUICK_ZONED)
+    return None if moments is None else [(at - _EPOCH_UTC) // _MICROSECOND for at in moments]
+
+
+def local_times_of(texts: Collection[Any], zone: ZoneInfo | None) -> list[int] | None:
+    """The same for texts without a zone: by the clock that they show, or as instants in `zone`."""
+    moments = _moments(texts, _QUICK_LOCAL)
+    if moments is None:
+        return None
+    if zone is None:
+        return [(at - _EPOCH) // _MICROSECOND for at in moments]
+    return [(at.replace(tzinfo=zone) - _EPOCH_UTC) // _MICROSECOND for at in moments]
+
+
+def _moments(texts: Collection[Any], fits: Callable[[Any], Any]) -> list[datetime] | None:
+    try:
+        if all(map(fits, texts)):
+            return msgspec.convert(list(texts), list[datetime])
+    except (TypeError, msgspec.ValidationError):
+        pass
+    return None
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+_NUMBER: Final = re.compile(r"([+-]?\d{1,20})(?:\.(\d{0,30}))?", re.ASCII)
+
+
+def digits_only(texts: Collection[str]) -> bool:
+    """Whether each text is nothing but ASCII digits."""
+    joined = "".join(texts)
+    return joined.isascii() and joined.isdigit() and all(texts)
+
+
+def _counted(per_second: int) -> Read:
+    unit = NANOS // per_second
+
+    def read(value: Any) -> Written:
+        if type(value) is int:
+            return _utc(value * unit)
+        match = _NUMBER.fullmatch(_digits(value))
+        if match is None:
+            raise ValueError("no number")
+        fraction = match[2] or ""
+        scale: int = 10 ** len(fraction)
+        return _utc(int(match[1] + fraction) * unit // scale)
+
+    return read
+
+
+def _utc(nanos: int) -> Written:
+    seconds, fraction = divmod(nanos, NANOS)
+    return Written(seconds, fraction, 0)
+
+
+def _digits(value: Any) -> str:
+    """The text of a number; a float stands for the fewest digits that make it."""
+    if isinstance(value, float):
+        return format(Decimal(repr(float(value))), "f")
+    if isinstance(value, str):
+        return value
+    raise TypeError("neither a number nor text")
+
+
+_JSON_DATE: Final = re.compile(r"/Date\((-?\d{1,20})([+-]\d\d[0-5]\d)?\)/", re.ASCII)
+
+
+def _json_date(value: Any) -> Written:
+    match = _JSON_DATE.fullmatch(value)
+    if match is None:
+        raise ValueError("no JSON date")
+    offset = _offset(match[2]) or 0
+    seconds, millis = divmod(int(match[1]), 1_000)
+    return Written(seconds + offset, millis * (NANOS // 1_000), offset)
+
+
+# -- patterns -----------------------------------------------------------------------------------
+
+
+def _pattern(pattern: str) -> Read:
+    digits = len(_SAMPLE.strftime(pattern))
+
+    def read(value: Any) -> Written:
+        if type(value) is int and len(str(value)) == digits:  # 20240506, without a zero lost
+            value = str(value)
+        found = datetime.strptime(value, pattern)
+        difference = found.utcoffset()
+        offset = None if difference is None else difference // timedelta(seconds=1)
+        since = found.replace(tzinfo=None) - _EPOCH
+        return Written(since.days * _DAY_S + since.seconds, since.microseconds * 1_000, offset)
+
+    return read
+
+
+_PARTS: Final = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
+"""Directives whose digits a text usually has all of -> how many."""
+_DIRECTIVE: Final = re.compile(r"%(.)|([^%])", re.DOTALL)
+
+
+def plain_pattern(pattern: str) -> Callable[[Collection[str]], list[str] | None] | None:
+    """What writes many texts of a pattern as ISO 8601 at once, if each has all digits, or else
+    gives None. There is none for a pattern of other directives than those of day and time, because
+    a call of strptime costs several microseconds."""
+    parts = [(match[1], match[2]) for match in _DIRECTIVE.finditer(pattern)]
+    names = [name for name, _ in parts if name is not None]
+    if not {"Y", "m", "d"} <= set(names) <= set(_PARTS) or len(set(names)) < len(names):
+        return None
+    one = [rf"\d{{{_PARTS[name]}}}" if name else re.escape(text) for name, text in parts]
+    lines = re.compile(f"(?:{''.join(one)}\n)*{''.join(one)}", re.ASCII)
+    places = {name: rf"\g<{number}>" for number, name in enumerate(names, 1)}
+    year, month, day = places["Y"], places["m"], places["d"]
+    hour, minute, second = (places.get(name, "00") for name in "HMS")
+    groups = (f"({part})" if name else part for part, (name, _) in zip(one, parts, strict=True))
+    each, iso = (
+        re.compile("".join(groups), re.ASCII),
+        f"{year}-{month}-{day}T{hour}:{minute}:{second}",
+    )
+
+    def read(texts: Collection[str]) -> list[str] | None:
+        block = "\n".join(texts)
+        if lines.fullmatch(block) is None:
+            return None
+        found = each.sub(iso, block).split("\n")
+        return found if len(found) == len(texts) else None
+
+    return read
+
+
+_SAMPLE: Final = datetime(2024, 5, 6, 17, 8, 9, tzinfo=UTC)
+_OF_YEAR: Final = re.compile(r"%[YyGcx]")
+_OF_CLOCK: Final = re.compile(r"%[HIcX]")
+_OF_ZONE: Final = re.compile(r"%z")
+
+
+def pattern_problem(pattern: str, *, dated: bool = False, clocked: bool = False) -> str:
+    """What is wrong with a strptime pattern; empty where it can be read.
+
+    Args:
+        dated: the times have a date.   clocked: and a time of day.
+    """
+    if "%Z" in pattern:
+        return "%Z reads the names of this machine's zone; write the word itself, like UTC, or %z"
+    if dated and _OF_YEAR.search(pattern) is None:
+        return "the pattern has no year (%Y)"
+    if clocked and _OF_CLOCK.search(pattern) is None:
+        return "the pattern has no hour (%H)"
+    try:
+        datetime.strptime(_SAMPLE.strftime(pattern), pattern)
+    except ValueError as error:
+        return f"the pattern cannot be read: {error}"
+    return ""
+
+
+def says_zone(form: str) -> bool:
+    """Whether every time of a format says how far it is from UTC."""
+    return form in EPOCHS or form == JSON_DATE or _OF_ZONE.search(form) is not None

@@ -1,0 +1,119 @@
+"""Checks of values that may be written as text: each text of a page is read once, and remembered,
+because the same times, numbers and flags repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from worker.core.model import FieldError
+from worker.schema.codegen import compile_column
+from worker.schema.values import Check, QuickCheck, describe_kind
+
+REMEMBERED_TEXTS: Final = 10_000
+NULL_HINT: Final = "; decode.null_values names texts that mean null"
+
+
+class Plain(NamedTuple):
+    """Values that are no text and need no look: code in which `x` is the value.
+
+    Attributes:
+        keeps: whether the value is its own datum.
+        makes: whether `made` is its datum.
+    """
+
+    keeps: str
+    makes: str = "False"
+    made: str = "x"
+
+
+class Unreadable(ValueError):
+    """A text that cannot be read, with what it is and what is allowed instead."""
+
+    def __init__(self, found: str, allowed: str) -> None:
+        super().__init__(found)
+        self.found, self.allowed = found, allowed
+
+
+class TextCheck(QuickCheck):
+    """The check of values that are text, or something else.
+
+    Args:
+        other: the check of values that are no text.
+        plain: those of them that need no check.
+        read: text -> datum. It raises Unreadable, or another error for text that is `allowed` not.
+        allowed: what is allowed, in words.
+        read_all: the same as `read` of all texts, quicker; None where one of them is unusual.
+    """
+
+    def __init__(
+        self,
+        other: Check,
+        plain: Plain,
+        read: Callable[[str], Any],
+        allowed: str,
+        read_all: Callable[[Collection[str]], Sequence[Any] | None] = lambda texts: None,
+    ) -> None:
+        self._other, self._plain, self._read, self._allowed = other, plain, read, allowed
+        self._read_all = read_all
+        self._nulls: frozenset[str] = frozenset()
+        self._nullable = False
+        self._known: dict[str, Any] = {}
+
+    def or_null(self, nulls: frozenset[str]) -> TextCheck:
+        """The same check where null is allowed, and where these texts mean it."""
+        made = TextCheck(self._other, self._plain, self._read, self._allowed, self._read_all)
+        made._plain = self._plain._replace(keeps=f"x is None or {self._plain.keeps}")
+        made._nullable, made._nulls = True, nulls
+        return made
+
+    def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
+        """See `QuickCheck`: each text of a page is read once."""
+        column = compile_column(attribute, *self._plain)
+        rest = column(records, self._known.get)
+        if not rest:
+            return rest
+        others = [records[index] for index in rest]
+        self._learn_all({x for x in map(attrgetter(attribute), others) if type(x) is str})
+        return [rest[place] for place in column(others, self._known.get)]
+
+    def _learn_all(self, texts: set[str]) -> None:
+        usual = texts - self._nulls
+        datums = self._read_all(usual) if usual else None
+        if datums is not None:
+            self._make_room(len(usual))
+            self._known.update(zip(usual, datums, strict=True))
+            texts -= usual
+        for text in texts:
+            with suppress(ValueError, ArithmeticError):  # the check itself says what is wrong
+                self._learn(text)
+
+    def _make_room(self, texts: int) -> None:
+        if len(self._known) + texts > REMEMBERED_TEXTS:
+            self._known.clear()
+
+    def _learn(self, text: str) -> Any:
+        """The datum of a text that is not known yet."""
+        datum = None if text in self._nulls else self._read(text)
+        self._make_room(1)
+        self._known[text] = datum
+        return datum
+
+    def __call__(self, value: Any, path: str, errors: list[FieldError]) -> Any:
+        if value is None and self._nullable:
+            return None
+        if not isinstance(value, str):
+            return self._other(value, path, errors)
+        if value in self._known:
+            return self._known[value]
+        try:
+            return self._learn(value)
+        except Unreadable as error:
+            found, allowed = error.found, error.allowed
+        except (ValueError, ArithmeticError):
+            found, allowed = describe_kind(value), self._allowed
+        hint = NULL_HINT if self._nullable and not self._nulls else ""
+        errors.append(FieldError(path, found, f"{allowed}{hint}"))
+        return None

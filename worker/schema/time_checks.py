@@ -1,0 +1,208 @@
+"""The checks of dates, times of day and timestamps: text or number -> datum.
+
+A number is the datum itself, unless `decode.times` says how the source counts. Digits that are
+finer than the type are cut; what lies outside of `TIME_RANGES` is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from worker.core.model import FieldError
+from worker.core.written_times import (
+    EPOCHS,
+    NANOS,
+    USUAL,
+    NoZone,
+    digits_only,
+    instant,
+    instants_of,
+    local_times_of,
+    plain_pattern,
+    read_clock,
+    read_day,
+    read_text,
+    time_reader,
+)
+from worker.schema.logical import FRACTION_DIGITS, TIME_RANGES
+from worker.schema.model import Type
+from worker.schema.spellings import Place, Spellings, TimeForm
+from worker.schema.text_checks import Plain, TextCheck, Unreadable
+from worker.schema.values import Check, describe_kind
+
+_DAY_NANOS: Final = 86_400 * NANOS
+_TICKS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}
+_TEXT: Final = {
+    "date": "an ISO 8601 date",
+    "time": "an ISO 8601 time of day without a zone",
+    "timestamp": "RFC 3339 text with a zone",
+    "local-timestamp": "ISO 8601 text without a zone",
+}
+_COUNT: Final = {"millis": "milliseconds", "micros": "microseconds", "nanos": "nanoseconds"}
+_MOST_DIGITS: Final = 20
+_OTHERS: Final = "; decode.times names any other format"
+
+
+def time_check(kind: Type, spellings: Spellings, place: Place) -> TextCheck:
+    """The check of a type whose logical type is a time."""
+    usual = TimeForm(USUAL, spellings.zone)
+    return _TimeCheck(kind.logical or "", place.time or usual).check()
+
+
+def family_of(logical: str) -> str:
+    """`date`, `time`, `timestamp` or `local-timestamp`."""
+    return "date" if logical == "date" else logical.rpartition("-")[0]
+
+
+class _TimeCheck:
+    """Makes the check of one logical type whose times are written in one way."""
+
+    def __init__(self, logical: str, how: TimeForm) -> None:
+        self._family, self._form = family_of(logical), how.form
+        self._read = time_reader(how.form)
+        self._zone = ZoneInfo(how.zone) if how.zone else None
+        self._low, self._high = TIME_RANGES[logical]
+        unit = logical.rpartition("-")[2]
+        self._nanos = _DAY_NANOS if logical == "date" else NANOS // _TICKS[unit]
+        count = _COUNT.get(unit, "days")
+        since = "of a day" if self._family == "time" else "since 1970"
+        self._number = f"whole {count} {since}{_span(logical)}"
+        self._allowed = f"{_TEXT[self._family]}, or {self._number}{_OTHERS}"
+        if how.form != USUAL:
+            self._allowed = f"a time in the format {how.form} (see decode.times){_span(logical)}"
+
+    def check(self) -> TextCheck:
+        make, plain = self._numbers()
+        text = self._usual() if self._form == USUAL else self._formatted
+        return TextCheck(
+            self._checked(make),
+            plain,
+            lambda value: self._within(text(value)),
+            self._allowed,
+            self._all(),
+        )
+
+    def _numbers(self) -> tuple[Callable[[Any], int], Plain]:
+        """What makes the datum of a number, and which numbers need no check."""
+        if self._form == USUAL:
+            return _whole, Plain(f"type(x) is int and {self._low} <= x <= {self._high}")
+        if self._form in EPOCHS:
+            return self._formatted, self._counted(NANOS // EPOCHS[self._form])
+        return self._formatted, Plain("False")
+
+    def _counted(self, nanos: int) -> Plain:
+        """How whole numbers become datums that count units of so many nanoseconds."""
+        finer, coarser = max(nanos // self._nanos, 1), max(self._nanos // nanos, 1)
+        least, most = -(-self._low * coarser // finer), ((self._high + 1) * coarser - 1) // finer
+        made = f"x * {finer}" if finer > 1 else f"x // {coarser}" if coarser > 1 else "x"
+        return Plain("False", f"type(x) is int and {least} <= x <= {most}", made)
+
+    def _checked(self, make: Callable[[Any], int]) -> Check:
+        """The check of values that are no text."""
+
+        def check(value: Any, path: str, errors: list[FieldError]) -> Any:
+            try:
+                return self._within(make(value))
+            except Unreadable as error:
+                errors.append(FieldError(path, error.found, error.allowed))
+            except (ValueError, TypeError, ArithmeticError):
+                errors.append(FieldError(path, describe_kind(value), self._allowed))
+            return None
+
+        return check
+
+    def _within(self, datum: int) -> int:
+        if self._low <= datum <= self._high:
+            return datum
+        raise Unreadable(f"a time outside of the range of {self._family}", self._allowed)
+
+    def _formatted(self, value: Any) -> int:
+        """The datum of a value in a format that has a date, or counts from one."""
+        written = self._read(value)
+        if self._family == "timestamp":
+            return instant(written, self._zone) // self._nanos
+        since = written.shown % _DAY_NANOS if self._family == "time" else written.shown
+        return since // self._nanos
+
+    def _usual(self) -> Callable[[str], int]:
+        """What reads any usual text."""
+        if self._family == "date":
+            return read_day
+        if self._family == "time":
+            return lambda text: read_clock(text) // self._nanos
+        return self._zoned if self._family == "timestamp" else self._local
+
+    def _all(self) -> Callable[[Collection[str]], list[int] | None]:
+        """What reads many texts at once, if they are in the most usual form."""
+        if self._form in EPOCHS:
+            return self._counted_texts(NANOS // EPOCHS[self._form])
+        if self._form == USUAL:
+            return self._moments if "timestamp" in self._family else _none_at_once
+        rewrite = plain_pattern(self._form)
+        if rewrite is None or self._family == "time":
+            return _none_at_once
+
+        def read(texts: Collection[str]) -> list[int] | None:
+            return None if (iso := rewrite(texts)) is None else self._clocks(iso)
+
+        return read
+
+    def _moments(self, texts: Collection[str]) -> list[int] | None:
+        if self._family == "timestamp" and (micros := instants_of(texts)) is not None:
+            return self._datums(micros)
+        return self._clocks(texts)
+
+    def _clocks(self, texts: Collection[str]) -> list[int] | None:
+        """The datums of texts without a zone."""
+        if self._family == "timestamp" and self._zone is None:
+            return None
+        zone = self._zone if self._family == "timestamp" else None
+        micros = local_times_of(texts, zone)
+        return None if micros is None else self._datums(micros)
+
+    def _datums(self, micros: list[int]) -> list[int] | None:
+        return self._all_within([each * 1_000 // self._nanos for each in micros])
+
+    def _counted_texts(self, nanos: int) -> Callable[[Collection[str]], list[int] | None]:
+        def read(texts: Collection[str]) -> list[int] | None:
+            if max(map(len, texts)) > _MOST_DIGITS or not digits_only(texts):
+                return None
+            return self._all_within([int(text) * nanos // self._nanos for text in texts])
+
+        return read
+
+    def _all_within(self, datums: list[int]) -> list[int] | None:
+        return datums if self._low <= min(datums) and max(datums) <= self._high else None
+
+    def _zoned(self, text: str) -> int:
+        try:
+            return instant(read_text(text), self._zone) // self._nanos
+        except NoZone:
+            allowed = "a zone in the text, like Z or +01:00; decode.time_zone says it for all"
+            raise Unreadable("text of a time without a zone", allowed) from None
+
+    def _local(self, text: str) -> int:
+        written = read_text(text)
+        if written.offset is not None:
+            raise Unreadable("text of a time with a zone", self._allowed)
+        return written.shown // self._nanos
+
+
+def _span(logical: str) -> str:
+    if logical.startswith("time-"):
+        return ""
+    if logical.endswith("nanos"):
+        return ", from 1677-09-21 to 2262-04-11"
+    return ", in the years 1 to 9999"
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("no whole number")
+    return value
+
+
+def _none_at_once(texts: Collection[str]) -> None:
+    return None

@@ -1,0 +1,47 @@
+"""What a python step may ask for beside its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from worker.core.instants import EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a record came from, for a function `fn(record, context)`.
+
+    Attributes:
+        pipeline: the name of the pipeline.
+        partition: the values of the partition by their names, as `{partition.NAME}` has them; empty
+            for a source without partitions.
+        received: when the page of the record came, with a zone (UTC); in a replay, when its dead
+            letter was written.
+    """
+
+    pipeline: str
+    partition: Mapping[str, str]
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Makes the contexts of a pipeline.
+
+    Attributes:
+        partitions: name of a partition -> its values.
+    """
+
+    pipeline: str = ""
+    partitions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __call__(self, partition: str, received_us: int) -> Context:
+        """The context of records that came from a partition at a time, microseconds since 1970.
+
+        A partition that the config does not name any more has no values.
+        """
+        values = MappingProxyType(dict(self.partitions.get(partition, {})))
+        return Context(self.pipeline, values, EPOCH + timedelta(microseconds=received_us))

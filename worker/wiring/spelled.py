@@ -1,0 +1,132 @@
+"""How the source writes values (`decode.times`, `null_values`), held against the schema, and what
+`source.incremental.format` says of its field beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from worker.config.problems import did_you_mean, listed
+from worker.core.collect import Collector
+from worker.core.errors import ConfigError
+from worker.core.jsonpath import plain_keys
+from worker.core.written_times import EPOCHS, JSON_DATE, USUAL, pattern_problem, says_zone
+from worker.schema import Schema
+from worker.schema.logical import TIME_RANGES
+from worker.schema.model import Type
+from worker.schema.spellings import AS_USUAL, Keys, Spellings, TimeForm
+from worker.schema.time_checks import family_of
+from worker.settings import PipelineSettings
+from worker.sources.incremental import Incremental
+
+
+def spellings_of(config: PipelineSettings, schema: Schema, found: Collector) -> Spellings:
+    """How the values of a pipeline are written.
+
+    Raises ConfigError into `found` for a path that is no field of the schema, or of another type.
+    """
+    if not config.decode.spelled:
+        return AS_USUAL
+    spellings, incremental = config.decode.spellings, config.source.incremental
+    if incremental is not None:
+        spellings = replace(spellings, times={**spellings.times, **_of_mark(incremental, schema)})
+    for keys, how in spellings.times.items():
+        with found.part(f"decode.times.{'.'.join(keys)}"):
+            _check_time(_leaves_at(schema, keys), keys, how)
+    for keys in spellings.named_nulls:
+        with found.part(f"decode.null_values.{'.'.join(keys)}"):
+            _check_null(_leaves_at(schema, keys), keys)
+    return spellings
+
+
+def _of_mark(incremental: Incremental, schema: Schema) -> dict[Keys, TimeForm]:
+    """How the times of the incremental field are written, so that its values in files are the
+    marks; nothing where marks are no times, or where the field is none."""
+    keys = plain_keys(incremental.field) if incremental.field and incremental.timed else None
+    marks = incremental.format.marks
+    how = TimeForm(marks.record, marks.zone if marks.assumed or marks.record != USUAL else "")
+    try:
+        leaves = _leaves_at(schema, keys) if keys else []
+    except ConfigError:  # it need not be in the schema
+        return {}
+    families = {family_of(each.logical or "") for each in leaves if each.logical in TIME_RANGES}
+    if not keys or not families or any(_misfit(each, how) for each in families):
+        return {}
+    return {keys: how}
+
+
+def _check_time(leaves: list[Type], keys: Keys, how: TimeForm) -> None:
+    families = {family_of(each.logical or "") for each in leaves if each.logical in TIME_RANGES}
+    if not families:
+        kinds = ", ".join(dict.fromkeys(each.logical or each.kind for each in leaves))
+        raise ConfigError(
+            f"{'.'.join(keys)} is no time in the schema, but {kinds}",
+            remedy="take it out, or give the field a logical type: "
+            f"{', '.join(sorted(TIME_RANGES))}",
+        )
+    for family in families:
+        if problem := _misfit(family, how):
+            raise ConfigError(f"{'.'.join(keys)} is a {family}: {problem[0]}", remedy=problem[1])
+
+
+def _misfit(family: str, how: TimeForm) -> tuple[str, str] | None:
+    """Why no value of a format is a time of a family, and what to do."""
+    form = how.form
+    if form == USUAL:
+        return None
+    if family == "time" and (form in EPOCHS or form == JSON_DATE):
+        return f"{form} is an instant and no time of a day", "write a strptime pattern, like %H:%M"
+    if family == "local-timestamp" and says_zone(form) and form not in EPOCHS:
+        return f"{form} has a zone, which its values lack", "make it a timestamp in the schema"
+    if form in EPOCHS or form == JSON_DATE:
+        return None
+    if problem := pattern_problem(form, dated=family != "time", clocked=family == "time"):
+        return problem, "write the pattern as the source writes its times"
+    if family == "timestamp" and not says_zone(form) and not how.zone:
+        return (
+            f"{form} names no zone, so its times are no instants",
+            "set decode.time_zone, like UTC or Europe/Berlin, or read the zone with %z",
+        )
+    return None
+
+
+def _check_null(leaves: list[Type], keys: Keys) -> None:
+    if all(each.kind != "null" for each in leaves):
+        raise ConfigError(
+            f"{'.'.join(keys)} is never null in the schema, so no text can mean it",
+            remedy=f"take it out, or allow null: {_nullable(leaves)}",
+        )
+
+
+def _nullable(leaves: list[Type]) -> str:
+    return f'["null", {", ".join(each.name or each.kind for each in leaves)}]'
+
+
+def _leaves_at(schema: Schema, keys: Keys) -> list[Type]:
+    """The types that values of a field may have, with those in its arrays and maps.
+
+    Raises ConfigError for a name that no record on the way has.
+    """
+    kinds = list(_leaves(schema, schema.root))
+    for key in keys:
+        fields = [each for kind in kinds for each in kind.fields]
+        if all(each.json_name != key for each in fields):
+            names = [each.json_name for each in fields]
+            hint = did_you_mean(key, names)
+            raise ConfigError(
+                f"{'.'.join(keys)} is no field of the schema: {key!r} is unknown",
+                remedy=f"{hint + ' ' if hint else ''}{listed(names)}",
+            )
+        kinds = [
+            leaf for each in fields if each.json_name == key for leaf in _leaves(schema, each.type)
+        ]
+    return kinds
+
+
+def _leaves(schema: Schema, kind: Type) -> Iterator[Type]:
+    """The types in a type, through arrays, maps and unions."""
+    kind = schema.resolve(kind)
+    if not kind.parts:
+        yield kind
+    for part in kind.parts:
+        yield from _leaves(schema, part)
