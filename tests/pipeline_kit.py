@@ -59,7 +59,7 @@ class Source:
         return Reply(Decoded(page, None, [], facts, raw=lambda index: str(page[index]).encode()))
 
 
-def shape(records: Sequence[int], received: int) -> Shaping:
+def shape(records: Sequence[int], received: int, partition: str) -> Shaping:
     """A line for each number; negative ones are rejects."""
     bad = [index for index, number in enumerate(records) if number < 0]
     good = [number for number in records if number >= 0]

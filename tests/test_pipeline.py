@@ -145,13 +145,13 @@ async def test_after_the_deadline_of_a_drain_what_is_staged_is_committed_and_the
 ):
     shaped = 0
 
-    def slowly(records: Sequence[int], received: int) -> Shaping:
+    def slowly(records: Sequence[int], received: int, partition: str) -> Shaping:
         nonlocal shaped
         shaped += 1
         if shaped == 3:
             world.stop.set()
             world.drain_deadline.set()
-        return shape(records, received)
+        return shape(records, received, partition)
 
     world = World({"a": range(100)}, concurrency=1, flow=slowly)
     await world.attempt()
@@ -168,11 +168,11 @@ async def test_after_the_deadline_of_a_drain_what_is_staged_is_committed_and_the
 async def test_a_bug_discards_what_is_not_committed_and_the_next_attempt_is_exact() -> None:
     bugs = {25}
 
-    def buggy(records: Sequence[int], received: int) -> Shaping:
+    def buggy(records: Sequence[int], received: int, partition: str) -> Shaping:
         if bugs & set(records):
             bugs.clear()
             raise KeyError("bug")
-        return shape(records, received)
+        return shape(records, received, partition)
 
     world = World({"a": range(50)}, flow=buggy, writer={"roll": RollSpec(records=10)})
     with pytest.raises(ExceptionGroup) as raised:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paging.test_planner import Record, claim, decoded, ids, resumed, spec
+from paging.test_windowed_passes import BEGIN, Wall
+from paging.test_windowed_passes import plan as window_plan
 
 from worker.core.errors import PageRefused
 from worker.core.model import Claim
@@ -213,3 +215,53 @@ def test_a_config_with_a_smaller_size_is_not_asked_for_more_than_it_says() -> No
     server.sizes = []
     run(PartitionPlanner(plan("offset", 4), at), server)
     assert set(server.sizes) == {4}
+
+
+class Windowed(Picky):
+    """The same of the time window that is asked for."""
+
+    def answer(self, fetch: Fetch) -> Reply:
+        window, everything = fetch.window, self.records
+        assert window is not None
+        inside = [each for each in everything if window.start <= each["u"] < window.end]
+        heavy = self.heavy
+        self.records = inside
+        self.heavy = {at for at, each in enumerate(inside) if each["id"] in heavy}
+        try:
+            return super().answer(fetch)
+        finally:
+            self.records, self.heavy = everything, heavy
+
+
+@pytest.mark.parametrize("style", ["page", "offset"])
+@given(
+    values=st.lists(st.integers(0, 39), max_size=40).map(sorted),
+    size=st.integers(1, 12),
+    most=st.integers(1, 12),
+    heavy=st.sets(st.integers(0, 39), max_size=4),
+    depth=st.integers(1, 4),
+    cuts=st.lists(st.integers(1, 9), max_size=3),
+)
+def test_pages_inside_time_windows_become_smaller_and_lose_nothing(
+    style: str,
+    values: list[int],
+    size: int,
+    most: int,
+    heavy: set[int],
+    depth: int,
+    cuts: list[int],
+) -> None:
+    server = Windowed(len(values), most=most, heavy={each for each in heavy if each < len(values)})
+    for record, value in zip(server.records, values, strict=True):
+        record["u"] = BEGIN + value
+    windows = window_plan("offset", Wall(BEGIN + 43), size=10)
+    settings = replace(
+        windows, style=(own := plan(style, size)).style, size=size, sizes=own.sizes, depth=depth
+    )
+    at, seen = claim(), []
+    for pages in (*cuts, 10_000):
+        taken = run(PartitionPlanner(settings, at), server, pages)
+        seen += ids(taken)
+        at = resumed(at, taken)
+    assert sorted(seen) == list(range(len(values)))
+    assert at.cursor.mark == BEGIN + 40

@@ -10,11 +10,12 @@ from typing import Any
 import fastavro
 import pytest
 from avro_kit import container
+from formats.test_avro_pages import exhausted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.core.model import Decoded
-from worker.core.ports import InvalidRecord, Steps
+from worker.core.ports import InvalidRecord
 from worker.formats.avro import AvroPages, AvroSpec
 from worker.formats.json import JsonPages
 from worker.formats.ndjson import NdjsonPages
@@ -55,15 +56,6 @@ def plan_of(document: Any, **options: Any) -> CompiledPlan:
 
 PLAN = plan_of(SCHEMA)
 PAGES = JsonPages(PageSpec(), PLAN)
-
-
-def exhausted(steps: Steps[Decoded]) -> Decoded:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            found: Decoded = stop.value
-            return found
 
 
 def kept(plan: CompiledPlan, records: list[Any]) -> list[Any]:

@@ -410,7 +410,21 @@ numbers = st.recursive(
 booleans = st.recursive(
     st.one_of(
         st.sampled_from(
-            ["b", "c", "t is null", "j is not null", "t in ['a', 'b']", "s == 'a'", "t != s"]
+            [
+                "b",
+                "c",
+                "t is null",
+                "j is not null",
+                "t in ['a', 'b']",
+                "s in [t, 'b']",
+                "t not in [s]",
+                "s == 'a'",
+                "t != s",
+                "'a' in s",
+            ]
+        ),
+        st.tuples(numbers, st.sampled_from(["in", "not in"]), st.lists(numbers, max_size=3)).map(
+            lambda each: f"({each[0]} {each[1]} [{', '.join(each[2])}])"
         ),
         st.tuples(numbers, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), numbers).map(
             lambda each: f"({each[0]} {each[1]} {each[2]})"
@@ -476,9 +490,14 @@ def interpret(node: Any, record: dict[str, Any]) -> Any:
             return interpret(left, record) is None
         case ast.Compare(left=left, ops=[ast.IsNot()]):
             return interpret(left, record) is not None
+        case ast.Compare(left=left, ops=[ast.NotIn()], comparators=[right]):
+            return negation(interpret(ast.Compare(left, [ast.In()], [right]), record))
         case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.List(elts=elts)]):
             value = interpret(left, record)
-            return None if value is None else value in [interpret(each, record) for each in elts]
+            members = [interpret(each, record) for each in elts]
+            if value is None:
+                return None
+            return True if value in members else None if None in members else False
         case (
             ast.Compare(left=left, ops=[op], comparators=[right])
             | ast.BinOp(left=left, op=op, right=right)
@@ -506,7 +525,7 @@ def conjunction(left: Any, right: Any) -> Any:
 def apply(op: Any, a: Any, b: Any) -> Any:
     sign = {
         ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
-        ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+        ast.In: "in", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
     }[type(op)]  # fmt: skip
     try:
         return eval(f"a {sign} b", {"a": a, "b": b})

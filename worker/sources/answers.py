@@ -51,15 +51,18 @@ Meaning = (
 ANY_STATUS: Final = range(1000)
 CURSOR_REMEDY: Final = (
     "`worker state reset` starts the partition again; where it means the end of the pass, "
-    "say so with source.responses or source.stop.status"
+    "say so with source.on_status or source.stop.status"
 )
 NOT_MODIFIED_REMEDY: Final = (
     "use source.conditional, take validators out of source.headers, or say what this status means "
-    "with source.responses"
+    "with source.on_status"
 )
-STATUS_REMEDY: Final = "check url and params, or say what this status means with source.responses"
+STATUS_REMEDY: Final = (
+    "check url and params, or say what this status means with source.on_status, or with "
+    "source.responses where its body tells"
+)
 NOT_READY_REMEDY: Final = (
-    "where this status brings records, say so with source.responses: {202: page}; a longer wait is "
+    "where this status brings records, say so with source.on_status: {202: page}; a longer wait is "
     "source.retry.deadline"
 )
 PARTIAL_REMEDY: Final = "take Range out of source.headers: a page is read whole"

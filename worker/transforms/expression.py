@@ -315,20 +315,16 @@ class _Compiler:
                 constants.add(member.constant)
             else:
                 others.append(member)
-        first = again = item
-        if others and not item.atom:
-            name = self._scope.temp()  # the source of a term is not repeated
-            first, again = replace(item, code=f"({name} := {item.code})"), _named(item, name)
+        known = item if item.atom or not others else _named(item, self._scope.temp())
         parts = []
         if constants or not others:
             found = self._scope.bind(frozenset(constants))
-            parts.append(lift(self._scope, [first], BOOL, lambda x: f"({x} in {found})"))
-            first = again
+            parts.append(lift(self._scope, [known], BOOL, lambda x: f"({x} in {found})"))
         for other in others:
-            pair = self._comparable(node, first, other)
+            pair = self._comparable(node, known, other)
             parts.append(lift(self._scope, [*pair], BOOL, lambda x, y: f"({x} == {y})"))
-            first = again
-        return either(self._scope, parts) if len(parts) > 1 else parts[0]
+        whole = either(self._scope, parts) if len(parts) > 1 else parts[0]
+        return whole if known is item else _after(f"({known.code} := {item.code})", whole)
 
     def _in_whole(self, node: ast.Compare, item: Term, whole: Term) -> Term:
         """Whether a text, an array or a map has the item: as a part, an element or a key."""
@@ -513,6 +509,12 @@ def _alike(a: Kind, b: Kind) -> bool:
 def _named(term: Term, name: str) -> Term:
     """A term whose value a local already has."""
     return replace(term, code=name, atom=True)
+
+
+def _after(first: str, term: Term) -> Term:
+    """A term that is evaluated after the source `first`, which names what it uses several times."""
+    truth = f"({first}, {term.truth})[1]" if term.truth else ""
+    return replace(term, code=f"({first}, {term.code})[1]", truth=truth)
 
 
 def _may_be_time(term: Term, kind: Kind) -> bool:
