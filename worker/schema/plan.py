@@ -270,6 +270,23 @@ def _info(schema: Schema, name: str, kind: Type) -> FieldInfo:
     return FieldInfo(name, inner.kind, inner.logical, kind.kind == "union" and is_nullable(kind))
 
 
+def require_record(schema: Schema, where: str = "") -> None:
+    """Raises SchemaError unless the root of the schema is a record.
+
+    Args:
+        where: what the schema is called.
+    """
+    if schema.root.kind == "record":
+        return
+    of_several = "of a list of types name one: schema: {file: FILE, name: NAME}"
+    raise SchemaError(
+        "$",
+        f"the root is {schema.root.kind}, a record is needed",
+        remedy=of_several if schema.root.kind == "union" else "",
+        where=where,
+    )
+
+
 def compile_plan(
     schema: Schema,
     *,
@@ -291,15 +308,7 @@ def compile_plan(
     Raises:
         SchemaError: the root is no record, or its types nest too deeply.
     """
-    if schema.root.kind != "record":
-        several = schema.root.kind == "union"
-        raise SchemaError(
-            "$",
-            f"the root is {schema.root.kind}, a record is needed",
-            remedy="of a list of types name one: schema: {file: FILE, name: NAME}"
-            if several
-            else "",
-        )
+    require_record(schema)
     try:
         policy = Policy(unknown_fields, missing_fields, bytes_as, tagged, spellings)
         return CompiledPlan(schema, policy, extra, kept)

@@ -22,6 +22,7 @@ from worker.http.schema_registry import NotAvroError, RegistryClient
 from worker.http.tls import tls_of
 from worker.schema import Schema, parse_schema
 from worker.schema.errors import SchemaError
+from worker.schema.plan import require_record
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
@@ -39,14 +40,13 @@ Fetched = Mapping[str, Schema]
 
 
 def schema_of(ref: Path | FilesConfig | SubjectConfig, fetched: Fetched) -> Schema:
-    """The schema that a config refers to. Raises ConfigError."""
-    match ref:
-        case Path():
-            return schema_file(ref)
-        case FilesConfig():
-            return schema_files(ref)
-        case SubjectConfig():
-            return fetched[key_of(ref)]
+    """The schema of a record that a config refers to. Raises ConfigError."""
+    if isinstance(ref, SubjectConfig):
+        return fetched[key_of(ref)]
+    file = ref if isinstance(ref, Path) else ref.file
+    schema = schema_file(ref) if isinstance(ref, Path) else schema_files(ref)
+    require_record(schema, str(file))
+    return schema
 
 
 def key_of(ref: SubjectConfig) -> str:
@@ -137,7 +137,10 @@ class Registries:
             version = registered.version
             if registered.stale:
                 self._emit(SchemaStale(ref.registry, ref.subject, version, registered.stale))
-            return parse_schema(registered.schema.source)  # read leniently, as one of a writer is
+            # it was read leniently, as one of a writer is
+            schema = parse_schema(registered.schema.source)
+            require_record(schema)
+            return schema
         except (NotAvroError, SchemaError) as error:
             raise SchemaUnfit(
                 error.message,
