@@ -204,3 +204,14 @@ def test_encoded_bytes_do_not_depend_on_how_a_value_was_written(decode: dict[str
         page = msgspec.json.decode(b"[" + raw + b"]", type=list[spelled.record_type])
         assert spelled.finish(page) == []
         assert spelled.encode(page) == spelled.encode([spelled.one(raw)]) == expected
+
+
+@pytest.mark.parametrize("nullable", [False, True])
+def test_a_default_that_no_reader_has_is_never_written(nullable: bool) -> None:
+    kind = [MILLIS, "null"] if nullable else MILLIS
+    beyond = plan_of([{"name": "f0", "type": kind, "default": 10**17}], {})
+    with pytest.raises(InvalidRecord) as invalid:
+        beyond.one(b"{}")
+    assert "beyond the range of timestamp-millis" in invalid.value.errors[0].allowed
+    assert beyond.one(b'{"f0": 5}').f0 == 5
+    assert plan_of([{"name": "f0", "type": kind, "default": 10**12}], {}).one(b"{}").f0 == 10**12

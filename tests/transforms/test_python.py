@@ -14,6 +14,7 @@ import pytest
 from worker.core.errors import ConfigError
 from worker.core.ports import InvalidRecord
 from worker.schema import parse_schema
+from worker.schema.logical import TIME_RANGES
 from worker.transforms import python
 from worker.transforms.kinds import FLOAT, STR
 from worker.transforms.natives import checker, converter, kind_checker
@@ -206,3 +207,17 @@ def test_text_with_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
         with pytest.raises(InvalidRecord) as caught:
             check(value, "$.m")
         assert caught.value.errors[0].allowed == "text without lone surrogates"
+
+
+@pytest.mark.parametrize("logical", TIME_RANGES)
+def test_a_number_beyond_the_range_of_its_time_rejects_its_record_only(logical: str) -> None:
+    low, high = TIME_RANGES[logical]
+    kind = {"type": "int" if logical in ("date", "time-millis") else "long", "logicalType": logical}
+    fields = [{"name": "x", "type": {"type": "array", "items": ["null", kind]}}]
+    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": fields}))
+    check = checker(schema.root.fields[0].type, schema)
+    assert check([low, high, None], "$.x") == [low, high, None]
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(InvalidRecord) as caught:
+            check([beyond], "$.x")
+        assert caught.value.errors[0].path == "$.x[0]"

@@ -15,6 +15,7 @@ from typing import Any, Final
 from worker.core.model import MISSING, FieldError
 from worker.schema.coerced_checks import COERCED, has_text, null_texts, uncoerced
 from worker.schema.defaults import default_datum
+from worker.schema.logical import TIME_RANGES
 from worker.schema.model import (
     NO_DEFAULT,
     Field,
@@ -136,6 +137,8 @@ class Checks:
         else an error."""
         if each.default is not NO_DEFAULT:
             default = default_datum(each.type, each.default, self._schema)
+            if allowed := self._beyond(each.type, default):
+                return lambda path, errors: refuse(MISSING, path, errors, allowed)
             if isinstance(default, list | dict | Branch):
                 # A record owns its values, because transforms may change them.
                 return lambda path, errors: default_datum(each.type, each.default, self._schema)
@@ -144,6 +147,15 @@ class Checks:
             absent = Branch(null_branch(each.type) or 0, None) if is_wide(each.type) else None
             return lambda path, errors: absent
         return lambda path, errors: refuse(MISSING, path, errors, "a value (the field is missing)")
+
+    def _beyond(self, kind: Type, default: Any) -> str:
+        """What is allowed instead of a default that is no time which readers have; empty if it is
+        one, or no time at all."""
+        logical = self._schema.value_type(kind).logical or ""
+        low, high = TIME_RANGES.get(logical, (0, 0))
+        if logical not in TIME_RANGES or type(default) is not int or low <= default <= high:
+            return ""
+        return f"a value, because the schema's default is beyond the range of {logical}"
 
     def _union(self, kind: Type, place: Place) -> Check:
         branches = [self._schema.resolve(branch) for branch in kind.branches]
