@@ -23,6 +23,7 @@ from worker.formats.records import PageSpec, RecordSpec
 from worker.schema import CompiledPlan, Schema, compile_plan, parse_schema
 from worker.schema.container import file_header, frame_block
 from worker.schema.encoding import compile_datum_encoder
+from worker.schema.logical import TIME_RANGES
 from worker.schema.single import header
 from worker.schema.stored import shown, store
 from worker.schema.values import Branch
@@ -544,3 +545,45 @@ def test_whatever_is_damaged_in_messages_the_outcome_is_a_page_or_a_named_error(
     except (BadBody, SchemaMismatch, SchemaNeeded):
         return
     assert len(page.records) + len(page.rejects) == page.facts.count
+
+
+@pytest.mark.parametrize("logical", TIME_RANGES)
+def test_a_time_that_readers_do_not_have_is_one_reject_wherever_it_stands(logical: str) -> None:
+    low, high = TIME_RANGES[logical]
+    base = "int" if logical in ("date", "time-millis") else "long"
+    if low - 1 < -(2**63):
+        low, high = low + 1, high - 1  # every number of 64 bits is in range
+        beyond: list[int] = []
+    else:
+        beyond = [low - 1, high + 1]
+
+    def document(kind: Any) -> dict[str, Any]:
+        inner = {"type": "record", "name": "Inner", "fields": [{"name": "at", "type": kind}]}
+        parts = {
+            "plain": kind,
+            "some": ["null", kind],
+            "many": {"type": "array", "items": kind},
+            "named": {"type": "map", "values": kind},
+            "inner": inner,
+        }
+        fields = [{"name": name, "type": part} for name, part in parts.items()]
+        return {"type": "record", "name": "Times", "fields": fields}
+
+    def record(number: int, place: str) -> dict[str, Any]:
+        ats = {name: number if name == place else 0 for name in ("plain", "some", "inner")}
+        return {
+            "plain": ats["plain"],
+            "some": ats["some"],
+            "many": [0, number if place == "many" else 0],
+            "named": {"a": number if place == "named" else 0},
+            "inner": {"at": ats["inner"]},
+        }
+
+    places = ("plain", "some", "many", "named", "inner")
+    good = [record(number, place) for place in places for number in (low, high)]
+    bad = [record(number, place) for place in places for number in beyond]
+    plan = plan_of(document({"type": base, "logicalType": logical}))
+    found = decoded(pages("container", plan), container(document(base), [*good, *bad]))
+    assert len(found.records) == len(good)
+    assert [each.index for each in found.rejects] == list(range(len(good), len(good) + len(bad)))
+    assert all(logical in each.errors[0].found for each in found.rejects)

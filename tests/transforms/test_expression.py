@@ -572,3 +572,24 @@ def check(expression: str, values: dict[str, Any], kind: Any) -> None:
         return  # an operand that is null is seen first, and the division beside it not made
     found = outcome(expression, record, kind)
     assert found == expected or (isinstance(found, float) and math.isclose(found, expected))
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "value"),
+    [
+        ({"i": 9223372036}, "timestamp-nanos", 9223372036 * 10**9),
+        ({"i": 9223372037}, "timestamp-nanos", "output"),
+        ({"i": -9223372037}, "timestamp-nanos", "output"),
+        ({"i": 253402300799}, "timestamp-nanos", "output"),
+        ({"i": -62135596800}, "timestamp-millis", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_beyond_the_range_of_the_output_is_a_reject(
+    record: dict[str, Any], kind: str, value: Any
+) -> None:
+    fields = [{"name": "i", "type": "long"}]
+    plan = compile_plan(parse_schema(json.dumps({"type": "record", "name": "R", "fields": fields})))
+    made = outcome_with(
+        plan, "timestamp(i, 'epoch_s')", record, {"type": "long", "logicalType": kind}
+    )
+    assert made == value

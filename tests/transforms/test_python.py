@@ -17,6 +17,7 @@ from worker.core.errors import ConfigError
 from worker.core.ports import InvalidRecord
 from worker.schema import DatumReader, compile_plan, parse_schema
 from worker.schema.encoding import AvroRows
+from worker.schema.logical import TIME_RANGES
 from worker.transforms import python
 from worker.transforms.context import Context, Contexts
 from worker.transforms.kinds import FLOAT, STR
@@ -316,3 +317,17 @@ def test_a_function_is_told_where_the_record_came_from(module: Any, parameters: 
 
 def config(function: str) -> python.PythonConfig:
     return python.PythonConfig(function=function)
+
+
+@pytest.mark.parametrize("logical", TIME_RANGES)
+def test_a_number_beyond_the_range_of_its_time_rejects_its_record_only(logical: str) -> None:
+    low, high = TIME_RANGES[logical]
+    kind = {"type": "int" if logical in ("date", "time-millis") else "long", "logicalType": logical}
+    fields = [{"name": "x", "type": {"type": "array", "items": ["null", kind]}}]
+    schema = parse_schema(orjson.dumps({"type": "record", "name": "R", "fields": fields}))
+    check = checker(schema.root.fields[0].type, schema)
+    assert check([low, high, None], "$.x") == [low, high, None]
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(InvalidRecord) as caught:
+            check([beyond], "$.x")
+        assert caught.value.errors[0].path == "$.x[0]"

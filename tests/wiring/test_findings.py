@@ -219,3 +219,17 @@ def test_nothing_is_said_of_bodies_that_are_no_json_or_have_no_records() -> None
     other = PageSeen.of(b"Obj\x01", {}, decoded)
     assert found(config(key=["id"], pagination=CURSOR), other) == []
     assert found(config(key=["id"]), page({"items": []})) == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "words"),
+    [
+        ("an ISO 8601 date, or whole days since 1970; decode.times names others", "decode.times"),
+        ("boolean; decode.coerce: [booleans] reads flags", "key of decode"),
+        ("a whole number", "source.records"),
+    ],
+)
+def test_the_remedy_is_the_key_that_the_error_names(allowed: str, words: str) -> None:
+    rejects = [reject(number, allowed=allowed) for number in (0, 1)]
+    [finding] = found(config(), page({"items": ITEMS}), rejects=rejects)
+    assert words in finding.remedy

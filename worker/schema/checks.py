@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from worker.core.model import MISSING, FieldError
-from worker.schema.coerced_checks import null_texts
+from worker.schema.coerced_checks import COERCED, has_text, null_texts, uncoerced
 from worker.schema.defaults import default_datum
+from worker.schema.logical import TIME_RANGES
 from worker.schema.model import (
     NO_DEFAULT,
     Field,
@@ -142,6 +143,8 @@ class Checks:
         else an error."""
         if each.default is not NO_DEFAULT:
             default = default_datum(each.type, each.default, self._schema)
+            if allowed := self._beyond(each.type, default):
+                return lambda path, errors: refuse(MISSING, path, errors, allowed)
             if isinstance(default, list | dict | Branch):
                 # A record owns its values, because transforms may change them.
                 return lambda path, errors: default_datum(each.type, each.default, self._schema)
@@ -151,18 +154,38 @@ class Checks:
             return lambda path, errors: absent
         return lambda path, errors: refuse(MISSING, path, errors, "a value (the field is missing)")
 
+    def _beyond(self, kind: Type, default: Any) -> str:
+        """What is allowed instead of a default that is no time which readers have; empty if it is
+        one, or no time at all."""
+        logical = self._schema.value_type(kind).logical or ""
+        low, high = TIME_RANGES.get(logical, (0, 0))
+        if logical not in TIME_RANGES or type(default) is not int or low <= default <= high:
+            return ""
+        return f"a value, because the schema's default is beyond the range of {logical}"
+
     def _union(self, kind: Type, place: Place) -> Check:
         branches = [self._schema.resolve(branch) for branch in kind.branches]
+        if is_wide(kind) and not self._policy.tagged:
+            return self._wide(kind, branches, place)
         checks = [self.check(branch, place) for branch in kind.branches]
         if self._policy.tagged:
             return tagged_union(branches, checks, wide=is_wide(kind))
-        if is_wide(kind):
-            return UnionCheck(branches, checks, self._schema, self._policy, self._types, place)
         number = value_branch(kind)
         inner = checks[number] if number is not None else _only_null
         if not is_nullable(kind):
             return inner
         return _or_null(inner, null_texts(branches, self._policy.spellings, place))
+
+    def _wide(self, kind: Type, branches: list[Type], place: Place) -> Check:
+        """A union of several types: where one of them is text, text is no number and no flag."""
+        policy = self._policy
+        if has_text(branches):
+            policy = policy._replace(spellings=uncoerced(policy.spellings))
+        checks = [
+            scalar_check(each, policy, place) if each.kind in COERCED else self.check(branch, place)
+            for branch, each in zip(kind.branches, branches, strict=True)
+        ]
+        return UnionCheck(branches, checks, self._schema, policy, self._types, place)
 
     _BY_KIND: Final[Mapping[str, Callable[[Checks, Type, Place], Check]]] = by_kind(
         {"array": _array, "map": _map, "record": _record, "union": _union}, otherwise=_scalar

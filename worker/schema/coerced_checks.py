@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -36,11 +37,21 @@ def is_coerced(kind: Type, spellings: Spellings) -> bool:
     return bool(spellings.booleans) if kind.kind == "boolean" else spellings.numbers is not None
 
 
+def has_text(branches: Collection[Type]) -> bool:
+    """Whether any text is a value of one of these types, which are no references."""
+    return any(each.kind in _TEXTS and each.logical is None for each in branches)
+
+
+def uncoerced(spellings: Spellings) -> Spellings:
+    """The same where text is no number and no flag."""
+    return replace(spellings, numbers=None, booleans={})
+
+
 def null_texts(branches: Collection[Type], spellings: Spellings, place: Place) -> frozenset[str]:
     """The texts that mean null in a union of these types, which are no references."""
     if all(each.kind != "null" for each in branches):
         return frozenset()
-    if any(each.kind in _TEXTS and each.logical is None for each in branches):
+    if has_text(branches):
         return place.nulls
     symbols = {symbol for each in branches for symbol in each.symbols}
     return place.nulls | (spellings.nulls - symbols)

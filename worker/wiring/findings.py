@@ -112,16 +112,25 @@ def _rejected(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
         yield _unreadable(config, seen)
         return
     error = seen.rejects[0].errors[0]
-    time = "RFC 3339" in error.allowed
     yield Finding(
         "all_rejected",
         f"all {seen.received} records are rejects; the first: {error.path}: found {error.found}, "
         f"allowed {error.allowed}",
-        "make the field a string in schema, and a timestamp with timestamp(x, format) in a "
-        "transform and output_schema"
-        if time
-        else "correct schema, or name the place of the records with source.records",
+        _way_out(error.allowed),
     )
+
+
+def _way_out(allowed: str) -> str:
+    """What to do about a value that is not what is allowed."""
+    if "RFC 3339" in allowed or "decode.times" in allowed:
+        return (
+            "set decode.times, or decode.time_zone, to how the source writes its times; or make "
+            "the field a string in schema, and a timestamp with timestamp(x, format) in a "
+            "transform and output_schema"
+        )
+    if "decode." in allowed:
+        return "set the key of decode that the error names, or correct schema"
+    return "correct schema, or name the place of the records with source.records"
 
 
 def _unreadable(config: HttpConfig, seen: Seen) -> Finding:
@@ -136,7 +145,8 @@ def _unreadable(config: HttpConfig, seen: Seen) -> Finding:
         "incremental_value",
         f"{name} of no record is a value of the format {form}: found {found}",
         f"{_likely_format(name, seen)}set source.incremental.format.record to the way in which the "
-        "source writes it: rfc3339, epoch_s, epoch_ms, epoch_us, int, string or a strptime pattern",
+        "source writes it: rfc3339, epoch_s, epoch_ms, epoch_us, epoch_ns, json_date, int, string "
+        "or a strptime pattern; or decode.time_zone, where its text has no zone",
     )
 
 
