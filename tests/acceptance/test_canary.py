@@ -189,6 +189,42 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
     assert any(b"403" in text for text in seen), "the failure itself is told"
 
 
+@pytest.mark.parametrize("kind", ["basic", "api_key in the query", "api_key in a cookie"])
+@pytest.mark.parametrize("action", ["skip", "smaller_page"])
+async def test_what_a_source_says_of_a_page_that_it_refuses_is_told_without_the_credential(
+    kind: str, action: str, tmp_path: Path
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        said = {"headers": dict(request.headers), "raw": str(request.url)}
+        page = int(request.query["page"])
+        if page == 2:
+            return web.json_response({"refused": True, **said}, status=500)
+        return web.json_response({"items": [kit.item(page, second=page)] if page < 4 else []})
+
+    app = web.Application()
+    app.router.add_get("/v1/items", handler)
+    async with TestServer(app) as server:
+        source = {
+            "auth": AUTH[kind],
+            "on_status": {500: action},
+            "pagination": {"type": "page", "param": "page", "size_param": "n", "size": 1},
+        }
+        config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
+        config.write_text(config.read_text().replace("level: error", "level: debug"))
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker", "run", str(config), "--once"),
+            env={"CANARY": CANARY, "PATH": "/usr/bin:/bin"},
+            stdout=pipe,
+            stderr=pipe,
+        )
+        told = b"".join(await process.communicate())
+    assert b"refused" in told
+    encoded = base64.b64encode(f"me:{CANARY}".encode()).decode()
+    for form in (CANARY, encoded, urllib.parse.quote(CANARY, safe="")):
+        assert form.encode() not in told
+
+
 @pytest.mark.parametrize("kind", ["bearer", "basic", "api_key in a header", "api_key in a cookie"])
 @pytest.mark.parametrize(
     ("pagination", "quoted"),

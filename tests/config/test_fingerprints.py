@@ -83,3 +83,10 @@ def test_the_whole_language_means_what_it_meant(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(DESIGN)
     for name, each in load_settings([tmp_path / "a.yaml"]).pipelines.items():
         assert groups(each.meaning()) == stored(name)
+
+
+def test_a_parameter_with_one_value_in_a_list_means_the_value_alone() -> None:
+    alone, listed = (pipeline(params={"tag": tag}).meaning() for tag in ("a", ["a"]))
+    assert alone == listed
+    several = pipeline(params={"tag": ["a", "b"]}).meaning()
+    assert {name for name in several if several[name] != alone[name]} == {"params", "params.tag"}

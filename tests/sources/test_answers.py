@@ -359,6 +359,12 @@ def test_only_rules_that_may_be_asked_of_a_page_are_facts_of_pages() -> None:
     assert paths(on_body=[{"when": when, "do": "retry"}]) == {"a"}
 
 
+@given(st.integers(0, 999))
+def test_a_rule_without_a_status_is_asked_of_every_answer(status: int) -> None:
+    configured = rules(responses=[{"when": ERROR, "do": "empty"}])
+    assert judge(answer(status, {"error": 1}), configured) == "empty"
+
+
 @pytest.mark.parametrize("status", [99, 600, 200.5, True, "6xx", "50x", "", None, [], ["5xx", 7]])
 def test_a_status_is_a_number_a_class_or_a_list(status: Any) -> None:
     with pytest.raises(ValidationError):

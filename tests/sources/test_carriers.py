@@ -292,6 +292,8 @@ def test_a_parameter_has_a_name() -> None:
         ({"q": [[{}]]}, "q.0.0.at", ""),
         ([{"at": 0}], "0.at", ""),
         ({"ids": [None]}, "ids.0", ""),
+        ({"q": [{"at": {"page": 1}}]}, "q.0.at", "each request has something else there"),
+        ({"q": [{"index": "items"}]}, "q.0", "each request has something else there"),
         ({"q": {"0": {}}}, "q.0.at", ""),
         ({"q": [{}]}, "q.1.at", "the array body.q has 1 elements"),
         ({"q": []}, "q.0.at", "the array body.q has 0 elements"),

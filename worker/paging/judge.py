@@ -170,7 +170,7 @@ class Judge:
             aside=False,
             repeated=False,
             doubted=True,
-            drift=f"the page at {shown_position(state.at)} is left out: {reply.skipped}",
+            drift=f"{shown_position(state.at)} is left out: {reply.skipped}",
             skipped=True,
         )
 
@@ -360,7 +360,7 @@ class Judge:
                 "read the source so that it proves more",
             )
         number, received = standing.cursor.pass_no, counted.received
-        left_out = f"; {skipped} pages were left out" if skipped else ""
+        left_out = f"; pages left out: {skipped}" if skipped else ""
         return PassEnd(number, received, ending.reason + left_out, shown.level, missed, because)
 
     # -- where the page leaves the partition ------------------------------------------------------

@@ -32,7 +32,7 @@ from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
 from worker.sources.conditions import Read, When
 from worker.sources.http_config import HttpConfig
-from worker.sources.rules import Action
+from worker.sources.rules import ANY_STATUS, Action
 
 Meaning = (
     Action
@@ -48,7 +48,6 @@ Meaning = (
     ]
 )
 
-ANY_STATUS: Final = range(1000)
 CURSOR_REMEDY: Final = (
     "`worker state reset` starts the partition again; where it means the end of the pass, "
     "say so with source.on_status or source.stop.status"
@@ -145,7 +144,7 @@ def rules_of(config: HttpConfig) -> tuple[Rule, ...]:
 
 def _configured(config: HttpConfig) -> Iterator[Rule]:
     for _, rule in config.answers:
-        statuses = frozenset(rule.status)
+        statuses = frozenset(rule.statuses)
         if rule.do == "stop":  # a pass cannot end before its first page: there it is a failure
             yield Rule(statuses, "stop", _later, rule.when)
             yield Rule(statuses, "fail", says=rule.when)

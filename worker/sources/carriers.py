@@ -210,8 +210,9 @@ def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
         else:
             _check_created(carrier, there, keys[depth:], at, issues)
             return
-    # an array cannot leave an element out: what stands in it only holds the place
-    if carrier.always and there is not None and not in_array:
+    # an array cannot leave an element out: a plain value in it only holds the place
+    holds_place = in_array and not isinstance(there, dict | list)
+    if carrier.always and there is not None and not holds_place:
         at = f"body.{carrier.name}"
         issues.add(
             carrier.path,

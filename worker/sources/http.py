@@ -177,10 +177,14 @@ class HttpSource:
 
     async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
         """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
-        if (auth := self._auth[asked.partition]) is not None:
-            secrets = credentials_in(response.credentials, await auth.params())
-            error.message = redact(error.message, secrets)
-            error.where = redact(error.where, secrets)
+        secrets = await self._secrets(asked, response)
+        error.message = redact(error.message, secrets)
+        error.where = redact(error.where, secrets)
+
+    async def _secrets(self, asked: _Asked, response: Response) -> set[str]:
+        """What was sent with a request as credentials."""
+        auth = self._auth[asked.partition]
+        return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
     async def _understand(self, asked: _Asked, response: Response) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
@@ -195,7 +199,7 @@ class HttpSource:
         meanings = may_mean(evidence, self._rules)
         if "page" not in meanings:
             meaning = judge(evidence, self._rules)
-            return self._without_page(meaning, evidence, asked, response)
+            return await self._without_page(meaning, evidence, asked, response)
         try:
             decoded = await self._decoded(asked.partition, response)
         except (RecordsMissing, BadBody) as error:
@@ -203,13 +207,13 @@ class HttpSource:
                 raise  # no rule can be asked of what cannot be read
             meaning = judge(evidence, self._rules)
             if meaning != "page":
-                return self._without_page(meaning, evidence, asked, response)
+                return await self._without_page(meaning, evidence, asked, response)
             error.where = error.where or asked.partition
             raise
         if len(meanings) > 1:
             found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
             if (meaning := judge(found, self._rules)) != "page":
-                return self._without_page(meaning, evidence, asked, response)
+                return await self._without_page(meaning, evidence, asked, response)
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
@@ -231,11 +235,12 @@ class HttpSource:
             self._emit(ClockSkewSeen(self._pipeline, self._skew_s, _skew_in_words(self._skew_s)))
         return min(ours, theirs)
 
-    def _without_page(
+    async def _without_page(
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        said = f"status {response.status}: {_snippet(response)}"
+        secrets = await self._secrets(asked, response)
+        said = redact(f"status {response.status}: {_snippet(response)}", secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"

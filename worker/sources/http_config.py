@@ -314,7 +314,7 @@ class HttpConfig(Model):
 
     def brings_a_page(self, status: int) -> bool:
         """Whether an answer with this status is a page that is decoded."""
-        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.status)
+        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.statuses)
         action = next((rule.do for rule in whole), None)
         return status in PAGES - {202} if action is None else action == "page"
 
@@ -323,9 +323,9 @@ class HttpConfig(Model):
         known, name = self._split_status, tuple(map(str, key))
         for path, rule in self.answers:
             if tuple(map(str, path)) == name:
-                return not known.issuperset(rule.status)
+                return not known.issuperset(rule.statuses)
             if rule.when is None:
-                known.update(rule.status)
+                known.update(rule.statuses)
         return True
 
     @property
@@ -368,14 +368,14 @@ class HttpConfig(Model):
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
         rules = [rule for _, rule in self.answers]
-        pages = PAGES.union(*(rule.status for rule in rules if rule.do == "page"))
+        pages = PAGES.union(*(rule.statuses for rule in rules if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
             *(
                 rule.when.path
                 for rule in rules
-                if rule.when is not None and not pages.isdisjoint(rule.status)
+                if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -27,7 +27,9 @@ Action = Literal[
     "smaller_page",
 ]
 
+ANY_STATUS: Final = range(1000)
 STATUSES: Final = range(100, 600)
+"""Those that a config may name."""
 PAGES: Final = frozenset(range(200, 300)) - {204, 205}
 """Statuses of answers that have a body, and no other meaning than a page once that is there."""
 _CLASS: Final = re.compile(r"[1-5]xx", re.ASCII | re.IGNORECASE)
@@ -64,7 +66,10 @@ def _statuses(value: Any) -> Any:
 
 
 _STATUS: Final = {
-    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"pattern": "^[1-5][xX]{2}$"}]
+    "anyOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "string", "pattern": "^[1-5][xX]{2}$"},
+    ]
 }
 Statuses = Annotated[
     tuple[int, ...],
@@ -79,10 +84,17 @@ class ResponseRule(Model):
     """What an answer means that has one of these statuses, and whose body says this."""
 
     status: Statuses = Field(
-        tuple(STATUSES), description="a status, a class like 5xx, or a list; default: any"
+        (),
+        validate_default=False,
+        description="a status, a class like 5xx, or a list; default: any",
     )
     when: When | None = Field(None, description="and what the body says")
     do: Action = Field(description="what it means")
+
+    @property
+    def statuses(self) -> Collection[int]:
+        """The statuses that the rule is about."""
+        return self.status or ANY_STATUS
 
 
 Rules = Sequence[tuple[Path_, ResponseRule]]
@@ -104,7 +116,7 @@ def general_rules(
         for status, action in on_status.items()
     ]
     pages = [each for each in by_status if each[1].do == "page"]
-    bodies = tuple(sorted(PAGES | {status for _, rule in pages for status in rule.status}))
+    bodies = tuple(sorted(PAGES | {status for _, rule in pages for status in rule.statuses}))
     return [
         *((("responses", number), rule) for number, rule in enumerate(responses)),
         *(each for each in by_status if each not in pages),
