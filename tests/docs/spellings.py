@@ -31,6 +31,14 @@ Beyond that, the keys of `decode` say how the source writes values:
 | `null_values` | texts that mean null, in nullable fields that are no text; in a field that is named, even if it is text |
 | `coerce` | that numbers and flags may be text, and how |
 
+```yaml
+decode:
+  times: {created: epoch_s, detail.at: "%d.%m.%Y %H:%M"}
+  time_zone: Europe/Berlin
+  null_values: ["", N/A, {city: ["-"]}]
+  coerce: {numbers: {group: ".", decimal: ","}, booleans: [[ja], [nein]]}
+```
+
 `source.incremental.format.record` counts for the incremental field in the same way as `times`, so that the mark and the value in the files agree; a field has one of the two, or the config is refused.
 A number in text keeps its type: `5.0` is no whole number, and `1,5` is none where a comma separates thousands.
 
