@@ -297,12 +297,12 @@ class _Compiler:
     def _in(self, node: ast.Compare, left: ast.expr, right: ast.expr, *, negate: bool) -> Term:
         item = self.term(left)
         if isinstance(right, ast.List | ast.Tuple | ast.Set):
-            found = self._in_list(node, item, right.elts)
-        else:
-            found = self._in_whole(node, item, self.term(right))
-        return negated(self._scope, found) if negate else found
+            return self._in_list(node, item, right.elts, negate=negate)
+        return self._in_whole(node, item, self.term(right), negate=negate)
 
-    def _in_list(self, node: ast.Compare, item: Term, elements: list[ast.expr]) -> Term:
+    def _in_list(
+        self, node: ast.Compare, item: Term, elements: list[ast.expr], *, negate: bool
+    ) -> Term:
         """Whether one of the elements equals the item, as `==` and `or` would say it."""
         constants, others = set(), []
         for each in elements:
@@ -315,18 +315,20 @@ class _Compiler:
                 constants.add(member.constant)
             else:
                 others.append(member)
-        known = item if item.atom or not others else _named(item, self._scope.temp())
-        parts = []
-        if constants or not others:
-            found = self._scope.bind(frozenset(constants))
-            parts.append(lift(self._scope, [known], BOOL, lambda x: f"({x} in {found})"))
+        found = self._scope.bind(frozenset(constants))
+        if not others:
+            word = "not in" if negate else "in"
+            return lift(self._scope, [item], BOOL, lambda x: f"({x} {word} {found})")
+        known = item if item.atom else _named(item, self._scope.temp())
+        parts = [lift(self._scope, [known], BOOL, lambda x: f"({x} in {found})")]
         for other in others:
             pair = self._comparable(node, known, other)
             parts.append(lift(self._scope, [*pair], BOOL, lambda x, y: f"({x} == {y})"))
-        whole = either(self._scope, parts) if len(parts) > 1 else parts[0]
+        whole = either(self._scope, parts)
+        whole = negated(self._scope, whole) if negate else whole
         return whole if known is item else _after(f"({known.code} := {item.code})", whole)
 
-    def _in_whole(self, node: ast.Compare, item: Term, whole: Term) -> Term:
+    def _in_whole(self, node: ast.Compare, item: Term, whole: Term, *, negate: bool) -> Term:
         """Whether a text, an array or a map has the item: as a part, an element or a key."""
         kind = whole.kind
         if kind.name == "array" and kind.items is not None:
@@ -341,7 +343,8 @@ class _Compiler:
                 "`in` looks for a value in a list or an array, for text in text, "
                 "or for a key in a map",
             )
-        return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} in {y})")
+        word = "not in" if negate else "in"
+        return lift(self._scope, [item, whole], BOOL, lambda x, y: f"({x} {word} {y})")
 
     def _comparable(self, node: ast.AST, left: Term, right: Term) -> tuple[Term, Term]:
         """Both terms in one kind: a literal takes the kind of the other side, and of two timestamps

@@ -7,10 +7,11 @@ is cut when the value is written, never rounded.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -34,6 +35,8 @@ _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _NUMBER: Final = re.compile(r"[+-]?\d{1,25}(?:\.\d{0,30})?", re.ASCII)
+_EXACT: Final = Context(prec=100)
+"""More digits than `_NUMBER` and a scale can have: a product is never rounded."""
 _FINER: Final = re.compile(r"([.,]\d{6})(\d+)", re.ASCII)
 _YEAR: Final = re.compile(r"%[YyGcx]")
 _UNIVERSAL: Final = ("GMT", "UTC", "Z")
@@ -152,7 +155,7 @@ def _number(scale: int) -> Read:
         number = Decimal(text)
         if number.adjusted() > len(str(_YEARS.stop)):
             raise OverflowError
-        return int((number * scale).__floor__())
+        return math.floor(_EXACT.multiply(number, scale))
 
     return read
 
