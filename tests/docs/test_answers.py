@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from worker.core.errors import PermanentError, TransientError
 from worker.core.model import MISSING
-from worker.paging.judge import MAX_SKIPPED
+from worker.paging.refused_pages import MAX_SKIPPED
 from worker.sources.answers import Evidence, error_of, judge, reply_of, rules_of
 from worker.sources.http_config import HttpConfig
 from worker.sources.rules import Action

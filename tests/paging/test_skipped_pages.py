@@ -11,8 +11,8 @@ from paging.test_page_sizes import plan
 from paging.test_planner import INCREMENTAL, Record, claim, decoded, ids, resumed
 
 from worker.core.errors import PagesSkipped
-from worker.paging.judge import MAX_SKIPPED
 from worker.paging.planner import PartitionPlanner
+from worker.paging.refused_pages import MAX_SKIPPED
 from worker.paging.spec import Accepted, Done, Fetch, Reply, StopSpec, Wait
 
 

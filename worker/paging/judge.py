@@ -17,12 +17,11 @@ from typing import Final
 
 import msgspec
 
-from worker.core.cursor import Cursor, Json, PassState, shown_position
+from worker.core.cursor import Cursor, Json, PassState
 from worker.core.errors import (
     BoundaryFull,
     CompletenessMissed,
     PageRefused,
-    PagesSkipped,
     TotalMismatch,
     WindowRefused,
 )
@@ -46,6 +45,7 @@ from worker.paging.mark_rules import MarkRule, mark_rule
 from worker.paging.marks import Comparable
 from worker.paging.memory import Boundary, at_least
 from worker.paging.proof import achieved, falls_short, is_counting
+from worker.paging.refused_pages import begun_smaller, left_out, refuse_empty_pass, smaller
 from worker.paging.seam import Seam, seam_of
 from worker.paging.seen import Seen, compared, uncompared
 from worker.paging.spec import PagingSpec, PassEnd, Reply
@@ -60,12 +60,6 @@ MAX_RESTARTS: Final = 2
 """So often a pass begins again because of its seams; then it goes on, and shows nothing."""
 MAX_REDONE: Final = 2
 """So often in a row a pass is read again that achieved less than is required."""
-MAX_SKIPPED: Final = 10
-"""So many pages in a row are left out; a source that refuses more is not read at all."""
-_SKIP_REMEDY: Final = (
-    "the answers may mean something else: look at what the source says, and use do: skip for "
-    "single pages that it cannot answer"
-)
 _NO_KEYS: Final[frozenset[BoundaryKey]] = frozenset()
 
 
@@ -92,7 +86,8 @@ class Judge:
         if reply.too_large:
             return self._smaller(standing, reply.too_large)
         if reply.skipped:
-            return self._accepted(standing, NO_PAGE, self._left_out(standing, reply), reply)
+            page = left_out(standing, self._spec, reply.skipped, self._where)
+            return self._accepted(standing, NO_PAGE, page, reply)
         decoded = reply.decoded or NO_PAGE
         seam = seam_of(decoded.facts, standing, self._spec)
         if not seam.holds and self._may_restart(standing):
@@ -141,37 +136,6 @@ class Judge:
             or moved
             or self._silent_token(standing, facts, following)
             or self._uncompared(standing),
-        )
-
-    def _left_out(self, standing: Standing, reply: Reply) -> PageBrought:
-        """A page that is left out as if it had been read, so that the pass goes on behind it.
-
-        Raises PagesSkipped where so many were left out that none may be there at all.
-        """
-        spec, state, facts = self._spec, standing.state, NO_PAGE.facts
-        if state.skipped_in_row >= MAX_SKIPPED:
-            raise PagesSkipped(
-                f"{MAX_SKIPPED} pages in a row were left out, and the next one is refused too: "
-                f"{reply.skipped}",
-                where=self._where,
-                remedy=_SKIP_REMEDY,
-            )
-        size = 0 if spec.sizes is None else spec.sizes.now(state.asked)
-        behind = spec.style.ahead(state.at, min(size, state.largest or size), 1)
-        assert behind is not None, "only pages that are counted are left out"
-        return PageBrought(
-            facts=facts,
-            records=0,
-            following=Next(behind),
-            seam=Seam(),
-            known=Known(),
-            seen=uncompared(facts),
-            counted=count(standing.cursor, state, 0, None, records=0),
-            aside=False,
-            repeated=False,
-            doubted=True,
-            drift=f"{shown_position(state.at)} is left out: {reply.skipped}",
-            skipped=True,
         )
 
     def _compared(self, standing: Standing, facts: Facts, known: Known, seam: Seam) -> Seen:
@@ -343,12 +307,7 @@ class Judge:
             return None
         spec, counted = self._spec, page.counted
         skipped = standing.state.skipped + page.skipped
-        if skipped and counted.received == 0:
-            raise PagesSkipped(
-                f"the pass brought no record, and {skipped} of its pages were left out",
-                where=self._where,
-                remedy=_SKIP_REMEDY,
-            )
+        refuse_empty_pass(skipped, counted.received, self._where)
         shown = achieved(spec, standing.state, counted, ending, doubted=page.doubted)
         missed = spec.required if falls_short(shown.level, spec.required) else ""
         because = shown.because if missed else ""
@@ -456,49 +415,25 @@ class Judge:
         """The source refused the page: it is asked for again with fewer records, from the same one
         on. Where it is not known which page that is, the pass begins again with smaller pages.
         """
-        cursor, state, sizes = standing.cursor, standing.state, self._spec.sizes
-        assert sizes is not None, "only pages that have a size are made smaller"
-        size = sizes.now(state.asked)
-        less = sizes.halved(size, first=standing.first)
-        if less is None:
-            raise PageRefused(
-                f"{reported}, for a page of {size} records, which cannot be made smaller",
-                where=self._where,
-                remedy="the source may fail at one of its records: leave the page out with do: "
-                "skip, or find out what the status means",
-            )
-        if not standing.first and sizes.before(state.at, size) not in (None, self._came(standing)):
-            return self._begun_smaller(standing, reported, size, less)
-        after = state.evolve(at=sizes.moved(state.at, size, less), asked=less)
-        if standing.first:
-            after = state.evolve(asked=less)
-        return self._without_page(standing, AskedAgain(), cursor.evolve(position=after), "")
-
-    def _came(self, standing: Standing) -> int:
-        """How many records the pass, or its window, has brought since it began."""
-        cursor, state = standing.cursor, standing.state
-        return state.walked if state.known_pages else cursor.received - state.before.received
-
-    def _begun_smaller(self, standing: Standing, reported: str, size: int, less: int) -> Verdict:
-        """The pass begins again with smaller pages; what it has brought is known."""
+        found = smaller(standing, self._spec, reported, self._where)
+        if found.state is not None:
+            after = standing.cursor.evolve(position=found.state)
+            return self._without_page(standing, AskedAgain(), after, "")
         if not self._may_restart(standing):
             raise PageRefused(
-                f"{reported}, for a page of {size} records. The pages before it did not have so "
-                "many each, so nobody can tell which page of a smaller size begins where it does",
+                f"{reported}, for a page of {found.size} records. The pages before it did not have "
+                "so many each, so nobody can tell which page of a smaller size begins where it "
+                "does",
                 where=self._where,
                 remedy="lower pagination.size, use type offset, or set source.key, so that the "
                 "pass can begin again",
             )
-        reason = f"{reported}: the pass begins again with {less} records a page"
+        reason = f"{reported}: the pass begins again with {found.less} records a page"
         verdict = self._again(standing, reason)
-        begun = verdict.cursor.position
-        if begun is None:
+        if (begun := verdict.cursor.position) is None:
             return verdict
-        if begun.known_pages:
-            records = min(less, standing.state.largest or less)
-            begun = begun.evolve(known_pages=-(-self._came(standing) // records))
-        begun = begun.evolve(asked=less)
-        return msgspec.structs.replace(verdict, cursor=verdict.cursor.evolve(position=begun))
+        after = verdict.cursor.evolve(position=begun_smaller(begun, standing, found.less))
+        return msgspec.structs.replace(verdict, cursor=after)
 
     def _without_page(
         self, standing: Standing, ending: Ending, after: Cursor, drift: str
