@@ -411,9 +411,7 @@ def inspect_settings(paths: Sequence[Path], *, without_schema: bool = False) -> 
         return Inspection(Merged(), None, in_order(problems, paths))
     merged = merge(documents, os.environ, Settings)
     if without_schema:
-        for _, pipeline in pipelines_of(merged):
-            if isinstance(pipeline, dict):
-                pipeline.setdefault("schema", _NO_SCHEMA)
+        _name_no_schema(merged)
     settings, wrong = problems_of(Settings, merged)
     # null stands where a value could not be read: the models need not say more of it
     unread = {problem.place for problem in merged.problems if problem.code == "yaml"}
@@ -424,6 +422,13 @@ def inspect_settings(paths: Sequence[Path], *, without_schema: bool = False) -> 
         problems += without_effect(merged, pipeline, ("pipelines", name))
     right = settings if isinstance(settings, Settings) and not problems else None
     return Inspection(merged, right, in_order(problems, paths))
+
+
+def _name_no_schema(merged: Merged) -> None:
+    """Lets pipelines without `schema` name a file that there is not."""
+    for _, pipeline in pipelines_of(merged):
+        if isinstance(pipeline, dict):
+            pipeline.setdefault("schema", _NO_SCHEMA)
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[Document], list[Problem]]:

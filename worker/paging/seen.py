@@ -71,12 +71,24 @@ def compared(
     digest = _whole(entries)
     if not counts:
         return _as_a_page(len(entries), digest, memory)
-    keys = {entry[:KEY_BYTES] for entry in entries}
-    if len(keys) == len(entries) and memory.knows_none(keys):  # the usual page
+    if _are_new(entries, memory):
         return Seen(len(entries), new=bool(entries), entries=tuple(entries), digest=digest)
-    keyed = bool(spec.key)
-    if keyed and not spec.by_value:
+    if spec.key and not spec.by_value:
         _refuse_ambiguous(entries, spec, where)
+    return _one_by_one(entries, digest, memory, spec, begin)
+
+
+def _are_new(entries: Sequence[bytes], memory: PassMemory) -> bool:
+    """Whether neither the records nor their keys came before, in the pass or on the page."""
+    keys = {entry[:KEY_BYTES] for entry in entries}
+    return len(keys) == len(entries) and memory.knows_none(keys)
+
+
+def _one_by_one(
+    entries: Sequence[bytes], digest: bytes, memory: PassMemory, spec: PagingSpec, begin: int
+) -> Seen:
+    """A page of which some records may have come before."""
+    keyed = bool(spec.key)
     came, key_came = _came(entries, memory)
     again = key_came if keyed else came if spec.by_value else [False] * len(came)
     told_by = key_came if keyed and not spec.by_value else came
