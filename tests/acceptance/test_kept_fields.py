@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from worker.app import RunResult, replay_async, run_async
 from worker.cli import cli
 from worker.cli.check import examine
+from worker.core.errors import ConfigError
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
@@ -71,6 +72,32 @@ async def test_the_field_is_a_compatible_change_and_so_is_the_schema_that_follow
     assert [(each["more"], each["_rest"]) for each in third[1]] == [
         ({"n": number}, '{"y": 1}'.replace(" ", "")) for number in range(40, 50)
     ]
+
+
+async def test_the_next_schema_follows_from_what_the_files_keep(tmp_path: Path) -> None:
+    part = {"type": "record", "name": "Part", "fields": [{"name": "n", "type": "long"}]}
+    parts = {"name": "parts", "type": {"type": "array", "items": part}, "default": []}
+    schema = {**kit.SCHEMA, "fields": [*kit.SCHEMA["fields"], parts]}
+    records = [kit.item(number, second=number) for number in range(200)]
+    records[150] |= {"parts": [{"n": 1}, {"n": 2, "rare": True}], "note": "x"}
+    async with Replica(records, Shape(style="cursor", cap=10)) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE, validation=KEEP)
+        (tmp_path / "item.avsc").write_text(json.dumps(schema))
+        assert (await run(config)).exit_code == 0
+    given = [word for path in kit.published(tmp_path) for word in ("--kept", str(path))]
+    command = ["schema", "drift", str(config), "items", "--propose", *given]
+    told = CliRunner().invoke(cli, command, standalone_mode=False, catch_exceptions=False)
+    fields = {each["name"]: each for each in json.loads(told.stdout)["fields"]}
+    assert fields["note"]["type"] == ["null", "string"]
+    items = fields["parts"]["type"]["items"]
+    assert [(each["name"], each["type"]) for each in items["fields"]] == [
+        ("n", "long"),
+        ("rare", ["null", "boolean"]),
+    ]
+    assert "_rest" not in fields
+    config = kit.write_config(tmp_path, "http://127.0.0.1:1/", source=SOURCE)
+    with pytest.raises(ConfigError, match="keeps no fields"):
+        CliRunner().invoke(cli, command, standalone_mode=False, catch_exceptions=False)
 
 
 @pytest.mark.parametrize("written", ["avro", "ndjson"])

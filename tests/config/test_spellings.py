@@ -254,3 +254,25 @@ def test_the_short_forms_mean_the_long_ones() -> None:
     assert of(times={"a.b": "epoch_s"}, time_zone="UTC").times == {
         ("a", "b"): TimeForm("epoch_s", "UTC")
     }
+
+
+@pytest.mark.parametrize(
+    ("decode", "changed"),
+    [
+        ("{times: {updated: epoch_ms}}", {"incremental", "incremental.format.record"}),
+        ("{times: {detail.at: epoch_s}, null_values: [''], coerce: [numbers]}", set()),
+        ("{time_zone: UTC}", set()),
+        ("{time_zone: Asia/Tokyo}", {"incremental", "incremental.format.zone"}),
+    ],
+)
+def test_only_what_changes_the_mark_changes_what_a_cursor_means(
+    decode: str, changed: set[str], spelled: Check
+) -> None:
+    initial = ', incremental: {field: updated, param: since, initial: "2024-01-01T00:00:00Z"}'
+
+    def meaning(keys: str) -> dict[str, str]:
+        text = config(keys, initial)
+        return problems_and_parts(text, spelled(text)).config.meaning()
+
+    before, after = meaning("{type: json}"), meaning(decode)
+    assert {key for key in before | after if before.get(key) != after.get(key)} == changed

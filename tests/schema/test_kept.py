@@ -9,19 +9,23 @@ from typing import Any
 
 import fastavro
 import pytest
-from avro_kit import container
+from avro_kit import container, datum
 from formats.test_avro_pages import exhausted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.core.model import Decoded
 from worker.core.ports import InvalidRecord
+from worker.formats import avro
 from worker.formats.avro import AvroPages, AvroSpec
+from worker.formats.component import DecodeDeps
 from worker.formats.json import JsonPages
 from worker.formats.ndjson import NdjsonPages
 from worker.formats.records import PageSpec, RecordSpec
+from worker.formats.writers import WriterSchemas
 from worker.schema import CompiledPlan, SchemaError, compile_plan, parse_schema
 from worker.schema.kept import with_field
+from worker.schema.single import header
 
 PART = {
     "type": "record",
@@ -322,6 +326,18 @@ def test_what_the_writer_of_avro_has_too_many_is_kept_and_replayed() -> None:
     assert list(json.loads(texts[0])) == list(expected)
     replayed = [plan.one(found.raw(place)) for place in range(3)]
     assert plan.encode(replayed) == plan.encode(found.records)
+
+
+def test_single_objects_of_the_schema_of_the_pipeline_are_read_and_replayed() -> None:
+    document = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long"}]}
+    plan = plan_of(document)
+    deps = DecodeDeps(PageSpec(), plan, "latin1", 1_000, 10.0, WriterSchemas())
+    pages = avro.pages(avro.Decode(type="avro", framing="single_object"), deps)
+    base = parse_schema(json.dumps(document))
+    body = header(base) + datum(document, {"id": 7})
+    found = exhausted(pages.decode(body))
+    assert kept(plan, found.records) == [None]
+    assert plan.encode([plan.one(found.raw(0))]) == plan.encode(found.records)
 
 
 def test_a_writer_that_has_nothing_more_leaves_null() -> None:

@@ -22,13 +22,16 @@ from worker.config.problems import ConfigProblems, Place
 from worker.core.errors import ConfigError
 from worker.core.jsonpath import compile_path
 from worker.core.model import Unknown
+from worker.http.registry_config import SubjectConfig
 from worker.schema import Schema
+from worker.schema.container import read_records
 from worker.schema.errors import SchemaError
 from worker.schema.infer import Inference, Surplus
 from worker.schema.next_schema import next_schema
 from worker.schema.parse import parse_schema
 from worker.settings import Settings, load_settings
 from worker.wiring.peek import sample
+from worker.wiring.schemas import schema_of
 
 FILE_BYTES: Final = 256 * 1024 * 1024
 
@@ -144,6 +147,39 @@ def next_of(config: Path, pipeline: str, *, pages: int) -> str:
     seen = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell))
     assert seen.schema is not None
     return next_schema(seen.schema, _observed(seen.schema, seen.records))
+
+
+def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> str:
+    """The same from what Avro files of the pipeline keep; the source is not asked.
+
+    Raises ConfigError for a pipeline that keeps nothing, or whose schema is in a registry, and
+    CorruptContainer for a damaged file.
+    """
+    settings = load_settings([config])
+    of = settings.pipeline(pipeline)
+    if not of.validation.kept:
+        raise ConfigError(
+            f"{pipeline} keeps no fields that its schema lacks",
+            where=f"pipelines.{pipeline}.validation",
+            remedy="set unknown_fields: keep, or leave --kept out, which asks the source",
+        )
+    if isinstance(of.schema_, SubjectConfig):
+        raise ConfigError(
+            f"the schema of {pipeline} is in a registry, which is not asked with --kept",
+            where=f"pipelines.{pipeline}.schema",
+            remedy="leave --kept out, which asks the source",
+        )
+    schema = schema_of(of.schema_, {})
+    return next_schema(schema, _observed(schema, list(_kept(files, of.validation.kept))))
+
+
+def _kept(files: Sequence[Path], field: str) -> Iterator[bytes]:
+    """What records in Avro files keep in a field; nothing of files that lack the field."""
+    for path in files:
+        with path.open("rb") as file:
+            for record in read_records(file, str(path)):
+                if isinstance(text := record.get(field), str):
+                    yield text.encode()
 
 
 def _observed(schema: Schema, records: Sequence[bytes]) -> Surplus:

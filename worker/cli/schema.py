@@ -253,6 +253,13 @@ def infer(
     is_flag=True,
     help="Print the schema of the one pipeline with these fields added, nullable.",
 )
+@click.option(
+    "--kept",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --propose: look at what this Avro file keeps (validation.into), not at the source.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def drift(
     config: Path,
@@ -260,6 +267,7 @@ def drift(
     pages: int,
     examples: bool,
     propose: bool,
+    kept: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Print the fields of the records that their schema lacks.
@@ -270,12 +278,18 @@ def drift(
     """
     import orjson
 
-    from worker.cli.sampling import drift_of, next_of
+    from worker.cli.sampling import drift_of, next_of, next_of_kept
 
+    if kept and not propose:
+        raise click.UsageError("--kept counts with --propose")
     if propose:
         if len(pipelines) != 1:
             raise click.UsageError("--propose needs the name of one pipeline")
-        click.echo(next_of(config, pipelines[0], pages=pages))
+        name = pipelines[0]
+        if kept:
+            click.echo(next_of_kept(config, name, kept))
+        else:
+            click.echo(next_of(config, name, pages=pages))
         return
     found = drift_of(config, pipelines, pages=pages, examples=examples)
     if as_json:

@@ -188,7 +188,7 @@ def pages(config: Decode, deps: DecodeDeps) -> AvroPages:
     _check_fields(deps.spec.record, deps.plan)
     given = [schema_file(path) for path in config.writer_schema]
     store = SchemaStore()
-    for schema in (deps.plan.schema, *given):
+    for schema in (deps.plan.schema, deps.plan.incoming, *given):
         try:
             store.add(schema)
         except ValueError as error:

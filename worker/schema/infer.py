@@ -255,8 +255,9 @@ class Surplus:
             self._look(branch, value, path)
 
     def _array(self, kind: Type, value: Any, path: str) -> None:
-        if kind.items is not None and isinstance(value, list):
-            for each in value:
+        if kind.items is not None and isinstance(value, list | dict):
+            # what was kept of an array is an object of its elements (kept.py)
+            for each in value.values() if isinstance(value, dict) else value:
                 self._look(kind.items, each, f"{path.removesuffix('.')}[].")
 
     def _map(self, kind: Type, value: Any, path: str) -> None:

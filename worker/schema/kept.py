@@ -66,17 +66,16 @@ def hidden(schema: Schema, name: str) -> Schema:
         replace(each, json_name=HIDDEN, default=None) if each.name == name else each
         for each in schema.root.fields
     )
-    return _with_root(schema, replace(schema.root, fields=fields))
+    root = replace(schema.root, fields=fields)
+    return replace(schema, root=root, named={**schema.named, root.name: root})
 
 
 def without_field(schema: Schema, name: str) -> Schema:
     """The same schema without the field, for reading Avro that may have one of its name."""
-    fields = tuple(each for each in schema.root.fields if each.name != name)
-    return _with_root(schema, replace(schema.root, fields=fields))
-
-
-def _with_root(schema: Schema, root: Type) -> Schema:
-    return replace(schema, root=root, named={**schema.named, root.name: root})
+    document = json.loads(schema.source)
+    record = _record(document)
+    record["fields"] = [each for each in record["fields"] if each["name"] != name]
+    return parse_schema(json.dumps(document, ensure_ascii=False), strict=False)
 
 
 def _field(schema: Schema, name: str) -> Field | None:

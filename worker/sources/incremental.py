@@ -52,7 +52,9 @@ class MarkFormatConfig(Model):
     )
     param: str = Field("", description="the same, for the request; default: as in records")
     zone: ZoneName = Field(
-        "UTC", description="time zone of patterns without one, like Europe/Berlin"
+        "UTC",
+        description="time zone of patterns without one, like Europe/Berlin; where it is left out, "
+        "decode.time_zone counts, if there is one",
     )
     round: Literal["down"] = Field(
         "down", description="what becomes of digits that the request's format lacks"
