@@ -370,6 +370,49 @@ MUTANTS = [
         "self.here == self.total",
         "totals",
     ),
+    reading(
+        "what was fetched ahead with another size is thrown away",
+        "planner.py",
+        "case BeginsAgain() | AskedAgain():",
+        "case BeginsAgain():",
+        "page_sizes",
+    ),
+    reading(
+        "a smaller page begins at the record of the refused one, or the pass begins again",
+        "refused_pages.py",
+        "if sizes.before(state.at, size) not in (None, came(standing)):",
+        "if False:",
+        "page_sizes",
+    ),
+    reading(
+        "a smaller page is not taken for a short one",
+        "judge.py",
+        "whole=bool(state.asked) and page.records >= state.asked,",
+        "whole=False,",
+        "page_sizes",
+    ),
+    reading(
+        "a run of pages that are left out ends",
+        "refused_pages.py",
+        "if state.skipped_in_row >= MAX_SKIPPED:",
+        "if False:",
+        "skipped_pages",
+    ),
+    reading(
+        "a pass with a page that was left out is unknown",
+        "steps.py",
+        """                drifted=True,
+                seam=b"",""",
+        """                seam=b"",""",
+        "skipped_pages",
+    ),
+    Mutant(
+        "an allowed origin gets credentials only where the config says so",
+        "http/client.py",
+        "if str(url.origin()) not in self._trusted:",
+        "if str(url.origin()) not in self._allowed:",
+        "http/test_client.py",
+    ),
 ]
 
 

@@ -265,3 +265,18 @@ def test_pages_inside_time_windows_become_smaller_and_lose_nothing(
         at = resumed(at, taken)
     assert sorted(seen) == list(range(len(values)))
     assert at.cursor.mark == BEGIN + 40
+
+
+def test_a_guess_that_was_asked_for_with_the_larger_size_is_no_page_of_the_smaller_one() -> None:
+    """Page 4 of four records is in flight when page 2 becomes page 4 of two records."""
+    server = Picky(40, heavy={9})
+    planner = PartitionPlanner(plan("page", 4, depth=5), claim())
+    taken = run(planner, server, 2)
+    flying: list[Fetch] = []
+    while isinstance(todo := planner.next(0.0), Fetch):
+        flying.append(todo)
+    assert {"page": 4} in [fetch.position for fetch in flying]
+    for fetch in flying:
+        taken += planner.accept(fetch, server.answer(fetch), 0.0)
+    taken += run(planner, server)
+    assert ids(taken) == list(range(40))
