@@ -89,13 +89,14 @@ _COLUMN: Final = """\
 def column(records, get):
     left = []
     for i, r in enumerate(records):
-        x = r.{attribute}
-        try: y = get(x, left)
-        except wrong: y = left
-        if y is not left: r.{attribute} = y
-        elif {keeps}: pass
-        elif {makes}: r.{attribute} = {made}
-        else: left.append(i)
+        try: x = get(r.{attribute}, left)
+        except wrong: x = left
+        if x is not left: r.{attribute} = x
+        else:
+            x = r.{attribute}
+            if {keeps}: pass
+            elif {makes}: r.{attribute} = {made}
+            else: left.append(i)
     return left
 """
 

@@ -118,7 +118,7 @@ class UnionCheck(QuickCheck):
                 errors.append(FieldError(path, choice.problem, allowed))
                 return None
             return Branch(choice.number, self._checks[choice.number](value, path, errors))
-        if isinstance(value, str) and value in self._nulls:
+        if self._nulls and isinstance(value, str) and value in self._nulls:
             return Branch(self._null or 0, None)
         trials: list[FieldError] = []
         for number in self._candidates.get(json_kind(value), ()):
