@@ -282,6 +282,30 @@ async def test_an_allowed_origin_gets_credentials_only_where_the_config_sends_th
     assert answer.credentials == ({"X-Api-Key": "k3y"} if trusted else {})
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_a_redirect_that_repeats_a_credential_of_the_query_sends_it_where_it_belongs(
+    elsewhere: bool, tmp_path: Path
+) -> None:
+    asked = []
+
+    async def other(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        if request.path == "/moved":
+            return web.json_response([])
+        target = there if elsewhere else ""
+        raise web.HTTPFound(f"{target}/moved?{request.query_string}&page=2")
+
+    async with served(other) as there, served(other) as origin:
+        await get(
+            origin,
+            tmp_path,
+            "/data",
+            auth=auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
+            allowed_origins={there: False},
+        )
+    assert asked == ["/data?key=k3y", "/moved?page=2" if elsewhere else "/moved?page=2&key=k3y"]
+
+
 async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         raise web.HTTPFound("/data")

@@ -123,14 +123,19 @@ def test_a_reset_never_raises(said: str, date: str | None) -> None:
         (
             {"Retry-After": "soon", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9"},
             True,
-            None,
+            9.0,
+        ),
+        (
+            {"Retry-After": "3", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9"},
+            True,
+            3.0,
         ),
         ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9"}, True, 9.0),
         ({"X-RateLimit-Remaining": "0"}, True, None),
         ({"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "9"}, False, None),
     ],
 )
-def test_retry_after_counts_alone_and_a_reset_only_when_no_request_is_left(
+def test_retry_after_that_can_be_read_counts_alone_and_a_reset_only_when_no_request_is_left(
     headers: dict[str, str], reached: bool, seconds: float | None
 ) -> None:
     assert limit_reached(headers) == reached

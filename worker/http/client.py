@@ -30,7 +30,7 @@ from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.headers import with_headers, without_credentials
-from worker.http.redact import credentials_in, redact
+from worker.http.redact import credentials_in, redact, url_stripper
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
 """Larger bodies are kept in a file."""
@@ -192,6 +192,7 @@ class HttpClient:
         )
         method, body = request.method, request.body
         secrets = set[str]()  # the paths of redirects may repeat what was sent
+        names = set[str]()  # and so may their queries
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
@@ -202,11 +203,13 @@ class HttpClient:
                     headers = with_headers(headers, credentials)
                     if params := await auth.params():
                         sent = URL(with_query(str(url), params.items()), encoded=True)
+                        names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
                 answer = await self._exchange(method, sent, headers, body)
                 if isinstance(answer, Response):
                     return replace(answer, url=str(url), credentials=credentials)
+                answer = url_stripper(tuple(names))(answer)
                 url = self._checked(_parsed(answer, base=url), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(

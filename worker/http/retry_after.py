@@ -45,16 +45,16 @@ def wait_asked_for(
 ) -> float | None:
     """Seconds that a response asks to wait, within 0 and `max_s`; None when it does not say.
 
-    `Retry-After` counts alone where it is given; otherwise the longest reset of the limits of which
-    no request is left.
+    `Retry-After` counts alone where it can be read; otherwise the longest reset of the limits of
+    which no request is left.
 
     Args:
         now_s: the time since 1970 by our own clock.
         limited: the response itself says that a limit was reached, so that a reset counts which
             does not say how many requests are left.
     """
-    if "Retry-After" in headers:
-        return retry_after(headers, max_s=max_s)
+    if (asked_for := retry_after(headers, max_s=max_s)) is not None:
+        return asked_for
     date = headers.get("Date")
     resets = [
         parse_reset(reset, date=date, now_s=now_s, max_s=max_s)

@@ -38,6 +38,8 @@ def achieved(
         state: before the last page.
         doubted: the last page showed that records moved, or cannot be told apart.
     """
+    if state.skipped:
+        return Shown("unknown", "pages were left out (do: skip)")
     if state.drifted or doubted:
         return Shown("unknown", "records moved while it was read, or could not be told apart")
     if doubt := _doubt(spec, counted):
