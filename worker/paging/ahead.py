@@ -45,18 +45,18 @@ class FetchAhead:
         """Whether pages that were fetched ahead depend on the head being admitted."""
         return bool(self._waiting) or any(fetch.speculative for fetch in self._flying.values())
 
-    def asked(self, position: Json, window: Window | None = None) -> bool:
-        """Whether the page at `position` is in flight or here already."""
-        key = _key(position, window)
+    def asked(self, position: Json, window: Window | None = None, size: int = 0) -> bool:
+        """Whether the page at `position`, of so many records, is in flight or here already."""
+        key = _key(position, window, size)
         return key in self._flying or key in self._waiting
 
     def launched(self, fetch: Fetch) -> None:
         """The fetch is in flight."""
-        self._flying[_key(fetch.position, fetch.window)] = fetch
+        self._flying[_key(fetch.position, fetch.window, fetch.size)] = fetch
 
     def landed(self, fetch: Fetch) -> bool:
         """Takes the fetch out of flight; False when it was thrown away meanwhile."""
-        key = _key(fetch.position, fetch.window)
+        key = _key(fetch.position, fetch.window, fetch.size)
         if self._flying.get(key) is not fetch:
             return False
         del self._flying[key]
@@ -72,14 +72,14 @@ class FetchAhead:
 
     def keep(self, fetch: Fetch, reply: Reply) -> None:
         """The reply waits for the head."""
-        self._waiting[_key(fetch.position, fetch.window)] = (fetch, reply)
+        self._waiting[_key(fetch.position, fetch.window, fetch.size)] = (fetch, reply)
 
-    def take(self, position: Json, window: Window | None = None) -> Reply | None:
-        """The reply that waited for the head at `position`.
+    def take(self, position: Json, window: Window | None = None, size: int = 0) -> Reply | None:
+        """The reply that waited for the head at `position`, which asks for so many records.
 
         Without one, whatever was fetched elsewhere is thrown away, but for later windows.
         """
-        key = _key(position, window)
+        key = _key(position, window, size)
         if (kept := self._waiting.pop(key, None)) is not None:
             return kept[1]
         if (self._waiting or self._flying) and key not in self._flying:
@@ -129,13 +129,19 @@ class FetchAhead:
         self._waiting = {key: kept for key, kept in self._waiting.items() if stays(kept[0])}
 
     def guess(
-        self, at: Json, received: int, total: int | None, window: Window | None = None
+        self,
+        at: Json,
+        received: int,
+        total: int | None,
+        window: Window | None = None,
+        size: int = 0,
     ) -> Json | None:
         """The next position worth guessing behind the head `at`; None for none.
 
         Args:
             received: records before the head, which a total is compared with.
             window: the one that the head is in.
+            size: how many records pages are asked for there.
         """
         if not (self._style.numbered and self._stride and self._allowed):
             return None
@@ -143,7 +149,7 @@ class FetchAhead:
             return None
         for pages in range(1, self._most_ahead(received, total) + 1):
             position = self._style.ahead(at, self._stride, pages)
-            if position is None or not self.asked(position, window):
+            if position is None or not self.asked(position, window, size):
                 return position
         return None
 
@@ -156,25 +162,27 @@ class FetchAhead:
         return most if self._left is None else min(most, self._left - 1)
 
     def later_window(
-        self, window: Window, after: Callable[[Window], Window | None]
+        self, window: Window, after: Callable[[Window], Window | None], size: int = 0
     ) -> Window | None:
         """The next window whose first page is worth asking for; None for none.
 
         Args:
             window: the one that the head is in.
             after: the window behind a window, None behind the last one.
+            size: how many records pages are asked for there.
         """
         if not self._allowed or len(self._flying) + len(self._waiting) >= self._depth:
             return None
         first = self._style.first()
         for _ in range(1, self._depth):
             following = after(window)
-            if following is None or not self.asked(first, following):
+            if following is None or not self.asked(first, following, size):
                 return following
             window = following
         return None
 
 
-def _key(position: Json, window: Window | None) -> bytes:
+def _key(position: Json, window: Window | None, size: int) -> bytes:
+    """What tells two pages apart: a page of another size has other records at the same number."""
     at = position if window is None else [window.start, window.end, position]
-    return msgspec.json.encode(at)
+    return msgspec.json.encode([size, at] if size else at)

@@ -115,7 +115,7 @@ class PartitionPlanner:
             if self._opening is None:
                 return self._idle(now)
         state = self._state
-        if self._ahead.asked(state.at, _window(state)):
+        if self._ahead.asked(state.at, _window(state), state.asked):
             return self._look_ahead(state)
         if state.pages == 0 or self._due is None:
             self._schedule(now)
@@ -125,15 +125,16 @@ class PartitionPlanner:
         """A page that is likely to be asked for after the head; None where there is none."""
         cursor, window, windows = self._cursor, _window(state), self._spec.windows
         received = cursor.received - state.before.received
-        guess = self._ahead.guess(state.at, received, cursor.total, window)
+        guess = self._ahead.guess(state.at, received, cursor.total, window, state.asked)
         if guess is not None:
             return self._launch(guess, window, state, speculative=True)
         if window is None or windows is None:
             return None
-        later = self._ahead.later_window(window, windows.after)
+        there = state.evolve(asked=self._judge.steps.size_behind(state))
+        later = self._ahead.later_window(window, windows.after, there.asked)
         if later is None:
             return None
-        return self._launch(self._spec.style.first(), later, state, speculative=True)
+        return self._launch(self._spec.style.first(), later, there, speculative=True)
 
     @property
     def _state(self) -> PassState:
@@ -178,6 +179,7 @@ class PartitionPlanner:
             unmarked=state.unmarked,
             window=window,
             validators=self._cursor.validators if begins else None,
+            size=state.asked,
         )
         self._ahead.launched(fetch)
         return fetch
@@ -248,7 +250,8 @@ class PartitionPlanner:
             accepted.append(self._apply(verdict))
             if self._cursor.position is None:
                 return accepted
-            head = self._ahead.take(self._state.at, _window(self._state))
+            state = self._state
+            head = self._ahead.take(state.at, _window(state), state.asked)
         return accepted
 
     def _is_head(self, fetch: Fetch) -> bool:
@@ -256,7 +259,7 @@ class PartitionPlanner:
         here = _window(state)
         if its is not None and here is not None and (its.start, its.end) != (here.start, here.end):
             return False
-        return bool(fetch.position == state.at)
+        return bool(fetch.position == state.at and fetch.size == state.asked)
 
     def _standing(self) -> Standing:
         return Standing(self._cursor, self._state, self._boundary, self._memory)

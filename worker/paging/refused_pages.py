@@ -93,7 +93,10 @@ def smaller(standing: Standing, spec: PagingSpec, reported: str, where: str) -> 
     state, sizes = standing.state, spec.sizes
     assert sizes is not None, "only pages that have a size are made smaller"
     size = sizes.now(state.asked)
-    less = sizes.halved(size, first=standing.first)
+    lost = not standing.first and sizes.before(state.at, size) not in (None, came(standing))
+    # a source that caps its pages refused one of its own size
+    refused = min(size, state.largest or size) if lost else size
+    less = sizes.halved(refused, first=standing.first)
     if less is None:
         raise PageRefused(
             f"{reported}, for a page of {size} records, which cannot be made smaller",
@@ -103,7 +106,7 @@ def smaller(standing: Standing, spec: PagingSpec, reported: str, where: str) -> 
         )
     if standing.first:
         return Smaller(size, less, state.evolve(asked=less))
-    if sizes.before(state.at, size) not in (None, came(standing)):
+    if lost:
         return Smaller(size, less, None)
     return Smaller(size, less, state.evolve(at=sizes.moved(state.at, size, less), asked=less))
 

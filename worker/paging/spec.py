@@ -163,6 +163,7 @@ class Fetch:
     window: Window | None = None  # that the page is in
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
+    size: int = 0  # records that it asks for, as in `PassState.asked`
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Steps:
             validators=None if ending.cut else first_ones,
             redone=0,
             window_size=self._window_size(state, ending),
-            page_size=self._size_behind(state),
+            page_size=self.size_behind(state),
         )
         return self.closed(over, missed=pass_end is not None and bool(pass_end.missed))
 
@@ -80,7 +80,7 @@ class Steps:
         before = Before(state.pages + 1, page.counted.received, proven, counting)
         seen = state.evolve(
             pages=before.pages,
-            asked=self._size_behind(state),
+            asked=self.size_behind(state),
             skipped_in_row=0,
             fresh=state.fresh or page.known.fresh,
             drifted=self._drifted(state, page, over=True),
@@ -171,7 +171,7 @@ class Steps:
         window = state.window.window
         return self._windows.grown(window) if walked(ending) else window.size
 
-    def _size_behind(self, state: PassState) -> int:
+    def size_behind(self, state: PassState) -> int:
         """How many records a page are asked for behind the pages of a pass, or of a window."""
         sizes = self._spec.sizes
         return 0 if sizes is None else sizes.after_walk(state.asked)
