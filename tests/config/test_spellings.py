@@ -71,6 +71,11 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "an unknown format": ("{times: {updated: epoch}}", "", "epoch", "epoch_s"),
     "a format of another spelling": ("{times: {updated: epoch-ms}}", "", "epoch-ms", "'epoch_ms'"),
     "a pattern that cannot be read": ("{times: {updated: '%Y-%Q'}}", "", "%", "cannot be read"),
+    "a directive twice": ("{times: {updated: '%m/%m/%Y'}}", "", "%m", "%m more than once"),
+    "a directive twice, once in another": ("{times: {day: '%c %Y'}}", "", "%c", "%Y more than"),
+    "half of the day without hours": ("{times: {day: '%Y %H %p'}}", "", "%p", "only with %I"),
+    "hours without the half of the day": ("{times: {clock: '%I:%M'}}", "", "%I", "needs %p"),
+    "a week without a day": ("{times: {day: '%Y-%W'}}", "", "%W", "only with a year"),
     "the zone of a machine": ("{times: {updated: '%Y %Z'}}", "", "%", "%z"),
     "no year": (
         "{times: {updated: '%d.%m.'}, time_zone: UTC}",
@@ -152,6 +157,36 @@ def test_a_wrong_key_is_named_with_its_place_and_the_way_out(case: str, spelled:
     assert problem.place.file == "a.yaml" and problem.place.line == 6
     assert problem.place.key.startswith(AT)
     assert found in str(problem) and hints in str(problem)
+
+
+@pytest.mark.parametrize("key", ["record", "param"])
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("%m/%m/%Y", "%m more than once"),
+        ("%Y%Y", "%Y more than once"),
+        ("%c %Y", "%Y more than once"),
+        ("%f %f", "%f more than once"),
+        ("%d.%m.%Y %I:%M", "%I needs %p"),
+        ("%Y-%W", "only with a year"),
+    ],
+)
+def test_a_mark_in_a_pattern_with_a_flaw_is_named_with_its_place(
+    key: str, pattern: str, reason: str, spelled: Check
+) -> None:
+    (problem,) = spelled(config("{}", f"{INCREMENTAL}, format: {{{key}: '{pattern}'}}}}"))
+    assert (problem.place.file, problem.place.line) == ("a.yaml", 5)
+    assert problem.place.key.endswith(f"source.incremental.format.{key}")
+    assert reason in str(problem) and "epoch_s" in str(problem)
+
+
+@pytest.mark.parametrize("decode", ["{times: {updated: '%f %f'}}", "{times: {updated: '%Y%Y'}}"])
+def test_a_flaw_in_the_pattern_of_the_mark_names_the_key_that_was_written(
+    decode: str, spelled: Check
+) -> None:
+    problems = spelled(config(decode, f"{INCREMENTAL}}}"))
+    assert f"{AT}.times.updated" in {each.place.key for each in problems}
+    assert all("more than once" in str(each) for each in problems)
 
 
 @pytest.mark.parametrize(

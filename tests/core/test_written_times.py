@@ -347,6 +347,19 @@ def test_a_whole_number_is_read_by_its_digits_if_none_was_lost() -> None:
         ("%Y %Z", {}, "%z"),
         ("%Q", {}, "cannot be read"),
         ("%", {}, "cannot be read"),
+        ("%e.%m.%Y", {}, "cannot be read: %e"),
+        ("%m/%m/%Y", {}, "%m more than once"),
+        ("%Y%Y", {}, "%Y more than once"),
+        ("%c %Y", {}, "%Y more than once"),
+        ("%f %f %Y", {}, "%f more than once"),
+        ("%x %d", {}, "%d more than once"),
+        ("%Y-%m-%d %H:%M %p", {}, "%p (AM or PM) counts only with %I"),
+        ("%Y-%m-%d %I:%M", {}, "%I needs %p"),
+        ("%Y %W", {}, "%W (the week) counts only with"),
+        ("%U %a", {}, "%U (the week) counts only with"),
+        ("%G %U %u", {}, "%U (the week) counts only with"),
+        ("%j", {}, "%j (the day of the year) counts only with"),
+        ("%Y %V %u", {}, "cannot be read"),
     ],
 )
 def test_a_pattern_that_cannot_be_read_says_why(
@@ -354,6 +367,88 @@ def test_a_pattern_that_cannot_be_read_says_why(
 ) -> None:
     assert words in pattern_problem(pattern, **options)
     assert pattern_problem("%d.%m.%Y %H:%M", dated=True, clocked=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "other"),
+    [
+        ("%a, %d %b %Y", "mon, 6 May 2024", "Tue, 06 May 2024"),
+        ("%A %d.%m.%Y", "Monday 06.05.2024", "Sunday 06.05.2024"),
+        ("%w %Y-%m-%d", "1 2024-05-06", "0 2024-05-06"),
+        ("%u %Y-%m-%d %z", "1 2024-05-06 +0200", "7 2024-05-06 +0200"),
+        ("%c", "Mon May  6 00:00:00 2024", "Tue May  6 00:00:00 2024"),
+        ("%Y-%j", "2024-127", "2023-366"),
+        ("%Y%j", "2024127", "2023366"),
+        ("%Y-%m-%d (%j)", "2024-05-06 (127)", "2024-05-06 (126)"),
+        ("%Y-W%W-%w", "2024-W19-1", "2024-W53-6"),
+        ("%Y-W%U-%a", "2024-W18-Mon", "2022-W00-Mon"),
+        ("%Y-%m-%d W%W %a", "2024-05-06 W19 Mon", "2024-05-07 W19 Mon"),
+        ("%G-W%V-%u", "2024-W19-1", "2021-W53-1"),
+        ("%d/%m/%b/%Y", "06/05/May/2024", "06/05/Jun/2024"),
+        ("%Y-%m-%d %y", "2024-05-06 24", "2024-05-06 23"),
+        ("%Y-%m-%d %H (%I %p)", "2024-05-06 00 (12 AM)", "2024-05-06 00 (12 PM)"),
+    ],
+)
+def test_a_text_that_contradicts_itself_is_no_time(pattern: str, text: str, other: str) -> None:
+    assert pattern_problem(pattern, dated=True) == ""
+    midnight = int(datetime(2024, 5, 6, tzinfo=UTC).timestamp()) * NANOS
+    assert time_reader(pattern)(text).shown == midnight
+    with pytest.raises(ValueError, match=r"has another %"):
+        time_reader(pattern)(other)
+
+
+def test_a_time_of_a_day_says_nothing_of_the_day_of_the_week() -> None:
+    assert time_reader("%a %H:%M")("Tue 07:08") == time_reader("%a %H:%M")("Mon 07:08")
+
+
+@pytest.mark.parametrize(
+    ("digits", "nanos"),
+    [
+        ("1", 100_000_000),
+        ("123456", 123_456_000),
+        ("1234567", 123_456_700),
+        ("123456789", 123_456_789),
+        ("1234567899", 123_456_789),
+        ("000000001", 1),
+    ],
+)
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("%Y-%m-%d %H:%M:%S.%f%z", "2024-05-06 07:08:09.{}Z"),
+        ("%Y-%m-%d %H:%M:%S:%f", "2024-05-06 07:08:09:{}"),
+        ("%f %a, %d %b %Y %H:%M:%S %%", "{} Mon, 06 May 2024 07:08:09 %"),
+    ],
+)
+def test_a_fraction_may_be_finer_than_microseconds(
+    pattern: str, text: str, digits: str, nanos: int
+) -> None:
+    assert time_reader(pattern)(text.format(digits)).shown == MAY + nanos
+    for wrong in ("", "12345678x", "-1", "1 2"):
+        with pytest.raises(ValueError, match="no time of the pattern"):
+            time_reader(pattern)(text.format(wrong))
+
+
+@given(
+    st.datetimes(datetime(1000, 1, 1)),
+    st.lists(st.sampled_from("YmdHMSjbBaAwuUWIpf"), min_size=1, unique=True),
+)
+def test_a_pattern_without_a_problem_reads_what_it_writes(
+    moment: datetime, names: list[str]
+) -> None:
+    pattern = " ".join(f"%{name}" for name in names)
+    if pattern_problem(pattern) or "Y" not in names:
+        return
+    read = time_reader(pattern)(moment.strftime(pattern))
+    found = datetime(1970, 1, 1) + timedelta(microseconds=read.shown // 1_000)
+    assert found.strftime(pattern) == moment.strftime(pattern)
+
+
+@given(st.text("%YymdHIpjWUaAuwVGcxXfzZQe .", max_size=12), st.text(max_size=20))
+def test_no_pattern_makes_more_than_a_problem(pattern: str, text: str) -> None:
+    if pattern_problem(pattern) == "" and "%" in pattern:
+        with suppress(ValueError):
+            time_reader(pattern)(text)
 
 
 def test_an_unknown_format_is_no_reader() -> None:

@@ -107,6 +107,8 @@ def test_the_result_fits_the_unit_of_the_field_and_finer_digits_are_cut(
         ("'%Y-%m-%d %H:%M %Z'", "2024-05-06 07:08 EST"),
         ("'%Y-%m-%d %H:%M', 'Europe/Berlin'", "2024-03-31 02:30"),
         ("'%Y-%m-%d'", "\0"),
+        ("'%a, %d %b %Y %Z'", "Tue, 06 May 2024 GMT"),
+        ("'%Y-%j'", "2023-366"),
     ],
 )
 def test_what_is_no_time_is_a_reject(form: str, value: str) -> None:
@@ -131,6 +133,11 @@ def test_of_an_hour_that_comes_twice_the_first_counts() -> None:
         ("timestamp(s, 'epoch')", "did you mean 'epoch_s'?"),
         ("timestamp(s, '%H:%M')", "has no year"),
         ("timestamp(s, '%Y-%Q')", "no strptime pattern"),
+        ("timestamp(s, '%m/%m/%Y')", "has %m more than once"),
+        ("date(s, '%c %Y')", "has %Y more than once"),
+        ("timestamp(s, '%f %f %Y %Z')", "has %f more than once"),
+        ("timestamp(s, '%Y-%m-%d %I:%M')", "%I needs %p"),
+        ("date(s, '%Y %W')", "%W (the week) counts only with"),
         ("timestamp(s, 'epoch_s', 'UTC')", "a zone has no effect on epoch_s"),
         ("timestamp(s, '%Y', 'Europe/Berlim')", "did you mean 'Europe/Berlin'?"),
         ("timestamp(s, '%Y', '../../etc/passwd')", "is not a zone"),

@@ -25,6 +25,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from worker.core.time_patterns import directives, pattern_flaw, pattern_reader, unreadable
+
 NANOS: Final = 1_000_000_000
 """Nanoseconds per second."""
 _DAY_S: Final = 86_400
@@ -304,16 +306,17 @@ def _json_date(value: Any) -> Written:
 
 
 def _pattern(pattern: str) -> Read:
-    digits = len(_SAMPLE.strftime(pattern))
+    digits, moment_of = len(_SAMPLE.strftime(pattern)), pattern_reader(pattern)
 
     def read(value: Any) -> Written:
         if type(value) is int and len(str(value)) == digits:  # 20240506, without a zero lost
             value = str(value)
-        found = datetime.strptime(value, pattern)
+        found, finer = moment_of(value)
         difference = found.utcoffset()
         offset = None if difference is None else difference // timedelta(seconds=1)
         since = found.replace(tzinfo=None) - _EPOCH
-        return Written(since.days * _DAY_S + since.seconds, since.microseconds * 1_000, offset)
+        nanos = since.microseconds * 1_000 + finer
+        return Written(since.days * _DAY_S + since.seconds, nanos, offset)
 
     return read
 
@@ -364,17 +367,16 @@ def pattern_problem(pattern: str, *, dated: bool = False, clocked: bool = False)
     Args:
         dated: the times have a date.   clocked: and a time of day.
     """
-    if "%Z" in pattern:
+    if "Z" in directives(pattern):
         return "%Z reads the names of this machine's zone; write the word itself, like UTC, or %z"
     if dated and _OF_YEAR.search(pattern) is None:
         return "the pattern has no year (%Y)"
     if clocked and _OF_CLOCK.search(pattern) is None:
         return "the pattern has no hour (%H)"
-    try:
-        datetime.strptime(_SAMPLE.strftime(pattern), pattern)
-    except ValueError as error:
-        return f"the pattern cannot be read: {error}"
-    return ""
+    if flaw := pattern_flaw(pattern):
+        return flaw
+    reason = unreadable(pattern)
+    return f"the pattern cannot be read: {reason}" if reason else ""
 
 
 def says_zone(form: str) -> bool:

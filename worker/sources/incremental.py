@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -25,6 +24,7 @@ from worker.core.cursor import Json
 from worker.core.errors import ConfigError
 from worker.core.instants import MICROS
 from worker.core.model import Facts
+from worker.core.time_patterns import pattern_flaw, unreadable
 from worker.core.urls import not_in_query
 from worker.core.written_times import EPOCHS, JSON_DATE, USUAL
 from worker.paging.marks import MarkFormat
@@ -38,6 +38,10 @@ _UNTIMED: Final = ("int", "string")
 _NUMBERS: Final = ("int", *EPOCHS)
 """Formats of marks that are numbers in JSON."""
 _KNOWN: Final = (USUAL, *EPOCHS, JSON_DATE, *_UNTIMED)
+
+
+def _allowed() -> str:
+    return f"{listed(_KNOWN)} and strptime patterns like %Y-%m-%d"
 
 
 class MarkFormatConfig(Model):
@@ -63,17 +67,18 @@ class MarkFormatConfig(Model):
     @field_validator("record", "param")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
+        if "%" in value:
+            problem = pattern_flaw(value)
+            if not problem and info.field_name == "record":  # it is read, not only written
+                problem = unreadable(value)
+            if problem:
+                raise ValueError(f"{problem}; {_allowed()}")
+            return value
         try:
             MarkFormat(value or "rfc3339").parser()
-            if "%" in value:
-                text = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).strftime(value)
-                if info.field_name == "record":
-                    datetime.strptime(text, value)  # it is read, not only written
-        except (ConfigError, ValueError) as error:
+        except ConfigError as error:
             hint = did_you_mean(value, _KNOWN)
-            raise ValueError(
-                f"{hint + '; ' if hint else ''}{listed(_KNOWN)} and strptime patterns like %Y-%m-%d"
-            ) from error
+            raise ValueError(f"{hint + '; ' if hint else ''}{_allowed()}") from error
         return value
 
     @property

@@ -16,6 +16,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from worker.core.ports import InvalidRecord
+from worker.core.time_patterns import pattern_flaw, pattern_reader, unreadable
 from worker.schema.logical import EPOCH_DAY
 from worker.transforms.values import Misused, refuse
 
@@ -37,7 +38,6 @@ _RFC3339: Final = re.compile(
 _NUMBER: Final = re.compile(r"[+-]?\d{1,25}(?:\.\d{0,30})?", re.ASCII)
 _EXACT: Final = Context(prec=100)
 """More digits than `_NUMBER` and a scale can have: a product is never rounded."""
-_FINER: Final = re.compile(r"([.,]\d{6})(\d+)", re.ASCII)
 _YEAR: Final = re.compile(r"%[YyGcx]")
 _UNIVERSAL: Final = ("GMT", "UTC", "Z")
 """What `%Z` stands for: other names of zones mean different offsets in different places."""
@@ -131,13 +131,11 @@ def _check_pattern(form: str) -> None:
             f"{form!r} is neither a unit nor a strptime pattern",
             f"{hint}{', '.join(map(repr, UNITS))}, 'rfc3339', or a pattern like '%d.%m.%Y'",
         )
-    try:
-        text = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).strftime(form)
-        datetime.strptime(text, form)
-    except ValueError as error:
+    plain = form.replace("%Z", _UNIVERSAL[0])
+    if problem := pattern_flaw(plain) or unreadable(plain):
         raise Misused(
-            f"{form!r} is no strptime pattern: {error}", "write one like '%d.%m.%Y %H:%M'"
-        ) from None
+            f"{form!r} is no strptime pattern: {problem}", "write one like '%d.%m.%Y %H:%M'"
+        )
     if not _YEAR.search(form):
         raise Misused(
             f"the pattern {form!r} has no year, so it tells no time",
@@ -176,17 +174,15 @@ def _rfc3339(zone: ZoneInfo | None) -> Read:
 def _pattern(form: str, zone: ZoneInfo | None) -> Read:
     forms = [form.replace("%Z", each) for each in _UNIVERSAL] if "%Z" in form else [form]
     there = zone if forms == [form] else None
+    readers = [pattern_reader(each) for each in forms]
 
     def read(value: Any) -> int:
-        finer = _FINER.search(value) if "%f" in form else None
-        text = value if finer is None else _FINER.sub(r"\1", value, count=1)
-        residue = 0 if finer is None else int(finer[2][:3].ljust(3, "0"))
-        for each in forms:
+        for each in readers:
             try:
-                moment = datetime.strptime(text, each)
+                moment, finer = each(value)
             except ValueError:
                 continue
-            return _nanos(moment, there) + residue
+            return _nanos(moment, there) + finer
         raise ValueError
 
     return read
