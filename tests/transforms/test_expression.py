@@ -123,6 +123,54 @@ def outcome_with(
     return row["out"]
 
 
+RECORDS = [
+    {"type": "record", "name": name, "fields": [{"name": field, "type": "long"}]}
+    for name, field in (("A", "a"), ("B", "b"))
+]
+WIDE: list[tuple[list[Any], Any]] = [
+    (["null", "long", "string"], 5),
+    (["long", "string", "null"], "x"),
+    (["null", "double", "boolean", "string"], False),
+    (["null", *RECORDS], {"b": 1}),
+    (["null", "string", TIMESTAMP], "2024-05-06T07:08:09Z"),
+]
+
+
+@pytest.mark.parametrize(("union", "value"), WIDE)
+@pytest.mark.parametrize("place", ["u", "r.w"])
+def test_null_in_a_union_of_several_types_is_null(union: Any, value: Any, place: str) -> None:
+    holder = {"type": "record", "name": "Q", "fields": [{"name": "w", "type": union}]}
+    kinds = {"u": union} if place == "u" else {"r": ["null", holder]}
+    given = {"u": value} if place == "u" else {"r": {"w": value}}
+    nulls: list[dict[str, Any]] = [{}, {"u": None}] if place == "u" else [{"r": {"w": None}}, {}]
+    for record, has_value in ((given, True), *((each, False) for each in nulls)):
+        assert outcome_of(f"{place} is not null", record, kinds) is has_value
+        assert outcome_of(f"{place} is null", record, kinds) is not has_value
+        assert outcome_of(f"coalesce({place}, {place}) is null", record, kinds) is not has_value
+        assert outcome_of(f"({place} if true else null) is null", record, kinds) is not has_value
+        assert outcome_of(f"'n' if {place} is null else 'v'", record, kinds) == "nv"[has_value]
+        for comparison in (f"{place} == {place}", f"{place} in [{place}]"):
+            assert outcome_of(comparison, record, kinds) is (True if has_value else None)
+
+
+@pytest.mark.parametrize(("union", "value"), WIDE)
+def test_a_union_of_several_types_goes_out_as_it_came_when_expressions_saw_it(
+    union: Any, value: Any
+) -> None:
+    schema = parse_schema(
+        json.dumps({"type": "record", "name": "R", "fields": [{"name": "u", "type": union}]})
+    )
+    plan = compile_plan(schema)
+    for record, kept in (({"u": value}, "u is not null"), ({"u": None}, "u is null")):
+        rows = []
+        for steps in ([], [("filter", kept)]):
+            shape = compile_steps(plan, steps, schema, AvroRows(schema))
+            typed = msgspec.json.decode(json.dumps([record]), type=list[plan.record_type])
+            assert not plan.finish(typed)
+            rows.append(shape(typed, NOW_US).chunks)
+        assert rows[0] == rows[1] != []
+
+
 @pytest.mark.parametrize(
     ("expression", "kind", "value"),
     [
@@ -133,6 +181,9 @@ def outcome_with(
         ("j + 1", ["null", "int"], None),
         ("coalesce(j, i, 3)", "long", 7),
         ("coalesce(t, 'none')", "string", "none"),
+        ("l in [l]", "boolean", True),
+        ("l in []", "boolean", False),
+        ("u not in [u]", "boolean", False),
         ("x * y", ["null", "double"], -3.0),
         ("i / 0", "double", "division_by_zero"),
         ("i % (i - 7)", "int", "division_by_zero"),
