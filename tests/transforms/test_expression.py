@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import fastavro
@@ -112,7 +113,7 @@ def outcome_with(
         output,
         AvroRows(output),
     )
-    typed = msgspec.json.decode(json.dumps([record]).encode(), type=list[plan.record_type])
+    typed = msgspec.json.decode(msgspec.json.encode([record]), type=list[plan.record_type])
     assert not plan.finish(typed)
     found = shape(typed, NOW_US)
     if found.refused:
@@ -181,6 +182,30 @@ def test_int_reads_the_text_of_every_long(number: int, sign: str) -> None:
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
 def test_float_reads_the_text_of_every_double(number: float) -> None:
     assert outcome("float(s)", {**RECORD, "s": f" {number!r} "}, "double") == number
+
+
+@pytest.mark.parametrize("spelled", ["1E+3", "1000", "1000.0", '"1e3"', '"1000.00"'])
+def test_equal_decimals_are_equal_texts_and_hashes(spelled: str) -> None:
+    kinds = [
+        {"type": "bytes", "logicalType": "decimal", "precision": 8, "scale": scale}
+        for scale in (2, 0, 3)
+    ]
+    record = {name: msgspec.Raw(spelled.encode()) for name in "def"}
+    fields = dict(zip("def", kinds, strict=True))
+    for expression, text in {
+        "str(d)": "1000.00",
+        "str(e)": "1000",
+        "str(f)": "1000.000",
+        "hash(str(d))": sha256(b"1000.00").hexdigest(),
+        "str(coalesce(d, f))": "1000.00",
+    }.items():
+        assert outcome_of(expression, record, fields) == text
+
+
+def test_a_decimal_beside_one_of_a_smaller_scale_keeps_its_digits_as_text() -> None:
+    price = {"type": "bytes", "logicalType": "decimal", "precision": 8, "scale": 1}
+    fields = {"d": ["null", price], "e": {**price, "scale": 3}}
+    assert outcome_of("str(coalesce(d, e))", {"e": "1.125"}, fields) == "1.125"
 
 
 RECORDS = [
