@@ -10,11 +10,14 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.core.ports import InvalidRecord
 from worker.formats.json_rows import JsonRows
 from worker.schema import parse_schema
 from worker.schema.codegen import CodeBuilder, compile_function
+from worker.schema.logical import plain_text
 from worker.schema.model import Schema
 from worker.schema.values import Branch
 from worker.transforms.kinds import same_values
@@ -90,6 +93,58 @@ def test_rows_of_json_have_text_for_big_decimals_and_durations() -> None:
         row({"a": Decimal("1.50"), "b": span, "c": Branch(1, Decimal(3)), "d": [span]})
     )
     assert found == {"a": "1.50", "b": "P1M2DT1.500S", "c": "3", "d": ["P1M2DT1.500S"]}
+
+
+PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 8, "scale": 2}
+SPELLED = [
+    ("1E+3", "1000.00"),
+    ("1000.0", "1000.00"),
+    ("-0.0", "0.00"),
+    ("0E-9", "0.00"),
+    ("0E+9", "0.00"),
+    ("5e-2", "0.05"),
+    ("-12.500", "-12.50"),
+    ("7", "7.00"),
+]
+
+
+def json_row(schema: Schema, values: dict[str, Any]) -> Any:
+    rows, code = JsonRows(schema), CodeBuilder()
+    rows.begin(code)
+    made = rows.row([(field, f"r[{field.name!r}]", False) for field in schema.root.fields])
+    return orjson.loads(compile_function("row", f"def row(r):\n    return {made}\n", code)(values))
+
+
+@pytest.mark.parametrize(("spelled", "text"), SPELLED)
+def test_rows_of_json_write_decimals_in_the_scale_of_their_field(spelled: str, text: str) -> None:
+    schema = parsed(record("R", a=PRICE, b=["null", PRICE, "boolean"], c=record("I", d=PRICE)))
+    value = Decimal(spelled)
+    found = json_row(schema, {"a": value, "b": Branch(1, value), "c": {"d": value}})
+    assert found == {"a": text, "b": text, "c": {"d": text}}
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**30)),
+    st.integers(9, 40),
+    st.integers(0, 30),
+)
+def test_equal_decimals_have_equal_plain_texts(value: Decimal, scale: int, zeros: int) -> None:
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    other = Decimal((sign, (*digits, *(0,) * zeros), exponent - zeros))
+    text = plain_text(scale)(value)
+    assert text == plain_text(scale)(other)
+    assert Decimal(text) == value
+    assert len(text.partition(".")[2]) == scale
+    assert "E" not in text
+
+
+@pytest.mark.parametrize(
+    ("spelled", "text"),
+    [("1E+3", "1000"), ("1.50", "1.50"), ("-0.0", "0.0"), ("1E-9", "0.000000001")],
+)
+def test_big_decimals_are_plain_text_in_their_own_scale(spelled: str, text: str) -> None:
+    assert json_row(parsed(record("R", a=BIG)), {"a": Decimal(spelled)}) == {"a": text}
 
 
 def test_rows_of_json_have_text_for_bytes_and_decimals_in_a_union_inside_a_union() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from worker.schema.codegen import CodeBuilder
-from worker.schema.logical import duration_text
+from worker.schema.logical import duration_text, plain_text
 from worker.schema.model import Field, Schema, Type, by_kind, is_wide
 from worker.schema.values import Branch
 from worker.transforms import values
@@ -85,7 +85,7 @@ class JsonRows:
         "timestamp": _timestamp,
         "date": _date,
         "time": _time,
-        "decimal": lambda self, kind, what: str,
+        "decimal": lambda self, kind, what: plain_text(what.scale),
         "bytes": lambda self, kind, what: self._bytes,
         "record": _nested,
         "array": _nested,

@@ -188,6 +188,26 @@ def unscaled(value: Decimal, scale: int) -> int:
     return int(value.scaleb(scale, EXACT))
 
 
+def plain_text(scale: int | None) -> Callable[[Decimal], str]:
+    """What writes a decimal without an exponent and with the digits of its scale after the point,
+    so that equal numbers have equal texts; minus zero is zero.
+
+    Args:
+        scale: of the field; None for a big-decimal, whose scale is that of each number.
+    """
+
+    def write(value: Decimal) -> str:
+        if scale is not None:
+            value = value.normalize(EXACT)
+        text = format(value or abs(value), "f")
+        if not scale:
+            return text
+        whole, _, fraction = text.partition(".")
+        return f"{whole}.{fraction:0<{scale}}"
+
+    return write
+
+
 def _signed(number: int, size: int = 0) -> bytes:
     return number.to_bytes(
         size or ((number if number >= 0 else ~number).bit_length() + 8) // 8, "big", signed=True

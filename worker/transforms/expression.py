@@ -315,7 +315,8 @@ class _Compiler:
                 constants.add(member.constant)
             else:
                 others.append(member)
-        found = self._scope.bind(frozenset(constants))
+        # Records and arrays, which equal no constant, cannot be looked for in a set.
+        found = self._scope.bind(frozenset(constants) if constants else ())
         if not others:
             word = "not in" if negate else "in"
             return lift(self._scope, [item], BOOL, lambda x: f"({x} {word} {found})")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from worker.schema.logical import plain_text
 from worker.transforms import instants, texts, values
 from worker.transforms.kinds import (
     BOOL,
@@ -149,8 +150,10 @@ def _str(call: Call) -> Term | None:
         return call.terms[0]
     if kind == BOOL:
         return call.lift(STR, lambda x: f"('true' if {x} else 'false')")
-    if kind in (INT, FLOAT) or kind.name == "decimal":
+    if kind in (INT, FLOAT):
         return call.lift(STR, lambda x: f"str({x})")
+    if kind.name == "decimal":
+        return call.calling(plain_text(kind.scale), STR)
     if kind == DATE:
         return call.calling(values.date_text, STR)
     if kind.name == "time":

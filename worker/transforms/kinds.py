@@ -27,6 +27,8 @@ class Kind:
         nulls: of arrays: elements may be null.
         shown: of times that were computed: how many digits of a second `str` writes, where these
             are fewer than the ticks have. It makes no other kind.
+        scale: of decimals: how many digits `str` writes after the point; None for a big-decimal. It
+            makes no other kind.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Kind:
     items: Kind | None = None
     nulls: bool = False
     shown: int | None = field(default=None, compare=False)
+    scale: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.items is not None:
@@ -72,7 +75,6 @@ _PRIMITIVE: Final = {
 _TICKS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}
 _LOGICAL: Final = {
     "uuid": STR,
-    "decimal": DECIMAL,
     "big-decimal": DECIMAL,
     "duration": BYTES,
     "date": DATE,
@@ -88,6 +90,8 @@ _LOGICAL: Final = {
 def kind_of(kind: Type, schema: Schema) -> Kind:
     """The kind of the values of a schema type that are not null."""
     kind = schema.value_type(kind)
+    if kind.logical == "decimal":
+        return Kind("decimal", scale=kind.scale)
     if kind.logical is not None:
         return _LOGICAL[kind.logical]
     if kind.kind == "array" and kind.items is not None:

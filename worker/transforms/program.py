@@ -18,7 +18,7 @@ from worker.core.errors import ConfigError
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
-from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable
+from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable, is_wide
 from worker.transforms.context import Contexts
 from worker.transforms.kinds import Kind, kind_of, same_values
 from worker.transforms.outputs import convert
@@ -119,7 +119,8 @@ class Program:
             column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
         if column.kind.name == "record" and column.type is not None:
             self._shapes[column.code] = (self.schema.value_type(column.type), column.struct_like)
-        return Term(column.code, column.kind, column.nullable, atom=True)
+        term = Term(column.code, column.kind, column.nullable, atom=True)
+        return self._seen(term, column.type)
 
     def member(self, record: Term, source: str, name: str) -> Term:
         kind, struct_like = self._shapes[record.code]
@@ -141,7 +142,15 @@ class Program:
         )
         if found.kind.name == "record":
             self._shapes[term.code] = (self.schema.value_type(field.type), struct_like)
-        return term
+        return self._seen(term, field.type)
+
+    def _seen(self, term: Term, kind: Type | None) -> Term:
+        """A value as expressions see it: null is None in a union of several types too, where the
+        encoder wants it as a `Branch`."""
+        if kind is None or not is_wide(kind) or not is_nullable(kind):
+            return term
+        x = term.code
+        return replace(term, code=self.local(f"None if {x} is None or {x}.value is None else {x}"))
 
     def temp(self) -> str:
         self._temps += 1

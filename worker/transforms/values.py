@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
+from worker.schema.coerced_checks import number_text
 from worker.schema.defaults import DOUBLE_MAX
 from worker.schema.logical import EPOCH_DAY
+from worker.schema.spellings import Numbers
 from worker.schema.values import describe_kind
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,12 +54,21 @@ def in_64_bits(value: int) -> int:
     raise OverflowError
 
 
+_number_text: Final = number_text(Numbers(group=""))
+"""Python reads more than JSON and `decode.coerce`: `1_000`, digits of other scripts, `nan`."""
+
+
+def _spelled(value: Any) -> Any:
+    """The value; ValueError for a text that is no number."""
+    return _number_text(value) if isinstance(value, str) else value
+
+
 def whole_number(place: str) -> Callable[[Any], int]:
     """int() of a number (towards zero) or of decimal text; `place` is the call, for errors."""
 
     def to_int(value: Any) -> int:
         try:
-            return in_64_bits(int(value))
+            return in_64_bits(int(_spelled(value)))
         except ValueError:
             raise refuse("conversion", place, value, "a whole number, or its text") from None
 
@@ -69,7 +80,7 @@ def number(place: str) -> Callable[[Any], float]:
 
     def to_float(value: Any) -> float:
         try:
-            return finite(float(value))
+            return finite(float(_spelled(value)))
         except ValueError:
             raise refuse("conversion", place, value, "a number, or its text") from None
 
