@@ -77,6 +77,27 @@ async def test_a_pipeline_without_a_schema_gets_one_proposed(tmp_path: Path) -> 
     assert not (tmp_path / "lake").exists()
 
 
+@pytest.mark.parametrize(
+    "decode",
+    [
+        {"times": {"updated_at": "rfc3339", "of.old": "%d.%m.%Y"}, "time_zone": "UTC"},
+        {"null_values": ["NA", {"value": ["-"]}]},
+        {"null_values": {"of.value": ["-"]}, "coerce": ["numbers", "booleans"]},
+    ],
+)
+async def test_fields_whose_spelling_is_told_need_no_schema_to_get_one(
+    decode: dict[str, Any], tmp_path: Path
+) -> None:
+    records = [kit.item(number, second=number) for number in range(3)]
+    async with Replica(records, Shape(style="cursor", cap=20)) as replica:
+        config = kit.write_config(
+            tmp_path, replica.url, source=SOURCE, decode={"type": "json", **decode}
+        )
+        (tmp_path / "item.avsc").unlink()
+        text = await asyncio.to_thread(call, "infer", str(config), "items")
+    assert accepted(text, records)["tenant"] == "string"
+
+
 async def test_a_url(tmp_path: Path) -> None:
     records = [kit.item(number, second=number) for number in range(30)]
     async with Replica(records, Shape(style="cursor", cap=50)) as replica:

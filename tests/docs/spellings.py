@@ -41,6 +41,7 @@ decode:
 
 `source.incremental.format.record` counts for the incremental field in the same way as `times`, so that the mark and the value in the files agree; a field has one of the two, or the config is refused.
 A number in text keeps its type: `5.0` is no whole number, and `1,5` is none where a comma separates thousands.
+In a union of numbers and flags, text that is a number is never taken for a flag: `"1"` is the number, as `"2"` is.
 
 Times have a range that common readers of Avro (fastavro, Apache Avro, polars, Python) can read: a time of day is one of one day, a date or timestamp is in the years 1 to 9999, and in nanoseconds from 1677-09-21 to 2262-04-11.
 What lies outside is a reject, also where an expression or a `python` step made it.

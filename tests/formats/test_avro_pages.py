@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from avro_kit import container, datum
@@ -19,7 +19,8 @@ from worker.core.ports import InvalidRecord, SchemaNeeded, Steps
 from worker.formats import avro
 from worker.formats.avro import AvroPages, AvroSpec
 from worker.formats.json import JsonPages
-from worker.formats.records import PageSpec, RecordSpec
+from worker.formats.ndjson import NdjsonPages
+from worker.formats.records import Batch, PageSpec, RecordDecoder, RecordSpec
 from worker.schema import CompiledPlan, Schema, compile_plan, parse_schema
 from worker.schema.container import file_header, frame_block
 from worker.schema.encoding import compile_datum_encoder
@@ -106,16 +107,19 @@ def pages(
     return AvroPages(AvroSpec(framing, record or RecordSpec()), plan, **options)
 
 
+_T = TypeVar("_T")
+
+
 def decoded(pages: AvroPages, body: bytes) -> Decoded:
     return exhausted(pages.decode(body, url="u", received_us=5))
 
 
-def exhausted(steps: Steps[Decoded]) -> Decoded:
+def exhausted(steps: Steps[_T]) -> _T:
     while True:
         try:
             next(steps)
         except StopIteration as stop:
-            found: Decoded = stop.value
+            found: _T = stop.value
             return found
 
 
@@ -468,15 +472,15 @@ def test_what_has_no_value_yet_is_replayed_in_its_branch_once_the_schema_has_one
 
 
 IMITATIONS = [
-    b'["avro",{},"",{}]',
-    b'["avro",{},"!!",{"type":"record","name":"Item","fields":[]}]',
-    b'["avro",{},"AAAA",{"type":"record","name":"Item","fields":[]}]',
-    b'["avro",{},"",{"type":"record","name":"Item","fields":[{"name":"id","type":"long"}]}]',
-    b'["avro",{},"/////////////w==",{"type":"record","name":"Item","fields":[{"name":"id","type":"long"}]}]',
-    b'["avro",{},"",[[[[]]]]]',
-    b'["avro",{},1,2]',
-    b'["avro",',
-    b'["avro",' + b"[" * 100_000,
+    b'avro\n[{},"",{}]',
+    b'avro\n[{},"!!",{"type":"record","name":"Item","fields":[]}]',
+    b'avro\n[{},"AAAA",{"type":"record","name":"Item","fields":[]}]',
+    b'avro\n[{},"",{"type":"record","name":"Item","fields":[{"name":"id","type":"long"}]}]',
+    b'avro\n[{},"/////////////w==",{"type":"record","name":"Item","fields":[{"name":"id","type":"long"}]}]',
+    b'avro\n[{},"",[[[[]]]]]',
+    b"avro\n[{},1,2]",
+    b"avro\n[",
+    b"avro\n[" + b"[" * 100_000,
 ]
 
 
@@ -487,15 +491,46 @@ def test_what_imitates_the_form_of_a_dead_letter_is_a_reject(raw: bytes) -> None
         plan.one(raw)
 
 
+ONE_NUMBER = {"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long"}]}
+
+
+def a_stored_seven() -> tuple[CompiledPlan, bytes]:
+    """A plan, and a record in the form of a dead letter."""
+    plan = plan_of(ONE_NUMBER)
+    good = store(b'{"id":7}', plan.encode([plan.one(b'{"id": 7}')]), plan.schema)
+    assert plan.one(good) == plan.one(b'{"id": 7}')
+    return plan, good
+
+
 @pytest.mark.parametrize("path", ["items", "items[?@]"])
 def test_a_source_of_json_cannot_send_datums(path: str) -> None:
-    plan = plan_of({"type": "record", "name": "Item", "fields": [{"name": "id", "type": "long"}]})
-    good = store(b"{}", plan.encode([plan.one(b'{"id": 7}')]), plan.schema)
-    assert plan.one(good) == plan.one(b'{"id": 7}')
-    steps = JsonPages(PageSpec(records=path), plan).decode(b'{"items": [%s]}' % good)
-    found = exhausted(steps)
+    plan, good = a_stored_seven()
+    pages = JsonPages(PageSpec(records=path), plan)
+    with pytest.raises(BadBody):
+        exhausted(pages.decode(b'{"items": [%s]}' % good))
+    formerly = good.replace(b"avro\n[", b'["avro",')
+    found = exhausted(pages.decode(b'{"items": [%s]}' % formerly))
     assert found.records == []
     assert [(each.code, each.errors[0].found) for each in found.rejects] == [("invalid", "array")]
+    again = Batch()
+    exhausted(RecordDecoder(RecordSpec(), plan).add_letters(again, [formerly]))
+    assert again.records == [] and len(again.rejects) == 1
+
+
+def test_nor_do_lines_of_json_that_imitate_them() -> None:
+    plan, good = a_stored_seven()
+    found = exhausted(NdjsonPages(RecordSpec(), plan).decode(good + b'\n{"id": 1}\n'))
+    assert found.records == [plan.one(b'{"id": 1}')]
+    assert len(found.rejects) == 2
+
+
+def test_nor_does_a_format_from_outside_that_hands_on_what_it_got() -> None:
+    plan, good = a_stored_seven()
+    batch = Batch()
+    batch.add_source(lambda: [good])
+    exhausted(RecordDecoder(RecordSpec(value_path="id"), plan).add_raws(batch, [good]))
+    assert batch.records == [] and batch.values == [7]
+    assert [each.code for each in batch.rejects] == ["invalid"]
 
 
 @settings(max_examples=150)

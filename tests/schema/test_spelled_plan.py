@@ -4,6 +4,7 @@ field stands."""
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -158,6 +159,18 @@ def test_a_type_that_stands_in_several_places_is_read_as_each_place_says() -> No
         (["boolean", "long"], {"coerce": ["booleans"]}, "Y", 0, True),
         (["boolean", "long"], {"coerce": ["booleans"]}, 1, 1, 1),
         (["null", "boolean", "double"], {"coerce": ["booleans", "numbers"]}, "7", 2, 7.0),
+        *(
+            (branches, {"coerce": ["numbers", "booleans"]}, text, branches.index(kind), datum)
+            for branches in (["null", "long", "boolean"], ["boolean", "null", "long"])
+            for text, kind, datum in (("0", "long", 0), ("1", "long", 1), ("2", "long", 2),
+                                      ("true", "boolean", True), ("off", "boolean", False))
+        ),
+        (["boolean", "double"], {"coerce": ["numbers", "booleans"]}, " 1 ", 1, 1.0),
+        (["boolean", "double"], {"coerce": {"numbers": {}, "booleans": [["1.5"], ["0"]]}}, "1.5", 1, 1.5),
+        (["boolean", "long"], {"coerce": {"numbers": {}, "booleans": [["1.5"], ["0"]]}}, "1.5", 0, True),
+        (["boolean", "long"], {"coerce": ["booleans"]}, "1", 0, True),
+        (["boolean", MILLIS], {"coerce": ["booleans"], "times": {"f0": "epoch_s"}}, "1", 1, 1000),
+        (["boolean", DECIMAL], {"coerce": ["booleans"]}, "1", 1, Decimal(1)),
         (["null", "long", "double"], {"null_values": [""]}, "", 0, None),
         (["null", "long", "string"], {"null_values": [""]}, "", 2, ""),
         (["null", "long", "string"], {"null_values": {"f0": ["-"]}}, "-", 0, None),

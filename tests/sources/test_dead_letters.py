@@ -14,6 +14,7 @@ from worker.formats.records import RecordSpec
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Done, Fetch
 from worker.schema import compile_plan, parse_schema
+from worker.schema.stored import store
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.testing.memory_log import MemoryCommitLog
 from worker.testing.memory_sink import MemoryRoot, MemorySink, MemoryStore
@@ -33,15 +34,19 @@ class Instance:
 
     def commit(self, *ids: int) -> None:
         """One commit with a dead letter for each id, or with none."""
+        self.commit_raws(*(msgspec.json.encode(kit.item(each, second=each)) for each in ids))
+
+    def commit_raws(self, *raws: bytes) -> None:
+        """One commit with a dead letter for each record."""
         self.seq += 1
         self.sink.begin(self.seq)
-        for number, each in enumerate(ids):
+        for number, raw in enumerate(raws):
             reject = Reject(
                 index=number,
                 stage="validate",
                 code="invalid",
                 errors=(),
-                raw=msgspec.json.encode(kit.item(each, second=each)),
+                raw=raw,
             )
             line = dead_letter_line(
                 reject,
@@ -63,19 +68,21 @@ class Instance:
                 at="2024-01-01T00:00:00.000Z",
                 files=files,
                 ends=(),
-                ledger=Ledger(received=len(ids), dead_lettered=len(ids)),
+                ledger=Ledger(received=len(raws), dead_lettered=len(raws)),
             )
         )
         self.sink.publish(files)
 
-    def replay(self) -> DeadLetters:
+    def replay(self, *, of_datums: bool = False) -> DeadLetters:
         root = MemoryRoot(self.store, DEAD_LETTERS)
-        return DeadLetters("items", self.log, root, PLAN, RecordSpec())
+        return DeadLetters("items", self.log, root, PLAN, RecordSpec(), of_datums=of_datums)
 
 
-async def read(instance: Instance, *, each_page: int = 0, mark: int | None = None) -> list[int]:
+async def read(
+    instance: Instance, *, each_page: int = 0, mark: int | None = None, of_datums: bool = False
+) -> list[int]:
     """The ids of all letters of a replay; with every page comes a commit of so many new ones."""
-    replay = instance.replay()
+    replay = instance.replay(of_datums=of_datums)
     planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 1, 0, Cursor(mark=mark)))
     ids: list[int] = []
     for pages in range(MOST_PAGES):
@@ -123,3 +130,21 @@ async def test_a_replay_that_mends_nothing_ends_before_its_own_rejects() -> None
     for number in (1, 2, 3):
         instance.commit(number)
     assert await read(instance, each_page=1) == [1, 2, 3]
+
+
+async def test_what_a_source_of_json_sends_is_never_replayed_as_a_datum() -> None:
+    raw = msgspec.json.encode(kit.item(7, second=7))
+    now = store(raw, PLAN.encode([PLAN.one(raw)]), PLAN.schema)
+    formerly = now.replace(b"avro\n[", b'["avro",')
+    instance = Instance()
+    instance.commit_raws(formerly, b'["avro",{}]', raw)
+    assert await read(instance) == [7]
+
+
+async def test_datums_are_replayed_in_the_form_of_now_and_in_the_one_before() -> None:
+    raw = msgspec.json.encode(kit.item(7, second=7))
+    now = store(raw, PLAN.encode([PLAN.one(raw)]), PLAN.schema)
+    formerly = now.replace(b"avro\n[", b'["avro",')
+    instance = Instance()
+    instance.commit_raws(now, raw, formerly)
+    assert await read(instance, of_datums=True) == [7, 7, 7]

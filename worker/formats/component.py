@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
@@ -53,6 +53,11 @@ class DecodeConfig(Model):
     def spellings(self) -> Spellings:
         """How the source writes what the format has no form for."""
         return AS_USUAL
+
+    @property
+    def unspelled(self) -> Self:
+        """The same without what is said of single fields, for a schema that has none yet."""
+        return self
 
     def json_of(self, body: bytes) -> bytes:
         """The JSON of a body, without what stands before it."""

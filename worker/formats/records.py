@@ -25,7 +25,7 @@ from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
 from worker.formats.identify import by_content, by_key
 from worker.formats.json_depth import deeper, nesting
 from worker.formats.runs import Load, Runs
-from worker.schema.stored import stored
+from worker.schema.stored import shown, stored
 from worker.schema.values import INEXACT, encode_number
 
 YIELD_REJECTS: Final = 64
@@ -324,9 +324,6 @@ class RecordDecoder:
         if self._spec.depth and deeper(raw, self._spec.depth):
             self._refuse_deep(batch, raw)
             return
-        if stored(raw) is not None:  # the source imitates a dead letter
-            self.refuse(batch, raw, "invalid", _NO_OBJECT)
-            return
         try:
             record = self._plan.one(raw)
         except InvalidRecord as invalid:
@@ -387,7 +384,7 @@ class RecordDecoder:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""
         batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
         try:
-            document = msgspec.json.decode(raw)
+            document = msgspec.json.decode(shown(raw))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self._note_document(batch, None)
             batch.last = None if self._spec.last_paths else {}

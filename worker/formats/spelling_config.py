@@ -3,7 +3,7 @@ numbers and flags."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -161,6 +161,11 @@ class SpellingKeys(Model):
         default_factory=Coerce,
         description="[numbers, booleans], or how they are written: read them from text",
     )
+
+    @property
+    def unspelled(self) -> Self:
+        """The same without what is said of single fields."""
+        return self.model_copy(update={"times": {}, "null_values": ()})
 
     @property
     def spellings(self) -> Spellings:

@@ -1,7 +1,8 @@
 """A record of a dead letter that was never JSON, where JSON could not say which record it was.
 
-It is a JSON array of four: the word `avro`, the record as JSON for people, its datum as base64, and
-the schema that wrote the datum. A record is an object, so it cannot be taken for one.
+It is the word `avro`, the end of a line, and a JSON array of three: the record as JSON for people,
+its datum as base64, and the schema that wrote the datum. No source of JSON can send that as a
+record: it is no JSON value, and a line of NDJSON has no end of a line in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import msgspec
 
 from worker.schema.model import Schema, by_kind
 
-_START: Final = b'["avro",'
+_START: Final = b"avro\n["
+_FORMERLY: Final = b'["avro",'
 
 
 class Stored(NamedTuple):
@@ -41,7 +43,7 @@ def stored(raw: bytes) -> Stored | None:
     if not raw.startswith(_START):
         return None
     try:
-        _, shown, datum, writer = msgspec.json.decode(raw, type=_Form)
+        shown, datum, writer = msgspec.json.decode(raw[len(_START) - 1 :], type=_Form)
         return Stored(bytes(shown), base64.b64decode(datum, validate=True), bytes(writer))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
@@ -53,7 +55,13 @@ def shown(raw: bytes) -> bytes:
     return raw if found is None else found.shown
 
 
-_Form = tuple[str, msgspec.Raw, str, msgspec.Raw]
+def renewed(raw: bytes) -> bytes:
+    """A record of a source of Avro in this form, also if it is in an earlier one: an array whose
+    first item is the word. A source of JSON can send such an array."""
+    return _START + raw[len(_FORMERLY) :] if raw.startswith(_FORMERLY) else raw
+
+
+_Form = tuple[msgspec.Raw, str, msgspec.Raw]
 
 
 # -- which schemas need it ------------------------------------------------------------------------

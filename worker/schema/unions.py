@@ -208,10 +208,13 @@ def _candidates(branches: Sequence[Type], spellings: Spellings) -> dict[str, lis
 
 
 def _coerced(spellings: Spellings) -> dict[str, tuple[str, ...]]:
-    """What is tried besides, where text may be a number or a flag. Where it may be text, it is."""
+    """What is tried besides, where text may be a number or a flag. Where it may be text, it is.
+
+    Flags come last, so that `0` and `1` are flags only where `2` is no number.
+    """
     numbers = () if spellings.numbers is None else _NUMBERS_IN_TEXT
     flags = ("boolean",) if spellings.booleans else ()
-    texts = dict.fromkeys(("enum", *flags, "int", "long", *numbers, "bytes", "fixed"))
+    texts = dict.fromkeys(("enum", "int", "long", *numbers, "bytes", "fixed", *flags))
     return {"string": tuple(texts), "integer": (*_TRIED["integer"], *flags)}
 
 

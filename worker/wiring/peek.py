@@ -164,7 +164,11 @@ async def sample(
         if not schema:
             anything = Path(scratch) / "anything.avsc"
             anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
-            plain |= {"schema_": anything, "validation": type(config.validation)()}
+            plain |= {
+                "schema_": anything,
+                "validation": type(config.validation)(),
+                "decode": config.decode.unspelled,
+            }
         read = config.model_copy(update=plain)
         async with _reading(settings, pipeline, read, tell) as (parts, pages_of):
             found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
