@@ -25,6 +25,7 @@ class Kind:
         local: of timestamps: they have no zone, and compare with each other only.
         items: of arrays: the kind of their elements that are not null.
         nulls: of arrays: elements may be null.
+        branches: of unions of several types: the kinds of all branches, in the order of the schema.
         shown: of times that were computed: how many digits of a second `str` writes, where these
             are fewer than the ticks have. It makes no other kind.
         scale: of decimals: how many digits `str` writes after the point; None for a big-decimal. It
@@ -36,12 +37,15 @@ class Kind:
     local: bool = False
     items: Kind | None = None
     nulls: bool = False
+    branches: tuple[Kind, ...] = ()
     shown: int | None = field(default=None, compare=False)
     scale: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.items is not None:
             return f"{self.name} of {self.items}"
+        if self.branches:
+            return f"{self.name} of {', '.join(map(str, self.branches))}"
         return _WORDS.get(self.name, self.name)
 
 
@@ -96,6 +100,8 @@ def kind_of(kind: Type, schema: Schema) -> Kind:
         return _LOGICAL[kind.logical]
     if kind.kind == "array" and kind.items is not None:
         return Kind("array", items=kind_of(kind.items, schema), nulls=is_nullable(kind.items))
+    if kind.kind == "union":
+        return Kind("union", branches=tuple(kind_of(each, schema) for each in kind.branches))
     return _PRIMITIVE.get(kind.kind) or Kind(kind.kind)
 
 
