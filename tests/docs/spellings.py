@@ -40,6 +40,7 @@ decode:
 ```
 
 `source.incremental.format.record` counts for the incremental field in the same way as `times`, so that the mark and the value in the files agree; a field has one of the two, or the config is refused.
+A pattern of `times` is one of Python's `strptime`, in English. No part of it is ignored: a directive that comes twice or has no effect is an error of the config, and a text that contradicts itself, like a wrong day of the week, is a reject.
 A number in text keeps its type: `5.0` is no whole number, and `1,5` is none where a comma separates thousands.
 In a union of numbers and flags, text that is a number is never taken for a flag: `"1"` is the number, as `"2"` is.
 
@@ -159,6 +160,11 @@ SECTIONS: dict[str, list[Row]] = {
         taken("20240506", "date", '"2024-05-06"', "times: {at: '%Y%m%d'}"),
         taken('"7:08 PM"', "time-millis", '"19:08:00"', "times: {at: '%I:%M %p'}"),
         reject('"2024-05-06"', "date", "%d.%m.%Y", "times: {at: '%d.%m.%Y'}"),
+        taken('"06.05.2024 07:08:09.1234567"', "timestamp-nanos", '"2024-05-06T07:08:09.123456700Z"', "{times: {at: '%d.%m.%Y %H:%M:%S.%f'}, time_zone: UTC}"),
+        taken('"Monday 6/5/2024"', "date", '"2024-05-06"', "times: {at: '%A %d/%m/%Y'}"),
+        reject('"Sunday 6/5/2024"', "date", "%A %d/%m/%Y", "times: {at: '%A %d/%m/%Y'}"),
+        taken('"2024-127"', "date", '"2024-05-06"', "times: {at: '%Y-%j'}"),
+        reject('"2023-366"', "date", "%Y-%j", "times: {at: '%Y-%j'}"),
     ],
     "Dates and times of day": [
         taken('"2024-05-06"', "date", '"2024-05-06"'),

@@ -49,8 +49,8 @@ _SHAPES: Final = {
 """Directive -> what it reads, as strptime does, but for `%f`."""
 _YEARS: Final = frozenset("YyG")
 _WEEKDAYS: Final = frozenset("aAwu")
-_PASSED_OVER: Final = _WEEKDAYS | set("jUWV")
-"""Directives of which strptime may ignore the value, or change it for that of another day."""
+_MOVING: Final = frozenset("jUWV")
+"""Directives by which strptime finds another day than the others say, or one of another year."""
 _ALIKE: Final = (_YEARS, frozenset("mbB"), frozenset("HI"))
 """Directives of one value, of which strptime takes the last."""
 _NOT_SHOWN: Final = frozenset("fzZ")
@@ -126,13 +126,12 @@ def unreadable(pattern: str) -> str:
 
 
 def _shown(found: frozenset[str]) -> frozenset[str]:
-    """The directives whose values the time has to show: all, where one could contradict others.
-
-    Without a year nothing is said of the day of the week.
-    """
+    """The directives whose values the time has to show: those of the day of the week if there is
+    a year, and all where one could change or replace what another says."""
     counted = found - _NOT_SHOWN if found & _YEARS else found - _NOT_SHOWN - _WEEKDAYS
-    doubtful = counted & _PASSED_OVER or any(len(counted & alike) > 1 for alike in _ALIKE)
-    return counted if doubtful else frozenset()
+    if counted & _MOVING or any(len(counted & alike) > 1 for alike in _ALIKE):
+        return counted
+    return counted & _WEEKDAYS
 
 
 def _same(text: str, written: str) -> bool:
