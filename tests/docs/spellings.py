@@ -41,6 +41,7 @@ decode:
 
 `source.incremental.format.record` counts for the incremental field in the same way as `times`, so that the mark and the value in the files agree; a field has one of the two, or the config is refused.
 A pattern of `times` is one of Python's `strptime`, in English. No part of it is ignored: a directive that comes twice or has no effect is an error of the config, and a text that contradicts itself, like a wrong day of the week, is a reject.
+Where its path is not that of one field (`a || b`, `lines[0].at`, the key of a map), the format counts for the mark alone; times of the schema that the path may lead to are then named in `times`, or the config is refused.
 A number in text keeps its type: `5.0` is no whole number, and `1,5` is none where a comma separates thousands.
 In a union of numbers and flags, text that is a number is never taken for a flag: `"1"` is the number, as `"2"` is.
 

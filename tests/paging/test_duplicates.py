@@ -6,12 +6,13 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.errors import BelowBound, KeyNotUnique, OrderViolation, OutsideWindow
-from worker.core.model import Decoded, Facts, FieldError, Reject
+from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject
 from worker.paging.duplicates import Classifier, Known, Range, later
 from worker.paging.marks import MarkFormat
 from worker.paging.memory import Boundary
@@ -229,6 +230,33 @@ def test_what_has_no_usable_value_is_a_reject_unless_it_is_one_already() -> None
     assert [reject.index for reject in found.rejects] == [1]
     assert list(found.values) == [5, None, None, 6]
     assert found.dropped == {1} and found.keys == {(5, key(1)), (6, key(4))}
+
+
+class _Nested(msgspec.Struct):
+    at: str
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (MISSING, "absent"),
+        (None, "null"),
+        ("yesterday", "text of 9 characters"),
+        (2**70, "whole number"),
+        (float("inf"), "number"),
+        ([1], "array"),
+        ({}, "object"),
+        (_Nested("x"), "object"),
+    ],
+)
+def test_an_unusable_value_is_named_as_json_has_it_with_the_keys_that_say_its_format(
+    value: Any, found: str
+) -> None:
+    [reject] = Classifier(NUMBERS).classify(page([(1, value)]), asked()).rejects
+    [error] = reject.errors
+    assert (error.path, error.found) == ("$.u", found)
+    assert "of format int" in error.allowed
+    assert "source.incremental.format.record" in error.allowed and "decode.times" in error.allowed
 
 
 def test_digits_below_a_microsecond_tell_two_records_apart() -> None:

@@ -77,6 +77,19 @@ def _keys(node: dict[str, Any]) -> tuple[str, ...] | None:
     return None
 
 
+def names_in(path: str) -> frozenset[str] | None:
+    """The names of all keys that a path may go through; None where it may go through any."""
+    names, nodes = set(), [compile_path(path).parsed]
+    while nodes:
+        node = nodes.pop()
+        if node["type"] == "value_projection" or node.get("value") == "values":
+            return None
+        if node["type"] == "field":
+            names.add(node["value"])
+        nodes += [each for each in node["children"] if isinstance(each, dict)]
+    return frozenset(names)
+
+
 def walk(document: Any, keys: Sequence[str]) -> Any:
     """The value under `keys`; MISSING where a key is absent, or a value on the way is no object."""
     for key in keys:

@@ -16,6 +16,7 @@ import msgspec
 
 from worker.core.errors import BelowBound, KeyNotUnique, OrderViolation, OutsideWindow
 from worker.core.identities import digest16, may_repeat
+from worker.core.json_kinds import describe_kind
 from worker.core.model import MISSING, BoundaryKey, Decoded, FieldError, Reject
 from worker.paging.marks import Comparable
 from worker.paging.memory import Boundary, at_least
@@ -321,8 +322,10 @@ def _unordered(incremental: IncrementalSpec, index: int, value: Any, where: str)
 
 
 def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Decoded) -> Reject:
-    found = "absent" if value is MISSING else "null" if value is None else type(value).__name__
-    error = FieldError(
-        f"$.{incremental.field}", found, f"a value of format {incremental.format.record}"
+    found = "absent" if value is MISSING else describe_kind(value)
+    allowed = (
+        f"a value of format {incremental.format.record}; source.incremental.format.record, or "
+        "decode.times of that field, says how the source writes it"
     )
+    error = FieldError(f"$.{incremental.field}", found, allowed)
     return Reject(index, "decode", "incremental_value", (error,), decoded.raw(index))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from types import NoneType
 from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
+from worker.core.json_kinds import describe_kind as describe_kind
+from worker.core.json_kinds import json_kind as json_kind
 from worker.core.model import FieldError
 
 Check = Callable[[Any, str, list[FieldError]], Any]
@@ -75,32 +76,5 @@ def encode_number(value: Any) -> msgspec.Raw:
 
 # -- kinds of values ----------------------------------------------------------------------------
 
-_JSON_KINDS: Final[dict[type, str]] = {
-    NoneType: "null",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-}
-
 INEXACT: Final = "number of more digits than a float holds"
 """What a check reports that it found when its decision needs the text of a number."""
-
-
-def json_kind(value: Any) -> str:
-    """`null`, `boolean`, `integer`, `number` (with a point or an exponent), `string`, `array` or
-    `object`; the name of the Python type for what is no JSON value."""
-    for base in type(value).__mro__:
-        if base in _JSON_KINDS:
-            return _JSON_KINDS[base]
-    return type(value).__name__
-
-
-def describe_kind(value: Any) -> str:
-    """What a value is, without its content, for error messages."""
-    kind = json_kind(value)
-    if kind == "string":
-        return f"text of {len(value)} characters"
-    return "whole number" if kind == "integer" else kind

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from worker.config.problems import did_you_mean, listed
 from worker.core.collect import Collector
 from worker.core.errors import ConfigError
-from worker.core.jsonpath import plain_keys
+from worker.core.jsonpath import names_in, plain_keys
 from worker.core.written_times import EPOCHS, JSON_DATE, USUAL, pattern_problem, says_zone
 from worker.schema import Schema
 from worker.schema.logical import TIME_RANGES
@@ -29,7 +30,11 @@ def spellings_of(config: PipelineSettings, schema: Schema, found: Collector) -> 
         return AS_USUAL
     spellings, incremental = config.decode.spellings, config.source.incremental
     if incremental is not None:
-        spellings = replace(spellings, times={**spellings.times, **_of_mark(incremental, schema)})
+        of_mark = _of_mark(incremental, schema)
+        spellings = replace(spellings, times={**spellings.times, **of_mark})
+        if not of_mark and not config.decode.tagged:
+            with found.part("source.incremental.format.record"):
+                _check_mark(incremental, schema, spellings.times)
     for keys, how in spellings.times.items():
         with found.part(f"decode.times.{'.'.join(keys)}"):
             _check_time(_leaves_at(schema, keys), keys, how)
@@ -43,8 +48,7 @@ def _of_mark(incremental: Incremental, schema: Schema) -> dict[Keys, TimeForm]:
     """How the times of the incremental field are written, so that its values in files are the
     marks; nothing where marks are no times, or where the field is none."""
     keys = plain_keys(incremental.field) if incremental.field and incremental.timed else None
-    marks = incremental.format.marks
-    how = TimeForm(marks.record, marks.zone if marks.assumed or marks.record != USUAL else "")
+    how = _form_of_mark(incremental)
     try:
         leaves = _leaves_at(schema, keys) if keys else []
     except ConfigError:  # it need not be in the schema
@@ -53,6 +57,78 @@ def _of_mark(incremental: Incremental, schema: Schema) -> dict[Keys, TimeForm]:
     if not keys or not families or any(_misfit(each, how) for each in families):
         return {}
     return {keys: how}
+
+
+def _form_of_mark(incremental: Incremental) -> TimeForm:
+    marks = incremental.format.marks
+    return TimeForm(marks.record, marks.zone if marks.assumed or marks.record != USUAL else "")
+
+
+def _check_mark(incremental: Incremental, schema: Schema, named: Mapping[Keys, TimeForm]) -> None:
+    """Raises ConfigError where the mark may come from a time whose value in files would have
+    another meaning: its path is not that of a field, so the format of marks does not count there.
+    """
+    how = _form_of_mark(incremental)
+    if not (incremental.field and incremental.timed) or how.form == USUAL:
+        return
+    other = [
+        ".".join(keys)
+        for keys, leaves in _reached(schema, incremental.field)
+        if keys not in named and any(_differs(each, how) for each in leaves)
+    ]
+    if other:
+        fields = ", ".join(dict.fromkeys(other))
+        raise ConfigError(
+            f"{how.form} counts for the mark alone: {incremental.field!r} is not the path of one "
+            f"field, and {fields} of the schema would be read in another way",
+            remedy=f"say in decode.times how they are written: {fields}",
+        )
+
+
+def _differs(kind: Type, how: TimeForm) -> bool:
+    """Whether a time could be written in a form that is not how its type is read."""
+    if kind.logical not in TIME_RANGES or _misfit(family_of(kind.logical), how):
+        return False
+    return _NUMBERS.get(kind.logical.rpartition("-")[2]) != how.form
+
+
+_NUMBERS: Final = {"millis": "epoch_ms", "micros": "epoch_us", "nanos": "epoch_ns"}
+"""How times are read from numbers where nothing else is said."""
+
+
+def _reached(schema: Schema, path: str) -> Iterator[tuple[Keys, list[Type]]]:
+    """The fields that a path may lead to besides the one that it names, with their types."""
+    keys = plain_keys(path)
+    if keys is None:
+        yield from _fields(schema, schema.root, names_in(path))
+        return
+    try:
+        _leaves_at(schema, keys)
+    except ConfigError:  # the keys of a map are in no schema
+        for each in _fields(schema, schema.root, frozenset(keys)):
+            if each[0][0] == keys[0]:
+                yield each
+
+
+def _fields(
+    schema: Schema,
+    kind: Type,
+    names: frozenset[str] | None,
+    above: tuple[tuple[str, str], ...] = (),
+) -> Iterator[tuple[Keys, list[Type]]]:
+    """The fields below a type that have one of the names, on all levels; None for any names.
+
+    Args:
+        above: the records on the way, and their fields.
+    """
+    for record in _leaves(schema, kind):
+        if any(record.name == name for name, _ in above):
+            continue
+        for each in record.fields:
+            if names is None or each.json_name in names:
+                way = (*above, (record.name, each.json_name))
+                yield tuple(key for _, key in way), list(_leaves(schema, each.type))
+                yield from _fields(schema, each.type, names, way)
 
 
 def _check_time(leaves: list[Type], keys: Keys, how: TimeForm) -> None:
