@@ -35,7 +35,8 @@ SCROLL = PagingSpec(
         )
     )
 )
-OLD, NEW = Seen(distinct=0, new=False, digest=b"d"), Seen(distinct=1, new=True, digest=b"d")
+PAGE = (b"record",)
+OLD, NEW = Seen(distinct=0, new=False, page=PAGE), Seen(distinct=1, new=True, page=PAGE)
 SECOND = PassState(at=None, pages=1)
 
 
@@ -101,7 +102,7 @@ def test_the_first_page_of_a_window_may_be_known() -> None:
 
 
 ENDING = replace(OFFSETS, stop=StopSpec(repeated_page=True))
-SAME = SECOND.evolve(digest=b"d")
+SAME = SECOND.evolve(digest=NEW.digest)
 
 
 @pytest.mark.parametrize(

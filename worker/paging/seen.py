@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from operator import gt
 
 import msgspec
+from msgspec import structs
 
 from worker.core.errors import KeyNotUnique
 from worker.core.identities import IDENTITY_BYTES, digest16
@@ -31,7 +32,7 @@ class Seen(msgspec.Struct, frozen=True):
         repeated: places of records that came before as they are.
         changed: how many came before with other contents.
         entries: what to remember of them.
-        digest: of all of them, in whichever order they come.
+        page: the entries of all of them; None where records are not compared.
     """
 
     distinct: int
@@ -39,7 +40,12 @@ class Seen(msgspec.Struct, frozen=True):
     repeated: frozenset[int] = frozenset()
     changed: int = 0
     entries: tuple[bytes, ...] = ()
-    digest: bytes = b""
+    page: Sequence[bytes] | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """One hash of all of them, in whichever order they come; few passes ask for it."""
+        return b"" if self.page is None else digest16(b"".join(sorted(self.page)))
 
 
 def uncompared(facts: Facts) -> Seen:
@@ -68,14 +74,13 @@ def compared(
             them apart.
     """
     entries = _entries(facts, known.values, spec)[begin:]
-    digest = _whole(entries)
     if not counts:
-        return _as_a_page(len(entries), digest, memory)
+        return _as_a_page(entries, memory)
     if _are_new(entries, memory):
-        return Seen(len(entries), new=bool(entries), entries=tuple(entries), digest=digest)
+        return Seen(len(entries), new=bool(entries), entries=tuple(entries), page=entries)
     if spec.key and not spec.by_value:
         _refuse_ambiguous(entries, spec, where)
-    return _one_by_one(entries, digest, memory, spec, begin)
+    return _one_by_one(entries, memory, spec, begin)
 
 
 def _are_new(entries: Sequence[bytes], memory: PassMemory) -> bool:
@@ -84,9 +89,7 @@ def _are_new(entries: Sequence[bytes], memory: PassMemory) -> bool:
     return len(keys) == len(entries) and memory.knows_none(keys)
 
 
-def _one_by_one(
-    entries: Sequence[bytes], digest: bytes, memory: PassMemory, spec: PagingSpec, begin: int
-) -> Seen:
+def _one_by_one(entries: Sequence[bytes], memory: PassMemory, spec: PagingSpec, begin: int) -> Seen:
     """A page of which some records may have come before."""
     keyed = bool(spec.key)
     came, key_came = _came(entries, memory)
@@ -98,15 +101,17 @@ def _one_by_one(
         repeated=frozenset(index for index, each in enumerate(came, begin) if each),
         changed=sum(map(gt, key_came, came)) if keyed else 0,
         entries=tuple(set(entries) - memory.hashes),
-        digest=digest,
+        page=entries,
     )
 
 
-def _as_a_page(records: int, digest: bytes, memory: PassMemory) -> Seen:
+def _as_a_page(entries: Sequence[bytes], memory: PassMemory) -> Seen:
     """A page that is held against whole pages: its records are no longer remembered."""
-    known = (digest,) if records else ()
-    new = records > 0 and digest not in memory
-    return Seen(distinct=records, new=new, entries=known, digest=digest)
+    seen = Seen(distinct=len(entries), new=False, page=entries)
+    if not entries:
+        return seen
+    digest = seen.digest
+    return structs.replace(seen, new=digest not in memory, entries=(digest,))
 
 
 def _came(entries: Sequence[bytes], memory: PassMemory) -> tuple[list[bool], list[bool]]:
@@ -136,11 +141,6 @@ def _entries(facts: Facts, values: Sequence[Comparable | None], spec: PagingSpec
         key[:KEY_BYTES] + digest16(str(value).encode())[:_CONTENT_BYTES]
         for key, value in zip(facts.keys, values, strict=True)
     ]
-
-
-def _whole(entries: Sequence[bytes]) -> bytes:
-    """One hash of all entries, in whichever order they come."""
-    return digest16(b"".join(sorted(entries)))
 
 
 def _refuse_ambiguous(entries: Sequence[bytes], spec: PagingSpec, where: str) -> None:
