@@ -12,13 +12,18 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 MICROS: Final = 1_000_000
 """Microseconds per second."""
+NANOS: Final = 1_000_000_000
+"""Nanoseconds per second."""
 
 LEAST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 """The first moment of the year 1."""
 MOST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 """The last microsecond of the year 9999."""
 
-_NAIVE: Final = datetime(1970, 1, 1)
+EPOCH_SHOWN: Final = EPOCH.replace(tzinfo=None)
+"""The beginning of 1970 by a clock whose zone is not said."""
+EPOCH_DAY: Final = EPOCH.toordinal()
+"""The day 0 of Avro, counted as Python counts days."""
 
 
 def whole_steps(at: int, step: int, zone: ZoneInfo) -> int:
@@ -31,8 +36,8 @@ def whole_steps(at: int, step: int, zone: ZoneInfo) -> int:
     """
     try:
         local = (EPOCH + timedelta(microseconds=at)).astimezone(zone)
-        since = (local.replace(tzinfo=None) - _NAIVE) // MICROSECOND
-        rounded = _NAIVE + timedelta(microseconds=since - since % step)
+        since = (local.replace(tzinfo=None) - EPOCH_SHOWN) // MICROSECOND
+        rounded = EPOCH_SHOWN + timedelta(microseconds=since - since % step)
     except OverflowError:
         return at if at > 0 else min(at, LEAST)
     first, second = (

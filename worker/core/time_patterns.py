@@ -48,6 +48,7 @@ _SHAPES: Final = {
 }
 """Directive -> what it reads, as strptime does, but for `%f`."""
 _YEARS: Final = frozenset("YyG")
+_OF_YEAR: Final = re.compile(r"%[YyGcx]")
 _WEEKDAYS: Final = frozenset("aAwu")
 _MOVING: Final = frozenset("jUWV")
 """Directives by which strptime finds another day than the others say, or one of another year."""
@@ -65,6 +66,11 @@ ValueError or TypeError for what is no time of the pattern."""
 def directives(pattern: str) -> list[str]:
     """The directives of a pattern in their order, without the `%` and without `%%`."""
     return [name for name, _, _ in _parts(pattern) if name and name != "%"]
+
+
+def says_year(pattern: str) -> bool:
+    """Whether the times of a pattern have a year, without which they have no date."""
+    return _OF_YEAR.search(pattern) is not None
 
 
 def pattern_flaw(pattern: str) -> str:

@@ -25,13 +25,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from worker.core.time_patterns import directives, pattern_flaw, pattern_reader, unreadable
+from worker.core.instants import EPOCH, EPOCH_DAY, EPOCH_SHOWN, MICROSECOND, NANOS
+from worker.core.time_patterns import (
+    directives,
+    pattern_flaw,
+    pattern_reader,
+    says_year,
+    unreadable,
+)
 
-NANOS: Final = 1_000_000_000
-"""Nanoseconds per second."""
 _DAY_S: Final = 86_400
-_EPOCH: Final = datetime(1970, 1, 1)
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 USUAL: Final = "rfc3339"
 """The format of any usual text; see the module."""
@@ -83,7 +86,7 @@ def instant(written: Written, zone: ZoneInfo | None = None) -> int:
     if offset is None:
         if zone is None:
             raise NoZone("a time without a zone")
-        local = _EPOCH + timedelta(seconds=written.seconds)
+        local = EPOCH_SHOWN + timedelta(seconds=written.seconds)
         difference = zone.utcoffset(local)
         assert difference is not None, "every time of a named zone has an offset"
         offset = difference // timedelta(seconds=1)
@@ -146,7 +149,7 @@ def read_text(text: Any) -> Written:
     if match is None:
         return _mail(text)
     year, _, month, day, hour, _, minute, second, fraction, zone = match.groups()
-    days = date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY
+    days = date(int(year), int(month), int(day)).toordinal() - EPOCH_DAY
     seconds = days * _DAY_S + _of_day(hour, minute, second)
     return Written(seconds, _fraction(fraction), _offset(zone))
 
@@ -155,7 +158,7 @@ def read_day(text: str) -> int:
     """Days since 1970 of a date without a time of day: ISO 8601 or RFC 2822."""
     match = _ISO_DATE.fullmatch(text)
     if match is not None:
-        return date(int(match[1]), int(match[3]), int(match[4])).toordinal() - _EPOCH_DAY
+        return date(int(match[1]), int(match[3]), int(match[4])).toordinal() - EPOCH_DAY
     match = _MAIL_DATE.fullmatch(text)
     if match is None:
         raise ValueError("no date")
@@ -188,7 +191,7 @@ def _mail_day(weekday: str | None, day: str, month: str, year: str) -> int:
     found = date(int(year), _MONTHS.index(month.lower()) + 1, int(day))
     if weekday is not None and _WEEKDAYS[found.weekday()] != weekday.lower():
         raise ValueError("the day of the week is another one")
-    return found.toordinal() - _EPOCH_DAY
+    return found.toordinal() - EPOCH_DAY
 
 
 def _of_day(hour: str, minute: str, second: str | None) -> int:
@@ -219,15 +222,13 @@ def _offset(zone: str | None) -> int | None:
 _USUAL: Final = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?"
 _QUICK_ZONED: Final = re.compile(_USUAL + r"(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII).fullmatch
 _QUICK_LOCAL: Final = re.compile(_USUAL, re.ASCII).fullmatch
-_EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def instants_of(texts: Collection[Any]) -> list[int] | None:
     """The microseconds since 1970 of texts in RFC 3339 with a zone and at most six digits of a
     second, several times as quick as one by one; None where one of them is no such text."""
     moments = _moments(texts, _QUICK_ZONED)
-    return None if moments is None else [(at - _EPOCH_UTC) // _MICROSECOND for at in moments]
+    return None if moments is None else [(at - EPOCH) // MICROSECOND for at in moments]
 
 
 def local_times_of(texts: Collection[Any], zone: ZoneInfo | None) -> list[int] | None:
@@ -236,8 +237,8 @@ def local_times_of(texts: Collection[Any], zone: ZoneInfo | None) -> list[int] |
     if moments is None:
         return None
     if zone is None:
-        return [(at - _EPOCH) // _MICROSECOND for at in moments]
-    return [(at.replace(tzinfo=zone) - _EPOCH_UTC) // _MICROSECOND for at in moments]
+        return [(at - EPOCH_SHOWN) // MICROSECOND for at in moments]
+    return [(at.replace(tzinfo=zone) - EPOCH) // MICROSECOND for at in moments]
 
 
 def _moments(texts: Collection[Any], fits: Callable[[Any], Any]) -> list[datetime] | None:
@@ -314,7 +315,7 @@ def _pattern(pattern: str) -> Read:
         found, finer = moment_of(value)
         difference = found.utcoffset()
         offset = None if difference is None else difference // timedelta(seconds=1)
-        since = found.replace(tzinfo=None) - _EPOCH
+        since = found.replace(tzinfo=None) - EPOCH_SHOWN
         nanos = since.microseconds * 1_000 + finer
         return Written(since.days * _DAY_S + since.seconds, nanos, offset)
 
@@ -356,7 +357,6 @@ def plain_pattern(pattern: str) -> Callable[[Collection[str]], list[str] | None]
 
 
 _SAMPLE: Final = datetime(2024, 5, 6, 17, 8, 9, tzinfo=UTC)
-_OF_YEAR: Final = re.compile(r"%[YyGcx]")
 _OF_CLOCK: Final = re.compile(r"%[HIcX]")
 _OF_ZONE: Final = re.compile(r"%z")
 
@@ -369,7 +369,7 @@ def pattern_problem(pattern: str, *, dated: bool = False, clocked: bool = False)
     """
     if "Z" in directives(pattern):
         return "%Z reads the names of this machine's zone; write the word itself, like UTC, or %z"
-    if dated and _OF_YEAR.search(pattern) is None:
+    if dated and not says_year(pattern):
         return "the pattern has no year (%Y)"
     if clocked and _OF_CLOCK.search(pattern) is None:
         return "the pattern has no hour (%H)"

@@ -12,10 +12,11 @@ import math
 import re
 import uuid
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 
+from worker.core.instants import EPOCH_DAY, EPOCH_SHOWN
 from worker.schema.binary import varint
 from worker.schema.errors import SchemaError
 from worker.schema.model import Type
@@ -309,8 +310,6 @@ def duration_text(raw: bytes) -> str:
 
 # -- text of times, for people ------------------------------------------------------------------
 
-EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-"""The day 0 of Avro, counted as Python counts days."""
 FRACTION_DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
 """Unit of a time, as it stands in the names of logical types -> digits after the second."""
 
@@ -362,7 +361,7 @@ def text_of(kind: Type) -> Callable[[Any], Any] | None:
     def instant(value: int) -> Any:
         seconds, part = divmod(value, ticks)
         try:
-            moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+            moment = EPOCH_SHOWN + timedelta(seconds=seconds)
         except OverflowError:
             return value
         return f"{moment.isoformat()}{_fraction(part, digits)}{zone}"

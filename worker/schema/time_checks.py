@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from worker.core.instants import NANOS
 from worker.core.model import FieldError
 from worker.core.written_times import (
     EPOCHS,
-    NANOS,
     USUAL,
     NoZone,
     digits_only,

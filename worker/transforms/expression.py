@@ -19,9 +19,9 @@ from types import NoneType
 from typing import Any, Final
 
 from worker.core.errors import ConfigError
+from worker.core.instants import EPOCH_DAY
 from worker.paging.marks import MarkFormat
 from worker.schema.defaults import DOUBLE_MAX
-from worker.schema.logical import EPOCH_DAY
 from worker.transforms import values
 from worker.transforms.functions import FUNCTIONS, Call, Function
 from worker.transforms.kinds import BOOL, FLOAT, INT, MICROS, NULL, STR, Kind

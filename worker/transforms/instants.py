@@ -10,27 +10,25 @@ import difflib
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
+from worker.core.instants import EPOCH, EPOCH_DAY, LEAST, MICROSECOND, MOST, NANOS
 from worker.core.ports import InvalidRecord
-from worker.core.time_patterns import pattern_flaw, pattern_reader, unreadable
-from worker.schema.logical import EPOCH_DAY
+from worker.core.time_patterns import pattern_flaw, pattern_reader, says_year, unreadable
+from worker.core.written_times import EPOCHS
 from worker.transforms.values import Misused, refuse
 
-NANOS: Final = 1_000_000_000
-"""Ticks of a second."""
 DAY: Final = 86_400 * NANOS
 
 Read = Callable[[Any], int]
 """A text or number -> nanoseconds since 1970; raises ValueError, TypeError or OverflowError."""
 
-UNITS: Final = {"epoch_s": NANOS, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
+UNITS: Final = {form: NANOS // per_second for form, per_second in EPOCHS.items()}
 """Form -> nanoseconds of one unit."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_YEARS: Final = range(-62_135_596_800 * NANOS, 253_402_300_800 * NANOS)
+_YEARS: Final = range(LEAST * 1_000, (MOST + 1) * 1_000)
 """The years 1 to 9999 (RFC 3339, section 1)."""
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
@@ -38,7 +36,6 @@ _RFC3339: Final = re.compile(
 _NUMBER: Final = re.compile(r"[+-]?\d{1,25}(?:\.\d{0,30})?", re.ASCII)
 _EXACT: Final = Context(prec=100)
 """More digits than `_NUMBER` and a scale can have: a product is never rounded."""
-_YEAR: Final = re.compile(r"%[YyGcx]")
 _UNIVERSAL: Final = ("GMT", "UTC", "Z")
 """What `%Z` stands for: other names of zones mean different offsets in different places."""
 _MOST_SHOWN: Final = 4
@@ -136,7 +133,7 @@ def _check_pattern(form: str) -> None:
         raise Misused(
             f"{form!r} is no strptime pattern: {problem}", "write one like '%d.%m.%Y %H:%M'"
         )
-    if not _YEAR.search(form):
+    if not says_year(form):
         raise Misused(
             f"the pattern {form!r} has no year, so it tells no time",
             "write a pattern of the whole date, like '%d.%m.%Y'; concat() joins text",
@@ -197,4 +194,4 @@ def _nanos(moment: datetime, zone: ZoneInfo | None) -> int:
         naive, moment = moment, moment.replace(tzinfo=zone or UTC)
         if zone and moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
             raise ValueError
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+    return (moment - EPOCH) // MICROSECOND * 1_000

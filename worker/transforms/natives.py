@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from worker.core.instants import EPOCH, EPOCH_DAY, EPOCH_SHOWN, MICROS, MICROSECOND
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.defaults import RANGES, number_range
-from worker.schema.logical import EPOCH_DAY, describe_decimal, fits
+from worker.schema.logical import describe_decimal, fits
 from worker.schema.model import Schema, Type, by_kind, is_nullable, is_wide, null_branch
 from worker.schema.values import Branch, describe_kind
 from worker.transforms import values
@@ -24,9 +25,6 @@ Convert = Callable[[Any], Any]
 Check = Callable[[Any, str], Any]
 """(value, path) -> value between stages."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_MICROS: Final = 1_000_000
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "bool": (bool,),
     "int": (int,),
@@ -113,10 +111,10 @@ def _plain(value: Any) -> Any:
 def _to_native(kind: Kind) -> Convert | None:
     """What makes a native object of a value; None where there is none. A datetime has no
     nanoseconds, so such a time stays a whole number."""
-    if kind.name == "timestamp" and kind.ticks <= _MICROS:
-        epoch = _EPOCH.replace(tzinfo=None if kind.local else UTC)
+    if kind.name == "timestamp" and kind.ticks <= MICROS:
+        epoch = EPOCH_SHOWN if kind.local else EPOCH
         return _reaching(
-            lambda value: epoch + timedelta(microseconds=value * _MICROS // kind.ticks),
+            lambda value: epoch + timedelta(microseconds=value * MICROS // kind.ticks),
             "a time in the years 1 to 9999",
         )
     if kind.name == "date":
@@ -124,7 +122,7 @@ def _to_native(kind: Kind) -> Convert | None:
             lambda value: date.fromordinal(value + EPOCH_DAY), "a date in the years 1 to 9999"
         )
     if kind.name == "time":
-        return _reaching(lambda value: _time(value * _MICROS // kind.ticks), "a time of one day")
+        return _reaching(lambda value: _time(value * MICROS // kind.ticks), "a time of one day")
     return None
 
 
@@ -141,7 +139,7 @@ def _reaching(make: Convert, allowed: str) -> Convert:
 
 
 def _time(micros: int) -> time:
-    seconds, fraction = divmod(micros, _MICROS)
+    seconds, fraction = divmod(micros, MICROS)
     return time(seconds // 3600, seconds // 60 % 60, seconds % 60, fraction)
 
 
@@ -337,15 +335,13 @@ def _from_native(value: Any, kind: Kind) -> Any:
         and kind.name == "timestamp"
         and (value.tzinfo is None) == kind.local
     ):
-        epoch = _EPOCH.replace(tzinfo=None) if kind.local else _EPOCH
-        return (value - epoch) // _MICROSECOND * kind.ticks // _MICROS
+        epoch = EPOCH_SHOWN if kind.local else EPOCH
+        return (value - epoch) // MICROSECOND * kind.ticks // MICROS
     if isinstance(value, date) and not isinstance(value, datetime) and kind.name == "date":
         return value.toordinal() - EPOCH_DAY
     if isinstance(value, time) and kind.name == "time":
-        micros = (
-            (value.hour * 60 + value.minute) * 60 + value.second
-        ) * _MICROS + value.microsecond
-        return micros * kind.ticks // _MICROS
+        micros = ((value.hour * 60 + value.minute) * 60 + value.second) * MICROS + value.microsecond
+        return micros * kind.ticks // MICROS
     return value
 
 

@@ -11,21 +11,21 @@ import difflib
 import re
 import string
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from worker.core.errors import ConfigError
+from worker.core.instants import EPOCH, EPOCH_DAY
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
-from worker.schema.logical import EPOCH_DAY, FRACTION_DIGITS
+from worker.schema.logical import FRACTION_DIGITS
 
 NULL: Final = "__null__"
 SEGMENT_BYTES: Final = 200
 CACHED_VALUES: Final = 10_000
 _DIRECTIVES: Final = re.compile(r"%[-_0^#:]?.?", re.DOTALL)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS: Final = {
     f"{zone}timestamp-{unit}": 10**digits
     for zone in ("", "local-")
@@ -125,7 +125,7 @@ def _field(template: str, name: str, fields: Mapping[str, Field]) -> Field:
 
 def _check_directives(template: str, spec: str) -> None:
     for each in _DIRECTIVES.findall(spec):
-        if each != "%%" and _EPOCH.strftime(each) == each:
+        if each != "%%" and EPOCH.strftime(each) == each:
             raise ConfigError(
                 f"partition_by {template!r}: strftime knows no {each}",
                 remedy="%Y %m %d %H and the like; a percent sign is %%",
@@ -133,7 +133,7 @@ def _check_directives(template: str, spec: str) -> None:
 
 
 def _instant_text(ticks: int, spec: str, value: int) -> str:
-    return (_EPOCH + timedelta(microseconds=value * 1_000_000 // ticks)).strftime(spec)
+    return (EPOCH + timedelta(microseconds=value * 1_000_000 // ticks)).strftime(spec)
 
 
 def _day_text(spec: str, value: int) -> str:

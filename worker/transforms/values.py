@@ -4,19 +4,16 @@ beyond 64 bits OverflowError."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from typing import Any, Final
 
+from worker.core.instants import EPOCH, EPOCH_DAY, MICROS
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.coerced_checks import number_text
 from worker.schema.defaults import DOUBLE_MAX
-from worker.schema.logical import EPOCH_DAY
 from worker.schema.spellings import Numbers
 from worker.schema.values import describe_kind
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROS: Final = 1_000_000
 
 
 class Misused(Exception):
@@ -92,7 +89,7 @@ def clock_ticks(text: str, ticks: int) -> int:
     at = time.fromisoformat(text)
     if at.tzinfo is not None:
         raise ValueError(text)
-    return (at.hour * 3600 + at.minute * 60 + at.second) * ticks + at.microsecond * ticks // _MICROS
+    return (at.hour * 3600 + at.minute * 60 + at.second) * ticks + at.microsecond * ticks // MICROS
 
 
 def date_text(days: int) -> str:
@@ -113,7 +110,7 @@ def timestamp_text(value: int, ticks: int, zone: str = "Z", shown: int | None = 
     if shown is not None:
         value, ticks = value * 10**shown // ticks, 10**shown
     try:
-        moment = _EPOCH + timedelta(seconds=value // ticks)
+        moment = EPOCH + timedelta(seconds=value // ticks)
     except OverflowError:
         raise refuse("conversion", "str()", value, "a time in the years 1 to 9999") from None
     fraction, digits = value % ticks, len(str(ticks)) - 1
