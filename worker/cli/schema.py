@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,6 +145,12 @@ def show(
         }
         click.echo(orjson.dumps({**shown, "canonical": canonical_form(schema)}))
         return
+    _print_schema(schema, fields, prints)
+
+
+def _print_schema(
+    schema: Schema, fields: Sequence[Mapping[str, Any]], prints: Mapping[str, str]
+) -> None:
     click.echo(schema.root.name or schema.root.kind)
     width = max((len(each["path"]) for each in fields), default=0)
     for each in fields:

@@ -77,18 +77,24 @@ def pattern_flaw(pattern: str) -> str:
     """Why times that a pattern writes say less, or other things, than they seem to; empty where
     nothing is wrong. Whether strptime knows all directives is not asked."""
     names = directives(pattern)
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        return f"the pattern has %{twice} more than once"
     found = frozenset(names)
-    for name in names:
-        if names.count(name) > 1:
-            return f"the pattern has %{name} more than once"
     if "p" in found and "I" not in found:
         return "%p (AM or PM) counts only with %I, hours from 01 to 12"
     if "I" in found and "p" not in found:
         return "%I needs %p (AM or PM), which tells the half of the day; %H has hours 00 to 23"
+    return _flaw_of_day(found)
+
+
+def _flaw_of_day(found: frozenset[str]) -> str:
+    """The same of days that are counted within a year."""
+    dated = bool(found & {"Y", "y"})
     for name in "UW":
-        if name in found and not (found & _WEEKDAYS and found & {"Y", "y"}):
+        if name in found and not (dated and found & _WEEKDAYS):
             return f"%{name} (the week) counts only with a year (%Y) and a day of the week (%a)"
-    if "j" in found and not found & {"Y", "y"}:
+    if "j" in found and not dated:
         return "%j (the day of the year) counts only with a year (%Y)"
     return ""
 

@@ -358,13 +358,17 @@ class _Proposal:
             if any(seen.counts[kind] for kind in kinds)
         ]
         if (shared := _one_or_many(seen)) is not None:
-            record = self.record(shared, name)
-            items = _nullable(record["name"]) if seen.items and seen.items.nulls else record["name"]
             others = [each for each in makers if each not in (_Proposal._array, _Proposal._object)]
             rest = [make(self, seen, name, False) for make in others]
-            return [*rest, record, {"type": "array", "items": items}]
+            return [*rest, *self._one_or_many(seen, shared, name)]
         types = [make(self, seen, name, len(makers) == 1) for make in makers]
         return types[0] if len(types) == 1 else types or "string"
+
+    def _one_or_many(self, seen: Seen, shared: Seen, name: str) -> tuple[Any, Any]:
+        """A record, and an array of such records."""
+        record = self.record(shared, name)
+        items = _nullable(record["name"]) if seen.items and seen.items.nulls else record["name"]
+        return record, {"type": "array", "items": items}
 
     def _boolean(self, seen: Seen, name: str, alone: bool) -> Any:
         return "boolean"

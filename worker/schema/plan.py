@@ -99,13 +99,13 @@ class CompiledPlan:
         self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
         self._untyped = msgspec.json.Decoder(float_hook=parse_number)
         self._whole = checks.check(root, place)
+        typed = tuple(inner is not None for inner in types)
         self._checked = [
             _checked(f"f{number}", each, checks, place)
-            for number, (each, inner) in enumerate(zip(root.fields, types, strict=True))
-            if inner is None
+            for number, each in enumerate(root.fields)
+            if not typed[number]
         ]
-        self._attributes = {each.json_name: f"f{n}" for n, each in enumerate(root.fields)}
-        self._attributes |= {name: f"x{n}" for n, name in enumerate(self._extra)}
+        self._attributes = _attributes(root, self._extra)
         self._may_be_absent = {
             each.name for each in fields(self._type) if each.default is msgspec.UNSET
         }
@@ -113,7 +113,7 @@ class CompiledPlan:
         self.fingerprint = fingerprint(schema)
         self.schema_json = schema.source
         self.schema = schema
-        self.typed_fields = tuple(inner is not None for inner in types)
+        self.typed_fields = typed
         self.incoming = schema
         self.keep: Callable[[Any, bytes], None] | None = None
         self.keep_text: Callable[[Any, str | None], None] | None = None
@@ -234,6 +234,12 @@ class CompiledPlan:
             return [MISSING if value is msgspec.UNSET else value for value in found]
 
         return column
+
+
+def _attributes(root: Type, extra: Collection[str]) -> dict[str, str]:
+    """JSON name -> the attribute of a decoded record that has its value."""
+    found = {each.json_name: f"f{number}" for number, each in enumerate(root.fields)}
+    return found | {name: f"x{number}" for number, name in enumerate(extra)}
 
 
 def _checked(attribute: str, each: Field, checks: Checks, place: Place) -> _Checked:

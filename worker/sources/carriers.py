@@ -136,37 +136,51 @@ def _takes_over(earlier: Carrier, later: Carrier) -> bool:
 
 
 def _check_query(source: Source, carriers: Iterable[Carrier], issues: Issues) -> None:
+    """Each parameter is sent by one of those that add to the query."""
+    params = [each for each in carriers if each.kind == "param"]
+    _check_written(source, params, issues)
+    _check_repeated(source, params, issues)
+    for each in params:  # credentials are added, they replace nothing
+        if each.path[0] == "auth" and each.name in source.params:
+            issues.add(
+                ("params", each.name),
+                f"the parameter {each.name} is sent twice: here, and by auth",
+                "auth",
+                remedy="take it out",
+            )
+
+
+def _first_params(source: Source) -> Mapping[str, Any]:
+    return {} if source.incremental is None else source.incremental.first
+
+
+def _check_written(source: Source, params: Iterable[Carrier], issues: Issues) -> None:
     """The query of the url stays as it is written, so what is added to it has other names."""
     written = {unquote(name) for name in names_in_query(source.url)}
-    first = source.incremental.first if source.incremental is not None else {}
     configured = [
         *(Carrier(("params", name), "param", name) for name in source.params),
-        *(Carrier(("incremental", "first", name), "param", name) for name in first),
+        *(Carrier(("incremental", "first", name), "param", name) for name in _first_params(source)),
     ]
-    for each in (*configured, *carriers):
-        if each.kind == "param" and each.name in written:
+    for each in (*configured, *params):
+        if each.name in written:
             issues.add(
                 each.path,
                 f"the parameter {each.name} is sent twice: it stands in the query of url too",
                 "url",
                 remedy="take it out of the query of url, or move it from there to params",
             )
-    for each in carriers:
-        several = isinstance({**first, **source.params}.get(each.name), tuple)
-        if several and each.kind == "param" and not each.always:
+
+
+def _check_repeated(source: Source, params: Iterable[Carrier], issues: Issues) -> None:
+    """What is sent only with some requests leaves a parameter of several values to the others."""
+    values = {**_first_params(source), **source.params}
+    for each in params:
+        if isinstance(values.get(each.name), tuple) and not each.always:
             issues.add(
                 each.path,
                 f"the parameter {each.name} has several values in params, and one of its own here",
                 *_keys(("params", each.name)),
                 remedy="name another parameter in one of the two, or take one of them out",
-            )
-    for each in carriers:  # credentials are added, they replace nothing
-        if each.path[0] == "auth" and each.kind == "param" and each.name in source.params:
-            issues.add(
-                ("params", each.name),
-                f"the parameter {each.name} is sent twice: here, and by auth",
-                "auth",
-                remedy="take it out",
             )
 
 

@@ -234,11 +234,7 @@ class _Compiler:
         Whole numbers become numbers beside numbers, constant texts become times beside times, and
         of timestamps that differ in their unit the coarser become finer.
         """
-        kinds = {term.kind for term in terms if term.kind != NULL}
-        if any(kind.name in _TIMES for kind in kinds) and all(
-            term.is_constant for term in terms if term.kind == STR
-        ):
-            kinds -= {STR}
+        kinds = _kinds_of(terms)
         if kinds == {INT, FLOAT}:
             return FLOAT
         forms = {(kind.name, kind.local, kind.items) for kind in kinds}
@@ -519,6 +515,15 @@ def _after(first: str, term: Term) -> Term:
     """A term that is evaluated after the source `first`, which names what it uses several times."""
     truth = f"({first}, {term.truth})[1]" if term.truth else ""
     return replace(term, code=f"({first}, {term.code})[1]", truth=truth)
+
+
+def _kinds_of(terms: list[Term]) -> set[Kind]:
+    """The kinds of terms, without null, and without those of constant texts beside times."""
+    kinds = {term.kind for term in terms if term.kind != NULL}
+    timed = any(kind.name in _TIMES for kind in kinds)
+    if timed and all(term.is_constant for term in terms if term.kind == STR):
+        kinds -= {STR}
+    return kinds
 
 
 def _may_be_time(term: Term, kind: Kind) -> bool:

@@ -73,23 +73,34 @@ def apply(program: Program, config: Config) -> None:
         for name, (kind, schema) in before.items()
     }
     checks = {name: natives.checker(kind, schema) for name, (kind, schema) in after.items()}
-    columns = {
-        name: Column("", kind_of(kind, schema), is_nullable(kind), kind)
-        for name, (kind, schema) in after.items()
+    columns = _columns(program, after)
+    checks |= {
+        name: natives.kind_checker(column.kind, nullable=column.nullable)
+        for name, column in columns.items()
+        if name not in after
     }
-    for name, column in program.columns.items():
-        if name not in columns:
-            columns[name] = replace(column, made_by="", local=False)
-            checks[name] = natives.kind_checker(column.kind, nullable=column.nullable)
-    wanted = {each.name for each in program.output.root.fields}
-    optional = {
-        name for name, column in columns.items() if name not in wanted and not column.nullable
-    }
+    optional = _optional(program, columns)
     program.expand(
         _caller(function, into, checks, optional),
         {name: replace(each, optional=name in optional) for name, each in columns.items()},
         told=takes_context(function),
     )
+
+
+def _columns(program: Program, typed: Mapping[str, tuple[Type, Schema]]) -> dict[str, Column]:
+    """What a record may have behind the step: fields of a type, and what steps have made."""
+    columns = {
+        name: Column("", kind_of(kind, schema), is_nullable(kind), kind)
+        for name, (kind, schema) in typed.items()
+    }
+    made = {name: each for name, each in program.columns.items() if name not in columns}
+    return columns | {name: replace(each, made_by="", local=False) for name, each in made.items()}
+
+
+def _optional(program: Program, columns: Mapping[str, Column]) -> set[str]:
+    """Fields that the function may leave out: the output lacks them, and they are never null."""
+    wanted = {each.name for each in program.output.root.fields}
+    return {name for name, column in columns.items() if name not in wanted and not column.nullable}
 
 
 def load(path: str, where: str) -> Function:

@@ -147,15 +147,17 @@ def _check_time(leaves: list[Type], keys: Keys, how: TimeForm) -> None:
 
 def _misfit(family: str, how: TimeForm) -> tuple[str, str] | None:
     """Why no value of a format is a time of a family, and what to do."""
-    form = how.form
-    if form == USUAL:
-        return None
-    if family == "time" and (form in EPOCHS or form == JSON_DATE):
+    form, counted = how.form, how.form in EPOCHS or how.form == JSON_DATE
+    if family == "time" and counted:
         return f"{form} is an instant and no time of a day", "write a strptime pattern, like %H:%M"
     if family == "local-timestamp" and says_zone(form) and form not in EPOCHS:
         return f"{form} has a zone, which its values lack", "make it a timestamp in the schema"
-    if form in EPOCHS or form == JSON_DATE:
-        return None
+    return None if counted or form == USUAL else _misfit_of_pattern(family, how)
+
+
+def _misfit_of_pattern(family: str, how: TimeForm) -> tuple[str, str] | None:
+    """The same of a strptime pattern."""
+    form = how.form
     if problem := pattern_problem(form, dated=family != "time", clocked=family == "time"):
         return problem, "write the pattern as the source writes its times"
     if family == "timestamp" and not says_zone(form) and not how.zone:
