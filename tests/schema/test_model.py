@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.core.json_kinds import describe_kind, json_kind
 from worker.schema import parse_schema
 from worker.schema.model import KINDS, by_kind
 from worker.schema.sizes import recursive_names
-from worker.schema.values import describe_kind, json_kind, parse_number
+from worker.schema.values import parse_number
 
 
 def test_a_table_has_an_entry_for_every_kind_of_type() -> None:

@@ -20,6 +20,7 @@ import msgspec
 from pydantic import Field
 
 from worker.core.errors import BadBody, RecordsMissing
+from worker.core.json_kinds import describe_kind
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
 from worker.core.outline import arrays_in, listing
@@ -29,7 +30,7 @@ from worker.formats.envelope import Envelope, Keys, build_envelope
 from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, PageSpec, RecordDecoder
-from worker.schema.values import describe_kind, parse_number
+from worker.schema.values import parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3

@@ -13,13 +13,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
+from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
 from worker.schema.logical import read_decimal
 from worker.schema.model import Type
 from worker.schema.spellings import Numbers, Place, Spellings
 from worker.schema.text_checks import Plain, TextCheck, Unreadable
-from worker.schema.values import Check, describe_kind
+from worker.schema.values import Check
 
 NUMBERS_HINT: Final = "; decode.coerce: [numbers] reads numbers in text"
 BOOLEANS_HINT: Final = "; decode.coerce: [booleans] reads flags in text and numbers"

@@ -6,12 +6,11 @@ were meant to be.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.schema.defaults import json_type
-from worker.schema.logical import SIZES, UNDERLYING
+from worker.schema.logical import SIZES, UNDERLYING, decimal_digits
 from worker.schema.model import Type
 
 _KEY: Final = "logicalType"
@@ -74,8 +73,7 @@ def _unfit(node: Mapping[str, Any], kind: Type, logical: str) -> str:
         return f"precision is {_shown(precision)}, a whole number from 1 on is needed"
     if type(scale) is not int or not 0 <= scale <= precision:
         return f"scale is {_shown(scale)}, a whole number from 0 to {precision} is needed"
-    digits = math.floor(math.log10(2) * (8 * kind.size - 1)) if kind.size else 0
-    return f"precision is {precision}, {kind.size} bytes hold {digits} digits"
+    return f"precision is {precision}, {kind.size} bytes hold {decimal_digits(kind.size)} digits"
 
 
 def _shown(value: Any) -> str:

@@ -19,13 +19,13 @@ from typing import Any, Final
 
 import msgspec
 
+from worker.core.json_kinds import json_kind
 from worker.core.ports import InvalidRecord
 from worker.schema.logical import FRACTION_DIGITS, MAX_PRECISION
 from worker.schema.map_keys import is_map
 from worker.schema.model import Schema, Type, by_kind
 from worker.schema.parse import UNREADABLE_KEY, parse_schema
 from worker.schema.plan import compile_plan
-from worker.schema.values import json_kind
 
 ENUM_RECORDS: Final = 50  # texts at a place before they may be an enum
 ENUM_REPEATS: Final = 10  # how often each symbol must come on average

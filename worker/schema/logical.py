@@ -93,7 +93,13 @@ def _is_decimal(kind: Type, precision: Any, scale: Any) -> bool:
         return False
     if precision <= 0 or not 0 <= scale <= precision:
         return False
-    return kind.kind != "fixed" or precision <= math.floor(math.log10(2) * (8 * kind.size - 1))
+    return kind.kind != "fixed" or precision <= decimal_digits(kind.size)
+
+
+def decimal_digits(size: int) -> int:
+    """How many digits every decimal may have that is stored in so many bytes (specification,
+    "Decimal")."""
+    return max(math.floor(math.log10(2) * (8 * size - 1)), 0)
 
 
 # -- text of uuids and decimals -----------------------------------------------------------------

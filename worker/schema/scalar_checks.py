@@ -11,6 +11,7 @@ from functools import partial
 from operator import methodcaller
 from typing import Any, Final
 
+from worker.core.json_kinds import describe_kind
 from worker.core.model import MISSING, FieldError
 from worker.schema.coerced_checks import (
     BOOLEANS_HINT,
@@ -34,7 +35,7 @@ from worker.schema.logical import (
 from worker.schema.model import Policy, Type
 from worker.schema.spellings import ELSEWHERE, Place, Spellings
 from worker.schema.time_checks import time_check
-from worker.schema.values import INEXACT, Check, ExactFloat, describe_kind
+from worker.schema.values import INEXACT, Check, ExactFloat
 
 FLOAT_DIGITS: Final = 15
 """A float that shows more digits than this may have been rounded from a text with others."""

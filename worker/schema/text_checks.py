@@ -8,9 +8,10 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.schema.codegen import compile_column
-from worker.schema.values import Check, QuickCheck, describe_kind
+from worker.schema.values import Check, QuickCheck
 
 REMEMBERED_TEXTS: Final = 10_000
 NULL_HINT: Final = "; decode.null_values names texts that mean null"

@@ -11,6 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from worker.core.instants import NANOS
+from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.core.written_times import (
     EPOCHS,
@@ -30,7 +31,7 @@ from worker.schema.logical import FRACTION_DIGITS, TIME_RANGES
 from worker.schema.model import Type
 from worker.schema.spellings import Place, Spellings, TimeForm
 from worker.schema.text_checks import Plain, TextCheck, Unreadable
-from worker.schema.values import Check, describe_kind
+from worker.schema.values import Check
 
 _DAY_NANOS: Final = 86_400 * NANOS
 _TICKS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}

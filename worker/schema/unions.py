@@ -13,19 +13,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from worker.core.json_kinds import describe_kind, json_kind
 from worker.core.model import FieldError
 from worker.schema.coerced_checks import null_texts
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_nullable, null_branch
 from worker.schema.spellings import ELSEWHERE, Place, Spellings
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import (
-    INEXACT,
-    Branch,
-    Check,
-    QuickCheck,
-    describe_kind,
-    json_kind,
-)
+from worker.schema.values import INEXACT, Branch, Check, QuickCheck
 
 REMEMBERED: Final = 1_000
 

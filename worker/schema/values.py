@@ -1,5 +1,4 @@
-"""What checks work on and what they make: JSON values, datums of unions, and descriptions of values
-that never quote their content."""
+"""What checks work on and what they make: JSON values, and datums of unions."""
 
 from __future__ import annotations
 
@@ -9,8 +8,6 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
-from worker.core.json_kinds import describe_kind as describe_kind
-from worker.core.json_kinds import json_kind as json_kind
 from worker.core.model import FieldError
 
 Check = Callable[[Any, str, list[FieldError]], Any]

@@ -12,12 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.instants import EPOCH, EPOCH_DAY, EPOCH_SHOWN, MICROS, MICROSECOND
+from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.defaults import RANGES, number_range
 from worker.schema.logical import describe_decimal, fits
 from worker.schema.model import Schema, Type, by_kind, is_nullable, is_wide, null_branch
-from worker.schema.values import Branch, describe_kind
+from worker.schema.values import Branch
 from worker.transforms import values
 from worker.transforms.kinds import Kind, kind_of
 

@@ -8,12 +8,12 @@ from datetime import date, time, timedelta
 from typing import Any, Final
 
 from worker.core.instants import EPOCH, EPOCH_DAY, MICROS
+from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.coerced_checks import number_text
 from worker.schema.defaults import DOUBLE_MAX
 from worker.schema.spellings import Numbers
-from worker.schema.values import describe_kind
 
 
 class Misused(Exception):

@@ -12,9 +12,9 @@ from pydantic import Field
 from worker.config.model import Model
 from worker.core.delivery import UNPROMISED, ByOrder
 from worker.core.errors import PermanentError
+from worker.core.json_kinds import describe_kind
 from worker.core.model import MISSING
 from worker.paging.page_sizes import PageSizes
-from worker.schema.values import describe_kind
 from worker.sources.pagination.window_keys import WindowKeys
 from worker.sources.places import Locator, Target
 
