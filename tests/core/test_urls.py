@@ -16,6 +16,7 @@ from worker.core.urls import (
     names_in_query,
     origin_of,
     to_origin,
+    with_encoded,
     with_query,
 )
 
@@ -141,6 +142,20 @@ def test_what_has_no_origin_is_an_error(text: str) -> None:
 def test_the_rest_of_a_url_stays_when_its_origin_is_normalised() -> None:
     assert to_origin("HTTP://u:p@H:80/a%2f?b=+#c") == "http://h/a%2f?b=+#c"
     assert to_origin("http://h?b") == "http://h/?b"
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://x/y", "https://x/y?at=a%2Fb"),
+        ("https://x/y?", "https://x/y?at=a%2Fb"),
+        ("https://x/y?z=1&", "https://x/y?z=1&at=a%2Fb"),
+        ("https://x/y?z=1#top", "https://x/y?z=1&at=a%2Fb#top"),
+    ],
+)
+def test_a_value_that_is_encoded_already_stands_behind_what_is_there(url: str, sent: str) -> None:
+    assert with_encoded(url, {"at": "a%2Fb"}) == sent
+    assert with_encoded(url, {}) == url
 
 
 def test_names_of_a_query() -> None:

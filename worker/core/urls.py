@@ -54,20 +54,21 @@ def not_in_query(text: str) -> str:
 
 def with_query(url: str, params: Iterable[tuple[str, str]]) -> str:
     """A URL with parameters after its query, which stays as it is written."""
-    added = "&".join(f"{in_query(name)}={in_query(value)}" for name, value in params)
+    return _with_pairs(url, (f"{in_query(name)}={in_query(value)}" for name, value in params))
+
+
+def with_encoded(url: str, values: Mapping[str, str]) -> str:
+    """The same with parameters whose values are percent-encoded already."""
+    return _with_pairs(url, (f"{in_query(name)}={value}" for name, value in values.items()))
+
+
+def _with_pairs(url: str, pairs: Iterable[str]) -> str:
+    added = "&".join(pairs)
     if not added:
         return url
     url, mark, fragment = url.partition("#")
     joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     return f"{url}{joint}{added}{mark}{fragment}"
-
-
-def with_encoded(url: str, values: Mapping[str, str]) -> str:
-    """A URL with parameters after its query whose values are percent-encoded already."""
-    if not values:
-        return url
-    added = "&".join(f"{in_query(name)}={value}" for name, value in values.items())
-    return f"{url}{'&' if '?' in url else '?'}{added}"
 
 
 def names_in_query(url: str) -> list[str]:
