@@ -124,7 +124,7 @@ def test_records_that_came_at_several_times_are_shaped_with_their_own_time_and_p
     accepted = page(list(range(len(times))))
     decoded = accepted.decoded
     partitions = [f"tenant {time % 2}" for time in times]
-    decoded.facts.received_each, decoded.facts.partition_each = times, partitions
+    decoded.facts.came_each = list(zip(times, partitions, strict=True))
     if with_gap and times:
         decoded.records, decoded.indices = decoded.records[1:], list(range(1, len(times)))
     list(Flow(noted, "f").shape("p", accepted))

@@ -97,8 +97,8 @@ class Facts:
         size_bytes: length of the decoded body.
         url: where the page came from, to resolve relative links.
         received_us: when it came, in microseconds since 1970.
-        received_each, partition_each: when each received record came, in order, and from which
-            partition, where a page has records of several times; else empty.
+        came_each: when each received record came, in order, and from which partition, where a page
+            has records of several; else empty.
         unknown: the fields of sampled records that the schema lacks.
     """
 
@@ -110,8 +110,7 @@ class Facts:
     size_bytes: int = 0
     url: str = ""
     received_us: int = 0
-    received_each: list[int] = field(default_factory=list)
-    partition_each: list[str] = field(default_factory=list)
+    came_each: list[tuple[int, str]] = field(default_factory=list)
     unknown: dict[str, Unknown] = field(default_factory=dict)
     contents: Sequence[bytes] = ()
     keyless: int = 0

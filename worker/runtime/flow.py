@@ -96,7 +96,7 @@ def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int, str]]:
     The partition is empty where it is that of the page.
     """
     facts, size, start = decoded.facts, len(decoded.records), 0
-    each = list(zip(facts.received_each, facts.partition_each, strict=True))
+    each = facts.came_each
     if each and decoded.indices is not None:
         each = [each[index] for index in decoded.indices]
     while True:

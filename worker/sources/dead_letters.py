@@ -98,8 +98,7 @@ class DeadLetters:
         facts.values = [commit.seq] * len(raws)
         facts.keys = _line_keys(commit.seq, raws)
         facts.size_bytes = sum(map(len, raws))
-        facts.received_each = [letter.time_us for letter in letters]
-        facts.partition_each = [letter.partition for letter in letters]
+        facts.came_each = [(letter.time_us, letter.partition) for letter in letters]
         return decoded
 
 
