@@ -42,7 +42,6 @@ _KINDS: Final = {
     float: "number",
     type(None): "null",
 }
-_NO_OBJECT: Final = (FieldError("$", "array", "object"),)
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
 
 
@@ -377,8 +376,8 @@ class RecordDecoder:
             self._plan.one(raw)
         except InvalidRecord as invalid:
             self.refuse(batch, raw, invalid.code, invalid.errors)
-        else:  # the source imitates a dead letter
-            self.refuse(batch, raw, "invalid", _NO_OBJECT)
+        else:
+            self.refuse(batch, raw, "invalid", ())
 
     def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""
