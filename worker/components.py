@@ -171,7 +171,7 @@ SINKS: Final = Kind(
     "sink type",
     "worker.sinks",
     {"files": "worker.sinks.files"},
-    (("Config", "build", "root"),),
+    (("Config", "build", "root", "commits"),),
 )
 
 STATE: Final = Kind(

@@ -20,17 +20,18 @@ behind the last page: nothing needs to be told twice.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from worker.core.errors import Fenced, WorkerError, deciding_error, flatten
-from worker.core.events import Emit, NothingToDo, RecordsDiscarded
+from worker.core.errors import WorkerError, deciding_error
+from worker.core.events import Emit, ForeignStaging, NothingToDo, RecordsDiscarded
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
-from worker.core.model import Claim, Due
-from worker.core.ports import Clock, CommitLog, Sink
+from worker.core.model import ChainState, Claim, Due
+from worker.core.ports import Clock, CommitLog, Outputs
 from worker.paging.due import next_pass, not_before, worth_keeping
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
@@ -55,7 +56,7 @@ class PipelineSpec:
         fetcher: makes one request.
         flow: shapes a page.
         writer: what the writer needs to know.
-        sinks: makes the sinks of (records, dead letters) for a lineage and the next `seq`.
+        outputs: makes where an attempt writes, for the chain that it has claimed.
         output_schema: JSON text of the schema of the files.
         compatibility_check: is given the schemas of committed files, the newest last; raises
             IncompatibleSchema when the output schema may not follow them.
@@ -73,7 +74,7 @@ class PipelineSpec:
     fetcher: Fetcher
     flow: Flow
     writer: WriterSpec
-    sinks: Callable[[str, int], tuple[Sink, Sink]]
+    outputs: Callable[[ChainState], Outputs]
     output_schema: str
     compatibility_check: Callable[[Sequence[str]], None]
     channel_bytes: int
@@ -85,11 +86,16 @@ class PipelineSpec:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What an attempt begins with: the partitions it owns, and where their records go."""
+    """What an attempt begins with: the partitions it owns, and where their records go.
+
+    Attributes:
+        foreign: nonces of owners that left something in staging, and that this state never had.
+    """
 
     claims: Mapping[str, Claim]
     committer: Committer
-    sinks: tuple[Sink, Sink]
+    outputs: Outputs
+    foreign: tuple[str, ...]
 
 
 class Pipeline:
@@ -97,16 +103,16 @@ class Pipeline:
 
     Attributes:
         totals: what all attempts of this run did.
-        fenced: partitions that another owner has claimed; further attempts leave them to it.
         pool: the fetch pool of the attempt in progress, or of the last one.
     """
 
     def __init__(self, spec: PipelineSpec, log: CommitLog, clock: Clock, emit: Emit) -> None:
         self.spec = spec
         self.totals = Totals()
-        self.fenced: list[str] = []
         self.pool: FetchPool | None = None
         self._log, self._clock, self._emit = log, clock, emit
+        self._owner = secrets.token_hex(8)
+        self._epoch: int | None = None
         self._times = {
             "read": StageTimes(clock.monotonic, spec.concurrency),
             "process": StageTimes(clock.monotonic),
@@ -134,27 +140,34 @@ class Pipeline:
             opened = await io(self._open)
             try:
                 await self._run(opened, io, stop, drain_deadline)
-            except BaseException as error:
-                self._note_fence(error)
-                raise
             finally:
                 self._discard()
                 await io(opened.committer.close)
 
     def _open(self) -> Opened:
-        """In the IO thread: load, recover, check the schema of the files, claim."""
-        owned = [name for name in self.spec.partitions if name not in self.fenced]
-        state = self._log.load(self.name, self.spec.fingerprint)
-        sinks = self.spec.sinks(state.lineage, state.seq + 1)
-        committer = Committer(self._log, sinks, state, self.spec.output_schema)
-        committer.recover()
-        self.spec.compatibility_check(state.schemas)
-        return Opened(self._log.claim(self.name, owned), committer, sinks)
+        """In the IO thread: load, check the schema of the files, claim, recover.
+
+        What is wrong with the config shows before anybody is fenced; what is left to publish or to
+        sweep is looked at when nobody else can commit any more.
+        """
+        seen = self._log.load(self.name, self.spec.fingerprint)
+        self.spec.compatibility_check(seen.schemas)
+        claimed = self._log.claim(
+            self.name, self.spec.partitions, owner=self._owner, held=self._epoch
+        )
+        self._epoch = claimed.chain.epoch
+        outputs = self.spec.outputs(claimed.chain)
+        committer = Committer(
+            self._log, outputs, claimed.chain, self.spec.output_schema, self.spec.fingerprint
+        )
+        return Opened(claimed.partitions, committer, outputs, foreign=committer.recover())
 
     async def _run(
         self, opened: Opened, io: IoThread, stop: asyncio.Event, drain_deadline: asyncio.Event
     ) -> None:
         """The three tasks, from the claims to the last commit."""
+        if opened.foreign:
+            self._emit(ForeignStaging(self.name, opened.foreign))
         self._report_complete(opened.claims)
         pages: Channel[Page] = Channel(self.spec.channel_bytes)
         shaped: Channel[Shaped] = Channel(self.spec.channel_bytes)
@@ -244,7 +257,7 @@ class Pipeline:
             self.spec.writer,
             claims=opened.claims,
             committer=opened.committer,
-            sinks=opened.sinks,
+            outputs=opened.outputs,
             io=io,
             clock=self._clock,
             emit=self._emit,
@@ -262,11 +275,6 @@ class Pipeline:
                 f"(`worker state reset --pipeline {self.name}` reads it again)"
             )
             self._emit(NothingToDo(self.name, self.totals.note))
-
-    def _note_fence(self, error: BaseException) -> None:
-        for cause in flatten(error):
-            if isinstance(cause, Fenced):
-                self.fenced += cause.partitions
 
     def _discard(self) -> None:
         """What was received and not committed is received again by the next attempt."""

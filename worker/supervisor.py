@@ -11,7 +11,6 @@ without a human, and how soon it is worth the load.
 
 | what ended the attempt                | what happens                                        |
 |---------------------------------------|-----------------------------------------------------|
-| another owner claimed some partitions | restart at once with those that are left            |
 | the output cannot be written          | pause 1 s, 2 s, 4 s, up to 30 s                     |
 |     the same, with `--once`           |   and give up 600 s after the first failure (74)    |
 | too many records were rejected        | pause 300 s                                         |
@@ -25,7 +24,8 @@ without a human, and how soon it is worth the load.
 for as long as it takes, and begins anew after a commit. *Give up* ends the pipeline with its error
 and leaves the other pipelines alone. "Anything else" is what time does not mend: a source that
 failed for good in a run with `--once`, a state that cannot be used, a schema that may not follow
-the committed files, a claim by another owner that leaves no partition.
+the committed files, another owner who goes on with the pipeline: who should run it is not decided
+here. A daemon whose pipelines have all ended, one of them because of another owner, ends too.
 """
 
 from __future__ import annotations
@@ -67,7 +67,6 @@ class Bug(WorkerError):
 class Ending(Enum):
     """What ended an attempt: the rows of the table."""
 
-    PARTLY_FENCED = auto()
     UNWRITABLE = auto()
     TOO_MANY_REJECTS = auto()
     DURABILITY_LOST = auto()
@@ -150,7 +149,6 @@ class GiveUp:
 Rule = Restart | Pause | GiveUp
 
 DAEMON: Final[Mapping[Ending, Rule]] = {
-    Ending.PARTLY_FENCED: Pause(first_s=0.0, longest_s=0.0),
     Ending.UNWRITABLE: Pause(first_s=1.0, longest_s=30.0),
     Ending.TOO_MANY_REJECTS: Pause(first_s=300.0, longest_s=300.0),
     Ending.DURABILITY_LOST: Restart(times=1, first_s=1.0),
@@ -198,9 +196,22 @@ class Supervisor:
             for pipeline in self.pipelines:
                 self._start(self._group, pipeline, stop, drain_deadline)
             if not self._once and self.pipelines:
-                # a daemon whose pipelines are all complete stays up until it is told to stop
-                await stop.wait()
+                await self._until_over(stop)
         return [task.result() for task in self._tasks]
+
+    async def _until_over(self, stop: asyncio.Event) -> None:
+        """A daemon whose pipelines are all complete stays up until it is told to stop. One that was
+        displaced ends when nothing runs any more, so that whoever started it is told.
+        """
+        stopping = asyncio.ensure_future(stop.wait())
+        running = set(self._tasks)
+        while running and not stopping.done():
+            await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+            running = {task for task in self._tasks if not task.done()}
+        outcomes = [task.result() for task in self._tasks if task.done()]
+        if not any(isinstance(outcome.error, Fenced) for outcome in outcomes):
+            await stopping
+        stopping.cancel()
 
     def add(self, pipeline: Pipeline, stop: asyncio.Event, drain_deadline: asyncio.Event) -> None:
         """A pipeline that could not start with the others; only during `run`."""
@@ -253,7 +264,7 @@ class Supervisor:
         self, pipeline: Pipeline, error: WorkerError, failures: Mapping[Ending, Failures]
     ) -> float | None:
         """Seconds until the next attempt; None when there is none."""
-        ending, now = _ending(pipeline, error), self._clock.monotonic()
+        ending, now = _ending(error), self._clock.monotonic()
         failures[ending].add(now, pipeline.totals.commits)
         return self._rules[ending].wait_s(failures[ending], now)
 
@@ -265,7 +276,7 @@ class Supervisor:
     def _end(self, pipeline: Pipeline) -> Outcome:
         self._state[pipeline.name] = "complete"
         self._emit(PipelineEnded(pipeline.name, pipeline.totals.note or "done"))
-        return Outcome(pipeline, Fenced(tuple(pipeline.fenced)) if pipeline.fenced else None)
+        return Outcome(pipeline)
 
 
 _ENDINGS: Final[Mapping[type[WorkerError], Ending]] = {
@@ -276,9 +287,7 @@ _ENDINGS: Final[Mapping[type[WorkerError], Ending]] = {
 }
 
 
-def _ending(pipeline: Pipeline, error: WorkerError) -> Ending:
-    if isinstance(error, Fenced) and set(pipeline.fenced) < set(pipeline.spec.partitions):
-        return Ending.PARTLY_FENCED
+def _ending(error: WorkerError) -> Ending:
     found = (ending for kind, ending in _ENDINGS.items() if isinstance(error, kind))
     return next(found, Ending.FAILED)
 

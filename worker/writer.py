@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol
 from worker.core.cursor import Cursor
 from worker.core.events import CommitPublished, Emit, ManyFiles
 from worker.core.meter import Backlog, StageTimes, Totals
-from worker.core.model import Chunk, Claim, Commit, Ledger, PartitionEnd, Progress, Reject
-from worker.core.ports import Clock, Sink
+from worker.core.model import Chunk, Claim, CommitRow, Ledger, PartitionEnd, Progress, Reject
+from worker.core.ports import Clock, Outputs
 from worker.resilience.quality import QualityWatch
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
@@ -76,9 +76,8 @@ class WriterSpec:
 
 @dataclass(slots=True)
 class Durable:
-    """Where a partition stands in the commit log; `epoch` and `seq` guard its next commit."""
+    """Where a partition stands in the commit log; `seq` guards its next commit."""
 
-    epoch: int
     seq: int
     cursor: Cursor
 
@@ -121,7 +120,7 @@ class Writer:
         *,
         claims: Mapping[str, Claim],
         committer: Committer,
-        sinks: tuple[Sink, Sink],
+        outputs: Outputs,
         io: IoThread,
         clock: Clock,
         emit: Emit,
@@ -130,12 +129,10 @@ class Writer:
         times: StageTimes,
     ) -> None:
         self._spec, self._committer, self._io = spec, committer, io
-        self._records, self._dead_letters = sinks
+        self._records, self._dead_letters = outputs.sinks
         self._clock, self._emit = clock, emit
         self._totals, self._backlog, self._times = totals, backlog, times
-        self._durable = {
-            name: Durable(claim.epoch, claim.seq, claim.cursor) for name, claim in claims.items()
-        }
+        self._durable = {name: Durable(claim.seq, claim.cursor) for name, claim in claims.items()}
         self._roll = RollState(spec.roll)
         self._quality = QualityWatch(
             spec.max_reject_ratio,
@@ -232,7 +229,6 @@ class Writer:
         if judged:
             self._quality.end_run()
         await self._commit("end" if error is None else "failure")
-        await self._io(self._committer.settle)
         if error is not None:
             raise error
         if judged:
@@ -245,8 +241,10 @@ class Writer:
         """
         if self._staged.is_news(self._durable):
             started = self._clock.monotonic()
-            commit = await self._io(self._committer.commit, self._ends(), self._staged.ledger)
-            self._advance(commit)
+            ends = self._ends()
+            commit = await self._io(self._committer.commit, ends, self._staged.ledger)
+            for end in ends:
+                self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)
             self._report(commit, started, trigger)
         self._staged = Staged()
         self._backlog.durable()
@@ -256,19 +254,13 @@ class Writer:
         return [
             PartitionEnd(
                 partition=name,
-                epoch=self._durable[name].epoch,
                 expected_seq=self._durable[name].seq,
                 progress=step,
             )
             for name, step in self._staged.progress.items()
         ]
 
-    def _advance(self, commit: Commit) -> None:
-        """The commit is durable: its partitions stand where it says."""
-        for end in commit.ends:
-            self._durable[end.partition] = Durable(end.epoch, commit.seq, end.progress.cursor)
-
-    def _report(self, commit: Commit, started: float, trigger: str) -> None:
+    def _report(self, commit: CommitRow, started: float, trigger: str) -> None:
         now = self._clock.monotonic()
         files, size_bytes = len(commit.files), sum(file.size_bytes for file in commit.files)
         self._totals.add(commit.ledger, files=files, size_bytes=size_bytes)

@@ -15,7 +15,7 @@ from worker.core.errors import ConfigError
 if TYPE_CHECKING:
     from worker.core.adoption import Adoption
     from worker.core.cursor import Cursor
-    from worker.core.model import PartitionRow, PipelineRow
+    from worker.core.model import ChainRow, PartitionRow
     from worker.core.ports import CommitHistory
     from worker.paging.marks import MarkFormat
     from worker.settings import Settings
@@ -71,7 +71,7 @@ def show(config: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
         print_json([_document(*each) for each in shown])
         return
     for row, partitions in shown:
-        click.echo(f"{row.name}: lineage {row.lineage}, commit {row.seq}")
+        click.echo(f"{row.pipeline}: lineage {row.lineage}, commit {row.seq}, epoch {row.epoch}")
         for part in partitions:
             click.echo(f"  {part}")
 
@@ -91,46 +91,48 @@ class _Partition(NamedTuple):
             if cursor.complete
             else f"pass {cursor.pass_no}, {mark}, {cursor.position or 'at its start'}"
         )
-        return f"{row.partition}: {at} (epoch {row.epoch}, commit {row.seq})"
+        return f"{row.partition}: {at} (commit {row.seq})"
 
 
-def _chosen(settings: Settings, log: CommitHistory, name: str | None) -> list[PipelineRow]:
+def _chosen(settings: Settings, log: CommitHistory, name: str | None) -> list[ChainRow]:
     """The pipelines to show. Raises ConfigError for one that neither config nor log knows.
 
     One that is no more in the config may have state, one that is in it may have none yet.
     """
-    rows = log.pipelines()
-    if name is not None and name not in [row.name for row in rows]:
+    rows = log.chains()
+    if name is not None and name not in [row.pipeline for row in rows]:
         settings.pipeline(name)
-    return [row for row in rows if name in (None, row.name)]
+    return [row for row in rows if name in (None, row.pipeline)]
 
 
 def _shown(
-    settings: Settings, log: CommitHistory, row: PipelineRow
-) -> tuple[PipelineRow, list[_Partition]]:
+    settings: Settings, log: CommitHistory, row: ChainRow
+) -> tuple[ChainRow, list[_Partition]]:
     from worker.core.cursor import Cursor
 
-    config = settings.pipelines.get(row.name)
+    config = settings.pipelines.get(row.pipeline)
     form = _mark_format(None if config is None else config.source.incremental)
     partitions = []
-    for part in log.partitions(row.name):
+    for part in log.partitions(row.pipeline):
         cursor = Cursor.from_json(part.cursor)
         mark = cursor.mark if form is None or cursor.mark is None else form.text(cursor.mark)
         partitions.append(_Partition(row=part, cursor=cursor, mark=mark))
     return row, partitions
 
 
-def _document(row: PipelineRow, partitions: Sequence[_Partition]) -> dict[str, Any]:
+def _document(row: ChainRow, partitions: Sequence[_Partition]) -> dict[str, Any]:
     """A pipeline as JSON: the cursors as they are stored."""
     from dataclasses import asdict
 
     import msgspec
 
-    return asdict(row) | {
+    return {
+        "name": row.pipeline,
+        **asdict(row),
         "partitions": [
             asdict(part.row) | {"cursor": msgspec.json.decode(part.row.cursor), "mark": part.mark}
             for part in partitions
-        ]
+        ],
     }
 
 

@@ -1,85 +1,95 @@
 """The chain over commits: each digest covers its commit and the digest of the commit before. Pure.
 
-A row that was changed by hand breaks the chain at its commit, which `worker verify` names.
+A row that was changed by hand breaks the chain at its commit, which `worker verify` names. The
+record of a commit, which stands beside the output, has the same digest.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from worker.core.model import Commit, CommitRow, EndRow
+from worker.core.model import Commit, CommitRow
 
-VERSION: Final = 1
-"""Of the commit record and of what a digest covers."""
+VERSION: Final = 2
+"""Of the commit record and of what a digest covers. Commits of version 1 have no epoch."""
 _COVERED: Final = tuple(
-    each.name for each in fields(CommitRow) if each.name not in ("published", "digest")
+    each.name for each in fields(CommitRow) if each.name not in ("previous", "published", "digest")
 )
+_NOT_IN_1: Final = ("shard", "epoch")
 
 
-def commit_record(commit: Commit) -> bytes:
-    """The JSON that is staged beside the files of a commit."""
-    return msgspec.json.encode(
-        {
-            "v": VERSION,
-            "pipeline": commit.pipeline,
-            "lineage": commit.lineage,
-            "seq": commit.seq,
-            "id": commit.id,
-            "at": commit.at,
-            "ledger": commit.ledger,
-            "files": commit.files,
-            "ends": [
-                {
-                    "partition": end.partition,
-                    "epoch": end.epoch,
-                    "expected_seq": end.expected_seq,
-                    "cursor": end.progress.cursor.to_json(),
-                    "boundary_floor": end.progress.boundary_floor,
-                    "boundary_added": [
-                        [value, key.hex()] for value, key in end.progress.boundary_added
-                    ],
-                }
-                for end in commit.ends
-            ],
-        }
-    )
+def sealed(row: CommitRow) -> CommitRow:
+    """The row with its digest."""
+    return replace(row, digest=digest_of(row))
 
 
-def commit_row(commit: Commit, previous: str) -> CommitRow:
-    """What a log keeps of a commit that follows the one whose digest is `previous`.
-
-    Raises StateError for a cursor that is too large to keep.
-    """
-    ends = tuple(
-        EndRow(
-            partition=end.partition,
-            epoch=end.epoch,
-            expected_seq=end.expected_seq,
-            cursor=end.progress.cursor.to_json(),
-        )
-        for end in commit.ends
-    )
-    row = CommitRow(
-        pipeline=commit.pipeline,
-        lineage=commit.lineage,
-        seq=commit.seq,
-        id=commit.id,
-        at=commit.at,
-        ledger=commit.ledger,
-        files=commit.files,
-        ends=ends,
-        published=False,
-        digest="",
-    )
-    return replace(row, digest=chained(previous, row))
-
-
-def chained(previous: str, row: CommitRow) -> str:
-    """The digest that a row must have after the commit whose digest is `previous`."""
-    covered = {"v": VERSION} | {name: getattr(row, name) for name in _COVERED}
+def digest_of(row: CommitRow) -> str:
+    """The digest that a row must have after the commit whose digest is `row.previous`."""
+    covered: dict[str, Any] = {name: getattr(row, name) for name in _COVERED}
+    covered["v"] = VERSION if row.epoch else 1
+    if not row.epoch:
+        for name in _NOT_IN_1:
+            del covered[name]
     text = msgspec.json.encode(covered, order="sorted")
-    return hashlib.sha256(previous.encode() + text).hexdigest()
+    return hashlib.sha256(row.previous.encode() + text).hexdigest()
+
+
+def commit_record(
+    commit: Commit, *, owner: str, schema: str = "", meaning: Mapping[str, str] | None = None
+) -> bytes:
+    """The JSON that is staged beside the files of a commit, from which a state can be rebuilt.
+
+    Args:
+        owner: nonce of the owner that makes the commit.
+        schema: what the files of records hold; empty where an earlier record said it.
+        meaning: what the cursors of the pipeline rest on; None where an earlier record said it.
+    """
+    row = commit.row
+    document = {name: getattr(row, name) for name in _COVERED}
+    document |= {"v": VERSION, "owner": owner, "previous": row.previous, "digest": row.digest}
+    document["ends"] = [
+        {
+            **msgspec.to_builtins(end),
+            "boundary_floor": step.boundary_floor,
+            "boundary_added": [[value, key.hex()] for value, key in step.boundary_added],
+            "tokens_cleared": step.tokens_cleared,
+            "tokens_added": [token.hex() for token in step.tokens_added],
+        }
+        for end, step in zip(row.ends, commit.progress, strict=True)
+    ]
+    if schema:
+        document["schema"] = schema
+    if meaning:
+        document["meaning"] = dict(meaning)
+    return msgspec.json.encode(document)
+
+
+class RecordHead(msgspec.Struct, frozen=True):
+    """What tells one commit record from another. Records of version 1 have no digest, no owner.
+
+    Attributes:
+        id: of the commit.
+        digest: of the commit.
+        owner: nonce of the owner that staged the record.
+    """
+
+    id: str
+    digest: str = ""
+    owner: str = ""
+
+    def is_of(self, row: CommitRow) -> bool:
+        """Whether it is the record of this commit."""
+        return (self.digest or row.digest, self.id) == (row.digest, row.id)
+
+
+def record_head(record: bytes) -> RecordHead | None:
+    """The head of a commit record; None for what is none, as after a torn write."""
+    try:
+        return msgspec.json.decode(record, type=RecordHead)
+    except msgspec.DecodeError:
+        return None

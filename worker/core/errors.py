@@ -68,6 +68,22 @@ class ConfigError(WorkerError):
     code = "config"
 
 
+class StateOlder(ConfigError):
+    """The output has commits that the state knows nothing of: the state is an older copy.
+    Bring the newest state back, or let `worker state rebuild` make one from the output.
+    """
+
+    code = "state_older"
+
+
+class OutputOlder(ConfigError):
+    """The output lacks the last commit of the state: it is an older copy, or another output.
+    Bring the output back, or say that it is right with `worker state adopt --root`.
+    """
+
+    code = "output_older"
+
+
 class SchemaUnfit(ConfigError):
     """The schema that a registry has now does not fit its pipeline, or is none that may be used.
     Only this pipeline stops. Change its config to fit the schema, or name an earlier `version` of
@@ -364,16 +380,12 @@ class BoundaryFull(PermanentError):
 
 
 class Fenced(WorkerError):
-    """Another owner claimed a partition of this commit, so nothing of it was published.
-    Stop one of the two instances; the next start claims the partition again.
+    """Another owner goes on with this pipeline, so this process does not any more.
+    Nothing of its last commit was published; see that only one instance runs, and start that one.
     """
 
     exit = Exit.BUSY
     code = "fenced"
-
-    def __init__(self, partitions: tuple[str, ...]) -> None:
-        super().__init__(f"partitions claimed by another owner: {', '.join(partitions)}")
-        self.partitions = partitions
 
 
 class StateBusy(WorkerError):
@@ -392,6 +404,15 @@ class StateError(WorkerError):
 
     exit = Exit.IO
     code = "state"
+
+
+class Unproven(StateError):
+    """A committed file is neither in staging nor where it was to be published.
+    Somebody took it away before it was known to be published. Put it back, or say that consumers
+    take files away with `sink.files_are_taken`; `worker state reset` reads everything again.
+    """
+
+    code = "unproven"
 
 
 class StateAbsent(StateError):

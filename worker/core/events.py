@@ -217,6 +217,17 @@ class AttemptFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignStaging(Event):
+    """Somebody who never owned this state has left files in the staging of the pipeline. They are
+    left alone: a copy of the state may still be writing them.
+    """
+
+    level: ClassVar[str] = "warning"
+    pipeline: str
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NothingToDo(Event):
     pipeline: str
     detail: str

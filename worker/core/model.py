@@ -245,8 +245,7 @@ class Progress:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class StagedFile:
+class StagedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A complete and durable file in staging, and what a commit log keeps of it.
 
     Attributes:
@@ -257,6 +256,8 @@ class StagedFile:
         size_bytes, sha256: of the whole file, as staged and as published.
         rows: records or dead letters in it.
         fingerprint: of the schema, 16 hex digits.
+        root_id: of the root, which may be found at another path later; empty in states of formats
+            before 4.
     """
 
     kind: str
@@ -267,6 +268,7 @@ class StagedFile:
     sha256: str
     rows: int
     fingerprint: str
+    root_id: str = ""
 
 
 def of_kind(files: Iterable[StagedFile], kind: str) -> tuple[StagedFile, ...]:
@@ -276,33 +278,13 @@ def of_kind(files: Iterable[StagedFile], kind: str) -> tuple[StagedFile, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PartitionEnd:
-    """One partition's part of a commit, guarded by the epoch we own and the seq we expect."""
-
-    partition: str
-    epoch: int
-    expected_seq: int
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One atomic step: its files hold exactly the records between the old cursors and the new ones.
-
-    Attributes:
-        id: random, to recognise the commit when the outcome of a transaction is unknown.
-        at: RFC 3339 in UTC, for people only.
-        schema: what the files of records hold, as JSON text.
+    """One partition's part of a commit, guarded by the commit that we expect to have moved it last
+    (`Claim.seq`).
     """
 
-    pipeline: str
-    lineage: str
-    seq: int
-    id: str
-    at: str
-    files: tuple[StagedFile, ...]
-    ends: tuple[PartitionEnd, ...]
-    ledger: Ledger
-    schema: str = ""
+    partition: str
+    expected_seq: int
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,10 +310,9 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Ownership of a partition.
+    """A partition that a chain owns.
 
     Attributes:
-        epoch: new with this claim.
         seq: the commit that last moved the partition.
         cursor: where it resumes.
         boundary, tokens: what its earlier commits remembered, see `Progress`.
@@ -339,7 +320,6 @@ class Claim:
     """
 
     partition: str
-    epoch: int
     seq: int
     cursor: Cursor
     boundary: frozenset[BoundaryKey] = frozenset()
@@ -350,18 +330,38 @@ class Claim:
 # -- what a commit log keeps --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineRow:
-    """A pipeline in a commit log.
+class Root(msgspec.Struct, frozen=True):
+    """An output root as a state knows it.
 
     Attributes:
-        seq, digest: of its last commit; 0 and empty before the first.
+        path: where it was last seen: an absolute directory or a URL.
+        id: what is written in it, so that it is known again at another path.
     """
 
-    name: str
+    path: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRow:
+    """The chain of commits of one pipeline, or of one shard of it, in a commit log.
+
+    Attributes:
+        shard: number of the shard; 0 where a pipeline is not split.
+        lineage: what the names of its files begin with.
+        seq, digest: of its last commit; 0 and empty before the first.
+        epoch: of its present owner. Epochs come from one sequence of the log and are never given
+            twice, so whoever has another one than this may not commit.
+        published: all commits up to this one are known to be published.
+    """
+
+    pipeline: str
+    shard: int
     lineage: str
     seq: int
     digest: str
+    epoch: int
+    published: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,25 +369,35 @@ class PartitionRow:
     """A partition in a commit log.
 
     Attributes:
-        epoch: of its present owner.
+        shard: of the chain that owns it.
         seq: the commit that last moved it; 0 when none did, or an operator since then.
         cursor: as it is stored; `Cursor.from_json` reads it.
+        memory: sum over what it remembers (`worker.core.memory_sum`); empty where no commit has
+            said it yet.
     """
 
     partition: str
-    epoch: int
+    shard: int
     seq: int
     cursor: str
+    memory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EndRow:
-    """What a commit did to a partition, as the log keeps it: `cursor` is the stored text."""
+class EndRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a commit did to a partition, as the log keeps it.
+
+    Attributes:
+        expected_seq: the commit that had moved it before.
+        cursor: the stored text.
+        memory: sum over what the partition remembers from then on.
+        epoch: of its owner, in commits that states of formats before 4 made.
+    """
 
     partition: str
-    epoch: int
     expected_seq: int
     cursor: str
+    memory: str = ""
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,36 +405,80 @@ class CommitRow:
     """A commit in a commit log.
 
     Attributes:
+        shard: of its chain.
+        epoch: of the owner that made it; 0 in commits that states of formats before 4 made.
+        id: random, to recognise the commit when the outcome of a transaction is unknown.
+        at: RFC 3339 in UTC, for people only.
+        previous: digest of the commit before.
         published: all its files are known to stand at their final names.
-        digest: covers everything else here and the digest of the commit before.
+        digest: covers everything else here but `published` (`worker.core.digest`).
     """
 
     pipeline: str
+    shard: int
     lineage: str
     seq: int
+    epoch: int
     id: str
     at: str
     ledger: Ledger
     files: tuple[StagedFile, ...]
     ends: tuple[EndRow, ...]
-    published: bool
-    digest: str
+    previous: str
+    published: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class PipelineState:
-    """What an attempt needs to know of a pipeline.
+class Commit:
+    """One atomic step: its files hold exactly the records between the old cursors and the new ones.
 
     Attributes:
-        seq: of its last commit; 0 when there is none.
+        row: what the log keeps of it, with its digest.
+        progress: what each partition of `row.ends` changed, in the same order.
+        schema: what the files of records hold, as JSON text.
+    """
+
+    row: CommitRow
+    progress: tuple[Progress, ...]
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """What an attempt needs to know of the chain that it goes on with.
+
+    Attributes:
+        seq, digest: of its last commit; 0 and empty when there is none.
+        epoch: of its owner: whoever claimed last.
+        owner: the nonce of that owner; names of what it stages have it. Empty before any claim.
+        owners: nonces of the earlier owners of the chain, who may have left things in staging.
         unpublished: commits whose files may not all have their final names yet, in order.
-        accepted_lineages: older lineages whose files may stay in the output.
+        last: the last commit; None before the first.
+        accepted_lineages: lineages of this pipeline, besides that of the chain, whose files may
+            stay in the output.
         schemas: those of its committed files of records, the one that was used last at the end.
+        roots: where its files go, by kind, as far as that was settled.
     """
 
     pipeline: str
+    shard: int
     lineage: str
     seq: int
+    digest: str = ""
+    epoch: int = 0
+    owner: str = ""
+    owners: tuple[str, ...] = ()
     unpublished: tuple[CommitRow, ...] = ()
+    last: CommitRow | None = None
     accepted_lineages: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()
+    roots: Mapping[str, Root] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim gave: the chain as it stands from now on, and its partitions by name."""
+
+    chain: ChainState
+    partitions: Mapping[str, Claim]

@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from worker.core.cursor import Cursor
 from worker.core.model import (
+    ChainRow,
+    ChainState,
     Chunk,
-    Claim,
+    Claimed,
     Commit,
     CommitRow,
     Decoded,
     Due,
+    EndRow,
     FieldError,
+    PartitionEnd,
     PartitionRow,
-    PipelineRow,
-    PipelineState,
+    Root,
     StagedFile,
 )
 
@@ -173,8 +176,12 @@ class CommitHistory(Protocol):
     `str()` says where it is and in which format, for people.
     """
 
-    def pipelines(self) -> Sequence[PipelineRow]:
-        """All pipelines by name. Once per command; once per replay, to know where it ends."""
+    def chains(self, pipeline: str | None = None) -> Sequence[ChainRow]:
+        """All chains, or those of one pipeline, by pipeline and shard.
+
+        Once per command; once per replay, to know where it ends; where a committed file is found
+        neither in staging nor in the output, to know whether another owner has published it.
+        """
 
     def partitions(self, pipeline: str) -> Sequence[PartitionRow]:
         """The partitions of a pipeline by name; none for a pipeline that never ran.
@@ -190,8 +197,13 @@ class CommitHistory(Protocol):
     def remembered(self, pipeline: str) -> Mapping[str, int]:
         """How many boundary keys each partition has that has any. As often as `meaning`."""
 
-    def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
-        """The commits from `from_seq` on in order, read as they are asked for.
+    def roots(self, pipeline: str) -> Mapping[str, Root]:
+        """Where the files of a pipeline go, by kind, as far as `CommitLog.keep_root` was told."""
+
+    def commits(
+        self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
+    ) -> Iterator[CommitRow]:
+        """The commits of a chain from `from_seq` on in order, read as they are asked for.
 
         `verify` reads all of them once. A replay asks for two with every page: it goes on at a
         number, so the position has to be found through an index. Commits that are made meanwhile
@@ -215,55 +227,79 @@ class CommitHistory(Protocol):
 class CommitLog(CommitHistory, Protocol):
     """The store of truth: which files and which cursors are true together.
 
-    Ownership is a number: `claim` makes a new epoch of a partition, and `commit` compares it (and
-    the seq) in the transaction that moves the cursor, so that a stale owner changes nothing. No
-    method relies on a clock or on a lock that outlives its transaction. The first five methods are
-    called in the IO thread of a pipeline, each of whose logs has a connection of its own; the last
-    three by commands, while no instance runs.
+    Ownership is a number. Each pipeline, and each shard of one, has a chain of commits; `claim`
+    gives the chain a new epoch, and `commit` compares it in the first statement of the transaction
+    that moves the cursors, so that a stale owner changes nothing. No method relies on a clock or
+    on a lock that outlives its transaction. The methods up to `keep_root` are called in the IO
+    thread of a pipeline; the others by commands, while no instance runs.
 
     Besides what each method names, all raise SinkUnavailable where the log cannot be written or
     reached now (nothing is changed; the pipeline pauses and begins again from the log) and
     StateError for a log that cannot be used (the pipeline ends with 74).
     """
 
-    def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
-        """The state of a pipeline, which is made with a new lineage when there is none.
+    def load(self, pipeline: str, fingerprint: Mapping[str, str], *, shard: int = 0) -> ChainState:
+        """The chain of a pipeline, which is made with a new lineage when there is none.
 
-        First, once per attempt. Keeps the fingerprint for the next `load`. Raises ConfigError
-        where its cursors would mean something else now (`worker.core.meaning`); the pipeline ends
-        with 78.
+        First, once per attempt, before anybody is fenced. Keeps the fingerprint for the next
+        `load`. Raises ConfigError where its cursors would mean something else now
+        (`worker.core.meaning`); the pipeline ends with 78.
         """
 
-    def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
-        """Takes the partitions over: a new epoch for each, in one transaction.
+    def claim(
+        self,
+        pipeline: str,
+        partitions: Sequence[str],
+        *,
+        owner: str,
+        held: int | None = None,
+        shard: int = 0,
+    ) -> Claimed:
+        """Takes a chain over, and moves the partitions to it, in one transaction.
 
-        Once per attempt, after recovery. A partition that is new begins with an empty cursor. Who
-        owned one of them before is fenced at its next commit.
+        Once per attempt, after `load` and before anything of the output is touched. A partition
+        that is new begins with an empty cursor. Who owned the chain, or another chain that had one
+        of the partitions, is fenced at its next commit.
+
+        Args:
+            owner: nonce of the process; it is kept, so that what it stages is known as ours.
+            held: the epoch of the earlier claim of this process; None for its first. Raises Fenced
+                where the chain has another one by now: a displaced owner takes nothing back.
+        """
+
+    def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
+        """What a commit will say of its partitions. Changes nothing.
+
+        Once per commit, before its record is staged. Raises StateError for a cursor that is too
+        large to keep.
         """
 
     def commit(self, commit: Commit) -> None:
         """The commit point: one durable transaction, or nothing.
 
-        Once per commit, in order; the files are durable in staging, and the caller publishes them
-        when this returns. A log that cannot tell whether its transaction was made looks for
-        `Commit.id`. Raises Fenced with the partitions whose epoch or seq is not the one of the
-        commit (the attempt ends, the others are claimed anew), StateError for a cursor that is too
-        large to keep. An error always means that nothing was committed, or that the next `load`
-        finds the commit unpublished.
+        Once per commit, in order; the files and the record are durable, and the caller publishes
+        them when this returns. A log that cannot tell whether its transaction was made looks for
+        the id. Raises Fenced where epoch, seq or digest of the chain are not those that the commit
+        follows, or a partition has another owner or was moved (the chain is over in this process).
+        An error always means that nothing was committed, or that the next `claim` finds the commit
+        unpublished.
         """
 
-    def mark_published(self, pipeline: str, seq: int) -> None:
-        """All files of this commit and of those before it stand durably at their final names.
+    def mark_published(self, lineage: str, seq: int) -> None:
+        """All files of this commit of the lineage, and of those before it, stand durably at their
+        final names.
 
-        After recovery and at the clean end of an attempt. A log may conclude it by itself for the
-        commits before the one that it is given: commit n+1 is not begun before n is published.
+        Once per commit, and after recovery. Whoever finished a commit may say so, its owner or not.
         """
+
+    def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
+        """From now on the files of a kind go there. Once per attempt that finds a new place."""
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
         """Keeps when partitions are served next, each in place of what was kept before.
 
         While a pipeline runs on a schedule: when passes begin, when a partition fails and when it
-        works again. One transaction for all that changed meanwhile. It is no part of the chain of
+        works again. One transaction for all that changed meanwhile. It is no part of a chain of
         commits, and the next `claim` gives it back. Reset and `set_mark` forget it.
         """
 
@@ -301,6 +337,19 @@ class CommitLog(CommitHistory, Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found in staging.
+
+    Attributes:
+        files: number of files that were deleted.
+        foreign: nonces of owners that this state never had. What they left stays there.
+    """
+
+    files: int = 0
+    foreign: tuple[str, ...] = ()
+
+
 class Sink(Protocol):
     """Where chunks go: files that stay invisible in staging until a commit makes them visible.
 
@@ -327,24 +376,33 @@ class Sink(Protocol):
         pipeline ends with 78).
         """
 
-    def check(self, file: StagedFile) -> None:
-        """A file of a commit that was not published yet must still be what was committed.
+    def check(self, seq: int, file: StagedFile) -> None:
+        """A file of commit `seq`, which is not marked published, is staged or has its final name.
 
-        In recovery, before anything is published. Raises StateError for a staged file of another
-        content. A file that is not staged any more has its final name.
+        In recovery, before anything is published. Raises StateError where what stands there is not
+        what was committed, and Unproven where nothing does, unless consumers may take files away
+        and nothing but them can have done so.
         """
 
-    def publish(self, files: Sequence[StagedFile]) -> None:
+    def publish(self, seq: int, files: Sequence[StagedFile]) -> None:
         """Gives files of a commit their final names, durably and without replacing any.
 
-        After the commit point and in recovery; repeatable, because a kill may come at any time.
-        Raises PublishConflict where another content has a final name (the pipeline ends with 74).
+        After the commit point and in recovery; repeatable, because a kill may come at any time, and
+        another owner may do the same at the same time. Raises PublishConflict where another content
+        has a final name (the pipeline ends with 74), and Unproven as `check` does.
         """
 
-    def sweep(self) -> int:
-        """Deletes what is left in staging and returns how many files that were.
+    def settle(self, seq: int) -> None:
+        """The commit is marked published: nothing has to prove it any more. Once per commit."""
+
+    def sweep(self, owners: Sequence[str]) -> Swept:
+        """Deletes what is left in staging of this owner and of earlier ones, but no directory that
+        one of them might still write to.
 
         Once per attempt, after recovery and before anything is written.
+
+        Args:
+            owners: nonces of the earlier owners, the oldest first.
         """
 
     def write(self, chunk: Chunk) -> None:
@@ -353,23 +411,65 @@ class Sink(Protocol):
     def seal(self) -> tuple[StagedFile, ...]:
         """Everything written since `begin`, durable in staging. Once per commit, first."""
 
-    def stage_record(self, seq: int, record: bytes) -> None:
-        """Puts the record of a commit beside the staged files, durably.
-
-        Once per commit, after `seal` and before the commit point; of the sink of records only.
-        """
-
-    def drop_record(self, seq: int) -> None:
-        """Deletes the record of a commit that was never made, if there is one.
-
-        Once per attempt, after `sweep`; of the sink of records only.
-        """
-
     def begin(self, seq: int) -> None:
         """What is written from now on belongs to this commit. After each commit was published."""
 
     def close(self) -> None:
         """Lets go of open files. Last, once; what was not sealed is swept by the next attempt."""
+
+
+class CommitRecords(Protocol):
+    """The records of the commits of one chain, which stand beside its output.
+
+    They are what another state over the same output sees: a record is staged exclusively before
+    the commit point, and renamed after it, which proves that there was one. So a copy of a state
+    cannot commit what the state committed, and a state that is older than its output notices.
+    Methods raise the same as those of a `Sink`.
+    """
+
+    def newest(self) -> int:
+        """Number of the newest commit that is proven here; 0 where none is. Once per attempt."""
+
+    def proven(self, seq: int) -> bytes | None:
+        """The record of a commit that is proven here; None where there is none."""
+
+    def staged(self, seq: int) -> bytes | None:
+        """The record of a commit that was begun and is not proven; None where there is none."""
+
+    def stage(self, seq: int, record: bytes) -> None:
+        """Puts the record of a commit there, durably. Once per commit, before the commit point.
+
+        Raises Fenced where another owner has put its own there, or has proven it. What an earlier
+        owner of this chain left there is replaced.
+        """
+
+    def prove(self, seq: int) -> None:
+        """The commit point was passed: the staged record is proof from now on, durably.
+
+        Once per commit, and in recovery. Raises Fenced where what is staged is not what this owner
+        put there.
+        """
+
+    def sweep(self) -> int:
+        """Deletes what was not finished of staged records of this owner and of earlier ones.
+
+        Once per attempt, after recovery; returns how many there were.
+        """
+
+    def drop(self, seq: int) -> None:
+        """Deletes a proven record that states of formats before 4 have left without a commit."""
+
+
+class Outputs(NamedTuple):
+    """Where a pipeline writes in one attempt."""
+
+    records: Sink
+    dead_letters: Sink
+    commits: CommitRecords
+
+    @property
+    def sinks(self) -> tuple[Sink, Sink]:
+        return self.records, self.dead_letters
 
 
 class FileState(Enum):

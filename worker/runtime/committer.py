@@ -1,113 +1,206 @@
-"""The commit protocol: seal, stage the record, one transaction, publish.
+"""The commit protocol: seal, stage the record, one transaction, prove it, publish, mark.
 
-    1 every staged file is finished and durable, and so is the record of the commit beside them
-    2 one durable transaction names the files and moves the cursors            <== the commit point
-    3 files get their final names, never replacing one, durably
-    4 the commit is marked published
+    1 every staged file is finished and durable, and so is the record of the commit
+    2 one durable transaction moves the chain and the cursors, and names the files  <== commit point
+    3 the record is renamed: it proves the commit to whoever looks at the output
+    4 files get their final names, never replacing one, durably
+    5 the commit is marked published
 
-Recovery repeats 3 and 4 for commits that are not marked, and sweeps what no commit names.
-Everything before the commit point can be thrown away, everything after it can be repeated.
+Recovery repeats 3, 4 and 5 for commits that are not marked, and sweeps what no commit names.
+Everything before the commit point can be thrown away, everything after it can be repeated, also
+by another owner at the same time.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
-from worker.core.digest import commit_record
+from worker.core.digest import commit_record, record_head, sealed
+from worker.core.errors import OutputOlder, StateOlder, Unproven
 from worker.core.model import (
-    RECORDS,
+    ChainState,
     Commit,
     CommitRow,
     Ledger,
     PartitionEnd,
-    PipelineState,
     StagedFile,
     of_kind,
 )
-from worker.core.ports import CommitLog, Sink
+from worker.core.ports import CommitLog, Outputs, Sink
 
 
 class Committer:
-    """The commits of one pipeline in one attempt, in order. Used in the pipeline's IO thread.
+    """The commits of one chain in one attempt, in order. Used in the pipeline's IO thread.
 
     Args:
-        sinks: one for each kind of files. The records of commits are kept by that of `RECORDS`.
-        state: as the log gave it at the start of the attempt.
+        chain: as the log gave it with the claim of this attempt.
         schema: what the files of records hold, as JSON text.
+        meaning: what the cursors of the pipeline rest on; the first record of an attempt says it.
     """
 
     def __init__(
-        self, log: CommitLog, sinks: Sequence[Sink], state: PipelineState, schema: str = ""
+        self,
+        log: CommitLog,
+        outputs: Outputs,
+        chain: ChainState,
+        schema: str = "",
+        meaning: Mapping[str, str] | None = None,
     ) -> None:
-        self._log, self._sinks, self._state, self._schema = log, sinks, state, schema
-        (self._records,) = (sink for sink in sinks if sink.kind == RECORDS)
-        self.next_seq = state.seq + 1
+        self._log, self._outputs, self._chain, self._schema = log, outputs, chain, schema
+        self._meaning = meaning or {}
+        self._schemas = set(chain.schemas)
+        self._digest = chain.digest
+        self.next_seq = chain.seq + 1
 
     def __repr__(self) -> str:
-        return f"<Committer {self._state.pipeline} next_seq={self.next_seq}>"
+        return f"<Committer {self._chain.pipeline} next_seq={self.next_seq}>"
 
-    def recover(self) -> None:
+    # -- the start of an attempt ------------------------------------------------------------------
+
+    def recover(self) -> tuple[str, ...]:
         """Finishes what was committed and deletes what was not.
 
-        First, once per attempt. Raises ConfigError and StateError of the sinks for an output that
-        is not the one of this state, PublishConflict, SinkUnavailable, DurabilityLost.
+        First, once per attempt. Returns the nonces of owners that this state never had and that
+        left something in staging. Raises ConfigError, StateError and Unproven for an output that is
+        not the one of this state, PublishConflict, SinkUnavailable, DurabilityLost.
         """
-        for sink in self._sinks:
-            sink.prepare(self._state.accepted_lineages)
-        for commit in self._state.unpublished:
-            for sink, files in self._by_sink(commit):
-                for file in files:
-                    sink.check(file)
-            self._publish(commit)
-        if self._state.unpublished:
-            self._log.mark_published(self._state.pipeline, self._state.seq)
-        for sink in self._sinks:
-            sink.sweep()
-        self._records.drop_record(self.next_seq)
+        for sink in self._outputs.sinks:
+            sink.prepare(self._chain.accepted_lineages)
+        self._compare()
+        for commit in self._chain.unpublished:
+            self._finish(commit)
+        self._outputs.commits.sweep()
+        swept = [sink.sweep(self._chain.owners) for sink in self._outputs.sinks]
+        return tuple(sorted({owner for each in swept for owner in each.foreign}))
 
-    def commit(self, ends: Sequence[PartitionEnd], ledger: Ledger) -> Commit:
+    def _compare(self) -> None:
+        """Refuses an output, or a state, that is older than the other."""
+        newest = self._outputs.commits.newest()
+        if newest > self._chain.seq:
+            self._refuse_newer(newest)
+        last = self._chain.last
+        if last is None:
+            return
+        record = self._outputs.commits.proven(last.seq)
+        if record is None and last in self._chain.unpublished:
+            record = self._outputs.commits.staged(last.seq)  # a kill came before it was renamed
+        if not _is_of(record, last):
+            what = "has no record of" if record is None else "has another record of"
+            raise OutputOlder(
+                f"the output {what} commit {last.seq} of pipeline {self._chain.pipeline}, which is"
+                " the last one of the state",
+                remedy="bring back the output that belongs to this state, or the state that belongs"
+                f" to this output; `worker state adopt CONFIG {self._chain.pipeline} --root` says"
+                " that this output is right, `worker state rebuild` makes a state from it",
+            )
+
+    def _refuse_newer(self, newest: int) -> None:
+        """Raises StateOlder, but for the one record that a state of an older format could leave
+        without a commit.
+        """
+        commits = self._outputs.commits
+        record = commits.proven(newest)
+        head = None if record is None else record_head(record)
+        if newest == self.next_seq and (head is None or not head.digest):
+            commits.drop(newest)
+            return
+        raise StateOlder(
+            f"the output has commit {newest} of pipeline {self._chain.pipeline}, the state ends at"
+            f" {self._chain.seq}: the state is older than the output, or a copy of it goes on",
+            remedy="bring the newest state back, or stop the other instance;"
+            " `worker state rebuild CONFIG` makes a state from the output",
+        )
+
+    def _finish(self, commit: CommitRow) -> None:
+        for sink, files in self._by_sink(commit):
+            for file in files:
+                self._proven(commit, partial(sink.check, commit.seq, file))
+        if _is_of(self._outputs.commits.staged(commit.seq), commit):
+            self._outputs.commits.prove(commit.seq)
+        self._publish(commit)
+
+    # -- a commit ---------------------------------------------------------------------------------
+
+    def commit(self, ends: Sequence[PartitionEnd], ledger: Ledger) -> CommitRow:
         """One commit of everything staged; the sinks are ready for the next one afterwards.
 
         Raises Fenced, SinkUnavailable, DurabilityLost, StateError, and PublishConflict. The
         attempt is over then: whether the commit was made is for the next one to read in the log.
         """
-        commit = Commit(
-            pipeline=self._state.pipeline,
-            lineage=self._state.lineage,
-            seq=self.next_seq,
-            id=secrets.token_hex(16),
-            at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            files=tuple(file for sink in self._sinks for file in sink.seal()),
-            ends=tuple(ends),
-            ledger=ledger,
-            schema=self._schema,
+        chain = self._chain
+        row = sealed(
+            CommitRow(
+                pipeline=chain.pipeline,
+                shard=chain.shard,
+                lineage=chain.lineage,
+                seq=self.next_seq,
+                epoch=chain.epoch,
+                id=secrets.token_hex(16),
+                at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                ledger=ledger,
+                files=tuple(file for sink in self._outputs.sinks for file in sink.seal()),
+                ends=self._log.ends(chain.pipeline, ends),
+                previous=self._digest,
+            )
         )
+        commit = Commit(row, tuple(end.progress for end in ends), self._schema)
         self._stage_record(commit)
         self._log.commit(commit)
-        self.next_seq += 1
-        self._publish(commit)
-        for sink in self._sinks:
+        self.next_seq, self._digest = row.seq + 1, row.digest
+        self._outputs.commits.prove(row.seq)
+        self._publish(row)
+        for sink in self._outputs.sinks:
             sink.begin(self.next_seq)
-        return commit
+        return row
 
     def _stage_record(self, commit: Commit) -> None:
-        self._records.stage_record(commit.seq, commit_record(commit))
+        """The record says the schema and the meaning once: with the first commit that has them."""
+        record = commit_record(
+            commit,
+            owner=self._chain.owner,
+            schema="" if self._schema in self._schemas else self._schema,
+            meaning=self._meaning,
+        )
+        self._outputs.commits.stage(commit.row.seq, record)
+        self._meaning = {}
+        self._schemas.add(self._schema)
 
-    def _publish(self, commit: Commit | CommitRow) -> None:
+    # -- round the commit point -------------------------------------------------------------------
+
+    def _publish(self, commit: CommitRow) -> None:
         for sink, files in self._by_sink(commit):
-            sink.publish(files)
+            self._proven(commit, partial(sink.publish, commit.seq, files))
+        self._log.mark_published(commit.lineage, commit.seq)
+        for sink in self._outputs.sinks:
+            sink.settle(commit.seq)
 
-    def _by_sink(self, commit: Commit | CommitRow) -> Iterator[tuple[Sink, tuple[StagedFile, ...]]]:
-        for sink in self._sinks:
+    def _proven(self, commit: CommitRow, look: Callable[[], None]) -> None:
+        """A file that is nowhere was published if its commit is marked: another owner did both."""
+        try:
+            look()
+        except Unproven:
+            if not self._is_marked(commit):
+                raise
+
+    def _is_marked(self, commit: CommitRow) -> bool:
+        chains = self._log.chains(commit.pipeline)
+        published = {chain.lineage: chain.published for chain in chains}
+        return published.get(commit.lineage, 0) >= commit.seq
+
+    def _by_sink(self, commit: CommitRow) -> Iterator[tuple[Sink, tuple[StagedFile, ...]]]:
+        for sink in self._outputs.sinks:
             yield sink, of_kind(commit.files, sink.kind)
-
-    def settle(self) -> None:
-        """After the last commit of a clean run: marks it published."""
-        self._log.mark_published(self._state.pipeline, self.next_seq - 1)
 
     def close(self) -> None:
         """At the end of an attempt: lets go of open files; the next attempt sweeps them."""
-        for sink in self._sinks:
+        for sink in self._outputs.sinks:
             sink.close()
+
+
+def _is_of(record: bytes | None, commit: CommitRow) -> bool:
+    """Whether this is the record of the commit."""
+    head = None if record is None else record_head(record)
+    return head is not None and head.is_of(commit)

@@ -181,7 +181,7 @@ def publish(source: Path, target: Path, sha256: str) -> None:
     the staged file was put back. Raises PublishConflict over any other target.
     """
     try:
-        _rename_noreplace(source, target)
+        rename_noreplace(source, target)
     except FileExistsError:
         if sha256_of(target) != sha256:
             raise PublishConflict(
@@ -191,7 +191,8 @@ def publish(source: Path, target: Path, sha256: str) -> None:
         source.unlink()
 
 
-def _rename_noreplace(source: Path, target: Path) -> None:
+def rename_noreplace(source: Path, target: Path) -> None:
+    """Renames a file. Raises FileExistsError where something has the name, else OSError."""
     if not _renamed(source, target):
         os.link(source, target)  # never replaces either
         os.unlink(source)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from worker.core.digest import chained
+from worker.core.digest import digest_of
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,
+    ChainRow,
     CommitRow,
     PartitionRow,
-    PipelineRow,
     StagedFile,
     of_kind,
 )
@@ -47,7 +47,7 @@ def verify(log: CommitHistory, pipeline: str, roots: Sequence[OutputRoot]) -> Re
         roots: where the files are, one for each kind.
     """
     report = Report(pipeline)
-    head = next((each for each in log.pipelines() if each.name == pipeline), None)
+    head = next(iter(log.chains(pipeline)), None)
     partitions = log.partitions(pipeline)
     trail = _Trail(report, {root.kind: root for root in roots})
     for commit in log.commits(pipeline):
@@ -87,9 +87,9 @@ class _Trail:
         self.seq, self.digest = commit.seq, commit.digest
         self.ends.update((end.partition, (commit.seq, end.cursor)) for end in commit.ends)
 
-    def strangers(self, head: PipelineRow) -> Iterator[str]:
+    def strangers(self, head: ChainRow) -> Iterator[str]:
         for root in self.roots.values():
-            for place in root.listing(head.name, head.lineage):
+            for place in root.listing(head.pipeline, head.lineage):
                 if place not in self.known:
                     yield f"{place}: no commit names this file"
 
@@ -97,7 +97,7 @@ class _Trail:
 def _of_commit(commit: CommitRow, previous: str) -> Iterator[str]:
     """What is wrong with a row of the log."""
     where = f"pipeline {commit.pipeline}, commit {commit.seq}"
-    if chained(previous, commit) != commit.digest:
+    if commit.previous != previous or digest_of(commit) != commit.digest:
         yield f"{where}: its row, files or cursors were changed after it was written"
     ledger = commit.ledger
     if not ledger.balanced:
@@ -109,7 +109,7 @@ def _of_commit(commit: CommitRow, previous: str) -> Iterator[str]:
 
 
 def _of_head(
-    pipeline: str, head: PipelineRow | None, partitions: Sequence[PartitionRow], trail: _Trail
+    pipeline: str, head: ChainRow | None, partitions: Sequence[PartitionRow], trail: _Trail
 ) -> Iterator[str]:
     """What is wrong with the present state, which the last commits must have left."""
     where = f"pipeline {pipeline}"

@@ -14,6 +14,7 @@ from worker.config.problems import listed
 from worker.config.references import OutputDirectory
 from worker.config.scalars import Duration, Size, Whole, unit_field
 from worker.core.errors import ConfigError
+from worker.core.model import ChainState
 from worker.formats.component import Encoder, FileCodec, FileFormat, codecs_of, file_formats
 from worker.http.registry_config import RegisterConfig
 
@@ -63,6 +64,13 @@ class SinkConfig(Model):
         ),
     )
     roll: RollConfig = Field(default_factory=RollConfig, description="when to commit")
+    files_are_taken: bool = Field(
+        False,
+        description=(
+            "consumers take files away as soon as they are published; without it a file that is"
+            " gone before its commit is marked stops the pipeline"
+        ),
+    )
     register_: RegisterConfig | None = Field(
         None,
         alias="register",
@@ -94,11 +102,9 @@ class SinkDeps:
     """What a sink is made of, besides its config. One is made for each attempt of a pipeline.
 
     Attributes:
-        seq: number of the next commit.
+        chain: what the sink writes for, as it was claimed.
         encoder: makes the encoder of a new file.
     """
 
-    pipeline: str
-    lineage: str
-    seq: int
+    chain: ChainState
     encoder: MakeEncoder

@@ -1,7 +1,7 @@
 """The files sink: chunks collect in open files in staging; sealed files are durable but invisible.
 
 Staging is below the output root, on the same file system: `<root>/.worker/<lineage>/<pipeline>/`
-has `staging/` and, in the root of the records, `commits/` with the record of each commit. A
+has `staging/<owner>/` and, in the root of the records, `commits/` with the record of each commit. A
 published file is `<route>/<pipeline>-<lineage>-<seq>-<part>.<ext>`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -19,10 +19,12 @@ from pydantic import Field
 
 from worker.config.effects import Effect
 from worker.config.scalars import Whole
-from worker.core.errors import ConfigError, StateError
-from worker.core.model import RECORDS, Chunk, StagedFile
+from worker.core.errors import ConfigError, StateError, Unproven
+from worker.core.model import RECORDS, ChainState, Chunk, StagedFile
+from worker.core.ports import Swept
 from worker.formats.component import Encoder
 from worker.runtime import fs
+from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.config import MakeEncoder, SinkConfig, SinkDeps
 from worker.sinks.files_root import HIDDEN, FilesRoot, lineages_in
 
@@ -56,13 +58,28 @@ def build(config: Config, deps: SinkDeps) -> FilesSink:
         commit_files=config.max_files_per_commit,
     )
     return FilesSink(
-        config.path, deps.pipeline, deps.lineage, deps.seq, deps.encoder, limits=limits
+        config.path,
+        deps.chain,
+        deps.encoder,
+        limits=limits,
+        files_are_taken=config.files_are_taken,
     )
+
+
+def commits(config: Config, deps: SinkDeps) -> FileCommitRecords:
+    """The records of the commits of a pipeline."""
+    directory = config.path.absolute() / area_of(deps.chain) / "commits"
+    return FileCommitRecords(directory, deps.chain.owner, deps.chain.owners)
 
 
 def root(config: Config) -> FilesRoot:
     """The directory as commands see it."""
     return FilesRoot(config.path.absolute(), RECORDS)
+
+
+def area_of(chain: ChainState) -> str:
+    """The directory below a root that holds what a chain has not published."""
+    return f"{HIDDEN}/{chain.lineage}/{chain.pipeline}"
 
 
 class _OpenFile:
@@ -134,34 +151,41 @@ class SinkLimits:
 DEFAULT_LIMITS: Final = SinkLimits()
 
 
+KEPT_OWNERS: Final = 20
+"""Directories of so many earlier owners stay, though they are empty: one that was only suspended
+finds where to write, and learns from the commit log that it is over."""
+
+
 class FilesSink:
     """See the `Sink` port for the methods that have no docstring here.
 
     Args:
         root: output directory; created when missing.
-        seq: of the first commit that is made.
+        chain: what the sink writes for, with the owner that writes.
         encoder: makes the encoder of a new file from (fingerprint, seq, group).
         mode: permissions of a file.
+        files_are_taken: consumers may take files away as soon as they are published.
     """
 
     def __init__(
         self,
         root: Path,
-        pipeline: str,
-        lineage: str,
-        seq: int,
+        chain: ChainState,
         encoder: MakeEncoder,
         *,
         kind: str = RECORDS,
         limits: SinkLimits = DEFAULT_LIMITS,
         mode: int = 0o644,
+        files_are_taken: bool = False,
     ) -> None:
         self.kind = kind
-        self._root, self._pipeline, self._lineage = root.absolute(), pipeline, lineage
-        self._seq, self._encoder, self._limits, self._mode = seq, encoder, limits, mode
-        self._area = f"{HIDDEN}/{lineage}/{pipeline}"
-        self._staging = self._root / self._area / "staging"
-        self._records = self._root / self._area / "commits"
+        self._root, self._chain = root.absolute(), chain
+        self._seq, self._encoder, self._limits, self._mode = chain.seq + 1, encoder, limits, mode
+        self._files_are_taken = files_are_taken
+        self._area = area_of(chain)
+        self._all_staging = self._root / self._area / "staging"
+        self._own = f"{self._area}/staging/{chain.owner}"
+        self._staging = self._root / self._own
         self._open: OrderedDict[Key, _OpenFile] = OrderedDict()
         self._sealed: list[StagedFile] = []
         self._parts = 0
@@ -169,7 +193,7 @@ class FilesSink:
 
     def __repr__(self) -> str:
         return (
-            f"<FilesSink {self.kind} {self._pipeline} seq={self._seq}"
+            f"<FilesSink {self.kind} {self._chain.pipeline} seq={self._seq}"
             f" open={len(self._open)} sealed={len(self._sealed)}>"
         )
 
@@ -178,38 +202,75 @@ class FilesSink:
     def prepare(self, accepted_lineages: Sequence[str]) -> None:
         with fs.translated(self._root):
             fs.make_root(self._root)
-            self._refuse_unknown({self._lineage, *accepted_lineages})
-            fs.make_dirs(self._root, f"{self._area}/staging", 0o700)
+            self._refuse_unknown({self._chain.lineage, *accepted_lineages})
+            fs.make_dirs(self._root, self._own, 0o700)
             if self.kind == RECORDS:
                 fs.make_dirs(self._root, f"{self._area}/commits", 0o700)
 
     def _refuse_unknown(self, known: Collection[str]) -> None:
-        unknown = [name for name in lineages_in(self._root, self._pipeline) if name not in known]
+        pipeline = self._chain.pipeline
+        unknown = [name for name in lineages_in(self._root, pipeline) if name not in known]
         if unknown:
             raise ConfigError(
-                f"{self._root} holds files of pipeline {self._pipeline!r} that this state knows"
+                f"{self._root} holds files of pipeline {pipeline!r} that this state knows"
                 f" nothing of (lineage {', '.join(unknown)})",
                 remedy="bring its state back, or say that they stay and everything is read again:"
-                f" `worker state reset CONFIG --pipeline {self._pipeline}`",
+                f" `worker state reset CONFIG --pipeline {pipeline}`",
             )
 
-    def check(self, file: StagedFile) -> None:
-        staged = Path(file.root) / file.staging
+    def check(self, seq: int, file: StagedFile) -> None:
+        staged = self._root / file.staging
         with fs.translated(staged):
-            if staged.exists() and (
-                staged.stat().st_size != file.size_bytes or fs.sha256_of(staged) != file.sha256
-            ):
+            if not staged.exists():
+                self._refuse_unproven(seq, file)
+            elif not _is(staged, file):
                 raise StateError(
                     f"{staged} is not the file that was committed",
                     remedy="restore it, or reset the pipeline",
                 )
 
-    def sweep(self) -> int:
-        with fs.translated(self._staging):
-            left = list(self._staging.iterdir())
-            for path in left:
-                path.unlink()
-        return len(left)
+    def _refuse_unproven(self, seq: int, file: StagedFile) -> None:
+        """Raises Unproven where a file that is not staged does not have its final name either."""
+        final = self._root / file.final
+        if _is(final, file):
+            return
+        if self._files_are_taken and self._marker(seq, Path(file.staging).parent).exists():
+            return
+        raise Unproven(
+            f"{file.final} of commit {seq} is neither in staging nor in {self._root}: somebody"
+            " took it away before it was known to be published",
+            where=str(final),
+            remedy="put it back; or, if consumers take files as soon as they are published, set"
+            " sink.files_are_taken; or read everything again: `worker state reset CONFIG"
+            f" --pipeline {self._chain.pipeline}`",
+        )
+
+    def _marker(self, seq: int, staging: Path | str) -> Path:
+        """Stands while all files of a commit are untouched, or published: whatever cleans up by age
+        takes it before them.
+        """
+        return self._root / staging / f"{seq:012}.intact"
+
+    def settle(self, seq: int) -> None:
+        if self._files_are_taken:
+            with fs.translated(self._staging):
+                self._marker(seq, self._own).unlink(missing_ok=True)
+
+    def sweep(self, owners: Sequence[str]) -> Swept:
+        files, foreign = 0, []
+        known = {self._chain.owner, *owners}
+        with fs.translated(self._all_staging):
+            for path in sorted(self._all_staging.iterdir()):
+                if not path.is_dir():  # of a state of a format before 4
+                    path.unlink(missing_ok=True)
+                    files += 1
+                elif path.name not in known:
+                    foreign.append(path.name)
+                else:
+                    files += _emptied(path)
+            for owner in owners[:-KEPT_OWNERS]:
+                _remove_empty(self._all_staging / owner)
+        return Swept(files, tuple(foreign))
 
     # -- a commit in the making ------------------------------------------------------------------
 
@@ -245,9 +306,12 @@ class FilesSink:
         if len(self._open) >= self._limits.open_files:
             oldest = next(iter(self._open.values()))  # not written to for longest
             self._seal(oldest)
+        if self._files_are_taken and not self._parts:
+            fs.write_durably(self._marker(self._seq, self._own), b"")
         self._parts += 1
         encoder = self._encoder(key[1], self._seq, key[2])
-        name = f"{self._pipeline}-{self._lineage}-{self._seq:012}-{self._parts:04}.{encoder.ext}"
+        prefix = f"{self._chain.pipeline}-{self._chain.lineage}"
+        name = f"{prefix}-{self._seq:012}-{self._parts:04}.{encoder.ext}"
         final = f"{key[0]}/{name}" if key[0] else name
         file = self._open[key] = _OpenFile(self._staging / name, final, key, encoder, self._mode)
         return file
@@ -264,7 +328,7 @@ class FilesSink:
             StagedFile(
                 kind=self.kind,
                 root=str(self._root),
-                staging=f"{self._area}/staging/{file.path.name}",
+                staging=f"{self._own}/{file.path.name}",
                 final=file.final,
                 size_bytes=file.size_bytes,
                 sha256=sha256,
@@ -288,27 +352,58 @@ class FilesSink:
 
     # -- round the commit point ------------------------------------------------------------------
 
-    def stage_record(self, seq: int, record: bytes) -> None:
-        path = self._record(seq)
-        with fs.translated(path):
-            fs.write_durably(path, record)
-            fs.fsync_dir(self._records)
-
-    def drop_record(self, seq: int) -> None:
-        with fs.translated(self._records):
-            self._record(seq).unlink(missing_ok=True)
-
-    def _record(self, seq: int) -> Path:
-        return self._records / f"{seq:012}.json"
-
-    def publish(self, files: Sequence[StagedFile]) -> None:
+    def publish(self, seq: int, files: Sequence[StagedFile]) -> None:
         with fs.translated(self._root):
             parents = []
             for file in files:
                 staged, final = self._root / file.staging, self._root / file.final
-                if staged.exists():
-                    fs.make_dirs(self._root, str(Path(file.final).parent))
-                    fs.publish(staged, final, file.sha256)
-                if final.parent.is_dir():
+                if self._published(staged, final, file):
                     parents.append(final.parent)
+                else:
+                    self._refuse_unproven(seq, file)
+                    if final.parent.is_dir():
+                        parents.append(final.parent)
             fs.fsync_dirs(parents)
+
+    def _published(self, staged: Path, final: Path, file: StagedFile) -> bool:
+        """Whether the file was staged and has its final name now."""
+        if not staged.exists():
+            return False
+        fs.make_dirs(self._root, str(Path(file.final).parent))
+        try:
+            fs.publish(staged, final, file.sha256)
+        except FileNotFoundError:  # another owner does the same, and was quicker
+            return False
+        return True
+
+
+def _is(path: Path, file: StagedFile) -> bool:
+    """Whether what stands there is the committed file."""
+    try:
+        return path.stat().st_size == file.size_bytes and fs.sha256_of(path) == file.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _emptied(directory: Path) -> int:
+    """Deletes what is in a directory of staging; returns how many files that were."""
+    left = list(_files_in(directory))
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def _files_in(directory: Path) -> Iterator[Path]:
+    """None where the directory is gone: two owners may sweep at once."""
+    try:
+        yield from directory.iterdir()
+    except FileNotFoundError:
+        return
+
+
+def _remove_empty(directory: Path) -> None:
+    """Where somebody has just written to it, it stays."""
+    try:
+        directory.rmdir()
+    except OSError:
+        return

@@ -80,8 +80,7 @@ class DeadLetters:
     def _two_from(self, seq: int) -> list[CommitRow]:
         """The commit of the page that is asked for, and that of the next page."""
         if self._end is None:
-            heads = {each.name: each.seq for each in self._log.pipelines()}
-            self._end = heads.get(self._pipeline, 0)
+            self._end = max((each.seq for each in self._log.chains(self._pipeline)), default=0)
         end = self._end
         commits = self._log.commits(self._pipeline, seq, kind=DEAD_LETTERS)
         return list(islice(takewhile(lambda commit: commit.seq <= end, commits), 2))

@@ -170,13 +170,38 @@ class Database:
             damage = db.execute("PRAGMA quick_check").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
-            self._upgrade(db)
+            return self._in_newest_format(db)
         except BaseException:
             db.close()
             raise
+
+    def _in_newest_format(self, db: sqlite3.Connection) -> sqlite3.Connection:
+        """The connection, after an upgrade where the state is of an older format. What may only be
+        looked at is upgraded in a copy in memory.
+        """
+        if self._read_only:
+            self.format = self._known_format(db)
+            if self.format == len(self._tables):
+                return db
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            db.backup(copy)
+            db.close()
+            db = copy
+        db.execute("BEGIN IMMEDIATE")  # of several that open it at once, one upgrades it
+        missing = self._tables[self._known_format(db) :]
+        for number, statements in enumerate(missing, len(self._tables) - len(missing) + 1):
+            for statement in statements.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
+        if self._read_only:
+            db.execute("PRAGMA query_only = ON")
+        else:
+            self.format = len(self._tables)
         return db
 
-    def _upgrade(self, db: sqlite3.Connection) -> None:
+    def _known_format(self, db: sqlite3.Connection) -> int:
+        """The format of the state. Raises StateError for one that is newer than this program."""
         version, newest = db.execute("PRAGMA user_version").fetchone()[0], len(self._tables)
         if version > newest:
             raise StateError(
@@ -185,10 +210,7 @@ class Database:
             )
         if not version and self._read_only:
             raise StateAbsent(f"{self.path} is empty")  # whoever made it was killed, or goes on now
-        self.format = version if self._read_only else newest
-        if version < newest and not self._read_only:
-            missing = " ".join(self._tables[version:])
-            db.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version = {newest}; COMMIT;")
+        return int(version)
 
     # -- errors ----------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The commit log in SQLite.
 
-Ownership is a number, not a lock: `claim` adds one to a partition's epoch, and `commit` moves a
-cursor only where epoch and seq are still what the committer believes. A stale owner changes no
-row, and its whole transaction is rolled back.
+Ownership is a number, not a lock: `claim` gives a chain the next epoch of the log, and `commit`
+moves the chain only where its epoch is still that one, and a cursor only where the chain has its
+partition. A stale owner changes no row, and its whole transaction is rolled back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -18,14 +18,17 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from pydantic import Field
 
+from worker.core import memory_sum
 from worker.core.cursor import Cursor
-from worker.core.digest import commit_row
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
     RECORDS,
     REPLAYED,
+    ChainRow,
+    ChainState,
     Claim,
+    Claimed,
     Commit,
     CommitRow,
     Due,
@@ -33,13 +36,14 @@ from worker.core.model import (
     Ledger,
     PartitionEnd,
     PartitionRow,
-    PipelineRow,
-    PipelineState,
+    Progress,
+    Root,
     StagedFile,
     of_kind,
 )
 from worker.state.config import StateConfig
 from worker.state.database import Database
+from worker.state.tables import FORMATS
 
 T = TypeVar("T")
 
@@ -55,62 +59,26 @@ def build(config: Config, *, read_only: bool) -> SqliteCommitLog:
     return SqliteCommitLog(config.path.absolute() / STATE_FILE, read_only=read_only)
 
 
+_OF_PIPELINE: Final = (
+    *("chains", "owners", "roots", "partitions", "commits", "files"),
+    *("schemas", "boundary", "tokens", "due"),
+)
+"""The tables in which a pipeline has rows, besides that of pipelines."""
 STATE_FILE: Final = "state.db"
 BATCH: Final = 100
 """So many commits are read at once: a replay needs two, `verify` all of them."""
 
-_TABLES: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE pipelines (
-    name TEXT PRIMARY KEY, lineage TEXT NOT NULL, seq INTEGER NOT NULL, fingerprint TEXT NOT NULL,
-    digest TEXT NOT NULL, accepted TEXT NOT NULL) STRICT;
-CREATE TABLE partitions (
-    pipeline TEXT NOT NULL, partition TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
-    cursor TEXT NOT NULL,
-    PRIMARY KEY (pipeline, partition)) STRICT, WITHOUT ROWID;
-CREATE TABLE commits (
-    pipeline TEXT NOT NULL, seq INTEGER NOT NULL, lineage TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
-    at TEXT NOT NULL, ledger TEXT NOT NULL, ends TEXT NOT NULL, published INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    PRIMARY KEY (pipeline, seq)) STRICT, WITHOUT ROWID;
-CREATE TABLE files (
-    pipeline TEXT NOT NULL, seq INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL,
-    root TEXT NOT NULL, staging TEXT NOT NULL, final TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, rows INTEGER NOT NULL, fingerprint TEXT NOT NULL,
-    PRIMARY KEY (pipeline, seq, number)) STRICT, WITHOUT ROWID;
-CREATE TABLE boundary (
-    pipeline TEXT NOT NULL, partition TEXT NOT NULL, value ANY NOT NULL, key BLOB NOT NULL,
-    PRIMARY KEY (pipeline, partition, value, key)) STRICT, WITHOUT ROWID;
-CREATE TABLE tokens (
-    pipeline TEXT NOT NULL, partition TEXT NOT NULL, token BLOB NOT NULL,
-    PRIMARY KEY (pipeline, partition, token)) STRICT, WITHOUT ROWID;
-"""
-_SCHEMAS: Final = """
-CREATE TABLE schemas (
-    pipeline TEXT NOT NULL, fingerprint TEXT NOT NULL, last_seq INTEGER NOT NULL,
-    schema TEXT NOT NULL,
-    PRIMARY KEY (pipeline, fingerprint)) STRICT, WITHOUT ROWID;
-"""
-SCHEMAS_FORMAT: Final = 2
-"""Since this format: the schema of committed files of records, as the last of them had it."""
-
-_DUE: Final = """
-CREATE TABLE due (
-    pipeline TEXT NOT NULL, partition TEXT NOT NULL, pass_no INTEGER NOT NULL, next_us INTEGER,
-    failures INTEGER NOT NULL, not_before_us INTEGER NOT NULL, code TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    PRIMARY KEY (pipeline, partition)) STRICT, WITHOUT ROWID;
-"""
-"""Since format 3: when each partition is served next. One row for each, changed in place."""
-
-FORMATS: Final = (_TABLES, _SCHEMAS, _DUE)
-"""What leads to each format of the state, from 1 on."""
+KEPT_OWNERS: Final = 1_000
+"""So many nonces of earlier owners are known; the directories of older ones are gone by then."""
 
 _due_values: Final = attrgetter(*(each.name for each in fields(Due)))
-_FILE_FIELDS: Final = tuple(each.name for each in fields(StagedFile))
+_FILE_FIELDS: Final = StagedFile.__struct_fields__
 _FILE_COLUMNS: Final = ", ".join(_FILE_FIELDS)
 _file_values: Final = attrgetter(*_FILE_FIELDS)
-_COMMIT_COLUMNS: Final = "seq, lineage, id, at, ledger, ends, published, digest"
+_COMMIT_COLUMNS: Final = "seq, lineage, epoch, id, at, ledger, ends, previous, digest"
+_OF_CHAIN: Final = "pipeline = ? AND shard = ?"
+_CHAINS: Final = "SELECT pipeline, shard, lineage, seq, digest, epoch, published FROM chains"
+_OF_PARTITION: Final = "pipeline = ? AND partition = ?"
 
 
 class SqliteCommitLog:
@@ -132,34 +100,55 @@ class SqliteCommitLog:
 
     # -- for a run -------------------------------------------------------------------------------
 
-    def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
+    def load(self, pipeline: str, fingerprint: Mapping[str, str], *, shard: int = 0) -> ChainState:
         """See CommitLog."""
         with self._file.transaction() as db:
             row = db.execute(
-                "SELECT lineage, seq, fingerprint, accepted FROM pipelines WHERE name = ?",
-                (pipeline,),
+                "SELECT fingerprint FROM pipelines WHERE name = ?", (pipeline,)
             ).fetchone()
             if row is None:
-                row = (secrets.token_hex(8), 0, "", "[]")
-                _insert_pipeline(db, pipeline, lineage=row[0], accepted=[])
-            lineage, seq, known, accepted = row
-            self._keep_meaning(db, pipeline, known, fingerprint)
-            unpublished = [
-                self._commit_row(pipeline, each)
-                for each in self._file.rows(
-                    f"SELECT {_COMMIT_COLUMNS} FROM commits"
-                    " WHERE pipeline = ? AND published = 0 ORDER BY seq",
-                    pipeline,
-                )
-            ]
-            return PipelineState(
-                pipeline=pipeline,
-                lineage=lineage,
-                seq=seq,
-                unpublished=tuple(unpublished),
-                accepted_lineages=tuple(msgspec.json.decode(accepted)),
-                schemas=self.schemas(pipeline),
+                row = ("",)
+                _insert_pipeline(db, pipeline, accepted=[])
+            self._keep_meaning(db, pipeline, row[0], fingerprint)
+            db.execute(
+                "INSERT OR IGNORE INTO chains VALUES (?, ?, ?, 0, '', 0, 0)",
+                (pipeline, shard, secrets.token_hex(8)),
             )
+            return self._chain_state(pipeline, shard)
+
+    def _chain_state(self, pipeline: str, shard: int) -> ChainState:
+        """The chain as it stands in the transaction."""
+        (row,) = self._file.rows(f"{_CHAINS} WHERE {_OF_CHAIN}", pipeline, shard)
+        chain = ChainRow(*row)
+        kept = [
+            self._commit_row(chain, each)
+            for each in self._file.rows(
+                f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE {_OF_CHAIN} AND seq >= ?"
+                " ORDER BY seq",
+                *(pipeline, shard, min(chain.published + 1, chain.seq)),
+            )
+        ]
+        owners = self._file.rows(
+            f"SELECT owner FROM owners WHERE {_OF_CHAIN} ORDER BY number", pipeline, shard
+        )
+        ((accepted,),) = self._file.rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
+        others = self._file.rows(
+            "SELECT lineage FROM chains WHERE pipeline = ? AND shard != ?", pipeline, shard
+        )
+        return ChainState(
+            pipeline=pipeline,
+            shard=shard,
+            lineage=chain.lineage,
+            seq=chain.seq,
+            digest=chain.digest,
+            epoch=chain.epoch,
+            owners=tuple(owner for (owner,) in owners),
+            unpublished=tuple(row for row in kept if not row.published),
+            last=kept[-1] if kept else None,
+            accepted_lineages=(*msgspec.json.decode(accepted), *(name for (name,) in others)),
+            schemas=self.schemas(pipeline),
+            roots=self.roots(pipeline),
+        )
 
     def _keep_meaning(
         self, db: sqlite3.Connection, pipeline: str, known: str, now: Mapping[str, str]
@@ -186,36 +175,48 @@ class SqliteCommitLog:
             )
         )
 
-    def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
+    def claim(
+        self,
+        pipeline: str,
+        partitions: Sequence[str],
+        *,
+        owner: str,
+        held: int | None = None,
+        shard: int = 0,
+    ) -> Claimed:
         """See CommitLog."""
         with self._file.transaction() as db:
+            before = self._chain_state(pipeline, shard)
+            if held not in (None, before.epoch):
+                raise _fenced(pipeline)
+            epoch = _next_epoch(db)
+            db.execute(f"UPDATE chains SET epoch = ? WHERE {_OF_CHAIN}", (epoch, pipeline, shard))
+            if before.owners[-1:] != (owner,):
+                _keep_owner(db, pipeline, shard, owner)
             empty = Cursor().to_json()
             db.executemany(
-                "INSERT INTO partitions VALUES (?, ?, 1, 0, ?)"
-                " ON CONFLICT DO UPDATE SET epoch = epoch + 1",
-                ((pipeline, name, empty) for name in partitions),
+                "INSERT INTO partitions VALUES (?, ?, ?, 0, ?, '')"
+                " ON CONFLICT DO UPDATE SET shard = excluded.shard",
+                ((pipeline, name, shard, empty) for name in partitions),
             )
-            return {name: self._claimed(pipeline, name) for name in partitions}
+            earlier = tuple(each for each in before.owners if each != owner)
+            chain = replace(before, epoch=epoch, owner=owner, owners=earlier)
+            return Claimed(chain, {name: self._claimed(pipeline, name) for name in partitions})
 
     def _claimed(self, pipeline: str, partition: str) -> Claim:
         at = (pipeline, partition)
-        ((epoch, seq, cursor),) = self._file.rows(
-            "SELECT epoch, seq, cursor FROM partitions WHERE pipeline = ? AND partition = ?", *at
+        ((seq, cursor),) = self._file.rows(
+            f"SELECT seq, cursor FROM partitions WHERE {_OF_PARTITION}", *at
         )
-        boundary = self._file.rows(
-            "SELECT value, key FROM boundary WHERE pipeline = ? AND partition = ?", *at
-        )
-        tokens = self._file.rows(
-            "SELECT token FROM tokens WHERE pipeline = ? AND partition = ?", *at
-        )
+        boundary = self._file.rows(f"SELECT value, key FROM boundary WHERE {_OF_PARTITION}", *at)
+        tokens = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
         due = self._file.rows(
             "SELECT pass_no, next_us, failures, not_before_us, code, reason FROM due"
-            " WHERE pipeline = ? AND partition = ?",
+            f" WHERE {_OF_PARTITION}",
             *at,
         )
         return Claim(
             partition=partition,
-            epoch=epoch,
             seq=seq,
             cursor=Cursor.from_json(cursor),
             boundary=frozenset(boundary),
@@ -223,31 +224,104 @@ class SqliteCommitLog:
             due=Due(*due[0]) if due else Due(),
         )
 
+    def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
+        """See CommitLog."""
+        return tuple(
+            EndRow(
+                partition=end.partition,
+                expected_seq=end.expected_seq,
+                cursor=end.progress.cursor.to_json(),
+                memory=self._memory_after(pipeline, end),
+            )
+            for end in ends
+        )
+
+    def _memory_after(self, pipeline: str, end: PartitionEnd) -> str:
+        """The sum over what the partition remembers after the commit. Only what changes is read."""
+        at, step = (pipeline, end.partition), end.progress
+        ((known,),) = self._file.rows(f"SELECT memory FROM partitions WHERE {_OF_PARTITION}", *at)
+        if not known:
+            known = self._memory_now(*at)
+        changed = self._boundary_change(at, step) + self._token_change(at, step)
+        return memory_sum.as_text(memory_sum.from_text(known) + changed) if changed else known
+
+    def _memory_now(self, *at: str) -> str:
+        """The sum over all that the partition remembers, of which no commit has said it yet."""
+        boundary = self._file.rows(f"SELECT value, key FROM boundary WHERE {_OF_PARTITION}", *at)
+        tokens = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
+        return memory_sum.as_text(
+            memory_sum.of_boundary(boundary) + memory_sum.of_tokens(token for (token,) in tokens)
+        )
+
+    def _boundary_change(self, at: tuple[str, str], step: Progress) -> int:
+        floor, added = step.boundary_floor, set(step.boundary_added)
+        removed: Sequence[Any] = ()
+        if floor is not None:
+            removed = self._file.rows(
+                f"SELECT value, key FROM boundary WHERE {_OF_PARTITION} AND value < ?", *at, floor
+            )
+        known = {
+            each
+            for each in added
+            if self._file.rows(
+                f"SELECT 1 FROM boundary WHERE {_OF_PARTITION} AND value = ? AND key = ?",
+                *at,
+                *each,
+            )
+        }
+        # what is below the floor and comes again with the commit stays, as in `_advance`
+        return memory_sum.of_boundary(added - known.difference(removed)) - memory_sum.of_boundary(
+            removed
+        )
+
+    def _token_change(self, at: tuple[str, str], step: Progress) -> int:
+        if not (step.tokens_added or step.tokens_cleared):
+            return 0
+        added, cleared = set(step.tokens_added), 0
+        if step.tokens_cleared:
+            stored = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
+            cleared = memory_sum.of_tokens(token for (token,) in stored)
+        else:
+            added = {
+                token
+                for token in added
+                if not self._file.rows(
+                    f"SELECT 1 FROM tokens WHERE {_OF_PARTITION} AND token = ?", *at, token
+                )
+            }
+        return memory_sum.of_tokens(added) - cleared
+
     def commit(self, commit: Commit) -> None:
         """See CommitLog. When COMMIT itself fails, its outcome is read back by the commit's id."""
+        row = commit.row
         try:
             with self._file.transaction() as db:
-                fenced = tuple(
-                    end.partition for end in commit.ends if not self._advance(db, commit, end)
-                )
-                if fenced:
-                    raise Fenced(fenced)
+                if not _move_chain(db, row):
+                    raise _fenced(row.pipeline)
+                moved = [
+                    self._advance(db, row, end, progress)
+                    for end, progress in zip(row.ends, commit.progress, strict=True)
+                ]
+                if not all(moved):
+                    raise _fenced(row.pipeline)
                 self._insert(db, commit)
         except (StateError, SinkUnavailable):
-            if not self._is_committed(commit.id):
+            if not self._is_committed(row.id):
                 raise
 
-    def _advance(self, db: sqlite3.Connection, commit: Commit, end: PartitionEnd) -> bool:
-        """The guarded update; False when the partition has another owner or was moved."""
-        progress, at = end.progress, (commit.pipeline, end.partition)
+    def _advance(
+        self, db: sqlite3.Connection, row: CommitRow, end: EndRow, progress: Progress
+    ) -> bool:
+        """The guarded update; False when another chain has the partition, or it was moved."""
+        at = (row.pipeline, end.partition)
         moved = db.execute(
-            "UPDATE partitions SET seq = ?, cursor = ?"
-            " WHERE pipeline = ? AND partition = ? AND epoch = ? AND seq = ?",
-            (commit.seq, progress.cursor.to_json(), *at, end.epoch, end.expected_seq),
+            "UPDATE partitions SET seq = ?, cursor = ?, memory = ?"
+            f" WHERE {_OF_PARTITION} AND shard = ? AND seq = ?",
+            (row.seq, end.cursor, end.memory, *at, row.shard, end.expected_seq),
         ).rowcount
         if progress.boundary_floor is not None:
             db.execute(
-                "DELETE FROM boundary WHERE pipeline = ? AND partition = ? AND value < ?",
+                f"DELETE FROM boundary WHERE {_OF_PARTITION} AND value < ?",
                 (*at, progress.boundary_floor),
             )
         db.executemany(
@@ -255,7 +329,7 @@ class SqliteCommitLog:
             ((*at, value, key) for value, key in progress.boundary_added),
         )
         if progress.tokens_cleared:
-            db.execute("DELETE FROM tokens WHERE pipeline = ? AND partition = ?", at)
+            db.execute(f"DELETE FROM tokens WHERE {_OF_PARTITION}", at)
         db.executemany(
             "INSERT OR IGNORE INTO tokens VALUES (?, ?, ?)",
             ((*at, token) for token in progress.tokens_added),
@@ -263,37 +337,22 @@ class SqliteCommitLog:
         return moved == 1
 
     def _insert(self, db: sqlite3.Connection, commit: Commit) -> None:
-        at = (commit.pipeline, commit.seq)
-        (previous,) = db.execute(
-            "SELECT digest FROM pipelines WHERE name = ?", (commit.pipeline,)
-        ).fetchone()
-        row = commit_row(commit, previous)
+        row = commit.row
+        at = (row.pipeline, row.shard, row.seq)
         ledger, ends = (msgspec.json.encode(each).decode() for each in (row.ledger, row.ends))
         db.execute(
-            "UPDATE commits SET published = 1 WHERE pipeline = ? AND published = 0",
-            (commit.pipeline,),
-        )
-        db.execute(
-            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            (*at, row.lineage, row.id, row.at, ledger, ends, row.digest),
+            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*at, row.lineage, row.epoch, row.id, row.at, ledger, ends, row.previous, row.digest),
         )
         db.executemany(
-            f"INSERT INTO files (pipeline, seq, number, {_FILE_COLUMNS})"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO files (pipeline, shard, seq, number, {_FILE_COLUMNS})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ((*at, number, *_file_values(file)) for number, file in enumerate(row.files, 1)),
         )
+        fingerprints = {file.fingerprint for file in of_kind(row.files, RECORDS)}
         db.executemany(
             "INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)",
-            (
-                (commit.pipeline, fingerprint, commit.seq, commit.schema)
-                for fingerprint in sorted(
-                    {file.fingerprint for file in of_kind(commit.files, RECORDS)}
-                )
-            ),
-        )
-        db.execute(
-            "UPDATE pipelines SET seq = ?, digest = ? WHERE name = ?",
-            (commit.seq, row.digest, commit.pipeline),
+            ((row.pipeline, each, row.seq, commit.schema) for each in sorted(fingerprints)),
         )
 
     def _is_committed(self, commit_id: str) -> bool:
@@ -304,13 +363,20 @@ class SqliteCommitLog:
         self._file.reopen()
         return bool(self._file.rows("SELECT 1 FROM commits WHERE id = ?", commit_id))
 
-    def mark_published(self, pipeline: str, seq: int) -> None:
+    def mark_published(self, lineage: str, seq: int) -> None:
         """See CommitLog."""
         with self._file.transaction() as db:
             db.execute(
-                "UPDATE commits SET published = 1"
-                " WHERE pipeline = ? AND seq <= ? AND published = 0",
-                (pipeline, seq),
+                "UPDATE chains SET published = ? WHERE lineage = ? AND published < ?",
+                (seq, lineage, seq),
+            )
+
+    def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)",
+                (pipeline, kind, root.path, root.id),
             )
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
@@ -323,25 +389,25 @@ class SqliteCommitLog:
 
     # -- for commands, verify and replays --------------------------------------------------------
 
-    def pipelines(self) -> list[PipelineRow]:
+    def chains(self, pipeline: str | None = None) -> list[ChainRow]:
         """See CommitHistory."""
-        rows = self._file.rows("SELECT name, lineage, seq, digest FROM pipelines ORDER BY name")
-        return [
-            PipelineRow(name=name, lineage=lineage, seq=seq, digest=digest)
-            for name, lineage, seq, digest in rows
-        ]
+        where, values = ("", ()) if pipeline is None else (" WHERE pipeline = ?", (pipeline,))
+        rows = self._file.rows(f"{_CHAINS}{where} ORDER BY pipeline, shard", *values)
+        return [ChainRow(*row) for row in rows]
 
     def partitions(self, pipeline: str) -> list[PartitionRow]:
         """See CommitHistory."""
         rows = self._file.rows(
-            "SELECT partition, epoch, seq, cursor FROM partitions"
+            "SELECT partition, shard, seq, cursor, memory FROM partitions"
             " WHERE pipeline = ? ORDER BY partition",
             pipeline,
         )
-        return [
-            PartitionRow(partition=partition, epoch=epoch, seq=seq, cursor=cursor)
-            for partition, epoch, seq, cursor in rows
-        ]
+        return [PartitionRow(*row) for row in rows]
+
+    def roots(self, pipeline: str) -> dict[str, Root]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT kind, path, id FROM roots WHERE pipeline = ?", pipeline)
+        return {kind: Root(path=path, id=root_id) for kind, path, root_id in rows}
 
     def meaning(self, pipeline: str) -> dict[str, str]:
         """See CommitHistory."""
@@ -357,52 +423,59 @@ class SqliteCommitLog:
             )
         )
 
-    def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
+    def commits(
+        self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
+    ) -> Iterator[CommitRow]:
         """See CommitHistory. Reads in batches, so that no long query holds back the checkpoints."""
         having = (
             " AND EXISTS (SELECT 1 FROM files WHERE files.pipeline = commits.pipeline"
-            " AND files.seq = commits.seq AND files.kind = ?)"
+            " AND files.shard = commits.shard AND files.seq = commits.seq AND files.kind = ?)"
         )
         query = (
-            f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE pipeline = ? AND seq >= ?"
+            f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE {_OF_CHAIN} AND seq >= ?"
             f"{having if kind else ''} ORDER BY seq LIMIT ?"
         )
         chosen = (kind,) if kind else ()
-        while rows := self._file.rows(query, pipeline, from_seq, *chosen, BATCH):
+        while rows := self._file.rows(query, pipeline, shard, from_seq, *chosen, BATCH):
+            chain = next(each for each in self.chains(pipeline) if each.shard == shard)
             for row in rows:
-                yield self._commit_row(pipeline, row)
+                yield self._commit_row(chain, row)
             from_seq = rows[-1][0] + 1
 
-    def _commit_row(self, pipeline: str, row: Sequence[Any]) -> CommitRow:
-        seq, lineage, commit_id, at, ledger, ends, published, digest = row
+    def _commit_row(self, chain: ChainRow, row: Sequence[Any]) -> CommitRow:
+        seq, lineage, epoch, commit_id, at, ledger, ends, previous, digest = row
         try:
             return CommitRow(
-                pipeline=pipeline,
+                pipeline=chain.pipeline,
+                shard=chain.shard,
                 lineage=lineage,
                 seq=seq,
+                epoch=epoch,
                 id=commit_id,
                 at=at,
                 ledger=_decoded(ledger, Ledger),
-                files=self._files(pipeline, seq),
+                files=self._files(chain, seq),
                 ends=_decoded(ends, tuple[EndRow, ...]),
-                published=bool(published),
+                previous=previous,
+                published=seq <= chain.published,
                 digest=digest,
             )
         except (ValueError, msgspec.DecodeError) as error:
-            raise self._file.damaged(f"commit {seq} of pipeline {pipeline}: {error}") from error
+            raise self._file.damaged(
+                f"commit {seq} of pipeline {chain.pipeline}: {error}"
+            ) from error
 
-    def _files(self, pipeline: str, seq: int) -> tuple[StagedFile, ...]:
+    def _files(self, chain: ChainRow, seq: int) -> tuple[StagedFile, ...]:
         rows = self._file.rows(
-            f"SELECT {_FILE_COLUMNS} FROM files WHERE pipeline = ? AND seq = ? ORDER BY number",
-            pipeline,
+            f"SELECT {_FILE_COLUMNS} FROM files WHERE {_OF_CHAIN} AND seq = ? ORDER BY number",
+            chain.pipeline,
+            chain.shard,
             seq,
         )
         return tuple(StagedFile(**dict(zip(_FILE_FIELDS, row, strict=True))) for row in rows)
 
     def schemas(self, pipeline: str) -> tuple[str, ...]:
         """See CommitHistory."""
-        if self._file.format < SCHEMAS_FORMAT:
-            return ()
         rows = self._file.rows(
             "SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline
         )
@@ -417,18 +490,14 @@ class SqliteCommitLog:
                 _put_back(db, pipeline, partition, Cursor())
                 return
             row = db.execute(
-                "SELECT lineage, accepted FROM pipelines WHERE name = ?", (pipeline,)
+                "SELECT accepted FROM pipelines WHERE name = ?", (pipeline,)
             ).fetchone()
-            known = [] if row is None else [row[0], *msgspec.json.decode(row[1])]
-            for table in ("partitions", "commits", "files", "schemas", "boundary", "tokens", "due"):
+            known = set() if row is None else {*msgspec.json.decode(row[0])}
+            known |= {chain.lineage for chain in self.chains(pipeline)}
+            for table in _OF_PIPELINE:
                 db.execute(f"DELETE FROM {table} WHERE pipeline = ?", (pipeline,))
             db.execute("DELETE FROM pipelines WHERE name = ?", (pipeline,))
-            _insert_pipeline(
-                db,
-                pipeline,
-                lineage=secrets.token_hex(8),
-                accepted=sorted({*known, *found_lineages}),
-            )
+            _insert_pipeline(db, pipeline, accepted=sorted({*known, *found_lineages}))
 
     def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
         """See CommitLog."""
@@ -454,12 +523,47 @@ class SqliteCommitLog:
                 )
 
 
-def _insert_pipeline(
-    db: sqlite3.Connection, pipeline: str, *, lineage: str, accepted: Sequence[str]
-) -> None:
+def _insert_pipeline(db: sqlite3.Connection, pipeline: str, *, accepted: Sequence[str]) -> None:
     db.execute(
-        "INSERT INTO pipelines VALUES (?, ?, 0, '', '', ?)",
-        (pipeline, lineage, msgspec.json.encode(accepted).decode()),
+        "INSERT INTO pipelines VALUES (?, '', ?)",
+        (pipeline, msgspec.json.encode(accepted).decode()),
+    )
+
+
+def _next_epoch(db: sqlite3.Connection) -> int:
+    """One that was never given before."""
+    ((epoch,),) = db.execute("UPDATE state SET epoch = epoch + 1 RETURNING epoch").fetchall()
+    return int(epoch)
+
+
+def _keep_owner(db: sqlite3.Connection, pipeline: str, shard: int, owner: str) -> None:
+    at = (pipeline, shard)
+    db.execute(f"DELETE FROM owners WHERE {_OF_CHAIN} AND owner = ?", (*at, owner))
+    db.execute("INSERT INTO owners (pipeline, shard, owner) VALUES (?, ?, ?)", (*at, owner))
+    db.execute(
+        f"DELETE FROM owners WHERE {_OF_CHAIN} AND number <= (SELECT number FROM owners"
+        f" WHERE {_OF_CHAIN} ORDER BY number DESC LIMIT 1 OFFSET ?)",
+        (*at, *at, KEPT_OWNERS),
+    )
+
+
+def _move_chain(db: sqlite3.Connection, row: CommitRow) -> bool:
+    """The guarded update; False when the chain has another owner or another last commit."""
+    moved = db.execute(
+        f"UPDATE chains SET seq = ?, digest = ? WHERE {_OF_CHAIN}"
+        " AND lineage = ? AND seq = ? AND digest = ? AND epoch = ?",
+        (
+            *(row.seq, row.digest, row.pipeline, row.shard),
+            *(row.lineage, row.seq - 1, row.previous, row.epoch),
+        ),
+    ).rowcount
+    return moved == 1
+
+
+def _fenced(pipeline: str) -> Fenced:
+    return Fenced(
+        f"another owner goes on with pipeline {pipeline}",
+        remedy="see that only one instance runs over this state",
     )
 
 
@@ -471,21 +575,23 @@ def _put_back(
     *,
     forget_keys: bool = True,
 ) -> None:
-    """A cursor that no commit made: seq 0, and no token of a pass. The epoch fences the owner."""
+    """A cursor that no commit made: seq 0, and no token of a pass. A new epoch of the chain that
+    owns the partition fences its owner.
+    """
     changed = db.execute(
-        "UPDATE partitions SET cursor = ?, seq = 0, epoch = epoch + 1"
-        " WHERE pipeline = ? AND partition = ?",
+        "UPDATE partitions SET cursor = ?, seq = 0, memory = ''"
+        f" WHERE {_OF_PARTITION} RETURNING shard",
         (cursor.to_json(), pipeline, partition),
-    ).rowcount
+    ).fetchall()
     if not changed:
         raise ConfigError(
             f"pipeline {pipeline!r} has no partition {partition!r}",
             remedy="`worker state show` lists them; it is there after the first run",
         )
+    ((shard,),) = changed
+    db.execute(f"UPDATE chains SET epoch = ? WHERE {_OF_CHAIN}", (_next_epoch(db), pipeline, shard))
     for table in ("boundary", "tokens", "due") if forget_keys else ("tokens", "due"):
-        db.execute(
-            f"DELETE FROM {table} WHERE pipeline = ? AND partition = ?", (pipeline, partition)
-        )
+        db.execute(f"DELETE FROM {table} WHERE {_OF_PARTITION}", (pipeline, partition))
 
 
 def _fingerprint(stored: str) -> dict[str, str]:

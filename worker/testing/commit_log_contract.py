@@ -26,15 +26,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from worker.core import memory_sum
 from worker.core.cursor import Cursor
-from worker.core.digest import chained
+from worker.core.digest import digest_of, sealed
 from worker.core.errors import ConfigError, Fenced, StateError
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,
     REPLAYED,
+    BoundaryKey,
     Claim,
     Commit,
+    CommitRow,
     Due,
     EndRow,
     Ledger,
@@ -79,38 +82,73 @@ def staged(number: int, kind: str = RECORDS, fingerprint: str = "f" * 16) -> Sta
     )
 
 
-def end(claim: Claim, progress: Progress, *, seq: int | None = None) -> PartitionEnd:
-    """A step of a claimed partition; `seq` is the commit that moved it last, where it is newer."""
-    return PartitionEnd(
-        partition=claim.partition,
-        epoch=claim.epoch,
-        expected_seq=claim.seq if seq is None else seq,
-        progress=progress,
-    )
+class Owner:
+    """Whoever has claimed a chain, with what it believes of it.
 
+    Attributes:
+        claims: its partitions, as the claim gave them.
+        seqs: the commit that moved each partition last.
+    """
 
-def commit(
-    log: CommitLog,
-    seq: int,
-    *ends: PartitionEnd,
-    files: tuple[StagedFile, ...] = (),
-    pipeline: str = "p",
-    schema: str = "{}",
-) -> Commit:
-    """Makes a commit."""
-    made = Commit(
-        pipeline=pipeline,
-        lineage=log.load(pipeline, log.meaning(pipeline) or MEANING).lineage,
-        seq=seq,
-        id=token_hex(16),
-        at="2024-01-01T00:00:00.000Z",
-        files=files,
-        ends=ends,
-        ledger=Ledger(received=3, sent=3),
-        schema=schema,
-    )
-    log.commit(made)
-    return made
+    def __init__(
+        self,
+        log: CommitLog,
+        *partitions: str,
+        pipeline: str = "p",
+        shard: int = 0,
+        name: str = "",
+        held: int | None = None,
+    ) -> None:
+        self._log, self._name = log, name or token_hex(8)
+        claimed = log.claim(pipeline, partitions, owner=self._name, held=held, shard=shard)
+        self.chain, self.claims = claimed.chain, dict(claimed.partitions)
+        self.seq, self._digest = self.chain.seq, self.chain.digest
+        self.seqs = {name: claim.seq for name, claim in self.claims.items()}
+
+    def __getitem__(self, partition: str) -> Claim:
+        return self.claims[partition]
+
+    def draft(
+        self,
+        steps: Mapping[str, Progress],
+        *,
+        files: tuple[StagedFile, ...] = (),
+        schema: str = "{}",
+    ) -> Commit:
+        """The next commit, which is not made yet."""
+        ends = [PartitionEnd(name, self.seqs[name], step) for name, step in steps.items()]
+        row = CommitRow(
+            pipeline=self.chain.pipeline,
+            shard=self.chain.shard,
+            lineage=self.chain.lineage,
+            seq=self.seq + 1,
+            epoch=self.chain.epoch,
+            id=token_hex(16),
+            at="2024-01-01T00:00:00.000Z",
+            ledger=Ledger(received=3, sent=3),
+            files=files,
+            ends=self._log.ends(self.chain.pipeline, ends),
+            previous=self._digest,
+        )
+        return Commit(sealed(row), tuple(steps.values()), schema)
+
+    def commit(
+        self,
+        steps: Mapping[str, Progress],
+        *,
+        files: tuple[StagedFile, ...] = (),
+        schema: str = "{}",
+    ) -> CommitRow:
+        """Makes a commit."""
+        made = self.draft(steps, files=files, schema=schema)
+        self._log.commit(made)
+        self.seq, self._digest = made.row.seq, made.row.digest
+        self.seqs.update(dict.fromkeys(steps, self.seq))
+        return made.row
+
+    def published(self, seq: int) -> None:
+        """Says that a commit is published."""
+        self._log.mark_published(self.chain.lineage, seq)
 
 
 class CommitLogContract:
@@ -124,32 +162,38 @@ class CommitLogContract:
 
     def test_a_pipeline_that_never_ran_has_nothing(self, reopen: Reopen) -> None:
         log = reopen()
-        assert (list(log.pipelines()), list(log.partitions("p"))) == ([], [])
+        assert (list(log.chains()), list(log.partitions("p"))) == ([], [])
         assert (list(log.commits("p")), list(log.schemas("p"))) == ([], [])
 
     def test_what_was_committed_is_there_after_a_restart(self, reopen: Reopen) -> None:
         log = reopen()
         assert log.load("p", MEANING).seq == 0
-        claims = log.claim("p", ["a", "b"])
-        made = commit(log, 1, end(claims["a"], at(5)), files=(staged(1), staged(2)))
+        owner = Owner(log, "a", "b")
+        made = owner.commit({"a": at(5)}, files=(staged(1), staged(2)))
         state = reopen().load("p", MEANING)
-        assert (state.seq, state.lineage) == (1, made.lineage)
-        assert [(each.seq, each.files) for each in state.unpublished] == [(1, made.files)]
-        reopen().mark_published("p", 1)
+        assert (state.seq, state.lineage, state.digest) == (1, made.lineage, made.digest)
+        assert state.unpublished == (made,) and state.last == made
+        reopen().mark_published(made.lineage, 1)
         assert reopen().load("p", MEANING).unpublished == ()
-        claims = reopen().claim("p", ["a", "b"])
+        claims = Owner(reopen(), "a", "b")
         assert (claims["a"].cursor, claims["a"].seq) == (Cursor(received=5), 1)
         assert (claims["b"].cursor, claims["b"].seq) == (Cursor(), 0)
 
     def test_only_commits_up_to_the_marked_one_are_published(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
-        commit(log, 1, end(claim, at(1)))
-        log.mark_published("p", 1)
-        commit(log, 2, end(claim, at(2), seq=1))
-        assert [each.seq for each in log.load("p", MEANING).unpublished] == [2]
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1)})
+        owner.published(1)
+        owner.commit({"a": at(2)})
+        state = log.load("p", MEANING)
+        assert [each.seq for each in state.unpublished] == [2]
+        assert state.last == state.unpublished[0]
         assert [each.published for each in log.commits("p")] == [True, False]
+        owner.published(2)
+        owner.published(1)
+        state = log.load("p", MEANING)
+        assert (state.unpublished, state.last and state.last.seq) == ((), 2)
 
     def test_each_pipeline_has_a_lineage_of_its_own_for_ever(self, reopen: Reopen) -> None:
         log = reopen()
@@ -161,50 +205,50 @@ class CommitLogContract:
         log = reopen()
         for pipeline in ("p", "q"):
             log.load(pipeline, MEANING)
-            claim = log.claim(pipeline, ["a"])["a"]
-            commit(log, 1, end(claim, at(1)), pipeline=pipeline)
-        assert [(row.name, row.seq) for row in log.pipelines()] == [("p", 1), ("q", 1)]
+            Owner(log, "a", pipeline=pipeline).commit({"a": at(1)})
+        assert [(row.pipeline, row.seq) for row in log.chains()] == [("p", 1), ("q", 1)]
+        assert [row.pipeline for row in log.chains("q")] == ["q"]
 
     def test_boundary_keys_change_by_difference(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         keys = [(value, bytes([value]) * 16) for value in range(5)]
-        commit(log, 1, end(claim, at(1, boundary_added=tuple(keys[:4]))))
+        owner.commit({"a": at(1, boundary_added=tuple(keys[:4]))})
         step = at(2, boundary_added=(keys[3], keys[4]), boundary_floor=3)
-        commit(log, 2, end(claim, step, seq=1))
-        assert reopen().claim("p", ["a"])["a"].boundary == frozenset(keys[3:])
+        owner.commit({"a": step})
+        assert Owner(reopen(), "a")["a"].boundary == frozenset(keys[3:])
 
     def test_boundary_values_may_be_text(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
-        commit(log, 1, end(claim, at(1, boundary_added=(("10", KEY), ("9", KEY), ("é", KEY)))))
-        commit(log, 2, end(claim, at(2, boundary_floor="9"), seq=1))
-        assert reopen().claim("p", ["a"])["a"].boundary == {("9", KEY), ("é", KEY)}
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1, boundary_added=(("10", KEY), ("9", KEY), ("é", KEY)))})
+        owner.commit({"a": at(2, boundary_floor="9")})
+        assert Owner(reopen(), "a")["a"].boundary == {("9", KEY), ("é", KEY)}
 
     def test_tokens_of_a_pass_are_forgotten_with_it(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
-        commit(log, 1, end(claim, at(1, tokens_added=(TOKEN, b"2" * 16))))
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1, tokens_added=(TOKEN, b"2" * 16))})
         step = at(2, tokens_cleared=True, tokens_added=(b"3" * 16,))
-        commit(log, 2, end(claim, step, seq=1))
-        assert reopen().claim("p", ["a"])["a"].tokens == {b"3" * 16}
+        owner.commit({"a": step})
+        assert Owner(reopen(), "a")["a"].tokens == {b"3" * 16}
 
     def test_when_a_partition_is_served_next_is_kept_outside_of_the_commits(
         self, reopen: Reopen
     ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
-        assert claims["a"].due == Due()
+        owner = Owner(log, "a", "b")
+        assert owner["a"].due == Due()
         failing = Due(2, None, 3, 1_700_000_000_000_000, "auth", "401: é")
         log.keep_due("p", {"a": Due(1, 5), "b": failing})
-        commit(log, 1, end(claims["a"], at(1)))  # no claim is touched by it
+        owner.commit({"a": at(1)})  # no claim is touched by it
         log.keep_due("p", {"a": Due(2, 7)})
         log.keep_due("p", {})
-        claims = reopen().claim("p", ["a", "b"])
+        claims = Owner(reopen(), "a", "b")
         assert (claims["a"].due, claims["b"].due) == (Due(2, 7), failing)
         assert [each.seq for each in reopen().commits("p")] == [1]
 
@@ -213,30 +257,30 @@ class CommitLogContract:
         log = reopen()
         for pipeline in ("p", "q"):
             log.load(pipeline, MEANING)
-            log.claim(pipeline, ["a", "b"])
+            Owner(log, "a", "b", pipeline=pipeline)
             log.keep_due(pipeline, {"a": Due(1, 5), "b": Due(1, 6)})
         if how == "mark":
             log.set_mark("p", "a", 17)
         else:
             log.reset("p", "a" if how == "partition" else None)
         log.load("p", MEANING)
-        claims = reopen().claim("p", ["a", "b"])
+        claims = Owner(reopen(), "a", "b")
         assert claims["a"].due == Due()
         assert claims["b"].due == (Due() if how == "pipeline" else Due(1, 6))
-        assert reopen().claim("q", ["a"])["a"].due == Due(1, 5)
+        assert Owner(reopen(), "a", pipeline="q")["a"].due == Due(1, 5)
 
     def test_a_cursor_that_is_too_large_is_refused_and_nothing_changes(
         self, reopen: Reopen
     ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
+        owner = Owner(log, "a", "b")
         large = Progress(Cursor(validators="x" * 70_000))
         with pytest.raises(StateError, match="too large"):
-            commit(log, 1, end(claims["a"], at(1)), end(claims["b"], large), files=(staged(1),))
+            owner.commit({"a": at(1), "b": large}, files=(staged(1),))
         again = reopen()
         assert (again.load("p", MEANING).seq, list(again.commits("p"))) == (0, [])
-        assert again.claim("p", ["a"])["a"].cursor == Cursor()
+        assert Owner(again, "a")["a"].cursor == Cursor()
 
     # -- ownership -------------------------------------------------------------------------------
 
@@ -245,35 +289,138 @@ class CommitLogContract:
     ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        old = log.claim("p", ["a", "b"])
-        new = reopen().claim("p", ["b"])
-        assert new["b"].epoch > old["b"].epoch
+        old, new = Owner(log, "a", "b"), Owner(reopen(), "b")
+        assert new.chain.epoch > old.chain.epoch
         step = at(1, boundary_added=((7, KEY),), tokens_added=(TOKEN,))
-        with pytest.raises(Fenced) as caught:
-            commit(log, 1, end(old["a"], step), end(old["b"], at(2)), files=(staged(1),))
-        assert caught.value.partitions == ("b",)
+        with pytest.raises(Fenced):
+            old.commit({"a": step, "b": at(2)}, files=(staged(1),))
         again = reopen()
         assert (again.load("p", MEANING).seq, list(again.commits("p"))) == (0, [])
-        claim = again.claim("p", ["a"])["a"]
+        claim = Owner(again, "a")["a"]
         assert (claim.cursor, claim.boundary, claim.tokens) == (Cursor(), frozenset(), frozenset())
+
+    def test_a_claim_gives_the_chain_as_it_stands_from_now_on(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        old = Owner(log, "a", name="one")
+        made = old.commit({"a": at(1)}, files=(staged(1),))  # after somebody else has loaded
+        new = Owner(reopen(), "a", name="two")
+        assert (new.chain.seq, new.chain.digest) == (1, made.digest)
+        assert (new.chain.unpublished, new.chain.last) == ((made,), made)
+        assert (new["a"].seq, new["a"].cursor) == (1, Cursor(received=1))
+        assert (new.chain.owner, new.chain.owners) == ("two", ("one",))
+        new.commit({"a": at(2)})
+
+    def test_a_displaced_owner_takes_nothing_back(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        one = Owner(log, "a", name="one")
+        again = Owner(log, "a", name="one", held=one.chain.epoch)
+        two = Owner(reopen(), "a", name="two")
+        with pytest.raises(Fenced):
+            Owner(log, "a", name="one", held=again.chain.epoch)
+        two.commit({"a": at(1)})
+
+    def test_owners_are_remembered_in_the_order_of_their_last_claims(self, reopen: Reopen) -> None:
+        log = reopen()
+        for pipeline in ("p", "q"):
+            log.load(pipeline, MEANING)
+        epoch = Owner(log, name="one").chain.epoch
+        Owner(log, name="one", held=epoch)
+        Owner(log, name="two")
+        Owner(log, name="elsewhere", pipeline="q")
+        assert Owner(reopen(), name="three").chain.owners == ("one", "two")
+
+    def test_an_epoch_is_never_given_twice(self, reopen: Reopen) -> None:
+        log = reopen()
+        seen = []
+        for how in ("", "claim", "reset", "partition", "mark", "pipeline"):
+            if how == "reset":
+                reopen().reset("p")
+            elif how == "partition":
+                reopen().reset("p", "a")
+            elif how == "mark":
+                reopen().set_mark("p", "a", 7)
+            pipeline = "q" if how == "pipeline" else "p"
+            log.load(pipeline, MEANING)
+            seen.append(Owner(reopen(), "a", pipeline=pipeline).chain.epoch)
+        assert seen == sorted(set(seen))
+
+    def test_an_owner_from_before_a_reset_commits_nothing(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        old = Owner(log, "a")
+        reopen().reset("p")
+        log.load("p", MEANING)
+        new = Owner(reopen(), "a")
+        with pytest.raises(Fenced):
+            old.commit({"a": at(7)}, files=(staged(1),))
+        assert new.commit({"a": at(1)}).seq == 1
+
+    def test_shards_commit_beside_each_other(self, reopen: Reopen) -> None:
+        log = reopen()
+        shards = []
+        for shard, name in enumerate(("x", "y")):
+            log.load("p", MEANING, shard=shard)
+            shards.append(Owner(reopen(), name, shard=shard))
+        one, two = shards
+        assert one.chain.lineage != two.chain.lineage
+        first = one.commit({"x": at(1)}, files=(staged(1),))
+        two.commit({"y": at(2)}, files=(staged(2),))
+        two.published(1)
+        assert log.load("p", MEANING).unpublished == (first,)
+        assert log.load("p", MEANING, shard=1).unpublished == ()
+        assert log.load("p", MEANING, shard=1).accepted_lineages == (one.chain.lineage,)
+        rows = [(row.shard, row.lineage, row.seq) for row in log.chains("p")]
+        assert rows == [(0, one.chain.lineage, 1), (1, two.chain.lineage, 1)]
+        assert [row.ends[0].partition for row in log.commits("p", shard=1)] == ["y"]
+        assert [(row.partition, row.shard) for row in log.partitions("p")] == [("x", 0), ("y", 1)]
+
+    def test_a_partition_that_moved_to_another_shard_fences_the_one_before(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        for shard in (0, 1):
+            log.load("p", MEANING, shard=shard)
+        one = Owner(log, "x", "y")
+        one.commit({"x": at(1), "y": at(1)})
+        two = Owner(reopen(), "y", shard=1)
+        assert two["y"].cursor == Cursor(received=1)
+        with pytest.raises(Fenced):
+            one.commit({"x": at(2), "y": at(2)})
+        two.commit({"y": at(3)})
+        one.commit({"x": at(4)})
 
     def test_a_commit_at_another_seq_of_the_partition_is_fenced(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
-        commit(log, 1, end(claim, at(1)))
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1)})
+        owner.seqs["a"] = 0
         with pytest.raises(Fenced):
-            commit(log, 2, end(claim, at(2)))  # it still expects the seq of before
+            owner.commit({"a": at(2)})
 
-    def test_the_number_of_a_commit_is_given_once(self, reopen: Reopen) -> None:
+    @pytest.mark.parametrize("wrong", ["seq", "previous", "lineage", "epoch", "gap"])
+    def test_a_commit_that_does_not_follow_the_last_one_is_fenced(
+        self, reopen: Reopen, wrong: str
+    ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
-        commit(log, 1, end(claims["a"], at(1)))
-        with pytest.raises((Fenced, StateError)):
-            commit(log, 1, end(claims["b"], at(2)))
-        assert [row.ends[0].partition for row in log.commits("p")] == ["a"]
-        assert reopen().claim("p", ["b"])["b"].cursor == Cursor()
+        owner = Owner(log, "a")
+        made = owner.commit({"a": at(1)})
+        draft = owner.draft({"a": at(2)})
+        changed = {
+            "seq": {"seq": 1},
+            "gap": {"seq": 3},
+            "previous": {"previous": "0" * 64},
+            "lineage": {"lineage": "f" * 16},
+            "epoch": {"epoch": made.epoch - 1 or 99},
+        }
+        row = sealed(replace(draft.row, **changed[wrong]))  # type: ignore[arg-type]
+        with pytest.raises(Fenced):
+            log.commit(replace(draft, row=row))
+        assert [row.digest for row in log.commits("p")] == [made.digest]
+        log.commit(draft)
 
     def test_a_commit_is_kept_exactly_if_nobody_claimed_since(self, reopen: Reopen) -> None:
         class Owners(_Owners):
@@ -291,7 +438,7 @@ class CommitLogContract:
     ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        Owner(log, "a").commit({"a": at(1)})
         with pytest.raises(ConfigError, match=r"source\.url changed") as caught:
             reopen().load("p", {**MEANING, "url": "other"})
         assert "state reset" in caught.value.remedy
@@ -300,19 +447,19 @@ class CommitLogContract:
     def test_before_anything_is_committed_a_config_may_mean_anything(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        log.claim("p", ["a"])
+        Owner(log, "a")
         right = {**MEANING, "url": "right"}
         reopen().load("p", right)
         log = reopen()
         log.load("p", MEANING)
-        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        Owner(log, "a").commit({"a": at(1)})
         with pytest.raises(ConfigError, match=r"source\.url changed"):
             reopen().load("p", right)
 
     def test_entries_that_older_states_lack_count_as_unchanged_once(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        Owner(log, "a").commit({"a": at(1)})
         newer = {**MEANING, "method": "1", "headers": "2"}
         reopen().load("p", newer)
         with pytest.raises(ConfigError, match=r"source\.headers changed"):
@@ -321,13 +468,13 @@ class CommitLogContract:
     def test_a_key_may_change_while_no_boundary_key_was_made_with_it(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", REPLAYED])
+        owner = Owner(log, "a", REPLAYED)
         keyed = at(1, boundary_added=((7, KEY),))
-        commit(log, 1, end(claims[REPLAYED], keyed), end(claims["a"], at(1)))
+        owner.commit({REPLAYED: keyed, "a": at(1)})
         log.load("p", {**MEANING, "key": "1"})
         log.load("p", {**MEANING, "key": "2"})
         log.load("p", MEANING)
-        commit(log, 2, end(claims["a"], keyed, seq=1))
+        owner.commit({"a": keyed})
         log.load("p", {**MEANING, "key": "3"})  # the state lacked it: nobody knows what it was
         with pytest.raises(ConfigError, match=r"source\.key changed"):
             reopen().load("p", {**MEANING, "key": "4"})
@@ -335,7 +482,7 @@ class CommitLogContract:
     def test_what_is_advised_counts_without_being_accepted(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", KEYS)
-        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        Owner(log, "a").commit({"a": at(1)})
         log.load("p", {**KEYS, "incremental.order": "2", "incremental": "2"})
         with pytest.raises(ConfigError, match=r"source\.incremental\.param changed"):
             log.load("p", {**KEYS, "incremental.param": "2", "incremental": "3"})
@@ -344,9 +491,9 @@ class CommitLogContract:
         log = reopen()
         assert (log.meaning("p"), log.remembered("p")) == ({}, {})
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
+        owner = Owner(log, "a", "b")
         keyed = at(1, boundary_added=((7, KEY), (8, KEY)))
-        commit(log, 1, end(claims["a"], keyed), end(claims["b"], at(1)))
+        owner.commit({"a": keyed, "b": at(1)})
         assert (log.meaning("p"), log.remembered("p")) == (MEANING, {"a": 2})
 
     @pytest.mark.parametrize("forget_keys", [False, True])
@@ -355,15 +502,15 @@ class CommitLogContract:
     ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
+        owner = Owner(log, "a", "b")
         moved = at(1, boundary_added=((7, KEY),), tokens_added=(KEY,))
-        commit(log, 1, end(claims["a"], moved), end(claims["b"], moved))
+        owner.commit({"a": moved, "b": moved})
         other = {**MEANING, "url": "other"}
         reopen().adopt("p", {"a": Cursor(mark=7)}, forget_keys=forget_keys, fingerprint=other)
         with pytest.raises(Fenced):
-            commit(log, 2, end(claims["a"], at(2), seq=1))
+            owner.commit({"a": at(2)})
         log.load("p", other)
-        again = log.claim("p", ["a", "b"])
+        again = Owner(log, "a", "b")
         assert (again["a"].cursor, again["a"].seq) == (Cursor(mark=7), 0)
         assert again["a"].boundary == (frozenset() if forget_keys else frozenset({(7, KEY)}))
         assert again["a"].tokens == frozenset()
@@ -372,8 +519,8 @@ class CommitLogContract:
     def test_a_meaning_that_is_not_adopted_yet_stays_refused(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
-        commit(log, 1, end(claims["a"], at(1)), end(claims["b"], at(1)))
+        owner = Owner(log, "a", "b")
+        owner.commit({"a": at(1), "b": at(1)})
         log.adopt("p", {"a": Cursor()}, forget_keys=False, fingerprint=None)
         with pytest.raises(ConfigError, match=r"source\.url changed"):
             log.load("p", {**MEANING, "url": "other"})
@@ -381,22 +528,22 @@ class CommitLogContract:
     def test_nothing_is_adopted_where_one_partition_is_unknown(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        commit(log, 1, end(log.claim("p", ["a"])["a"], at(1)))
+        Owner(log, "a").commit({"a": at(1)})
         with pytest.raises(ConfigError, match="no partition 'b'"):
             log.adopt(
                 "p", {"a": Cursor(), "b": Cursor()}, forget_keys=True, fingerprint={"url": "x"}
             )
         assert log.meaning("p") == MEANING
-        assert log.claim("p", ["a"])["a"].cursor.received == 1
+        assert Owner(log, "a")["a"].cursor.received == 1
 
     # -- what the log tells of itself ------------------------------------------------------------
 
     def test_commits_are_read_in_order_from_any_number_on(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         for seq in range(1, 131):
-            commit(log, seq, end(claim, at(seq), seq=seq - 1))
+            owner.commit({"a": at(seq)})
         reader = reopen()
         assert [row.seq for row in reader.commits("p")] == list(range(1, 131))
         assert [row.seq for row in reader.commits("p", 129)] == [129, 130]
@@ -406,23 +553,23 @@ class CommitLogContract:
     def test_commits_are_read_with_all_that_was_written(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
-        made = commit(log, 1, end(claim, at(7)), files=(staged(1), staged(2, DEAD_LETTERS)))
+        owner = Owner(log, "a")
+        made = owner.commit({"a": at(7)}, files=(staged(1), staged(2, DEAD_LETTERS)))
         (row,) = reopen().commits("p")
         assert (row.pipeline, row.lineage, row.id, row.at) == ("p", made.lineage, made.id, made.at)
         assert (row.ledger, row.files) == (made.ledger, made.files)
         cursor = Cursor(received=7).to_json()
-        assert row.ends == (
-            EndRow(partition="a", epoch=claim.epoch, expected_seq=0, cursor=cursor),
-        )
+        nothing = memory_sum.as_text(0)
+        assert row.ends == (EndRow(partition="a", expected_seq=0, cursor=cursor, memory=nothing),)
+        assert (row, row.published) == (made, False)
 
     def test_commits_with_dead_letters_can_be_told_from_others(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         files = {1: (), 2: (staged(2, DEAD_LETTERS),), 3: (staged(3), staged(4, DEAD_LETTERS))}
         for seq, named in files.items():
-            commit(log, seq, end(claim, at(seq), seq=seq - 1), files=named)
+            owner.commit({"a": at(seq)}, files=named)
         assert [row.seq for row in log.commits("p", kind=DEAD_LETTERS)] == [2, 3]
         assert [row.seq for row in log.commits("p", 3, kind=DEAD_LETTERS)] == [3]
         assert [row.seq for row in log.commits("p", kind=RECORDS)] == [3]
@@ -430,36 +577,37 @@ class CommitLogContract:
     def test_the_digests_are_a_chain_that_ends_at_the_pipeline(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         for seq in (1, 2, 3):
-            commit(log, seq, end(claim, at(seq), seq=seq - 1), files=(staged(seq),))
+            owner.commit({"a": at(seq)}, files=(staged(seq),))
         digest = ""
         for row in reopen().commits("p"):
-            digest = chained(digest, row)
+            assert row.previous == digest
+            digest = digest_of(row)
             assert digest == row.digest
-        (head,) = reopen().pipelines()
-        assert (head.name, head.seq, head.digest) == ("p", 3, digest)
+        (head,) = reopen().chains()
+        assert (head.pipeline, head.seq, head.digest) == ("p", 3, digest)
         assert head.lineage == log.load("p", MEANING).lineage
 
     def test_partitions_are_listed_by_name_as_they_stand(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["b", "a"])
-        commit(log, 1, end(claims["b"], at(4)))
+        owner = Owner(log, "b", "a")
+        owner.commit({"b": at(4)})
         moved = Cursor(received=4).to_json()
         assert list(reopen().partitions("p")) == [
-            PartitionRow(partition="a", epoch=1, seq=0, cursor=Cursor().to_json()),
-            PartitionRow(partition="b", epoch=1, seq=1, cursor=moved),
+            PartitionRow("a", 0, 0, Cursor().to_json()),
+            PartitionRow("b", 0, 1, moved, memory_sum.as_text(0)),
         ]
 
     def test_the_schema_that_was_used_last_is_at_the_end(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         for seq, name in enumerate(("one", "two", "one"), 1):
             file = staged(seq, fingerprint=f"{name:>16}")
-            commit(log, seq, end(claim, at(seq), seq=seq - 1), files=(file,), schema=name)
-        commit(log, 4, end(claim, at(4), seq=3), files=(staged(4, DEAD_LETTERS),), schema="none")
+            owner.commit({"a": at(seq)}, files=(file,), schema=name)
+        owner.commit({"a": at(4)}, files=(staged(4, DEAD_LETTERS),), schema="none")
         assert tuple(reopen().schemas("p")) == ("two", "one")
         assert reopen().load("p", MEANING).schemas == ("two", "one")
 
@@ -470,9 +618,9 @@ class CommitLogContract:
     ) -> None:
         log = reopen()
         first = log.load("p", MEANING).lineage
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         step = at(1, boundary_added=((7, KEY),), tokens_added=(TOKEN,))
-        commit(log, 1, end(claim, step), files=(staged(1),))
+        owner.commit({"a": step}, files=(staged(1),))
         reopen().reset("p", found_lineages=["0123456789abcdef"])
         second = reopen().load("p", {"url": "another"})
         assert second.lineage not in (first, "0123456789abcdef")
@@ -480,7 +628,7 @@ class CommitLogContract:
         assert (second.seq, second.unpublished, second.schemas) == (0, (), ())
         log = reopen()
         assert (list(log.commits("p")), list(log.partitions("p"))) == ([], [])
-        claim = log.claim("p", ["a"])["a"]
+        claim = Owner(log, "a")["a"]
         assert (claim.cursor, claim.boundary, claim.tokens) == (Cursor(), frozenset(), frozenset())
         reopen().reset("p")
         assert set(reopen().load("p", MEANING).accepted_lineages) == {
@@ -499,19 +647,19 @@ class CommitLogContract:
     ) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claims = log.claim("p", ["a", "b"])
+        owner = Owner(log, "a", "b")
         step = at(1, boundary_added=((7, KEY),), tokens_added=(TOKEN,))
-        commit(log, 1, end(claims["a"], step), end(claims["b"], step))
+        owner.commit({"a": step, "b": step})
         if mark is None:
             reopen().reset("p", "a")
         else:
             reopen().set_mark("p", "a", mark)
         with pytest.raises(Fenced):
-            commit(log, 2, end(claims["a"], at(2), seq=1))
+            owner.commit({"a": at(2)})
         (row, other) = reopen().partitions("p")
         assert (row.partition, row.seq, row.cursor) == ("a", 0, Cursor(mark=mark).to_json())
-        assert (other.partition, other.seq, other.epoch) == ("b", 1, claims["b"].epoch)
-        again = reopen().claim("p", ["a", "b"])
+        assert (other.partition, other.seq) == ("b", 1)
+        again = Owner(reopen(), "a", "b")
         assert (again["a"].cursor, again["a"].seq) == (Cursor(mark=mark), 0)
         assert (again["a"].boundary, again["a"].tokens) == (frozenset(), frozenset())
         assert again["b"].boundary == {(7, KEY)}
@@ -520,11 +668,11 @@ class CommitLogContract:
     def test_the_owner_of_a_partition_that_never_moved_is_fenced_too(self, reopen: Reopen) -> None:
         log = reopen()
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a")
         reopen().set_mark("p", "a", 17)
         with pytest.raises(Fenced):
-            commit(log, 1, end(claim, at(1)))
-        assert reopen().claim("p", ["a"])["a"].cursor == Cursor(mark=17)
+            owner.commit({"a": at(1)})
+        assert Owner(reopen(), "a")["a"].cursor == Cursor(mark=17)
 
     def test_an_unknown_partition_cannot_be_put_back(self, reopen: Reopen) -> None:
         log = reopen()
@@ -537,7 +685,7 @@ class CommitLogContract:
 
 
 class _Owners(RuleBasedStateMachine):
-    """Two owners claim and commit in any order; each example has a pipeline of its own."""
+    """Two owners of one chain claim and commit in any order; each example has its own pipeline."""
 
     log: ClassVar[CommitLog]
     names: ClassVar[Iterator[int]]
@@ -546,41 +694,56 @@ class _Owners(RuleBasedStateMachine):
         super().__init__()
         self.pipeline = f"p{next(self.names)}"
         self.log.load(self.pipeline, MEANING)
-        self.claims: dict[str, dict[str, Claim]] = {}
-        self.expected: dict[str, dict[str, int]] = {}
-        self.owner: dict[str, str] = {}
+        self.owners: dict[str, Owner] = {}
+        self.owning = ""
+        self.boundary: dict[str, set[BoundaryKey]] = {"a": set(), "b": set()}
         self.cursor: Mapping[str, int] = {"a": 0, "b": 0}
         self.seq = self.steps = 0
 
-    @rule(
-        who=st.sampled_from(["one", "two"]), names=st.sets(st.sampled_from(["a", "b"]), min_size=1)
-    )
-    def claim(self, who: str, names: set[str]) -> None:
-        claims = self.log.claim(self.pipeline, sorted(names))
-        self.claims.setdefault(who, {}).update(claims)
-        for name, claim in claims.items():
-            assert claim.cursor.received == self.cursor[name]
-            self.owner[name] = who
-            self.expected.setdefault(who, {})[name] = claim.seq
-
-    @precondition(lambda self: self.claims)
-    @rule(data=st.data())
-    def commit(self, data: st.DataObject) -> None:
-        who = data.draw(st.sampled_from(sorted(self.claims)))
-        claims, expected = self.claims[who], self.expected[who]
-        names = sorted(data.draw(st.sets(st.sampled_from(sorted(claims)), min_size=1)))
-        self.steps += 1
-        ends = [end(claims[name], at(self.steps), seq=expected[name]) for name in names]
-        fenced = tuple(name for name in names if self.owner[name] != who)
+    @rule(who=st.sampled_from(["one", "two"]), held=st.booleans())
+    def claim(self, who: str, held: bool) -> None:
+        before = self.owners.get(who)
+        epoch = before.chain.epoch if held and before else None
         try:
-            commit(self.log, self.seq + 1, *ends, pipeline=self.pipeline)
-        except Fenced as error:
-            assert error.partitions == fenced
+            owner = Owner(self.log, "a", "b", pipeline=self.pipeline, name=who, held=epoch)
+        except Fenced:
+            assert epoch is not None and self.owning != who
             return
-        assert not fenced
+        assert epoch is None or self.owning == who
+        self.owners[who], self.owning = owner, who
+        for name, claim in owner.claims.items():
+            assert claim.cursor.received == self.cursor[name]
+            assert claim.boundary == self.boundary[name]
+
+    @precondition(lambda self: self.owners)
+    @rule(
+        data=st.data(),
+        names=st.sets(st.sampled_from(["a", "b"]), min_size=1),
+        values=st.sets(st.integers(0, 9), max_size=4),
+        floor=st.none() | st.integers(0, 9),
+    )
+    def commit(
+        self, data: st.DataObject, names: set[str], values: set[int], floor: int | None
+    ) -> None:
+        who = data.draw(st.sampled_from(sorted(self.owners)))
+        self.steps += 1
+        keys = tuple((value, bytes([value]) * 16) for value in sorted(values))
+        step = at(self.steps, boundary_added=keys, boundary_floor=floor)
+        try:
+            made = self.owners[who].commit(dict.fromkeys(sorted(names), step))
+        except Fenced:
+            assert who != self.owning
+            return
+        assert who == self.owning
         self.seq += 1
         self.cursor = {**self.cursor, **dict.fromkeys(names, self.steps)}
-        expected.update(dict.fromkeys(names, self.seq))
+        for end in made.ends:
+            kept = {
+                key for key in self.boundary[end.partition] if floor is None or int(key[0]) >= floor
+            }
+            self.boundary[end.partition] = kept | set(keys)
+            expected = memory_sum.of_boundary(self.boundary[end.partition])
+            assert end.memory == memory_sum.as_text(expected)
 
     def teardown(self) -> None:
         assert self.log.load(self.pipeline, MEANING).seq == self.seq

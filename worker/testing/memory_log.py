@@ -7,23 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from worker.core import memory_sum
 from worker.core.cursor import Cursor
-from worker.core.digest import commit_row
-from worker.core.errors import ConfigError, Fenced, StateError
+from worker.core.errors import ConfigError, Fenced
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
     RECORDS,
     REPLAYED,
     BoundaryKey,
+    ChainRow,
+    ChainState,
     Claim,
+    Claimed,
     Commit,
     CommitRow,
     Due,
+    EndRow,
     PartitionEnd,
     PartitionRow,
-    PipelineRow,
-    PipelineState,
     Progress,
+    Root,
     of_kind,
 )
 
@@ -32,58 +35,72 @@ from worker.core.model import (
 class _Partition:
     """`cursor` is kept as text, so that tests meet its limits."""
 
-    epoch: int = 0
+    shard: int = 0
     seq: int = 0
     cursor: str = field(default_factory=lambda: Cursor().to_json())
+    memory: str = ""
     boundary: set[BoundaryKey] = field(default_factory=set)
     tokens: set[bytes] = field(default_factory=set)
     due: Due = field(default_factory=Due)
 
-    def advance(self, seq: int, progress: Progress) -> None:
-        self.seq, self.cursor = seq, progress.cursor.to_json()
-        if (floor := progress.boundary_floor) is not None:
-            older = {key for key in self.boundary if key[0] < floor}  # type: ignore[operator]
-            self.boundary -= older
-        self.boundary.update(progress.boundary_added)
-        if progress.tokens_cleared:
-            self.tokens.clear()
-        self.tokens.update(progress.tokens_added)
+    def after(self, progress: Progress) -> tuple[set[BoundaryKey], set[bytes]]:
+        """What is remembered after a step."""
+        boundary, floor = self.boundary, progress.boundary_floor
+        if floor is not None:
+            boundary = {key for key in boundary if key[0] >= floor}  # type: ignore[operator]
+        tokens = set() if progress.tokens_cleared else self.tokens
+        return boundary | set(progress.boundary_added), tokens | set(progress.tokens_added)
 
     def put_back(self, cursor: Cursor, *, forget_keys: bool = True) -> None:
         """A cursor that no commit made."""
-        self.epoch, self.seq, self.cursor = self.epoch + 1, 0, cursor.to_json()
-        self.tokens.clear()
+        self.seq, self.cursor, self.memory = 0, cursor.to_json(), ""
+        self.tokens = set()
         self.due = Due()
         if forget_keys:
-            self.boundary.clear()
+            self.boundary = set()
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A chain of commits."""
+
+    lineage: str = field(default_factory=lambda: secrets.token_hex(8))
+    seq: int = 0
+    digest: str = ""
+    epoch: int = 0
+    published: int = 0
+    owners: tuple[str, ...] = ()
+    commits: list[CommitRow] = field(default_factory=list)
+
+    def rows(self) -> list[CommitRow]:
+        return [replace(row, published=row.seq <= self.published) for row in self.commits]
+
+    def is_followed_by(self, row: CommitRow) -> bool:
+        """Whether the owner of the chain makes this commit, and it is the next one."""
+        last = (self.lineage, self.seq + 1, self.digest, self.epoch)
+        return last == (row.lineage, row.seq, row.previous, row.epoch)
 
 
 @dataclass(slots=True)
 class _Pipeline:
     """`schemas` has the one that was used last at its end."""
 
-    lineage: str = field(default_factory=lambda: secrets.token_hex(8))
-    seq: int = 0
-    digest: str = ""
-    published: int = 0
     fingerprint: dict[str, str] = field(default_factory=dict)
     accepted: tuple[str, ...] = ()
-    commits: list[CommitRow] = field(default_factory=list)
+    chains: dict[int, _Chain] = field(default_factory=dict)
     partitions: dict[str, _Partition] = field(default_factory=dict)
     schemas: dict[str, str] = field(default_factory=dict)
-
-    def rows(self) -> list[CommitRow]:
-        return [replace(row, published=row.seq <= self.published) for row in self.commits]
+    roots: dict[str, Root] = field(default_factory=dict)
 
     def partition_rows(self) -> list[PartitionRow]:
         return [
-            PartitionRow(partition=name, epoch=each.epoch, seq=each.seq, cursor=each.cursor)
+            PartitionRow(name, each.shard, each.seq, each.cursor, each.memory)
             for name, each in sorted(self.partitions.items())
         ]
 
-    def owns(self, end: PartitionEnd) -> bool:
+    def owns(self, row: CommitRow, end: EndRow) -> bool:
         found = self.partitions[end.partition]
-        return (found.epoch, found.seq) == (end.epoch, end.expected_seq)
+        return (found.shard, found.seq) == (row.shard, end.expected_seq)
 
 
 class Tables:
@@ -91,7 +108,13 @@ class Tables:
 
     def __init__(self) -> None:
         self.lock = Lock()
+        self.epoch = 0
         self.pipelines: dict[str, _Pipeline] = {}
+
+    def next_epoch(self) -> int:
+        """One that was never given before."""
+        self.epoch += 1
+        return self.epoch
 
 
 class MemoryCommitLog:
@@ -107,7 +130,7 @@ class MemoryCommitLog:
     def __str__(self) -> str:
         return "memory"
 
-    def load(self, pipeline: str, fingerprint: Mapping[str, str]) -> PipelineState:
+    def load(self, pipeline: str, fingerprint: Mapping[str, str], *, shard: int = 0) -> ChainState:
         with self.tables.lock:
             found = self.tables.pipelines.setdefault(pipeline, _Pipeline())
             rows = found.partition_rows()
@@ -117,54 +140,83 @@ class MemoryCommitLog:
                 pipeline, change(found.fingerprint, fingerprint, cursors=cursors, keyed=keyed)
             )
             found.fingerprint = dict(fingerprint)
-            return PipelineState(
-                pipeline=pipeline,
-                lineage=found.lineage,
-                seq=found.seq,
-                unpublished=tuple(row for row in found.rows() if not row.published),
-                accepted_lineages=found.accepted,
-                schemas=tuple(found.schemas.values()),
-            )
+            found.chains.setdefault(shard, _Chain())
+            return _state(pipeline, found, shard)
 
-    def claim(self, pipeline: str, partitions: Sequence[str]) -> dict[str, Claim]:
+    def claim(
+        self,
+        pipeline: str,
+        partitions: Sequence[str],
+        *,
+        owner: str,
+        held: int | None = None,
+        shard: int = 0,
+    ) -> Claimed:
         with self.tables.lock:
-            parts = self.tables.pipelines[pipeline].partitions
+            found = self.tables.pipelines[pipeline]
+            chain = found.chains[shard]
+            if held not in (None, chain.epoch):
+                raise Fenced
+            chain.epoch = self.tables.next_epoch()
+            earlier = tuple(each for each in chain.owners if each != owner)
+            chain.owners = (*earlier, owner)
             claims = {}
             for name in partitions:
-                part = parts.setdefault(name, _Partition())
-                part.epoch += 1
+                part = found.partitions.setdefault(name, _Partition())
+                part.shard = shard
                 claims[name] = Claim(
                     partition=name,
-                    epoch=part.epoch,
                     seq=part.seq,
                     cursor=Cursor.from_json(part.cursor),
                     boundary=frozenset(part.boundary),
                     tokens=frozenset(part.tokens),
                     due=part.due,
                 )
-            return claims
+            state = _state(pipeline, found, shard)
+            return Claimed(replace(state, owner=owner, owners=earlier), claims)
+
+    def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
+        with self.tables.lock:
+            parts = self.tables.pipelines[pipeline].partitions
+            return tuple(
+                EndRow(
+                    partition=end.partition,
+                    expected_seq=end.expected_seq,
+                    cursor=end.progress.cursor.to_json(),
+                    memory=_memory(*parts[end.partition].after(end.progress)),
+                )
+                for end in ends
+            )
 
     def commit(self, commit: Commit) -> None:
+        row = commit.row
         with self.tables.lock:
-            found = self.tables.pipelines[commit.pipeline]
-            if fenced := tuple(end.partition for end in commit.ends if not found.owns(end)):
-                raise Fenced(fenced)
-            if commit.seq <= found.seq:
-                raise StateError(f"pipeline {commit.pipeline} has a commit {commit.seq} already")
-            row = commit_row(commit, found.digest)  # the last that may raise
-            for end in commit.ends:
-                found.partitions[end.partition].advance(commit.seq, end.progress)
-            for file in of_kind(commit.files, RECORDS):
+            found = self.tables.pipelines[row.pipeline]
+            chain = found.chains[row.shard]
+            if not chain.is_followed_by(row):
+                raise Fenced
+            if not all(found.owns(row, end) for end in row.ends):
+                raise Fenced
+            for end, progress in zip(row.ends, commit.progress, strict=True):
+                part = found.partitions[end.partition]
+                part.boundary, part.tokens = part.after(progress)
+                part.seq, part.cursor, part.memory = row.seq, end.cursor, end.memory
+            for file in of_kind(row.files, RECORDS):
                 found.schemas.pop(file.fingerprint, None)
                 found.schemas[file.fingerprint] = commit.schema
-            found.commits.append(row)
-            found.published = found.seq
-            found.seq, found.digest = commit.seq, row.digest
+            chain.commits.append(row)
+            chain.seq, chain.digest = row.seq, row.digest
 
-    def mark_published(self, pipeline: str, seq: int) -> None:
+    def mark_published(self, lineage: str, seq: int) -> None:
         with self.tables.lock:
-            found = self.tables.pipelines[pipeline]
-            found.published = max(found.published, seq)
+            for pipeline in self.tables.pipelines.values():
+                for chain in pipeline.chains.values():
+                    if chain.lineage == lineage:
+                        chain.published = max(chain.published, seq)
+
+    def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
+        with self.tables.lock:
+            self.tables.pipelines[pipeline].roots[kind] = root
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
         with self.tables.lock:
@@ -175,16 +227,16 @@ class MemoryCommitLog:
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
     ) -> None:
         if partition is not None:
-            self._put_back(pipeline, partition, Cursor())
+            self._put_back(pipeline, {partition: Cursor()})
             return
         with self.tables.lock:
-            before = self.tables.pipelines.get(pipeline)
-            known = () if before is None else (before.lineage, *before.accepted)
-            accepted = tuple(sorted({*known, *found_lineages}))
+            before = self._pipeline(pipeline)
+            known = {chain.lineage for chain in before.chains.values()}
+            accepted = tuple(sorted({*known, *before.accepted, *found_lineages}))
             self.tables.pipelines[pipeline] = _Pipeline(accepted=accepted)
 
     def set_mark(self, pipeline: str, partition: str, mark: int | str) -> None:
-        self._put_back(pipeline, partition, Cursor(mark=mark))
+        self._put_back(pipeline, {partition: Cursor(mark=mark)})
 
     def adopt(
         self,
@@ -194,24 +246,31 @@ class MemoryCommitLog:
         forget_keys: bool,
         fingerprint: Mapping[str, str] | None,
     ) -> None:
+        self._put_back(pipeline, cursors, forget_keys=forget_keys)
+        if fingerprint is not None:
+            with self.tables.lock:
+                self._pipeline(pipeline).fingerprint = dict(fingerprint)
+
+    def _put_back(
+        self, pipeline: str, cursors: Mapping[str, Cursor], *, forget_keys: bool = True
+    ) -> None:
         with self.tables.lock:
             found = self._pipeline(pipeline)
             for part, cursor in [(_part(found, pipeline, name), cursors[name]) for name in cursors]:
                 part.put_back(cursor, forget_keys=forget_keys)
-            if fingerprint is not None:
-                found.fingerprint = dict(fingerprint)
-
-    def _put_back(self, pipeline: str, partition: str, cursor: Cursor) -> None:
-        with self.tables.lock:
-            _part(self._pipeline(pipeline), pipeline, partition).put_back(cursor)
+                found.chains[part.shard].epoch = self.tables.next_epoch()
 
     # -- CommitHistory ---------------------------------------------------------------------------
 
-    def pipelines(self) -> list[PipelineRow]:
+    def chains(self, pipeline: str | None = None) -> list[ChainRow]:
         with self.tables.lock:
             return [
-                PipelineRow(name=name, lineage=each.lineage, seq=each.seq, digest=each.digest)
-                for name, each in sorted(self.tables.pipelines.items())
+                ChainRow(
+                    name, shard, each.lineage, each.seq, each.digest, each.epoch, each.published
+                )
+                for name, found in sorted(self.tables.pipelines.items())
+                if pipeline in (None, name)
+                for shard, each in sorted(found.chains.items())
             ]
 
     def partitions(self, pipeline: str) -> list[PartitionRow]:
@@ -227,9 +286,16 @@ class MemoryCommitLog:
             parts = self._pipeline(pipeline).partitions
             return {name: len(part.boundary) for name, part in parts.items() if part.boundary}
 
-    def commits(self, pipeline: str, from_seq: int = 1, *, kind: str = "") -> Iterator[CommitRow]:
+    def roots(self, pipeline: str) -> dict[str, Root]:
         with self.tables.lock:
-            rows = self._pipeline(pipeline).rows()
+            return dict(self._pipeline(pipeline).roots)
+
+    def commits(
+        self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
+    ) -> Iterator[CommitRow]:
+        with self.tables.lock:
+            chain = self._pipeline(pipeline).chains.get(shard)
+            rows = [] if chain is None else chain.rows()
         for row in rows:
             if row.seq >= from_seq and (not kind or of_kind(row.files, kind)):
                 yield row
@@ -243,6 +309,30 @@ class MemoryCommitLog:
 
     def _pipeline(self, name: str) -> _Pipeline:
         return self.tables.pipelines.get(name) or _Pipeline()
+
+
+def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
+    chain = found.chains[shard]
+    rows = chain.rows()
+    others = (each.lineage for number, each in found.chains.items() if number != shard)
+    return ChainState(
+        pipeline=pipeline,
+        shard=shard,
+        lineage=chain.lineage,
+        seq=chain.seq,
+        digest=chain.digest,
+        epoch=chain.epoch,
+        owners=chain.owners,
+        unpublished=tuple(row for row in rows if not row.published),
+        last=rows[-1] if rows else None,
+        accepted_lineages=(*found.accepted, *others),
+        schemas=tuple(found.schemas.values()),
+        roots=dict(found.roots),
+    )
+
+
+def _memory(boundary: set[BoundaryKey], tokens: set[bytes]) -> str:
+    return memory_sum.as_text(memory_sum.of_boundary(boundary) + memory_sum.of_tokens(tokens))
 
 
 def _part(found: _Pipeline, pipeline: str, partition: str) -> _Partition:

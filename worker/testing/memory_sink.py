@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
-from worker.core.errors import ConfigError, PublishConflict, StateError
-from worker.core.model import RECORDS, Chunk, StagedFile
-from worker.core.ports import Evidence, FileState
+from worker.core.digest import record_head
+from worker.core.errors import ConfigError, Fenced, PublishConflict, StateError, Unproven
+from worker.core.model import RECORDS, ChainState, Chunk, StagedFile
+from worker.core.ports import Evidence, FileState, Swept
 
 MAX_FILES: Final = 10_000
 _HIDDEN: Final = ".worker"
@@ -40,24 +41,25 @@ class MemorySink:
     """See the `Sink` port for the methods. A file is the data of its chunks, one after the other.
 
     Args:
-        seq: of the first commit that is made.
         max_files: a commit of so many files is due.
+        files_are_taken: consumers may take files away as soon as they are published.
     """
 
     def __init__(
         self,
         store: MemoryStore,
-        pipeline: str,
-        lineage: str,
-        seq: int,
+        chain: ChainState,
         *,
         kind: str = RECORDS,
         max_files: int = MAX_FILES,
+        files_are_taken: bool = False,
     ) -> None:
         self.kind = kind
-        self._store, self._pipeline, self._lineage, self._seq = store, pipeline, lineage, seq
-        self._max_files = max_files
-        self._area = f"{_HIDDEN}/{lineage}/{pipeline}"
+        self._store, self._chain, self._seq = store, chain, chain.seq + 1
+        self._pipeline, self._lineage = chain.pipeline, chain.lineage
+        self._max_files, self._files_are_taken = max_files, files_are_taken
+        self._area = f"{_HIDDEN}/{self._lineage}/{self._pipeline}/staging"
+        self._staging = f"{self._area}/{chain.owner}"
         self._open: dict[Key, list[Chunk]] = {}
 
     @property
@@ -71,26 +73,51 @@ class MemorySink:
             raise ConfigError(f"{self._store.url} holds files of lineage {', '.join(unknown)}")
         self._store.areas.add((self._lineage, self._pipeline))
 
-    def check(self, file: StagedFile) -> None:
+    def check(self, seq: int, file: StagedFile) -> None:
         staged = self._store.names.get(file.staging)
-        if staged is not None and sha256(staged).hexdigest() != file.sha256:
+        if staged is None:
+            self._refuse_unproven(seq, file)
+        elif sha256(staged).hexdigest() != file.sha256:
             raise StateError(f"{file.staging} is not the file that was committed")
 
-    def publish(self, files: Sequence[StagedFile]) -> None:
+    def _refuse_unproven(self, seq: int, file: StagedFile) -> None:
+        final = self._store.names.get(file.final)
+        if final is not None and sha256(final).hexdigest() == file.sha256:
+            return
+        if self._files_are_taken and self._marker(file, seq) in self._store.names:
+            return
+        raise Unproven(f"{file.final} is nowhere")
+
+    def _marker(self, file: StagedFile, seq: int) -> str:
+        return f"{file.staging.rpartition('/')[0]}/{seq:012}.intact"
+
+    def publish(self, seq: int, files: Sequence[StagedFile]) -> None:
         names = self._store.names
         for file in files:
             if (staged := names.get(file.staging)) is None:
+                self._refuse_unproven(seq, file)
                 continue
             if names.get(file.final, staged) != staged:
                 raise PublishConflict(f"{file.final} exists with another content")
             names[file.final] = staged
             del names[file.staging]
 
-    def sweep(self) -> int:
-        left = [name for name in self._store.names if name.startswith(f"{self._area}/staging/")]
-        for name in left:
+    def settle(self, seq: int) -> None:
+        self._store.names.pop(f"{self._staging}/{seq:012}.intact", None)
+
+    def sweep(self, owners: Sequence[str]) -> Swept:
+        known = {self._chain.owner, *owners}
+        swept, foreign = [], set()
+        for name in self._store.names:
+            if name.startswith(f"{self._area}/"):
+                owner = name.removeprefix(f"{self._area}/").partition("/")[0]
+                if owner in known:
+                    swept.append(name)
+                else:
+                    foreign.add(owner)
+        for name in swept:
             del self._store.names[name]
-        return len(left)
+        return Swept(len(swept), tuple(sorted(foreign)))
 
     def write(self, chunk: Chunk) -> None:
         self._open.setdefault((chunk.route, chunk.fingerprint, chunk.group), []).append(chunk)
@@ -105,7 +132,7 @@ class MemorySink:
         file = StagedFile(
             kind=self.kind,
             root=self._store.url,
-            staging=f"{self._area}/staging/{name}",
+            staging=f"{self._staging}/{name}",
             final=f"{route}/{name}" if route else name,
             size_bytes=len(data),
             sha256=sha256(data).hexdigest(),
@@ -113,22 +140,56 @@ class MemorySink:
             fingerprint=fingerprint,
         )
         self._store.names[file.staging] = data
+        if self._files_are_taken:
+            self._store.names[self._marker(file, self._seq)] = b""
         return file
-
-    def stage_record(self, seq: int, record: bytes) -> None:
-        self._store.names[self._record(seq)] = record
-
-    def drop_record(self, seq: int) -> None:
-        self._store.names.pop(self._record(seq), None)
-
-    def _record(self, seq: int) -> str:
-        return f"{self._area}/commits/{seq:012}.json"
 
     def begin(self, seq: int) -> None:
         self._seq, self._open = seq, {}
 
     def close(self) -> None:
         self._open = {}
+
+
+class MemoryCommitRecords:
+    """See the `CommitRecords` port for the methods."""
+
+    def __init__(self, store: MemoryStore, chain: ChainState) -> None:
+        self._names, self._ours = store.names, {chain.owner, *chain.owners}
+        self._area = f"{_HIDDEN}/{chain.lineage}/{chain.pipeline}/commits"
+
+    def newest(self) -> int:
+        proven = (name for name in self._names if name.startswith(f"{self._area}/"))
+        return max((int(name[-17:-5]) for name in proven if name.endswith(".json")), default=0)
+
+    def proven(self, seq: int) -> bytes | None:
+        return self._names.get(f"{self._area}/{seq:012}.json")
+
+    def staged(self, seq: int) -> bytes | None:
+        return self._names.get(f"{self._area}/{seq:012}.open")
+
+    def stage(self, seq: int, record: bytes) -> None:
+        if self.proven(seq) is not None or _is_foreign(self.staged(seq), self._ours):
+            raise Fenced
+        self._names[f"{self._area}/{seq:012}.open"] = record
+
+    def prove(self, seq: int) -> None:
+        staged = self.staged(seq)
+        if staged is None or _is_foreign(staged, self._ours):
+            raise Fenced
+        self._names[f"{self._area}/{seq:012}.json"] = staged
+        del self._names[f"{self._area}/{seq:012}.open"]
+
+    def drop(self, seq: int) -> None:
+        self._names.pop(f"{self._area}/{seq:012}.json", None)
+
+    def sweep(self) -> int:
+        return 0
+
+
+def _is_foreign(record: bytes | None, ours: Collection[str]) -> bool:
+    head = None if record is None else record_head(record)
+    return head is not None and head.owner not in ours
 
 
 class MemoryRoot:

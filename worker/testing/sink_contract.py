@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.core.errors import ConfigError, PublishConflict, StateError
-from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, StagedFile
-from worker.core.ports import FileState, OutputRoot, Sink
+from worker.core.errors import ConfigError, Fenced, PublishConflict, StateError, Unproven
+from worker.core.model import DEAD_LETTERS, RECORDS, ChainState, Chunk, StagedFile
+from worker.core.ports import CommitRecords, FileState, OutputRoot, Sink
 
 PIPELINE = "p"
 LINEAGE = "0123456789abcdef"
@@ -31,16 +31,24 @@ OTHER = "fedcba9876543210"
 class SinkPlace(Protocol):
     """One output, empty at first, over which sinks are made as attempts and processes make them."""
 
-    def sink(
-        self, *, kind: str = RECORDS, pipeline: str = PIPELINE, lineage: str = LINEAGE, seq: int = 1
-    ) -> Sink:
-        """A sink that is not prepared yet; `seq` is its first commit."""
+    def sink(self, chain: ChainState, *, kind: str = RECORDS, taken: bool = False) -> Sink:
+        """A sink that is not prepared yet.
+
+        Args:
+            taken: consumers take files away as soon as they are published.
+        """
+
+    def commits(self, chain: ChainState) -> CommitRecords:
+        """The records of the commits of a chain, whose sink of records is prepared."""
 
     def root(self, kind: str = RECORDS) -> OutputRoot:
         """The same output as commands see it."""
 
     def put(self, name: str, data: bytes) -> None:
         """Puts a content at a name below the root, as somebody else would; also over another."""
+
+    def take(self, name: str) -> None:
+        """Takes away what has a name below the root, as somebody else would."""
 
 
 def chunk(route: str, *lines: str, fingerprint: str = "f" * 16, group: int | None = None) -> Chunk:
@@ -49,11 +57,36 @@ def chunk(route: str, *lines: str, fingerprint: str = "f" * 16, group: int | Non
     return Chunk(route=route, fingerprint=fingerprint, rows=len(lines), data=data, group=group)
 
 
-def prepared(place: SinkPlace, *, kind: str = RECORDS, seq: int = 1) -> Sink:
+def chain(
+    pipeline: str = PIPELINE,
+    lineage: str = LINEAGE,
+    *,
+    seq: int = 1,
+    owner: str = "one",
+    owners: tuple[str, ...] = (),
+) -> ChainState:
+    """A chain whose next commit is `seq`."""
+    return ChainState(pipeline, 0, lineage, seq=seq - 1, owner=owner, owners=owners)
+
+
+def prepared(
+    place: SinkPlace,
+    *,
+    kind: str = RECORDS,
+    seq: int = 1,
+    owner: str = "one",
+    owners: tuple[str, ...] = (),
+    taken: bool = False,
+) -> Sink:
     """A sink as an attempt begins with it."""
-    sink = place.sink(kind=kind, seq=seq)
+    sink = place.sink(chain(seq=seq, owner=owner, owners=owners), kind=kind, taken=taken)
     sink.prepare(())
     return sink
+
+
+def record(owner: str) -> bytes:
+    """A commit record, as far as its place is concerned."""
+    return f'{{"id": "of {owner}", "owner": "{owner}"}}'.encode()
 
 
 def staged(sink: Sink, *chunks: Chunk) -> tuple[StagedFile, ...]:
@@ -98,7 +131,7 @@ class SinkContract:
         files = staged(sink, chunk("a=1", "x", "y"), chunk("a=2", "z"), chunk("a=1", "w"))
         assert standing(root, files) == {FileState.STAGED}
         assert list(root.listing(PIPELINE, LINEAGE)) == []
-        sink.publish(files)
+        sink.publish(1, files)
         assert standing(root, files) == {FileState.PUBLISHED}
         assert sorted(root.listing(PIPELINE, LINEAGE)) == sorted(map(root.place, files))
         found = {file.final.split("/")[0]: b"".join(root.lines(file)) for file in files}
@@ -108,39 +141,39 @@ class SinkContract:
         sink, root = prepared(place), place.root()
         files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
         for _ in range(2):
-            sink.publish(files)
+            sink.publish(1, files)
             assert [b"".join(root.lines(file)) for file in files] == [b"x\n", b"y\n"]
-        prepared(place, seq=2).publish(files)
+        prepared(place, seq=2).publish(1, files)
         assert standing(root, files) == {FileState.PUBLISHED}
 
     def test_publishing_goes_on_where_it_was_killed(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         files = staged(sink, chunk("", "x"), chunk("a=1", "y"), chunk("a=2", "z"))
-        sink.publish(files[:1])
+        sink.publish(1, files[:1])
         sink.close()
-        prepared(place, seq=2).publish(files)
+        prepared(place, seq=2).publish(1, files)
         assert standing(root, files) == {FileState.PUBLISHED}
 
     def test_a_file_that_is_staged_and_published_is_published_once(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         (file,) = staged(sink, chunk("", "x"))
-        sink.publish([file])
+        sink.publish(1, [file])
         place.put(file.staging, b"".join(root.lines(file)))  # killed between copy and delete
-        sink.publish([file])
-        assert [b"".join(root.lines(file)), sink.sweep()] == [b"x\n", 0]
+        sink.publish(1, [file])
+        assert [b"".join(root.lines(file)), sink.sweep(()).files] == [b"x\n", 0]
 
     def test_publishing_never_replaces(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         (file,) = staged(sink, chunk("", "x"))
         place.put(file.final, b"somebody else's")
         with pytest.raises(PublishConflict):
-            sink.publish([file])
+            sink.publish(1, [file])
         assert list(root.lines(file)) == [b"somebody else's"]
 
     def test_a_file_is_described_as_it_is(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         files = staged(sink, chunk("", "x", "y"), chunk("a=1", "z"))
-        sink.publish(files)
+        sink.publish(1, files)
         for file in files:
             data = b"".join(root.lines(file))
             assert (file.size_bytes, file.sha256) == (len(data), sha256(data).hexdigest())
@@ -159,7 +192,7 @@ class SinkContract:
             sink,
             *(chunk(route, *lines, fingerprint=f, group=group) for route, f, group, lines in rows),
         )
-        sink.publish(files)
+        sink.publish(1, files)
         expected: dict[tuple[str, str, int | None], list[bytes]] = {}
         for route, fingerprint, group, lines in rows:
             found = expected.setdefault((route, fingerprint, group), [])
@@ -179,7 +212,7 @@ class SinkContract:
             sink.begin(seq)
             files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
             names += [file.final for file in files] + [file.staging for file in files]
-            sink.publish(files)
+            sink.publish(1, files)
         assert len(set(names)) == 12
 
     def test_a_commit_without_chunks_has_no_files(self, place: SinkPlace) -> None:
@@ -197,47 +230,163 @@ class SinkContract:
         sink.begin(2)
         sink.write(chunk("", "open"))
         sink.close()
-        again = prepared(place)
-        assert again.sweep() >= 2
+        again = prepared(place, owner="two", owners=("one",))
+        assert again.sweep(("one",)).files >= 2
         assert standing(root, files) == {FileState.GONE}
-        assert again.sweep() == 0
+        assert again.sweep(("one",)).files == 0
 
     def test_only_the_own_staging_is_swept(self, place: SinkPlace) -> None:
-        sink, other = prepared(place), place.sink(pipeline="q")
+        sink, other = prepared(place), place.sink(chain("q"))
         other.prepare(())
         files, others = staged(sink, chunk("", "x")), staged(other, chunk("", "y"))
-        assert sink.sweep() == 1
+        assert sink.sweep(()).files == 1
         assert standing(place.root(), files) == {FileState.GONE}
         assert standing(place.root(), others) == {FileState.STAGED}
+
+    def test_what_an_owner_left_that_this_state_never_had_is_named_and_stays(
+        self, place: SinkPlace
+    ) -> None:
+        files = staged(prepared(place, owner="of a copy"), chunk("", "x"))
+        swept = prepared(place, owner="two", owners=("one",)).sweep(("one",))
+        assert (swept.files, swept.foreign) == (0, ("of a copy",))
+        assert standing(place.root(), files) == {FileState.STAGED}
+
+    def test_two_owners_write_beside_each_other(self, place: SinkPlace) -> None:
+        one, two = prepared(place), prepared(place, owner="two", owners=("one",))
+        one.write(chunk("", "x"))
+        two.sweep(("one",))  # one was displaced, and does not know it yet
+        one.write(chunk("a=1", "z"))
+        (file,) = staged(two, chunk("", "y"))
+        one.seal()
+        two.publish(1, [file])
+        assert b"".join(place.root().lines(file)) == b"y\n"
+
+    def test_many_owners_leave_no_more_than_a_few_directories(self, place: SinkPlace) -> None:
+        owners: tuple[str, ...] = ()
+        for number in range(60):
+            sink = prepared(place, owner=f"o{number}", owners=owners)
+            staged(sink, chunk("", "x"))
+            sink.close()
+            assert sink.sweep(owners).foreign == ()
+            owners += (f"o{number}",)
 
     def test_what_was_published_is_never_swept(self, place: SinkPlace) -> None:
         sink = prepared(place)
         files = staged(sink, chunk("", "x"))
-        sink.publish(files)
-        assert prepared(place, seq=2).sweep() == 0
+        sink.publish(1, files)
+        assert prepared(place, seq=2).sweep(()).files == 0
         assert standing(place.root(), files) == {FileState.PUBLISHED}
 
     def test_a_staged_file_must_still_be_what_was_committed(self, place: SinkPlace) -> None:
         sink = prepared(place)
         first, second = staged(sink, chunk("", "x"), chunk("a=1", "y"))
-        sink.publish([first])
+        sink.publish(1, [first])
         again = prepared(place, seq=2)
-        again.check(first)
-        again.check(second)
+        again.check(1, first)
+        again.check(1, second)
         place.put(second.staging, b"z\n")
         with pytest.raises(StateError, match="not the file that was committed"):
-            again.check(second)
+            again.check(1, second)
 
-    def test_the_record_of_a_commit_is_no_output_and_can_be_dropped_twice(
+    @pytest.mark.parametrize("taken", [False, True])
+    def test_a_file_that_is_nowhere_was_never_published_without_proof(
+        self, place: SinkPlace, taken: bool
+    ) -> None:
+        sink = prepared(place, taken=taken)
+        (file,) = staged(sink, chunk("", "x"))
+        place.take(file.staging)
+        marker = f"{file.staging.rpartition('/')[0]}/000000000001.intact"
+        if taken:
+            place.take(marker)  # a cleaner by age takes what is older first
+        again = prepared(place, owner="two", owners=("one",), taken=taken)
+        with pytest.raises(Unproven):
+            again.check(1, file)
+        with pytest.raises(Unproven):
+            again.publish(1, [file])
+
+    @pytest.mark.parametrize("content", [b"", b"z\n", b"longer\n"])
+    def test_another_file_of_that_name_proves_nothing(
+        self, place: SinkPlace, content: bytes
+    ) -> None:
+        sink = prepared(place, taken=True)
+        (file,) = staged(sink, chunk("", "x"))
+        sink.publish(1, [file])
+        sink.settle(1)
+        place.put(file.final, content)
+        with pytest.raises(Unproven):
+            prepared(place, owner="two", owners=("one",)).check(1, file)
+
+    def test_what_consumers_may_take_was_published_while_its_marker_stands(
         self, place: SinkPlace
     ) -> None:
+        sink = prepared(place, taken=True)
+        files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
+        sink.publish(1, files[:1])
+        place.take(files[0].final)
+        again = prepared(place, owner="two", owners=("one",), taken=True)
+        for file in files:
+            again.check(1, file)
+        again.publish(1, files)
+        assert place.root().standing(files[1]) is FileState.PUBLISHED
+        assert place.root().standing(files[0]) is FileState.GONE
+        with pytest.raises(Unproven):
+            prepared(place, owner="three", owners=("one", "two")).check(1, files[0])
+        sink.settle(1)
+        with pytest.raises(Unproven):
+            again.check(1, files[0])
+
+    # -- records of commits ----------------------------------------------------------------------
+
+    def test_a_record_is_proof_once_its_commit_was_made(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
-        sink.drop_record(1)
-        sink.stage_record(1, b"{}")
-        sink.stage_record(1, b'{"again": true}')
-        assert (sink.sweep(), list(root.listing(PIPELINE, LINEAGE))) == (0, [])
+        commits = place.commits(chain())
+        assert (commits.newest(), commits.staged(1), commits.proven(1)) == (0, None, None)
+        commits.stage(1, record("one"))
+        assert (commits.newest(), commits.staged(1)) == (0, record("one"))
+        commits.prove(1)
+        assert (commits.newest(), commits.staged(1)) == (1, None)
+        assert commits.proven(1) == record("one")
+        assert (sink.sweep(()).files, list(root.listing(PIPELINE, LINEAGE))) == (0, [])
+
+    def test_what_an_earlier_owner_staged_is_replaced(self, place: SinkPlace) -> None:
+        prepared(place)
+        place.commits(chain()).stage(1, record("one"))
+        later = place.commits(chain(owner="two", owners=("one",)))
+        later.stage(1, record("two"))
+        later.stage(1, record("two"))  # a second attempt of the same process
+        later.prove(1)
+        assert later.proven(1) == record("two")
+
+    def test_a_copy_of_the_state_is_fenced_before_it_commits(self, place: SinkPlace) -> None:
+        prepared(place)
+        one, copy = place.commits(chain()), place.commits(chain(owner="of a copy"))
+        one.stage(1, record("one"))
+        with pytest.raises(Fenced):
+            copy.stage(1, record("of a copy"))
+        one.prove(1)
+        with pytest.raises(Fenced):
+            copy.stage(1, record("of a copy"))
+        assert one.proven(1) == record("one")
+
+    def test_whoever_was_displaced_proves_nothing(self, place: SinkPlace) -> None:
+        prepared(place)
+        one, two = place.commits(chain()), place.commits(chain(owner="two", owners=("one",)))
+        one.stage(1, record("one"))
+        two.stage(1, record("two"))
+        with pytest.raises(Fenced):
+            one.prove(1)
+        two.prove(1)
+        assert two.proven(1) == record("two")
+
+    def test_the_record_of_an_older_format_can_be_dropped_twice(self, place: SinkPlace) -> None:
+        prepared(place)
+        commits = place.commits(chain())
+        commits.stage(1, record("one"))
+        commits.prove(1)
         for _ in range(2):
-            prepared(place).drop_record(1)
+            commits.drop(1)
+            assert commits.newest() == 0
+        commits.sweep()
 
     def test_another_lineage_of_the_pipeline_is_refused_unless_it_is_known(
         self, place: SinkPlace
@@ -245,10 +394,10 @@ class SinkContract:
         prepared(place)
         assert place.root().lineages(PIPELINE) == [LINEAGE]
         with pytest.raises(ConfigError):
-            place.sink(lineage=OTHER).prepare(())
+            place.sink(chain(lineage=OTHER)).prepare(())
         assert place.root().lineages(PIPELINE) == [LINEAGE]
-        place.sink(pipeline="q", lineage=OTHER).prepare(())
-        place.sink(lineage=OTHER).prepare((LINEAGE,))
+        place.sink(chain("q", OTHER)).prepare(())
+        place.sink(chain(lineage=OTHER)).prepare((LINEAGE,))
         assert sorted(place.root().lineages(PIPELINE)) == sorted([LINEAGE, OTHER])
         assert list(place.root().lineages("never")) == []
 
@@ -257,7 +406,7 @@ class SinkContract:
     def test_files_that_others_put_there_are_listed(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         files = staged(sink, chunk("a=1", "x"))
-        sink.publish(files)
+        sink.publish(1, files)
         name = f"a=1/{PIPELINE}-{LINEAGE}-000000000009-0001.x"
         place.put(name, b"y\n")
         place.put(f"{PIPELINE}-{OTHER}-000000000001-0001.x", b"of another lineage\n")
@@ -267,7 +416,7 @@ class SinkContract:
     def test_a_changed_file_is_seen(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         (file,) = staged(sink, chunk("", "x", "y"))
-        sink.publish([file])
+        sink.publish(1, [file])
         place.put(file.final, b"x\nz\n")
         evidence = root.examine(file)
         assert (evidence.rows, evidence.size_bytes, evidence.problem) == (2, file.size_bytes, "")
@@ -278,13 +427,11 @@ class SinkContract:
     ) -> None:
         sink, root = prepared(place, kind=DEAD_LETTERS), place.root(DEAD_LETTERS)
         (file,) = staged(sink, chunk("", "x"))
-        sink.publish([file])
+        sink.publish(1, [file])
         for _ in range(2):
             root.delete(file)
             assert (root.standing(file), list(root.lines(file))) == (FileState.GONE, [])
         assert root.examine(file).problem.startswith("cannot be read")
-        sink.publish([file])  # consumers take files away: it stays taken
-        assert root.standing(file) is FileState.GONE
 
     @pytest.mark.parametrize("kind", [RECORDS, DEAD_LETTERS])
     def test_files_and_roots_say_their_kind(self, place: SinkPlace, kind: str) -> None:

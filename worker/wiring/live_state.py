@@ -46,7 +46,7 @@ class OpenState:
 
     def __init__(self, log: CommitHistory) -> None:
         self._log = log
-        self._rows = {row.name: row for row in log.pipelines()}
+        self._rows = {row.pipeline: row for row in log.chains()}
 
     def look(self, name: str, config: PipelineSettings, parts: Parts | None) -> StateSeen:
         """What the state says to a pipeline. `parts`: None while its schemas are not known."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from worker.components import FORMATS, SINKS
 from worker.config.files import check_text
 from worker.core.errors import ConfigError
-from worker.core.model import DEAD_LETTERS
-from worker.core.ports import OutputRoot, Sink
+from worker.core.model import DEAD_LETTERS, ChainState
+from worker.core.ports import OutputRoot, Outputs
 from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.settings import Settings
@@ -19,8 +19,8 @@ from worker.sinks.files_root import FilesRoot
 from worker.wiring.parts import Parts
 
 
-def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sink, Sink]]:
-    """Makes the sinks of an attempt, (records, dead letters), from a lineage and the next `seq`.
+def outputs_of(settings: Settings, parts: Parts) -> Callable[[ChainState], Outputs]:
+    """Makes where an attempt writes from the chain that it claimed.
 
     Raises ConfigError for a directory that cannot be named.
     """
@@ -35,11 +35,11 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sin
                 str(error), where=f"pipelines.{parts.name}", remedy="choose another directory"
             ) from error
 
-    def build(lineage: str, seq: int) -> tuple[Sink, Sink]:
+    def build(chain: ChainState) -> Outputs:
         def encoder(fingerprint: str, at: int, group: int | None) -> Encoder:
             metadata = {
                 "worker.pipeline": parts.name,
-                "worker.lineage": lineage,
+                "worker.lineage": chain.lineage,
                 "worker.seq": str(at),
                 "worker.fingerprint": fingerprint,
             }
@@ -48,18 +48,16 @@ def sinks_of(settings: Settings, parts: Parts) -> Callable[[str, int], tuple[Sin
             found: Encoder = file_format.encoder(parts.output, config.codec, metadata)
             return found
 
-        return (
-            sink.build(config, SinkDeps(parts.name, lineage, seq, encoder)),
-            FilesSink(
-                root=dead,
-                pipeline=parts.name,
-                lineage=lineage,
-                seq=seq,
-                encoder=lambda *_: NdjsonEncoder(),
-                kind=DEAD_LETTERS,
-                mode=0o600,
-            ),
+        deps = SinkDeps(chain, encoder)
+        letters = FilesSink(
+            root=dead,
+            chain=chain,
+            encoder=lambda *_: NdjsonEncoder(),
+            kind=DEAD_LETTERS,
+            mode=0o600,
+            files_are_taken=config.files_are_taken,
         )
+        return Outputs(sink.build(config, deps), letters, sink.commits(config, deps))
 
     return build
 

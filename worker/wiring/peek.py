@@ -224,7 +224,7 @@ async def _pages(
 ) -> AsyncGenerator[Accepted, None]:
     partition = next(iter(parts.partitions))
     planner = PartitionPlanner(
-        paging_spec(parts, once=True, clock=clock), Claim(partition, 0, 0, Cursor())
+        paging_spec(parts, once=True, clock=clock), Claim(partition, 0, Cursor())
     )
     while isinstance(todo := planner.next(clock.monotonic()), Fetch):
         if todo.speculative:

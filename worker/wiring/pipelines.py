@@ -33,7 +33,7 @@ from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.wiring.compatibility_check import compatibility_check
-from worker.wiring.outputs import output_roots, sinks_of
+from worker.wiring.outputs import output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
 from worker.wiring.shared import Shared
@@ -238,7 +238,7 @@ def _spec(
             reject_window=config.dead_letters.window,
             once=paging.once,
         ),
-        sinks=sinks_of(settings, parts),
+        outputs=outputs_of(settings, parts),
         output_schema=parts.output.source,
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
         channel_bytes=config.channel_bytes,

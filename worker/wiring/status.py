@@ -79,7 +79,6 @@ class Status:
                 for name, each in list(parked.items())[:MOST_PARKED]
             },
             "parked_count": len(parked),
-            "fenced": pipeline.fenced,
             "stages": {
                 stage: {state: round(seconds, 3) for state, seconds in times.items()}
                 for stage, times in now.stages.items()
