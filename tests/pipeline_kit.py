@@ -14,8 +14,8 @@ from typing import Any
 
 from worker.core.dead_letter import dead_letter_line
 from worker.core.events import Event, PageAccepted
-from worker.core.model import DEAD_LETTERS, Decoded, Facts
-from worker.core.ports import InvalidRecord, Shaping, Sink
+from worker.core.model import DEAD_LETTERS, ChainState, Decoded, Facts
+from worker.core.ports import InvalidRecord, Outputs, Shaping
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.flow import Flow
@@ -23,7 +23,7 @@ from worker.runtime.roll import RollSpec
 from worker.sources.pagination import offset
 from worker.testing.clock import FakeClock
 from worker.testing.memory_log import MemoryCommitLog
-from worker.testing.memory_sink import MemorySink, MemoryStore
+from worker.testing.memory_sink import MemoryCommitRecords, MemorySink, MemoryStore
 from worker.writer import WriterSpec
 
 AT_THE_END = RollSpec(records=1_000_000, age_s=3_600.0)
@@ -78,10 +78,11 @@ class Output:
     letters: MemoryStore
     sink: type[MemorySink] = MemorySink
 
-    def sinks(self, lineage: str, seq: int) -> tuple[Sink, Sink]:
-        return (
-            self.sink(self.lake, "items", lineage, seq),
-            MemorySink(self.letters, "items", lineage, seq, kind=DEAD_LETTERS),
+    def outputs(self, chain: ChainState) -> Outputs:
+        return Outputs(
+            self.sink(self.lake, chain),
+            MemorySink(self.letters, chain, kind=DEAD_LETTERS),
+            MemoryCommitRecords(self.lake, chain),
         )
 
     def numbers(self) -> list[int]:
@@ -124,7 +125,7 @@ class World:
                 "fetcher": self.source,
                 "flow": Flow(flow, "0123"),
                 "writer": replace(WRITER, **(writer or {})),
-                "sinks": self.output.sinks,
+                "outputs": self.output.outputs,
                 "output_schema": '"int"',
                 "compatibility_check": lambda schemas: None,
                 "channel_bytes": 1 << 20,

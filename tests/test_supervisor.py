@@ -40,7 +40,6 @@ class Scripted:
     name: str = "items"
     spec: Any = field(default_factory=lambda: SimpleNamespace(partitions=("a", "b", "c")))
     totals: Any = field(default_factory=lambda: SimpleNamespace(commits=0, note=""))
-    fenced: list[str] = field(default_factory=list)
     attempts: int = 0
 
     async def attempt(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> None:
@@ -115,16 +114,6 @@ def committed(error: BaseException) -> Callable[[Scripted], BaseException]:
     return step
 
 
-def fence(*partitions: str) -> Callable[[Scripted], BaseException]:
-    """An attempt whose commit found that another owner has claimed partitions."""
-
-    def step(pipeline: Scripted) -> BaseException:
-        pipeline.fenced += partitions
-        return Fenced(partitions)
-
-    return step
-
-
 both = pytest.mark.parametrize("once", [True, False], ids=["once", "daemon"])
 
 
@@ -136,22 +125,49 @@ def test_every_ending_has_a_rule_of_a_daemon_and_of_once() -> None:
 
 
 @both
-async def test_a_fence_of_some_partitions_restarts_at_once_with_the_others_and_the_run_says_75(
-    once: bool,
-) -> None:
-    pipeline = Scripted([fence("a"), fence("b")])
-    run = Supervised(pipeline, once=once)
+async def test_a_pipeline_of_another_owner_is_over_and_the_run_says_75(once: bool) -> None:
+    pipeline = Scripted([Fenced("another owner goes on")])
+    run = Supervised(pipeline, once=once, ends=False)
     error = await run.error()
-    assert pipeline.attempts == 3
-    assert run.waits() == [0.0, 0.0]
-    assert isinstance(error, Fenced) and error.partitions == ("a", "b")
-    assert error.exit == Exit.BUSY
+    assert (pipeline.attempts, run.waits()) == (1, [])
+    assert isinstance(error, Fenced) and error.exit == Exit.BUSY
 
 
-async def test_a_fence_of_all_partitions_gives_up() -> None:
-    pipeline = Scripted([fence("a", "b", "c")])
-    error = await Supervised(pipeline).error()
-    assert (pipeline.attempts, isinstance(error, Fenced)) == (1, True)
+async def test_a_daemon_of_which_one_pipeline_is_over_goes_on_with_the_others() -> None:
+    go_on = asyncio.Event()
+
+    @dataclass
+    class Running(Scripted):
+        async def attempt(self, stop: asyncio.Event, drain_deadline: asyncio.Event) -> None:
+            await go_on.wait()
+
+    run = Supervised(Scripted([Fenced("over")]), Running([], name="b"), once=False, ends=False)
+    running = asyncio.create_task(run.outcomes())
+    async with asyncio.timeout(20):
+        while run.supervisor.states()["items"] != "failed":
+            await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (running.done(), run.supervisor.states()["b"]) == (False, "running")
+    go_on.set()
+    one, other = await running
+    assert (type(one.error), other.error) == (Fenced, None)
+
+
+async def test_a_daemon_whose_pipelines_are_all_complete_stays_up_until_it_is_told_to_stop() -> (
+    None
+):
+    run = Supervised(Scripted([]), once=False, ends=False)
+    running = asyncio.create_task(run.outcomes())
+    async with asyncio.timeout(20):
+        while run.supervisor.states()["items"] != "complete":
+            await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not running.done()
+    run.stop.set()
+    [outcome] = await running
+    assert outcome.error is None
 
 
 async def test_an_output_that_cannot_be_written_pauses_a_daemon_for_as_long_as_it_takes() -> None:

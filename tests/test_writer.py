@@ -63,16 +63,17 @@ class Desk:
         self.output = Output(MemoryStore(), MemoryStore("memory://letters"), sink)
         self.channel: Channel[Shaped] = Channel(1 << 20)
         self.totals, self.backlog = Totals(), Backlog()
-        state = self.log.load("items", {})
-        sinks = self.output.sinks(state.lineage, 1)
-        committer = Committer(self.log, sinks, state)
+        self.log.load("items", {})
+        claimed = self.log.claim("items", ["a", "b"], owner="me")
+        outputs = self.output.outputs(claimed.chain)
+        committer = Committer(self.log, outputs, claimed.chain)
         committer.recover()
         self.executor = ThreadPoolExecutor(1)
         self.writer = Writer(
             replace(WRITER, **spec),
-            claims=self.log.claim("items", ["a", "b"]),
+            claims=claimed.partitions,
             committer=committer,
-            sinks=sinks,
+            outputs=outputs,
             io=IoThread(self.executor),
             clock=self.clock,
             emit=self.events.append,
@@ -232,7 +233,10 @@ async def test_steps_of_one_partition_are_one_difference_in_a_commit() -> None:
         part([2], 2, boundary_added=(keys[1],), boundary_floor=1),
         part([3], 3, boundary_added=(keys[2],)),
     )
-    assert desk.log.claim("items", ["a"])["a"].boundary == {keys[1], keys[2]}
+    assert desk.log.claim("items", ["a"], owner="another").partitions["a"].boundary == {
+        keys[1],
+        keys[2],
+    }
     assert desk.cursors()["a"] == 3
 
 

@@ -21,7 +21,7 @@ from worker.core.cursor import Cursor, PassState
 from worker.core.model import Progress
 from worker.settings import load_settings
 from worker.state.sqlite import FORMATS, SqliteCommitLog
-from worker.testing.commit_log_contract import commit, end
+from worker.testing.commit_log_contract import Owner
 from worker.testing.replica import Replica, Shape
 
 TOKENS = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
@@ -55,12 +55,11 @@ def begun(directory: Path, source: dict[str, Any], **cursors: Cursor) -> None:
     meaning = load_settings([config_of(directory, **source)]).pipeline("items").meaning()
     with closing(SqliteCommitLog(directory / "state/state.db")) as log:
         log.load("items", meaning)
-        claims = log.claim("items", list(cursors))
-        ends = (
-            end(claims[name], Progress(cursor, boundary_added=((7, name.encode().ljust(16)),)))
+        steps = {
+            name: Progress(cursor, boundary_added=((7, name.encode().ljust(16)),))
             for name, cursor in cursors.items()
-        )
-        commit(log, 1, *ends, pipeline="items")
+        }
+        Owner(log, *cursors, pipeline="items").commit(steps)
 
 
 def files_of(directory: Path) -> dict[str, tuple[int, bytes]]:
@@ -313,7 +312,12 @@ def test_check_names_a_cursor_that_cannot_be_read(tmp_path: Path, call: Any) -> 
 
 
 def test_check_names_a_cursor_that_its_source_cannot_resume_at(tmp_path: Path, call: Any) -> None:
-    begun(tmp_path, MARKED, default=HALF.evolve(position=PassState(at={"page": 7}, pages=2)))
+    meaning = load_settings([config_of(tmp_path, **MARKED)]).pipeline("items").meaning()
+    unfit = HALF.evolve(position=PassState(at={"page": 7}, pages=2))
+    with closing(SqliteCommitLog(tmp_path / "state/state.db")) as log:
+        log.load("items", meaning)
+        Owner(log, "default", pipeline="items")
+        log.adopt("items", {"default": unfit}, forget_keys=False, fingerprint=None)
     code, out, _ = call("check", config_of(tmp_path, **MARKED))
     assert code == 74 and 'position.at {"page":7}' in out and "state reset" in out
     code, _, errors = call("run", config_of(tmp_path, **MARKED), "--once")

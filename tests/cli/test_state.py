@@ -18,7 +18,7 @@ from worker.cli import main
 from worker.core.cursor import Cursor, PassState
 from worker.core.model import Progress
 from worker.state.sqlite import SqliteCommitLog
-from worker.testing.commit_log_contract import commit, end
+from worker.testing.commit_log_contract import Owner
 from worker.testing.replica import Replica, Shape
 
 SOURCE = {
@@ -75,18 +75,13 @@ def test_state_shows_where_a_pass_stands_in_words_and_as_json_as_it_is_stored(
     place = PassState(since="2024-01-01T00:00:00Z", at={"cursor": "abc"}, pages=3)
     with closing(SqliteCommitLog(tmp_path / "state/state.db")) as log:
         log.load("items", {})
-        claims = log.claim("items", ["begun", "done", "new"])
         cursors = {
             "begun": Cursor(pass_no=2, mark=1_704_067_200_000_000, position=place),
             "done": Cursor(complete=True),
             "new": Cursor(),
         }
-        commit(
-            log,
-            1,
-            *(end(claims[name], Progress(cursors[name])) for name in cursors),
-            pipeline="items",
-        )
+        owner = Owner(log, *cursors, pipeline="items")
+        owner.commit({name: Progress(cursor) for name, cursor in cursors.items()})
     with pytest.raises(SystemExit) as ended:
         main(["state", "show", config])
     first, *partitions = capsys.readouterr().out.splitlines()
@@ -94,17 +89,20 @@ def test_state_shows_where_a_pass_stands_in_words_and_as_json_as_it_is_stored(
     assert partitions == [
         (
             "  begun: pass 2, mark 2024-01-01T00:00:00Z, 3 pages read, the next one is at cursor abc,"
-            " asked for from 2024-01-01T00:00:00Z on (epoch 1, commit 1)"
+            " asked for from 2024-01-01T00:00:00Z on (commit 1)"
         ),
-        "  done: complete (epoch 1, commit 1)",
-        "  new: pass 1, no mark yet, at its start (epoch 1, commit 1)",
+        "  done: complete (commit 1)",
+        "  new: pass 1, no mark yet, at its start (commit 1)",
     ]
     with pytest.raises(SystemExit):
         main(["state", "show", config, "--json"])
     [pipeline] = json.loads(capsys.readouterr().out)
-    assert list(pipeline) == ["name", "lineage", "seq", "digest", "partitions"]
+    assert list(pipeline) == [
+        *("name", "pipeline", "shard", "lineage", "seq", "digest", "epoch", "published"),
+        "partitions",
+    ]
     shown = pipeline["partitions"][0]
-    assert list(shown) == ["partition", "epoch", "seq", "cursor", "mark"]
+    assert list(shown) == ["partition", "shard", "seq", "cursor", "memory", "mark"]
     assert shown["cursor"] == json.loads(cursors["begun"].to_json())
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from hashlib import sha256
 
 import msgspec
+import pytest
+from msgspec import structs
 
-from worker.core.cursor import Cursor, PassState
-from worker.core.digest import chained, commit_record, commit_row
-from worker.core.model import Commit, Ledger, PartitionEnd, Progress, StagedFile
+from worker.core.cursor import Cursor
+from worker.core.digest import commit_record, digest_of, record_head, sealed
+from worker.core.model import Commit, CommitRow, EndRow, Ledger, Progress, StagedFile
 
 FILES = (
     StagedFile(
@@ -33,38 +34,6 @@ FILES = (
         fingerprint="e" * 16,
     ),
 )
-MOVED = Progress(
-    Cursor(
-        pass_no=3,
-        position=PassState(since="x", at={"page": 2}),
-        mark=17,
-        snapshot_mark=18,
-        received=5,
-        total=9,
-        validators={"etag": "w"},
-    ),
-    boundary_added=((17, b"k" * 16), ("t", b"z" * 16)),
-    boundary_floor=3,
-    tokens_added=(b"t" * 16,),
-)
-COMMIT = Commit(
-    pipeline="p",
-    lineage="l" * 16,
-    seq=7,
-    id="id-7",
-    at="2024-01-01T00:00:00.000Z",
-    files=FILES,
-    ends=(
-        PartitionEnd(partition="a", epoch=2, expected_seq=6, progress=MOVED),
-        PartitionEnd(
-            partition="b", epoch=1, expected_seq=0, progress=Progress(Cursor(complete=True))
-        ),
-    ),
-    ledger=Ledger(received=4, sent=3, dead_lettered=1),
-    schema="{}",
-)
-
-
 CURSORS = (
     (
         '{"v":1,"pass":3,"position":{"since":"x","at":{"page":2}},"mark":17,"snapshot_mark":18,'
@@ -77,44 +46,125 @@ CURSORS = (
 )
 """Cursors as version 1 of them was stored. A digest covers the text that is stored."""
 
+OLD = CommitRow(
+    pipeline="p",
+    shard=0,
+    lineage="l" * 16,
+    seq=7,
+    epoch=0,
+    id="id-7",
+    at="2024-01-01T00:00:00.000Z",
+    ledger=Ledger(received=4, sent=3, dead_lettered=1),
+    files=FILES,
+    ends=(
+        EndRow(partition="a", epoch=2, expected_seq=6, cursor=CURSORS[0]),
+        EndRow(partition="b", epoch=1, expected_seq=0, cursor=CURSORS[1]),
+    ),
+    previous="",
+)
+"""A commit of a state of a format before 4."""
 
-def test_the_record_of_a_commit_has_the_bytes_that_it_always_had() -> None:
-    record = msgspec.json.decode(commit_record(COMMIT))
-    for part, cursor in zip(record["ends"], CURSORS, strict=True):
-        part["cursor"] = cursor
-    assert (
-        sha256(msgspec.json.encode(record)).hexdigest()
-        == "31f99b843ac692fd57961446a743f5565e1a6c704c2cc9f057b802a3cdc93419"
+ROW = sealed(
+    replace(
+        OLD,
+        epoch=9,
+        files=tuple(structs.replace(file, root_id="0123456789abcdef") for file in FILES),
+        ends=tuple(
+            EndRow(partition=end.partition, expected_seq=6, cursor=end.cursor, memory="0" * 32)
+            for end in OLD.ends
+        ),
+        previous="ff" * 32,
     )
+)
+STEP = Progress(
+    Cursor(mark=17),
+    boundary_added=((17, b"k" * 16), ("t", b"z" * 16)),
+    boundary_floor=3,
+    tokens_added=(b"t" * 16,),
+)
+COMMIT = Commit(ROW, (STEP, Progress(Cursor(complete=True), tokens_cleared=True)), "{}")
+
+
+@pytest.mark.parametrize(
+    ("previous", "digest"),
+    [
+        ("", "fdfc9ef1e900b7f91c01693c4ddff7a3ab604ef33a42f67fec87e22be5c25669"),
+        ("ff" * 32, "5fefe13adf27cefb09087a9566386fff42c108c65019e870bb500c2643a9b132"),
+    ],
+)
+def test_the_digest_of_an_older_commit_is_the_one_that_stored_states_have(
+    previous: str, digest: str
+) -> None:
+    assert digest_of(replace(OLD, previous=previous)) == digest
 
 
 def test_the_digest_of_a_commit_is_the_one_that_stored_states_have() -> None:
-    row = commit_row(COMMIT, "")
-    assert row.digest == chained("", row)
-    ends = zip(row.ends, CURSORS, strict=True)
-    stored = replace(row, ends=tuple(replace(part, cursor=cursor) for part, cursor in ends))
-    assert chained("", stored) == "fdfc9ef1e900b7f91c01693c4ddff7a3ab604ef33a42f67fec87e22be5c25669"
-    assert (
-        chained("ff" * 32, stored)
-        == "5fefe13adf27cefb09087a9566386fff42c108c65019e870bb500c2643a9b132"
-    )
+    assert ROW.digest == "8e31899295a081f3f0c8ffaa0b55ecbb6db9e7c9b2b67f488428ad6467088bc0"
 
 
 def test_a_digest_covers_the_whole_row_but_whether_it_is_published() -> None:
-    row = commit_row(COMMIT, "")
-    assert chained("", row) == chained("", replace(row, published=True)) == row.digest
+    row = ROW
+    assert digest_of(row) == digest_of(replace(row, published=True)) == row.digest
+    file, end = row.files[0], row.ends[0]
     changed = [
         replace(row, pipeline="q"),
+        replace(row, shard=1),
         replace(row, lineage="m" * 16),
         replace(row, seq=8),
+        replace(row, epoch=10),
         replace(row, id="other"),
         replace(row, at="2024-01-01T00:00:00.001Z"),
         replace(row, ledger=Ledger(received=4, sent=4)),
+        replace(row, previous="ee" * 32),
         replace(row, files=row.files[:1]),
-        replace(row, files=(replace(row.files[0], rows=4), row.files[1])),
+        replace(row, files=(structs.replace(file, rows=4), row.files[1])),
+        replace(row, files=(structs.replace(file, root_id=""), row.files[1])),
         replace(row, ends=row.ends[:1]),
-        replace(row, ends=(replace(row.ends[0], epoch=3), row.ends[1])),
-        replace(row, ends=(row.ends[0], replace(row.ends[1], cursor=row.ends[0].cursor))),
+        replace(row, ends=(structs.replace(end, expected_seq=3), row.ends[1])),
+        replace(row, ends=(structs.replace(end, memory="1" * 32), row.ends[1])),
+        replace(row, ends=(end, structs.replace(row.ends[1], cursor=end.cursor))),
     ]
-    digests = {chained("", each) for each in changed} | {chained("x", row), row.digest}
-    assert len(digests) == len(changed) + 2
+    digests = {digest_of(each) for each in changed} | {row.digest}
+    assert len(digests) == len(changed) + 1
+
+
+def test_a_record_has_all_that_a_state_is_rebuilt_from() -> None:
+    record = msgspec.json.decode(
+        commit_record(COMMIT, owner="me", schema="{}", meaning={"url": "1"})
+    )
+    assert (record["v"], record["owner"], record["digest"]) == (2, "me", ROW.digest)
+    assert (record["schema"], record["meaning"]) == ("{}", {"url": "1"})
+    first, second = record["ends"]
+    assert first["boundary_added"] == [[17, "6b" * 16], ["t", "7a" * 16]]
+    assert (first["boundary_floor"], first["tokens_added"]) == (3, ["74" * 16])
+    assert (first["cursor"], first["memory"]) == (CURSORS[0], "0" * 32)
+    assert (first["tokens_cleared"], second["tokens_cleared"]) == (False, True)
+    row = msgspec.convert(
+        {name: record[name] for name in CommitRow.__dataclass_fields__ if name in record},
+        CommitRow,
+    )
+    assert digest_of(row) == record["digest"]
+
+
+def test_what_was_said_already_is_not_said_again() -> None:
+    record = msgspec.json.decode(commit_record(COMMIT, owner="me"))
+    assert not {"schema", "meaning"} & set(record)
+
+
+def test_the_head_of_a_record_tells_its_commit_and_its_owner() -> None:
+    head = record_head(commit_record(COMMIT, owner="me"))
+    assert head is not None and head.owner == "me"
+    assert head.is_of(ROW)
+    assert not head.is_of(replace(ROW, digest="0" * 64))
+    assert not head.is_of(replace(ROW, id="other"))
+
+
+def test_a_record_of_an_older_format_is_told_by_its_id() -> None:
+    head = record_head(b'{"v": 1, "id": "id-7"}')
+    assert head is not None and head.is_of(ROW)
+    assert not head.is_of(replace(ROW, id="other"))
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'{"v": 2}', b"\x00\x01", b"null"])
+def test_what_is_no_record_has_no_head(torn: bytes) -> None:
+    assert record_head(torn) is None

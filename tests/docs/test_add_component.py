@@ -30,15 +30,15 @@ from worker.cli import cli
 from worker.cli.check import examine
 from worker.components import KINDS, Kind
 from worker.core.errors import ConfigError
-from worker.core.model import RECORDS
-from worker.core.ports import CommitLog, OutputRoot, Sink
+from worker.core.model import RECORDS, ChainState
+from worker.core.ports import CommitLog, CommitRecords, OutputRoot, Sink
 from worker.formats.ndjson import NdjsonEncoder
 from worker.schema import parse_schema
 from worker.schema.encoding import AvroRows
 from worker.settings import load_settings
 from worker.sinks.config import SinkDeps
 from worker.testing.commit_log_contract import CommitLogContract
-from worker.testing.sink_contract import LINEAGE, PIPELINE, SinkContract, SinkPlace
+from worker.testing.sink_contract import SinkContract, SinkPlace
 from worker.transforms.steps import compile_steps
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "add-a-component.md").read_text()
@@ -279,23 +279,30 @@ class InboxPlace:
         self._directory = directory / "lake"
         self._inbox = directory / "inbox"
 
-    def sink(
-        self, *, kind: str = RECORDS, pipeline: str = PIPELINE, lineage: str = LINEAGE, seq: int = 1
-    ) -> Sink:
-        config = self._module.Config(type="inbox", path=self._directory, inbox=self._inbox)
-        deps = SinkDeps(pipeline, lineage, seq, lambda *_: NdjsonEncoder())
-        sink: Sink = self._module.build(config, deps)
+    def _config(self, **keys: Any) -> Any:
+        return self._module.Config(type="inbox", path=self._directory, inbox=self._inbox, **keys)
+
+    def sink(self, chain: ChainState, *, kind: str = RECORDS, taken: bool = False) -> Sink:
+        deps = SinkDeps(chain, lambda *_: NdjsonEncoder())
+        sink: Sink = self._module.build(self._config(files_are_taken=taken), deps)
         sink.kind = kind
         return sink
 
+    def commits(self, chain: ChainState) -> CommitRecords:
+        deps = SinkDeps(chain, lambda *_: NdjsonEncoder())
+        commits: CommitRecords = self._module.commits(self._config(), deps)
+        return commits
+
     def root(self, kind: str = RECORDS) -> OutputRoot:
-        config = self._module.Config(type="inbox", path=self._directory, inbox=self._inbox)
-        root: OutputRoot = self._module.root(config)
+        root: OutputRoot = self._module.root(self._config())
         root.kind = kind
         return root
 
     def put(self, name: str, data: bytes) -> None:
         (self._directory / name).write_bytes(data)
+
+    def take(self, name: str) -> None:
+        (self._directory / name).unlink()
 
 
 class TestTheSinkOfThePage(SinkContract):

@@ -155,9 +155,9 @@ MUTANTS = [
         "while True:",
     ),
     pipeline(
-        "what is fenced is not claimed again",
-        "if name not in self.fenced]",
-        "]",
+        "a displaced owner takes nothing back",
+        "owner=self._owner, held=self._epoch",
+        "owner=self._owner",
     ),
     pipeline(
         "what an attempt discards is counted",
@@ -166,13 +166,13 @@ MUTANTS = [
     ),
     pipeline(
         "the schema of the files is checked",
-        "        self.spec.compatibility_check(state.schemas)\n",
+        "        self.spec.compatibility_check(seen.schemas)\n",
         "",
     ),
     pipeline(
         "an attempt recovers before it begins",
-        "        committer.recover()\n",
-        "        for sink in sinks:\n            sink.prepare(())\n",
+        "foreign=committer.recover())",
+        "foreign=())",
     ),
     Mutant(
         "a cancelled commit is awaited",

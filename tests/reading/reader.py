@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from worker.core.errors import WorkerError
-from worker.core.model import Claim, Commit, Ledger, PartitionEnd, Progress, Request
+from worker.core.model import Claim, Progress, Request
 from worker.http.source_clock import answered_us
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, PassEnd, Reply, Wait
 from worker.runtime.slices import at_once
 from worker.settings import load_settings
 from worker.sources.requests import build_request
+from worker.testing.commit_log_contract import Owner
 from worker.testing.memory_log import MemoryCommitLog
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import paging_spec
@@ -124,7 +125,6 @@ class Reader:
     uncommitted: int = 0
 
     def __post_init__(self) -> None:
-        self._seq = 0
         self.setting = setting(json.dumps(self.source))
         self.clock = self.setting.clock
         self.clock.now_s = float(NOW_S)
@@ -135,7 +135,9 @@ class Reader:
         What was accepted since the last commit is lost when it is killed after so many `pages`.
         Returns the error that ended it.
         """
-        claim = self._claim()
+        self.log.load("items", {})
+        self._owner = Owner(self.log, "default", pipeline="items")
+        claim = self._owner["default"]
         planner = PartitionPlanner(self.setting.paging, claim)
         staged: list[Accepted] = []
         asked = self.uncommitted = 0
@@ -154,10 +156,6 @@ class Reader:
         assert isinstance(fetch, Done | Wait), fetch
         self._commit(claim, staged)
         return None
-
-    def _claim(self) -> Claim:
-        self.log.load("items", {})
-        return self.log.claim("items", ["default"])["default"]
 
     def _reply(self, fetch: Fetch) -> Reply:
         config = self.setting.parts.config.source
@@ -182,29 +180,14 @@ class Reader:
         progress: Progress = staged[0].progress
         for each in staged[1:]:
             progress = progress.then(each.progress)
-        self._seq += 1
-        end = PartitionEnd("default", claim.epoch, claim.seq, progress)
-        self.log.commit(
-            Commit(
-                pipeline="items",
-                lineage="",
-                seq=self._seq,
-                id="",
-                at="",
-                files=(),
-                ends=(end,),
-                ledger=sum((each.ledger for each in staged), Ledger()),
-            )
-        )
+        made = self._owner.commit({"default": progress})
         for each in staged:
             self.committed += [_serial(record) for record in each.decoded.records]
             if each.pass_end is not None:
                 self.ends.append(each.pass_end)
         self.uncommitted -= len(staged)
         staged.clear()
-        return Claim(
-            claim.partition, claim.epoch, self._seq, progress.cursor, frozenset(), frozenset()
-        )
+        return Claim(claim.partition, made.seq, progress.cursor)
 
 
 def _serial(record: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import errno
 import os
 import threading
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -21,20 +23,24 @@ from worker.core.cursor import Cursor
 from worker.core.errors import (
     DurabilityLost,
     Fenced,
+    OutputOlder,
     PublishConflict,
     SinkUnavailable,
     StateError,
+    StateOlder,
+    Unproven,
     WorkerError,
 )
 from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, Claim, Ledger, PartitionEnd, Progress
-from worker.core.ports import CommitLog, Sink
+from worker.core.ports import CommitLog, Outputs, Sink
 from worker.formats.ndjson import NdjsonEncoder
 from worker.runtime.committer import Committer
 from worker.runtime.io_thread import IoThread
-from worker.sinks.files import FilesSink
+from worker.sinks.commit_records import FileCommitRecords
+from worker.sinks.files import FilesSink, area_of
 from worker.state.sqlite import SqliteCommitLog
-from worker.testing.memory_log import MemoryCommitLog
-from worker.testing.memory_sink import MemorySink, MemoryStore
+from worker.testing.memory_log import MemoryCommitLog, Tables
+from worker.testing.memory_sink import MemoryCommitRecords, MemorySink, MemoryStore
 
 
 class Killed(BaseException):
@@ -99,7 +105,14 @@ class Lake:
 
     def committed(self) -> int:
         """How far the cursor came."""
-        return self.log.claim("p", ["a"])["a"].cursor.received
+        return self.log.claim("p", ["a"], owner="who looks").partitions["a"].cursor.received
+
+
+def copy_of(log: MemoryCommitLog) -> MemoryCommitLog:
+    """A copy of a state, as a backup or a second machine has one."""
+    tables = Tables()
+    tables.epoch, tables.pipelines = log.tables.epoch, copy.deepcopy(log.tables.pipelines)
+    return MemoryCommitLog(tables)
 
 
 class Attempt:
@@ -107,14 +120,18 @@ class Attempt:
 
     def __init__(self, lake: Lake, journal: Journal) -> None:
         log = journal.watched("log", lake.log)
-        state = log.load("p", {})
+        log.load("p", {})
+        claimed = log.claim("p", ["a"], owner=token_hex(8))
         self.sinks = tuple(
-            journal.watched(kind, MemorySink(store, "p", state.lineage, state.seq + 1, kind=kind))
+            journal.watched(kind, MemorySink(store, claimed.chain, kind=kind))
             for kind, store in ((RECORDS, lake.records), (DEAD_LETTERS, lake.letters))
         )
-        self.committer = Committer(log, self.sinks, state, schema="{}")
-        self.committer.recover()
-        self.claim: Claim = log.claim("p", ["a"])["a"]
+        commits = journal.watched("commits", MemoryCommitRecords(lake.records, claimed.chain))
+        outputs = Outputs(*self.sinks, commits)
+        self.committer = Committer(log, outputs, claimed.chain, schema="{}", meaning={"url": "1"})
+        self.foreign = self.committer.recover()
+        self.lineage, self.owner = claimed.chain.lineage, claimed.chain.owner
+        self.claim: Claim = claimed.partitions["a"]
         self.seq, self.received = self.claim.seq, self.claim.cursor.received
         journal.calls.clear()
 
@@ -127,7 +144,6 @@ class Attempt:
         received = len(lines) + len(dead)
         end = PartitionEnd(
             partition="a",
-            epoch=self.claim.epoch,
             expected_seq=self.seq,
             progress=Progress(Cursor(received=self.received + received)),
         )
@@ -146,39 +162,50 @@ def test_a_commit_seals_all_then_stages_its_record_then_commits_then_publishes()
     assert [call for call in journal.calls if not call.endswith(".write")] == [
         "records.seal",
         "dead_letters.seal",
-        "records.stage_record",
+        "log.ends",
+        "commits.stage",
         "log.commit",
+        "commits.prove",
         "records.publish",
         "dead_letters.publish",
+        "log.mark_published",
+        "records.settle",
+        "dead_letters.settle",
         "records.begin",
         "dead_letters.begin",
     ]
 
 
-def test_recovery_checks_before_it_publishes_and_sweeps_after_the_mark() -> None:
+def test_recovery_claims_then_looks_then_publishes_and_sweeps_after_the_mark() -> None:
     lake = Lake()
     with pytest.raises(Killed):
         lake.attempt(Journal(fatal="records.publish")).commit("x", dead=["y"])
-    journal = Journal(fatal="records.drop_record", late=True)
+    journal = Journal(fatal="dead_letters.sweep", late=True)
     with pytest.raises(Killed):
         lake.attempt(journal)
     assert journal.calls == [
         "log.load",
+        "log.claim",
         "records.prepare",
         "dead_letters.prepare",
+        "commits.newest",
+        "commits.proven",
         "records.check",
         "dead_letters.check",
+        "commits.staged",
         "records.publish",
         "dead_letters.publish",
         "log.mark_published",
+        "records.settle",
+        "dead_letters.settle",
+        "commits.sweep",
         "records.sweep",
         "dead_letters.sweep",
-        "records.drop_record",
     ]
 
 
 def test_where_nothing_waits_recovery_marks_and_publishes_nothing() -> None:
-    journal = Journal(fatal="records.drop_record", late=True)
+    journal = Journal(fatal="dead_letters.sweep", late=True)
     with pytest.raises(Killed):
         Lake().attempt(journal)
     assert "log.mark_published" not in journal.calls
@@ -222,8 +249,9 @@ def test_the_record_of_a_commit_stands_beside_its_files() -> None:
     assert not [name for name in lake.letters.names if "/commits/" in name]
 
 
-BEFORE = ["records.seal", "dead_letters.seal", "records.stage_record", "log.commit"]
-AFTER = ["records.publish", "dead_letters.publish", "records.begin", "dead_letters.begin"]
+BEFORE = ["records.seal", "dead_letters.seal", "log.ends", "commits.stage", "log.commit"]
+AFTER = ["commits.prove", "records.publish", "dead_letters.publish", "log.mark_published"]
+AFTER += ["records.settle", "records.begin", "dead_letters.begin"]
 
 
 @pytest.mark.parametrize("error", [Killed(), SinkUnavailable(), DurabilityLost(), StateError()])
@@ -259,8 +287,8 @@ def test_what_stops_after_the_commit_point_is_finished_by_the_next_attempt(
     assert lake.published() == ["x", "z", "y"]
 
 
-STEPS = ["records.prepare", "records.check", "dead_letters.publish", "log.mark_published"]
-STEPS += ["records.sweep", "records.drop_record", *BEFORE, *AFTER]
+STEPS = ["records.prepare", "records.check", "commits.proven", "log.claim"]
+STEPS += ["commits.sweep", "records.sweep", *BEFORE, *AFTER]
 
 
 @given(
@@ -280,7 +308,6 @@ def test_killed_anywhere_any_number_of_times_nothing_is_lost_or_doubled(
             for dead in records:
                 line = str(attempt.received)
                 attempt.commit(*([] if dead else [line]), dead=[line] if dead else [])
-            attempt.committer.settle()
         except Killed:
             continue
     assert sorted(map(int, lake.published())) == list(range(lake.committed()))
@@ -289,7 +316,7 @@ def test_killed_anywhere_any_number_of_times_nothing_is_lost_or_doubled(
 def test_a_stale_owner_publishes_nothing() -> None:
     lake = Lake()
     attempt = lake.attempt()
-    lake.log.claim("p", ["a"])
+    lake.log.claim("p", ["a"], owner="another")
     with pytest.raises(Fenced):
         attempt.commit("x")
     assert (lake.published(), list(lake.log.commits("p"))) == ([], [])
@@ -322,13 +349,127 @@ def test_a_final_name_that_another_content_has_is_never_replaced() -> None:
     assert lake.published() == ["x"]
 
 
-def test_a_clean_end_leaves_nothing_to_recover() -> None:
+def test_a_commit_is_marked_before_the_next_one_is_begun() -> None:
     lake = Lake()
     attempt = lake.attempt()
     attempt.commit("x")
-    assert len(lake.log.load("p", {}).unpublished) == 1
-    attempt.committer.settle()
     assert lake.log.load("p", {}).unpublished == ()
+
+
+# -- the output and the state know each other -----------------------------------------------------
+
+
+def test_a_state_that_is_older_than_its_output_is_refused() -> None:
+    lake = Lake()
+    lake.attempt().commit("x")
+    older = copy.deepcopy(lake.log.tables.pipelines)
+    lake.attempt().commit("y")
+    lake.log.tables.pipelines = older
+    with pytest.raises(StateOlder, match="commit 2 of pipeline p, the state ends at 1") as caught:
+        lake.attempt()
+    assert "worker state rebuild" in caught.value.remedy
+    assert lake.published() == ["x", "y"]
+
+
+def test_an_output_that_is_older_than_its_state_is_refused() -> None:
+    lake = Lake()
+    attempt = lake.attempt()
+    attempt.commit("x")
+    older = dict(lake.records.names)
+    attempt.commit("y")
+    lake.records.names.clear()
+    lake.records.names.update(older)
+    with pytest.raises(OutputOlder, match="has no record of commit 2"):
+        lake.attempt()
+    newest = f".worker/{attempt.lineage}/p/commits/000000000002.json"
+    lake.records.names[newest] = b'{"id": "another"}'
+    with pytest.raises(OutputOlder, match="has another record of commit 2"):
+        lake.attempt()
+
+
+def test_a_copy_of_a_state_that_runs_beside_it_commits_nothing() -> None:
+    lake = Lake()
+    lake.attempt().commit("x")
+    copied = Lake()
+    copied.log = copy_of(lake.log)
+    copied.records, copied.letters = lake.records, lake.letters
+    original, other = lake.attempt(), copied.attempt()
+    original.commit("y")
+    with pytest.raises(Fenced):
+        other.commit("z")
+    assert lake.published() == ["x", "y"]
+    with pytest.raises(StateOlder):
+        copied.attempt()
+
+
+def test_what_a_copy_has_staged_is_named_and_left_alone() -> None:
+    lake = Lake()
+    lake.attempt().commit("x")
+    copied = Lake()
+    copied.log = copy_of(lake.log)
+    copied.records, copied.letters = lake.records, lake.letters
+    other = copied.attempt(Journal(fatal="commits.stage"))
+    with pytest.raises(Killed):
+        other.commit("z")
+    assert lake.attempt().foreign == (other.owner,)
+
+
+def test_the_record_that_an_older_format_left_without_a_commit_is_dropped() -> None:
+    lake = Lake()
+    attempt = lake.attempt()
+    attempt.commit("x")
+    left = f".worker/{attempt.lineage}/p/commits/000000000002.json"
+    lake.records.names[left] = b'{"v":1,"id":"never"}'
+    lake.attempt().commit("y")
+    assert lake.published() == ["x", "y"]
+
+
+@pytest.mark.parametrize("where", ["records", "letters"])
+@pytest.mark.parametrize("fatal", ["records.publish", "dead_letters.publish"])
+def test_a_staged_file_that_a_cleaner_took_is_never_taken_for_published(
+    where: str, fatal: str
+) -> None:
+    lake = Lake()
+    with pytest.raises(Killed):
+        lake.attempt(Journal(fatal=fatal)).commit("x", dead=["y"])
+    names = getattr(lake, where).names
+    kind = {"records": RECORDS, "letters": DEAD_LETTERS}[where]
+    if not (staged := [name for name in names if "/staging/" in name and name.endswith(kind)]):
+        return  # published already
+    del names[staged[0]]
+    before = lake.published()
+    for _ in range(2):
+        with pytest.raises(Unproven):
+            lake.attempt()
+    assert lake.published() == before
+
+
+def test_whoever_is_displaced_after_its_commit_may_find_it_finished_by_the_next_owner() -> None:
+    lake = Lake()
+    slow = lake.attempt()
+    publish = slow.sinks[0].publish
+
+    def displaced(*args: Any) -> None:
+        lake.attempt().commit("y")
+        for store in (lake.records, lake.letters):  # and consumers are quick
+            for name in store.published:
+                del store.names[name]
+        publish(*args)
+
+    slow.sinks[0]._target.publish = displaced
+    slow.commit("x")
+    assert [row.published for row in lake.log.commits("p")] == [True, True]
+    with pytest.raises(Fenced):
+        slow.commit("z")
+
+
+def test_twenty_kills_between_the_record_and_the_commit_are_no_alarm() -> None:
+    lake = Lake()
+    for _ in range(20):
+        with pytest.raises(Killed):
+            lake.attempt(Journal(fatal="log.commit")).commit("x")
+    lake.attempt().commit("x")
+    assert lake.published() == ["x"]
 
 
 # -- with files, SQLite and the IO thread ---------------------------------------------------------
@@ -342,22 +483,22 @@ def log(tmp_path: Path) -> Iterator[CommitLog]:
 
 def opened(log: CommitLog, root: Path) -> tuple[Committer, Sink, Callable[[], PartitionEnd]]:
     """A committer over a directory, its sink of records, and what makes the end of a commit."""
-    state = log.load("p", {})
+    log.load("p", {})
+    claimed = log.claim("p", ["a"], owner=token_hex(8))
+    chain, claim = claimed.chain, claimed.partitions["a"]
     records, letters = (
-        FilesSink(
-            root / kind, "p", state.lineage, state.seq + 1, lambda *_: NdjsonEncoder(), kind=kind
-        )
+        FilesSink(root / kind, chain, lambda *_: NdjsonEncoder(), kind=kind)
         for kind in (RECORDS, DEAD_LETTERS)
     )
-    committer = Committer(log, (records, letters), state)
+    commits = FileCommitRecords(
+        root / RECORDS / area_of(chain) / "commits", chain.owner, chain.owners
+    )
+    committer = Committer(log, Outputs(records, letters, commits), chain)
     committer.recover()
-    claim = log.claim("p", ["a"])["a"]
 
     def end() -> PartitionEnd:
         progress = Progress(Cursor(received=claim.cursor.received + 1))
-        return PartitionEnd(
-            partition="a", epoch=claim.epoch, expected_seq=claim.seq, progress=progress
-        )
+        return PartitionEnd(partition="a", expected_seq=claim.seq, progress=progress)
 
     return committer, records, end
 
@@ -422,7 +563,7 @@ def test_a_disk_that_refuses_to_publish_leaves_a_commit_that_is_published_later(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr("worker.runtime.fs._rename_noreplace", refuse)
+        patch.setattr("worker.runtime.fs.publish", refuse)
         with pytest.raises(SinkUnavailable):
             committer.commit((end(),), Ledger(received=1, sent=1))
     assert (lines(tmp_path), len(list(log.commits("p")))) == ([], 1)

@@ -18,11 +18,16 @@ from worker.core.model import (
     PartitionEnd,
     Progress,
 )
-from worker.core.ports import Evidence
+from worker.core.ports import Evidence, Outputs
 from worker.runtime.committer import Committer
 from worker.runtime.verify import Report, verify
 from worker.testing.memory_log import MemoryCommitLog
-from worker.testing.memory_sink import MemoryRoot, MemorySink, MemoryStore
+from worker.testing.memory_sink import (
+    MemoryCommitRecords,
+    MemoryRoot,
+    MemorySink,
+    MemoryStore,
+)
 
 
 class Instance:
@@ -34,15 +39,16 @@ class Instance:
             MemoryRoot(self.lake, RECORDS),
             MemoryRoot(self.dead, DEAD_LETTERS),
         )
-        state = self.log.load("p", {})
-        self.lineage = state.lineage
+        self.log.load("p", {})
+        chain = self.log.claim("p", ["a", "b"], owner="me").chain
+        self.lineage = chain.lineage
         self.sinks = (
-            MemorySink(self.lake, "p", state.lineage, 1, kind=RECORDS),
-            MemorySink(self.dead, "p", state.lineage, 1, kind=DEAD_LETTERS),
+            MemorySink(self.lake, chain, kind=RECORDS),
+            MemorySink(self.dead, chain, kind=DEAD_LETTERS),
         )
-        self.committer = Committer(self.log, self.sinks, state)
+        outputs = Outputs(*self.sinks, MemoryCommitRecords(self.lake, chain))
+        self.committer = Committer(self.log, outputs, chain)
         self.committer.recover()
-        self.claims = self.log.claim("p", ["a", "b"])
         self.seqs = {"a": 0, "b": 0}
         for partitions in (["a"], ["a", "b"], ["a"]):
             self.commit(*partitions)
@@ -56,7 +62,6 @@ class Instance:
         ends = [
             PartitionEnd(
                 partition=name,
-                epoch=self.claims[name].epoch,
                 expected_seq=self.seqs[name],
                 progress=Progress(Cursor(received=seq)),
             )
@@ -70,11 +75,11 @@ class Instance:
 
     def change(self, seq: int, **changes: Any) -> None:
         """Changes a row of the log by hand."""
-        commits = self.log.tables.pipelines["p"].commits
+        commits = self.log.tables.pipelines["p"].chains[0].commits
         commits[seq - 1] = replace(commits[seq - 1], **changes)
 
     def row(self, seq: int) -> CommitRow:
-        return self.log.tables.pipelines["p"].commits[seq - 1]
+        return self.log.tables.pipelines["p"].chains[0].commits[seq - 1]
 
 
 @pytest.fixture
@@ -107,14 +112,14 @@ def test_a_row_that_was_changed_breaks_the_chain_at_its_commit(
 
 
 def test_a_commit_that_was_taken_out_breaks_the_chain(instance: Instance) -> None:
-    del instance.log.tables.pipelines["p"].commits[1]
+    del instance.log.tables.pipelines["p"].chains[0].commits[1]
     findings = instance.verify().findings
     assert findings[0].startswith("pipeline p, commit 3: its row")
     assert sum("no commit names this file" in each for each in findings) == 2
 
 
 def test_the_last_commit_cannot_be_taken_out_either(instance: Instance) -> None:
-    del instance.log.tables.pipelines["p"].commits[2]
+    del instance.log.tables.pipelines["p"].chains[0].commits[2]
     assert (
         "pipeline p: the last commit is not the one that was last written"
         in instance.verify().findings
@@ -206,7 +211,7 @@ def test_a_cursor_that_was_moved_by_hand_is_named(instance: Instance) -> None:
 
 def test_a_partition_that_an_operator_put_back_is_fine(instance: Instance) -> None:
     instance.log.set_mark("p", "b", 17)
-    instance.log.claim("p", ["c"])
+    instance.log.claim("p", ["c"], owner="another")
     assert instance.verify().findings == []
 
 
@@ -215,7 +220,7 @@ def test_a_pipeline_whose_row_was_changed_is_named(
     instance: Instance, changes: dict[str, Any]
 ) -> None:
     for name, value in changes.items():
-        setattr(instance.log.tables.pipelines["p"], name, value)
+        setattr(instance.log.tables.pipelines["p"].chains[0], name, value)
     assert (
         "pipeline p: the last commit is not the one that was last written"
         in instance.verify().findings
@@ -225,7 +230,7 @@ def test_a_pipeline_whose_row_was_changed_is_named(
 def test_a_pipeline_whose_row_is_missing_is_named(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance.log, "pipelines", list)
+    monkeypatch.setattr(instance.log, "chains", lambda pipeline: [])
     assert instance.verify().findings == ["pipeline p: it has commits, but its row is missing"]
 
 
@@ -239,9 +244,9 @@ def test_an_instance_that_commits_meanwhile_is_no_finding(instance: Instance) ->
 
     class Live(MemoryCommitLog):
         def commits(
-            self, pipeline: str, from_seq: int = 1, *, kind: str = ""
+            self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
         ) -> Iterator[CommitRow]:
-            while rows := list(super().commits(pipeline, from_seq, kind=kind))[:1]:
+            while rows := list(super().commits(pipeline, from_seq, kind=kind, shard=shard))[:1]:
                 yield from rows
                 from_seq = rows[0].seq + 1
 

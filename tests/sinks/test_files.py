@@ -11,11 +11,12 @@ from typing import Any
 import fastavro
 import pytest
 
-from worker.core.errors import PublishConflict
-from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, StagedFile
+from worker.core.errors import Fenced, PublishConflict
+from worker.core.model import DEAD_LETTERS, RECORDS, ChainState, Chunk, StagedFile
 from worker.core.ports import Evidence, FileState
 from worker.formats.avro import AvroEncoder
 from worker.formats.ndjson import NdjsonEncoder
+from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sinks.files_root import FilesRoot
 
@@ -25,9 +26,7 @@ SCHEMA = json.dumps({"type": "record", "name": "R", "fields": [{"name": "n", "ty
 def sink(root: Path, lineage: str = "l" * 16, **limits: Any) -> FilesSink:
     made = FilesSink(
         root,
-        "p",
-        lineage,
-        1,
+        ChainState("p", 0, lineage, owner="me"),
         lambda *_: AvroEncoder(SCHEMA, "null", {}),
         limits=SinkLimits(**limits),
     )
@@ -60,13 +59,13 @@ def test_nothing_is_seen_before_it_is_published_and_then_all_of_it(tmp_path: Pat
     files.write(chunk("a=1", 4))
     sealed = files.seal()
     assert listing(tmp_path) == []
-    files.publish(sealed)
+    files.publish(1, sealed)
     names = [f"a=1/p-{'l' * 16}-000000000001-0001.avro", f"a=2/p-{'l' * 16}-000000000001-0002.avro"]
     assert listing(tmp_path) == names
     assert [read(tmp_path / name) for name in names] == [[1, 2, 4], [3]]
     assert sorted(file.rows for file in sealed) == [1, 3]
     assert all((tmp_path / file.final).stat().st_size == file.size_bytes for file in sealed)
-    files.publish(sealed)  # again, as recovery does
+    files.publish(1, sealed)  # again, as recovery does
     assert listing(tmp_path) == names
 
 
@@ -84,7 +83,7 @@ def test_a_full_file_is_followed_by_its_next_part(tmp_path: Path) -> None:
         files.write(chunk("", number % 60))
     sealed = files.seal()
     assert len(sealed) > 1
-    files.publish(sealed)
+    files.publish(1, sealed)
     assert [number for file in sealed for number in read(tmp_path / file.final)] == [
         number % 60 for number in range(50)
     ]
@@ -109,7 +108,7 @@ def test_a_link_in_the_output_is_not_followed(tmp_path: Path) -> None:
     (root / "a").symlink_to(elsewhere)
     files.write(chunk("a", 1))
     with pytest.raises(PublishConflict):
-        files.publish(files.seal())
+        files.publish(1, files.seal())
     assert list(elsewhere.iterdir()) == []
 
 
@@ -119,19 +118,46 @@ def test_what_is_hidden_is_for_its_user_only_and_records_have_the_number_of_thei
     files = sink(tmp_path)
     files.write(chunk("", 1))
     (file,) = files.seal()
-    files.stage_record(7, b"{}")
     area = tmp_path / ".worker" / ("l" * 16) / "p"
-    record = area / "commits" / "000000000007.json"
+    commits = FileCommitRecords(area / "commits", "me", ())
+    commits.stage(7, b"{}")
+    record = area / "commits" / "000000000007.open"
     assert record.read_bytes() == b"{}"
-    modes = {path: path.stat().st_mode & 0o777 for path in (record, area / "staging")}
-    assert modes == {record: 0o600, area / "staging": 0o700}
-    assert (tmp_path / file.staging).parent == area / "staging"
-    files.drop_record(7)
-    assert not record.exists()
+    staging = area / "staging" / "me"
+    modes = {path: path.stat().st_mode & 0o777 for path in (record, staging, staging.parent)}
+    assert modes == {record: 0o600, staging: 0o700, staging.parent: 0o700}
+    assert (tmp_path / file.staging).parent == staging
+    commits.prove(7)
+    assert [path.name for path in (area / "commits").iterdir()] == ["000000000007.json"]
+
+
+def test_a_record_that_was_begun_is_never_seen_and_swept_by_later_owners(tmp_path: Path) -> None:
+    (tmp_path / "000000000007.me.draft").write_bytes(b"{")
+    (tmp_path / "000000000007.other.draft").write_bytes(b"{")
+    commits = FileCommitRecords(tmp_path, "next", ("me",))
+    assert (commits.staged(7), commits.newest(), commits.sweep()) == (None, 0, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["000000000007.other.draft"]
+
+
+def test_a_torn_record_of_nobody_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "000000000007.open").write_bytes(b"{")
+    with pytest.raises(Fenced):
+        FileCommitRecords(tmp_path, "me", ()).stage(7, b"{}")
+
+
+def test_directories_of_owners_long_ago_are_removed_when_they_are_empty(tmp_path: Path) -> None:
+    owners = tuple(f"o{number}" for number in range(30))
+    staging = tmp_path / ".worker" / ("l" * 16) / "p" / "staging"
+    for owner in owners:
+        (staging / owner).mkdir(parents=True)
+    (staging / "left by format 3").write_bytes(b"")
+    assert sink(tmp_path).sweep(owners).files == 1
+    assert sorted(path.name for path in staging.iterdir()) == sorted(["me", *owners[-20:]])
 
 
 def test_dead_letters_have_no_records_of_commits(tmp_path: Path) -> None:
-    letters = FilesSink(tmp_path, "p", "l" * 16, 1, lambda *_: NdjsonEncoder(), kind=DEAD_LETTERS)
+    chain = ChainState("p", 0, "l" * 16, owner="me")
+    letters = FilesSink(tmp_path, chain, lambda *_: NdjsonEncoder(), kind=DEAD_LETTERS)
     letters.prepare(())
     assert [path.name for path in (tmp_path / ".worker" / ("l" * 16) / "p").iterdir()] == [
         "staging"

@@ -9,13 +9,14 @@ import msgspec
 
 from worker.core.cursor import Cursor
 from worker.core.dead_letter import dead_letter_line
-from worker.core.model import DEAD_LETTERS, Chunk, Claim, Commit, Ledger, Reject
+from worker.core.model import DEAD_LETTERS, Chunk, Claim, Reject
 from worker.formats.records import RecordSpec
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Done, Fetch
 from worker.schema import compile_plan, parse_schema
 from worker.schema.stored import store
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
+from worker.testing.commit_log_contract import Owner
 from worker.testing.memory_log import MemoryCommitLog
 from worker.testing.memory_sink import MemoryRoot, MemorySink, MemoryStore
 
@@ -28,8 +29,9 @@ class Instance:
 
     def __init__(self) -> None:
         self.log, self.store = MemoryCommitLog(), MemoryStore()
-        self.lineage = self.log.load("items", {}).lineage
-        self.sink = MemorySink(self.store, "items", self.lineage, 1, kind=DEAD_LETTERS)
+        self.log.load("items", {})
+        self.owner = Owner(self.log, pipeline="items")
+        self.sink = MemorySink(self.store, self.owner.chain, kind=DEAD_LETTERS)
         self.seq = 0
 
     def commit(self, *ids: int) -> None:
@@ -59,19 +61,8 @@ class Instance:
             )
             self.sink.write(Chunk("", "f" * 16, 1, line))
         files = self.sink.seal()
-        self.log.commit(
-            Commit(
-                pipeline="items",
-                lineage=self.lineage,
-                seq=self.seq,
-                id=f"id-{self.seq}",
-                at="2024-01-01T00:00:00.000Z",
-                files=files,
-                ends=(),
-                ledger=Ledger(received=len(raws), dead_lettered=len(raws)),
-            )
-        )
-        self.sink.publish(files)
+        self.owner.commit({}, files=files)
+        self.sink.publish(self.seq, files)
 
     def replay(self, *, of_datums: bool = False) -> DeadLetters:
         root = MemoryRoot(self.store, DEAD_LETTERS)
@@ -83,7 +74,7 @@ async def read(
 ) -> list[int]:
     """The ids of all letters of a replay; with every page comes a commit of so many new ones."""
     replay = instance.replay(of_datums=of_datums)
-    planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 1, 0, Cursor(mark=mark)))
+    planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 0, Cursor(mark=mark)))
     ids: list[int] = []
     for pages in range(MOST_PAGES):
         todo = planner.next(float(pages))

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from worker.core.cursor import Cursor
+from worker.core.digest import digest_of
 from worker.core.errors import ConfigError, SinkUnavailable, StateError
-from worker.core.model import Commit, Due, Ledger
+from worker.core.model import Due
 from worker.runtime import fs
-from worker.state.sqlite import FORMATS, SqliteCommitLog
-from worker.testing.commit_log_contract import MEANING, at, commit, end, staged
+from worker.state.sqlite import SqliteCommitLog
+from worker.state.tables import FORMATS
+from worker.testing.commit_log_contract import MEANING, Owner, at, staged
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def test_a_state_of_an_older_format_is_brought_up_to_date_when_it_is_written(
     with closing(SqliteCommitLog(path)) as log:
         for name, meaning in pipelines.items():
             log.load(name, json.loads(meaning))
-        found = {at: log.claim(at[0], [at[1]])[at[1]] for at in stored}
+        found = {at: Owner(log, at[1], pipeline=at[0])[at[1]] for at in stored}
         assert {at: claim.cursor for at, claim in found.items()} == {
             at: Cursor.from_json(text) for at, text in stored.items()
         }
@@ -77,16 +81,22 @@ def test_a_state_of_an_older_format_is_brought_up_to_date_when_it_is_written(
         assert {claim.due for claim in found.values()} == {Due()}
         assert {name: [each.id for each in log.commits(name)] for name in pipelines} == commits
         log.keep_due("events", {"tenant=a": Due(1, 5)})
-        assert log.claim("events", ["tenant=a"])["tenant=a"].due == Due(1, 5)
+        assert Owner(log, "tenant=a", pipeline="events")["tenant=a"].due == Due(1, 5)
+        for name in pipelines:
+            assert all(digest_of(row) == row.digest for row in log.commits(name))
+            before = log.chains(name)[0]
+            owner = Owner(log, "new", pipeline=name)
+            assert owner.chain.epoch > before.epoch
+            made = owner.commit({"new": at(1)})
+            assert (made.seq, made.previous) == (before.seq + 1, before.digest)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (len(FORMATS),)
 
 
 def test_the_stored_texts_are_those_that_every_state_has(log: SqliteCommitLog, path: Path) -> None:
-    claim = log.claim("p", ["a"])["a"]
-    made = commit(log, 1, end(claim, at(7)), files=(staged(1),))
+    made = Owner(log, "a").commit({"a": at(7)}, files=(staged(1),))
     with closing(sqlite3.connect(path)) as db:
-        (row,) = db.execute("SELECT seq, lineage, id, at, ledger, ends, published FROM commits")
+        (row,) = db.execute("SELECT seq, lineage, id, at, ledger, ends, epoch FROM commits")
         (file,) = db.execute("SELECT * FROM files")
     cursor = Cursor(received=7).to_json().replace('"', '\\"')
     assert row == (
@@ -95,11 +105,11 @@ def test_the_stored_texts_are_those_that_every_state_has(log: SqliteCommitLog, p
         made.id,
         made.at,
         '{"received":3,"expanded":0,"sent":3,"filtered":0,"deduplicated":0,"dead_lettered":0}',
-        f'[{{"partition":"a","epoch":1,"expected_seq":0,"cursor":"{cursor}"}}]',
-        0,
+        f'[{{"partition":"a","expected_seq":0,"cursor":"{cursor}","memory":"{"0" * 32}"}}]',
+        1,
     )
-    assert file[:7] == ("p", 1, 1, "records", "/lake", ".worker/l/p/staging/f1", "r=ü/f1")
-    assert file[7:] == (10, "ab" * 32, 3, "f" * 16)
+    assert file[:8] == ("p", 0, 1, 1, "records", "/lake", ".worker/l/p/staging/f1", "r=ü/f1")
+    assert file[8:] == (10, "ab" * 32, 3, "f" * 16, "")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,7 @@ def test_the_stored_texts_are_those_that_every_state_has(log: SqliteCommitLog, p
     ],
 )
 def test_a_row_that_is_no_commit_is_named(log: SqliteCommitLog, path: Path, statement: str) -> None:
-    commit(log, 1, end(log.claim("p", ["a"])["a"], at(7)))
+    Owner(log, "a").commit({"a": at(7)})
     change(path, statement)
     with pytest.raises(StateError, match=r"is damaged: commit 1 of pipeline p"):
         list(log.commits("p"))
@@ -144,7 +154,7 @@ def test_a_log_that_only_looks_leaves_every_file_as_it_is(
 ) -> None:
     with closing(SqliteCommitLog(path)) as log:
         log.load("p", MEANING)
-        commit(log, 1, end(log.claim("p", ["a"])["a"], at(7)))
+        Owner(log, "a").commit({"a": at(7)})
         where = path
         if shut == "killed":
             where = tmp_path / "copy" / path.name
@@ -166,8 +176,7 @@ def test_a_log_that_was_read_at_rest_sees_what_others_commit_from_then_on(path: 
         assert looking.partitions("p") == []
         with closing(SqliteCommitLog(path)) as log:
             for seq in (1, 2):
-                claim = log.claim("p", ["a"])["a"]
-                commit(log, seq, end(claim, at(seq)))
+                Owner(log, "a").commit({"a": at(seq)})
                 assert [row.seq for row in looking.partitions("p")] == [seq]
 
 
@@ -178,7 +187,7 @@ def test_a_database_that_another_program_holds_is_waited_for_and_not_called_dama
     monkeypatch.setattr("worker.state.database.LOCKED_S", 0.01)
     with closing(SqliteCommitLog(path)) as log:
         log.load("p", MEANING)
-        claim = log.claim("p", ["a"])["a"]
+        owner = Owner(log, "a", name="me")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute(f"PRAGMA locking_mode = {mode}")
     other.execute("BEGIN IMMEDIATE")
@@ -186,12 +195,12 @@ def test_a_database_that_another_program_holds_is_waited_for_and_not_called_dama
         pytest.raises(SinkUnavailable, match="locked by another program"),
         closing(SqliteCommitLog(path)) as log,
     ):
-        commit(log, 1, end(claim, at(1)))
+        Owner(log, "a", name="me", held=owner.chain.epoch)
     other.execute("ROLLBACK")
     other.close()
     with closing(SqliteCommitLog(path)) as log:
-        commit(log, 1, end(claim, at(1)))
-        assert log.claim("p", ["a"])["a"].cursor.received == 1
+        Owner(log, "a", name="me", held=owner.chain.epoch).commit({"a": at(1)})
+        assert Owner(log, "a")["a"].cursor.received == 1
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -207,29 +216,18 @@ def test_an_unknown_outcome_is_read_back(
             raise sqlite3.OperationalError("disk I/O error")
 
     connect = sqlite3.connect
-    claim = log.claim("p", ["a"])["a"]
-    state = log.load("p", MEANING)
+    made = Owner(log, "a").draft({"a": at(1)})
     monkeypatch.setattr(
         sqlite3, "connect", lambda *args, **kw: connect(*args, factory=Broken, **kw)
     )
     log._file.reopen()
     monkeypatch.undo()
-    made = Commit(
-        pipeline="p",
-        lineage=state.lineage,
-        seq=1,
-        id="id",
-        at="",
-        files=(),
-        ends=(end(claim, at(1)),),
-        ledger=Ledger(),
-    )
     if committed:
         log.commit(made)
     else:
         with pytest.raises(StateError, match="disk I/O error"):
             log.commit(made)
-    assert [row.id for row in log.commits("p")] == ["id"] * committed
+    assert [row.id for row in log.commits("p")] == [made.row.id] * committed
 
 
 def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,3 +235,15 @@ def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError, match=r"state\.path is on nfs4"):
         SqliteCommitLog(path)
     assert not path.exists()
+
+
+def test_eight_that_make_the_state_at_once_make_one(path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def make(_: int) -> str:
+        together.wait(20)
+        with closing(SqliteCommitLog(path)) as log:
+            return log.load("p", MEANING).lineage
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(make, range(8)))) == 1

@@ -11,7 +11,7 @@ import kit
 import pytest
 
 from worker.core.errors import ConfigError
-from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED
+from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED, ChainState
 from worker.pipeline import Pipeline
 from worker.settings import load_settings
 from worker.sources.dead_letters import DeadLetters
@@ -92,8 +92,8 @@ async def test_a_replay_reads_dead_letters_into_the_output_of_the_pipeline(tmp_p
 
 async def test_records_and_dead_letters_have_a_sink_each(tmp_path: Path) -> None:
     async with made(tmp_path, Poll(once=True)) as pipeline:
-        sinks = pipeline.spec.sinks("0123456789abcdef", 1)
-        assert [sink.kind for sink in sinks] == [RECORDS, DEAD_LETTERS]
+        outputs = pipeline.spec.outputs(ChainState("items", 0, "0123456789abcdef"))
+        assert [sink.kind for sink in outputs.sinks] == [RECORDS, DEAD_LETTERS]
 
 
 async def test_what_the_writer_is_told_comes_from_the_config(tmp_path: Path) -> None:

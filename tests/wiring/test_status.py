@@ -70,7 +70,7 @@ async def test_the_document_has_the_totals_of_a_pipeline_and_its_last_troubles()
     assert found["ready"] and items["state"] == "complete"
     assert (items["records"], items["rejects"], items["files"], items["commits"]) == (3, 1, 2, 1)
     assert (items["partitions"], items["done"], items["parked_count"]) == (2, 2, 0)
-    assert (items["in_flight"], items["oldest_undurable_s"], items["fenced"]) == (0, 0, [])
+    assert (items["in_flight"], items["oldest_undurable_s"]) == (0, 0)
     assert [each["times"] for each in items["troubles"]] == list(range(9))[-SHOWN_TROUBLES:]
 
 

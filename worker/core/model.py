@@ -464,7 +464,7 @@ class ChainState:
     pipeline: str
     shard: int
     lineage: str
-    seq: int
+    seq: int = 0
     digest: str = ""
     epoch: int = 0
     owner: str = ""

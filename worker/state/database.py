@@ -179,26 +179,28 @@ class Database:
         """The connection, after an upgrade where the state is of an older format. What may only be
         looked at is upgraded in a copy in memory.
         """
+        self.format = self._known_format(db)
+        if self.format == len(self._tables):
+            return db
         if self._read_only:
-            self.format = self._known_format(db)
-            if self.format == len(self._tables):
-                return db
             copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             db.backup(copy)
             db.close()
-            db = copy
+            self._upgrade(copy)
+            copy.execute("PRAGMA query_only = ON")
+            return copy
+        self._upgrade(db)
+        self.format = len(self._tables)
+        return db
+
+    def _upgrade(self, db: sqlite3.Connection) -> None:
+        """In one transaction: whoever is killed in it has changed nothing."""
         db.execute("BEGIN IMMEDIATE")  # of several that open it at once, one upgrades it
-        missing = self._tables[self._known_format(db) :]
-        for number, statements in enumerate(missing, len(self._tables) - len(missing) + 1):
+        for statements in self._tables[self._known_format(db) :]:
             for statement in statements.split(";\n"):
                 db.execute(statement)
-            db.execute(f"PRAGMA user_version = {number}")
+        db.execute(f"PRAGMA user_version = {len(self._tables)}")
         db.execute("COMMIT")
-        if self._read_only:
-            db.execute("PRAGMA query_only = ON")
-        else:
-            self.format = len(self._tables)
-        return db
 
     def _known_format(self, db: sqlite3.Connection) -> int:
         """The format of the state. Raises StateError for one that is newer than this program."""
