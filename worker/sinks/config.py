@@ -53,7 +53,7 @@ class SinkConfig(Model):
     )
     format: Annotated[str, FileFormat()] = Field("avro", description="file format")
     codec: Annotated[str, FileCodec()] = Field(
-        "zstandard", description="compression", json_schema_extra=_with_codecs
+        "deflate", description="compression", json_schema_extra=_with_codecs
     )
     partition_by: str | None = Field(
         None,
