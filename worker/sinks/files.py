@@ -303,12 +303,13 @@ class FilesSink:
 
     def publish(self, files: Sequence[StagedFile]) -> None:
         with fs.translated(self._root):
-            parents = []
+            names, parents = fs.DirectoryNames(), []
             for file in files:
                 staged, final = self._root / file.staging, self._root / file.final
-                if staged.exists():
-                    fs.make_dirs(self._root, str(Path(file.final).parent))
-                    fs.publish(staged, final, file.sha256)
-                if final.parent.is_dir():
+                unpublished = staged.exists()
+                if unpublished or final.parent.is_dir():
+                    names.make(self._root, str(Path(file.final).parent))
                     parents.append(final.parent)
-            fs.fsync_dirs(parents)
+                if unpublished:
+                    fs.publish(staged, final, file.sha256)
+            names.sync(parents)
