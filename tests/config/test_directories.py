@@ -46,6 +46,10 @@ def test_the_remedy_is_a_path_where_one_is_meant(address: str, instead: str) -> 
     assert instead in refused(address)
 
 
+def test_a_path_without_a_meaning_to_the_system_is_refused() -> None:
+    assert "NUL" in refused("lake\0x")
+
+
 def test_a_password_in_an_address_is_not_shown() -> None:
     assert "hunter2" not in refused("s3://key:hunter2@bucket/x")
 

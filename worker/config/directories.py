@@ -19,6 +19,8 @@ _SCHEME: Final = re.compile(
 
 def _local(value: Any) -> Any:
     """A path as it was; an address is refused, of which a directory `s3:` would be made."""
+    if isinstance(value, str) and "\0" in value:
+        raise refusal("this holds a NUL character, which no path has", remedy="take it out")
     found = _SCHEME.match(value) if isinstance(value, str) else None
     if found is None:
         return value
