@@ -73,8 +73,13 @@ def open_files() -> int:
         (errno.EACCES, SinkUnavailable),
         (errno.EMFILE, SinkUnavailable),
         (errno.ESTALE, SinkUnavailable),
+        (errno.ENOTCONN, SinkUnavailable),
+        (errno.ENOENT, SinkUnavailable),
+        (errno.EBUSY, SinkUnavailable),
+        (errno.EXDEV, SinkUnavailable),
+        (errno.EFBIG, SinkUnavailable),
         (errno.EIO, DurabilityLost),
-        (errno.ENOENT, StateError),
+        (errno.ENOTDIR, StateError),
         (errno.ENAMETOOLONG, StateError),
     ],
 )
@@ -321,6 +326,25 @@ def test_known_names_are_bounded(notes: list[list[int]]) -> None:
         known.note({(1, each) for each in note})
         assert len(known) <= 10
         assert len(note) > 10 or known >= {(1, each) for each in note}
+
+
+def test_a_directory_that_a_cleaner_takes_meanwhile_is_no_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    real = os.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        if path == tmp_path / "a":
+            path.rmdir()
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", lstat)
+        with pytest.raises(SinkUnavailable), fs.translated(tmp_path):
+            fs.make_dirs(tmp_path, "a/b")
+    fs.make_dirs(tmp_path, "a/b")
+    assert (tmp_path / "a/b").is_dir()
 
 
 class PowerLoss:

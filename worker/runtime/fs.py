@@ -49,8 +49,12 @@ _PAUSE: Final = frozenset(
         errno.ENFILE,
         errno.EACCES,
         errno.EPERM,
-        errno.ENOTCONN,
+        errno.ENOTCONN,  # unmounted, or its server is away
         errno.ESTALE,
+        errno.ENOENT,  # a cleaner took a directory, which the next attempt makes again
+        errno.EBUSY,
+        errno.EXDEV,
+        errno.EFBIG,
     }
 )
 
