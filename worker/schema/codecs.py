@@ -20,8 +20,10 @@ except ImportError:
 
 try:
     from isal import igzip_lib
+
+    HAS_ISAL = True
 except ImportError:  # a machine that its authors publish no wheel for
-    igzip_lib = None  # type: ignore[assignment,unused-ignore]
+    HAS_ISAL = False
 
 from worker.core.errors import ConfigError
 
@@ -162,7 +164,7 @@ def _inflate_null(data: bytes, limit: int) -> bytes:
 
 _COMPRESS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "null": _same,
-    "deflate": _deflate_by_zlib if igzip_lib is None else _deflate_by_isal,
+    "deflate": _deflate_by_isal if HAS_ISAL else _deflate_by_zlib,
     "snappy": _compress_snappy,
     "zstandard": _compress_zstandard,
     "bzip2": bz2.compress,
