@@ -181,7 +181,7 @@ def test_every_pagination_and_every_kind_of_credentials_is_taken(tmp_path: Path)
 @pytest.mark.parametrize(
     ("given_codec", "format_", "codec"),
     [
-        ({}, "avro", "zstandard"),
+        ({}, "avro", "deflate"),
         ({}, "ndjson", "null"),
         ({"codec": None}, "avro", "null"),
         ({"codec": "gzip"}, "ndjson", "gzip"),

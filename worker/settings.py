@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
 from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misprinted, pipelines_of
+from worker.config.directories import Directory
 from worker.config.effects import Effect, without_effect
 from worker.config.explain import problems_of
 from worker.config.mark_format import with_mark_format
@@ -140,7 +141,7 @@ class ValidationConfig(Model):
 class DeadLettersConfig(Model):
     """Where rejects go, and when there are too many of them."""
 
-    path: Annotated[Path, OutputDirectory("dead letters")] | None = Field(
+    path: Annotated[Directory, OutputDirectory("dead letters")] | None = Field(
         None,
         description=(
             "directory, relative to the working directory; default: <state>/dead_letters/<pipeline>"

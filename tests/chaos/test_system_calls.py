@@ -26,6 +26,7 @@ pytestmark = [
 
 SYNC = re.compile(r"(?:fsync|fdatasync)\(\d+<([^>]*)>")
 WRITE = re.compile(r"write\(\d+<([^>]*)>")
+MKDIR = re.compile(r'mkdir(?:at)?\((?:AT_FDCWD[^,]*, )?"([^"]+)".*\) = 0')
 RENAME = re.compile(r'renameat2\(.*?"([^"]+)".*?"([^"]+)".*\) = 0')
 
 
@@ -43,7 +44,7 @@ async def trace(directory: Path, mutation: str = "") -> list[str]:
                     "to": {"param": "cursor"},
                 }
             },
-            sink={"partition_by": "region={region}", "roll": {"records": 20}},
+            sink={"partition_by": "all/region={region}", "roll": {"records": 20}},
         )
         log = directory / "trace"
         command = [
@@ -54,7 +55,7 @@ async def trace(directory: Path, mutation: str = "") -> list[str]:
             "-s",
             "300",
             "-e",
-            "trace=fsync,fdatasync,write,renameat2",
+            "trace=fsync,fdatasync,write,renameat2,?mkdir,mkdirat",
             "-o",
             str(log),
         ]
@@ -65,8 +66,8 @@ async def trace(directory: Path, mutation: str = "") -> list[str]:
     return log.read_text().splitlines()
 
 
-def broken_rules(calls: list[str]) -> set[str]:
-    """The rules of the commit protocol that a trace breaks."""
+def broken_rules(calls: list[str], top: Path) -> set[str]:
+    """The rules of the commit protocol that a trace breaks, with everything below `top`."""
     broken: set[str] = set()
     synced: set[str] = set()
     unsynced_names: set[str] = set()
@@ -87,6 +88,13 @@ def broken_rules(calls: list[str]) -> set[str]:
             if not state_synced:
                 broken.add("a file is published before the commit is durable")
             unsynced_names.add(str(final.parent))
+            unsynced_names |= {
+                str(each)
+                for each in final.parent.parents
+                if each.is_relative_to(top) and str(each) not in synced
+            }
+        elif match := MKDIR.search(call):
+            synced.discard(str(Path(match[1]).parent))
         elif (match := WRITE.search(call)) and "/staging/" in match[1]:
             synced.discard(match[1])
             state_synced = False
@@ -99,11 +107,23 @@ def broken_rules(calls: list[str]) -> set[str]:
 
 
 async def test_everything_is_durable_before_it_is_visible(tmp_path: Path) -> None:
-    assert broken_rules(await trace(tmp_path)) == set()
+    assert broken_rules(await trace(tmp_path), tmp_path) == set()
+
+
+async def test_directories_that_a_kill_left_are_durable_before_what_stands_in_them(
+    tmp_path: Path,
+) -> None:
+    for region in (
+        "r0",
+        "r1",
+        "r2",
+    ):  # made by another process, which was killed before it synced them
+        (tmp_path / f"lake/all/region={region}").mkdir(parents=True)
+    assert broken_rules(await trace(tmp_path), tmp_path) == set()
 
 
 @pytest.mark.parametrize(
     "mutation", ["no_data_fsync", "no_directory_fsync", "synchronous_normal", "publish_first"]
 )
 async def test_a_mutant_breaks_a_rule(tmp_path: Path, mutation: str) -> None:
-    assert broken_rules(await trace(tmp_path, mutation))
+    assert broken_rules(await trace(tmp_path, mutation), tmp_path)

@@ -57,7 +57,7 @@ def replay(pages: dict[str | None, bytes]) -> list[Any]:
     )
     planner = PartitionPlanner(
         PagingSpec(style=style, once=True, incremental=IncrementalSpec("updated_at", MarkFormat())),
-        Claim("p", 1, 0, Cursor()),
+        Claim("p", 0, Cursor()),
     )
     shape = compile_steps(
         plan,

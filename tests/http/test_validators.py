@@ -97,11 +97,11 @@ def test_validators_of_the_first_page_are_kept_when_the_pass_is_complete_whateve
         )
     )
     spec = PagingSpec(style, incremental=IncrementalSpec("u", order="descending"), every_s=0.0)
-    planner = PartitionPlanner(spec, Claim("p", 1, 0, Cursor(validators="old")))
+    planner = PartitionPlanner(spec, Claim("p", 0, Cursor(validators="old")))
     for number in range(pages):
         if number == crash:
             planner = PartitionPlanner(
-                spec, Claim("p", 1, 0, Cursor.from_json(planner.cursor.to_json()))
+                spec, Claim("p", 0, Cursor.from_json(planner.cursor.to_json()))
             )
         facts = Facts(0, {"next": number + 1 if number + 1 < pages else None})
         todo, accepted = taken(
@@ -125,6 +125,6 @@ def test_a_304_needs_no_total_and_no_token() -> None:
         raise AssertionError("nothing of a 304 is read")
 
     spec = PagingSpec(none.Single(), incremental=IncrementalSpec("", token=never), total=never)
-    planner = PartitionPlanner(spec, Claim("p", 1, 0, Cursor(mark="delta", validators="v")))
+    planner = PartitionPlanner(spec, Claim("p", 0, Cursor(mark="delta", validators="v")))
     _, accepted = taken(planner, Reply(None, unchanged=True))
     assert accepted.progress.cursor.mark == "delta" and accepted.pass_end.received == 0

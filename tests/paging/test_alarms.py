@@ -185,7 +185,7 @@ def test_a_source_that_ignores_the_bound_is_refused_before_anything_comes_twice(
     ten, more = rows(*range(10)), rows(*range(12))
     server = ignoring(ten)
     outcome = read(plan, server, kill=kill)
-    state = Claim("p", 1, 1, outcome.cursor, frozenset({(9, page(rows(9)).facts.keys[0])}))
+    state = Claim("p", 1, outcome.cursor, frozenset({(9, page(rows(9)).facts.keys[0])}))
     again = read(plan, ignoring(more), start=state, kill=kill)
     assert (len(outcome.got), again.got, again.code) == (10, [], "below_bound")
     assert "record 0 has u = 0" in str(again.error)
@@ -213,9 +213,7 @@ def test_what_is_below_the_bound_is_left_out_or_taken_and_counted(
 ) -> None:
     incremental = replace(INCREMENTAL, order="any", below=below)
     plan = spec(token_style(), incremental=incremental, key=("id",))
-    start = Claim(
-        "p", 1, 1, Cursor(pass_no=2, mark=9), frozenset({(9, page(rows(9)).facts.keys[0])})
-    )
+    start = Claim("p", 1, Cursor(pass_no=2, mark=9), frozenset({(9, page(rows(9)).facts.keys[0])}))
     outcome = read(plan, ignoring(rows(*range(12))), start=start, kill=kill)
     assert [row["id"] for row in outcome.got] == got
     assert outcome.noted["below_bound"] == 9
@@ -229,9 +227,7 @@ def test_a_descending_source_without_a_bound_ends_behind_what_is_older_than_its_
     found = rows(*reversed(range(12)))
     incremental = replace(INCREMENTAL, order="descending", sent="")
     plan = spec(offset_style(), incremental=incremental, key=("id",))
-    start = Claim(
-        "p", 1, 1, Cursor(pass_no=2, mark=9), frozenset({(9, page(rows(9)).facts.keys[0])})
-    )
+    start = Claim("p", 1, Cursor(pass_no=2, mark=9), frozenset({(9, page(rows(9)).facts.keys[0])}))
     outcome = read(plan, numbered(found, 2), start=start, kill=kill)
     assert [row["id"] for row in outcome.got] == [11, 10]
     assert outcome.asked == 3  # the second one has a record at the mark, the third one none
@@ -244,7 +240,7 @@ def test_a_descending_source_goes_on_behind_a_page_that_lies_below_only_in_part(
     found = rows(11, 3) + rows(10, 2) + rows(4, 1) + rows(12, 0)
     incremental = replace(INCREMENTAL, order="descending", sent="")
     plan = spec(offset_style(), incremental=incremental, key=("id",))
-    start = Claim("p", 1, 1, Cursor(pass_no=2, mark=9))
+    start = Claim("p", 1, Cursor(pass_no=2, mark=9))
     outcome = read(plan, numbered(found, 2), start=start, kill=kill)
     assert [row["id"] for row in outcome.got] == [11, 10]
     assert outcome.asked == 3
@@ -257,7 +253,7 @@ def test_a_page_that_lies_below_ends_nothing_where_newer_records_may_follow(
     found = [*rows(11, 10), *rows(2, 1), *([] if sent else rows(12))]
     incremental = replace(INCREMENTAL, order=order, sent=sent, below="drop")
     plan = spec(offset_style(), incremental=incremental, key=("id",))
-    start = Claim("p", 1, 1, Cursor(pass_no=2, mark=9))
+    start = Claim("p", 1, Cursor(pass_no=2, mark=9))
     outcome = read(plan, numbered(found, 2), start=start, kill=kill)
     assert [row["id"] for row in outcome.got] == ([11, 10] if sent else [11, 10, 12])
     assert outcome.reasons == ["empty page"]
@@ -966,7 +962,7 @@ def test_a_pass_that_an_older_version_began_says_nothing_of_its_key(
         '"mark":null,"snapshot_mark":null,"received":20,"total":null,"validators":null,'
         '"complete":false}'
     )
-    start = Claim("p", 1, 1, Cursor.from_json(stored))
+    start = Claim("p", 1, Cursor.from_json(stored))
     found = [*rows(*range(20)), *last]
     outcome = read(spec(offset_style(), key=("id",)), numbered(found, 10), start=start, kill=kill)
     assert (outcome.code, outcome.got) == ("", last)

@@ -190,7 +190,7 @@ def test_numbered_pages_stay_small_for_the_pass_and_the_next_one_begins_with_twi
     assert planner.cursor.page_size == 2
     server.heavy, server.sizes = set(), []
     for sizes in ([2] * 12, [4] * 7, [8] * 4):
-        planner = PartitionPlanner(settings, Claim("p", 1, 0, planner.cursor))
+        planner = PartitionPlanner(settings, Claim("p", 0, planner.cursor))
         run(planner, server)
         assert server.sizes == sizes
         server.sizes = []

@@ -139,7 +139,6 @@ def resumed(claim: Claim, taken: list[Accepted]) -> Claim:
     cursor_after = Cursor.from_json(whole.cursor.to_json())
     return Claim(
         "p",
-        claim.epoch + 1,
         claim.seq + 1,
         cursor_after,
         frozenset(boundary | set(whole.boundary_added)),
@@ -148,7 +147,7 @@ def resumed(claim: Claim, taken: list[Accepted]) -> Claim:
 
 
 def claim() -> Claim:
-    return Claim("p", 1, 0, Cursor())
+    return Claim("p", 0, Cursor())
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
@@ -580,7 +579,7 @@ def test_nobody_waits_for_the_schedule_while_the_first_page_of_a_pass_is_in_flig
 ) -> None:
     server = Server([{"id": number} for number in range(4)], cap=2)
     planner = PartitionPlanner(
-        spec(offset_style(), once=False, every_s=60.0), Claim("p", 1, 0, Cursor()), due
+        spec(offset_style(), once=False, every_s=60.0), Claim("p", 0, Cursor()), due
     )
     begins = 0.0
     if due is not None:
@@ -600,10 +599,10 @@ def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -
     """A state of an older version."""
     server = Server([{"id": number} for number in range(4)], cap=2)
     kept = spec(offset_style(), once=False, every_s=60.0)
-    fresh = PartitionPlanner(kept, Claim("p", 1, 0, Cursor()))
+    fresh = PartitionPlanner(kept, Claim("p", 0, Cursor()))
     first = fresh.next(0.0)
     assert isinstance(first, Fetch)
-    claim = resumed(Claim("p", 1, 0, Cursor()), fresh.accept(first, server.answer(first), 0.0))
+    claim = resumed(Claim("p", 0, Cursor()), fresh.accept(first, server.answer(first), 0.0))
     planner = PartitionPlanner(kept, claim)
     assert ids(run(planner, server, 10.0)) == [2, 3]
     assert planner.next(10.0) == Wait(70.0)

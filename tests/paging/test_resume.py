@@ -80,7 +80,7 @@ def test_positions_of_the_style_fit_and_those_of_others_are_refused_by_name(styl
 def test_a_position_that_is_not_refused_can_be_asked_for(style: str, position: Any) -> None:
     spec = PagingSpec(style=STYLES[style])
     try:
-        planner = PartitionPlanner(spec, Claim("p", 1, 1, at(position)))
+        planner = PartitionPlanner(spec, Claim("p", 1, at(position)))
     except StateError:
         return
     todo = planner.next(0.0)
@@ -103,7 +103,7 @@ def test_a_mark_is_what_the_format_says(record: str, fits: Any, unfit: Any) -> N
 
 def test_a_page_whose_token_is_too_large_to_keep_changes_nothing() -> None:
     spec = PagingSpec(style=STYLES["cursor"])
-    planner = PartitionPlanner(spec, Claim("p", 1, 1, Cursor()))
+    planner = PartitionPlanner(spec, Claim("p", 1, Cursor()))
 
     def answer(token: str) -> Reply:
         facts = Facts(1, body={"next": token})
@@ -154,7 +154,7 @@ class Partition:
 
     def __init__(self, server: Server) -> None:
         self.server, self.taken = server, list[int]()
-        self.claim = Claim("p", 1, 1, Cursor())
+        self.claim = Claim("p", 1, Cursor())
 
     def walk(self, spec: PagingSpec, pages: int = 99) -> Cursor:
         """A process that takes so many pages at most, or a whole pass."""

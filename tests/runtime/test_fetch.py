@@ -33,9 +33,7 @@ PAGES = 3
 def planners(names: list[str], depth: int = 1, *, once: bool = True) -> list[PartitionPlanner]:
     style = offset.build(offset.Config(type="offset", param="o"))
     return [
-        PartitionPlanner(
-            PagingSpec(style=style, once=once, depth=depth), Claim(name, 1, 0, Cursor())
-        )
+        PartitionPlanner(PagingSpec(style=style, once=once, depth=depth), Claim(name, 0, Cursor()))
         for name in names
     ]
 
@@ -281,7 +279,7 @@ async def test_a_refused_position_starts_the_pass_again_where_the_planner_can() 
 
     events: list[Event] = []
     style = offset.build(offset.Config(type="offset", param="o"))
-    planner = FallsBack(PagingSpec(style=style, once=True), Claim("p", 1, 0, Cursor()))
+    planner = FallsBack(PagingSpec(style=style, once=True), Claim("p", 0, Cursor()))
     served = pool([planner], attempt, Channel(1 << 20), events)
     await run_to_end(served)
     assert asked == 2 and isinstance(served.parked["p"].error, CursorInvalid)
@@ -482,7 +480,7 @@ async def test_passes_of_several_pages_on_a_schedule_are_not_kept_waiting_for_th
         return page(fetch)
 
     hourly = PagingSpec(style=style, every_s=3_600.0)
-    planner = PartitionPlanner(hourly, Claim("p", 1, 0, Cursor()))
+    planner = PartitionPlanner(hourly, Claim("p", 0, Cursor()))
     channel: Channel[Page] = Channel(1 << 20)
     served = pool([planner], attempt, channel, concurrency=concurrency, once=False, clock=clock)
     running = asyncio.create_task(served.run(stop))

@@ -9,7 +9,9 @@ import hashlib
 import os
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +29,14 @@ def failing(code: int) -> Callable[..., Any]:
         raise OSError(code, os.strerror(code))
 
     return fail
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> fs.KnownNames:
+    """What a process knows that has just begun: nothing."""
+    known = fs.KnownNames()
+    monkeypatch.setattr(fs, "_known", known)
+    return known
 
 
 @pytest.fixture
@@ -63,8 +73,13 @@ def open_files() -> int:
         (errno.EACCES, SinkUnavailable),
         (errno.EMFILE, SinkUnavailable),
         (errno.ESTALE, SinkUnavailable),
+        (errno.ENOTCONN, SinkUnavailable),
+        (errno.ENOENT, SinkUnavailable),
+        (errno.EBUSY, SinkUnavailable),
+        (errno.EXDEV, SinkUnavailable),
+        (errno.EFBIG, SinkUnavailable),
         (errno.EIO, DurabilityLost),
-        (errno.ENOENT, StateError),
+        (errno.ENOTDIR, StateError),
         (errno.ENAMETOOLONG, StateError),
     ],
 )
@@ -221,9 +236,183 @@ def test_a_root_is_made_with_its_parents_and_may_be_behind_a_link(
     (tmp_path / "link").symlink_to(tmp_path / "disk")
     fs.make_root(tmp_path / "link/a/b")
     assert (tmp_path / "disk/a/b").is_dir()
-    assert synced == inodes(tmp_path / "disk", tmp_path / "disk/a")
+    assert synced[-3:] == inodes(tmp_path, tmp_path / "disk", tmp_path / "disk/a")
+    before = len(synced)
     fs.make_root(tmp_path / "link/a/b")
-    assert len(synced) == 2
+    assert len(synced) == before
+
+
+def test_directories_that_were_found_are_made_durable_once_a_process(
+    tmp_path: Path, synced: list[int], known: fs.KnownNames
+) -> None:
+    (tmp_path / "lake/a/b").mkdir(parents=True)
+    fs.make_root(tmp_path / "lake")
+    assert synced[-1] == tmp_path.stat().st_ino
+    ancestors = len(synced)
+    fs.make_dirs(tmp_path / "lake", "a/b")
+    assert synced[ancestors:] == inodes(tmp_path / "lake", tmp_path / "lake/a")
+    for _ in range(3):
+        fs.make_root(tmp_path / "lake")
+        fs.make_dirs(tmp_path / "lake", "a/b")
+    assert len(synced) == ancestors + 2
+
+
+def test_what_is_above_a_mount_point_or_may_not_be_read_is_not_ours(
+    tmp_path: Path, synced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "private/lake"
+    root.mkdir(parents=True)
+    readable = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path / "private" and readable(path, mode)
+    )
+    fs.make_root(root)
+    assert synced == []
+    fs.make_root(root / "new")
+    assert synced == inodes(root)
+    real = os.stat
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        os,
+        "stat",
+        lambda path, **options: (
+            os.stat_result((*real(path)[:2], 99, *real(path)[3:]))
+            if str(path).startswith(str(tmp_path / "private"))
+            else real(path, **options)
+        ),
+    )
+    known = fs.KnownNames()
+    names = fs.DirectoryNames(known)
+    names.make_root(root)
+    names.sync()
+    assert known == {(99, each.lstat().st_ino) for each in (root,)}
+
+
+def test_a_commit_of_many_routes_syncs_each_parent_once(
+    tmp_path: Path, synced: list[int], known: fs.KnownNames
+) -> None:
+    for _ in range(2):
+        names = fs.DirectoryNames(known)
+        for number in range(500):
+            names.make(tmp_path, f"dt={number % 5}/hour={number}")
+        names.sync()
+    assert synced == inodes(tmp_path, *(tmp_path / f"dt={number}" for number in range(5)))
+    assert len(known) == 505
+
+
+def test_a_directory_that_is_made_again_is_made_durable_again(
+    tmp_path: Path, synced: list[int], known: fs.KnownNames
+) -> None:
+    fs.make_dirs(tmp_path, "a")
+    (tmp_path / "a").rmdir()
+    fs.make_dirs(tmp_path, "a")  # most file systems give it the inode of the one before
+    assert synced == inodes(tmp_path, tmp_path)
+
+
+def test_names_whose_fsync_failed_are_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: fs.KnownNames
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing(errno.EIO))
+        with pytest.raises(DurabilityLost):
+            fs.make_dirs(tmp_path, "a/b")
+    assert not known
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=12), max_size=12))
+def test_known_names_are_bounded(notes: list[list[int]]) -> None:
+    known = fs.KnownNames(most=10)
+    for note in notes:
+        known.note({(1, each) for each in note})
+        assert len(known) <= 10
+        assert len(note) > 10 or known >= {(1, each) for each in note}
+
+
+def test_a_directory_that_a_cleaner_takes_meanwhile_is_no_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    real = os.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        if path == tmp_path / "a":
+            path.rmdir()
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", lstat)
+        with pytest.raises(SinkUnavailable), fs.translated(tmp_path):
+            fs.make_dirs(tmp_path, "a/b")
+    fs.make_dirs(tmp_path, "a/b")
+    assert (tmp_path / "a/b").is_dir()
+
+
+class PowerLoss:
+    """Which names of directories a disk holds: those that were there when their parent was synced.
+
+    Directories are made for real; a kill comes before the call with that number.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.durable: set[Path] = set()
+        self.left = 10**9
+        self._mkdir, self._fsync_dir = os.mkdir, fs.fsync_dir
+        patch.setattr(os, "mkdir", self.mkdir)
+        patch.setattr(fs, "fsync_dir", self.fsync_dir)
+
+    def _call(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
+        self._call()
+        self._mkdir(path, mode)
+
+    def fsync_dir(self, path: Path) -> None:
+        self._call()
+        self._fsync_dir(path)
+        self.durable |= set(path.iterdir())
+
+
+ROUTES = st.lists(
+    st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map("/".join), min_size=1, max_size=4
+)
+RUNS = st.lists(st.tuples(ROUTES, st.integers(0, 12)), max_size=4)
+
+
+@given(RUNS, ROUTES)
+def test_after_kills_at_any_call_what_counts_survives_a_power_loss(
+    killed: list[tuple[list[str], int]], routes: list[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
+        base = Path(name).resolve()
+        root, disk = base / "data/lake", PowerLoss(patch)
+
+        def publish(routes: list[str], known: fs.KnownNames) -> None:
+            names = fs.DirectoryNames(known)
+            names.make_root(root)
+            names.sync()
+            for route in routes:
+                names.make(root, route)
+            names.sync([root / route for route in routes])
+
+        for before, calls in killed:  # each in a process of its own, which knows nothing
+            disk.left = calls
+            with suppress(KeyboardInterrupt):
+                publish(before, fs.KnownNames())
+        disk.left, known = 10**9, fs.KnownNames()
+        publish(routes, known)
+        for route in routes:
+            needed = {root / route, *(root / route).parents} - {base, *base.parents}
+            assert needed <= disk.durable
+        before_again = disk.left
+        publish(routes, known)
+        repeated = before_again - disk.left
+        components = sum(len(Path(each).parts) for each in routes)
+        assert repeated == components + len(set(routes)), (
+            "mkdir of each, fsync of what is published"
+        )
 
 
 # -- publishing -----------------------------------------------------------------------------------

@@ -5,17 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
 
-from worker.core.errors import Fenced, PublishConflict
+from worker.core.errors import Fenced, PublishConflict, SinkUnavailable
 from worker.core.model import DEAD_LETTERS, RECORDS, ChainState, Chunk, StagedFile
 from worker.core.ports import Evidence, FileState
 from worker.formats.avro import AvroEncoder
 from worker.formats.ndjson import NdjsonEncoder
+from worker.runtime import fs
 from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sinks.files_root import FilesRoot
@@ -32,6 +37,10 @@ def sink(root: Path, lineage: str = "l" * 16, **limits: Any) -> FilesSink:
     )
     made.prepare(())
     return made
+
+
+def commits_of(root: Path) -> FileCommitRecords:
+    return FileCommitRecords(root / ".worker" / ("l" * 16) / "p" / "commits", "me", ())
 
 
 def chunk(route: str, *numbers: int) -> Chunk:
@@ -200,3 +209,100 @@ def committed(root: Path, name: str) -> StagedFile:
         rows=1,
         fingerprint="f" * 16,
     )
+
+
+# -- what others do to the directories of a running sink --------------------------------------------
+
+
+def remove_empty_directories(root: Path) -> None:
+    """What a cleaner does."""
+    for directory, _, _ in os.walk(root, topdown=False):
+        with suppress(OSError):
+            os.rmdir(directory)
+
+
+class Cleaner:
+    """A cleaner that comes before the system call with the number `before`."""
+
+    def __init__(self, root: Path, before: int, patch: pytest.MonkeyPatch) -> None:
+        self.calls, self._root, self._before = 0, root, before
+        for owner, name in (
+            *((os, name) for name in ("open", "mkdir", "lstat")),
+            *((fs, name) for name in ("_renamed", "fsync_dir")),
+        ):
+            patch.setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **options: Any) -> Any:
+            self.calls += 1
+            if self.calls == self._before:
+                remove_empty_directories(self._root)
+            return call(*args, **options)
+
+        return counted
+
+
+def test_a_cleaner_of_empty_directories_is_no_more_than_a_pause(tmp_path: Path) -> None:
+    """Whenever it comes, the next attempt makes what is missing, and nothing is lost."""
+    pauses = before = 0
+    while True:
+        before += 1
+        root, sealed = tmp_path / str(before), ()
+        with pytest.MonkeyPatch.context() as patch:
+            cleaner = Cleaner(root, before, patch)
+            for _ in range(2):
+                chain = ChainState("p", 0, "l" * 16, owner="me")
+                files = FilesSink(root, chain, lambda *_: AvroEncoder(SCHEMA, "null", {}))
+                try:
+                    files.prepare(())
+                    if not sealed:
+                        files.sweep(())
+                        files.write(chunk("a=1/b=1", 1, 2))
+                        files.write(chunk("a=1/b=2", 3))
+                        sealed = files.seal()
+                    files.publish(1, sealed)
+                    break
+                except SinkUnavailable:
+                    pauses += 1
+                finally:
+                    files.close()
+            calls = cleaner.calls
+        assert len(listing(root)) == 2, f"the cleaner came before call {before}"
+        if before > calls:
+            break
+    assert pauses > 3 and before > 20, "the cleaner came in between"
+
+
+def test_an_output_whose_directories_are_gone_pauses(tmp_path: Path) -> None:
+    files = sink(tmp_path / "lake")
+    files.write(chunk("a", 1))
+    shutil.rmtree(tmp_path / "lake")
+    with pytest.raises(SinkUnavailable, match="lake"):
+        files.write(chunk("b", 1))
+    with pytest.raises(SinkUnavailable, match="lake"):
+        files.seal()
+    with pytest.raises(SinkUnavailable, match="lake"):
+        commits_of(tmp_path / "lake").stage(1, b"{}")
+    with pytest.raises(SinkUnavailable, match="lake"):
+        files.sweep(())
+    files.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_an_output_that_is_unmounted_lazily_pauses(tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", root], check=True)
+    try:
+        files = sink(root)
+        files.write(chunk("a", 1))
+    finally:
+        subprocess.run(["umount", "-l", root], check=True)
+    with pytest.raises(SinkUnavailable, match="lake"):
+        files.write(chunk("b", 1))
+    with pytest.raises(SinkUnavailable, match="lake"):
+        files.seal()
+    with pytest.raises(SinkUnavailable, match="lake"):
+        commits_of(tmp_path / "lake").stage(1, b"{}")
+    files.close()
+    assert list(root.iterdir()) == [], "nothing was written beside the mount"

@@ -56,7 +56,7 @@ CONFLUENT_BYTES: Final = 5
 
 # -- encode ----------------------------------------------------------------------------------------
 
-CODECS: Final = ("zstandard", "null", "deflate", "snappy")
+CODECS: Final = ("deflate", "null", "zstandard", "snappy")
 EXTENSIONS: Final = ("avro",)
 
 

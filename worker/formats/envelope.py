@@ -59,6 +59,14 @@ def build_envelope(records: Keys, facts: Mapping[str, Keys], record_list: Any) -
     )
 
 
+def build_whole(records: Keys) -> Callable[[Any], Any]:
+    """Reads the last value at these keys of a body, as it is written; MISSING for none."""
+    leaves = {records: msgspec.Raw}
+    decode = msgspec.json.Decoder(_struct(leaves, "Whole")).decode
+    read = _getter(leaves, records)
+    return lambda body: read(decode(body))
+
+
 def _begins_with(keys: Keys, start: Keys) -> bool:
     return keys[: len(start)] == start
 

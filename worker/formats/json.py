@@ -28,6 +28,7 @@ from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
 from worker.formats.json_encoding import JsonDecode, begin_of_json
+from worker.formats.json_repeats import RecordsPath
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, PageSpec, RecordDecoder
 from worker.schema.values import parse_number
@@ -89,6 +90,8 @@ class JsonPages:
         self._spec, self._records = spec, RecordDecoder(spec.record, plan)
         self._shapes = _Shapes.of(spec, plan)
         self._find_records = _records_finder(spec.records)
+        keys = plain_keys(spec.records) if spec.records is not None else None
+        self._refuse_repeats = RecordsPath(keys).check if keys else _take_all
         self._may_be_missing = spec.missing_is_empty and spec.records is not None
         self._fact_readers = {path: reader(path) for path in spec.body_paths}
         # in a page below the limit of a record, no record is over it
@@ -170,7 +173,7 @@ class JsonPages:
 
     def _long(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
         """The page slice by slice; None where only the plain decode can tell what it is."""
-        split = yield from _split(body, shapes, SLICE_RECORDS)
+        split = yield from self._split(body, shapes, SLICE_RECORDS)
         if split is None:
             return None
         page, slices = split
@@ -191,7 +194,7 @@ class JsonPages:
 
     def _record_by_record(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
         """None unless the page around the records is JSON, and each ends where it seems to."""
-        split = yield from _split(body, shapes, 1)
+        split = yield from self._split(body, shapes, 1)
         if split is None:
             return None
         page, slices = split
@@ -206,6 +209,24 @@ class JsonPages:
             yield from self._records.add_raws(batch, part, sized=True)
         return self._complete(batch, shapes.raw.facts_of(page))
 
+    def _split(
+        self, body: Any, shapes: _Shapes, most: int
+    ) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
+        """The raw page without its records, and where slices of `most` of them are.
+
+        None where only the plain decode can tell what the page is.
+        """
+        split = yield from split_array(body, shapes.keys, most)
+        if split is None:
+            return None
+        try:
+            page = shapes.raw.decode(split.skeleton)
+        except msgspec.ValidationError:
+            return None
+        self._refuse_repeats(split.skeleton, None)
+        # records that are left: the path stands twice, the second time in another spelling
+        return None if shapes.raw.records(page) else (page, split.slices)
+
     def _untyped(self, body: Any) -> Steps[Decoded]:
         """The page as a document, in which records and facts are found by their paths; slow."""
         try:
@@ -215,7 +236,7 @@ class JsonPages:
             raise BadBody(f"the body is no JSON document: {error}") from error
         yield
         batch = Batch()
-        records = self._documents(document)
+        records = self._documents(document, body)
         for number, item in enumerate(records or (), 1):
             self._records.add_document(batch, item)
             if number % DOCUMENTS_PER_YIELD == 0:
@@ -224,9 +245,10 @@ class JsonPages:
         facts = {path: read(plain) for path, read in self._fact_readers.items()}
         return self._complete(batch, facts, body if records is None else None)
 
-    def _documents(self, document: Any) -> list[Any] | None:
+    def _documents(self, document: Any, body: Any) -> list[Any] | None:
         """The records of an untyped page; None where null stands in their place."""
         records = self._find_records(document)
+        self._refuse_repeats(body, records)
         if records is MISSING and self._may_be_missing and isinstance(document, dict):
             return []
         if records is not None and not isinstance(records, list):
@@ -235,6 +257,7 @@ class JsonPages:
 
     def _present(self, records: Any, body: Any) -> list[Any]:
         """The records of a typed page: null is an empty page, an absent path is not."""
+        self._refuse_repeats(body, records)
         if records is MISSING and not self._may_be_missing:
             raise _missing(self._spec.records, msgspec.json.decode(body))
         return records or []
@@ -247,22 +270,8 @@ class JsonPages:
         return decoded
 
 
-def _split(
-    body: Any, shapes: _Shapes, most: int
-) -> Steps[tuple[Any, tuple[tuple[int, int], ...]] | None]:
-    """The raw page without its records, and where slices of `most` of them are.
-
-    None where only the plain decode can tell what the page is.
-    """
-    split = yield from split_array(body, shapes.keys, most)
-    if split is None:
-        return None
-    try:
-        page = shapes.raw.decode(split.skeleton)
-    except msgspec.ValidationError:
-        return None
-    # records that are left: the path stands twice in the document, and the last one counts
-    return None if shapes.raw.records(page) else (page, split.slices)
+def _take_all(body: Any, records: Any) -> None:
+    """Where the page itself is the array, or a search finds the records, no key is special."""
 
 
 def _records_finder(path: str | None) -> Callable[[Any], Any]:

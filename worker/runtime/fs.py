@@ -15,9 +15,11 @@ import fcntl
 import hashlib
 import os
 import re
+import stat
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +49,12 @@ _PAUSE: Final = frozenset(
         errno.ENFILE,
         errno.EACCES,
         errno.EPERM,
-        errno.ENOTCONN,
+        errno.ENOTCONN,  # unmounted, or its server is away
         errno.ESTALE,
+        errno.ENOENT,  # a cleaner took a directory, which the next attempt makes again
+        errno.EBUSY,
+        errno.EXDEV,
+        errno.EFBIG,
     }
 )
 
@@ -118,38 +124,110 @@ def fsync_dir(path: Path) -> None:
         os.close(fd)
 
 
-def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
-    """Creates the directories of `relative` below `root`, durably.
+class KnownNames(set[tuple[int, int]]):
+    """Directories, by device and inode, whose names were made durable in this process.
 
-    Raises PublishConflict where a symbolic link or a file stands in the way.
+    It is emptied when it holds `most`, which costs one more fsync of each parent.
     """
-    current = root
-    for name in Path(relative).parts:
-        parent, current = current, current / name
-        try:
-            os.mkdir(current, mode)
-        except FileExistsError:
-            if current.is_symlink() or not current.is_dir():
-                raise PublishConflict(
-                    f"{current} is no directory of ours", remedy="move it away"
-                ) from None
-        else:
-            fsync_dir(parent)
+
+    def __init__(self, most: int = 50_000) -> None:
+        super().__init__()
+        self._most = most
+
+    def note(self, directories: Collection[tuple[int, int]]) -> None:
+        if len(self) + len(directories) > self._most:
+            self.clear()
+        self.update(islice(directories, self._most))
 
 
-def make_root(root: Path) -> None:
-    """Creates an output root and its parents, durably.
+_known: Final = KnownNames()
 
-    Unlike what is below a root, they may be symbolic links: that is the operator's choice.
+
+class DirectoryNames:
+    """Directories whose names must be durable before a name in them, or a commit, counts.
+
+    A directory that is found is treated like one that was made, once in a process: a kill between
+    mkdir and the fsync of its parent leaves one that a power loss takes away, with all in it.
     """
+
+    def __init__(self, known: KnownNames | None = None) -> None:
+        self._known = _known if known is None else known
+        self._parents: set[Path] = set()
+        self._children: set[tuple[int, int]] = set()
+
+    def make(self, root: Path, relative: str, mode: int = 0o777) -> None:
+        """Creates the directories of `relative` below `root`.
+
+        Raises OSError, and PublishConflict where a symbolic link or a file stands in the way.
+        """
+        current = root
+        for name in Path(relative).parts:
+            parent, current = current, current / name
+            made = _mkdir(current, mode)
+            status = os.lstat(current)
+            if not stat.S_ISDIR(status.st_mode):
+                raise PublishConflict(f"{current} is no directory of ours", remedy="move it away")
+            self._add(parent, status, made=made)
+
+    def make_root(self, root: Path) -> None:
+        """Creates an output root and its parents. Raises OSError.
+
+        Unlike what is below a root, they may be symbolic links: that is the operator's choice.
+        The operator's, too, are directories that may not be read, a mount point, and all above.
+        """
+        root = root.absolute()
+        made = _make_missing(root)
+        for path in (root, *root.parents[:-1]):
+            status, above = os.stat(path), os.stat(path.parent)
+            ours = status.st_dev == above.st_dev and os.access(path.parent, os.R_OK)
+            if path not in made and not ours:
+                return
+            self._add(path.parent, status, made=path in made)
+
+    def _add(self, parent: Path, status: os.stat_result, *, made: bool) -> None:
+        child = status.st_dev, status.st_ino
+        if made or child not in self._known:  # the inode of one that was removed is used again
+            self._known.discard(child)
+            self._parents.add(parent)
+            self._children.add(child)
+
+    def sync(self, others: Iterable[Path] = ()) -> None:
+        """Makes the names durable, and those in the directories `others`, with one fsync each."""
+        fsync_dirs((*self._parents, *others))
+        self._known.note(self._children)
+        self._parents, self._children = set(), set()
+
+
+def _mkdir(path: Path, mode: int) -> bool:
+    """Whether it was made; False where something has that name."""
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _make_missing(root: Path) -> set[Path]:
     missing = []
     current = root
     while not current.exists():
         missing.append(current)
         current = current.parent
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        fsync_dir(path.parent)
+    return {path for path in reversed(missing) if _mkdir(path, 0o777)}
+
+
+def make_dirs(root: Path, relative: str, mode: int = 0o777) -> None:
+    """Creates the directories of `relative` below `root`, durably; see `DirectoryNames.make`."""
+    names = DirectoryNames()
+    names.make(root, relative, mode)
+    names.sync()
+
+
+def make_root(root: Path) -> None:
+    """Creates an output root and its parents, durably; see `DirectoryNames.make_root`."""
+    names = DirectoryNames()
+    names.make_root(root)
+    names.sync()
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -18,10 +18,21 @@ try:
 except ImportError:
     from backports import zstd  # type: ignore[no-redef,unused-ignore]
 
+try:
+    from isal import igzip_lib
+
+    HAS_ISAL = True
+except ImportError:  # a machine that its authors publish no wheel for
+    HAS_ISAL = False
+
 from worker.core.errors import ConfigError
 
 CODECS: Final = ("null", "deflate", "snappy", "zstandard", "bzip2", "xz")
 ZSTD_LEVEL: Final = 3
+ISAL_LEVEL: Final = 3  # its highest: as fast as zstandard, and smaller than the quickest of zlib
+ZLIB_LEVEL: Final = (
+    1  # where there is no isal; level 6 takes three times as long for 12 % fewer bytes
+)
 WINDOW_LOG: Final = 27  # zstandard: 128 MiB; frames that want more are refused
 XZ_MEMORY: Final = 128 * 1024 * 1024
 
@@ -56,8 +67,12 @@ def inflate(data: bytes, codec: str, limit: int) -> bytes:
         raise NotInflated(f"it does not inflate: {str(error)[:200]}") from error
 
 
-def _deflate(data: bytes) -> bytes:
-    stream = zlib.compressobj(wbits=-15)
+def _deflate_by_isal(data: bytes) -> bytes:
+    return igzip_lib.compress(data, ISAL_LEVEL, igzip_lib.COMP_DEFLATE)
+
+
+def _deflate_by_zlib(data: bytes) -> bytes:
+    stream = zlib.compressobj(ZLIB_LEVEL, wbits=-15)
     return stream.compress(data) + stream.flush()
 
 
@@ -101,7 +116,7 @@ def _snappy() -> Any:
     except ImportError as error:
         raise ConfigError(
             "the codec snappy needs the package cramjam",
-            remedy="install worker[snappy], or choose zstandard",
+            remedy="install worker[snappy], or choose deflate",
         ) from error
     return cramjam
 
@@ -149,7 +164,7 @@ def _inflate_null(data: bytes, limit: int) -> bytes:
 
 _COMPRESS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "null": _same,
-    "deflate": _deflate,
+    "deflate": _deflate_by_isal if HAS_ISAL else _deflate_by_zlib,
     "snappy": _compress_snappy,
     "zstandard": _compress_zstandard,
     "bzip2": bz2.compress,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from worker.config.directories import Directory
 from worker.config.model import Model, refusal
 from worker.config.problems import listed
 from worker.config.references import OutputDirectory
@@ -49,12 +49,12 @@ class SinkConfig(Model):
     """Base of the `Config` of a sink: what the rest of the worker must know of it."""
 
     type: str = Field(description="kind of sink")
-    path: Annotated[Path, OutputDirectory("the output")] = Field(
+    path: Annotated[Directory, OutputDirectory("the output")] = Field(
         description="output directory, relative to the working directory"
     )
     format: Annotated[str, FileFormat()] = Field("avro", description="file format")
     codec: Annotated[str, FileCodec()] = Field(
-        "zstandard", description="compression", json_schema_extra=_with_codecs
+        "deflate", description="compression", json_schema_extra=_with_codecs
     )
     partition_by: str | None = Field(
         None,

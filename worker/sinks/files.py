@@ -354,27 +354,29 @@ class FilesSink:
 
     def publish(self, seq: int, files: Sequence[StagedFile]) -> None:
         with fs.translated(self._root):
-            parents = []
+            names, parents = fs.DirectoryNames(), []
             for file in files:
                 staged, final = self._root / file.staging, self._root / file.final
-                if self._published(staged, final, file):
+                unpublished = staged.exists()
+                if unpublished or final.parent.is_dir():
+                    names.make(self._root, str(Path(file.final).parent))
                     parents.append(final.parent)
-                else:
+                if not (unpublished and _published(staged, final, file)):
                     self._refuse_unproven(seq, file)
-                    if final.parent.is_dir():
-                        parents.append(final.parent)
-            fs.fsync_dirs(parents)
+            names.sync(parents)
 
-    def _published(self, staged: Path, final: Path, file: StagedFile) -> bool:
-        """Whether the file was staged and has its final name now."""
-        if not staged.exists():
-            return False
-        fs.make_dirs(self._root, str(Path(file.final).parent))
-        try:
-            fs.publish(staged, final, file.sha256)
-        except FileNotFoundError:  # another owner does the same, and was quicker
-            return False
-        return True
+
+def _published(staged: Path, final: Path, file: StagedFile) -> bool:
+    """Gives a staged file its final name; False where another owner did the same, and was
+    quicker.
+    """
+    try:
+        fs.publish(staged, final, file.sha256)
+    except FileNotFoundError:
+        if staged.exists():  # a cleaner took the directory of the final name
+            raise
+        return False
+    return True
 
 
 def _is(path: Path, file: StagedFile) -> bool:

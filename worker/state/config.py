@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from worker.config.directories import Directory
 from worker.config.model import Model
 
 
@@ -18,7 +19,7 @@ class StateConfig(Model):
     """Base of the `Config` of a commit log: what the rest of the worker must know of it."""
 
     type: str = Field(description="kind of commit log")
-    path: Path = Field(
+    path: Directory = Field(
         default_factory=_default_directory,
         description=(
             "directory of the commit log, relative to the working directory; default: "

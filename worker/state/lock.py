@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -38,14 +39,27 @@ def lock_state(directory: Path) -> Iterator[None]:
     """
     with opening(directory):
         fs.make_root(directory)
-        os.chmod(directory, 0o700)
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.chmod(f"{directory}/.", 0o700)  # never a file that stands there
+        fd = _open_lock(directory / "lock")
     try:
         with opening(directory / "lock"):
             _take(fd, directory)
         yield
     finally:
         os.close(fd)
+
+
+def _open_lock(path: Path) -> int:
+    """The lock file, made when it is missing; a link would lock, and write to, another file."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP or not path.is_symlink():
+            raise
+        raise StateError(
+            f"{path} is a symbolic link, and a lock is never taken through one",
+            remedy="remove the link; the lock file is made when it is missing",
+        ) from error
 
 
 def _take(fd: int, directory: Path) -> None:

@@ -22,7 +22,7 @@ from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable, is
 from worker.transforms.context import Contexts
 from worker.transforms.kinds import Kind, kind_of, same_values
 from worker.transforms.outputs import convert
-from worker.transforms.routes import Part
+from worker.transforms.routes import Part, shared_segments
 from worker.transforms.terms import Term, lift
 
 
@@ -337,7 +337,9 @@ class Program:
                 parts.append(repr(literal))
             if name:
                 parts.append(f"{self.bind(segment)}[{codes[name]}]")
-        return " + ".join(parts) or "''"
+        code = " + ".join(parts)
+        shared = shared_segments(route)
+        return code if shared is None else f"{self.bind(shared)}[{code}]"
 
 
 _FLUSH: Final = [
