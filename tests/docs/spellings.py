@@ -214,6 +214,18 @@ SECTIONS: dict[str, list[Row]] = {
         reject('""', "long", "decode.coerce", "coerce: [numbers]"),
         reject("1.0", "long", "whole number", "coerce: [numbers]"),
     ],
+    "Decimals": [
+        taken("1.5", "decimal(12,3)", '"1.5"'),
+        taken("1.5e3", "decimal(12,3)", '"1500.0"'),
+        taken("99999999.9990000000000000", "decimal(12,3)", '"99999999.999"'),
+        taken('"99999999.9990000000000000"', "decimal(12,3)", '"99999999.9990000000000000"'),
+        taken("12345678901234567890.12", "decimal(22,2)", '"12345678901234567890.12"'),
+        taken('"1.234,5"', "decimal(12,3)", '"1234.5"', GERMAN),
+        reject("99999999.9999999999999", "decimal(12,3)", "12 digits"),
+        reject('"99999999.9999999999999"', "decimal(12,3)", "12 digits"),
+        reject("1e-400", "decimal(12,3)", "12 digits"),
+        reject('"1_0"', "decimal(12,3)", "12 digits"),
+    ],
     "Flags": [
         reject('"Y"', "boolean", "decode.coerce"),
         reject("1", "boolean", "decode.coerce"),
@@ -237,6 +249,14 @@ def schema_type(kind: str) -> Any:
         return ["null", schema_type(kind[:-1])]
     if kind.endswith("[]"):
         return {"type": "array", "items": schema_type(kind[:-2])}
+    if kind.startswith("decimal("):
+        precision, scale = map(int, kind[len("decimal(") : -1].split(","))
+        return {
+            "type": "bytes",
+            "logicalType": "decimal",
+            "precision": precision,
+            "scale": scale,
+        }
     return {"type": LOGICAL[kind], "logicalType": kind} if kind in LOGICAL else kind
 
 

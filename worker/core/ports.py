@@ -108,12 +108,17 @@ class Plan(Protocol):
     def record_type(self) -> Any:
         """The msgspec type of one JSON record, for the envelope of a page."""
 
+    def decoder(self, form: Any) -> Callable[[Any], Any]:
+        """What decodes JSON into a msgspec type that has `record_type` in it.
+
+        Numbers in records keep their digits for decimals. Beside the records, a value whose type is
+        `Any` may therefore hold numbers that are plain only after `plain_number`.
+        """
+
     def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
         """Completes the validation of typed records in place: what their types could not say.
 
         Text times become ints. Returns the index and the errors of each invalid record, in order.
-        An error whose `found` is `INEXACT` only says that a number may have lost digits in its
-        typed form: `one` decides about that record.
         """
 
     def one(self, raw: bytes) -> Any:

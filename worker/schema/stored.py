@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from worker.schema.model import Schema, by_kind
+from worker.schema.model import Schema, by_kind, types_in
 
 _START: Final = b"avro\n["
 _FORMERLY: Final = b'["avro",'
@@ -72,10 +72,7 @@ def json_tells(schema: Schema) -> bool:
 
     That is so where no two branches of a union look alike in JSON.
     """
-    types = [schema.root, *schema.named.values()]
-    while types:
-        kind = types.pop()
-        types += [*kind.parts, *(each.type for each in kind.fields)]
+    for kind in types_in(schema):
         looks = [look for each in kind.branches for look in _LOOKS[schema.resolve(each).kind]]
         if len(set(looks)) < len(looks):
             return False
