@@ -18,6 +18,7 @@ from worker.core.model import (
     Commit,
     CommitRow,
     Decoded,
+    Doubt,
     Due,
     FieldError,
     PartitionRow,
@@ -131,6 +132,10 @@ class Plan(Protocol):
 
     def encode(self, records: Sequence[Any]) -> bytes:
         """The Avro datums of finished records, one after the other."""
+
+    def doubts(self) -> dict[str, Doubt]:
+        """Path of a field -> the first of its times since the last call that is most likely counted
+        in another unit than the schema's."""
 
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
         """What reads a path of JSON names of *unfinished* typed records, as they were received.

@@ -407,9 +407,16 @@ class RecordDecoder:
         self, batch: Batch, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
     ) -> Decoded:
         """The complete page, with identities if they are needed; see `Batch.decoded`."""
-        spec = self._spec
         if unknown is None:
             unknown = self.unknown_fields(batch)
+        decoded = self._identified(batch, body, unknown)
+        decoded.facts.doubts = self._plan.doubts()
+        return decoded
+
+    def _identified(
+        self, batch: Batch, body: Mapping[str, Any], unknown: dict[str, Unknown]
+    ) -> Decoded:
+        spec = self._spec
         if not spec.identify:
             return batch.decoded(body, unknown)
         rejected = {reject.index: reject.raw for reject in batch.rejects}

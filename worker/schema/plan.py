@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields
 
-from worker.core.model import MISSING, FieldError
+from worker.core.model import MISSING, Doubt, FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
@@ -98,7 +98,7 @@ class CompiledPlan:
         self._type = record_struct(root, types, policy, self._extra)
         self._exact = not policy.tagged and any(map(is_decimal, types_in(schema)))
         self._decode, self._decode_untyped = self.decoder(self._type), self.decoder(Any)
-        self._whole = checks.check(root, place)
+        self._whole, self._doubts = checks.check(root, place), checks.doubts
         typed = tuple(inner is not None for inner in types)
         self._checked = [
             _checked(f"f{number}", each, checks, place)
@@ -224,6 +224,9 @@ class CompiledPlan:
         if part.end != len(record.datum):
             raise InvalidRecord("invalid", (FieldError("$", "more than a datum", "one datum"),))
         return part.records[0]
+
+    def doubts(self) -> dict[str, Doubt]:
+        return self._doubts.take()
 
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
         attribute, rest = self._attributes[path[0]], path[1:]

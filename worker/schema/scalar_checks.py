@@ -22,6 +22,7 @@ from worker.schema.coerced_checks import (
     is_coerced,
 )
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
+from worker.schema.doubts import Doubts
 from worker.schema.logical import (
     TIME_RANGES,
     describe_decimal,
@@ -32,12 +33,12 @@ from worker.schema.logical import (
     read_uuid,
 )
 from worker.schema.model import Policy, Type
-from worker.schema.spellings import ELSEWHERE, Place, Spellings
+from worker.schema.spellings import Place, Spellings
 from worker.schema.time_checks import time_check
 from worker.schema.values import Check, ExactFloat
 
 
-def scalar_check(kind: Type, policy: Policy, place: Place = ELSEWHERE) -> Check:
+def scalar_check(kind: Type, policy: Policy, place: Place, doubts: Doubts) -> Check:
     """The check of a type that has no inner types."""
     spellings = policy.spellings
     if kind.logical is None:
@@ -49,7 +50,7 @@ def scalar_check(kind: Type, policy: Policy, place: Place = ELSEWHERE) -> Check:
     if policy.tagged and kind.kind in ("bytes", "fixed"):
         return _encoded(kind)
     if kind.logical in TIME_RANGES:
-        return time_check(kind, spellings, place)
+        return time_check(kind, spellings, place, None if policy.tagged else doubts)
     return _LOGICAL[kind.logical](kind, spellings)
 
 
