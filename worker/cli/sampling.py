@@ -155,8 +155,8 @@ def drift_of(
     return found
 
 
-def next_of(config: Path, pipeline: str, *, pages: int) -> str:
-    """The schema of a pipeline with the fields that its records have and it lacks, as JSON text.
+def next_of(config: Path, pipeline: str, *, pages: int) -> Proposal:
+    """The schema of a pipeline with the fields that its records have and it lacks.
 
     Raises ConfigError for a pipeline that reads Avro, whose values are never read.
     """
@@ -164,10 +164,10 @@ def next_of(config: Path, pipeline: str, *, pages: int) -> str:
     _refuse_avro(settings, pipeline)
     seen = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell))
     assert seen.schema is not None
-    return next_schema(seen.schema, _observed(seen.schema, seen.records))
+    return Proposal(next_schema(seen.schema, _observed(seen.schema, seen.records)), ())
 
 
-def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> str:
+def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> Proposal:
     """The same from what Avro files of the pipeline keep; the source is not asked.
 
     Raises ConfigError for a pipeline that keeps nothing, or whose schema is in a registry, and
@@ -188,7 +188,13 @@ def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> str:
             remedy="leave --kept out, which asks the source",
         )
     schema = schema_of(of.schema_, {})
-    return next_schema(schema, _observed(schema, list(_kept(files, of.validation.kept))))
+    surplus = _observed(schema, list(_kept(files, of.validation.kept)), kept=True)
+    notes = [
+        f"what was kept of {place} does not say of which type of its union it is; "
+        "leave --kept out, which asks the source"
+        for place in sorted(surplus.undecided)
+    ]
+    return Proposal(next_schema(schema, surplus), notes)
 
 
 def _kept(files: Sequence[Path], field: str) -> Iterator[bytes]:
@@ -200,8 +206,8 @@ def _kept(files: Sequence[Path], field: str) -> Iterator[bytes]:
                     yield text.encode()
 
 
-def _observed(schema: Schema, records: Sequence[bytes]) -> Surplus:
-    surplus = Surplus(schema)
+def _observed(schema: Schema, records: Sequence[bytes], *, kept: bool = False) -> Surplus:
+    surplus = Surplus(schema, kept=kept)
     for record in _objects(records):
         surplus.observe(record)
     return surplus
