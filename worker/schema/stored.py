@@ -15,7 +15,6 @@ import msgspec
 from worker.schema.model import Schema, by_kind, types_in
 
 _START: Final = b"avro\n["
-_FORMERLY: Final = b'["avro",'
 
 
 class Stored(NamedTuple):
@@ -53,12 +52,6 @@ def shown(raw: bytes) -> bytes:
     """What people are shown of a record, whatever its form."""
     found = stored(raw)
     return raw if found is None else found.shown
-
-
-def renewed(raw: bytes) -> bytes:
-    """A record of a source of Avro in this form, also if it is in an earlier one: an array whose
-    first item is the word. A source of JSON can send such an array."""
-    return _START + raw[len(_FORMERLY) :] if raw.startswith(_FORMERLY) else raw
 
 
 _Form = tuple[msgspec.Raw, str, msgspec.Raw]

@@ -24,7 +24,6 @@ from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
 from worker.runtime.slices import in_slices
-from worker.schema.stored import renewed
 from worker.sources.pagination import cursor
 
 _STYLE: Final = cursor.build(
@@ -50,7 +49,6 @@ class DeadLetters:
         log: read on the event loop, so it is no log that a committer writes to.
         root: where the dead letters are.
         limits: of a record, as in the pipeline.
-        of_datums: the pipeline reads Avro, so its records were never JSON.
     """
 
     def __init__(
@@ -60,13 +58,10 @@ class DeadLetters:
         root: OutputRoot,
         plan: Plan,
         limits: RecordSpec,
-        *,
-        of_datums: bool = False,
     ) -> None:
         self._pipeline, self._log, self._root = pipeline, log, root
         self._end: int | None = None
         self._records = RecordDecoder(limits, plan)
-        self._of_datums = of_datums
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """The letters of the commit at the position, or of the first one from the mark on."""
@@ -89,7 +84,6 @@ class DeadLetters:
     async def _page(self, commit: CommitRow, following: int | None) -> Decoded:
         letters = list(letters_of(self._root, commit))
         raws = [letter.received for letter in letters]
-        raws = list(map(renewed, raws)) if self._of_datums else raws
         batch = Batch()
         batch.add_source(lambda: raws)
         await in_slices(self._records.add_letters(batch, raws))
