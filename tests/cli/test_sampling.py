@@ -131,6 +131,40 @@ def test_what_the_proposal_does_not_know_is_counted(tmp_path: Path) -> None:
     assert "3 records are no JSON objects" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ('{"a": 1}\n\n{"a": NaN}\n{"a": 2}\n[1]\n', (), "2 records are no JSON objects"),
+        ('{"a": 1}\n\n{"a": NaN}\n{"a": 2}\n[1]\n', (), "(line 3, line 5)"),
+        ('[{"a": 1}, {"a": NaN}, {"a": 2}]', (), "(record 2)"),
+        ('[{"a": 1},\n {"a":\n "\\ud800"},\n {"a": 2}, 7]', (), "(record 2, record 4)"),
+        (
+            '{"rows": [{"a": 1}, {"a": 1e999}, {"a": 2}], "n": 3}',
+            ("--records", "rows"),
+            "(record 2)",
+        ),
+        (f'[{{"a": 1}}, {"7, " * 9}{{"a": 2}}]', (), "record 6, ...)"),
+    ],
+)
+def test_a_record_that_is_no_json_is_named_and_the_others_are_seen(
+    tmp_path: Path, text: str, options: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "data").write_text(text)
+    result = CliRunner().invoke(cli, ["schema", "infer", str(tmp_path / "data"), *options])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["fields"] == [{"name": "a", "type": "long", "doc": "2 seen"}]
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("text", ['[{"a": NaN}]', "[NaN]", '{"a": NaN}\n{"a": NaN}\n'])
+def test_a_file_without_a_record_that_is_json_has_none_to_look_at(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "data").write_text(text)
+    with pytest.raises(ConfigError, match="has no records to look at"):
+        call("infer", str(tmp_path / "data"))
+
+
 def test_what_has_no_records_says_so(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with (tmp_path / "data.avro").open("wb") as file:

@@ -47,6 +47,9 @@ In a union of numbers and flags, text that is a number is never taken for a flag
 
 Times have a range that common readers of Avro (fastavro, Apache Avro, polars, Python) can read: a time of day is one of one day, a date or timestamp is in the years 1 to 9999, and in nanoseconds from 1677-09-21 to 2262-04-11.
 What lies outside is a reject, also where an expression or a `python` step made it.
+
+A number whose unit `decode.times` does not say counts the unit of its type, and no other unit is guessed.
+Where it is one of the first 48 days of 1970, and in a coarser unit a time of the years 1973 to 2099, as seconds in a field of milliseconds are, it lands and is told: the warning `times.doubtful` (and a warning of `check --connect` and `read`) names the field, both times, and the key that ends the doubt.
 """
 
 MILLIS = "timestamp-millis"
@@ -139,6 +142,7 @@ SECTIONS: dict[str, list[Row]] = {
     ],
     "Numbers as timestamps": [
         taken("1714979289000", MILLIS, AT),
+        taken("1714979289", MILLIS, '"1970-01-20T20:22:59.289Z"'),
         reject("1714979289000000", MILLIS, "decode.times"),
         reject("1714979289.5", MILLIS, "decode.times"),
         taken("1714979289", MILLIS, AT, EPOCH_S),
@@ -214,6 +218,18 @@ SECTIONS: dict[str, list[Row]] = {
         reject('""', "long", "decode.coerce", "coerce: [numbers]"),
         reject("1.0", "long", "whole number", "coerce: [numbers]"),
     ],
+    "Decimals": [
+        taken("1.5", "decimal(12,3)", '"1.5"'),
+        taken("1.5e3", "decimal(12,3)", '"1500.0"'),
+        taken("99999999.9990000000000000", "decimal(12,3)", '"99999999.999"'),
+        taken('"99999999.9990000000000000"', "decimal(12,3)", '"99999999.9990000000000000"'),
+        taken("12345678901234567890.12", "decimal(22,2)", '"12345678901234567890.12"'),
+        taken('"1.234,5"', "decimal(12,3)", '"1234.5"', GERMAN),
+        reject("99999999.9999999999999", "decimal(12,3)", "12 digits"),
+        reject('"99999999.9999999999999"', "decimal(12,3)", "12 digits"),
+        reject("1e-400", "decimal(12,3)", "12 digits"),
+        reject('"1_0"', "decimal(12,3)", "12 digits"),
+    ],
     "Flags": [
         reject('"Y"', "boolean", "decode.coerce"),
         reject("1", "boolean", "decode.coerce"),
@@ -237,6 +253,14 @@ def schema_type(kind: str) -> Any:
         return ["null", schema_type(kind[:-1])]
     if kind.endswith("[]"):
         return {"type": "array", "items": schema_type(kind[:-2])}
+    if kind.startswith("decimal("):
+        precision, scale = map(int, kind[len("decimal(") : -1].split(","))
+        return {
+            "type": "bytes",
+            "logicalType": "decimal",
+            "precision": precision,
+            "scale": scale,
+        }
     return {"type": LOGICAL[kind], "logicalType": kind} if kind in LOGICAL else kind
 
 

@@ -26,12 +26,12 @@ def test_a_page_of_equal_values_says_the_same(row: Row) -> None:
     plan = plan_of(row)
     raw = f'{{"at": {row.written}}}'
     try:
-        page = msgspec.json.decode(f"[{raw}, {raw}]", type=list[plan.record_type])
+        page = plan.decoder(list[plan.record_type])(f"[{raw}, {raw}]")
     except msgspec.ValidationError:  # such a page is decoded record by record
         assert not row.value
         return
     for _ in range(2):  # what was learnt of the first page must not show
-        again = msgspec.json.decode(f"[{raw}, {raw}]", type=list[plan.record_type])
+        again = plan.decoder(list[plan.record_type])(f"[{raw}, {raw}]")
         assert bool(plan.finish(again)) == (not row.value)
     wrong = plan.finish(page)
     assert [index for index, _ in wrong] == ([] if row.value else [0, 1])

@@ -29,9 +29,9 @@ SCHEMA = {
 }
 
 
-def proposed(document: Any, *records: Any) -> str:
+def proposed(document: Any, *records: Any, kept: bool = False) -> str:
     schema = parse_schema(json.dumps(document))
-    surplus = Surplus(schema)
+    surplus = Surplus(schema, kept=kept)
     for record in records:
         surplus.observe(record)
     return next_schema(schema, surplus)
@@ -55,6 +55,57 @@ def test_fields_are_added_to_the_records_that_lack_them() -> None:
     assert address["geo"][1]["fields"][0]["type"] == "double"
     schema = parse_schema(text)
     assert check(schema, [parse_schema(json.dumps(SCHEMA))], "BACKWARD") == []
+
+
+def named(name: str, field: str, kind: Any = "int") -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": field, "type": kind}]}
+
+
+def field_names(text: str) -> dict[str, list[str]]:
+    """Name of a record -> the names of its fields."""
+    return {
+        name: [each.name for each in kind.fields]
+        for name, kind in parse_schema(text).named.items()
+        if kind.kind == "record"
+    }
+
+
+PETS = ["null", named("Cat", "lives"), named("Dog", "barks")]
+
+
+@pytest.mark.parametrize("within", [PETS, {"type": "array", "items": PETS}])
+def test_a_field_goes_to_the_record_of_a_union_that_has_the_required_ones(within: Any) -> None:
+    pets = [{"barks": 1, "tail": "long"}, {"lives": 9, "claws": 18}, {"wings": 2}, None]
+    many = isinstance(within, dict)
+    records = [{"pet": pets}] if many else [{"pet": pet} for pet in pets]
+    names = field_names(proposed(named("R", "pet", within), *records))
+    assert (names["Cat"], names["Dog"]) == (["lives", "claws"], ["barks", "tail"])
+    assert names["R"] == ["pet"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [["null", {"type": "array", "items": ADDRESS}], {"type": "array", "items": ["null", ADDRESS]}],
+)
+def test_what_was_kept_of_an_array_is_found_in_its_elements(array: Any) -> None:
+    document = named("R", "others", array)
+    names = field_names(proposed(document, {"others": {"3": {"zip": "1"}}}, kept=True))
+    assert names == {"R": ["others"], "Address": ["city", "zip"]}
+
+
+def test_an_object_in_place_of_an_array_is_no_array() -> None:
+    document = named("R", "others", {"type": "array", "items": ADDRESS})
+    names = field_names(proposed(document, {"others": {"a": {"zip": "1"}}}))
+    assert names == {"R": ["others"], "Address": ["city"]}
+
+
+def test_what_was_kept_of_a_union_of_several_records_is_no_field_of_the_first() -> None:
+    schema = parse_schema(json.dumps(named("R", "pet", PETS)))
+    surplus = Surplus(schema, kept=True)
+    surplus.observe({"pet": {"tail": "long"}, "more": 1})
+    assert surplus.undecided == {"pet"}
+    names = field_names(next_schema(schema, surplus))
+    assert names == {"R": ["pet", "more"], "Cat": ["lives"], "Dog": ["barks"]}
 
 
 def test_a_schema_that_lacks_nothing_stays() -> None:

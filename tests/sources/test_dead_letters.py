@@ -10,9 +10,10 @@ import msgspec
 from worker.core.cursor import Cursor
 from worker.core.dead_letter import dead_letter_line
 from worker.core.model import DEAD_LETTERS, Chunk, Claim, Reject
-from worker.formats.records import RecordSpec
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec, RecordSpec
 from worker.paging.planner import PartitionPlanner
-from worker.paging.spec import Done, Fetch
+from worker.paging.spec import Done, Fetch, Reply
 from worker.schema import compile_plan, parse_schema
 from worker.schema.stored import store
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
@@ -22,6 +23,7 @@ from worker.testing.memory_sink import MemoryRoot, MemorySink, MemoryStore
 
 MOST_PAGES = 50
 PLAN = compile_plan(parse_schema(json.dumps(kit.SCHEMA)))
+PAGES = JsonPages(PageSpec("items"), PLAN, prefix=b")]}'")
 
 
 class Instance:
@@ -40,16 +42,15 @@ class Instance:
 
     def commit_raws(self, *raws: bytes) -> None:
         """One commit with a dead letter for each record."""
+        self.commit_rejects(
+            *(Reject(number, "validate", "invalid", (), raw) for number, raw in enumerate(raws))
+        )
+
+    def commit_rejects(self, *rejects: Reject) -> None:
+        """One commit with a dead letter for each reject."""
         self.seq += 1
         self.sink.begin(self.seq)
-        for number, raw in enumerate(raws):
-            reject = Reject(
-                index=number,
-                stage="validate",
-                code="invalid",
-                errors=(),
-                raw=raw,
-            )
+        for reject in rejects:
             line = dead_letter_line(
                 reject,
                 pipeline="items",
@@ -64,16 +65,14 @@ class Instance:
         self.owner.commit({}, files=files)
         self.sink.publish(self.seq, files)
 
-    def replay(self, *, of_datums: bool = False) -> DeadLetters:
+    def replay(self) -> DeadLetters:
         root = MemoryRoot(self.store, DEAD_LETTERS)
-        return DeadLetters("items", self.log, root, PLAN, RecordSpec(), of_datums=of_datums)
+        return DeadLetters("items", self.log, root, PLAN, RecordSpec(), PAGES)
 
 
-async def read(
-    instance: Instance, *, each_page: int = 0, mark: int | None = None, of_datums: bool = False
-) -> list[int]:
+async def read(instance: Instance, *, each_page: int = 0, mark: int | None = None) -> list[int]:
     """The ids of all letters of a replay; with every page comes a commit of so many new ones."""
-    replay = instance.replay(of_datums=of_datums)
+    replay = instance.replay()
     planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 0, Cursor(mark=mark)))
     ids: list[int] = []
     for pages in range(MOST_PAGES):
@@ -123,19 +122,54 @@ async def test_a_replay_that_mends_nothing_ends_before_its_own_rejects() -> None
     assert await read(instance, each_page=1) == [1, 2, 3]
 
 
-async def test_what_a_source_of_json_sends_is_never_replayed_as_a_datum() -> None:
+async def test_datums_are_replayed_and_what_imitates_them_is_not() -> None:
     raw = msgspec.json.encode(kit.item(7, second=7))
-    now = store(raw, PLAN.encode([PLAN.one(raw)]), PLAN.schema)
-    formerly = now.replace(b"avro\n[", b'["avro",')
+    stored = store(raw, PLAN.encode([PLAN.one(raw)]), PLAN.schema)
     instance = Instance()
-    instance.commit_raws(formerly, b'["avro",{}]', raw)
-    assert await read(instance) == [7]
+    instance.commit_raws(stored, raw, stored.replace(b"avro\n[", b'["avro",'), b'["avro",{}]')
+    assert await read(instance) == [7, 7]
 
 
-async def test_datums_are_replayed_in_the_form_of_now_and_in_the_one_before() -> None:
-    raw = msgspec.json.encode(kit.item(7, second=7))
-    now = store(raw, PLAN.encode([PLAN.one(raw)]), PLAN.schema)
-    formerly = now.replace(b"avro\n[", b'["avro",')
+def body(*ids: int, prefix: bytes = b"", bad: bool = False) -> Reject:
+    """A body that was rejected as a whole."""
+    items = [kit.item(each, second=each, bad=bad and each == ids[0]) for each in ids]
+    return Reject(0, "decode", "bad_body", (), prefix + msgspec.json.encode({"items": items}))
+
+
+def record(number: int) -> Reject:
+    return Reject(0, "validate", "invalid", (), msgspec.json.encode(kit.item(number, second=0)))
+
+
+async def first_page(instance: Instance) -> Reply:
+    planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 1, 0, Cursor()))
+    todo = planner.next(0.0)
+    assert isinstance(todo, Fetch)
+    return await instance.replay()("@dead_letters", todo)
+
+
+async def test_a_body_that_was_rejected_whole_is_read_as_the_bodies_of_the_source_are_now() -> None:
     instance = Instance()
-    instance.commit_raws(now, raw, formerly)
-    assert await read(instance, of_datums=True) == [7, 7, 7]
+    instance.commit_rejects(record(1), body(2, 3, prefix=b")]}'\n"), record(4), body(5))
+    instance.commit_rejects(body())
+    instance.commit_rejects(body(6, 7))
+    assert await read(instance) == [1, 2, 3, 4, 5, 6, 7]
+    page = (await first_page(instance)).decoded
+    assert page is not None
+    assert len(set(page.facts.keys)) == page.facts.count == len(page.facts.came_each) == 5
+
+
+async def test_what_is_still_wrong_of_a_body_is_a_dead_letter_again() -> None:
+    instance = Instance()
+    whole = Reject(0, "decode", "bad_body", (), b"<html>")
+    instance.commit_rejects(whole, body(2, 3, bad=True), whole, record(4))
+    page = (await first_page(instance)).decoded
+    assert page is not None
+    assert [each.f0 for each in page.records] == [3, 4] and page.indices == [2, 4]
+    found = [(each.index, each.stage, each.code, each.raw) for each in page.rejects]
+    bad = msgspec.json.encode(kit.item(2, second=2, bad=True))
+    assert found == [
+        (0, "decode", "bad_body", b"<html>"),
+        (1, "validate", "invalid", bad),
+        (3, "decode", "bad_body", b"<html>"),
+    ]
+    assert [page.raw(place) for place in (0, 1)] == [b"<html>", bad]

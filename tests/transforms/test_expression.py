@@ -467,6 +467,46 @@ def test_what_is_refused_says_why(expression: str, says: str) -> None:
     assert caught.value.where.startswith("transforms[0].set")
 
 
+NANOSECONDS = {"type": "long", "logicalType": "timestamp-nanos"}
+MICROSECONDS = {"type": "long", "logicalType": "local-timestamp-micros"}
+CLOCK = {"type": "int", "logicalType": "time-millis"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "digits"),
+    [
+        ("at == '2024-05-06T07:08:09.1234567891Z'", NANOSECONDS, 9),
+        ("at in ['2024-05-06T07:08:09.1234567Z']", {**NANOSECONDS, **TIMESTAMP}, 3),
+        ("at == '2024-05-06T07:08:09.1234567'", MICROSECONDS, 6),
+        ("at < '07:08:09.1239'", CLOCK, 3),
+        ("coalesce(at, '07:08:09.0001') == at", ["null", CLOCK], 3),
+    ],
+)
+def test_a_constant_that_is_finer_than_its_field_is_refused(
+    expression: str, kind: Any, digits: int
+) -> None:
+    plan = plan_of({"at": kind})
+    with pytest.raises(ConfigError) as caught:
+        outcome_with(plan, expression, {"at": None}, "boolean")
+    assert "is finer than the" in caught.value.message
+    assert f"at most {digits} digits" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "constant"),
+    [
+        (NANOSECONDS, 1714979289123456789, "2024-05-06T07:08:09.123456789Z"),
+        (NANOSECONDS, 1714979289123456789, "2024-05-06T09:08:09.123456789+02:00"),
+        (MICROSECONDS, 1714979289123456, "2024-05-06T07:08:09.123456000"),
+        (CLOCK, 25689123, "07:08:09.123"),
+        (CLOCK, 25689000, "07:08:09.0000000"),
+    ],
+)
+def test_a_constant_has_all_digits_that_its_field_has(kind: Any, value: int, constant: str) -> None:
+    for near, equal in ((value, True), (value + 1, False)):
+        assert outcome_of(f"at == '{constant}'", {"at": near}, {"at": kind}) is equal
+
+
 @pytest.mark.parametrize(
     "expression",
     [

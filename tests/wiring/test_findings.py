@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from worker.core.errors import CursorStuck, KeyMissing
-from worker.core.model import Decoded, Facts, FieldError, Reject
+from worker.core.model import Decoded, Doubt, Facts, FieldError, Reject
 from worker.sources.http_config import HttpConfig
 from worker.wiring.findings import Finding, PageSeen, Seen, explain, findings
 
@@ -176,6 +177,15 @@ def test_times_that_are_none_are_made_some_by_timestamp() -> None:
     rejects = [reject(number, allowed=allowed) for number in (0, 1)]
     [finding] = found(config(), page({"items": ITEMS}), rejects=rejects)
     assert "timestamp(" in finding.remedy
+
+
+def test_times_that_another_unit_would_make_times_of_today_are_a_warning_with_the_key() -> None:
+    seen = page({"items": ITEMS})
+    doubt = Doubt("1970-01-20T20:22:59Z", "epoch_ms", "2024-05-06T07:08:09Z", "epoch_s")
+    [finding] = found(config(), replace(seen, doubts={"at": doubt}), seen)
+    assert (finding.code, finding.alarm) == ("time_doubtful", False)
+    assert "1970-01-20" in finding.found and "2024-05-06" in finding.found
+    assert "{at: epoch_s}" in finding.remedy and "{at: epoch_ms}" in finding.remedy
 
 
 @pytest.mark.parametrize(

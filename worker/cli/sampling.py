@@ -19,20 +19,24 @@ import msgspec
 from worker.cli.asking import is_url
 from worker.cli.read import tell
 from worker.config.problems import ConfigProblems, Place
-from worker.core.errors import ConfigError
+from worker.core.errors import BadBody, ConfigError, RecordsMissing
 from worker.core.jsonpath import compile_path
 from worker.core.model import Unknown
+from worker.formats.json import JsonPages
+from worker.formats.records import PageSpec
 from worker.http.registry_config import SubjectConfig
-from worker.schema import Schema
+from worker.runtime.slices import at_once
+from worker.schema import Schema, compile_plan
 from worker.schema.container import read_records
 from worker.schema.errors import SchemaError
 from worker.schema.infer import Inference, Surplus
 from worker.schema.next_schema import next_schema
 from worker.schema.parse import parse_schema
 from worker.settings import Settings, load_settings
-from worker.wiring.peek import sample
+from worker.wiring.peek import ANYTHING, sample
 from worker.wiring.schemas import schema_of
 
+SHOWN_RECORDS: Final = 5
 FILE_BYTES: Final = 256 * 1024 * 1024
 
 
@@ -72,6 +76,7 @@ def infer_from(
         ask: further keys of the source of a URL.
         enums: text that repeats may become an enum.
     """
+    kind = "record"
     if pipeline is not None:
         settings = load_settings([Path(source)], without_schema=True)
         _refuse_avro(settings, pipeline)
@@ -81,10 +86,13 @@ def infer_from(
     elif is_url(source):
         records = _of_url(source, path, pages, ask)
     else:
-        records = list(_of_file(Path(source), path))
-    inference = Inference()
-    for record in _objects(records):
-        inference.observe(record)
+        kind, records = _of_file(Path(source), path)
+    inference, left_out = Inference(), list[int]()
+    for number, raw in enumerate(records, 1):
+        if (record := _object_of(raw)) is not None:
+            inference.observe(record)
+        elif raw.strip():
+            left_out.append(number)
     if not inference.records:
         raise ConfigError(
             f"{source} has no records to look at",
@@ -93,7 +101,7 @@ def infer_from(
     text = json.dumps(
         inference.proposal(name, namespace, enums=enums), indent=2, ensure_ascii=False
     )
-    notes = list(_notes(inference, len(records) - inference.records))
+    notes = list(_notes(inference, kind, left_out))
     try:
         # a namespace that is none, or records beyond the limits of a schema, are errors here
         parse_schema(text)
@@ -103,9 +111,19 @@ def infer_from(
     return Proposal(text, notes)
 
 
-def _notes(inference: Inference, left_out: int) -> Iterator[str]:
+def _notes(inference: Inference, kind: str, left_out: Sequence[int]) -> Iterator[str]:
+    """What the schema does not say.
+
+    Args:
+        kind: what `left_out` numbers, from 1.
+        left_out: those that are no JSON objects.
+    """
     if left_out:
-        yield f"{left_out} records are no JSON objects: the schema does not know them"
+        shown = [f"{kind} {number}" for number in left_out[:SHOWN_RECORDS]]
+        yield (
+            f"{len(left_out)} records are no JSON objects: the schema does not know them"
+            f" ({', '.join(shown)}{', ...' if len(left_out) > SHOWN_RECORDS else ''})"
+        )
     if inference.seen.is_map:
         yield (
             f"the records have {len(inference.seen.fields)} different keys, which look like data: "
@@ -137,8 +155,8 @@ def drift_of(
     return found
 
 
-def next_of(config: Path, pipeline: str, *, pages: int) -> str:
-    """The schema of a pipeline with the fields that its records have and it lacks, as JSON text.
+def next_of(config: Path, pipeline: str, *, pages: int) -> Proposal:
+    """The schema of a pipeline with the fields that its records have and it lacks.
 
     Raises ConfigError for a pipeline that reads Avro, whose values are never read.
     """
@@ -146,10 +164,10 @@ def next_of(config: Path, pipeline: str, *, pages: int) -> str:
     _refuse_avro(settings, pipeline)
     seen = asyncio.run(sample(settings, pipeline, pages=pages, tell=tell))
     assert seen.schema is not None
-    return next_schema(seen.schema, _observed(seen.schema, seen.records))
+    return Proposal(next_schema(seen.schema, _observed(seen.schema, seen.records)), ())
 
 
-def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> str:
+def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> Proposal:
     """The same from what Avro files of the pipeline keep; the source is not asked.
 
     Raises ConfigError for a pipeline that keeps nothing, or whose schema is in a registry, and
@@ -170,7 +188,13 @@ def next_of_kept(config: Path, pipeline: str, files: Sequence[Path]) -> str:
             remedy="leave --kept out, which asks the source",
         )
     schema = schema_of(of.schema_, {})
-    return next_schema(schema, _observed(schema, list(_kept(files, of.validation.kept))))
+    surplus = _observed(schema, list(_kept(files, of.validation.kept)), kept=True)
+    notes = [
+        f"what was kept of {place} does not say of which type of its union it is; "
+        "leave --kept out, which asks the source"
+        for place in sorted(surplus.undecided)
+    ]
+    return Proposal(next_schema(schema, surplus), notes)
 
 
 def _kept(files: Sequence[Path], field: str) -> Iterator[bytes]:
@@ -182,8 +206,8 @@ def _kept(files: Sequence[Path], field: str) -> Iterator[bytes]:
                     yield text.encode()
 
 
-def _observed(schema: Schema, records: Sequence[bytes]) -> Surplus:
-    surplus = Surplus(schema)
+def _observed(schema: Schema, records: Sequence[bytes], *, kept: bool = False) -> Surplus:
+    surplus = Surplus(schema, kept=kept)
     for record in _objects(records):
         surplus.observe(record)
     return surplus
@@ -220,13 +244,16 @@ def _refuse_avro(settings: Settings, pipeline: str) -> None:
 
 
 def _objects(records: Sequence[bytes]) -> Iterator[dict[str, Any]]:
-    for raw in records:
-        try:
-            record = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # it would be a reject
-            continue
-        if isinstance(record, dict):
-            yield record
+    return (found for raw in records if (found := _object_of(raw)) is not None)
+
+
+def _object_of(raw: bytes) -> dict[str, Any] | None:
+    """The object that a record is; None for any other, which would be a reject."""
+    try:
+        record = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _of_url(url: str, path: str | None, pages: int, ask: Mapping[str, Any]) -> list[bytes]:
@@ -264,17 +291,27 @@ def _of_the_command(error: ConfigProblems) -> ConfigError:
     )
 
 
-def _of_file(file: Path, path: str | None) -> Iterator[bytes]:
-    """The records of a JSON document, or of lines of JSON."""
+def _of_file(file: Path, path: str | None) -> tuple[str, list[bytes]]:
+    """What one of them is called, and the records of a JSON document, or the lines of a file."""
     text = _text_of(file)
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        yield from _lines_of(file, text, path, error)
-        return
+        if (records := _salvaged(text, path)) is not None:
+            return "record", records
+        return "line", _lines_of(file, text, path, error)
     found = compile_path(path).search(document) if path else document
-    for each in found if isinstance(found, list) else [found]:
-        yield msgspec.json.encode(each)
+    return "record", list(map(msgspec.json.encode, found if isinstance(found, list) else [found]))
+
+
+def _salvaged(text: bytes, path: str | None) -> list[bytes] | None:
+    """The records of a document that is JSON but for some of them; None for any other."""
+    pages = JsonPages(PageSpec(path), compile_plan(parse_schema(ANYTHING)))
+    try:
+        decoded = at_once(pages.decode(text))
+    except (BadBody, RecordsMissing):
+        return None
+    return list(map(decoded.raw, range(decoded.facts.count)))
 
 
 def _text_of(file: Path) -> bytes:
@@ -301,7 +338,7 @@ def _text_of(file: Path) -> bytes:
 
 def _lines_of(file: Path, text: bytes, path: str | None, error: Exception) -> list[bytes]:
     """The lines of a file that is no JSON document, each a record. Raises ConfigError."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = text.splitlines()
     if next(_objects(lines), None) is None:
         raise ConfigError(
             f"{file} has no records to look at: it is no JSON ({error}), nor lines of it",

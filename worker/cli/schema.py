@@ -12,6 +12,7 @@ from worker.cli.asking import asking_options, is_url, source_keys
 from worker.core.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
+    from worker.cli.sampling import Proposal
     from worker.schema import Schema
     from worker.schema.compat import Incompatibility
     from worker.schema.model import Field, Type
@@ -230,11 +231,11 @@ def infer(
         namespace=namespace,
         enums=enums,
     )
+    if output is None:
+        _say(proposal)
+        return
     for note in proposal.notes:
         click.echo(note, err=True)
-    if output is None:
-        click.echo(proposal.text)
-        return
     try:
         with output.open("w" if force else "x") as file:
             file.write(proposal.text + "\n")
@@ -244,6 +245,12 @@ def infer(
             remedy="name a file in a directory that exists",
         ) from error
     click.echo(f"{output} written; review it, then `worker schema show {output}`", err=True)
+
+
+def _say(proposal: Proposal) -> None:
+    for note in proposal.notes:
+        click.echo(note, err=True)
+    click.echo(proposal.text)
 
 
 @command.command("drift")
@@ -293,10 +300,8 @@ def drift(
         if len(pipelines) != 1:
             raise click.UsageError("--propose needs the name of one pipeline")
         name = pipelines[0]
-        if kept:
-            click.echo(next_of_kept(config, name, kept))
-        else:
-            click.echo(next_of(config, name, pages=pages))
+        proposal = next_of_kept(config, name, kept) if kept else next_of(config, name, pages=pages)
+        _say(proposal)
         return
     found = drift_of(config, pipelines, pages=pages, examples=examples)
     if as_json:

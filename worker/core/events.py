@@ -256,6 +256,19 @@ class FieldUnknown(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TimesDoubtful(Event):
+    """Times of a field on a page are days in January or February 1970, and would be times of today
+    in another unit. `decode.times` says which unit it is, and ends the doubt."""
+
+    level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline", "field")
+    pipeline: str
+    field: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated(Event):
     """Events that were not logged one by one, because there were too many of them."""
 

@@ -78,6 +78,33 @@ class Unknown:
     kinds: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Times of a field that are most likely counted in another unit than the schema's.
+
+    Attributes:
+        read: the first of them, as it was read.
+        unit: the format that says so (see `decode.times`).
+        likely: the same number in the other unit.
+        likely_unit: the format that would say that.
+    """
+
+    read: str
+    unit: str
+    likely: str
+    likely_unit: str
+
+    @property
+    def detail(self) -> str:
+        """What the first of them is, and what it would be."""
+        return f"read as {self.read}; as {self.likely_unit} it would be {self.likely}"
+
+    def remedy(self, field: str) -> str:
+        """What to write where the other unit is meant, and where it is not."""
+        key = f"decode.times: {{{field}: "
+        return f"set {key}{self.likely_unit}}}; or {key}{self.unit}}} if it is right as it is"
+
+
 @dataclass(slots=True)
 class Facts:
     """What the next request, the stop rules and the mark need to know of a page.
@@ -100,6 +127,7 @@ class Facts:
         came_each: when each received record came, in order, and from which partition, where a page
             has records of several; else empty.
         unknown: the fields of sampled records that the schema lacks.
+        doubts: the fields whose times are most likely counted in another unit.
     """
 
     count: int
@@ -112,6 +140,7 @@ class Facts:
     received_us: int = 0
     came_each: list[tuple[int, str]] = field(default_factory=list)
     unknown: dict[str, Unknown] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
     contents: Sequence[bytes] = ()
     keyless: int = 0
     null: bool = False

@@ -20,6 +20,7 @@ from worker.core.model import (
     Commit,
     CommitRow,
     Decoded,
+    Doubt,
     Due,
     EndRow,
     FieldError,
@@ -111,12 +112,17 @@ class Plan(Protocol):
     def record_type(self) -> Any:
         """The msgspec type of one JSON record, for the envelope of a page."""
 
+    def decoder(self, form: Any) -> Callable[[Any], Any]:
+        """What decodes JSON into a msgspec type that has `record_type` in it.
+
+        Numbers in records keep their digits for decimals. Beside the records, a value whose type is
+        `Any` may therefore hold numbers that are plain only after `plain_number`.
+        """
+
     def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
         """Completes the validation of typed records in place: what their types could not say.
 
         Text times become ints. Returns the index and the errors of each invalid record, in order.
-        An error whose `found` is `INEXACT` only says that a number may have lost digits in its
-        typed form: `one` decides about that record.
         """
 
     def one(self, raw: bytes) -> Any:
@@ -129,6 +135,10 @@ class Plan(Protocol):
 
     def encode(self, records: Sequence[Any]) -> bytes:
         """The Avro datums of finished records, one after the other."""
+
+    def doubts(self) -> dict[str, Doubt]:
+        """Path of a field -> the first of its times since the last call that is most likely counted
+        in another unit than the schema's."""
 
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
         """What reads a path of JSON names of *unfinished* typed records, as they were received.

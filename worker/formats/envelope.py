@@ -14,6 +14,7 @@ import msgspec
 
 from worker.core.jsonpath import walk
 from worker.core.model import MISSING
+from worker.schema.values import plain_number
 
 Keys = tuple[str, ...]
 
@@ -34,10 +35,15 @@ class Envelope:
 
     def facts_of(self, page: Any) -> dict[str, Any]:
         """All facts of a page."""
-        return {path: read(page) for path, read in self.facts.items()}
+        return {path: plain_number(read(page)) for path, read in self.facts.items()}
 
 
-def build_envelope(records: Keys, facts: Mapping[str, Keys], record_list: Any) -> Envelope | None:
+def build_envelope(
+    records: Keys,
+    facts: Mapping[str, Keys],
+    record_list: Any,
+    decoder: Callable[[Any], Callable[[Any], Any]],
+) -> Envelope | None:
     """The envelope of pages with records and facts at these keys.
 
     None when the records are within a fact, or when a fact is the whole page: no typed shape can
@@ -45,15 +51,17 @@ def build_envelope(records: Keys, facts: Mapping[str, Keys], record_list: Any) -
 
     Args:
         record_list: the type of the list of records.
+        decoder: makes the decoder of a type that has it (see `Plan.decoder`).
     """
     if not records:
-        decode = msgspec.json.Decoder(record_list).decode
-        return Envelope(decode, lambda page: page, {path: lambda page: MISSING for path in facts})
+        return Envelope(
+            decoder(record_list), lambda page: page, {path: lambda page: MISSING for path in facts}
+        )
     if any(_begins_with(records, keys) for keys in facts.values()):
         return None
     leaves = {**dict.fromkeys(_outermost(facts.values()), Any), records: record_list | None}
     return Envelope(
-        msgspec.json.Decoder(_struct(leaves, "Page")).decode,
+        decoder(_struct(leaves, "Page")),
         _getter(leaves, records),
         {path: _getter(leaves, keys) for path, keys in facts.items()},
     )

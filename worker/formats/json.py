@@ -71,8 +71,9 @@ class _Shapes:
         facts = {path: plain_keys(path) or () for path in spec.body_paths}
         if keys is None or not all(facts.values()) or not spec.record.plain:
             return None
-        typed = build_envelope(keys, facts, list[plan.record_type])  # type: ignore[name-defined]
-        raw = build_envelope(keys, facts, list[msgspec.Raw])
+        records = list[plan.record_type]  # type: ignore[name-defined]
+        typed = build_envelope(keys, facts, records, plan.decoder)
+        raw = build_envelope(keys, facts, list[msgspec.Raw], plan.decoder)
         return None if typed is None or raw is None else cls(keys, typed, raw)
 
 

@@ -26,7 +26,7 @@ from worker.formats.identify import by_content, by_key
 from worker.formats.json_depth import deeper, nesting
 from worker.formats.runs import Load, Runs
 from worker.schema.stored import shown, stored
-from worker.schema.values import INEXACT, encode_number
+from worker.schema.values import encode_number
 
 YIELD_REJECTS: Final = 64
 """The event loop may run after so many rejects: one costs a hundred times as much as a record."""
@@ -185,9 +185,7 @@ class RecordDecoder:
     def __init__(self, spec: RecordSpec, plan: Plan) -> None:
         self._spec, self._plan = spec, plan
         self._decode_one = _decoder_of(plan)
-        self._typed_decoder = msgspec.json.Decoder(
-            list[plan.record_type]  # type: ignore[name-defined]
-        )
+        self._decode_typed = plan.decoder(list[plan.record_type])  # type: ignore[name-defined]
         self._raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
         self._columns = {
             path: plan.raw_column(keys) for path in spec.paths if (keys := plain_keys(path))
@@ -205,7 +203,7 @@ class RecordDecoder:
         array = b"[" + body[start:end] + b"]"
         if not self.needs_raw and end - start <= self._spec.record_bytes:
             try:
-                records = self._typed_decoder.decode(array)
+                records = self._decode_typed(array)
             except (msgspec.ValidationError, UnicodeDecodeError):
                 pass
             else:
@@ -237,23 +235,11 @@ class RecordDecoder:
                 yield
 
     def _finish(self, batch: Batch, base: int, part: list[Any]) -> list[Reject]:
-        """Completes the validation of typed records; `base` is the place of the first in the page.
-
-        A record that may have lost digits of a number is decoded again from its text.
-        """
-        rejects = []
-        for index, errors in self._plan.finish(part):
-            raw, code = batch.raw(base + index), "invalid"
-            if any(error.found is INEXACT for error in errors):
-                try:
-                    part[index] = self._plan.one(raw)
-                    continue
-                except InvalidRecord as error:
-                    code, errors = error.code, error.errors
-            rejects.append(
-                Reject(index=base + index, stage="validate", code=code, errors=errors, raw=raw)
-            )
-        return rejects
+        """Completes the validation of records whose first stands at `base` in the page."""
+        return [
+            Reject(base + index, "validate", "invalid", errors, batch.raw(base + index))
+            for index, errors in self._plan.finish(part)
+        ]
 
     def add_raws(self, batch: Batch, raws: Sequence[Any], *, sized: bool = False) -> Steps[None]:
         """Adds records one by one, so that a bad one costs itself only.
@@ -421,9 +407,16 @@ class RecordDecoder:
         self, batch: Batch, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
     ) -> Decoded:
         """The complete page, with identities if they are needed; see `Batch.decoded`."""
-        spec = self._spec
         if unknown is None:
             unknown = self.unknown_fields(batch)
+        decoded = self._identified(batch, body, unknown)
+        decoded.facts.doubts = self._plan.doubts()
+        return decoded
+
+    def _identified(
+        self, batch: Batch, body: Mapping[str, Any], unknown: dict[str, Unknown]
+    ) -> Decoded:
+        spec = self._spec
         if not spec.identify:
             return batch.decoded(body, unknown)
         rejected = {reject.index: reject.raw for reject in batch.rejects}
@@ -438,7 +431,7 @@ class RecordDecoder:
 
 def _decoder_of(plan: Plan) -> Callable[[Any], Any]:
     """What decodes the text of one record into its typed form."""
-    decode = msgspec.json.Decoder(plan.record_type).decode
+    decode = plan.decoder(plan.record_type)
     if (keep := plan.keep) is None:
         return decode
 

@@ -29,6 +29,7 @@ class LimitsConfig(Model):
         le=512,
         description=(
             "levels of a record, also in fields that the schema lacks; a deeper one is a reject. "
-            "Where it is not set, only records of a schema that can hold itself are counted"
+            "Where it is not set, and in Avro bodies, only records of a schema that can hold "
+            "itself are counted; in Avro bodies 64 is the most"
         ),
     )

@@ -37,6 +37,7 @@ from worker.core.events import (
     PartitionSlow,
     PassEnded,
     RecordsNoted,
+    TimesDoubtful,
 )
 from worker.core.meter import Backlog, StageTimes
 from worker.core.ports import Clock
@@ -490,6 +491,15 @@ class FetchPool:
         )
         for kind, records in page.noted.items():
             self._emit(RecordsNoted(self._pipeline, partition, kind, records))
+        for name, doubt in facts.doubts.items():
+            self._emit(
+                TimesDoubtful(
+                    pipeline=self._pipeline,
+                    field=name,
+                    detail=doubt.detail,
+                    remedy=doubt.remedy(name),
+                )
+            )
         if page.drift:
             self._emit(DriftSeen(self._pipeline, partition, page.drift))
         if (end := page.pass_end) is not None:

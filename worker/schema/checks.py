@@ -15,6 +15,7 @@ from typing import Any, Final
 from worker.core.model import MISSING, FieldError
 from worker.schema.coerced_checks import COERCED, has_text, null_texts, uncoerced
 from worker.schema.defaults import default_datum
+from worker.schema.doubts import Doubts
 from worker.schema.logical import TIME_RANGES
 from worker.schema.model import (
     NO_DEFAULT,
@@ -41,12 +42,17 @@ MAX_DEPTH: Final = 64
 
 class Checks:
     """Makes the checks of a schema under a policy, one per named type, so that types may be
-    recursive."""
+    recursive.
+
+    Attributes:
+        doubts: what the checks doubt of the values that they allow.
+    """
 
     def __init__(self, schema: Schema, policy: Policy, types: Types) -> None:
         self._schema, self._policy, self._types = schema, policy, types
         self._named: dict[tuple[str, Place], Check] = {}
         self._recursive = recursive_names(schema)
+        self.doubts = Doubts()
         self._depth = 0  # recursive records around the present value, the root not counted
 
     def check(self, kind: Type, place: Place = ELSEWHERE) -> Check:
@@ -84,7 +90,7 @@ class Checks:
         return self._BY_KIND[kind.kind](self, kind, place)
 
     def _scalar(self, kind: Type, place: Place) -> Check:
-        return scalar_check(kind, self._policy, place)
+        return scalar_check(kind, self._policy, place, self.doubts)
 
     def _array(self, kind: Type, place: Place) -> Check:
         assert kind.items is not None
@@ -182,7 +188,9 @@ class Checks:
         if has_text(branches):
             policy = policy._replace(spellings=uncoerced(policy.spellings))
         checks = [
-            scalar_check(each, policy, place) if each.kind in COERCED else self.check(branch, place)
+            scalar_check(each, policy, place, self.doubts)
+            if each.kind in COERCED
+            else self.check(branch, place)
             for branch, each in zip(kind.branches, branches, strict=True)
         ]
         return UnionCheck(branches, checks, self._schema, policy, self._types, place)

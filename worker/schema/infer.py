@@ -21,11 +21,13 @@ import msgspec
 
 from worker.core.json_kinds import json_kind
 from worker.core.ports import InvalidRecord
+from worker.schema.checks import Checks
 from worker.schema.logical import FRACTION_DIGITS, MAX_PRECISION
 from worker.schema.map_keys import is_map
-from worker.schema.model import Schema, Type, by_kind
+from worker.schema.model import Policy, Schema, Type, by_kind, is_wide
 from worker.schema.parse import UNREADABLE_KEY, parse_schema
 from worker.schema.plan import compile_plan
+from worker.schema.typed import Types
 
 ENUM_RECORDS: Final = 50  # texts at a place before they may be an enum
 ENUM_REPEATS: Final = 10  # how often each symbol must come on average
@@ -216,10 +218,21 @@ class Inference:
 
 class Surplus:
     """What records have and their schema lacks, also in nested places: `address.zip`,
-    `lines[].note`, `labels{}.x`."""
+    `lines[].note`, `labels{}.x`.
 
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+    Args:
+        kept: they are what was kept of records (kept.py) instead of whole records.
+
+    Attributes:
+        undecided: places of unions of which what was kept does not say which branch it is of.
+    """
+
+    def __init__(self, schema: Schema, *, kept: bool = False) -> None:
+        self._schema, self._kept = schema, kept
+        policy = Policy()
+        self._checks = Checks(schema, policy, Types(schema, policy))
+        self._branch_of: dict[int, Callable[[tuple[str, ...]], int]] = {}
+        self.undecided: set[str] = set()
         self.records = 0
         self.fields: dict[str, Seen] = {}
         self.examples: dict[str, Any] = {}
@@ -248,16 +261,35 @@ class Surplus:
         self._BY_KIND[kind.kind](self, kind, value, path)
 
     def _union(self, kind: Type, value: Any, path: str) -> None:
-        """Looks at the first branch that can hold the value's fields or items."""
-        holders = _HOLDERS.get(json_kind(value), ())
-        branches = [self._schema.resolve(branch) for branch in kind.branches]
-        for branch in [each for each in branches if each.kind in holders][:1]:
+        if isinstance(value, dict | list) and (branch := self._branch(kind, value, path)):
             self._look(branch, value, path)
 
+    def _branch(self, kind: Type, value: Any, path: str) -> Type | None:
+        """The branch that an object or an array is of; None where there is none."""
+        branches = [self._schema.resolve(branch) for branch in kind.branches]
+        holders = [each for each in branches if each.kind in _HOLDERS]
+        if isinstance(value, list):
+            return next((each for each in holders if each.kind == "array"), None)
+        if not is_wide(kind) or (self._kept and len(holders) == 1):
+            return next(iter(holders), None)
+        if self._kept:
+            self.undecided.add(path.removesuffix("."))
+            return None
+        number = self._branches_of(kind)(tuple(value))
+        return branches[number] if number >= 0 else None
+
+    def _branches_of(self, union: Type) -> Callable[[tuple[str, ...]], int]:
+        """The function keys of an object -> number of the branch, which is made once."""
+        found = self._branch_of.get(id(union))
+        if found is None:
+            found = self._branch_of[id(union)] = self._checks.branch_of(union)
+        return found
+
     def _array(self, kind: Type, value: Any, path: str) -> None:
-        if kind.items is not None and isinstance(value, list | dict):
-            # what was kept of an array is an object of its elements (kept.py)
-            for each in value.values() if isinstance(value, dict) else value:
+        if self._kept and isinstance(value, dict):
+            value = list(value.values())  # what was kept of an array is an object of its elements
+        if kind.items is not None and isinstance(value, list):
+            for each in value:
                 self._look(kind.items, each, f"{path.removesuffix('.')}[].")
 
     def _map(self, kind: Type, value: Any, path: str) -> None:
@@ -283,8 +315,8 @@ class Surplus:
     )
 
 
-_HOLDERS: Final = {"object": ("record", "map"), "array": ("array",)}
-"""Kind of a JSON value -> the kinds of types that hold its fields or items."""
+_HOLDERS: Final = ("record", "map", "array")
+"""Kinds of types that hold fields or items."""
 
 
 def proposed_fields(surplus: Surplus, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:

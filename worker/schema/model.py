@@ -3,7 +3,7 @@ recursive schema needs no cycle of objects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -143,6 +143,11 @@ def is_nullable(kind: Type) -> bool:
     return kind.kind == "null" or any(branch.kind == "null" for branch in kind.branches)
 
 
+def is_decimal(kind: Type) -> bool:
+    """Whether the values of the type are decimals."""
+    return kind.logical in ("decimal", "big-decimal")
+
+
 def is_wide(kind: Type) -> bool:
     """Whether the type is a union that has more than one branch besides null."""
     return kind.kind == "union" and sum(branch.kind != "null" for branch in kind.branches) > 1
@@ -156,6 +161,15 @@ def null_branch(kind: Type) -> int | None:
 def value_branch(kind: Type) -> int | None:
     """The number of the first branch of a union besides null; the only one, unless it is wide."""
     return next((n for n, branch in enumerate(kind.branches) if branch.kind != "null"), None)
+
+
+def types_in(schema: Schema) -> Iterator[Type]:
+    """All types of a schema, also those within others; a type may come more than once."""
+    types = [schema.root, *schema.named.values()]
+    while types:
+        kind = types.pop()
+        types += [*kind.parts, *(each.type for each in kind.fields)]
+        yield kind
 
 
 Handler = TypeVar("Handler")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields
 
-from worker.core.model import MISSING, FieldError
+from worker.core.model import MISSING, Doubt, FieldError
 from worker.core.ports import InvalidRecord
 from worker.schema.canonical import fingerprint
 from worker.schema.checks import Checks
@@ -20,7 +20,7 @@ from worker.schema.encoding import compile_encoder
 from worker.schema.errors import CorruptData, SchemaError
 from worker.schema.kept import HIDDEN, compile_rest, hidden, without_field
 from worker.schema.limits import Limits
-from worker.schema.model import Field, Policy, Schema, Type, is_nullable
+from worker.schema.model import Field, Policy, Schema, Type, is_decimal, is_nullable, types_in
 from worker.schema.no_json import no_json_values
 from worker.schema.parse import parse_schema
 from worker.schema.plan_reader import PlanReader
@@ -28,7 +28,7 @@ from worker.schema.sizes import recursive_names
 from worker.schema.spellings import AS_USUAL, Place, Spellings
 from worker.schema.stored import Stored, stored
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import QuickCheck, parse_number
+from worker.schema.values import QuickCheck, plain_number, read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class CompiledPlan:
         self._writers: dict[bytes, PlanReader] = {}
         self._strict = policy.unknown_fields == "reject"
         self._type = record_struct(root, types, policy, self._extra)
-        self._decoder = msgspec.json.Decoder(self._type, float_hook=parse_number)
-        self._untyped = msgspec.json.Decoder(float_hook=parse_number)
-        self._whole = checks.check(root, place)
+        self._exact = not policy.tagged and any(map(is_decimal, types_in(schema)))
+        self._decode, self._decode_untyped = self.decoder(self._type), self.decoder(Any)
+        self._whole, self._doubts = checks.check(root, place), checks.doubts
         typed = tuple(inner is not None for inner in types)
         self._checked = [
             _checked(f"f{number}", each, checks, place)
@@ -106,6 +106,7 @@ class CompiledPlan:
             if not typed[number]
         ]
         self._attributes = _attributes(root, self._extra)
+        self._typed_attributes = {f"f{number}" for number, inner in enumerate(typed) if inner}
         self._may_be_absent = {
             each.name for each in fields(self._type) if each.default is msgspec.UNSET
         }
@@ -137,6 +138,10 @@ class CompiledPlan:
     @property
     def record_type(self) -> Any:
         return self._type
+
+    def decoder(self, form: Any) -> Callable[[Any], Any]:
+        hook = read_number if self._exact else None
+        return msgspec.json.Decoder(form, float_hook=hook).decode
 
     def finish(self, records: list[Any]) -> list[tuple[int, tuple[FieldError, ...]]]:
         """Checks field by field what msgspec's types could not, and puts the datums in place."""
@@ -176,7 +181,7 @@ class CompiledPlan:
         if (datum := stored(raw)) is not None:
             return self._stored(datum)
         try:
-            document = self._untyped.decode(raw)
+            document = self._decode_untyped(raw)
             errors: list[FieldError] = []
             self._whole(document, "$", errors)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -185,7 +190,7 @@ class CompiledPlan:
         if errors:
             raise InvalidRecord("invalid", tuple(errors))
         try:
-            record = self._decoder.decode(raw)
+            record = self._decode(raw)
         except msgspec.ValidationError as error:
             reason = FieldError("$", "a value of another type", str(error)[:200])
             raise InvalidRecord("invalid", (reason,)) from error
@@ -220,13 +225,19 @@ class CompiledPlan:
             raise InvalidRecord("invalid", (FieldError("$", "more than a datum", "one datum"),))
         return part.records[0]
 
+    def doubts(self) -> dict[str, Doubt]:
+        return self._doubts.take()
+
     def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
         attribute, rest = self._attributes[path[0]], path[1:]
         read = attrgetter(attribute)
         always_there = not rest and attribute not in self._may_be_absent
+        exact = self._exact and attribute not in self._typed_attributes
 
         def column(records: Sequence[Any]) -> list[Any]:
             found = list(map(read, records))
+            if exact:
+                found = list(map(plain_number, found))
             for key in rest:
                 found = [_member(value, key) for value in found]
             if always_there or msgspec.UNSET not in found:

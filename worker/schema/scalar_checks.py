@@ -22,8 +22,8 @@ from worker.schema.coerced_checks import (
     is_coerced,
 )
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
+from worker.schema.doubts import Doubts
 from worker.schema.logical import (
-    EXACT,
     TIME_RANGES,
     describe_decimal,
     fits,
@@ -33,15 +33,12 @@ from worker.schema.logical import (
     read_uuid,
 )
 from worker.schema.model import Policy, Type
-from worker.schema.spellings import ELSEWHERE, Place, Spellings
+from worker.schema.spellings import Place, Spellings
 from worker.schema.time_checks import time_check
-from worker.schema.values import INEXACT, Check, ExactFloat
-
-FLOAT_DIGITS: Final = 15
-"""A float that shows more digits than this may have been rounded from a text with others."""
+from worker.schema.values import Check, ExactFloat
 
 
-def scalar_check(kind: Type, policy: Policy, place: Place = ELSEWHERE) -> Check:
+def scalar_check(kind: Type, policy: Policy, place: Place, doubts: Doubts) -> Check:
     """The check of a type that has no inner types."""
     spellings = policy.spellings
     if kind.logical is None:
@@ -53,7 +50,7 @@ def scalar_check(kind: Type, policy: Policy, place: Place = ELSEWHERE) -> Check:
     if policy.tagged and kind.kind in ("bytes", "fixed"):
         return _encoded(kind)
     if kind.logical in TIME_RANGES:
-        return time_check(kind, spellings, place)
+        return time_check(kind, spellings, place, None if policy.tagged else doubts)
     return _LOGICAL[kind.logical](kind, spellings)
 
 
@@ -206,19 +203,11 @@ def _decimal(kind: Type, spellings: Spellings) -> Check:
 
     def check(value: Any, path: str, errors: list[FieldError]) -> Any:
         number = _number(value, read)
-        if type(value) is float and number is not None and _may_be_rounded(number):
-            errors.append(FieldError(path, INEXACT, allowed))
-            return None
         if number is not None and fits(kind, number):
             return number
         return refuse(value, path, errors, allowed)
 
     return check
-
-
-def _may_be_rounded(number: Decimal) -> bool:
-    """Whether a float shows so many digits that its text may have had others."""
-    return len(number.normalize(EXACT).as_tuple().digits) > FLOAT_DIGITS
 
 
 def _number(value: Any, read: Callable[[str], Decimal]) -> Decimal | None:
@@ -227,8 +216,8 @@ def _number(value: Any, read: Callable[[str], Decimal]) -> Decimal | None:
         if isinstance(value, str):
             return read(value)
         if isinstance(value, ExactFloat):
-            number = Decimal(repr(float(value)))
-            return read_decimal(value.text) if _may_be_rounded(number) else number
+            shown, written = Decimal(repr(float(value))), read_decimal(value.text)
+            return shown if shown == written else written
         if type(value) not in (int, float):
             return None
         number = Decimal(repr(value))

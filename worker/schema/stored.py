@@ -12,10 +12,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from worker.schema.model import Schema, by_kind
+from worker.schema.model import Schema, by_kind, types_in
 
 _START: Final = b"avro\n["
-_FORMERLY: Final = b'["avro",'
 
 
 class Stored(NamedTuple):
@@ -55,12 +54,6 @@ def shown(raw: bytes) -> bytes:
     return raw if found is None else found.shown
 
 
-def renewed(raw: bytes) -> bytes:
-    """A record of a source of Avro in this form, also if it is in an earlier one: an array whose
-    first item is the word. A source of JSON can send such an array."""
-    return _START + raw[len(_FORMERLY) :] if raw.startswith(_FORMERLY) else raw
-
-
 _Form = tuple[msgspec.Raw, str, msgspec.Raw]
 
 
@@ -72,10 +65,7 @@ def json_tells(schema: Schema) -> bool:
 
     That is so where no two branches of a union look alike in JSON.
     """
-    types = [schema.root, *schema.named.values()]
-    while types:
-        kind = types.pop()
-        types += [*kind.parts, *(each.type for each in kind.fields)]
+    for kind in types_in(schema):
         looks = [look for each in kind.branches for look in _LOOKS[schema.resolve(each).kind]]
         if len(set(looks)) < len(looks):
             return False

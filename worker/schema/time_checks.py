@@ -6,6 +6,7 @@ finer than the type are cut; what lies outside of `TIME_RANGES` is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from worker.core.written_times import (
     read_text,
     time_reader,
 )
+from worker.schema.doubts import Doubts, other_readings
 from worker.schema.logical import FRACTION_DIGITS, TIME_RANGES
 from worker.schema.model import Type
 from worker.schema.spellings import Place, Spellings, TimeForm
@@ -46,10 +48,16 @@ _MOST_DIGITS: Final = 20
 _OTHERS: Final = "; decode.times names any other format"
 
 
-def time_check(kind: Type, spellings: Spellings, place: Place) -> TextCheck:
-    """The check of a type whose logical type is a time."""
+def time_check(
+    kind: Type, spellings: Spellings, place: Place, doubts: Doubts | None = None
+) -> TextCheck:
+    """The check of a type whose logical type is a time.
+
+    Args:
+        doubts: where numbers are noted that may be meant in another unit.
+    """
     usual = TimeForm(USUAL, spellings.zone)
-    return _TimeCheck(kind.logical or "", place.time or usual).check()
+    return _TimeCheck(kind.logical or "", place.time or usual, doubts).check()
 
 
 def family_of(logical: str) -> str:
@@ -60,7 +68,8 @@ def family_of(logical: str) -> str:
 class _TimeCheck:
     """Makes the check of one logical type whose times are written in one way."""
 
-    def __init__(self, logical: str, how: TimeForm) -> None:
+    def __init__(self, logical: str, how: TimeForm, doubts: Doubts | None) -> None:
+        self._logical, self._doubts = logical, doubts
         self._family, self._form = family_of(logical), how.form
         self._read = time_reader(how.form)
         self._zone = ZoneInfo(how.zone) if how.zone else None
@@ -73,6 +82,8 @@ class _TimeCheck:
         self._allowed = f"{_TEXT[self._family]}, or {self._number}{_OTHERS}"
         if how.form != USUAL:
             self._allowed = f"a time in the format {how.form} (see decode.times){_span(logical)}"
+        instants = how.form == USUAL and "timestamp" in self._family
+        self._others = other_readings(logical) if instants and doubts is not None else ()
 
     def check(self) -> TextCheck:
         make, plain = self._numbers()
@@ -88,10 +99,23 @@ class _TimeCheck:
     def _numbers(self) -> tuple[Callable[[Any], int], Plain]:
         """What makes the datum of a number, and which numbers need no check."""
         if self._form == USUAL:
-            return _whole, Plain(f"type(x) is int and {self._low} <= x <= {self._high}")
+            return _whole, Plain(f"type(x) is int and ({self._plain_range()})")
         if self._form in EPOCHS:
             return self._formatted, self._counted(NANOS // EPOCHS[self._form])
         return self._formatted, Plain("False")
+
+    def _plain_range(self) -> str:
+        """Which numbers need no look: those in range about which there is no doubt."""
+        if not self._others:
+            return f"{self._low} <= x <= {self._high}"
+        least, most = self._others[0].low, self._others[-1].high
+        return f"{most} <= x <= {self._high} or {self._low} <= x < {least}"
+
+    def _doubt(self, value: Any, path: str) -> None:
+        """Notes a number that would be a time of today in another unit."""
+        for each in self._others:
+            if type(value) is int and each.low <= value < each.high and self._doubts is not None:
+                self._doubts.note(_field_of(path), self._logical, value, each)
 
     def _counted(self, nanos: int) -> Plain:
         """How whole numbers become datums that count units of so many nanoseconds."""
@@ -105,11 +129,14 @@ class _TimeCheck:
 
         def check(value: Any, path: str, errors: list[FieldError]) -> Any:
             try:
-                return self._within(make(value))
+                datum = self._within(make(value))
             except Unreadable as error:
                 errors.append(FieldError(path, error.found, error.allowed))
             except (ValueError, TypeError, ArithmeticError):
                 errors.append(FieldError(path, describe_kind(value), self._allowed))
+            else:
+                self._doubt(value, path)
+                return datum
             return None
 
         return check
@@ -189,6 +216,11 @@ class _TimeCheck:
         if written.offset is not None:
             raise Unreadable("text of a time with a zone", self._allowed)
         return written.shown // self._nanos
+
+
+def _field_of(path: str) -> str:
+    """The field of a value, as `decode.times` names it."""
+    return re.sub(r"\[\d+\]", "", path).removeprefix("$.")
 
 
 def _span(logical: str) -> str:

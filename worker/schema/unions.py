@@ -19,7 +19,7 @@ from worker.schema.coerced_checks import null_texts
 from worker.schema.model import NO_DEFAULT, Field, Policy, Schema, Type, is_nullable, null_branch
 from worker.schema.spellings import ELSEWHERE, Place, Spellings
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import INEXACT, Branch, Check, QuickCheck
+from worker.schema.values import Branch, Check, QuickCheck
 
 REMEMBERED: Final = 1_000
 
@@ -114,15 +114,12 @@ class UnionCheck(QuickCheck):
             return Branch(choice.number, self._checks[choice.number](value, path, errors))
         if self._nulls and isinstance(value, str) and value in self._nulls:
             return Branch(self._null or 0, None)
-        trials: list[FieldError] = []
         for number in self._candidates.get(json_kind(value), ()):
             trial: list[FieldError] = []
             datum = self._checks[number](value, path, trial)
             if not trial:
                 return Branch(number, datum)
-            trials += trial
-        inexact = any(each.found is INEXACT for each in trials)
-        errors.append(FieldError(path, INEXACT if inexact else describe_kind(value), self._allowed))
+        errors.append(FieldError(path, describe_kind(value), self._allowed))
         return None
 
     def branch_of(self, keys: tuple[str, ...]) -> int:

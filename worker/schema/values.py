@@ -38,6 +38,11 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 # -- JSON numbers -------------------------------------------------------------------------------
 
 
+SURE_CHARS: Final = 16
+"""A number of so many characters with a point has 15 digits at most, which every float shows as
+they were written."""
+
+
 class ExactFloat(float):
     """A JSON number that keeps its text: a decimal may need more digits than a float has."""
 
@@ -60,6 +65,29 @@ def parse_number(text: str) -> ExactFloat:
     return value
 
 
+def read_number(text: str) -> float:
+    """A number with a point or an exponent (a `float_hook`), as an ExactFloat where a float may
+    not have all of its digits.
+
+    Raises:
+        ValueError: no float holds the number.
+    """
+    if len(text) > SURE_CHARS or "e" in text or "E" in text:
+        return parse_number(text)
+    return float(text)
+
+
+def plain_number(value: Any) -> Any:
+    """A JSON value without the texts of its numbers."""
+    if type(value) is ExactFloat:
+        return float(value)
+    if type(value) is list:
+        return [plain_number(each) for each in value]
+    if type(value) is dict:
+        return {key: plain_number(each) for key, each in value.items()}
+    return value
+
+
 def encode_number(value: Any) -> msgspec.Raw:
     """The text of an ExactFloat (an `enc_hook`).
 
@@ -69,9 +97,3 @@ def encode_number(value: Any) -> msgspec.Raw:
     if not isinstance(value, ExactFloat):
         raise NotImplementedError
     return msgspec.Raw(value.text.encode())
-
-
-# -- kinds of values ----------------------------------------------------------------------------
-
-INEXACT: Final = "number of more digits than a float holds"
-"""What a check reports that it found when its decision needs the text of a number."""

@@ -6,25 +6,30 @@ after a kill. What is rejected again becomes a new dead letter in a later commit
 is replayed the next time. A replay ends at the last commit that there was when it began: otherwise
 one that mends nothing would read its own rejects for ever.
 
+A body that was rejected as a whole is decoded as the bodies of the source are now, with what
+`decode.strip_prefix` says now; its records are replayed, or it is a dead letter again.
+
 Records count as received by their partition when their letters were written, not when they are
 replayed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, takewhile
 from typing import Final
 
 from worker.core.dead_letter import DeadLetter
+from worker.core.errors import BadBody, WorkerError
 from worker.core.identities import digest16
-from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, of_kind
-from worker.core.ports import CommitHistory, OutputRoot, Plan
+from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, FieldError, Reject, of_kind
+from worker.core.ports import CommitHistory, OutputRoot, Pages, Plan
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
 from worker.runtime.slices import in_slices
-from worker.schema.stored import renewed
 from worker.sources.pagination import cursor
 
 _STYLE: Final = cursor.build(
@@ -50,7 +55,7 @@ class DeadLetters:
         log: read on the event loop, so it is no log that a committer writes to.
         root: where the dead letters are.
         limits: of a record, as in the pipeline.
-        of_datums: the pipeline reads Avro, so its records were never JSON.
+        pages: the decoder of the pipeline, for bodies that were rejected as a whole.
     """
 
     def __init__(
@@ -60,13 +65,11 @@ class DeadLetters:
         root: OutputRoot,
         plan: Plan,
         limits: RecordSpec,
-        *,
-        of_datums: bool = False,
+        pages: Pages,
     ) -> None:
         self._pipeline, self._log, self._root = pipeline, log, root
         self._end: int | None = None
-        self._records = RecordDecoder(limits, plan)
-        self._of_datums = of_datums
+        self._records, self._pages = RecordDecoder(limits, plan), pages
 
     async def __call__(self, partition: str, fetch: Fetch) -> Reply:
         """The letters of the commit at the position, or of the first one from the mark on."""
@@ -87,20 +90,57 @@ class DeadLetters:
 
     async def _page(self, commit: CommitRow, following: int | None) -> Decoded:
         letters = list(letters_of(self._root, commit))
-        raws = [letter.received for letter in letters]
-        raws = list(map(renewed, raws)) if self._of_datums else raws
-        batch = Batch()
-        batch.add_source(lambda: raws)
-        await in_slices(self._records.add_letters(batch, raws))
+        batch, keys, came = Batch(), list[bytes](), list[tuple[int, str]]()
+        lines = enumerate(letters)
+        for is_body, run in itertools.groupby(lines, lambda each: _is_body(each[1])):
+            part = list(run)
+            if is_body:
+                for line, letter in part:
+                    records = await self._add_body(batch, letter)
+                    keys += _keys(commit.seq, line, records)
+                    came += [(letter.time_us, letter.partition)] * records
+                continue
+            await self._add_records(batch, [letter.received for _, letter in part])
+            keys += (key for line, _ in part for key in _keys(commit.seq, line, 1))
+            came += ((letter.time_us, letter.partition) for _, letter in part)
         decoded = batch.decoded({"next": following})
         facts = decoded.facts
-        facts.values = [commit.seq] * len(raws)
-        facts.keys = _line_keys(commit.seq, raws)
-        facts.size_bytes = sum(map(len, raws))
-        facts.came_each = [(letter.time_us, letter.partition) for letter in letters]
+        facts.values, facts.keys, facts.came_each = [commit.seq] * len(keys), keys, came
+        facts.size_bytes = sum(len(letter.received) for letter in letters)
         return decoded
 
+    async def _add_records(self, batch: Batch, raws: list[bytes]) -> None:
+        batch.add_source(lambda: raws)
+        await in_slices(self._records.add_letters(batch, raws))
 
-def _line_keys(seq: int, raws: Sequence[bytes]) -> list[bytes]:
-    """The identities of dead letters: their lines in their commit."""
-    return [digest16(f"{seq}:{line}".encode()) for line in range(len(raws))]
+    async def _add_body(self, batch: Batch, letter: DeadLetter) -> int:
+        """Adds the records of a body, or the body as one reject; returns how many these are."""
+        body = letter.received
+        try:
+            page = await in_slices(self._pages.decode(body, received_us=letter.time_us))
+        except WorkerError as error:
+            batch.add_source(lambda: [body])
+            wrong = FieldError("$", error.message, "a document of the configured format")
+            batch.rejects.append(Reject(batch.count, "decode", BadBody.code, (wrong,), body))
+            batch.count += 1
+            return 1
+        records = page.facts.count
+        batch.add_source(lambda: list(map(page.raw, range(records))))
+        batch.records += page.records
+        batch.rejects += (
+            replace(reject, index=batch.count + reject.index) for reject in page.rejects
+        )
+        batch.count += records
+        return records
+
+
+def _is_body(letter: DeadLetter) -> bool:
+    """Whether a letter is a body that was rejected as a whole (`on_body_error: dead_letter`)."""
+    return (letter.stage, letter.code) == ("decode", BadBody.code)
+
+
+def _keys(seq: int, line: int, records: int) -> list[bytes]:
+    """The identities of what comes of a dead letter: its line in its commit, and from the second
+    record on the place in the body."""
+    places = ("", *(f":{place}" for place in range(1, records)))[:records]
+    return [digest16(f"{seq}:{line}{place}".encode()) for place in places]

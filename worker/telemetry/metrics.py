@@ -138,6 +138,12 @@ class Metrics:
             pipeline,
             **one,
         )
+        self._doubtful = Counter(
+            "times_doubtful",
+            "Fields of pages whose times are in 1970, and would be of today in another unit.",
+            pipeline,
+            **one,
+        )
         self._unknown = Counter(
             "fields_unknown",
             "Fields that the schema lacks, each counted once per run.",
@@ -174,6 +180,7 @@ class Metrics:
             events.DriftSeen: lambda e: self._drift.labels(e.pipeline).inc(),
             events.PartitionSlow: lambda e: self._slow.labels(e.pipeline).inc(),
             events.RecordsNoted: lambda e: self._noted.labels(e.pipeline, e.kind).inc(e.records),
+            events.TimesDoubtful: lambda e: self._doubtful.labels(e.pipeline).inc(),
             events.ClockSkewSeen: lambda e: self._skew.labels(e.pipeline).set(e.seconds),
             events.FieldUnknown: lambda e: self._unknown.labels(e.pipeline).inc(),
             events.PartitionParked: lambda e: self._errors.labels(e.pipeline, "read", e.code).inc(),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import difflib
 import keyword
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,12 +20,12 @@ from types import NoneType
 from typing import Any, Final
 
 from worker.core.errors import ConfigError
-from worker.core.instants import EPOCH_DAY
-from worker.paging.marks import MarkFormat
+from worker.core.instants import EPOCH_DAY, NANOS
+from worker.core.written_times import instant, read_text
 from worker.schema.defaults import DOUBLE_MAX
 from worker.transforms import values
 from worker.transforms.functions import FUNCTIONS, Call, Function
-from worker.transforms.kinds import BOOL, FLOAT, INT, MICROS, NULL, STR, Kind
+from worker.transforms.kinds import BOOL, FLOAT, INT, NULL, STR, Kind
 from worker.transforms.terms import Scope, Term, both, either, lift, negated
 from worker.transforms.values import Misused
 
@@ -55,6 +56,7 @@ _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _ORDERED: Final = ("int", "float", "str", "bytes", "date", "time", "timestamp", "decimal")
 _ELEMENTS: Final = (*_ORDERED, "bool")
+_FRACTION: Final = re.compile(r"[.,](\d+)", re.ASCII)
 _TIMES: Final = ("timestamp", "date", "time")
 _CONSTANTS: Final[dict[type, Kind]] = {
     NoneType: NULL,
@@ -364,20 +366,20 @@ class _Compiler:
 
     def _time_literal(self, node: ast.AST, literal: Term, kind: Kind) -> Term:
         text = str(literal.constant)
+        if kind.name != "date" and _digits_after_second(text) > len(str(kind.ticks)) - 1:
+            raise self._refuse(
+                node,
+                f"{text!r} is finer than the {kind}",
+                f"write at most {len(str(kind.ticks)) - 1} digits after the second",
+            )
         try:
             if kind.name == "date":
                 ticks = date.fromisoformat(text).toordinal() - EPOCH_DAY
             elif kind.name == "time":
                 ticks = values.clock_ticks(text, kind.ticks)
             else:
-                micros, _ = MarkFormat().parser()(text + "Z" if kind.local else text)
-                ticks, finer = divmod(int(micros) * kind.ticks, MICROS)
-                if finer:
-                    raise self._refuse(
-                        node,
-                        f"{text!r} is finer than the {kind}",
-                        f"write at most {len(str(kind.ticks)) - 1} digits after the second",
-                    )
+                written = read_text(text + "Z" if kind.local else text)
+                ticks = instant(written) // (NANOS // kind.ticks)
         except (ValueError, TypeError):
             shape = {"date": "2024-12-31", "time": "23:59:59"}.get(
                 kind.name, "2024-12-31T23:59:59" + ("" if kind.local else "Z")
@@ -487,6 +489,12 @@ class _Compiler:
         ast.UnaryOp: _unary,
         ast.Call: _call,
     }
+
+
+def _digits_after_second(text: str) -> int:
+    """How many digits the text of a time has after its second, without zeros at their end."""
+    found = _FRACTION.search(text)
+    return len(found[1].rstrip("0")) if found else 0
 
 
 def _unfit(value: Any) -> tuple[str, str] | None:

@@ -45,9 +45,7 @@ def converter(kind: Type, schema: Schema, *, native: bool) -> Convert:
     Args:
         native: dates and times become datetime objects.
     """
-    if is_wide(kind):
-        return _plain
-    to_native = _to_native(kind_of(kind, schema)) if native else None
+    to_native = _to_native(kind_of(kind, schema)) if native and not is_wide(kind) else None
     if to_native is not None:
         return lambda value: None if value is None else to_native(value)
     return _Converters(schema).of(kind)
@@ -78,7 +76,9 @@ class _Converters:
         def convert(value: Any) -> Any:
             if isinstance(value, msgspec.Struct):
                 return {name: inner(getattr(value, at)) for name, at, inner in fields}
-            return _plain(value)
+            if isinstance(value, dict):
+                return {name: inner(value[name]) for name, _, inner in fields}
+            return value
 
         return convert
 
@@ -94,19 +94,42 @@ class _Converters:
             None if value is None else {key: item(each) for key, each in value.items()}
         )
 
+    def _union(self, kind: Type) -> Convert:
+        branches = [
+            (_branch_name(branch), self.of(branch))
+            for branch in map(self._schema.resolve, kind.branches)
+        ]
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, Branch):
+                return value
+            name, inner = branches[value.number]
+            found = inner(value.value)
+            return _OfBranch(found, name) if isinstance(found, dict) else found
+
+        return convert
+
     _BY_KIND: Final[Mapping[str, Callable[[_Converters, Type], Convert]]] = by_kind(
-        {"record": _record, "array": _array, "map": _map}, otherwise=lambda self, kind: _plain
+        {"record": _record, "array": _array, "map": _map, "union": _union},
+        otherwise=lambda self, kind: lambda value: value,
     )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Branch):
-        return _plain(value.value)
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return value
+class _OfBranch(dict[str, Any]):
+    """An object of a union that remembers its branch, which its fields alone may not tell."""
+
+    __slots__ = ("branch",)
+
+    def __init__(self, value: dict[str, Any], branch: str) -> None:
+        super().__init__(value)
+        self.branch = branch
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _OfBranch, (dict(self), self.branch)
+
+
+def _branch_name(branch: Type) -> str:
+    return branch.name or branch.kind
 
 
 def _to_native(kind: Kind) -> Convert | None:
@@ -226,7 +249,7 @@ class _Checkers:
     def _union(self, kind: Type) -> Check:
         null = null_branch(kind)
         branches = [
-            (number, _field_names(each), self._value(each))
+            (_branch_name(each), number, _field_names(each), self._value(each))
             for number, each in enumerate(map(self._schema.resolve, kind.branches))
             if each.kind != "null"
         ]
@@ -234,7 +257,10 @@ class _Checkers:
         def check(value: Any, path: str) -> Any:
             if value is None and null is not None:
                 return Branch(null, None)
-            for number, names, inner in branches:
+            tried = branches
+            if isinstance(value, _OfBranch):  # its own branch comes first
+                tried = sorted(branches, key=lambda each: each[0] != value.branch)
+            for _, number, names, inner in tried:
                 if names is not None and isinstance(value, dict) and not value.keys() <= names:
                     continue  # a record with other fields
                 try:

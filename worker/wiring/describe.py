@@ -47,7 +47,7 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
         **({"kept_in": config.validation.kept} if config.validation.kept else {}),
         "delivery": parts.delivery,
         "completeness": parts.completeness,
-        "warnings": warnings_of(config.source, parts.plan.schema, parts.output),
+        "warnings": warnings_of(config, parts.plan.schema, parts.output),
     }
     return known | _found(live, name, config, parts)
 

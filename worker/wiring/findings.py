@@ -17,7 +17,7 @@ import msgspec
 from worker.config.problems import near_miss
 from worker.core.errors import WorkerError
 from worker.core.jsonpath import plain_keys, reader
-from worker.core.model import MISSING, Decoded, Reject
+from worker.core.model import MISSING, Decoded, Doubt, Reject
 from worker.core.outline import listing, path_text, paths_in, values_in
 from worker.paging.marks import MarkFormat
 from worker.sources.http_config import HttpConfig
@@ -60,18 +60,21 @@ class PageSeen:
         document: the body; None where it is no JSON document.
         records: the first records, parsed; those that are no objects are left out.
         received: how many there are.
+        doubts: the fields whose times are most likely counted in another unit.
     """
 
     document: Any
     headers: Mapping[str, str]
     records: Sequence[Mapping[str, Any]]
     received: int
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
 
     @classmethod
     def of(cls, body: bytes, headers: Mapping[str, str], decoded: Decoded) -> PageSeen:
         raws = map(decoded.raw, range(min(decoded.facts.count, LOOKED_AT)))
         records = [each for each in map(_parsed, raws) if isinstance(each, dict)]
-        return cls(_parsed(body), headers, records, decoded.facts.count)
+        facts = decoded.facts
+        return cls(_parsed(body), headers, records, facts.count, facts.doubts)
 
 
 @dataclass(slots=True)
@@ -91,7 +94,12 @@ def findings(config: HttpConfig, seen: Seen) -> list[Finding]:
     """What the pages show. Nothing where no records came."""
     if not seen.received:
         return []
-    return [*_rejected(config, seen), *_key(config, seen), *_token(config, seen)]
+    return [
+        *_rejected(config, seen),
+        *_doubtful(seen),
+        *_key(config, seen),
+        *_token(config, seen),
+    ]
 
 
 def explain(error: WorkerError, found: Sequence[Finding]) -> None:
@@ -118,6 +126,16 @@ def _rejected(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
         f"allowed {error.allowed}",
         _way_out(error.allowed),
     )
+
+
+def _doubtful(seen: Seen) -> Iterator[Finding]:
+    """Times that are most likely counted in another unit than the schema's."""
+    doubts: dict[str, Doubt] = {}
+    for page in reversed(seen.pages):
+        doubts |= page.doubts
+    for name, doubt in doubts.items():
+        found = f"times of {name} are days in 1970: the first is {doubt.detail}"
+        yield Finding("time_doubtful", found, doubt.remedy(name), alarm=False)
 
 
 def _way_out(allowed: str) -> str:

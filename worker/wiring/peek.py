@@ -126,6 +126,10 @@ def _of_registries(config: PipelineSettings, parts: Parts) -> Iterator[Finding]:
             yield Finding("schema_warning", found, "correct it in the registry", alarm=False)
 
 
+ANYTHING: Final = '{"type": "record", "name": "Anything", "fields": []}'
+"""The schema of records of which nothing is read."""
+
+
 @dataclass(slots=True)
 class Sample:
     """Records as they are received, and the schema that the pipeline has for them.
@@ -163,7 +167,7 @@ async def sample(
             plain |= {"validation": rules}
         if not schema:
             anything = Path(scratch) / "anything.avsc"
-            anything.write_text('{"type": "record", "name": "Anything", "fields": []}')
+            anything.write_text(ANYTHING)
             plain |= {
                 "schema_": anything,
                 "validation": type(config.validation)(),

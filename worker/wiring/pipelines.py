@@ -199,9 +199,7 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
         depth=levels(parts.config.source, parts.plan),
     )
     _, dead = output_roots(shared.settings, parts.name)
-    source = DeadLetters(
-        parts.name, letters, dead, parts.plan, limits, of_datums=parts.config.decode.resolves
-    )
+    source = DeadLetters(parts.name, letters, dead, parts.plan, limits, parts.pages)
     spec = _spec(shared.settings, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
     # all of them were rejected before: however many still are, the others are worth having
     spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
