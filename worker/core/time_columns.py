@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
@@ -38,28 +38,34 @@ _NO_ASCII: Final = b"?"
 """What stands for any character that is not of ASCII."""
 _MOST_HOURS: Final = 20_000
 _IS_DIGIT: Final = range(ord("0"), ord("9") + 1)
-_AS_ZEROS: Final = bytes(ord("0") if each in _IS_DIGIT else each for each in range(256))
+AS_ZEROS: Final = bytes(ord("0") if each in _IS_DIGIT else each for each in range(256))
+"""Writes each digit as 0; for bytes.translate."""
 _AS_NUMBERS: Final = bytes(each - ord("0") if each in _IS_DIGIT else 0 for each in range(256))
 _MOMENTS: Final = msgspec.json.Decoder(list[datetime])
 _PLACES: Final = {"Y": (0, 4), "m": (5, 2), "d": (8, 2), "H": (11, 2), "M": (14, 2), "S": (17, 2)}
 """Part of a time, as strptime names it -> its place in RFC 3339, and how many digits it has."""
-_OFFSET: Final = 19
-"""The place of the offset."""
+_RFC3339: Final = b'"1970-01-01T00:00:00Z",'
+"""A text of the array that digits are copied into."""
+_OFFSET_WEIGHTS: Final = (36_000, 3_600, 600, 60)
+"""The seconds of each digit of an offset."""
+_MOST_OFFSET_S: Final = 86_399
 
 
 class _Layout(NamedTuple):
-    """Where the parts of a time stand in all texts of a column.
+    """Where the parts of a time stand in all texts of one shape.
 
     Attributes:
-        made: the RFC 3339 text that is made of it, before anything is copied.
-        places: (place in the text, place in `made`) of each character that is copied.
+        places: (place in the text, place in RFC 3339) of each digit that is copied.
         fraction: the places of the digits of a fraction of a second.
+        offset: the places of the digits of an offset, hours and minutes.
+        ahead: 1 where the offset is ahead of UTC, -1 where it is behind.
         zoned: whether the texts say how far they are from UTC.
     """
 
-    made: bytes
     places: tuple[tuple[int, int], ...]
     fraction: range
+    offset: tuple[int, ...]
+    ahead: int
     zoned: bool
 
 
@@ -90,7 +96,7 @@ class TimeColumn:
             block = _block(texts)
         except TypeError:
             return None
-        zeros, count = block.translate(_AS_ZEROS), len(texts)
+        zeros, count = block.translate(AS_ZEROS), len(texts)
         shape = zeros[: zeros.find(b"\n") + 1]
         if zeros == shape * count:
             return self._read(texts, shape, block)
@@ -98,8 +104,10 @@ class TimeColumn:
         found: list[int | None] = [None] * count
         if len(shapes) > count:  # a text has several lines
             return found
-        for shape, _ in Counter(shapes).most_common(_MOST_SHAPES):
-            places = [place for place, each in enumerate(shapes) if each == shape]
+        places_of: dict[bytes, list[int]] = defaultdict(list)
+        for place, shape in enumerate(shapes):
+            places_of[shape].append(place)
+        for shape, places in sorted(places_of.items(), key=_count, reverse=True)[:_MOST_SHAPES]:
             alike = [texts[place] for place in places]
             times = self._read(alike, shape + b"\n", _block(alike))
             for place, time in zip(places, times, strict=True):
@@ -125,8 +133,12 @@ class TimeColumn:
         seconds = _seconds(block, len(shape), layout)
         if seconds is None:
             return None
-        if self._offsets is not None and not layout.zoned:
-            seconds = self._offsets.instants(seconds)
+        if layout.offset:
+            seconds = _in_utc(seconds, block, len(shape), layout)
+        elif self._offsets is not None and not layout.zoned:
+            seconds = self._offsets.in_utc(seconds)
+        if seconds is None:
+            return None
         return self._scaled(seconds, block, len(shape), layout.fraction)
 
     def _fits(self, layout: _Layout) -> bool:
@@ -153,9 +165,13 @@ class TimeColumn:
         places = fraction[: self._digits]
         if not places:
             return list(whole)
+        weights = [10 ** (self._digits - number) for number in range(1, len(places) + 1)]
         columns = [block[place::width] for place in places]
-        columns += [bytes(len(seconds))] * (self._digits - len(columns))
-        return list(map(add, whole, _numbers(columns)))
+        return list(map(add, whole, _numbers(columns, weights)))
+
+
+def _count(places: tuple[bytes, list[int]]) -> int:
+    return len(places[1])
 
 
 def _block(texts: Sequence[str]) -> bytes:
@@ -176,48 +192,52 @@ def _layout(match: re.Match[str]) -> _Layout | None:
             if end - start != digits or not match[name].isdigit():
                 return None
             places += zip(range(start, end), range(first, first + digits), strict=True)
-    made = b"1970-01-01T00:00:00Z"
-    if "z" in names and match["z"][0] in "+-":
-        start, size = match.start("z"), len(match["z"])
-        made = made[:_OFFSET] + b"+00:00"
-        minutes = {3: (), 5: (3, 4), 6: (4, 5)}.get(size)
-        if minutes is None:
-            return None
-        signed = (start, start + 1, start + 2, *(start + each for each in minutes))
-        places += zip(signed, (19, 20, 21, 23, 24), strict=False)
     fraction = range(*match.span("f")) if "f" in names else range(0)
-    return _Layout(made, tuple(places), fraction, "z" in names)
+    zone = match["z"] if "z" in names else ""
+    if zone[:1] not in ("+", "-"):  # none, Z, UTC, UT or GMT
+        return _Layout(tuple(places), fraction, (), 0, zoned=bool(zone))
+    offset = tuple(match.start("z") + place for place, x in enumerate(zone) if x.isdigit())
+    if len(offset) > len(_OFFSET_WEIGHTS):
+        return None
+    return _Layout(tuple(places), fraction, offset, 1 if zone[0] == "+" else -1, zoned=True)
 
 
 def _seconds(block: bytes, width: int, layout: _Layout) -> Sequence[int] | None:
-    """The whole seconds since 1970 of texts of a layout; None where one of them is no time."""
-    one = b'"' + layout.made + b'",'
-    made = bytearray(one * (len(block) // width))
+    """The whole seconds since 1970 by the clock that is shown; None where one text is no time."""
+    made = bytearray(_RFC3339 * (len(block) // width))
     for source, target in layout.places:
-        made[target + 1 :: len(one)] = block[source::width]
+        made[target + 1 :: len(_RFC3339)] = block[source::width]
     made[-1:] = b"]"
     try:
         moments = _MOMENTS.decode(b"[" + made)
     except msgspec.ValidationError:
         return None
-    count = len(moments)
-    try:
-        packed = msgspec.msgpack.encode(moments)
-    except OverflowError:  # an offset that leads out of the calendar
-        packed = b""
+    packed, count = msgspec.msgpack.encode(moments), len(moments)
     head = len(msgspec.msgpack.encode([None] * count)) - count
     if len(packed) == head + 6 * count:  # each is 2 bytes that say so, and 32 bits: 1970 to 2106
         return struct.unpack(">" + "xxI" * count, packed[head:])
     return [(at - EPOCH) // _SECOND for at in moments]
 
 
-def _numbers(columns: Sequence[bytes]) -> Sequence[int]:
-    """The numbers whose digits, of which there are at most nine, are these columns."""
+def _in_utc(
+    seconds: Sequence[int], block: bytes, width: int, layout: _Layout
+) -> Sequence[int] | None:
+    """The same in UTC; None where an offset is none."""
+    columns = [block[place::width] for place in layout.offset]
+    offsets = _numbers(columns, _OFFSET_WEIGHTS)
+    tens_of_minutes = b"".join(columns[2:3])
+    if max(offsets) > _MOST_OFFSET_S or tens_of_minutes.translate(None, b"012345"):
+        return None
+    return list(map(sub if layout.ahead > 0 else add, seconds, offsets))
+
+
+def _numbers(columns: Sequence[bytes], weights: Sequence[int]) -> Sequence[int]:
+    """The sums of the digits in these columns, each times its weight; they fit 32 bits."""
     count, total = len(columns[0]), 0
-    for column in columns:
+    for column, weight in zip(columns, weights, strict=False):
         lanes = bytearray(4 * count)
         lanes[3::4] = column.translate(_AS_NUMBERS)
-        total = total * 10 + int.from_bytes(lanes, "big")
+        total += weight * int.from_bytes(lanes, "big")
     return struct.unpack(f">{count}I", total.to_bytes(4 * count, "big"))
 
 
@@ -236,7 +256,7 @@ class _Offsets(dict[int, int | None]):
         found = self[hour] = first if first == last else None
         return found
 
-    def instants(self, seconds: Sequence[int]) -> list[int]:
+    def in_utc(self, seconds: Sequence[int]) -> list[int]:
         """Seconds since 1970 by the clock of the zone -> the same in UTC."""
         hours = map(floordiv, seconds, repeat(_HOUR_S))
         offsets = list(map(self.__getitem__, hours))

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from worker.core.time_columns import AS_ZEROS
 from worker.schema.spellings import Numbers
 
 SPACES: Final = " \u00a0\u202f"
@@ -80,6 +81,25 @@ def _lines(numbers: Numbers) -> re.Pattern[str]:
     group, decimal = re.escape(numbers.group), re.escape(numbers.decimal)
     one = rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
     return re.compile(rf"(?:{one}\n)*{one}", re.ASCII)
+
+
+def fixed_point(texts: Sequence[Any], read: NumberColumn) -> tuple[list[int], int] | None:
+    """Texts that all have as many digits after a point -> the whole numbers without the point, and
+    how many digits these are; None for other texts."""
+    point = texts[0].find(".")
+    if point < 0:
+        return None if (wholes := read(texts)) is None else (wholes, 0)
+    digits = len(texts[0]) - point - 1
+    try:
+        block = "\n".join([*texts, ""])
+        zeros = block.encode("ascii").translate(AS_ZEROS)
+    except (TypeError, UnicodeEncodeError):
+        return None
+    ends = zeros.count(b".%b\n" % (b"0" * digits))
+    if not zeros.count(b".") == ends == len(texts):
+        return None
+    wholes = read(block.replace(".", "").split("\n")[:-1])
+    return None if wholes is None or len(wholes) != len(texts) else (wholes, digits)
 
 
 def exact_floats(values: Sequence[Any], scale: int) -> list[int | None] | None:

@@ -167,8 +167,10 @@ class TextCheck(QuickCheck):
 
 
 def _differ(values: Sequence[Any]) -> bool:
-    """Whether most of some values stand once."""
+    """Whether most of some values stand once; also where floats repeat, which are not remembered,
+    because 1.0 is equal to true."""
     try:
-        return 2 * len(set(values)) > len(values)
+        different = set(values)
     except TypeError:  # a list or an object
         return False
+    return 2 * len(different) > len(values) or float in map(type, different)

@@ -29,7 +29,7 @@ from worker.core.written_times import (
 from worker.schema.defaults import RANGES
 from worker.schema.logical import FRACTION_DIGITS, TIME_RANGES
 from worker.schema.model import Type
-from worker.schema.number_columns import NumberColumn, exact_floats
+from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point
 from worker.schema.spellings import Numbers, Place, Spellings, TimeForm
 from worker.schema.text_checks import Plain, ReadColumn, TextCheck, Unreadable
 from worker.schema.values import Check
@@ -173,15 +173,16 @@ class _TimeCheck:
         return days
 
     def _counts(self) -> ReadColumn:
-        """What reads numbers since 1970: whole ones in text, and floats."""
+        """What reads numbers since 1970, in text and as floats."""
         nanos = NANOS // EPOCHS[self._form]
         wholes = NumberColumn(Numbers(group=""), int, *RANGES["long"])
         scale = max(nanos // _MICRO_NANOS, 1)
 
         def text(texts: Sequence[Any]) -> Sequence[int | None] | None:
-            if max(map(len, texts)) > _MOST_DIGITS or (counts := wholes(texts)) is None:
+            found = fixed_point(texts, wholes)
+            if found is None or max(map(len, texts)) > _MOST_DIGITS or nanos % 10 ** found[1]:
                 return None
-            return self._converted(counts, nanos)
+            return self._converted(found[0], nanos // 10 ** found[1])
 
         def read(values: Sequence[Any]) -> Sequence[int | None] | None:
             if set(map(type, values)) == {str}:
