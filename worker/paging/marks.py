@@ -61,7 +61,7 @@ def _instants(form: str, zone: ZoneInfo | None) -> Callable[[Sequence[Any]], lis
         nanos = read(different)
         if not nanos or None in nanos:
             return None
-        instants = list(map(floordiv, nanos, repeat(1_000)))  # type: ignore[arg-type]
+        instants = list(map(floordiv, nanos, repeat(1_000)))
         if list(map(mul, instants, repeat(1_000))) != nanos:
             return None
         if not _INSTANTS[0] <= min(instants) <= max(instants) <= _INSTANTS[-1]:

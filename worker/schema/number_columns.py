@@ -37,7 +37,7 @@ class NumberColumn:
     ) -> None:
         self._number, self._low, self._high = number, low, high
         limited = Annotated[number, msgspec.Meta(ge=low, le=high)]  # type: ignore[valid-type]
-        self._decoder = msgspec.json.Decoder(list[limited])  # type: ignore[valid-type]
+        self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[limited])
         self._group = numbers.group
         self._lines = _lines(numbers)
         self._as_json = bytearray(b"?" * 256)  # which is no JSON outside of text
@@ -52,10 +52,7 @@ class NumberColumn:
             listed = block.encode("ascii").translate(self._as_json)
         except (TypeError, UnicodeEncodeError):
             return None
-        try:
-            found = self._decoder.decode(b"[%b]" % listed)
-        except msgspec.DecodeError:
-            found = self._not_as_in_json(listed)
+        found = self._as_in_json(listed)
         return found if found is not None and len(found) == len(texts) else None
 
     def _ungrouped(self, block: str) -> str:
@@ -66,6 +63,12 @@ class NumberColumn:
         if not self._group or self._group not in block or self._lines.fullmatch(block) is None:
             return block
         return block.replace(self._group, "")
+
+    def _as_in_json(self, listed: bytes) -> list[Any] | None:
+        try:
+            return self._decoder.decode(b"[%b]" % listed)
+        except msgspec.DecodeError:
+            return self._not_as_in_json(listed)
 
     def _not_as_in_json(self, listed: bytes) -> list[Any] | None:
         """Numbers that have zeros in front, or nothing at one side of the decimal sign."""
