@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos long-mutants long-random long-reading long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-peers \
+.PHONY: help environments run test coverage chaos long-mutants long-random long-reading long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -105,6 +105,9 @@ bench-against: $(STAMP) ## the same rows against another commit, REV=...; ROWS= 
 
 bench-schema: $(STAMP) ## the Avro engine alone against the usual libraries
 	$(BENCH).schema_bench
+
+bench-values: $(STAMP) ## what fields cost that are written in the words of the source; ROWS=offset,Go
+	$(BENCH).values_bench $(if $(ROWS),--rows "$(ROWS)")
 
 bench-peers: $(STAMP) ## the same pages with dlt and Airbyte's CDK, in an environment of their own
 	@test -d .venv-peers || { $(PYTHON) -m venv .venv-peers && .venv-peers/bin/python -m pip install -q "dlt[parquet]" airbyte-cdk; }

@@ -16,17 +16,16 @@ from hypothesis import strategies as st
 from worker.core.written_times import (
     EPOCHS,
     NANOS,
+    USUAL,
     NoZone,
     Written,
     instant,
-    instants_of,
-    local_times_of,
     pattern_problem,
-    plain_pattern,
     read_clock,
     read_day,
     read_text,
     says_zone,
+    time_column,
     time_reader,
 )
 
@@ -149,22 +148,6 @@ def test_no_text_makes_more_than_a_value_error(text: str) -> None:
             read(text)
 
 
-@given(st.lists(MOMENTS, min_size=1))
-def test_many_texts_are_read_as_one_by_one(moments: list[datetime]) -> None:
-    texts = [at.isoformat() for at in moments]
-    assert instants_of(texts) == [instant(read_text(text)) // 1_000 for text in texts]
-    local = [at.replace(tzinfo=None).isoformat() for at in moments]
-    assert local_times_of(local, None) == [read_text(text).shown // 1_000 for text in local]
-    expected = [instant(read_text(text), BERLIN) // 1_000 for text in local]
-    assert local_times_of(local, BERLIN) == expected
-
-
-@pytest.mark.parametrize("text", ["2016-12-31T23:59:60Z", "2024-05-06T24:00:00Z", "x", "", 5, []])
-def test_many_texts_are_not_read_where_one_is_unusual(text: Any) -> None:
-    assert instants_of(["2024-05-06T07:08:09Z", text]) is None
-    assert local_times_of(["2024-05-06T07:08:09", text], None) is None
-
-
 # -- zones --------------------------------------------------------------------------------------
 
 
@@ -194,7 +177,7 @@ def test_a_time_at_a_change_of_clocks_has_one_meaning(zone: str, text: str, utc:
     """RFC 5545, 3.3.5: the first of two, and the offset from before a gap."""
     expected = instant(read_text(utc))
     assert instant(read_text(text), ZoneInfo(zone)) == expected
-    assert local_times_of([text], ZoneInfo(zone)) == [expected // 1_000]
+    assert time_column(USUAL, "timestamp", 9, ZoneInfo(zone))([text]) == [expected]
 
 
 # -- dates and times of day ---------------------------------------------------------------------
@@ -302,35 +285,6 @@ def test_what_is_no_json_date_is_refused(value: Any) -> None:
 
 
 # -- patterns -----------------------------------------------------------------------------------
-
-PATTERNS = [
-    "%d.%m.%Y %H:%M",
-    "%Y%m%d",
-    "%Y-%m-%dT%H:%M:%S UTC",
-    "(%d) %m+%Y",
-    "%d.%m.%Y %H Uhr %M",
-]
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-@given(st.lists(st.datetimes(datetime(1000, 1, 1)), min_size=1))
-def test_a_plain_pattern_is_read_at_once_as_strptime_reads_it(
-    pattern: str, moments: list[datetime]
-) -> None:
-    rewrite = plain_pattern(pattern)
-    assert rewrite is not None
-    texts = [at.strftime(pattern) for at in moments]
-    iso = rewrite(texts)
-    assert iso is not None
-    expected = [time_reader(pattern)(text).shown // 1_000 for text in texts]
-    assert local_times_of(iso, None) == expected
-    assert rewrite([*texts, texts[0][:-1]]) is None
-    assert rewrite([f"{texts[0]}\n{texts[0]}", *texts]) is None
-
-
-@pytest.mark.parametrize("pattern", ["%d.%m.%y", "%d %b %Y", "%H:%M", "%Y-%m-%d %z", "%Y %Y", "%%"])
-def test_other_patterns_are_read_one_by_one(pattern: str) -> None:
-    assert plain_pattern(pattern) is None
 
 
 def test_a_whole_number_is_read_by_its_digits_if_none_was_lost() -> None:

@@ -113,6 +113,47 @@ def test_a_page_says_what_each_of_its_records_says_alone(
                 assert repr(page[index].f0) == repr(datum)
 
 
+COLUMNS: list[tuple[Any, dict[str, Any], list[Any]]] = [
+    (MILLIS, {"null_values": ["", "-"]}, [f"2024-05-06T07:{n:02}:09Z" for n in range(40)]),
+    (MILLIS, {"time_zone": "Europe/Berlin"}, [f"2024-03-31 0{n % 5}:{n}:09" for n in range(10, 50)]),
+    (MILLIS, {"times": {"f0": "epoch_s"}}, [1714979289 + n / 8 for n in range(40)]),
+    (MILLIS, {"times": {"f0": "epoch_s"}}, [f"{1714979289 + n}" for n in range(40)]),
+    (MILLIS, {"times": {"f0": "epoch_ns"}}, [f"{1714979289 + n}.5" for n in range(40)]),
+    (MILLIS, {"times": {"f0": "%d.%m.%Y"}, "time_zone": "UTC"}, [f"{n}.05.2024" for n in range(40)]),
+    (DATE, {}, [f"{1900 + n}-05-06" for n in range(40)]),
+    (DATE, {"times": {"f0": "epoch_s"}}, [86_399.5 + n for n in range(40)]),
+    ("long", {"coerce": ["numbers"], "null_values": ["7"]}, [f"{n}" for n in range(40)]),
+    ("int", {"coerce": ["numbers"]}, [f"{n:,}" for n in range(900, 1_100, 5)]),
+    ("float", {"coerce": ["numbers"]}, [f"{n / 8}" for n in range(40)]),
+    ("boolean", {"coerce": ["booleans"]}, [f"{' ' * (n // 2)}{'yn'[n % 2]}" for n in range(40)]),
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from(COLUMNS),
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 40), VALUES), max_size=4),
+)
+def test_a_column_says_what_each_of_its_values_says_alone(
+    column: tuple[Any, dict[str, Any], list[Any]], nullable: bool, others: list[tuple[int, Any]]
+) -> None:
+    kind, decode, usual = column
+    plan = plan_of([{"name": "f0", "type": ["null", kind] if nullable else kind}], decode)
+    values = list(usual)
+    for place, value in others:
+        values.insert(place, value)
+    records = [{"f0": value} for value in values]
+    page = msgspec.json.decode(json.dumps(records), type=list[plan.record_type])
+    wrong = dict(plan.finish(page))
+    for index, record in enumerate(records):
+        datum = alone(plan, record)
+        if isinstance(datum, tuple):
+            assert wrong[index] == datum
+        else:
+            assert index not in wrong
+            assert repr(page[index].f0) == repr(datum)
+
+
 SPELLED = {
     "times": {"f0": "epoch_s", "f1.at": "%d.%m.%Y", "f2.at": "epoch_ms", "f2.next.at": "json_date"},
     "time_zone": "UTC",

@@ -43,7 +43,7 @@ _SHAPES: Final = {
     "M": r"[0-5]\d|\d",
     "S": r"6[01]|[0-5]\d|\d",
     "f": r"\d+",
-    "z": r"[+-]\d\d:?[0-5]\d(?::?[0-5]\d(?:\.\d{1,6})?)?|Z",
+    "z": r"[+-]\d\d:?[0-5]\d(?::?[0-5]\d(?:\.\d{1,6})?)?|(?-i:Z)",
     "Z": r"[a-z]+",
 }
 """Directive -> what it reads, as strptime does, but for `%f`."""
@@ -105,7 +105,7 @@ def pattern_reader(pattern: str) -> Read:
     shown = _shown(found) & _SHAPES.keys()
     if not shown and "f" not in found:
         return lambda text: (datetime.strptime(text, pattern), 0)
-    shape = _shape(pattern)
+    shape = pattern_shape(pattern)
 
     def read(text: str) -> tuple[datetime, int]:
         match = shape.fullmatch(text)
@@ -152,8 +152,9 @@ def _same(text: str, written: str) -> bool:
     return text.lower() == written.lower()
 
 
-def _shape(pattern: str) -> re.Pattern[str]:
-    """What the texts of a pattern look like; an unknown directive fits nothing."""
+def pattern_shape(pattern: str) -> re.Pattern[str]:
+    """What the texts of a pattern look like, with a group for each directive; an unknown one fits
+    nothing."""
     parts = []
     for name, space, text in _parts(pattern):
         if name and name != "%":

@@ -17,19 +17,19 @@ Hour 24, second 60, and days that do not exist are no times.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from worker.core.instants import EPOCH, EPOCH_DAY, EPOCH_SHOWN, MICROSECOND, NANOS
+from worker.core.instants import EPOCH_DAY, EPOCH_SHOWN, NANOS
+from worker.core.time_columns import TimeColumn
 from worker.core.time_patterns import (
     directives,
     pattern_flaw,
     pattern_reader,
+    pattern_shape,
     says_year,
     unreadable,
 )
@@ -115,10 +115,13 @@ def time_reader(form: str) -> Read:
 
 # -- any usual text -----------------------------------------------------------------------------
 
+_DAY: Final = r"(?P<Y>\d{4})(?P<_dash>-?)(?P<m>\d\d)(?P=_dash)(?P<d>\d\d)"
+_OF_DAY: Final = (
+    r"(?P<H>\d\d)(?P<_colon>:?)(?P<M>\d\d)(?:(?P=_colon)(?P<S>\d\d)(?:[.,](?P<f>\d+))?)?"
+)
 _ISO: Final = re.compile(
-    r"(\d{4})(-?)(\d\d)\2(\d\d)[Tt ]"
-    r"(\d\d)(:?)(\d\d)(?:\6(\d\d)(?:[.,](\d+))?)?"
-    r"(?: ?([Zz]|[+-]\d\d(?::?[0-5]\d)?|[Uu][Tt][Cc]?|[Gg][Mm][Tt]))?",
+    rf"{_DAY}[Tt ]{_OF_DAY}"
+    r"(?: ?(?P<z>[Zz]|[+-]\d\d(?::?[0-5]\d)?|[Uu][Tt][Cc]?|[Gg][Mm][Tt]))?",
     re.ASCII,
 )
 _MAIL_DAY: Final = (
@@ -131,12 +134,8 @@ _MAIL: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _MAIL_DATE: Final = re.compile(_MAIL_DAY, re.ASCII | re.IGNORECASE)
-_ISO_DATE: Final = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
-_CLOCK: Final = re.compile(
-    r"(?:[Tt]?(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
-    r"|[Tt](\d\d)(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)",
-    re.ASCII,
-)
+_ISO_DATE: Final = re.compile(_DAY, re.ASCII)
+_CLOCK: Final = re.compile(rf"(?:[Tt]|(?=\d\d:)){_OF_DAY}", re.ASCII)
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS: Final = (
     *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
@@ -148,9 +147,8 @@ def read_text(text: Any) -> Written:
     match = _ISO.fullmatch(text)
     if match is None:
         return _mail(text)
-    year, _, month, day, hour, _, minute, second, fraction, zone = match.groups()
-    days = date(int(year), int(month), int(day)).toordinal() - EPOCH_DAY
-    seconds = days * _DAY_S + _of_day(hour, minute, second)
+    hour, minute, second, fraction, zone = match.group("H", "M", "S", "f", "z")
+    seconds = _iso_day(match) * _DAY_S + _of_day(hour, minute, second)
     return Written(seconds, _fraction(fraction), _offset(zone))
 
 
@@ -158,7 +156,7 @@ def read_day(text: str) -> int:
     """Days since 1970 of a date without a time of day: ISO 8601 or RFC 2822."""
     match = _ISO_DATE.fullmatch(text)
     if match is not None:
-        return date(int(match[1]), int(match[3]), int(match[4])).toordinal() - EPOCH_DAY
+        return _iso_day(match)
     match = _MAIL_DATE.fullmatch(text)
     if match is None:
         raise ValueError("no date")
@@ -173,9 +171,12 @@ def read_clock(text: str) -> int:
     match = _CLOCK.fullmatch(text)
     if match is None:
         raise ValueError("no time of day")
-    at = 1 if match[1] is not None else 5
-    hour, minute, second, fraction = match.group(at, at + 1, at + 2, at + 3)
+    hour, minute, second, fraction = match.group("H", "M", "S", "f")
     return _of_day(hour, minute, second) * NANOS + _fraction(fraction)
+
+
+def _iso_day(match: re.Match[str]) -> int:
+    return date(int(match["Y"]), int(match["m"]), int(match["d"])).toordinal() - EPOCH_DAY
 
 
 def _mail(text: str) -> Written:
@@ -219,46 +220,33 @@ def _offset(zone: str | None) -> int | None:
     return -seconds if zone[0] == "-" else seconds
 
 
-_USUAL: Final = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?"
-_QUICK_ZONED: Final = re.compile(_USUAL + r"(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII).fullmatch
-_QUICK_LOCAL: Final = re.compile(_USUAL, re.ASCII).fullmatch
+_FORMS: Final = {"date": _ISO_DATE, "time": _CLOCK}
+"""What may be written -> how, where it is no date with a time of day."""
 
 
-def instants_of(texts: Collection[Any]) -> list[int] | None:
-    """The microseconds since 1970 of texts in RFC 3339 with a zone and at most six digits of a
-    second, several times as quick as one by one; None where one of them is no such text."""
-    moments = _moments(texts, _QUICK_ZONED)
-    return None if moments is None else [(at - EPOCH) // MICROSECOND for at in moments]
+def time_column(
+    form: str, family: str, digits: int, zone: ZoneInfo | None = None
+) -> Callable[[Sequence[Any]], Sequence[int | None] | None]:
+    """What reads columns of texts; see TimeColumn.
 
-
-def local_times_of(texts: Collection[Any], zone: ZoneInfo | None) -> list[int] | None:
-    """The same for texts without a zone: by the clock that they show, or as instants in `zone`."""
-    moments = _moments(texts, _QUICK_LOCAL)
-    if moments is None:
-        return None
-    if zone is None:
-        return [(at - EPOCH_SHOWN) // MICROSECOND for at in moments]
-    return [(at.replace(tzinfo=zone) - EPOCH) // MICROSECOND for at in moments]
-
-
-def _moments(texts: Collection[Any], fits: Callable[[Any], Any]) -> list[datetime] | None:
-    try:
-        if all(map(fits, texts)):
-            return msgspec.convert(list(texts), list[datetime])
-    except (TypeError, msgspec.ValidationError):
-        pass
-    return None
+    Args:
+        form: USUAL or a strptime pattern; others have no columns.
+        family: `date`, `time`, `timestamp` or `local-timestamp`.
+        digits: of a second that count.
+        zone: of timestamps whose text does not say one.
+    """
+    if form == USUAL:
+        shape: re.Pattern[str] | None = _FORMS.get(family, _ISO)
+    else:
+        shape = None if form in EPOCHS or form == JSON_DATE else pattern_shape(form)
+    if shape is None:
+        return lambda values: None
+    return TimeColumn(shape, digits, instants=family == "timestamp", zone=zone)
 
 
 # -- numbers ------------------------------------------------------------------------------------
 
 _NUMBER: Final = re.compile(r"([+-]?\d{1,20})(?:\.(\d{0,30}))?", re.ASCII)
-
-
-def digits_only(texts: Collection[str]) -> bool:
-    """Whether each text is nothing but ASCII digits."""
-    joined = "".join(texts)
-    return joined.isascii() and joined.isdigit() and all(texts)
 
 
 def _counted(per_second: int) -> Read:
@@ -318,40 +306,6 @@ def _pattern(pattern: str) -> Read:
         since = found.replace(tzinfo=None) - EPOCH_SHOWN
         nanos = since.microseconds * 1_000 + finer
         return Written(since.days * _DAY_S + since.seconds, nanos, offset)
-
-    return read
-
-
-_PARTS: Final = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
-"""Directives whose digits a text usually has all of -> how many."""
-_DIRECTIVE: Final = re.compile(r"%(.)|([^%])", re.DOTALL)
-
-
-def plain_pattern(pattern: str) -> Callable[[Collection[str]], list[str] | None] | None:
-    """What writes many texts of a pattern as ISO 8601 at once, if each has all digits, or else
-    gives None. There is none for a pattern of other directives than those of day and time, because
-    a call of strptime costs several microseconds."""
-    parts = [(match[1], match[2]) for match in _DIRECTIVE.finditer(pattern)]
-    names = [name for name, _ in parts if name is not None]
-    if not {"Y", "m", "d"} <= set(names) <= set(_PARTS) or len(set(names)) < len(names):
-        return None
-    one = [rf"\d{{{_PARTS[name]}}}" if name else re.escape(text) for name, text in parts]
-    lines = re.compile(f"(?:{''.join(one)}\n)*{''.join(one)}", re.ASCII)
-    places = {name: rf"\g<{number}>" for number, name in enumerate(names, 1)}
-    year, month, day = places["Y"], places["m"], places["d"]
-    hour, minute, second = (places.get(name, "00") for name in "HMS")
-    groups = (f"({part})" if name else part for part, (name, _) in zip(one, parts, strict=True))
-    each, iso = (
-        re.compile("".join(groups), re.ASCII),
-        f"{year}-{month}-{day}T{hour}:{minute}:{second}",
-    )
-
-    def read(texts: Collection[str]) -> list[str] | None:
-        block = "\n".join(texts)
-        if lines.fullmatch(block) is None:
-            return None
-        found = each.sub(iso, block).split("\n")
-        return found if len(found) == len(texts) else None
 
     return read
 

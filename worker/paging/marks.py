@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import repeat
+from operator import floordiv, mul
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -23,7 +25,7 @@ from worker.core.written_times import (
     USUAL,
     Read,
     instant,
-    instants_of,
+    time_column,
     time_reader,
 )
 
@@ -47,18 +49,26 @@ def _integer(value: Any) -> tuple[int, int]:
     return int(value), 0
 
 
-def _instants(values: Sequence[Any]) -> list[int] | None:
-    """The instants of RFC 3339 texts with at most six digits of a second."""
-    try:
-        different = set(values)
-    except TypeError:
-        return None
-    instants = instants_of(different)
-    if instants is None or (
-        instants and not _INSTANTS[0] <= min(instants) <= max(instants) <= _INSTANTS[-1]
-    ):
-        return None
-    return list(map(dict(zip(different, instants, strict=True)).__getitem__, values))
+def _instants(form: str, zone: ZoneInfo | None) -> Callable[[Sequence[Any]], list[int] | None]:
+    """What reads instants in text that have at most six digits of a second."""
+    read = time_column(form, "timestamp", 9, zone)
+
+    def column(values: Sequence[Any]) -> list[int] | None:
+        try:
+            different = list(set(values))
+        except TypeError:
+            return None
+        nanos = read(different)
+        if not nanos or None in nanos:
+            return None
+        instants = list(map(floordiv, nanos, repeat(1_000)))
+        if list(map(mul, instants, repeat(1_000))) != nanos:
+            return None
+        if not _INSTANTS[0] <= min(instants) <= max(instants) <= _INSTANTS[-1]:
+            return None
+        return list(map(dict(zip(different, instants, strict=True)).__getitem__, values))
+
+    return column
 
 
 def _whole_numbers(scale: int, allowed: range) -> Callable[[Sequence[Any]], list[int] | None]:
@@ -136,8 +146,12 @@ class MarkFormat:
             read = time_reader(self.record)
         except ValueError as error:
             raise ConfigError(f"incremental.format: {error}") from error
-        zone = ZoneInfo(self.zone) if self.assumed or self.record != USUAL else None
-        return _within(_INSTANTS, _instant(read, zone))
+        return _within(_INSTANTS, _instant(read, self._zone))
+
+    @property
+    def _zone(self) -> ZoneInfo | None:
+        """The zone of values that do not say one."""
+        return ZoneInfo(self.zone) if self.assumed or self.record != USUAL else None
 
     def column(self) -> Callable[[Sequence[Any]], list[int] | None] | None:
         """A reader of all values of a page at once, several times as quick as `parser`.
@@ -147,7 +161,7 @@ class MarkFormat:
         formats without a quick way.
         """
         if self.record == USUAL:
-            return _instants
+            return _instants(USUAL, self._zone)
         if self.record in EPOCHS and EPOCHS[self.record] <= MICROS:
             return _whole_numbers(MICROS // EPOCHS[self.record], _INSTANTS)
         return _whole_numbers(1, _WHOLE) if self.record == "int" else None

@@ -18,16 +18,15 @@ from worker.core.model import FieldError
 from worker.schema.defaults import DOUBLE_MAX, FLOAT_MAX, RANGES
 from worker.schema.logical import read_decimal
 from worker.schema.model import Type
+from worker.schema.number_columns import SPACES, NumberColumn
 from worker.schema.spellings import Numbers, Place, Spellings
-from worker.schema.text_checks import Plain, TextCheck, Unreadable
+from worker.schema.text_checks import Plain, ReadColumn, TextCheck, Unreadable
 from worker.schema.values import Check
 
 NUMBERS_HINT: Final = "; decode.coerce: [numbers] reads numbers in text"
 BOOLEANS_HINT: Final = "; decode.coerce: [booleans] reads flags in text and numbers"
 _TEXTS: Final = ("string", "bytes", "fixed")
 COERCED: Final = ("int", "long", "float", "double", "boolean")
-_SPACES: Final = " \u00a0\u202f"
-"""A space that separates groups may be one that no line is broken at."""
 _LIMITS: Final = {"float": FLOAT_MAX, "double": DOUBLE_MAX}
 
 
@@ -76,7 +75,7 @@ def number_text(numbers: Numbers) -> Callable[[str], str]:
 
     It raises ValueError for other text.
     """
-    group = f"[{_SPACES}]" if numbers.group == " " else re.escape(numbers.group)
+    group = f"[{SPACES}]" if numbers.group == " " else re.escape(numbers.group)
     grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+|" if numbers.group else ""
     decimal = re.escape(numbers.decimal)
     form = re.compile(
@@ -94,30 +93,13 @@ def number_text(numbers: Numbers) -> Callable[[str], str]:
     return read
 
 
-def _number_texts(
-    numbers: Numbers | None, number: Callable[[str], Any], low: float, high: float
-) -> Callable[[Collection[str]], list[Any] | None]:
-    """What reads many numbers at once, in the usual form and in range; None for others."""
-    if numbers is None:
-        return lambda texts: None
-    signs = _SPACES if numbers.group == " " else numbers.group
-    group, decimal = f"[{re.escape(signs)}]" if signs else "(?!)", re.escape(numbers.decimal)
-    one = rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
-    lines = re.compile(rf"(?:{one}\n)*{one}", re.ASCII)
-    as_python = str.maketrans({**dict.fromkeys(signs), numbers.decimal: "."})
-
-    def read(texts: Collection[str]) -> list[Any] | None:
-        block = "\n".join(texts)
-        if lines.fullmatch(block) is None:
-            return None
-        try:
-            found = [number(text) for text in block.translate(as_python).split("\n")]
-        except ValueError:  # a fraction of a whole number, or too many digits
-            return None
-        fits = len(found) == len(texts) and low <= min(found) and max(found) <= high
-        return found if fits else None
-
-    return read
+def _number_column(
+    numbers: Numbers | None, number: type[int] | type[float], low: float, high: float
+) -> ReadColumn:
+    """What reads many numbers at once."""
+    if numbers is None or not (numbers.group + numbers.decimal).isascii():
+        return lambda values: None
+    return NumberColumn(numbers, number, low, high)
 
 
 def decimal_text(numbers: Numbers) -> Callable[[str], Decimal]:
@@ -137,8 +119,8 @@ def _whole(kind: Type, spellings: Spellings, strict: Check) -> TextCheck:
         return found
 
     plain = Plain(f"type(x) is int and {low} <= x <= {high}")
-    read_all = _number_texts(spellings.numbers, int, low, high)
-    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, ""), read_all)
+    column = _number_column(spellings.numbers, int, low, high)
+    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, ""), column)
 
 
 def _float(kind: Type, spellings: Spellings, strict: Check) -> TextCheck:
@@ -153,8 +135,8 @@ def _float(kind: Type, spellings: Spellings, strict: Check) -> TextCheck:
 
     fits = f"{-limit!r} <= x <= {limit!r}"
     plain = Plain(f"type(x) is float and {fits}", f"type(x) is int and {fits}", "float(x)")
-    read_all = _number_texts(spellings.numbers, float, -limit, limit)
-    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, "5"), read_all)
+    column = _number_column(spellings.numbers, float, -limit, limit)
+    return TextCheck(strict, plain, *_reader(spellings.numbers, number, allowed, "5"), column)
 
 
 def _reader(

@@ -1,10 +1,12 @@
-"""Checks of values that may be written as text: each text of a page is read once, and remembered,
-because the same times, numbers and flags repeat."""
+"""Checks of values that may be written as text. Where most values of a page differ, the column is
+read at once; where they repeat, each text is read once, and remembered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import compress, repeat
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +16,10 @@ from worker.schema.codegen import compile_column
 from worker.schema.values import Check, QuickCheck
 
 REMEMBERED_TEXTS: Final = 10_000
+LOOKED_AT: Final = 32
+"""Values of a column that are looked at before the whole column is."""
+WORTH_A_COLUMN: Final = 8
+"""So many texts are read at once sooner than one by one."""
 NULL_HINT: Final = "; decode.null_values names texts that mean null"
 
 
@@ -38,6 +44,11 @@ class Unreadable(ValueError):
         self.found, self.allowed = found, allowed
 
 
+ReadColumn = Callable[[Sequence[Any]], Sequence[Any] | None]
+"""Values -> their datums, None for each that is not read here; or None for all. It reads a value as
+the check does, or not at all, and never raises."""
+
+
 class TextCheck(QuickCheck):
     """The check of values that are text, or something else.
 
@@ -46,7 +57,8 @@ class TextCheck(QuickCheck):
         plain: those of them that need no check.
         read: text -> datum. It raises Unreadable, or another error for text that is `allowed` not.
         allowed: what is allowed, in words.
-        read_all: the same as `read` of all texts, quicker; None where one of them is unusual.
+        read_column: what reads many values at once.
+        columns: the Python types of values that it reads.
     """
 
     def __init__(
@@ -55,23 +67,62 @@ class TextCheck(QuickCheck):
         plain: Plain,
         read: Callable[[str], Any],
         allowed: str,
-        read_all: Callable[[Collection[str]], Sequence[Any] | None] = lambda texts: None,
+        read_column: ReadColumn = lambda values: None,
+        columns: frozenset[type] = frozenset({str}),
     ) -> None:
         self._other, self._plain, self._read, self._allowed = other, plain, read, allowed
-        self._read_all = read_all
+        self._read_column, self._columns = read_column, columns
         self._nulls: frozenset[str] = frozenset()
         self._nullable = False
         self._known: dict[str, Any] = {}
 
     def or_null(self, nulls: frozenset[str]) -> TextCheck:
         """The same check where null is allowed, and where these texts mean it."""
-        made = TextCheck(self._other, self._plain, self._read, self._allowed, self._read_all)
+        made = TextCheck(
+            self._other, self._plain, self._read, self._allowed, self._read_column, self._columns
+        )
         made._plain = self._plain._replace(keeps=f"x is None or {self._plain.keeps}")
         made._nullable, made._nulls = True, nulls
         return made
 
     def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
-        """See `QuickCheck`: each text of a page is read once."""
+        """See `QuickCheck`."""
+        first = list(map(attrgetter(attribute), records[:LOOKED_AT]))
+        few = len(first) < LOOKED_AT
+        if few or self._columns.isdisjoint(map(type, first)) or not _differ(first):
+            return self._repeating(records, attribute)
+        rest = self._differing(records, attribute)
+        if len(rest) == len(records):
+            return self._repeating(records, attribute)
+        others = [records[index] for index in rest]
+        return [rest[place] for place in self._repeating(others, attribute)]
+
+    def _differing(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
+        """Replaces values that are read as a column, if most of them differ; returns the indices of
+        the others."""
+        values = list(map(attrgetter(attribute), records))
+        if not _differ(values):
+            return range(len(values))
+        has_nulls = self._nulls and not self._nulls.isdisjoint(values)
+        datums = None if has_nulls else self._read_column(values)
+        if datums is None:
+            columns, nulls = self._columns, self._nulls
+            usual = [type(x) in columns and x not in nulls for x in values]
+            read = self._read_column(list(compress(values, usual))) if any(usual) else None
+            if read is None:
+                return range(len(values))
+            each = iter(read)
+            datums = [next(each) if chosen else None for chosen in usual]
+        if None not in datums:
+            deque(map(setattr, records, repeat(attribute), datums), maxlen=0)
+            return ()
+        for record, datum in zip(records, datums, strict=True):
+            if datum is not None:
+                setattr(record, attribute, datum)
+        return [place for place, datum in enumerate(datums) if datum is None]
+
+    def _repeating(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
+        """Replaces values of which each text is read once; returns the indices of the others."""
         column = compile_column(attribute, *self._plain)
         rest = column(records, self._known.get)
         if not rest:
@@ -81,12 +132,13 @@ class TextCheck(QuickCheck):
         return [rest[place] for place in column(others, self._known.get)]
 
     def _learn_all(self, texts: set[str]) -> None:
-        usual = texts - self._nulls
-        datums = self._read_all(usual) if usual else None
+        usual = list(texts - self._nulls)
+        datums = self._read_column(usual) if len(usual) >= WORTH_A_COLUMN else None
         if datums is not None:
             self._make_room(len(usual))
-            self._known.update(zip(usual, datums, strict=True))
-            texts -= usual
+            read = {text: x for text, x in zip(usual, datums, strict=True) if x is not None}
+            self._known |= read
+            texts -= read.keys()
         for text in texts:
             with suppress(ValueError, ArithmeticError):  # the check itself says what is wrong
                 self._learn(text)
@@ -118,3 +170,13 @@ class TextCheck(QuickCheck):
         hint = NULL_HINT if self._nullable and not self._nulls else ""
         errors.append(FieldError(path, found, f"{allowed}{hint}"))
         return None
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    """Whether most of some values stand once; also where floats repeat, which are not remembered,
+    because 1.0 is equal to true."""
+    try:
+        different = set(values)
+    except TypeError:  # a list or an object
+        return False
+    return 2 * len(different) > len(values) or float in map(type, different)

@@ -7,7 +7,9 @@ finer than the type are cut; what lies outside of `TIME_RANGES` is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from operator import floordiv, mul
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -18,24 +20,27 @@ from worker.core.written_times import (
     EPOCHS,
     USUAL,
     NoZone,
-    digits_only,
     instant,
-    instants_of,
-    local_times_of,
-    plain_pattern,
     read_clock,
     read_day,
     read_text,
+    time_column,
     time_reader,
 )
+from worker.schema.defaults import RANGES
 from worker.schema.doubts import Doubts, other_readings
 from worker.schema.logical import FRACTION_DIGITS, TIME_RANGES
 from worker.schema.model import Type
-from worker.schema.spellings import Place, Spellings, TimeForm
-from worker.schema.text_checks import Plain, TextCheck, Unreadable
+from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point
+from worker.schema.spellings import Numbers, Place, Spellings, TimeForm
+from worker.schema.text_checks import Plain, ReadColumn, TextCheck, Unreadable
 from worker.schema.values import Check
 
-_DAY_NANOS: Final = 86_400 * NANOS
+_DAY_S: Final = 86_400
+_DAY_NANOS: Final = _DAY_S * NANOS
+_MICRO_NANOS: Final = 1_000
+_COLUMNS_OF_TEXT: Final = frozenset({str})
+_COLUMNS_OF_COUNTS: Final = frozenset({str, float})
 _TICKS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}
 _TEXT: Final = {
     "date": "an ISO 8601 date",
@@ -74,9 +79,9 @@ class _TimeCheck:
         self._read = time_reader(how.form)
         self._zone = ZoneInfo(how.zone) if how.zone else None
         self._low, self._high = TIME_RANGES[logical]
-        unit = logical.rpartition("-")[2]
-        self._nanos = _DAY_NANOS if logical == "date" else NANOS // _TICKS[unit]
-        count = _COUNT.get(unit, "days")
+        self._unit = logical.rpartition("-")[2]
+        self._nanos = _DAY_NANOS if logical == "date" else NANOS // _TICKS[self._unit]
+        count = _COUNT.get(self._unit, "days")
         since = "of a day" if self._family == "time" else "since 1970"
         self._number = f"whole {count} {since}{_span(logical)}"
         self._allowed = f"{_TEXT[self._family]}, or {self._number}{_OTHERS}"
@@ -93,7 +98,8 @@ class _TimeCheck:
             plain,
             lambda value: self._within(text(value)),
             self._allowed,
-            self._all(),
+            self._column(),
+            _COLUMNS_OF_COUNTS if self._form in EPOCHS else _COLUMNS_OF_TEXT,
         )
 
     def _numbers(self) -> tuple[Callable[[Any], int], Plain]:
@@ -119,10 +125,15 @@ class _TimeCheck:
 
     def _counted(self, nanos: int) -> Plain:
         """How whole numbers become datums that count units of so many nanoseconds."""
-        finer, coarser = max(nanos // self._nanos, 1), max(self._nanos // nanos, 1)
+        finer, coarser = self._ratio(nanos)
         least, most = -(-self._low * coarser // finer), ((self._high + 1) * coarser - 1) // finer
         made = f"x * {finer}" if finer > 1 else f"x // {coarser}" if coarser > 1 else "x"
         return Plain("False", f"type(x) is int and {least} <= x <= {most}", made)
+
+    def _ratio(self, nanos: int) -> tuple[int, int]:
+        """How many datums make so many nanoseconds, and how many of these make a datum; one of the
+        two is 1."""
+        return max(nanos // self._nanos, 1), max(self._nanos // nanos, 1)
 
     def _checked(self, make: Callable[[Any], int]) -> Check:
         """The check of values that are no text."""
@@ -162,47 +173,58 @@ class _TimeCheck:
             return lambda text: read_clock(text) // self._nanos
         return self._zoned if self._family == "timestamp" else self._local
 
-    def _all(self) -> Callable[[Collection[str]], list[int] | None]:
-        """What reads many texts at once, if they are in the most usual form."""
-        if self._form in EPOCHS:
-            return self._counted_texts(NANOS // EPOCHS[self._form])
-        if self._form == USUAL:
-            return self._moments if "timestamp" in self._family else _none_at_once
-        rewrite = plain_pattern(self._form)
-        if rewrite is None or self._family == "time":
-            return _none_at_once
+    def _column(self) -> ReadColumn:
+        """What reads many values at once."""
+        read = self._counts() if self._form in EPOCHS else self._texts()
+        low, high = self._low, self._high
 
-        def read(texts: Collection[str]) -> list[int] | None:
-            return None if (iso := rewrite(texts)) is None else self._clocks(iso)
+        def column(values: Sequence[Any]) -> Sequence[int | None] | None:
+            datums = read(values)
+            if datums is None or (None not in datums and low <= min(datums) <= max(datums) <= high):
+                return datums
+            return [each if each is not None and low <= each <= high else None for each in datums]
 
-        return read
+        return column
 
-    def _moments(self, texts: Collection[str]) -> list[int] | None:
-        if self._family == "timestamp" and (micros := instants_of(texts)) is not None:
-            return self._datums(micros)
-        return self._clocks(texts)
+    def _texts(self) -> ReadColumn:
+        """What reads text."""
+        digits = FRACTION_DIGITS.get(self._unit, 0)
+        times = time_column(self._form, self._family, digits, self._zone)
+        if digits:
+            return times
 
-    def _clocks(self, texts: Collection[str]) -> list[int] | None:
-        """The datums of texts without a zone."""
-        if self._family == "timestamp" and self._zone is None:
-            return None
-        zone = self._zone if self._family == "timestamp" else None
-        micros = local_times_of(texts, zone)
-        return None if micros is None else self._datums(micros)
+        def days(texts: Sequence[Any]) -> Sequence[int | None] | None:
+            seconds = times(texts)
+            return None if seconds is None else _each(seconds, floordiv, _DAY_S)
 
-    def _datums(self, micros: list[int]) -> list[int] | None:
-        return self._all_within([each * 1_000 // self._nanos for each in micros])
+        return days
 
-    def _counted_texts(self, nanos: int) -> Callable[[Collection[str]], list[int] | None]:
-        def read(texts: Collection[str]) -> list[int] | None:
-            if max(map(len, texts)) > _MOST_DIGITS or not digits_only(texts):
+    def _counts(self) -> ReadColumn:
+        """What reads numbers since 1970, in text and as floats."""
+        nanos = NANOS // EPOCHS[self._form]
+        wholes = NumberColumn(Numbers(group=""), int, *RANGES["long"])
+        scale = max(nanos // _MICRO_NANOS, 1)
+
+        def text(texts: Sequence[Any]) -> Sequence[int | None] | None:
+            found = fixed_point(texts, wholes)
+            if found is None or max(map(len, texts)) > _MOST_DIGITS or nanos % 10 ** found[1]:
                 return None
-            return self._all_within([int(text) * nanos // self._nanos for text in texts])
+            return self._converted(found[0], nanos // 10 ** found[1])
+
+        def read(values: Sequence[Any]) -> Sequence[int | None] | None:
+            if set(map(type, values)) == {str}:
+                return text(values)
+            counts = exact_floats(values, scale)
+            return None if counts is None else self._converted(counts, nanos // scale)
 
         return read
 
-    def _all_within(self, datums: list[int]) -> list[int] | None:
-        return datums if self._low <= min(datums) and max(datums) <= self._high else None
+    def _converted(self, counts: Sequence[int | None], nanos: int) -> Sequence[int | None]:
+        """The datums of counts of so many nanoseconds."""
+        finer, coarser = self._ratio(nanos)
+        if finer > 1:
+            return _each(counts, mul, finer)
+        return _each(counts, floordiv, coarser) if coarser > 1 else counts
 
     def _zoned(self, text: str) -> int:
         try:
@@ -237,5 +259,10 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _none_at_once(texts: Collection[str]) -> None:
-    return None
+def _each(
+    numbers: Sequence[int | None], operation: Callable[[int, int], int], by: int
+) -> list[int | None]:
+    """The numbers, each with the same operation done to it."""
+    if None in numbers:
+        return [None if each is None else operation(each, by) for each in numbers]
+    return list(map(operation, numbers, repeat(by)))  # type: ignore[arg-type]

@@ -1,0 +1,274 @@
+"""Columns of times: many texts of one layout, read several times as quick as one by one. Pure.
+
+What costs is Python's work on each text, so nothing here works on one text. The layout of a column
+is that of its first text; the others have it too if all have the same shape, which is the text with
+each digit written as 0; those of another shape are another column. Digits are then copied, one
+place of the whole column after the other, into an array of RFC 3339 texts in whole seconds. msgspec
+reads that, and writes each moment as its seconds since 1970 in msgpack. The digits of fractions
+become numbers by arithmetic on one large number, which has 32 bits for each text.
+
+A text is read as it would be alone, or not at all: the careful reader decides about whatever is
+unusual.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import repeat
+from operator import add, floordiv, mul, sub
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from worker.core.instants import EPOCH, EPOCH_SHOWN
+
+_SECOND: Final = timedelta(seconds=1)
+_HOUR_S: Final = 3_600
+_MOST_LAYOUTS: Final = 100
+_MOST_SHAPES: Final = 20
+"""Of the texts of a column."""
+_FEW: Final = 32
+"""So many texts are left to the careful reader where one of them is no time."""
+_NO_ASCII: Final = b"?"
+"""What stands for any character that is not of ASCII."""
+_MOST_HOURS: Final = 20_000
+_IS_DIGIT: Final = range(ord("0"), ord("9") + 1)
+AS_ZEROS: Final = bytes(ord("0") if each in _IS_DIGIT else each for each in range(256))
+"""Writes each digit as 0; for bytes.translate."""
+_AS_NUMBERS: Final = bytes(each - ord("0") if each in _IS_DIGIT else 0 for each in range(256))
+_MOMENTS: Final = msgspec.json.Decoder(list[datetime])
+_PLACES: Final = {"Y": (0, 4), "m": (5, 2), "d": (8, 2), "H": (11, 2), "M": (14, 2), "S": (17, 2)}
+"""Part of a time, as strptime names it -> its place in RFC 3339, and how many digits it has."""
+_RFC3339: Final = b'"1970-01-01T00:00:00Z",'
+"""A text of the array that digits are copied into."""
+_OFFSET_WEIGHTS: Final = (36_000, 3_600, 600, 60)
+"""The seconds of each digit of an offset."""
+_MOST_OFFSET_S: Final = 86_399
+
+
+class _Layout(NamedTuple):
+    """Where the parts of a time stand in all texts of one shape.
+
+    Attributes:
+        places: (place in the text, place in RFC 3339) of each digit that is copied.
+        fraction: the places of the digits of a fraction of a second.
+        offset: the places of the digits of an offset, hours and minutes.
+        ahead: 1 where the offset is ahead of UTC, -1 where it is behind.
+        zoned: whether the texts say how far they are from UTC.
+    """
+
+    places: tuple[tuple[int, int], ...]
+    fraction: range
+    offset: tuple[int, ...]
+    ahead: int
+    zoned: bool
+
+
+class TimeColumn:
+    """Reads columns of texts of one form.
+
+    Args:
+        form: of a text, with its parts as groups that are named as in strptime. Names of groups
+            that are no parts begin with `_`.
+        digits: of a second that count; finer ones are cut.
+        instants: whether texts are instants, or else the clock that they show.
+        zone: of instants that do not say one; None: they are not read here.
+    """
+
+    def __init__(
+        self, form: re.Pattern[str], digits: int, *, instants: bool, zone: ZoneInfo | None = None
+    ) -> None:
+        self._form, self._digits, self._instants = form, digits, instants
+        self._offsets = None if zone is None or not instants else _Offsets(zone)
+        self._layouts: dict[bytes, _Layout] = {}
+
+    def __call__(self, texts: Sequence[Any]) -> list[int | None] | None:
+        """The times, as whole numbers of the last digit since 1970, and None for each text that is
+        not read here; None where a value is no text."""
+        if not texts:
+            return []
+        try:
+            block = _block(texts)
+        except TypeError:
+            return None
+        zeros, count = block.translate(AS_ZEROS), len(texts)
+        shape = zeros[: zeros.find(b"\n") + 1]
+        if zeros == shape * count:
+            return self._read(texts, shape, block)
+        shapes = zeros.split(b"\n")[:-1]
+        found: list[int | None] = [None] * count
+        if len(shapes) > count:  # a text has several lines
+            return found
+        places_of: dict[bytes, list[int]] = defaultdict(list)
+        for place, shape in enumerate(shapes):
+            places_of[shape].append(place)
+        for shape, places in sorted(places_of.items(), key=_count, reverse=True)[:_MOST_SHAPES]:
+            alike = [texts[place] for place in places]
+            times = self._read(alike, shape + b"\n", _block(alike))
+            for place, time in zip(places, times, strict=True):
+                found[place] = time
+        return found
+
+    def _read(self, texts: Sequence[str], shape: bytes, block: bytes) -> list[int | None]:
+        """The times of texts of one shape, without those near to one that is no time."""
+        times = self._alike(texts, shape, block)
+        if times is not None:
+            return times  # type: ignore[return-value]
+        if len(texts) <= _FEW:
+            return [None] * len(texts)
+        half = len(texts) // 2
+        parts = texts[:half], texts[half:]
+        return [time for part in parts for time in self._read(part, shape, _block(part))]
+
+    def _alike(self, texts: Sequence[str], shape: bytes, block: bytes) -> list[int] | None:
+        """The times of texts of one shape, if all have the layout of the first one."""
+        layout = self._layouts.get(shape) or self._learn(shape, texts[0])
+        if layout is None or not self._fits(layout):
+            return None
+        seconds = _seconds(block, len(shape), layout)
+        if seconds is None:
+            return None
+        if layout.offset:
+            seconds = _in_utc(seconds, block, len(shape), layout)
+        elif self._offsets is not None and not layout.zoned:
+            seconds = self._offsets.in_utc(seconds)
+        if seconds is None:
+            return None
+        return self._scaled(seconds, block, len(shape), layout.fraction)
+
+    def _fits(self, layout: _Layout) -> bool:
+        if self._instants:
+            return layout.zoned or self._offsets is not None
+        return not layout.zoned
+
+    def _learn(self, shape: bytes, text: str) -> _Layout | None:
+        match = None if _NO_ASCII in shape else self._form.fullmatch(text)
+        layout = None if match is None else _layout(match)
+        if layout is not None:
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[shape] = layout
+        return layout
+
+    def _scaled(
+        self, seconds: Sequence[int], block: bytes, width: int, fraction: range
+    ) -> list[int]:
+        """The seconds and their fractions, in units of the last digit."""
+        if not self._digits:
+            return list(seconds)
+        whole = map(mul, seconds, repeat(10**self._digits))
+        places = fraction[: self._digits]
+        if not places:
+            return list(whole)
+        weights = [10 ** (self._digits - number) for number in range(1, len(places) + 1)]
+        columns = [block[place::width] for place in places]
+        return list(map(add, whole, _numbers(columns, weights)))
+
+
+def _count(places: tuple[bytes, list[int]]) -> int:
+    return len(places[1])
+
+
+def _block(texts: Sequence[str]) -> bytes:
+    """The texts as lines. Raises TypeError where one of them is none."""
+    return "\n".join([*texts, ""]).encode("ascii", "replace")
+
+
+def _layout(match: re.Match[str]) -> _Layout | None:
+    """The layout of a text; None where a part has fewer digits than in RFC 3339, or letters."""
+    names = [name for name in match.re.groupindex if match[name] and name[0] != "_"]
+    if not set(names) <= {*_PLACES, "f", "z"}:
+        return None
+    places: list[tuple[int, int]] = []
+    for name in names:
+        start, end = match.span(name)
+        if name in _PLACES:
+            first, digits = _PLACES[name]
+            if end - start != digits or not match[name].isdigit():
+                return None
+            places += zip(range(start, end), range(first, first + digits), strict=True)
+    fraction = range(*match.span("f")) if "f" in names else range(0)
+    zone = match["z"] if "z" in names else ""
+    if zone[:1] not in ("+", "-"):  # none, Z, UTC, UT or GMT
+        return _Layout(tuple(places), fraction, (), 0, zoned=bool(zone))
+    offset = tuple(match.start("z") + place for place, x in enumerate(zone) if x.isdigit())
+    if len(offset) > len(_OFFSET_WEIGHTS):
+        return None
+    return _Layout(tuple(places), fraction, offset, 1 if zone[0] == "+" else -1, zoned=True)
+
+
+def _seconds(block: bytes, width: int, layout: _Layout) -> Sequence[int] | None:
+    """The whole seconds since 1970 by the clock that is shown; None where one text is no time."""
+    made = bytearray(_RFC3339 * (len(block) // width))
+    for source, target in layout.places:
+        made[target + 1 :: len(_RFC3339)] = block[source::width]
+    made[-1:] = b"]"
+    try:
+        moments = _MOMENTS.decode(b"[" + made)
+    except msgspec.ValidationError:
+        return None
+    packed, count = msgspec.msgpack.encode(moments), len(moments)
+    head = len(msgspec.msgpack.encode([None] * count)) - count
+    if len(packed) == head + 6 * count:  # each is 2 bytes that say so, and 32 bits: 1970 to 2106
+        return struct.unpack(">" + "xxI" * count, packed[head:])
+    return [(at - EPOCH) // _SECOND for at in moments]
+
+
+def _in_utc(
+    seconds: Sequence[int], block: bytes, width: int, layout: _Layout
+) -> Sequence[int] | None:
+    """The same in UTC; None where an offset is none."""
+    columns = [block[place::width] for place in layout.offset]
+    offsets = _numbers(columns, _OFFSET_WEIGHTS)
+    tens_of_minutes = b"".join(columns[2:3])
+    if max(offsets) > _MOST_OFFSET_S or tens_of_minutes.translate(None, b"012345"):
+        return None
+    return list(map(sub if layout.ahead > 0 else add, seconds, offsets))
+
+
+def _numbers(columns: Sequence[bytes], weights: Sequence[int]) -> Sequence[int]:
+    """The sums of the digits in these columns, each times its weight; they fit 32 bits."""
+    count, total = len(columns[0]), 0
+    for column, weight in zip(columns, weights, strict=False):
+        lanes = bytearray(4 * count)
+        lanes[3::4] = column.translate(_AS_NUMBERS)
+        total += weight * int.from_bytes(lanes, "big")
+    return struct.unpack(f">{count}I", total.to_bytes(4 * count, "big"))
+
+
+class _Offsets(dict[int, int | None]):
+    """Hour of the clock of a zone, since 1970 -> by how many seconds it is ahead of UTC all through
+    that hour; None where that changes."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        super().__init__()
+        self._zone = zone
+
+    def __missing__(self, hour: int) -> int | None:
+        first, last = self._at(hour * _HOUR_S), self._at((hour + 1) * _HOUR_S - 1)
+        if len(self) >= _MOST_HOURS:
+            self.clear()
+        found = self[hour] = first if first == last else None
+        return found
+
+    def in_utc(self, seconds: Sequence[int]) -> list[int]:
+        """Seconds since 1970 by the clock of the zone -> the same in UTC."""
+        hours = map(floordiv, seconds, repeat(_HOUR_S))
+        offsets = list(map(self.__getitem__, hours))
+        if None in offsets:
+            offsets = [
+                self._at(second) if offset is None else offset
+                for second, offset in zip(seconds, offsets, strict=True)
+            ]
+        return list(map(sub, seconds, offsets))
+
+    def _at(self, second: int) -> int:
+        """See `instant` in written_times.py for times that come twice or never."""
+        difference = self._zone.utcoffset(EPOCH_SHOWN + timedelta(seconds=second))
+        assert difference is not None, "every time of a named zone has an offset"
+        return difference // _SECOND
