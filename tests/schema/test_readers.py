@@ -24,6 +24,7 @@ from deploy_kit import need
 from hypothesis import given
 from hypothesis import strategies as st
 from schema import reference
+from schema.conformance import cases
 from schema.java_reader import java_reader
 from schema.strategies import schemas
 
@@ -281,6 +282,17 @@ def test_any_record_is_read_back_as_the_reference_reads_it(
     expected = [unbranched(reference.Decoder(slow, slow, each).run()) for each in encoded]
     for name, read in {"worker": by_worker, **java}.items():
         assert read(file) == expected, name
+
+
+def test_a_file_of_any_valid_schema_is_opened_by_every_reader(java: Readers) -> None:
+    texts = [
+        case.get("text") or json.dumps(case["schema"]) for case in cases("parsing") if case["valid"]
+    ]
+    texts += [json.dumps(case["schema"]) for case in cases("logical") + cases("canonical")]
+    for text in texts:
+        file = container(parse_schema(text).source, 0, b"")
+        for name, read in {"worker": by_worker, **java}.items():
+            assert read(file) == [], (name, text)
 
 
 def by_worker(data: bytes) -> list[Any]:
