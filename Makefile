@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos long-mutants long-random long-reading long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
+.PHONY: help environments run test coverage chaos long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -78,6 +78,16 @@ long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS
 
 long-reading: $(STAMP) ## read servers that live, RUNS=20000 of them; what is lost or comes twice must be admitted
 	RUNS=$(or $(RUNS),20000) $(BIN)/python -m pytest -q -n $(JOBS) tests/reading/test_live.py
+
+JARS := .java
+$(JARS)/.stamp: tests/schema/java/pom.xml tests/schema/java/jars.sha256
+	rm -rf $(JARS)
+	mvn -q -B -f tests/schema/java/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(JARS)
+	cd $(JARS) && sha256sum --quiet --strict -c ../tests/schema/java/jars.sha256
+	@touch $@
+
+long-readers: $(STAMP) $(if $(shell command -v java),$(JARS)/.stamp) ## what is written, read back by Apache Avro for Java too; fetches its jars by Maven
+	JAVA_JARS=$(CURDIR)/$(JARS) $(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=random tests/schema/test_readers.py
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py
@@ -164,4 +174,4 @@ lock: ## write the locks from pyproject.toml (needs uv); UPGRADE=1 takes newer v
 	$(LOCK) --no-annotate -c requirements.lock --group pyproject.toml:tools $(if $(UPGRADE),--upgrade) -o requirements-tools.lock
 
 clean: ## take the environments and caches away
-	rm -rf .venv .venv-* .fuzz dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* .fuzz .java dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,13 +1,16 @@
-"""Comments in schema documents: white space to the parser, and never found within texts."""
+"""Comments in schema documents are white space to the parser, and are never found within texts.
+Wrappers around types say nothing, and are left out of what is written."""
 
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from schema.strategies import schemas
 
 from worker.schema import SchemaError, parse_schema
 from worker.schema.document import MAX_BYTES, read_document
@@ -77,3 +80,40 @@ def test_the_schema_of_a_commented_file_has_no_comments() -> None:
     schema = parse_schema(text)
     assert json.loads(schema.source)["fields"][0]["doc"] == "// kept"
     assert parse_schema(schema.source) == schema
+
+
+def wrapped(node: Any, chosen: Random) -> Any:
+    """The type with wrappers `{"type": {...}}` around some types in it."""
+    if isinstance(node, list):
+        found: Any = [wrapped(each, chosen) for each in node]
+    elif isinstance(node, dict) and "fields" in node:
+        fields = [{**each, "type": wrapped(each["type"], chosen)} for each in node["fields"]]
+        found = {**node, "fields": fields}
+    elif isinstance(node, dict):
+        inner = {key: wrapped(node[key], chosen) for key in ("items", "values") if key in node}
+        found = {**node, **inner}
+    else:
+        found = node
+    around = chosen.randrange(3) if isinstance(found, dict | list) else 0
+    for _ in range(around):
+        found = {"type": found, "doc": "a wrapper"}
+    return found
+
+
+@given(schemas(), st.randoms(use_true_random=False))
+def test_wrappers_around_types_are_left_out_of_the_text(
+    made: tuple[Any, Any], chosen: Random
+) -> None:
+    """They say nothing, and Apache's library for Java refuses them."""
+    document, _ = made
+    plain = parse_schema(json.dumps(document))
+    schema = parse_schema(json.dumps(wrapped(document, chosen)))
+    assert schema.source == plain.source
+    assert schema.root == plain.root
+
+
+def test_what_looks_like_a_wrapper_in_a_default_is_kept() -> None:
+    kind = {"type": "map", "values": {"type": "map", "values": "int"}}
+    field = {"name": "a", "type": kind, "default": {"type": {"type": 1}}, "more": {"type": []}}
+    document = {"type": "record", "name": "R", "fields": [field]}
+    assert json.loads(parse_schema(json.dumps(document)).source) == document

@@ -52,6 +52,12 @@ def test_types_may_refer_to_each_other_over_documents() -> None:
     assert parse_schema(schema.source) == schema
 
 
+def test_a_definition_stands_where_its_name_stood_without_an_object_around_it() -> None:
+    """Readers refuse `{"type": {"type": "enum", ...}}` in a file."""
+    schema = assembled(record("R", kind={"type": "com.y.Kind"}), kind=KIND)
+    assert json.loads(schema.source) == record("R", kind=KIND)
+
+
 def test_a_type_within_another_one_may_be_used_before_that_one() -> None:
     outer = record("n.Outer", inner=record("Inner", x="int"), again="Inner")
     schema = assembled(record("n.Root", i="Inner", o="Outer"), outer=outer)

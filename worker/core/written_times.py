@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -128,12 +129,10 @@ _MAIL_DAY: Final = (
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun), *)?"
     r"(\d{1,2}) +(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(\d{4})"
 )
-_MAIL: Final = re.compile(
+_MAIL: Final = (
     _MAIL_DAY + r" +(\d\d):(\d\d)(?::(\d\d))?"
-    r"(?: +([+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?",
-    re.ASCII | re.IGNORECASE,
+    r"(?: +([+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?"
 )
-_MAIL_DATE: Final = re.compile(_MAIL_DAY, re.ASCII | re.IGNORECASE)
 _ISO_DATE: Final = re.compile(_DAY, re.ASCII)
 _CLOCK: Final = re.compile(rf"(?:[Tt]|(?=\d\d:)){_OF_DAY}", re.ASCII)
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -157,7 +156,7 @@ def read_day(text: str) -> int:
     match = _ISO_DATE.fullmatch(text)
     if match is not None:
         return _iso_day(match)
-    match = _MAIL_DATE.fullmatch(text)
+    match = _mail_form(_MAIL_DAY).fullmatch(text)
     if match is None:
         raise ValueError("no date")
     return _mail_day(*match.groups())
@@ -179,8 +178,14 @@ def _iso_day(match: re.Match[str]) -> int:
     return date(int(match["Y"]), int(match["m"]), int(match["d"])).toordinal() - EPOCH_DAY
 
 
+@cache
+def _mail_form(pattern: str) -> re.Pattern[str]:
+    """Compiled when it is needed, which takes 1 ms: most sources write no such times."""
+    return re.compile(pattern, re.ASCII | re.IGNORECASE)
+
+
 def _mail(text: str) -> Written:
-    match = _MAIL.fullmatch(text)
+    match = _mail_form(_MAIL).fullmatch(text)
     if match is None:
         raise ValueError("no time")
     weekday, day, month, year, hour, minute, second, zone = match.groups()

@@ -30,9 +30,9 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _FAMILIES: Final = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
 # An item of a structured field (RFC 9651) with its parameters, and a member of a dictionary.
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_POLICY: Final = re.compile(rf'(?:{_QUOTED}|[A-Za-z*][\w*.:/-]*)((?:\s*;(?:{_QUOTED}|[^,;"])*)+)')
-_PARAM: Final = re.compile(r";\s*([rt])\s*=\s*(\d+)\s*(?=;|$)", re.ASCII)
-_MEMBER: Final = re.compile(r"(?:^|[,;])\s*(remaining|reset)\s*=\s*(\d+)\s*(?=[,;]|$)", re.ASCII)
+_POLICY: Final = rf'(?:{_QUOTED}|[A-Za-z*][\w*.:/-]*)((?:\s*;(?:{_QUOTED}|[^,;"])*)+)'
+_PARAM: Final = r"(?a);\s*([rt])\s*=\s*(\d+)\s*(?=;|$)"
+_MEMBER: Final = r"(?a)(?:^|[,;])\s*(remaining|reset)\s*=\s*(\d+)\s*(?=[,;]|$)"
 
 
 def limit_reached(headers: Mapping[str, str]) -> bool:
@@ -142,11 +142,11 @@ def _limits(headers: Mapping[str, str]) -> Iterator[tuple[int | None, str]]:
     the first is not said.
     """
     field = headers.get("RateLimit", "")
-    policies = [dict(_PARAM.findall(each)) for each in _POLICY.findall(field)]
+    policies = [dict(re.findall(_PARAM, each)) for each in re.findall(_POLICY, field)]
     for found in policies:
         if "r" in found:
             yield int(found["r"][:18]), found.get("t", "")
-    members = dict(_MEMBER.findall(field))
+    members = dict(re.findall(_MEMBER, field))
     if "remaining" in members:
         yield int(members["remaining"][:18]), members.get("reset", "")
     for family in _FAMILIES:

@@ -12,11 +12,10 @@ from typing import Any, Final, NoReturn
 from worker.schema.errors import SchemaError
 
 MAX_BYTES: Final = 1024 * 1024
-_TEXT_OR_COMMENT: Final = re.compile(
-    r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|//[^\r\n]*+|/\*.*?(?:\*/|\Z)', re.DOTALL
-)
+_TEXT_OR_COMMENT: Final = r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|//[^\r\n]*+|/\*.*?(?:\*/|\Z)'
 """A text or a comment, from its beginning to its end or that of the document. Each character is
-looked at once, also in documents that were made to be slow."""
+looked at once, also in documents that were made to be slow. It is compiled for the first document
+that may have a comment."""
 _NOT_A_LINE_BREAK: Final = re.compile(r"[^\r\n]")
 
 
@@ -33,7 +32,7 @@ def read_document(text: str | bytes) -> Any:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text))
         if "//" in text or "/*" in text:
-            text = _TEXT_OR_COMMENT.sub(_blank, text)
+            text = re.sub(_TEXT_OR_COMMENT, _blank, text, flags=re.DOTALL)
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _no_document(error) from error
@@ -52,6 +51,25 @@ def document_text(document: Any) -> str:
     except (ValueError, RecursionError) as error:
         raise _no_document(error) from error
     return text
+
+
+def unwrapped(node: Any) -> Any:
+    """A type of a schema that was parsed, without the wrappers `{"type": {...}}` in it.
+
+    What else stands in a wrapper has no effect. Apache's library for Java refuses files with one.
+    """
+    if isinstance(node, list):
+        return [unwrapped(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kind = node["type"]
+    if isinstance(kind, dict | list):
+        return unwrapped(kind)
+    if kind in ("record", "error"):
+        fields = [{**each, "type": unwrapped(each["type"])} for each in node["fields"]]
+        return {**node, "fields": fields}
+    inner = {"array": "items", "map": "values"}.get(kind)
+    return {**node, inner: unwrapped(node[inner])} if inner else node
 
 
 def _no_document(error: Exception) -> SchemaError:

@@ -96,7 +96,7 @@ class Schema:
     Attributes:
         root: the type that the schema declares.
         named: full name -> named type, for all named types of the schema.
-        source: the JSON text of the schema.
+        source: the JSON text of the schema, without wrappers around types: what files get.
         document: the parsed JSON.
         warnings: what is legal in it and has no effect.
     """

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from worker.schema.defaults import check_defaults, json_type
-from worker.schema.document import document_text, read_document
+from worker.schema.document import document_text, read_document, unwrapped
 from worker.schema.errors import SchemaError
 from worker.schema.ignored import beside_field, why_ignored
 from worker.schema.logical import UNDERLYING, logical_type
@@ -50,9 +50,9 @@ def parse_schema(text: str | bytes, *, strict: bool = True) -> Schema:
 
 def parse_document(document: Any, *, strict: bool = True) -> Schema:
     """`parse_schema` for a document that was read already."""
-    source = document_text(document)
     parser = _Parser(strict)
     root = parser.type(document, "$", "", 0)
+    source = document_text(unwrapped(document))
     root = parser.named[root.name] if root.kind == "ref" else root
     schema = Schema(root, parser.named, source, document, tuple(parser.warnings))
     if strict:
