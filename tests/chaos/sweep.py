@@ -116,11 +116,12 @@ class World:
         result: str = "",
         *,
         beyond_s: int = 0,
+        locked: bool = True,
     ) -> int:
         """Exit code of one run; -9 when it was killed."""
         process = CONTEXT.Process(
             target=victim.run,
-            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s)),
+            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
         )
         process.start()
         await asyncio.to_thread(process.join)
