@@ -210,7 +210,7 @@ async def test_verify_names_a_removed_record_and_a_changed_row(tmp_path: Path) -
     def findings() -> list[str]:
         log = open_log(settings, read_only=True)
         try:
-            return verified(settings, log, "items").findings
+            return list(map(str, verified(settings, log, "items").findings))
         finally:
             log.close()
 

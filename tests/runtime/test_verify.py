@@ -12,6 +12,7 @@ from worker.core.cursor import Cursor
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,
+    REPLAYED,
     ChainRow,
     ChainState,
     Chunk,
@@ -115,15 +116,17 @@ def test_a_row_that_was_changed_breaks_the_chain_at_its_commit(
     instance: Instance, seq: int, changes: dict[str, Any]
 ) -> None:
     instance.change(seq, **changes)
-    first, *others = instance.findings()
-    assert first.startswith(f"pipeline p, commit {seq}: its row, files or cursors were changed")
-    assert len(others) == ("digest" in changes), "a digest is also that of what follows"
+    first, *others = instance.verify().findings
+    assert str(first).startswith(f"pipeline p, commit {seq}: its row, files or cursors were changed")
+    codes = {finding.code for finding in others}
+    assert "record_changed" in codes, "the record beside the output says what it was"
+    assert ("digest" in changes) == bool(codes & {"chain_broken", "head"})
 
 
 def test_a_commit_that_was_taken_out_breaks_the_chain(instance: Instance) -> None:
     del instance.log.tables.pipelines["p"].chains[0].commits[1]
     findings = instance.findings()
-    assert findings[0].startswith("pipeline p, commit 3: its row")
+    assert findings[0] == "pipeline p, commit 3: commits 2 to 2 are missing before it"
     assert sum("no commit names this file" in each for each in findings) == 2
 
 
@@ -139,7 +142,7 @@ def test_a_ledger_that_does_not_balance_or_agree_with_its_files_is_named(
     instance: Instance,
 ) -> None:
     instance.change(2, ledger=Ledger(received=9, sent=3, dead_lettered=1))
-    findings = [each for each in instance.findings() if "ledger" in each]
+    findings = [each for each in instance.findings() if "the ledger" in each]
     assert findings[0].startswith("pipeline p, commit 2: the ledger does not balance: Ledger(")
     assert findings[1:] == ["pipeline p, commit 2: the ledger says 3 records, its files 2"]
 
@@ -170,7 +173,7 @@ def test_a_file_that_cannot_be_read_hides_nothing_of_the_others(instance: Instan
     instance.roots = (Unreadable(instance.lake, RECORDS), instance.roots[1])
     report = instance.verify()
     (finding,) = report.findings
-    assert finding.endswith("(commit 1): cannot be read: Permission denied")
+    assert str(finding).endswith("(commit 1): cannot be read: Permission denied")
     assert (report.files, report.rows) == (6, 7)
 
 
@@ -188,14 +191,33 @@ def test_a_damaged_file_of_another_size_says_both(instance: Instance) -> None:
 def test_files_that_consumers_took_away_are_counted_and_fine(instance: Instance) -> None:
     for file in instance.row(1).files:
         (instance.lake if file.kind == RECORDS else instance.dead).names.pop(file.final)
-    report = instance.verify()
+    report = instance.verify(files_are_taken=True)
     assert (report.files, report.moved, report.findings) == (4, 2, [])
+    assert [each.code for each in instance.verify().findings] == ["file_missing"] * 2
 
 
-def test_a_file_that_waits_in_staging_was_not_taken_away(instance: Instance) -> None:
+def test_dead_letters_that_were_replayed_or_given_up_may_be_gone(instance: Instance) -> None:
+    letters = [file for seq in (1, 2) for file in instance.row(seq).files if file.kind != RECORDS]
+    for file in letters:
+        instance.roots[1].delete(file)
+    assert len(instance.findings()) == 2
+    instance.roots[1].mark_lost(letters[1])
+    instance.log.claim("p", [REPLAYED], owner="me")
+    parts = instance.log.tables.pipelines["p"].partitions
+    parts[REPLAYED].cursor = Cursor(mark=1).to_json()
+    report = instance.verify()
+    assert (report.moved, report.findings) == (2, [])
+
+
+def test_a_file_that_waits_in_staging_is_named_where_its_commit_is_marked(
+    instance: Instance,
+) -> None:
     (file,) = (file for file in instance.row(3).files if file.kind == RECORDS)
     instance.lake.names[file.staging] = instance.lake.names.pop(file.final)
-    report = instance.verify()
+    assert [each.code for each in instance.verify().findings] == ["file_staged"]
+    instance.log.tables.pipelines["p"].chains[0].published = 2
+    assert [each.code for each in instance.verify().findings] == ["not_published"]
+    report = instance.verify(is_running=lambda: True)
     assert (report.files, report.moved, report.findings) == (5, 0, [])
 
 
@@ -212,7 +234,7 @@ def test_a_cursor_that_was_moved_by_hand_is_named(instance: Instance) -> None:
     parts = instance.log.tables.pipelines["p"].partitions
     parts["b"].cursor = Cursor(received=99).to_json()
     assert instance.findings() == [
-        "pipeline p: the cursor of partition b is not the one of commit 2"
+        "pipeline p, partition b: its cursor is not the one of commit 2"
     ]
     parts["b"].cursor, parts["b"].seq = Cursor(received=2).to_json(), 1
     assert len(instance.findings()) == 1
@@ -239,8 +261,8 @@ def test_a_pipeline_whose_row_was_changed_is_named(
 def test_a_pipeline_whose_row_is_missing_is_named(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance.log, "chains", lambda pipeline: [])
-    assert instance.findings() == ["pipeline p: it has commits, but its row is missing"]
+    monkeypatch.setattr(instance.log, "chains", lambda pipeline=None: [])
+    assert "pipeline p: it has partitions, but its chain is missing" in instance.findings()
 
 
 def test_an_instance_that_commits_meanwhile_is_no_finding(instance: Instance) -> None:

@@ -116,8 +116,8 @@ class ChainAudit:
     def head(self) -> Iterator[Finding]:
         """What is wrong with the row of the chain, after its last commit was checked."""
         chain, where = self.chain, f"pipeline {self.chain.pipeline}"
-        known = self.seq == chain.seq and self.digest in (None, chain.digest)
-        if not known:
+        nothing_since = self.digest is None and self.seq >= chain.seq
+        if (self.seq, self.digest) != (chain.seq, chain.digest) and not nothing_since:
             what = "the last commit is not the one that was last written"
             yield Finding("head", where, what)
         if chain.published > chain.seq:

@@ -81,7 +81,7 @@ def differences(record: bytes | None, row: CommitRow) -> list[str]:
         return ["everything: it is no commit record"]
     if document.get("v") != VERSION:
         return [name for name in ("id", "seq", "lineage") if document.get(name) != getattr(row, name)]
-    known = msgspec.to_builtins(row, str_keys=True)
+    known = msgspec.json.decode(msgspec.json.encode(row))
     names = [*_COVERED, "previous", "digest"]
     found = {name: document.get(name) for name in names} | {"ends": _ends_in(document)}
     return [name for name in names if found[name] != known[name]]

@@ -27,6 +27,8 @@ from worker.core.model import (
     PartitionRow,
     Progress,
     Root,
+    SchemaRow,
+    Snapshot,
     of_kind,
 )
 
