@@ -16,8 +16,8 @@ from worker.app import replay_async, run_async
 from worker.cli import main
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
-from worker.wiring.logs import open_log
 from worker.wiring.evidence import verified
+from worker.wiring.logs import open_log
 
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},

@@ -15,8 +15,8 @@ from worker.core.errors import ConfigError
 from worker.settings import load_settings
 from worker.state.lock import lock_state
 from worker.testing.replica import Fault, Replica, Seen, Shape
-from worker.wiring.logs import open_log
 from worker.wiring.evidence import verified
+from worker.wiring.logs import open_log
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 OFFSET = {"type": "offset", "param": "offset", "limit_param": "limit", "limit": 1000}

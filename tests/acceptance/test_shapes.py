@@ -19,8 +19,8 @@ from aiohttp.test_utils import TestServer
 from worker.app import RunResult, run_async
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
-from worker.wiring.logs import open_log
 from worker.wiring.evidence import verified
+from worker.wiring.logs import open_log
 
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}

@@ -325,7 +325,9 @@ CORRUPTIONS: dict[str, tuple[Corruption, str]] = {
         "partition_missing",
     ),
     "a partition more": (
-        sql("INSERT INTO partitions SELECT pipeline, 'new', 0, 2, cursor, '' FROM partitions LIMIT 1"),
+        sql(
+            "INSERT INTO partitions SELECT pipeline, 'new', 0, 2, cursor, '' FROM partitions LIMIT 1"
+        ),
         "partition_extra",
     ),
     "a partition of a shard that is not there": (

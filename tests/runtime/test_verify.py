@@ -117,7 +117,9 @@ def test_a_row_that_was_changed_breaks_the_chain_at_its_commit(
 ) -> None:
     instance.change(seq, **changes)
     first, *others = instance.verify().findings
-    assert str(first).startswith(f"pipeline p, commit {seq}: its row, files or cursors were changed")
+    assert str(first).startswith(
+        f"pipeline p, commit {seq}: its row, files or cursors were changed"
+    )
     codes = {finding.code for finding in others}
     assert "record_changed" in codes, "the record beside the output says what it was"
     assert ("digest" in changes) == bool(codes & {"chain_broken", "head"})
@@ -132,10 +134,7 @@ def test_a_commit_that_was_taken_out_breaks_the_chain(instance: Instance) -> Non
 
 def test_the_last_commit_cannot_be_taken_out_either(instance: Instance) -> None:
     del instance.log.tables.pipelines["p"].chains[0].commits[2]
-    assert (
-        "pipeline p: the last commit is not the one that was last written"
-        in instance.findings()
-    )
+    assert "pipeline p: the last commit is not the one that was last written" in instance.findings()
 
 
 def test_a_ledger_that_does_not_balance_or_agree_with_its_files_is_named(
@@ -233,9 +232,7 @@ def test_a_file_that_no_commit_names_is_named(instance: Instance) -> None:
 def test_a_cursor_that_was_moved_by_hand_is_named(instance: Instance) -> None:
     parts = instance.log.tables.pipelines["p"].partitions
     parts["b"].cursor = Cursor(received=99).to_json()
-    assert instance.findings() == [
-        "pipeline p, partition b: its cursor is not the one of commit 2"
-    ]
+    assert instance.findings() == ["pipeline p, partition b: its cursor is not the one of commit 2"]
     parts["b"].cursor, parts["b"].seq = Cursor(received=2).to_json(), 1
     assert len(instance.findings()) == 1
 
@@ -252,10 +249,7 @@ def test_a_pipeline_whose_row_was_changed_is_named(
 ) -> None:
     for name, value in changes.items():
         setattr(instance.log.tables.pipelines["p"].chains[0], name, value)
-    assert (
-        "pipeline p: the last commit is not the one that was last written"
-        in instance.findings()
-    )
+    assert "pipeline p: the last commit is not the one that was last written" in instance.findings()
 
 
 def test_a_pipeline_whose_row_is_missing_is_named(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN_EVERY_S: Final = 0.2
 
 
-class _Since(click.ParamType):
+class _Since(click.ParamType[int | str]):
     """A number of a commit or a time."""
 
     name = "COMMIT|TIME"

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from worker.core.errors import WorkerError
 from worker.core.digest import differences, digest_of
+from worker.core.errors import WorkerError
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,

@@ -80,7 +80,8 @@ def differences(record: bytes | None, row: CommitRow) -> list[str]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ["everything: it is no commit record"]
     if document.get("v") != VERSION:
-        return [name for name in ("id", "seq", "lineage") if document.get(name) != getattr(row, name)]
+        names = ["id", "seq", "lineage"]
+        return [name for name in names if document.get(name) != getattr(row, name)]
     known = msgspec.json.decode(msgspec.json.encode(row))
     names = [*_COVERED, "previous", "digest"]
     found = {name: document.get(name) for name in names} | {"ends": _ends_in(document)}

@@ -83,13 +83,9 @@ def verify(
     """
     report = Report(pipeline)
     # before the snapshot: what is proven by now is in it
-    newest = {
-        chain.lineage: beside.records(chain).newest() for chain in log.chains(pipeline)
-    }
+    newest = {chain.lineage: beside.records(chain).newest() for chain in log.chains(pipeline)}
     snapshot = log.snapshot(pipeline)
-    trails = [
-        _Trail(log, beside, report, snapshot, chain, since) for chain in snapshot.own_chains
-    ]
+    trails = [_Trail(log, beside, report, snapshot, chain, since) for chain in snapshot.own_chains]
     for trail in trails:
         trail.walk()
         report.findings += trail.beyond(newest.get(trail.chain.lineage, 0))

@@ -65,7 +65,8 @@ class FilesRoot:
         directory = path.parent
         if directory not in self._linked:
             root = Path(file.root)
-            self._linked[directory] = directory.resolve() != root.resolve() / directory.relative_to(root)
+            unlinked = root.resolve() / directory.relative_to(root)
+            self._linked[directory] = directory.resolve() != unlinked
         return "a directory above it is a link" if self._linked[directory] else ""
 
     def lines(self, file: StagedFile) -> Iterator[bytes]:

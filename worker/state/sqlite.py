@@ -424,7 +424,8 @@ class SqliteCommitLog:
     def _snapshot(self, pipeline: str) -> Snapshot:
         ((epoch,),) = self._file.rows("SELECT epoch FROM state")
         schemas = self._file.rows(
-            "SELECT fingerprint, last_seq, schema FROM schemas WHERE pipeline = ? ORDER BY last_seq",
+            "SELECT fingerprint, last_seq, schema FROM schemas"
+            " WHERE pipeline = ? ORDER BY last_seq",
             pipeline,
         )
         names = self._file.rows(
