@@ -54,6 +54,7 @@ def die_at(kind: str, number: int) -> None:
 
     class Connection(sqlite3.Connection):
         def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            reached("statement")
             if sql == "COMMIT":
                 reached("before_commit")
             result = super().execute(sql, *args)
