@@ -12,6 +12,7 @@ import multiprocessing
 import random
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from multiprocessing import connection
 from pathlib import Path
 
 import kit
@@ -116,14 +117,17 @@ class World:
         result: str = "",
         *,
         beyond_s: int = 0,
+        locked: bool = True,
     ) -> int:
         """Exit code of one run; -9 when it was killed."""
         process = CONTEXT.Process(
             target=victim.run,
-            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s)),
+            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
         )
         process.start()
-        await asyncio.to_thread(process.join)
+        # starting another process looks at this one too: only one thread may read how it ended
+        await asyncio.to_thread(connection.wait, [process.sentinel])
+        process.join()
         code = process.exitcode
         process.close()
         assert code is not None

@@ -169,7 +169,10 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
             click.confirm(
                 f"Delete {len(files)} files of dead letters of {pipeline}{lost}?", abort=True
             )
+        replayed = set(_files(log, pipeline, waiting=False)) if waiting else set()
         for file in files:
+            if waiting and file not in replayed:
+                root.mark_lost(file)
             root.delete(file)
     click.echo(f"{len(files)} files deleted")
 

@@ -27,6 +27,7 @@ from worker.core.model import (
     PartitionEnd,
     PartitionRow,
     Root,
+    Snapshot,
     StagedFile,
 )
 
@@ -202,6 +203,12 @@ class CommitHistory(Protocol):
     def meaning(self, pipeline: str) -> Mapping[str, str]:
         """The fingerprint that its cursors rest on (`worker.core.meaning`); empty for a pipeline
         that never ran. Once per `check` and `state adopt`.
+        """
+
+    def snapshot(self, pipeline: str) -> Snapshot:
+        """Everything but the commits, as it stands at one instant. Once per `verify`.
+
+        All that is stored as remembered is read, so it takes a while where that is much.
         """
 
     def remembered(self, pipeline: str) -> Mapping[str, int]:
@@ -483,11 +490,12 @@ class Outputs(NamedTuple):
 
 
 class FileState(Enum):
-    """Where a committed file is."""
+    """Where a committed file is. LOST: it is gone, and somebody has said that this is known."""
 
     STAGED = "staged"
     PUBLISHED = "published"
     GONE = "gone"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -529,6 +537,13 @@ class OutputRoot(Protocol):
 
     def delete(self, file: StagedFile) -> None:
         """Takes a published file away, as `dlq purge` does. Nothing happens where there is none."""
+
+    def mark_lost(self, file: StagedFile) -> None:
+        """Leaves word that a file is gone for good, and that this is known. Repeatable.
+
+        Before dead letters are deleted that were not replayed; where a file cannot be found and
+        an operator goes on without it.
+        """
 
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
         """The places of all files that stand here under the names of a lineage, in order.

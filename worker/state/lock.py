@@ -49,6 +49,21 @@ def lock_state(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
+def is_locked(directory: Path) -> bool:
+    """Whether an instance holds the lock now. Changes nothing."""
+    try:
+        fd = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:  # none ran here, or it runs as another user
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def _open_lock(path: Path) -> int:
     """The lock file, made when it is missing; a link would lock, and write to, another file."""
     try:

@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -38,6 +39,8 @@ from worker.core.model import (
     PartitionRow,
     Progress,
     Root,
+    SchemaRow,
+    Snapshot,
     StagedFile,
     of_kind,
 )
@@ -413,6 +416,33 @@ class SqliteCommitLog:
         """See CommitHistory."""
         rows = self._file.rows("SELECT fingerprint FROM pipelines WHERE name = ?", pipeline)
         return _fingerprint(rows[0][0]) if rows else {}
+
+    def snapshot(self, pipeline: str) -> Snapshot:
+        """See CommitHistory."""
+        return self._file.at_one_instant(partial(self._snapshot, pipeline))
+
+    def _snapshot(self, pipeline: str) -> Snapshot:
+        ((epoch,),) = self._file.rows("SELECT epoch FROM state")
+        schemas = self._file.rows(
+            "SELECT fingerprint, last_seq, schema FROM schemas"
+            " WHERE pipeline = ? ORDER BY last_seq",
+            pipeline,
+        )
+        names = self._file.rows(
+            "SELECT partition FROM partitions WHERE pipeline = ?1"
+            " UNION SELECT partition FROM boundary WHERE pipeline = ?1"
+            " UNION SELECT partition FROM tokens WHERE pipeline = ?1",
+            pipeline,
+        )
+        return Snapshot(
+            pipeline=pipeline,
+            epoch=epoch,
+            chains=tuple(self.chains()),
+            partitions=tuple(self.partitions(pipeline)),
+            schemas=tuple(SchemaRow(*row) for row in schemas),
+            meaning=self.meaning(pipeline),
+            memories={name: self._memory_now(pipeline, name) for (name,) in names},
+        )
 
     def remembered(self, pipeline: str) -> dict[str, int]:
         """See CommitHistory."""

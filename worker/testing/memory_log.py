@@ -27,6 +27,8 @@ from worker.core.model import (
     PartitionRow,
     Progress,
     Root,
+    SchemaRow,
+    Snapshot,
     of_kind,
 )
 
@@ -280,6 +282,31 @@ class MemoryCommitLog:
     def meaning(self, pipeline: str) -> dict[str, str]:
         with self.tables.lock:
             return dict(self._pipeline(pipeline).fingerprint)
+
+    def snapshot(self, pipeline: str) -> Snapshot:
+        """See CommitHistory."""
+        found = self.tables.pipelines.get(pipeline)
+        last = {
+            file.fingerprint: row.seq
+            for chain in (found.chains.values() if found else ())
+            for row in chain.commits
+            for file in of_kind(row.files, RECORDS)
+        }
+        return Snapshot(
+            pipeline=pipeline,
+            epoch=self.tables.epoch,
+            chains=tuple(self.chains()),
+            partitions=tuple(self.partitions(pipeline)),
+            schemas=tuple(
+                SchemaRow(name, last.get(name, 0), text)
+                for name, text in (found.schemas.items() if found else ())
+            ),
+            meaning=self.meaning(pipeline),
+            memories={
+                name: _memory(part.boundary, part.tokens)
+                for name, part in (found.partitions.items() if found else ())
+            },
+        )
 
     def remembered(self, pipeline: str) -> dict[str, int]:
         with self.tables.lock:

@@ -210,7 +210,9 @@ class MemoryRoot:
     def standing(self, file: StagedFile) -> FileState:
         if file.final in self._store.names:
             return FileState.PUBLISHED
-        return FileState.STAGED if file.staging in self._store.names else FileState.GONE
+        if file.staging in self._store.names:
+            return FileState.STAGED
+        return FileState.LOST if self._lost(file) in self._store.names else FileState.GONE
 
     def examine(self, file: StagedFile) -> Evidence:
         data = self._store.names.get(file.final)
@@ -225,6 +227,12 @@ class MemoryRoot:
 
     def delete(self, file: StagedFile) -> None:
         self._store.names.pop(file.final, None)
+
+    def mark_lost(self, file: StagedFile) -> None:
+        self._store.names[self._lost(file)] = b""
+
+    def _lost(self, file: StagedFile) -> str:
+        return f"{_HIDDEN}/lost/{file.final.rpartition('/')[2]}"
 
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
         for name in self._store.published:

@@ -432,6 +432,10 @@ class SinkContract:
             root.delete(file)
             assert (root.standing(file), list(root.lines(file))) == (FileState.GONE, [])
         assert root.examine(file).problem.startswith("cannot be read")
+        for _ in range(2):
+            root.mark_lost(file)
+            assert root.standing(file) is FileState.LOST
+        assert list(root.listing(NAME, LINEAGE)) == []
 
     @pytest.mark.parametrize("kind", [RECORDS, DEAD_LETTERS])
     def test_files_and_roots_say_their_kind(self, place: SinkPlace, kind: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from worker.components import FORMATS, SINKS
 from worker.config.files import check_text
 from worker.core.errors import ConfigError
-from worker.core.model import DEAD_LETTERS, ChainState
-from worker.core.ports import OutputRoot, Outputs
+from worker.core.model import DEAD_LETTERS, ChainRow, ChainState
+from worker.core.ports import CommitRecords, OutputRoot, Outputs
 from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.settings import Settings
@@ -74,3 +74,15 @@ def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()
+
+
+def commit_records(settings: Settings, pipeline: str, chain: ChainRow) -> CommitRecords:
+    """The commit records of a chain, to be looked at only."""
+    config = settings.pipelines[pipeline].sink
+    seen = ChainState(pipeline, chain.shard, chain.lineage)
+    records: CommitRecords = SINKS.load(config.type).commits(config, SinkDeps(seen, _no_encoder))
+    return records
+
+
+def _no_encoder(fingerprint: str, seq: int, group: int | None) -> Encoder:
+    raise AssertionError("who only looks writes nothing")
