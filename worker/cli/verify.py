@@ -28,7 +28,10 @@ def command(config: tuple[Path, ...], as_json: bool) -> int:
 
     settings = load_settings(config)
     with closing(open_log(settings, read_only=True)) as log:
-        reports = [verify(log, name, output_roots(settings, name)) for name in settings.pipelines]
+        reports = [
+            verify(log, name, output_roots(settings, name, log.places(name)))
+            for name in settings.pipelines
+        ]
     if as_json:
         from worker.cli.json import print_json
 

@@ -4,18 +4,18 @@ Pure.
 A state keeps the path and the id of each root from the first attempt on. What follows from what is
 found at the configured path, and at the path that is known, is one table:
 
-| known                    | at the configured path | at the path that is known | what follows      |
-|--------------------------|------------------------|---------------------------|-------------------|
-| nothing, and no commits  | anything               |                           | register it       |
-| nothing, but commits     | an area of the chain   |                           | adopt it          |
-|                          | anything else          |                           | refuse            |
-| the configured path      | the known root         |                           | go on             |
-|                          | anything else          |                           | pause             |
-| another path             | the known root         | anything                  | it was moved      |
-|                          | anything else          | the known root            | finish there, and |
-|                          |                        |                           | register this one |
-|                          | anything else          | anything else             | refuse            |
-| another path, no commits | anything else          | anything else             | register it       |
+| known to the state      | at the configured path | at the known path | what follows             |
+|-------------------------|------------------------|-------------------|--------------------------|
+| nothing, and no commits | anything               |                   | register it              |
+| nothing, but commits    | an area of the chain   |                   | adopt it                 |
+|                         | anything else          |                   | refuse                   |
+| the configured path     | the known root         |                   | go on                    |
+|                         | anything else          |                   | pause                    |
+| another path            | the known root         | anything          | it was moved             |
+|                         | anything else          | the known root    | finish there, register   |
+|                         |                        |                   | the one here             |
+|                         | anything else          | anything else     | refuse; without commits, |
+|                         |                        |                   | register the one here    |
 
 States of formats before 4 know no ids. The area of the chain, which no other chain writes to, says
 there which root it is.
@@ -104,9 +104,9 @@ def decide(
         return Decision.GO_ON if known.path == configured else Decision.MOVED
     if known.path == configured:
         return Decision.PAUSE
-    if not has_commits:
-        return Decision.REGISTER
-    return Decision.SWITCH if is_root(known, there) else Decision.REFUSE
+    if is_root(known, there):
+        return Decision.SWITCH
+    return Decision.REFUSE if has_commits else Decision.REGISTER
 
 
 def is_root(known: Root, found: Sight) -> bool:

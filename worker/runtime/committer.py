@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from worker.core.digest import commit_record, record_head, sealed
+from worker.core.digest import commit_record, proof_of, record_head, sealed
 from worker.core.errors import OutputOlder, StateOlder, Unproven
 from worker.core.model import (
     ChainState,
@@ -26,6 +26,7 @@ from worker.core.model import (
     CommitRow,
     Ledger,
     PartitionEnd,
+    Root,
     StagedFile,
     of_kind,
 )
@@ -67,14 +68,25 @@ class Committer:
         left something in staging. Raises ConfigError, StateError and Unproven for an output that is
         not the one of this state, PublishConflict, SinkUnavailable, DurabilityLost.
         """
-        for sink in self._outputs.sinks:
-            sink.prepare(self._chain.accepted_lineages)
+        roots = {
+            sink.kind: sink.prepare(self._chain.accepted_lineages) for sink in self._outputs.sinks
+        }
         self._compare()
         for commit in self._chain.unpublished:
             self._finish(commit)
+        self._move_to(roots)
         self._outputs.commits.sweep()
         swept = [sink.sweep(self._chain.owners) for sink in self._outputs.sinks]
         return tuple(sorted({owner for each in swept for owner in each.foreign}))
+
+    def _move_to(self, roots: Mapping[str, Root]) -> None:
+        """From now on the chain goes on in these roots, which prove its last commit."""
+        if (last := self._chain.last) is not None:
+            record = self._outputs.commits.proven(last.seq)
+            self._outputs.commits.bring(last.seq, proof_of(last) if record is None else record)
+        for kind, root in roots.items():
+            if self._chain.roots.get(kind) != root:
+                self._log.keep_root(self._chain.pipeline, kind, root)
 
     def _compare(self) -> None:
         """Refuses an output, or a state, that is older than the other."""

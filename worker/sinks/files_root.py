@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
-from worker.core.errors import WorkerError
-from worker.core.model import StagedFile
+from worker.core.digest import proof_of
+from worker.core.errors import SinkUnavailable, WorkerError
+from worker.core.model import ChainRow, CommitRow, Root, StagedFile
 from worker.core.ports import Evidence, FileState
+from worker.core.roots import HIDDEN, Sight, area_of
 from worker.formats.component import rows_in
 from worker.runtime import fs
-
-HIDDEN: Final = ".worker"
-"""The directory below a root that holds what is not published. No route can name it."""
+from worker.sinks.chain_root import sight
+from worker.sinks.commit_records import FileCommitRecords
+from worker.sinks.root_ids import make_root_id, root_id
 
 
 class FilesRoot:
-    """See the `OutputRoot` port for the methods."""
+    """See the `OutputRoot` port for the methods.
 
-    def __init__(self, path: Path, kind: str) -> None:
+    Args:
+        path: where the config puts new files.
+        places: where each root was last seen, by id.
+    """
+
+    def __init__(self, path: Path, kind: str, places: Mapping[str, str] | None = None) -> None:
         self.path, self.kind = path.absolute(), kind
+        self._places = places or {}
+        self._found: dict[tuple[str, str], Path | None] = {}
 
     def __str__(self) -> str:
         return str(self.path)
 
     def place(self, file: StagedFile) -> str:
-        return str(_final(file))
+        return str(self._final(file))
 
     def standing(self, file: StagedFile) -> FileState:
-        if not _is_absent(_final(file)):
+        if not _is_absent(self._final(file)):
             return FileState.PUBLISHED
-        staged = Path(file.root) / file.staging
+        staged = self._final(file, file.staging)
         return FileState.GONE if _is_absent(staged) else FileState.STAGED
 
     def examine(self, file: StagedFile) -> Evidence:
-        path = _final(file)
+        path = self._final(file)
         try:
             size_bytes, sha256 = path.stat().st_size, fs.sha256_of(path)
             return Evidence(rows=rows_in(path), size_bytes=size_bytes, sha256=sha256)
@@ -47,13 +55,13 @@ class FilesRoot:
             return Evidence(size_bytes=size_bytes, sha256=sha256, problem=problem)
 
     def lines(self, file: StagedFile) -> Iterator[bytes]:
-        path = _final(file)
+        path = self._present(file)
         if self.standing(file) is FileState.PUBLISHED:
             with fs.translated(path), path.open("rb") as lines:
                 yield from lines
 
     def delete(self, file: StagedFile) -> None:
-        path = _final(file)
+        path = self._present(file)
         with fs.translated(path):
             path.unlink(missing_ok=True)
 
@@ -65,6 +73,60 @@ class FilesRoot:
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
 
+    # -- which root it is --------------------------------------------------------------------------
+
+    def sight(self, chain: ChainRow, path: str = "") -> Sight:
+        return sight(Path(path or self.path), chain)
+
+    def newest(self, chain: ChainRow, path: str = "") -> int:
+        return self._commits(chain, path).newest()
+
+    def record(self, chain: ChainRow, seq: int, path: str = "") -> bytes | None:
+        commits = self._commits(chain, path)
+        return commits.proven(seq) or commits.staged(seq)
+
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None) -> Root:
+        with fs.translated(self.path):
+            fs.make_root(self.path)
+            root = Root(path=str(self.path), id=make_root_id(self.path))
+            if chain is not None and last is not None:
+                fs.make_dirs(self.path, f"{area_of(chain)}/commits", 0o700)
+                self._commits(chain).bring(last.seq, proof_of(last))
+        return root
+
+    def _commits(self, chain: ChainRow, path: str = "") -> FileCommitRecords:
+        return FileCommitRecords(Path(path or self.path) / area_of(chain) / "commits", "", ())
+
+    # -- where a file is ---------------------------------------------------------------------------
+
+    def _final(self, file: StagedFile, name: str = "") -> Path:
+        root = self._root_of(file) or Path(self._places.get(file.root_id, file.root))
+        return root / (name or file.final)
+
+    def _present(self, file: StagedFile) -> Path:
+        """Where the file is published. Raises SinkUnavailable where its root is not there."""
+        if self._root_of(file) is None:
+            raise SinkUnavailable(
+                f"the output {file.root_id}, which was at"
+                f" {self._places.get(file.root_id, file.root)}, is not there",
+                remedy="mount it, or put it back",
+            )
+        return self._final(file)
+
+    def _root_of(self, file: StagedFile) -> Path | None:
+        """The root of the file, wherever it is now; None where it cannot be found."""
+        key = file.root_id, file.root
+        if key not in self._found:
+            seen = self._places.get(file.root_id, file.root)
+            paths = (self.path, Path(seen), Path(file.root))
+            if file.root_id:
+                found = (path for path in paths if root_id(path) == file.root_id)
+                self._found[key] = next(found, None)
+            else:  # of a state of a format before 4
+                there = Path(file.root)
+                self._found[key] = there if (there / HIDDEN).is_dir() else self.path
+        return self._found[key]
+
 
 def lineages_in(root: Path, pipeline: str) -> list[str]:
     """The lineages of a pipeline that have an area below this root."""
@@ -73,10 +135,6 @@ def lineages_in(root: Path, pipeline: str) -> list[str]:
         if not hidden.is_dir():
             return []
         return sorted(path.name for path in hidden.iterdir() if (path / pipeline).is_dir())
-
-
-def _final(file: StagedFile) -> Path:
-    return Path(file.root) / file.final
 
 
 def _is_absent(path: Path) -> bool:

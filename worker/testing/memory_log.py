@@ -91,6 +91,7 @@ class _Pipeline:
     partitions: dict[str, _Partition] = field(default_factory=dict)
     schemas: dict[str, str] = field(default_factory=dict)
     roots: dict[str, Root] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
 
     def partition_rows(self) -> list[PartitionRow]:
         return [
@@ -109,6 +110,7 @@ class Tables:
     def __init__(self) -> None:
         self.lock = Lock()
         self.epoch = 0
+        self.state_id = secrets.token_hex(8)
         self.pipelines: dict[str, _Pipeline] = {}
 
     def next_epoch(self) -> int:
@@ -141,7 +143,7 @@ class MemoryCommitLog:
             )
             found.fingerprint = dict(fingerprint)
             found.chains.setdefault(shard, _Chain())
-            return _state(pipeline, found, shard)
+            return _state(self.tables, pipeline, shard)
 
     def claim(
         self,
@@ -172,7 +174,7 @@ class MemoryCommitLog:
                     tokens=frozenset(part.tokens),
                     due=part.due,
                 )
-            state = _state(pipeline, found, shard)
+            state = _state(self.tables, pipeline, shard)
             return Claimed(replace(state, owner=owner, owners=earlier), claims)
 
     def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
@@ -216,7 +218,9 @@ class MemoryCommitLog:
 
     def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
         with self.tables.lock:
-            self.tables.pipelines[pipeline].roots[kind] = root
+            found = self.tables.pipelines.setdefault(pipeline, _Pipeline())
+            found.roots[kind] = root
+            found.places[root.id] = root.path
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
         with self.tables.lock:
@@ -290,6 +294,13 @@ class MemoryCommitLog:
         with self.tables.lock:
             return dict(self._pipeline(pipeline).roots)
 
+    def places(self, pipeline: str) -> dict[str, str]:
+        with self.tables.lock:
+            return dict(self._pipeline(pipeline).places)
+
+    def state_id(self) -> str:
+        return self.tables.state_id
+
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
     ) -> Iterator[CommitRow]:
@@ -311,7 +322,8 @@ class MemoryCommitLog:
         return self.tables.pipelines.get(name) or _Pipeline()
 
 
-def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
+def _state(tables: Tables, pipeline: str, shard: int) -> ChainState:
+    found = tables.pipelines[pipeline]
     chain = found.chains[shard]
     rows = chain.rows()
     others = (each.lineage for number, each in found.chains.items() if number != shard)
@@ -328,6 +340,7 @@ def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
         accepted_lineages=(*found.accepted, *others),
         schemas=tuple(found.schemas.values()),
         roots=dict(found.roots),
+        state_id=tables.state_id,
     )
 
 

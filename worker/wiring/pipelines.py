@@ -28,7 +28,6 @@ from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.lanes import most_lent
 from worker.runtime.roll import RollSpec
-from worker.settings import Settings
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
@@ -95,7 +94,7 @@ async def make_pipeline(shared: Shared, parts: Parts, job: Job) -> Pipeline:
 async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pipeline:
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
-    spec = _spec(shared.settings, parts, source, paging, partitions=tuple(parts.partitions))
+    spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
     return Pipeline(spec, shared.commit_log(), shared.clock, shared.emit)
 
 
@@ -198,16 +197,16 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
     )
-    _, dead = output_roots(shared.settings, parts.name)
+    _, dead = output_roots(shared.settings, parts.name, letters.places(parts.name))
     source = DeadLetters(parts.name, letters, dead, parts.plan, limits, parts.pages)
-    spec = _spec(shared.settings, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
+    spec = _spec(shared, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
     # all of them were rejected before: however many still are, the others are worth having
     spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
     return Pipeline(spec, log, shared.clock, shared.emit)
 
 
 def _spec(
-    settings: Settings,
+    shared: Shared,
     parts: Parts,
     fetcher: Fetcher,
     paging: PagingSpec,
@@ -236,7 +235,7 @@ def _spec(
             reject_window=config.dead_letters.window,
             once=paging.once,
         ),
-        outputs=outputs_of(settings, parts),
+        outputs=outputs_of(shared.settings, parts, shared.used),
         output_schema=parts.output.source,
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
         channel_bytes=config.channel_bytes,
