@@ -217,7 +217,8 @@ class CommitHistory(Protocol):
         """Where the files of a pipeline go, by kind, as far as `CommitLog.keep_root` was told."""
 
     def places(self, pipeline: str) -> Mapping[str, str]:
-        """Where each root that `CommitLog.keep_root` was told of was last seen, by id.
+        """Where each root that `CommitLog.keep_root` was told of was last seen, by id; empty for
+        one that was given up with `state adopt --root`.
 
         Once per command, and once per replay, to find files that were committed to earlier ones.
         """
@@ -234,6 +235,9 @@ class CommitHistory(Protocol):
         Args:
             kind: only commits that have files of this kind.
         """
+
+    def lineages(self, pipeline: str) -> Sequence[str]:
+        """The lineages of a pipeline whose files may stand in its output. Once per `check`."""
 
     def schemas(self, pipeline: str) -> Sequence[str]:
         """The schemas of its committed files of records, the one that was used last at the end.
@@ -577,9 +581,14 @@ class OutputRoot(Protocol):
     def record(self, chain: ChainRow, seq: int, path: str = "") -> bytes | None:
         """The record of a commit, proven or staged; None where there is none. As `newest`."""
 
-    def adopt(self, chain: ChainRow | None, last: CommitRow | None) -> Root:
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None, root_id: str) -> Root:
         """Makes this the root of a chain whose last commit may have been made elsewhere.
 
         Once per `state adopt --root`, which tells the log of it. It is created where it is missing,
-        and proves the commit afterwards.
+        gets the id where it has none (empty: a new one), and proves the commit afterwards.
+        """
+
+    def publish(self, file: StagedFile) -> None:
+        """Gives a staged file its final name, as `Sink.publish` does. Once per file that is still
+        staged when `state adopt --root` gives up others of its commit.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -19,7 +19,8 @@ from pydantic import Field
 
 from worker.config.effects import Effect
 from worker.config.scalars import Whole
-from worker.core.errors import ConfigError, StateError, Unproven
+from worker.core.errors import StateError, Unproven
+from worker.core.matching import refuse_unknown
 from worker.core.model import RECORDS, ChainState, Chunk, Root, StagedFile
 from worker.core.ports import Swept
 from worker.core.roots import area_of
@@ -209,24 +210,14 @@ class FilesSink:
     def prepare(self, accepted_lineages: Sequence[str]) -> Root:
         with fs.translated(self._root):
             self._place.look()
+            pipeline, known = self._chain.pipeline, {self._chain.lineage, *accepted_lineages}
+            refuse_unknown(str(self._root), pipeline, lineages_in(self._root, pipeline), known)
             fs.make_root(self._root)
-            self._refuse_unknown({self._chain.lineage, *accepted_lineages})
             root = self._place.enter()
             fs.make_dirs(self._root, self._own, 0o700)
             if self.kind == RECORDS:
                 fs.make_dirs(self._root, f"{self._area}/commits", 0o700)
             return root
-
-    def _refuse_unknown(self, known: Collection[str]) -> None:
-        pipeline = self._chain.pipeline
-        unknown = [name for name in lineages_in(self._root, pipeline) if name not in known]
-        if unknown:
-            raise ConfigError(
-                f"{self._root} holds files of pipeline {pipeline!r} that this state knows"
-                f" nothing of (lineage {', '.join(unknown)})",
-                remedy="bring its state back, or say that they stay and everything is read again:"
-                f" `worker state reset CONFIG --pipeline {pipeline}`",
-            )
 
     def check(self, seq: int, file: StagedFile) -> None:
         staged = self._place.of(file) / file.staging

@@ -23,7 +23,7 @@ class FilesRoot:
 
     Args:
         path: where the config puts new files.
-        places: where each root was last seen, by id.
+        places: where each root was last seen, by id; empty for one that was given up.
     """
 
     def __init__(self, path: Path, kind: str, places: Mapping[str, str] | None = None) -> None:
@@ -85,14 +85,22 @@ class FilesRoot:
         commits = self._commits(chain, path)
         return commits.proven(seq) or commits.staged(seq)
 
-    def adopt(self, chain: ChainRow | None, last: CommitRow | None) -> Root:
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None, root_id: str) -> Root:
         with fs.translated(self.path):
             fs.make_root(self.path)
-            root = Root(path=str(self.path), id=make_root_id(self.path))
+            root = Root(path=str(self.path), id=make_root_id(self.path, root_id))
             if chain is not None and last is not None:
                 fs.make_dirs(self.path, f"{area_of(chain)}/commits", 0o700)
                 self._commits(chain).bring(last.seq, proof_of(last))
         return root
+
+    def publish(self, file: StagedFile) -> None:
+        final = self._final(file)
+        with fs.translated(final):
+            root = self._root_of(file) or self.path
+            fs.make_dirs(root, str(Path(file.final).parent))
+            fs.publish(self._final(file, file.staging), final, file.sha256)
+            fs.fsync_dir(final.parent)
 
     def _commits(self, chain: ChainRow, path: str = "") -> FileCommitRecords:
         return FileCommitRecords(Path(path or self.path) / area_of(chain) / "commits", "", ())
@@ -119,7 +127,9 @@ class FilesRoot:
         if key not in self._found:
             seen = self._places.get(file.root_id, file.root)
             paths = (self.path, Path(seen), Path(file.root))
-            if file.root_id:
+            if not seen:  # given up with `state adopt --root`
+                self._found[key] = self.path
+            elif file.root_id:
                 found = (path for path in paths if root_id(path) == file.root_id)
                 self._found[key] = next(found, None)
             else:  # of a state of a format before 4

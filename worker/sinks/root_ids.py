@@ -50,17 +50,20 @@ def root_id(root: Path) -> str:
     return found.id
 
 
-def make_root_id(root: Path) -> str:
+def make_root_id(root: Path, wanted: str = "") -> str:
     """The id of a root, which is made, durably, where there is none yet.
 
     Raises as `root_id` does, and OSError.
+
+    Args:
+        wanted: the id that it gets; empty: a random one.
     """
     if found := root_id(root):
         return found
-    document = _Document(v=VERSION, id=secrets.token_hex(8))
+    document = _Document(v=VERSION, id=wanted or secrets.token_hex(8))
     fs.make_dirs(root, HIDDEN, 0o700)
     path = root / _NAME
-    draft = path.with_name(f"{document.id}.draft")
+    draft = path.with_name(f"{secrets.token_hex(8)}.draft")
     try:
         fs.write_durably(draft, msgspec.json.encode(document), 0o644)
         fs.rename_noreplace(draft, path)

@@ -421,6 +421,12 @@ class SqliteCommitLog:
             )
         )
 
+    def lineages(self, pipeline: str) -> list[str]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
+        accepted = [name for (text,) in rows for name in msgspec.json.decode(text)]
+        return [*(chain.lineage for chain in self.chains(pipeline)), *accepted]
+
     def state_id(self) -> str:
         """See CommitHistory."""
         ((found,),) = self._file.rows("SELECT id FROM state")

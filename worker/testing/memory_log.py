@@ -298,6 +298,10 @@ class MemoryCommitLog:
         with self.tables.lock:
             return dict(self._pipeline(pipeline).places)
 
+    def lineages(self, pipeline: str) -> list[str]:
+        accepted = self._pipeline(pipeline).accepted
+        return [*(chain.lineage for chain in self.chains(pipeline)), *accepted]
+
     def state_id(self) -> str:
         return self.tables.state_id
 

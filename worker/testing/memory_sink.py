@@ -269,11 +269,14 @@ class MemoryRoot:
         commits = self._commits(chain)
         return commits.proven(seq) or commits.staged(seq)
 
-    def adopt(self, chain: ChainRow | None, last: CommitRow | None) -> Root:
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None, root_id: str) -> Root:
         if chain is not None and last is not None:
             self._store.areas.add((chain.lineage, chain.pipeline))
             self._commits(chain).bring(last.seq, proof_of(last))
         return Root(path=self._store.url, id=self._store.id)
+
+    def publish(self, file: StagedFile) -> None:
+        self._store.names[file.final] = self._store.names.pop(file.staging)
 
     def _commits(self, chain: ChainRow) -> MemoryCommitRecords:
         return MemoryCommitRecords(self._store, chain)

@@ -36,7 +36,7 @@ def outputs_of(
     """
     config = parts.config.sink
     sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
-    records, dead = _output_paths(settings, parts.name)
+    records, dead = output_paths(settings, parts.name)
     for root in (records, dead):
         try:
             check_text(root)
@@ -83,11 +83,12 @@ def output_roots(
     """
     sink = settings.pipelines[pipeline].sink
     records: OutputRoot = SINKS.load(sink.type).root(sink, places)
-    _, dead = _output_paths(settings, pipeline)
+    _, dead = output_paths(settings, pipeline)
     return records, FilesRoot(dead, DEAD_LETTERS, places)
 
 
-def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
+def output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
+    """The directories of (records, dead letters)."""
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -32,6 +33,7 @@ from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.wiring.compatibility_check import compatibility_check
+from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
@@ -238,6 +240,7 @@ def _spec(
         outputs=outputs_of(shared.settings, parts, shared.used),
         output_schema=parts.output.source,
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
+        name_check=partial(refuse_renamed, shared.settings, parts.name),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
         may_repeat=config.source.may_repeat,
