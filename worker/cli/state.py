@@ -192,16 +192,36 @@ def _mark(settings: Settings, pipeline: str, text: str) -> int | str:
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.argument("pipeline")
 @click.option("--partition", help="Only this partition.")
+@click.option("--root", is_flag=True, help="Accept the outputs instead of the cursors.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be lost or come twice.")
+@click.option("--yes", is_flag=True, help="With --root: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def adopt(
-    config: tuple[Path, ...], pipeline: str, partition: str | None, dry_run: bool, as_json: bool
+    config: tuple[Path, ...],
+    pipeline: str,
+    partition: str | None,
+    root: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Accept that the cursors of PIPELINE mean what CONFIG says now.
 
     A pass in progress is dropped, and the next one begins at the mark. What that loses, and which
     records come twice, is said first. Changes after which the mark would say nothing are refused.
+
+    With --root, accept that its outputs are right as they are: wiped, replaced, or brought back
+    from a copy. The committed files that are not there are named first; they are lost.
     """
+    if root:
+        if partition is not None:
+            raise click.UsageError("--root is about all partitions: take --partition off")
+        from worker.cli.adopt_root import adopt_root
+
+        adopt_root(config, pipeline, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    if yes:
+        raise click.UsageError("--yes goes with --root: without it nothing is asked")
     from worker.core.adoption import Adoption
     from worker.core.errors import StateAbsent
     from worker.core.meaning import Change
@@ -285,8 +305,10 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
 
     Published files stay; what is read again is written again.
     """
+    from worker.cli.warn import warn
     from worker.settings import load_settings
     from worker.state.lock import lock_state
+    from worker.wiring.locked_outputs import locked_outputs
     from worker.wiring.logs import open_log
     from worker.wiring.outputs import output_roots
 
@@ -302,6 +324,7 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     with (
         lock_state(settings.state.path.absolute()),
         closing(open_log(settings, read_only=False)) as log,
+        locked_outputs(settings, pipeline, log.state_id(), warn),
     ):
         log.reset(pipeline, partition, found_lineages=lineages)
     click.echo(f"{what} starts again with the next run")

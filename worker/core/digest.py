@@ -114,6 +114,13 @@ class RecordNotes(msgspec.Struct, frozen=True):
     meaning: dict[str, str] | None = None
 
 
+def proof_of(row: CommitRow) -> bytes:
+    """A record that proves a commit and says nothing else of it: the output was put in place of the
+    one that had its record.
+    """
+    return msgspec.json.encode({"v": VERSION, "id": row.id, "digest": row.digest, "owner": ""})
+
+
 class RecordHead(msgspec.Struct, frozen=True):
     """What tells one commit record from another. Records of version 1 have no digest, no owner.
 

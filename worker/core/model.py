@@ -528,6 +528,7 @@ class ChainState:
             stay in the output.
         schemas: those of its committed files of records, the one that was used last at the end.
         roots: where its files go, by kind, as far as that was settled.
+        state_id: of the state that has the chain; a copy of a state has the same.
     """
 
     pipeline: str
@@ -543,6 +544,7 @@ class ChainState:
     accepted_lineages: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()
     roots: Mapping[str, Root] = field(default_factory=dict)
+    state_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ written under the name of its owner first and then renamed, so that none is ever
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -25,25 +25,37 @@ class FileCommitRecords:
         directory: that of one chain; the sink of records makes it.
         owner: nonce of the owner that stages records.
         owners: nonces of earlier owners of this chain, whose staged records may be replaced.
+        before: the directory in the root that the chain comes from, where that is another one.
     """
 
-    def __init__(self, directory: Path, owner: str, owners: Collection[str]) -> None:
-        self._directory, self._owner = directory, owner
+    def __init__(
+        self,
+        directory: Path,
+        owner: str,
+        owners: Collection[str],
+        before: Callable[[], Path | None] = lambda: None,
+    ) -> None:
+        self._directory, self._owner, self._before = directory, owner, before
         self._ours = {owner, *owners}
         self._inode: tuple[int, int] | None = None
 
     def newest(self) -> int:
-        with fs.translated(self._directory):
-            if not self._directory.is_dir():
-                return 0
-            found = (_PROVEN.fullmatch(path.name) for path in self._directory.iterdir())
-            return max((int(match[1]) for match in found if match), default=0)
+        return max(map(_newest_in, self._directories()))
 
     def proven(self, seq: int) -> bytes | None:
-        return self._read(self._json(seq))
+        return self._first(_json(seq))
 
     def staged(self, seq: int) -> bytes | None:
-        return self._read(self._open(seq))
+        return self._first(_open(seq))
+
+    def _directories(self) -> tuple[Path, ...]:
+        """Where records of the chain may be: first where those of its next commits will be."""
+        before = self._before()
+        return (self._directory,) if before is None else (self._directory, before)
+
+    def _first(self, name: str) -> bytes | None:
+        found = (self._read(each / name) for each in self._directories())
+        return next((record for record in found if record is not None), None)
 
     def _read(self, path: Path) -> bytes | None:
         with fs.translated(path):
@@ -53,7 +65,7 @@ class FileCommitRecords:
                 return None
 
     def stage(self, seq: int, record: bytes) -> None:
-        path, draft = self._open(seq), self._directory / f"{seq:012}.{self._owner}.draft"
+        path, draft = self._directory / _open(seq), self._draft(seq)
         with fs.translated(path):
             self._refuse_proven(seq)
             fs.write_durably(draft, record)
@@ -69,13 +81,16 @@ class FileCommitRecords:
             fs.fsync_dir(self._directory)
             self._refuse_proven(seq)
 
+    def _draft(self, seq: int) -> Path:
+        return self._directory / f"{seq:012}.{self._owner}.draft"
+
     def _refuse_proven(self, seq: int) -> None:
-        if self._json(seq).exists():
-            raise _fenced(self._json(seq))
+        if (proof := self._directory / _json(seq)).exists():
+            raise _fenced(proof)
 
     def _remove_our_own(self, seq: int) -> None:
         """Raises Fenced where the staged record is that of somebody else."""
-        path = self._open(seq)
+        path = self._directory / _open(seq)
         found = self._read(path)
         head = None if found is None else record_head(found)
         if head is None or head.owner not in self._ours:
@@ -83,7 +98,11 @@ class FileCommitRecords:
         path.unlink()
 
     def prove(self, seq: int) -> None:
-        path, proof = self._open(seq), self._json(seq)
+        directory = self._directory
+        if self._inode is None:  # in recovery it is where the commit was made
+            staged = (each for each in self._directories() if (each / _open(seq)).exists())
+            directory = next(staged, directory)
+        path, proof = directory / _open(seq), directory / _json(seq)
         with fs.translated(path):
             try:
                 if self._inode not in (None, _inode(path)):
@@ -95,11 +114,21 @@ class FileCommitRecords:
             except FileExistsError:
                 raise _fenced(proof) from None
             self._inode = None
+            fs.fsync_dir(directory)
+
+    def bring(self, seq: int, record: bytes) -> None:
+        proof, draft = self._directory / _json(seq), self._draft(seq)
+        with fs.translated(proof):
+            if proof.exists():
+                return
+            fs.write_durably(draft, record)
+            fs.rename_noreplace(draft, proof)
             fs.fsync_dir(self._directory)
 
     def drop(self, seq: int) -> None:
-        with fs.translated(self._directory):
-            self._json(seq).unlink(missing_ok=True)
+        for directory in self._directories():
+            with fs.translated(directory):
+                (directory / _json(seq)).unlink(missing_ok=True)
 
     def sweep(self) -> int:
         """Deletes the drafts of this owner and of earlier ones; returns how many."""
@@ -113,11 +142,21 @@ class FileCommitRecords:
                 path.unlink(missing_ok=True)
         return len(drafts)
 
-    def _open(self, seq: int) -> Path:
-        return self._directory / f"{seq:012}.open"
 
-    def _json(self, seq: int) -> Path:
-        return self._directory / f"{seq:012}.json"
+def _newest_in(directory: Path) -> int:
+    with fs.translated(directory):
+        if not directory.is_dir():
+            return 0
+        found = (_PROVEN.fullmatch(path.name) for path in directory.iterdir())
+        return max((int(match[1]) for match in found if match), default=0)
+
+
+def _open(seq: int) -> str:
+    return f"{seq:012}.open"
+
+
+def _json(seq: int) -> str:
+    return f"{seq:012}.json"
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -151,6 +151,7 @@ class SqliteCommitLog:
             accepted_lineages=(*msgspec.json.decode(accepted), *(name for (name,) in others)),
             schemas=self.schemas(pipeline),
             roots=self.roots(pipeline),
+            state_id=self.state_id(),
         )
 
     def _keep_meaning(
@@ -378,8 +379,9 @@ class SqliteCommitLog:
         """See CommitLog."""
         with self._file.transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)",
-                (pipeline, kind, root.path, root.id),
+                "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?, (SELECT 1 +"
+                " coalesce(max(number), 0) FROM roots WHERE pipeline = ? AND kind = ?))",
+                (pipeline, kind, root.id, root.path, pipeline, kind),
             )
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
@@ -409,8 +411,29 @@ class SqliteCommitLog:
 
     def roots(self, pipeline: str) -> dict[str, Root]:
         """See CommitHistory."""
-        rows = self._file.rows("SELECT kind, path, id FROM roots WHERE pipeline = ?", pipeline)
+        rows = self._file.rows(
+            "SELECT kind, path, id FROM roots WHERE pipeline = ? ORDER BY number", pipeline
+        )
         return {kind: Root(path=path, id=root_id) for kind, path, root_id in rows}
+
+    def places(self, pipeline: str) -> dict[str, str]:
+        """See CommitHistory."""
+        return dict(
+            self._file.rows(
+                "SELECT id, path FROM roots WHERE pipeline = ? ORDER BY number", pipeline
+            )
+        )
+
+    def lineages(self, pipeline: str) -> list[str]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
+        accepted = [name for (text,) in rows for name in msgspec.json.decode(text)]
+        return [*(chain.lineage for chain in self.chains(pipeline)), *accepted]
+
+    def state_id(self) -> str:
+        """See CommitHistory."""
+        ((found,),) = self._file.rows("SELECT id FROM state")
+        return str(found)
 
     def meaning(self, pipeline: str) -> dict[str, str]:
         """See CommitHistory."""

@@ -93,6 +93,7 @@ class _Pipeline:
     partitions: dict[str, _Partition] = field(default_factory=dict)
     schemas: dict[str, str] = field(default_factory=dict)
     roots: dict[str, Root] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
 
     def partition_rows(self) -> list[PartitionRow]:
         return [
@@ -111,6 +112,7 @@ class Tables:
     def __init__(self) -> None:
         self.lock = Lock()
         self.epoch = 0
+        self.state_id = secrets.token_hex(8)
         self.pipelines: dict[str, _Pipeline] = {}
 
     def next_epoch(self) -> int:
@@ -143,7 +145,7 @@ class MemoryCommitLog:
             )
             found.fingerprint = dict(fingerprint)
             found.chains.setdefault(shard, _Chain())
-            return _state(pipeline, found, shard)
+            return _state(self.tables, pipeline, shard)
 
     def claim(
         self,
@@ -174,7 +176,7 @@ class MemoryCommitLog:
                     tokens=frozenset(part.tokens),
                     due=part.due,
                 )
-            state = _state(pipeline, found, shard)
+            state = _state(self.tables, pipeline, shard)
             return Claimed(replace(state, owner=owner, owners=earlier), claims)
 
     def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
@@ -218,7 +220,9 @@ class MemoryCommitLog:
 
     def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
         with self.tables.lock:
-            self.tables.pipelines[pipeline].roots[kind] = root
+            found = self.tables.pipelines.setdefault(pipeline, _Pipeline())
+            found.roots[kind] = root
+            found.places[root.id] = root.path
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
         with self.tables.lock:
@@ -317,6 +321,17 @@ class MemoryCommitLog:
         with self.tables.lock:
             return dict(self._pipeline(pipeline).roots)
 
+    def places(self, pipeline: str) -> dict[str, str]:
+        with self.tables.lock:
+            return dict(self._pipeline(pipeline).places)
+
+    def lineages(self, pipeline: str) -> list[str]:
+        accepted = self._pipeline(pipeline).accepted
+        return [*(chain.lineage for chain in self.chains(pipeline)), *accepted]
+
+    def state_id(self) -> str:
+        return self.tables.state_id
+
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
     ) -> Iterator[CommitRow]:
@@ -338,7 +353,8 @@ class MemoryCommitLog:
         return self.tables.pipelines.get(name) or _Pipeline()
 
 
-def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
+def _state(tables: Tables, pipeline: str, shard: int) -> ChainState:
+    found = tables.pipelines[pipeline]
     chain = found.chains[shard]
     rows = chain.rows()
     others = (each.lineage for number, each in found.chains.items() if number != shard)
@@ -355,6 +371,7 @@ def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
         accepted_lineages=(*found.accepted, *others),
         schemas=tuple(found.schemas.values()),
         roots=dict(found.roots),
+        state_id=tables.state_id,
     )
 
 
