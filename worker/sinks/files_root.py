@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -64,6 +65,25 @@ class FilesRoot:
 
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
+
+    def remove(self, place: str) -> None:
+        with fs.translated(place):
+            Path(place).unlink(missing_ok=True)
+
+    def forget(self, pipeline: str, lineage: str) -> None:
+        area = self.path / HIDDEN / lineage / pipeline
+        with fs.translated(area):
+            if area.is_dir():
+                shutil.rmtree(area)
+            _remove_if_empty(area.parent)
+
+
+def _remove_if_empty(directory: Path) -> None:
+    """Other pipelines of the lineage may have left something there."""
+    try:
+        directory.rmdir()
+    except OSError:
+        return
 
 
 def lineages_in(root: Path, pipeline: str) -> list[str]:
