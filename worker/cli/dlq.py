@@ -152,7 +152,9 @@ def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> None:
     """Delete files of dead letters that were replayed."""
+    from worker.runtime.rebuild import PURGED
     from worker.state.lock import lock_state
+    from worker.wiring.logs import open_log
 
     with (
         _opened(config, pipeline) as (settings, log),
@@ -169,6 +171,9 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
             click.confirm(
                 f"Delete {len(files)} files of dead letters of {pipeline}{lost}?", abort=True
             )
+        if files:
+            with closing(open_log(settings, read_only=False)) as written:
+                written.keep_gone(pipeline, files, PURGED)
         for file in files:
             root.delete(file)
     click.echo(f"{len(files)} files deleted")

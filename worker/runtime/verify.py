@@ -20,6 +20,7 @@ from worker.core.model import (
     StagedFile,
     of_kind,
 )
+from worker.core.names import commit_of
 from worker.core.ports import CommitHistory, Evidence, FileState, OutputRoot
 
 
@@ -49,7 +50,8 @@ def verify(log: CommitHistory, pipeline: str, roots: Sequence[OutputRoot]) -> Re
     report = Report(pipeline)
     head = next(iter(log.chains(pipeline)), None)
     partitions = log.partitions(pipeline)
-    trail = _Trail(report, {root.kind: root for root in roots})
+    pruned = 0 if head is None else head.pruned
+    trail = _Trail(report, {root.kind: root for root in roots}, pruned)
     for commit in log.commits(pipeline):
         trail.note(commit)
         if head is None or commit.seq <= head.seq:  # later ones are of an instance that runs
@@ -67,10 +69,12 @@ class _Trail:
     Attributes:
         ends: seq and cursor of the last commit of each partition.
         known: the places of all files that commits name.
+        pruned: commits up to this one may have been forgotten.
     """
 
     report: Report
     roots: Mapping[str, OutputRoot]
+    pruned: int = 0
     seq: int = 0
     digest: str = ""
     ends: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -81,16 +85,22 @@ class _Trail:
 
     def check(self, commit: CommitRow) -> None:
         self.report.commits += 1
-        self.report.findings += _of_commit(commit, self.digest)
+        self.report.findings += _of_commit(commit, self._previous(commit))
         for file in commit.files:
             _look(self.report, self.roots[file.kind], commit, file)
         self.seq, self.digest = commit.seq, commit.digest
         self.ends.update((end.partition, (commit.seq, end.cursor)) for end in commit.ends)
 
+    def _previous(self, commit: CommitRow) -> str:
+        """The digest that the row must follow; where those before it were forgotten, it says so."""
+        forgotten = self.seq + 1 < commit.seq <= self.pruned + 1
+        return commit.previous if forgotten else self.digest
+
     def strangers(self, head: ChainRow) -> Iterator[str]:
         for root in self.roots.values():
             for place in root.listing(head.pipeline, head.lineage):
-                if place not in self.known:
+                seq = commit_of(place, head.pipeline, head.lineage)
+                if place not in self.known and not (seq and seq <= head.pruned):
                     yield f"{place}: no commit names this file"
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
+from itertools import count
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -43,10 +45,12 @@ from worker.core.model import (
     StagedFile,
     of_kind,
 )
+from worker.runtime import fs
 from worker.state import images, retention
 from worker.state.commit_rows import FILE_COLUMNS, FILE_FIELDS, insert_commit
 from worker.state.config import StateConfig
 from worker.state.database import Database
+from worker.state.lock import opening
 from worker.state.tables import FORMATS
 
 T = TypeVar("T")
@@ -61,6 +65,25 @@ class Config(StateConfig):
 def build(config: Config, *, read_only: bool) -> SqliteCommitLog:
     """The log in the directory of the config."""
     return SqliteCommitLog(config.path.absolute() / STATE_FILE, read_only=read_only)
+
+
+def put_aside(config: Config) -> Path | None:
+    """Gives the log in the directory of the config another name, under which it can still be read.
+
+    Returns that name; None where there is no log. The state must be locked. Raises StateError.
+    """
+    path = config.path.absolute() / STATE_FILE
+    with opening(path):
+        if not path.exists():
+            return None
+        names = (path.with_name(f"{STATE_FILE}.aside-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        # first what was not yet written to the file: left behind, it would count for the next one
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                path.with_name(f"{path.name}{suffix}").rename(f"{aside}{suffix}")
+        fs.fsync_dir(path.parent)
+    return aside
 
 
 _OF_PIPELINE: Final = (

@@ -9,7 +9,7 @@ from worker.components import FORMATS, SINKS
 from worker.config.files import check_text
 from worker.core.errors import ConfigError
 from worker.core.model import DEAD_LETTERS, ChainState
-from worker.core.ports import OutputRoot, Outputs
+from worker.core.ports import CommitRecords, OutputRoot, Outputs
 from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.settings import Settings
@@ -68,6 +68,18 @@ def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputR
     records: OutputRoot = SINKS.load(sink.type).root(sink)
     _, dead = _output_paths(settings, pipeline)
     return records, FilesRoot(dead, DEAD_LETTERS)
+
+
+def commit_records(settings: Settings, pipeline: str, lineage: str) -> CommitRecords:
+    """The records of the commits of a lineage, to be looked at and pruned."""
+    sink = settings.pipelines[pipeline].sink
+    deps = SinkDeps(ChainState(pipeline, 0, lineage), _no_encoder)
+    found: CommitRecords = SINKS.load(sink.type).commits(sink, deps)
+    return found
+
+
+def _no_encoder(fingerprint: str, seq: int, group: int | None) -> Encoder:
+    raise AssertionError("nothing is written")
 
 
 def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
