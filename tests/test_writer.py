@@ -75,9 +75,7 @@ class Desk:
             replace(WRITER, **spec),
             claims=claimed.partitions,
             committer=committer,
-            keeper=Keeper(
-                self.log, outputs.commits, claimed.chain, self.clock, keep_s=math.inf
-            ),
+            keeper=Keeper(self.log, outputs.commits, claimed.chain, self.clock, keep_s=math.inf),
             outputs=outputs,
             io=IoThread(self.executor),
             clock=self.clock,

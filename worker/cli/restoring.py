@@ -42,7 +42,11 @@ def rebuild(config: tuple[Path, ...], dry_run: bool, yes: bool, as_json: bool) -
             aside = None
         else:
             if not yes:
-                click.confirm("Make the state from this? The one that is there is put aside", abort=True, err=as_json)
+                click.confirm(
+                    "Make the state from this? The one that is there is put aside",
+                    abort=True,
+                    err=as_json,
+                )
             aside = make_state(settings, found)
     if as_json:
         from worker.cli.json import print_json

@@ -137,6 +137,4 @@ def gone_files(gone: Mapping[tuple[str, str], str]) -> tuple[GoneFile, ...]:
 
 
 def _parts(joined: bytes) -> Iterator[bytes]:
-    return (
-        joined[at : at + IDENTITY_BYTES] for at in range(0, len(joined), IDENTITY_BYTES)
-    )
+    return (joined[at : at + IDENTITY_BYTES] for at in range(0, len(joined), IDENTITY_BYTES))

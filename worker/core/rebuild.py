@@ -221,7 +221,7 @@ def _kept(name: str, part: _Partition) -> KeptPartition:
         seq=part.seq,
         cursor=part.cursor,
         memory=part.memory,
-        boundary=joined_keys(sorted(part.boundary)),  # type: ignore[type-var]  # one type
+        boundary=joined_keys(sorted(part.boundary)),
         tokens=b"".join(sorted(part.tokens)),
     )
 

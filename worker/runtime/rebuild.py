@@ -143,10 +143,9 @@ def _rebuilt(pipeline: str, lineage: str, records: CommitRecords) -> ChainRebuil
     base = _checkpoint(records)
     newest = records.newest()
     if base is None:
-        shard = first.shard if (first := _record(pipeline, records, 1)) else 0
         base = Checkpoint(
             pipeline=pipeline,
-            shard=shard,
+            shard=_record(pipeline, records, 1).shard,
             lineage=lineage,
             seq=0,
             digest="",
@@ -203,9 +202,9 @@ def _missing_letters(
 ) -> Iterator[StagedFile]:
     """The files of dead letters of a commit that are not there, and of which that is news."""
     for file in of_kind(row.files, DEAD_LETTERS):
-        if (file.kind, file.final) not in known:
-            if place.roots[DEAD_LETTERS].standing(file) is FileState.GONE:
-                yield file
+        is_news = (file.kind, file.final) not in known
+        if is_news and place.roots[file.kind].standing(file) is FileState.GONE:
+            yield file
 
 
 def _replayed_to(chain: Checkpoint) -> int:

@@ -39,9 +39,7 @@ def removable(
     return [_of_root(root, pipeline, every, chains, named) for root in roots]
 
 
-def _named(
-    log: CommitHistory, chains: Sequence[ChainRow], roots: Sequence[OutputRoot]
-) -> set[str]:
+def _named(log: CommitHistory, chains: Sequence[ChainRow], roots: Sequence[OutputRoot]) -> set[str]:
     """The places of all files that the log names."""
     by_kind = {root.kind: root for root in roots}
     return {
@@ -59,7 +57,8 @@ def _of_root(
     chains: dict[str, ChainRow],
     named: set[str],
 ) -> Removable:
-    ours, others = [], []
+    ours: list[str] = []
+    others: list[str] = []
     for lineage in lineages:
         for place in root.listing(pipeline, lineage):
             seq, chain = commit_of(place, pipeline, lineage), chains.get(lineage)

@@ -133,6 +133,8 @@ def _of_head(
         # seq 0: an operator put it there; beyond the head: of an instance that runs
         if row.partition not in trail.ends or not 0 < row.seq <= head.seq:
             continue
+        if trail.ends[row.partition][0] < row.seq <= head.pruned:
+            continue  # the commit that moved it last was forgotten
         if (row.seq, row.cursor) != (end := trail.ends[row.partition]):
             yield (
                 f"{where}: the cursor of partition {row.partition} is not the one of"

@@ -55,9 +55,7 @@ def prunable(file: Database, pipeline: str, before: str, most: int, shard: int) 
 def forget(db: sqlite3.Connection, pipeline: str, commits: Prunable, shard: int) -> None:
     """Deletes the rows of commits, in the transaction of the caller."""
     at = (pipeline, shard)
-    final = (
-        f"SELECT kind, final FROM files WHERE {_OF_CHAIN} AND seq = ?"  # what was gone with it
-    )
+    final = f"SELECT kind, final FROM files WHERE {_OF_CHAIN} AND seq = ?"  # what was gone with it
     for seq in commits.seqs:
         db.execute(
             f"DELETE FROM gone WHERE pipeline = ? AND (kind, final) IN ({final})",

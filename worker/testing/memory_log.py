@@ -434,7 +434,7 @@ class MemoryCommitLog:
                         seq=part.seq,
                         cursor=part.cursor,
                         memory=part.memory,
-                        boundary=joined_keys(sorted(part.boundary)),  # type: ignore[type-var]
+                        boundary=joined_keys(sorted(part.boundary)),
                         tokens=b"".join(sorted(part.tokens)),
                     )
                     for name, part in sorted(found.partitions.items())
