@@ -188,3 +188,9 @@ async def worker(*arguments: str | Path) -> tuple[int, str, str]:
     )
     out, errors = await process.communicate()
     return process.returncode or 0, out.decode(), errors.decode()
+
+
+async def python(*arguments: str) -> int:
+    """The exit code of a Python process; negative where a signal ended it."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+    return await process.wait()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -134,6 +135,7 @@ class World:
                 "may_repeat": True,
                 "once": once,
                 "patience_s": 60.0,
+                "keep_s": math.inf,
                 **spec,
             }
         )

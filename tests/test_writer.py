@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +23,7 @@ from worker.runtime.channel import Channel
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
 from worker.runtime.io_thread import IoThread
+from worker.runtime.keeper import Keeper
 from worker.runtime.roll import RollSpec
 from worker.testing.clock import FakeClock
 from worker.testing.memory_log import MemoryCommitLog
@@ -73,6 +75,7 @@ class Desk:
             replace(WRITER, **spec),
             claims=claimed.partitions,
             committer=committer,
+            keeper=Keeper(self.log, outputs.commits, claimed.chain, self.clock, keep_s=math.inf),
             outputs=outputs,
             io=IoThread(self.executor),
             clock=self.clock,

@@ -40,6 +40,7 @@ from worker.runtime.committer import Committer
 from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
 from worker.runtime.flow import Flow, Shaped
 from worker.runtime.io_thread import IoThread
+from worker.runtime.keeper import Keeper
 from worker.runtime.timetable import Timetable
 from worker.writer import Writer, WriterSpec
 
@@ -67,6 +68,7 @@ class PipelineSpec:
         may_repeat: whether a request that hangs may be given up and made again.
         once: whether the run ends when every pass is done.
         patience_s: how long a source may keep a partition waiting, with `once`.
+        keep_s: how long the log keeps a commit.
     """
 
     name: str
@@ -85,6 +87,7 @@ class PipelineSpec:
     may_repeat: bool
     once: bool
     patience_s: float
+    keep_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Opened:
 
     claims: Mapping[str, Claim]
     committer: Committer
+    keeper: Keeper
     outputs: Outputs
     foreign: tuple[str, ...]
 
@@ -164,7 +168,11 @@ class Pipeline:
         committer = Committer(
             self._log, outputs, claimed.chain, self.spec.output_schema, self.spec.fingerprint
         )
-        return Opened(claimed.partitions, committer, outputs, foreign=committer.recover())
+        foreign = committer.recover()
+        keeper = Keeper(
+            self._log, outputs.commits, claimed.chain, self._clock, keep_s=self.spec.keep_s
+        )
+        return Opened(claimed.partitions, committer, keeper, outputs, foreign=foreign)
 
     async def _run(
         self, opened: Opened, io: IoThread, stop: asyncio.Event, drain_deadline: asyncio.Event
@@ -261,6 +269,7 @@ class Pipeline:
             self.spec.writer,
             claims=opened.claims,
             committer=opened.committer,
+            keeper=opened.keeper,
             outputs=opened.outputs,
             io=io,
             clock=self._clock,

@@ -14,7 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from worker.core.cursor import Cursor
-from worker.core.events import CommitPublished, Emit, ManyFiles
+from worker.core.errors import WorkerError
+from worker.core.events import (
+    CommitPublished,
+    CommitsForgotten,
+    Emit,
+    ManyFiles,
+    RetentionFailed,
+)
 from worker.core.meter import Backlog, StageTimes, Totals
 from worker.core.model import Chunk, Claim, CommitRow, Ledger, PartitionEnd, Progress, Reject
 from worker.core.ports import Clock, Outputs
@@ -23,6 +30,7 @@ from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
 from worker.runtime.io_thread import IoThread
+from worker.runtime.keeper import Keeper
 from worker.runtime.roll import RollSpec, RollState
 
 MANY_FILES: Final = 200
@@ -120,6 +128,7 @@ class Writer:
         *,
         claims: Mapping[str, Claim],
         committer: Committer,
+        keeper: Keeper,
         outputs: Outputs,
         io: IoThread,
         clock: Clock,
@@ -128,7 +137,7 @@ class Writer:
         backlog: Backlog,
         times: StageTimes,
     ) -> None:
-        self._spec, self._committer, self._io = spec, committer, io
+        self._spec, self._committer, self._keeper, self._io = spec, committer, keeper, io
         self._records, self._dead_letters = outputs.sinks
         self._clock, self._emit = clock, emit
         self._totals, self._backlog, self._times = totals, backlog, times
@@ -246,9 +255,20 @@ class Writer:
             for end in ends:
                 self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)
             self._report(commit, started, trigger)
+            await self._forget()
         self._staged = Staged()
         self._backlog.durable()
         self._roll.reset()
+
+    async def _forget(self) -> None:
+        """Now and then old commits are forgotten. That they could not be holds nothing up."""
+        try:
+            kept = await self._io(self._keeper.now_and_then)
+        except WorkerError as error:
+            self._emit(RetentionFailed(self._spec.pipeline, str(error)))
+        else:
+            if kept.pruned or kept.checkpoint:
+                self._emit(CommitsForgotten(self._spec.pipeline, kept.pruned, kept.checkpoint))
 
     def _ends(self) -> Sequence[PartitionEnd]:
         return [

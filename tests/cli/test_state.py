@@ -99,7 +99,7 @@ def test_state_shows_where_a_pass_stands_in_words_and_as_json_as_it_is_stored(
     [pipeline] = json.loads(capsys.readouterr().out)
     assert list(pipeline) == [
         *("name", "pipeline", "shard", "lineage", "seq", "digest", "epoch", "published"),
-        "partitions",
+        *("pruned", "partitions"),
     ]
     shown = pipeline["partitions"][0]
     assert list(shown) == ["partition", "shard", "seq", "cursor", "memory", "mark"]

@@ -200,7 +200,7 @@ def test_dead_letters_that_were_replayed_or_given_up_may_be_gone(instance: Insta
     for file in letters:
         instance.roots[1].delete(file)
     assert len(instance.findings()) == 2
-    instance.roots[1].mark_lost(letters[1])
+    instance.log.keep_gone("p", [letters[1]], "purged")
     instance.log.claim("p", [REPLAYED], owner="me")
     parts = instance.log.tables.pipelines["p"].partitions
     parts[REPLAYED].cursor = Cursor(mark=1).to_json()

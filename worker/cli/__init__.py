@@ -32,7 +32,11 @@ _COMMANDS: Final = {
     ),
     "verify": ("worker.cli.verify", "Compare published files with the commit log."),
     "cat": ("worker.cli.cat", "Print Avro files as JSON lines."),
-    "state": ("worker.cli.state", "Show, set, adopt or reset how far pipelines have come."),
+    "state": (
+        "worker.cli.state",
+        "Show, set, adopt, reset, rebuild or back up how far pipelines have come.",
+    ),
+    "prune": ("worker.cli.prune", "Forget old commits, and shrink the commit log."),
     "status": ("worker.cli.status", "Ask a running worker how its pipelines are."),
     "dlq": ("worker.cli.dlq", "Look at dead letters, replay or delete them."),
     "demo": ("worker.cli.demo", "Run the built-in example against a local server."),

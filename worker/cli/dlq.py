@@ -153,8 +153,10 @@ def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
 def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> None:
     """Delete files of dead letters that were replayed."""
     from worker.cli.warn import warn
+    from worker.runtime.rebuild import PURGED
     from worker.state.lock import lock_state
     from worker.wiring.locked_outputs import locked_outputs
+    from worker.wiring.logs import open_log
 
     with (
         _opened(config, pipeline) as (settings, log),
@@ -172,10 +174,10 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
             click.confirm(
                 f"Delete {len(files)} files of dead letters of {pipeline}{lost}?", abort=True
             )
-        replayed = set(_files(log, pipeline, waiting=False)) if waiting else set()
+        if files:
+            with closing(open_log(settings, read_only=False)) as written:
+                written.keep_gone(pipeline, files, PURGED)
         for file in files:
-            if waiting and file not in replayed:
-                root.mark_lost(file)
             root.delete(file)
     click.echo(f"{len(files)} files deleted")
 

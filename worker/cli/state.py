@@ -1,4 +1,4 @@
-"""`worker state show | set | adopt | reset`."""
+"""`worker state show | set | adopt | reset`; `rebuild` and `backup` stand in a module beside."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from worker.cli import CONFIGS
+from worker.cli.restoring import backup, rebuild
 from worker.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from worker.core.adoption import Adoption
     from worker.core.cursor import Cursor
     from worker.core.model import ChainRow, PartitionRow
-    from worker.core.ports import CommitHistory
+    from worker.core.ports import CommitHistory, OutputRoot
     from worker.paging.marks import MarkFormat
+    from worker.runtime.removal import Removable
     from worker.settings import Settings
     from worker.sources.incremental import Incremental
 
@@ -27,7 +29,11 @@ SHOWN_PARTITIONS: Final = 20
 
 @click.group("state")
 def command() -> None:
-    """Show, set, adopt or reset how far pipelines have come."""
+    """Show, set, adopt, reset, rebuild or back up how far pipelines have come."""
+
+
+command.add_command(rebuild)
+command.add_command(backup)
 
 
 def _known_partition(settings: Settings, pipeline: str, partition: str) -> None:
@@ -299,13 +305,19 @@ def _tell_adoption(pipeline: str, found: Adoption, *, as_json: bool, dry_run: bo
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--pipeline", required=True, help="The pipeline to reset.")
 @click.option("--partition", help="Only this partition: it is read again from the start.")
+@click.option("--remove-files", is_flag=True, help="Delete its published files, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: bool) -> None:
+def reset(
+    config: tuple[Path, ...], pipeline: str, partition: str | None, remove_files: bool, yes: bool
+) -> None:
     """Forget how far a pipeline has come.
 
-    Published files stay; what is read again is written again.
+    Published files stay unless --remove-files is given; what is read again is written again. With
+    it all files of the pipeline and its dead letters are deleted where they were published, and
+    nothing that no commit has made. Files that consumers have moved elsewhere stay.
     """
     from worker.cli.warn import warn
+    from worker.runtime.removal import remove
     from worker.settings import load_settings
     from worker.state.lock import lock_state
     from worker.wiring.locked_outputs import locked_outputs
@@ -316,9 +328,9 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
     settings.pipeline(pipeline)
     if partition is not None:
         _known_partition(settings, pipeline, partition)
+        if remove_files:
+            raise click.UsageError("--remove-files needs a whole pipeline: files have no partition")
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
-    if not yes:
-        click.confirm(f"Reset {what}? Everything is read again, published files stay", abort=True)
     roots = output_roots(settings, pipeline)
     lineages = sorted({lineage for root in roots for lineage in root.lineages(pipeline)})
     with (
@@ -326,5 +338,25 @@ def reset(config: tuple[Path, ...], pipeline: str, partition: str | None, yes: b
         closing(open_log(settings, read_only=False)) as log,
         locked_outputs(settings, pipeline, log.state_id(), warn),
     ):
+        found = _removable(log, pipeline, roots, lineages) if remove_files else []
+        files = sum(len(each.places) for each in found)
+        fate = f"{files} published files are deleted" if remove_files else "published files stay"
+        if not yes:
+            click.confirm(f"Reset {what}? Everything is read again, {fate}", abort=True)
         log.reset(pipeline, partition, found_lineages=lineages)
+        remove(found, pipeline, lineages)
+    if remove_files:
+        click.echo(f"{files} files deleted")
     click.echo(f"{what} starts again with the next run")
+
+
+def _removable(
+    log: CommitHistory, pipeline: str, roots: Sequence[OutputRoot], lineages: Sequence[str]
+) -> list[Removable]:
+    """Says what stays though it has a name like ours."""
+    from worker.runtime.removal import removable
+
+    found = removable(log, pipeline, roots, lineages)
+    for place in [place for each in found for place in each.others][:SHOWN_PARTITIONS]:
+        click.echo(f"stays, because no commit names it: {place}")
+    return found

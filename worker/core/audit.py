@@ -69,7 +69,9 @@ class ChainAudit:
     def check(self, row: CommitRow) -> Iterator[Finding]:
         """What is wrong with the next commit."""
         where = place_of(row)
-        if row.seq != self.seq + 1:
+        if self.seq + 1 < row.seq <= self.chain.pruned + 1:
+            pass  # those before it were forgotten: their digest is not known any more
+        elif row.seq != self.seq + 1:
             what = f"commits {self.seq + 1} to {row.seq - 1} are missing before it"
             yield Finding("commits_missing", where, what)
         elif self.digest not in (None, row.previous):
@@ -106,7 +108,8 @@ class ChainAudit:
         for end in row.ends:
             known = self.ends.get(end.partition)
             # 0: an operator put it back, or it is new
-            if known is not None and end.expected_seq not in (0, known[0]):
+            forgotten = known is not None and known[0] < end.expected_seq <= self.chain.pruned
+            if known is not None and end.expected_seq not in (0, known[0]) and not forgotten:
                 what = (
                     f"it follows commit {end.expected_seq} of partition {end.partition},"
                     f" which commit {known[0]} moved last"
@@ -213,6 +216,9 @@ def _of_partition(
             what = f"its row names commit {row.seq}, and no commit moved it"
             yield Finding("partition_extra", where, what)
         return
+    forgotten = max(audit.chain.pruned for audit in audits.values())
+    if max(seq for seq, _ in ends) < row.seq <= forgotten:
+        return  # the commit that moved it last was forgotten
     if not any((seq, end.cursor) == (row.seq, row.cursor) for seq, end in ends):
         yield Finding("cursor", where, f"its cursor is not the one of commit {ends[-1][0]}")
     elif not any(end.memory == row.memory for _, end in ends):

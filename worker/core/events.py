@@ -239,6 +239,30 @@ class RootUnlocked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CommitsForgotten(Event):
+    """Commits that are older than `state.keep` were forgotten, or a checkpoint was written.
+
+    `checkpoint`: number of its commit; 0: none was written.
+    """
+
+    pipeline: str
+    commits: int
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionFailed(Event):
+    """Old commits could not be forgotten, or no checkpoint be written. The pipeline goes on, and it
+    is tried again later.
+    """
+
+    level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("pipeline",)
+    pipeline: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NothingToDo(Event):
     pipeline: str
     detail: str

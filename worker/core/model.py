@@ -382,6 +382,7 @@ class ChainRow:
         epoch: of its present owner. Epochs come from one sequence of the log and are never given
             twice, so whoever has another one than this may not commit.
         published: all commits up to this one are known to be published.
+        pruned: commits up to this one may have been forgotten.
     """
 
     pipeline: str
@@ -391,6 +392,7 @@ class ChainRow:
     digest: str
     epoch: int
     published: int
+    pruned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -529,6 +531,7 @@ class ChainState:
         schemas: those of its committed files of records, the one that was used last at the end.
         roots: where its files go, by kind, as far as that was settled.
         state_id: of the state that has the chain; a copy of a state has the same.
+        gone: files of unpublished commits that are known to be gone, as (kind, final name).
     """
 
     pipeline: str
@@ -545,6 +548,23 @@ class ChainState:
     schemas: tuple[str, ...] = ()
     roots: Mapping[str, Root] = field(default_factory=dict)
     state_id: str = ""
+    gone: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Prunable:
+    """Commits of a chain that may be forgotten.
+
+    Attributes:
+        upto: the last commit that was looked at.
+        seqs: of the commits up to there, those that nobody needs any more. The others have dead
+            letters that wait.
+        more: there are others after `upto`.
+    """
+
+    upto: int = 0
+    seqs: tuple[int, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

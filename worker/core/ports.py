@@ -6,11 +6,13 @@ caller does then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
 from worker.core.model import (
     ChainRow,
@@ -26,6 +28,7 @@ from worker.core.model import (
     FieldError,
     PartitionEnd,
     PartitionRow,
+    Prunable,
     Root,
     Snapshot,
     StagedFile,
@@ -253,6 +256,23 @@ class CommitHistory(Protocol):
         start of a pipeline that registers its output, before `CommitLog.load`.
         """
 
+    def gone(self, pipeline: str) -> Mapping[tuple[str, str], str]:
+        """(kind, final name) of committed files that are known to be gone -> `purged` or `lost`.
+
+        Once per command that looks at files.
+        """
+
+    def checkpoint(self, pipeline: str, *, shard: int = 0) -> Checkpoint:
+        """The chain as it stands now, with all that its partitions remember.
+
+        When a checkpoint is written. Raises StateError where there is no such chain.
+        """
+
+    def backup(self, target: Path) -> None:
+        """Writes a consistent copy of the log to a file that does not exist. Others may commit
+        meanwhile. Once per `state backup`.
+        """
+
     def close(self) -> None:
         """Lets go of files and connections. Last, once; nothing is called after it."""
 
@@ -334,6 +354,42 @@ class CommitLog(CommitHistory, Protocol):
         While a pipeline runs on a schedule: when passes begin, when a partition fails and when it
         works again. One transaction for all that changed meanwhile. It is no part of a chain of
         commits, and the next `claim` gives it back. Reset and `set_mark` forget it.
+        """
+
+    def keep_gone(self, pipeline: str, files: Sequence[StagedFile], why: str) -> None:
+        """From now on these committed files are known to be gone; see `CommitHistory.gone`.
+
+        Before `dlq purge` deletes dead letters, and for those that a rebuild does not find.
+        """
+
+    def prunable(self, pipeline: str, before: str, most: int, *, shard: int = 0) -> Prunable:
+        """The oldest commits that were made before a time and that nobody needs any more: of the
+        published ones all but the last one, and those whose dead letters wait.
+
+        A few times an hour in the IO thread of a pipeline, and by `prune`.
+
+        Args:
+            before: RFC 3339 in UTC, as `CommitRow.at`.
+            most: so many commits are looked at.
+        """
+
+    def prune(self, pipeline: str, commits: Prunable, *, shard: int = 0) -> None:
+        """Forgets commits, in one transaction. A checkpoint and the deletion of their records are
+        durable before. The space is given back to the file system, as far as that takes no time.
+        """
+
+    def shrink(self) -> None:
+        """Gives all free space back to the file system. Once per `prune` by hand."""
+
+    def restore(self, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]) -> None:
+        """Fills a new log with chains that were rebuilt, in one transaction.
+
+        Once per `state rebuild`. Each chain gets an epoch that is far above all that it was seen to
+        have.
+
+        Args:
+            state: id of the state; empty for a new one.
+            chains: each with the commits whose records are there, in order.
         """
 
     def reset(
@@ -502,6 +558,24 @@ class CommitRecords(Protocol):
     def drop(self, seq: int) -> None:
         """Deletes a proven record that states of formats before 4 have left without a commit."""
 
+    def seqs(self) -> Sequence[int]:
+        """The commits that are proven here, in order. A few times an hour, and by commands."""
+
+    def size_after(self, seq: int) -> int:
+        """Bytes of the records of later commits. As often as `seqs`."""
+
+    def delete(self, seqs: Sequence[int]) -> None:
+        """Deletes records that a checkpoint makes unnecessary, durably."""
+
+    def checkpoints(self) -> Mapping[int, int]:
+        """Commit -> bytes of each checkpoint, in order. As often as `seqs`."""
+
+    def read_checkpoint(self, seq: int) -> bytes | None:
+        """A checkpoint; None where there is none. Once per rebuild."""
+
+    def write_checkpoint(self, seq: int, data: bytes) -> None:
+        """Puts a checkpoint there, durably, and deletes all others but the newest one."""
+
 
 class Outputs(NamedTuple):
     """Where a pipeline writes in one attempt."""
@@ -516,12 +590,11 @@ class Outputs(NamedTuple):
 
 
 class FileState(Enum):
-    """Where a committed file is. LOST: it is gone, and somebody has said that this is known."""
+    """Where a committed file is."""
 
     STAGED = "staged"
     PUBLISHED = "published"
     GONE = "gone"
-    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -568,13 +641,6 @@ class OutputRoot(Protocol):
     def delete(self, file: StagedFile) -> None:
         """Takes a published file away, as `dlq purge` does. Nothing happens where there is none."""
 
-    def mark_lost(self, file: StagedFile) -> None:
-        """Leaves word that a file is gone for good, and that this is known. Repeatable.
-
-        Before dead letters are deleted that were not replayed; where a file cannot be found and
-        an operator goes on without it.
-        """
-
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
         """The places of all files that stand here under the names of a lineage, in order.
 
@@ -607,3 +673,9 @@ class OutputRoot(Protocol):
         """Gives a staged file its final name, as `Sink.publish` does. Once per file that is still
         staged when `state adopt --root` gives up others of its commit.
         """
+
+    def remove(self, place: str) -> None:
+        """Deletes a file of the listing. Nothing happens where it is gone."""
+
+    def forget(self, pipeline: str, lineage: str) -> None:
+        """Deletes what a lineage has left here besides its files. Last, once its files are gone."""

@@ -22,6 +22,7 @@ from worker.core.digest import commit_record, proof_of, sealed
 from worker.core.errors import Unproven
 from worker.core.matching import is_leftover, is_of, refuse_other_age
 from worker.core.model import (
+    RECORDS,
     ChainState,
     Commit,
     CommitRow,
@@ -147,16 +148,19 @@ class Committer:
         return row
 
     def _stage_record(self, commit: Commit) -> None:
-        """The record says the schema and the meaning once: with the first commit that has them."""
+        """The record says the meaning with the first commit, and the schema with the first one that
+        has records.
+        """
+        said = {self._schema} if of_kind(commit.row.files, RECORDS) else set()
         record = commit_record(
             commit,
             owner=self._chain.owner,
-            schema="" if self._schema in self._schemas else self._schema,
+            schema="".join(said - self._schemas),
             meaning=self._meaning,
         )
         self._outputs.commits.stage(commit.row.seq, record)
         self._meaning = {}
-        self._schemas.add(self._schema)
+        self._schemas |= said
 
     # -- round the commit point -------------------------------------------------------------------
 
@@ -181,8 +185,10 @@ class Committer:
         return published.get(commit.lineage, 0) >= commit.seq
 
     def _by_sink(self, commit: CommitRow) -> Iterator[tuple[Sink, tuple[StagedFile, ...]]]:
+        gone = self._chain.gone
+        files = [file for file in commit.files if (file.kind, file.final) not in gone]
         for sink in self._outputs.sinks:
-            yield sink, of_kind(commit.files, sink.kind)
+            yield sink, of_kind(files, sink.kind)
 
     def close(self) -> None:
         """At the end of an attempt: lets go of open files; the next attempt sweeps them."""

@@ -25,6 +25,7 @@ from worker.core.model import (
     Snapshot,
     StagedFile,
 )
+from worker.core.names import commit_of
 from worker.core.ports import CommitHistory, CommitRecords, Evidence, FileState, OutputRoot
 
 
@@ -133,14 +134,14 @@ class _Trail:
         self._roots = {root.kind: root for root in beside.roots}
         self._records = beside.records(chain)
         self._first = 1 if since is None else _first_since(log, chain, since)
-        whole = self._first == 1
+        whole = self._first == 1 and not chain.pruned
         self.audit = ChainAudit(
             chain, self._first - 1, digest="" if whole else None, from_start=whole
         )
         self._known = set[str]()
         self._seen = self._first - 1
         self._meaning: dict[str, str] | None = None
-        self._replayed = _replayed_to(snapshot)
+        self._replayed, self._gone = _replayed_to(snapshot), log.gone(chain.pipeline)
 
     def _commits(self, from_seq: int) -> Iterator[CommitRow]:
         return self._log.commits(self.chain.pipeline, from_seq, shard=self.chain.shard)
@@ -189,12 +190,14 @@ class _Trail:
         elif standing is FileState.STAGED:
             if commit.published:
                 yield Finding("file_staged", where, "it waits in staging, and is marked published")
-        elif standing is FileState.LOST or self._may_be_gone(commit, file):
+        elif self._may_be_gone(commit, file):
             self._report.moved += 1
         else:
             yield Finding("file_missing", where, "it is gone")
 
     def _may_be_gone(self, commit: CommitRow, file: StagedFile) -> bool:
+        if (file.kind, file.final) in self._gone:
+            return True
         replayed = file.kind == DEAD_LETTERS and commit.seq <= self._replayed
         return commit.published and (replayed or self._beside.files_are_taken)
 
@@ -223,12 +226,11 @@ class _Trail:
 
     def strangers(self) -> Iterator[Finding]:
         """Files that no commit names."""
-        prefix = f"{self.chain.pipeline}-{self.chain.lineage}-"
         found = [
             place
             for root in self._roots.values()
             for place in root.listing(self.chain.pipeline, self.chain.lineage)
-            if place not in self._known and not self._is_earlier(place, prefix)
+            if place not in self._known and not self._is_earlier(place)
         ]
         if found:  # an instance that runs has made them meanwhile
             for commit in self._commits(self._seen + 1):
@@ -237,10 +239,10 @@ class _Trail:
             if place not in self._known:
                 yield Finding("file_unknown", place, "no commit names this file")
 
-    def _is_earlier(self, place: str, prefix: str) -> bool:
-        """Whether a name is that of a commit that is not looked at."""
-        number = place.rpartition("/")[2].removeprefix(prefix).partition("-")[0]
-        return number.isdigit() and int(number) < self._first
+    def _is_earlier(self, place: str) -> bool:
+        """Whether a name is that of a commit that is not looked at, or was forgotten."""
+        number = commit_of(place, self.chain.pipeline, self.chain.lineage)
+        return number is not None and number < max(self._first, self.chain.pruned + 1)
 
     def unpublished(self) -> Iterator[Finding]:
         """Commits that nobody is about to publish."""

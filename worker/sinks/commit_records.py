@@ -2,12 +2,13 @@
 
 `<seq>.open` was staged before the commit point, `<seq>.json` proves that it was passed. A record is
 written under the name of its owner first and then renamed, so that none is ever seen in part.
+Checkpoints stand in a directory beside.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from worker.core.errors import Fenced
 from worker.runtime import fs
 
 _PROVEN: Final = re.compile(r"(\d{12,})\.json")
+_CHECKPOINT: Final = re.compile(r"(\d{12,})\.json\.gz")
+KEPT_CHECKPOINTS: Final = 2
 
 
 class FileCommitRecords:
@@ -36,11 +39,12 @@ class FileCommitRecords:
         before: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self._directory, self._owner, self._before = directory, owner, before
+        self._checkpoints = directory.with_name("checkpoints")
         self._ours = {owner, *owners}
         self._inode: tuple[int, int] | None = None
 
     def newest(self) -> int:
-        return max(map(_newest_in, self._directories()))
+        return max((number for each in self._directories() for number in _seqs_in(each)), default=0)
 
     def proven(self, seq: int) -> bytes | None:
         return self._first(_json(seq))
@@ -142,13 +146,55 @@ class FileCommitRecords:
                 path.unlink(missing_ok=True)
         return len(drafts)
 
+    def seqs(self) -> list[int]:
+        return _seqs_in(self._directory)
 
-def _newest_in(directory: Path) -> int:
+    def size_after(self, seq: int) -> int:
+        later = (number for number in self.seqs() if number > seq)
+        with fs.translated(self._directory):
+            return sum((self._directory / _json(number)).stat().st_size for number in later)
+
+    def delete(self, seqs: Sequence[int]) -> None:
+        with fs.translated(self._directory):
+            for seq in seqs:
+                (self._directory / _json(seq)).unlink(missing_ok=True)
+            fs.fsync_dir(self._directory)
+
+    # -- checkpoints -----------------------------------------------------------------------------
+
+    def checkpoints(self) -> dict[int, int]:
+        found = _numbers(self._checkpoints, _CHECKPOINT)
+        with fs.translated(self._checkpoints):
+            return {seq: self._checkpoint(seq).stat().st_size for seq in found}
+
+    def read_checkpoint(self, seq: int) -> bytes | None:
+        return self._read(self._checkpoint(seq))
+
+    def write_checkpoint(self, seq: int, data: bytes) -> None:
+        path = self._checkpoint(seq)
+        with fs.translated(path):
+            fs.make_dirs(self._directory.parent, self._checkpoints.name, 0o700)
+            draft = self._checkpoints / f"{seq:012}.draft"
+            fs.write_durably(draft, data)
+            draft.replace(path)
+            fs.fsync_dir(self._checkpoints)
+            for older in list(self.checkpoints())[:-KEPT_CHECKPOINTS]:
+                self._checkpoint(older).unlink(missing_ok=True)
+
+    def _checkpoint(self, seq: int) -> Path:
+        return self._checkpoints / f"{seq:012}.json.gz"
+
+
+def _numbers(directory: Path, pattern: re.Pattern[str]) -> list[int]:
     with fs.translated(directory):
         if not directory.is_dir():
-            return 0
-        found = (_PROVEN.fullmatch(path.name) for path in directory.iterdir())
-        return max((int(match[1]) for match in found if match), default=0)
+            return []
+        found = (pattern.fullmatch(path.name) for path in directory.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+
+def _seqs_in(directory: Path) -> list[int]:
+    return _numbers(directory, _PROVEN)
 
 
 def _open(seq: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -47,7 +48,7 @@ class FilesRoot:
             return FileState.STAGED
         if not _is_absent(final):  # it was published in between
             return FileState.PUBLISHED
-        return FileState.GONE if _is_absent(self._lost(file)) else FileState.LOST
+        return FileState.GONE
 
     def examine(self, file: StagedFile) -> Evidence:
         path = self._final(file)
@@ -88,14 +89,6 @@ class FilesRoot:
         with fs.translated(path):
             path.unlink(missing_ok=True)
 
-    def mark_lost(self, file: StagedFile) -> None:
-        path = self._lost(file)
-        with fs.translated(path):
-            root = self._root_of(file) or self.path
-            fs.make_dirs(root, str(path.parent.relative_to(root)), 0o700)
-            fs.write_durably(path, b"")
-            fs.fsync_dir(path.parent)
-
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
         for path in sorted(self.path.rglob(f"{pipeline}-{lineage}-*")):
             if HIDDEN not in path.relative_to(self.path).parts:
@@ -103,6 +96,17 @@ class FilesRoot:
 
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
+
+    def remove(self, place: str) -> None:
+        with fs.translated(place):
+            Path(place).unlink(missing_ok=True)
+
+    def forget(self, pipeline: str, lineage: str) -> None:
+        area = self.path / HIDDEN / lineage / pipeline
+        with fs.translated(area):
+            if area.is_dir():
+                shutil.rmtree(area)
+            _remove_if_empty(area.parent)
 
     # -- which root it is --------------------------------------------------------------------------
 
@@ -142,10 +146,6 @@ class FilesRoot:
         root = self._root_of(file) or Path(self._places.get(file.root_id, file.root))
         return root / (name or file.final)
 
-    def _lost(self, file: StagedFile) -> Path:
-        """What says that a file is gone for good."""
-        return (self._root_of(file) or self.path) / HIDDEN / "lost" / Path(file.final).name
-
     def _present(self, file: StagedFile) -> Path:
         """Where the file is published. Raises SinkUnavailable where its root is not there."""
         if self._root_of(file) is None:
@@ -171,6 +171,14 @@ class FilesRoot:
                 there = Path(file.root)
                 self._found[key] = there if (there / HIDDEN).is_dir() else self.path
         return self._found[key]
+
+
+def _remove_if_empty(directory: Path) -> None:
+    """Other pipelines of the lineage may have left something there."""
+    try:
+        directory.rmdir()
+    except OSError:
+        return
 
 
 def lineages_in(root: Path, pipeline: str) -> list[str]:

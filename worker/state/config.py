@@ -9,6 +9,7 @@ from pydantic import Field
 
 from worker.config.directories import Directory
 from worker.config.model import Model
+from worker.config.scalars import Duration, unit_field
 
 
 def _default_directory() -> Path:
@@ -25,4 +26,7 @@ class StateConfig(Model):
             "directory of the commit log, relative to the working directory; default: "
             "$STATE_DIRECTORY (systemd), or else var/state"
         ),
+    )
+    keep: Duration = unit_field(
+        "30d", description="how long the commit log keeps commits whose dead letters do not wait"
     )

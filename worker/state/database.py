@@ -46,6 +46,8 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
         "lustre",
     }
 )
+_INCREMENTAL: Final = 2
+"""The mode of SQLite in which free pages are given back a few at a time."""
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _FULL: Final = _UNWRITABLE | {sqlite3.SQLITE_FULL}
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -129,6 +131,57 @@ class Database:
             if connection is self.connection:  # else it was woken in between
                 return found
 
+    def each(self, query: str, *values: Any) -> Iterator[Any]:
+        """The rows of a query one by one, within a transaction."""
+        try:
+            yield from self.connection.execute(query, values)
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read in the block is of one moment, whoever writes meanwhile."""
+        db = self.connection
+        try:
+            db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
+
+    def shrink(self, pages: int = 0) -> None:
+        """Gives free pages back to the file system: so many at most, or all of them.
+
+        A file that cannot be shrunk a little at a time is written anew once. While somebody reads
+        it, it stays as it is until the next time.
+        """
+        db = self.connection
+        try:
+            ((mode,),) = db.execute("PRAGMA auto_vacuum")
+            if mode != _INCREMENTAL:
+                db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+                db.execute("VACUUM")
+            db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.OperationalError as error:
+            if _primary(error) not in _LOCKED:
+                raise self.unusable(error) from error
+
+    def backup(self, target: Path) -> None:
+        """Copies the file, as it is at one moment, to one that does not exist."""
+        with opening(target):
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        copy = sqlite3.connect(target, isolation_level=None)
+        try:
+            self.connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, which needs no other
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
+        finally:
+            copy.close()
+
     def _is_woken(self) -> bool:
         """Somebody has opened the file that was read at rest; from now on it is read as one that is
         in use.
@@ -179,7 +232,11 @@ class Database:
             uri=True,
         )
         try:
-            db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
+            if self._read_only:
+                db.execute("PRAGMA query_only = ON")
+            else:
+                db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")  # of a file that is empty yet
+                db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA fullfsync = ON")  # macOS only: its fsync stops at the drive's cache
             damage = db.execute("PRAGMA quick_check").fetchone()[0]

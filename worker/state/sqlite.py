@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
+from itertools import count
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -20,6 +22,7 @@ import msgspec
 from pydantic import Field
 
 from worker.core import memory_sum
+from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
 from worker.core.meaning import change, refuse_changed, source_cursors
@@ -38,14 +41,19 @@ from worker.core.model import (
     PartitionEnd,
     PartitionRow,
     Progress,
+    Prunable,
     Root,
     SchemaRow,
     Snapshot,
     StagedFile,
     of_kind,
 )
+from worker.runtime import fs
+from worker.state import images, retention
+from worker.state.commit_rows import FILE_COLUMNS, FILE_FIELDS, insert_commit
 from worker.state.config import StateConfig
 from worker.state.database import Database
+from worker.state.lock import opening
 from worker.state.tables import FORMATS
 
 T = TypeVar("T")
@@ -62,25 +70,46 @@ def build(config: Config, *, read_only: bool) -> SqliteCommitLog:
     return SqliteCommitLog(config.path.absolute() / STATE_FILE, read_only=read_only)
 
 
+def put_aside(config: Config) -> Path | None:
+    """Gives the log in the directory of the config another name, under which it can still be read.
+
+    Returns that name; None where there is no log. The state must be locked. Raises StateError.
+    """
+    path = config.path.absolute() / STATE_FILE
+    with opening(path):
+        if not path.exists():
+            return None
+        names = (path.with_name(f"{STATE_FILE}.aside-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        # first what was not yet written to the file: left behind, it would count for the next one
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                path.with_name(f"{path.name}{suffix}").rename(f"{aside}{suffix}")
+        fs.fsync_dir(path.parent)
+    return aside
+
+
 _OF_PIPELINE: Final = (
     *("chains", "owners", "roots", "partitions", "commits", "files"),
-    *("schemas", "boundary", "tokens", "due"),
+    *("schemas", "boundary", "tokens", "due", "gone"),
 )
 """The tables in which a pipeline has rows, besides that of pipelines."""
 STATE_FILE: Final = "state.db"
 BATCH: Final = 100
 """So many commits are read at once: a replay needs two, `verify` all of them."""
 
+SHRUNK_PAGES: Final = 2_000
+"""So many free pages at most are given back at once while a pipeline runs: 8 MB, some ms."""
+
 KEPT_OWNERS: Final = 1_000
 """So many nonces of earlier owners are known; the directories of older ones are gone by then."""
 
 _due_values: Final = attrgetter(*(each.name for each in fields(Due)))
-_FILE_FIELDS: Final = StagedFile.__struct_fields__
-_FILE_COLUMNS: Final = ", ".join(_FILE_FIELDS)
-_file_values: Final = attrgetter(*_FILE_FIELDS)
 _COMMIT_COLUMNS: Final = "seq, lineage, epoch, id, at, ledger, ends, previous, digest"
 _OF_CHAIN: Final = "pipeline = ? AND shard = ?"
-_CHAINS: Final = "SELECT pipeline, shard, lineage, seq, digest, epoch, published FROM chains"
+_CHAINS: Final = (
+    "SELECT pipeline, shard, lineage, seq, digest, epoch, published, pruned FROM chains"
+)
 _OF_PARTITION: Final = "pipeline = ? AND partition = ?"
 
 
@@ -114,7 +143,7 @@ class SqliteCommitLog:
                 _insert_pipeline(db, pipeline, accepted=[])
             self._keep_meaning(db, pipeline, row[0], fingerprint)
             db.execute(
-                "INSERT OR IGNORE INTO chains VALUES (?, ?, ?, 0, '', 0, 0)",
+                "INSERT OR IGNORE INTO chains VALUES (?, ?, ?, 0, '', 0, 0, 0)",
                 (pipeline, shard, secrets.token_hex(8)),
             )
             return self._chain_state(pipeline, shard)
@@ -152,7 +181,13 @@ class SqliteCommitLog:
             schemas=self.schemas(pipeline),
             roots=self.roots(pipeline),
             state_id=self.state_id(),
+            gone=self._gone_of([row for row in kept if not row.published]),
         )
+
+    def _gone_of(self, rows: Sequence[CommitRow]) -> frozenset[tuple[str, str]]:
+        gone = self.gone(rows[0].pipeline) if rows else {}
+        files = ((file.kind, file.final) for row in rows for file in row.files)
+        return frozenset(each for each in files if each in gone)
 
     def _keep_meaning(
         self, db: sqlite3.Connection, pipeline: str, known: str, now: Mapping[str, str]
@@ -342,17 +377,7 @@ class SqliteCommitLog:
 
     def _insert(self, db: sqlite3.Connection, commit: Commit) -> None:
         row = commit.row
-        at = (row.pipeline, row.shard, row.seq)
-        ledger, ends = (msgspec.json.encode(each).decode() for each in (row.ledger, row.ends))
-        db.execute(
-            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*at, row.lineage, row.epoch, row.id, row.at, ledger, ends, row.previous, row.digest),
-        )
-        db.executemany(
-            f"INSERT INTO files (pipeline, shard, seq, number, {_FILE_COLUMNS})"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((*at, number, *_file_values(file)) for number, file in enumerate(row.files, 1)),
-        )
+        insert_commit(db, row)
         fingerprints = {file.fingerprint for file in of_kind(row.files, RECORDS)}
         db.executemany(
             "INSERT OR REPLACE INTO schemas VALUES (?, ?, ?, ?)",
@@ -391,6 +416,49 @@ class SqliteCommitLog:
                 "INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 ((pipeline, name, *_due_values(each)) for name, each in due.items()),
             )
+
+    # -- for retention ---------------------------------------------------------------------------
+
+    def gone(self, pipeline: str) -> dict[tuple[str, str], str]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT kind, final, why FROM gone WHERE pipeline = ?", pipeline)
+        return {(kind, final): why for kind, final, why in rows}
+
+    def keep_gone(self, pipeline: str, files: Sequence[StagedFile], why: str) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO gone VALUES (?, ?, ?, ?)",
+                ((pipeline, file.kind, file.final, why) for file in files),
+            )
+
+    def prunable(self, pipeline: str, before: str, most: int, *, shard: int = 0) -> Prunable:
+        """See CommitLog."""
+        return retention.prunable(self._file, pipeline, before, most, shard)
+
+    def prune(self, pipeline: str, commits: Prunable, *, shard: int = 0) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            retention.forget(db, pipeline, commits, shard)
+        self._file.shrink(SHRUNK_PAGES)
+
+    def shrink(self) -> None:
+        """See CommitLog."""
+        self._file.shrink()
+
+    def backup(self, target: Path) -> None:
+        """See CommitHistory."""
+        self._file.backup(target)
+
+    def checkpoint(self, pipeline: str, *, shard: int = 0) -> Checkpoint:
+        """See CommitHistory."""
+        with self._file.snapshot():
+            return images.checkpoint_of(self, self._file, pipeline, shard)
+
+    def restore(self, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]) -> None:
+        """See CommitLog."""
+        with self._file.transaction() as db:
+            images.restore(db, state, chains)
 
     # -- for commands, verify and replays --------------------------------------------------------
 
@@ -520,12 +588,12 @@ class SqliteCommitLog:
 
     def _files(self, chain: ChainRow, seq: int) -> tuple[StagedFile, ...]:
         rows = self._file.rows(
-            f"SELECT {_FILE_COLUMNS} FROM files WHERE {_OF_CHAIN} AND seq = ? ORDER BY number",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE {_OF_CHAIN} AND seq = ? ORDER BY number",
             chain.pipeline,
             chain.shard,
             seq,
         )
-        return tuple(StagedFile(**dict(zip(_FILE_FIELDS, row, strict=True))) for row in rows)
+        return tuple(StagedFile(**dict(zip(FILE_FIELDS, row, strict=True))) for row in rows)
 
     def schemas(self, pipeline: str) -> tuple[str, ...]:
         """See CommitHistory."""

@@ -59,13 +59,14 @@ DROP TABLE meta;
 CREATE TABLE chains (
     pipeline TEXT NOT NULL, shard INTEGER NOT NULL, lineage TEXT NOT NULL UNIQUE,
     seq INTEGER NOT NULL, digest TEXT NOT NULL, epoch INTEGER NOT NULL, published INTEGER NOT NULL,
+    pruned INTEGER NOT NULL,
     PRIMARY KEY (pipeline, shard)) STRICT, WITHOUT ROWID;
 INSERT INTO chains
     SELECT name, 0, lineage, seq, digest, (SELECT epoch FROM state),
         coalesce(
             (SELECT min(commits.seq) - 1 FROM commits
                 WHERE commits.pipeline = pipelines.name AND commits.published = 0),
-            pipelines.seq)
+            pipelines.seq), 0
     FROM pipelines;
 CREATE TABLE new_pipelines (
     name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, accepted TEXT NOT NULL) STRICT;
@@ -114,8 +115,12 @@ INSERT INTO new_files
     FROM files;
 DROP TABLE files;
 ALTER TABLE new_files RENAME TO files;
+CREATE TABLE gone (
+    pipeline TEXT NOT NULL, kind TEXT NOT NULL, final TEXT NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (pipeline, kind, final)) STRICT, WITHOUT ROWID;
 """
-"""Format 4: chains with epochs from one sequence, their owners, and the roots they write to.
+"""Format 4: chains with epochs from one sequence, their owners, the roots they write to, and the
+files that are known to be gone.
 
 `state.id` is random and goes with every copy of the state. Of the roots of a pipeline and kind the
 one with the highest number is the present one.

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
 from threading import Lock
 
 from worker.core import memory_sum
+from worker.core.checkpoint import (
+    Checkpoint,
+    KeptPartition,
+    KeptSchema,
+    gone_files,
+    joined_keys,
+)
 from worker.core.cursor import Cursor
-from worker.core.errors import ConfigError, Fenced
+from worker.core.errors import ConfigError, Fenced, StateError
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import (
+    DEAD_LETTERS,
     RECORDS,
     REPLAYED,
     BoundaryKey,
@@ -26,11 +36,14 @@ from worker.core.model import (
     PartitionEnd,
     PartitionRow,
     Progress,
+    Prunable,
     Root,
     SchemaRow,
     Snapshot,
+    StagedFile,
     of_kind,
 )
+from worker.core.rebuild import EPOCH_LEAP
 
 
 @dataclass(slots=True)
@@ -71,6 +84,7 @@ class _Chain:
     digest: str = ""
     epoch: int = 0
     published: int = 0
+    pruned: int = 0
     owners: tuple[str, ...] = ()
     commits: list[CommitRow] = field(default_factory=list)
 
@@ -94,6 +108,15 @@ class _Pipeline:
     schemas: dict[str, str] = field(default_factory=dict)
     roots: dict[str, Root] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    gone: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def waits(self, row: CommitRow) -> bool:
+        """Whether dead letters of a commit were neither replayed nor purged."""
+        part = self.partitions.get(REPLAYED)
+        mark = None if part is None else Cursor.from_json(part.cursor).mark
+        letters = of_kind(row.files, DEAD_LETTERS)
+        replayed = isinstance(mark, int) and row.seq <= mark
+        return not replayed and any((file.kind, file.final) not in self.gone for file in letters)
 
     def partition_rows(self) -> list[PartitionRow]:
         return [
@@ -229,6 +252,72 @@ class MemoryCommitLog:
             for name, each in due.items():
                 self.tables.pipelines[pipeline].partitions[name].due = each
 
+    def keep_gone(self, pipeline: str, files: Sequence[StagedFile], why: str) -> None:
+        with self.tables.lock:
+            gone = self.tables.pipelines[pipeline].gone
+            gone.update(((file.kind, file.final), why) for file in files)
+
+    def prunable(self, pipeline: str, before: str, most: int, *, shard: int = 0) -> Prunable:
+        with self.tables.lock:
+            found = self._pipeline(pipeline)
+            if (chain := found.chains.get(shard)) is None:
+                return Prunable()
+            late = [row for row in chain.commits if row.seq <= chain.pruned]
+            late = [row for row in late if not found.waits(row)][:most]
+            last = min(chain.seq - 1, chain.published)
+            later = (row for row in chain.commits if chain.pruned < row.seq <= last)
+            old = list(takewhile(lambda row: row.at < before, later))
+            looked = old[:most]
+            free = [row for row in looked if not found.waits(row)]
+            return Prunable(
+                upto=looked[-1].seq if looked else chain.pruned,
+                seqs=tuple(row.seq for row in (*late, *free)),
+                more=len(old) > most or len(late) == most,
+            )
+
+    def prune(self, pipeline: str, commits: Prunable, *, shard: int = 0) -> None:
+        with self.tables.lock:
+            found = self.tables.pipelines[pipeline]
+            chain = found.chains[shard]
+            for row in [each for each in chain.commits if each.seq in commits.seqs]:
+                chain.commits.remove(row)
+                for file in row.files:
+                    found.gone.pop((file.kind, file.final), None)
+            chain.pruned = max(chain.pruned, commits.upto)
+
+    def shrink(self) -> None:
+        """Memory needs none."""
+
+    def restore(self, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]) -> None:
+        with self.tables.lock:
+            self.tables.state_id = state or secrets.token_hex(8)
+            self.tables.epoch = EPOCH_LEAP + max((each.epoch for each, _ in chains), default=0)
+            for each, rows in sorted(chains, key=lambda chain: chain[0].epoch):
+                found = self.tables.pipelines.setdefault(each.pipeline, _Pipeline())
+                found.fingerprint, found.accepted = dict(each.meaning), each.accepted
+                found.schemas |= {kept.fingerprint: kept.schema for kept in each.schemas}
+                found.roots |= each.roots
+                found.gone |= {(gone.kind, gone.final): gone.why for gone in each.gone}
+                found.chains[each.shard] = _Chain(
+                    lineage=each.lineage,
+                    seq=each.seq,
+                    digest=each.digest,
+                    epoch=self.tables.epoch,
+                    published=each.published,
+                    pruned=each.pruned,
+                    owners=each.owners,
+                    commits=list(rows),
+                )
+                for part in each.partitions:
+                    found.partitions[part.partition] = _Partition(
+                        shard=each.shard,
+                        seq=part.seq,
+                        cursor=part.cursor,
+                        memory=part.memory,
+                        boundary=set(part.boundary_keys()),
+                        tokens=set(part.token_list()),
+                    )
+
     def reset(
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
     ) -> None:
@@ -272,7 +361,8 @@ class MemoryCommitLog:
         with self.tables.lock:
             return [
                 ChainRow(
-                    name, shard, each.lineage, each.seq, each.digest, each.epoch, each.published
+                    *(name, shard, each.lineage, each.seq),
+                    *(each.digest, each.epoch, each.published, each.pruned),
                 )
                 for name, found in sorted(self.tables.pipelines.items())
                 if pipeline in (None, name)
@@ -346,6 +436,56 @@ class MemoryCommitLog:
         with self.tables.lock:
             return tuple(self._pipeline(pipeline).schemas.values())
 
+    def gone(self, pipeline: str) -> dict[tuple[str, str], str]:
+        with self.tables.lock:
+            return dict(self._pipeline(pipeline).gone)
+
+    def checkpoint(self, pipeline: str, *, shard: int = 0) -> Checkpoint:
+        with self.tables.lock:
+            found = self._pipeline(pipeline)
+            if (chain := found.chains.get(shard)) is None:
+                raise StateError(f"pipeline {pipeline} has no commits yet")
+            last = {
+                file.fingerprint: row.seq
+                for row in chain.commits
+                for file in of_kind(row.files, RECORDS)
+            }
+            return Checkpoint(
+                pipeline=pipeline,
+                shard=shard,
+                lineage=chain.lineage,
+                seq=chain.seq,
+                digest=chain.digest,
+                epoch=self.tables.epoch,
+                published=chain.published,
+                pruned=chain.pruned,
+                state=self.tables.state_id,
+                meaning=dict(found.fingerprint),
+                accepted=_state(self.tables, pipeline, shard).accepted_lineages,
+                owners=chain.owners,
+                roots=dict(found.roots),
+                schemas=tuple(
+                    KeptSchema(name, last.get(name, 0), text)
+                    for name, text in found.schemas.items()
+                ),
+                gone=gone_files(found.gone),
+                partitions=tuple(
+                    KeptPartition(
+                        partition=name,
+                        seq=part.seq,
+                        cursor=part.cursor,
+                        memory=part.memory,
+                        boundary=joined_keys(sorted(part.boundary)),
+                        tokens=b"".join(sorted(part.tokens)),
+                    )
+                    for name, part in sorted(found.partitions.items())
+                    if part.shard == shard
+                ),
+            )
+
+    def backup(self, target: Path) -> None:
+        raise NotImplementedError("memory is in no file")
+
     def close(self) -> None:
         """There is nothing to let go of."""
 
@@ -372,6 +512,7 @@ def _state(tables: Tables, pipeline: str, shard: int) -> ChainState:
         schemas=tuple(found.schemas.values()),
         roots=dict(found.roots),
         state_id=tables.state_id,
+        gone=frozenset(found.gone),
     )
 
 

@@ -179,10 +179,10 @@ class MemoryCommitRecords:
         ours = {chain.owner, *chain.owners} if isinstance(chain, ChainState) else set()
         self._names, self._ours = store.names, ours
         self._area = f"{_HIDDEN}/{chain.lineage}/{chain.pipeline}/commits"
+        self._checkpoints = f"{_HIDDEN}/{chain.lineage}/{chain.pipeline}/checkpoints"
 
     def newest(self) -> int:
-        proven = (name for name in self._names if name.startswith(f"{self._area}/"))
-        return max((int(name[-17:-5]) for name in proven if name.endswith(".json")), default=0)
+        return max(self.seqs(), default=0)
 
     def proven(self, seq: int) -> bytes | None:
         return self._names.get(f"{self._area}/{seq:012}.json")
@@ -208,8 +208,35 @@ class MemoryCommitRecords:
     def drop(self, seq: int) -> None:
         self._names.pop(f"{self._area}/{seq:012}.json", None)
 
+    def seqs(self) -> list[int]:
+        return _numbers(self._names, f"{self._area}/", ".json")
+
+    def size_after(self, seq: int) -> int:
+        return sum(len(self.proven(each) or b"") for each in self.seqs() if each > seq)
+
+    def delete(self, seqs: Sequence[int]) -> None:
+        for seq in seqs:
+            self.drop(seq)
+
+    def checkpoints(self) -> dict[int, int]:
+        found = _numbers(self._names, f"{self._checkpoints}/", ".json.gz")
+        return {seq: len(self.read_checkpoint(seq) or b"") for seq in found}
+
+    def read_checkpoint(self, seq: int) -> bytes | None:
+        return self._names.get(f"{self._checkpoints}/{seq:012}.json.gz")
+
+    def write_checkpoint(self, seq: int, data: bytes) -> None:
+        self._names[f"{self._checkpoints}/{seq:012}.json.gz"] = data
+        for older in list(self.checkpoints())[:-2]:
+            del self._names[f"{self._checkpoints}/{older:012}.json.gz"]
+
     def sweep(self) -> int:
         return 0
+
+
+def _numbers(names: Collection[str], before: str, after: str) -> list[int]:
+    found = (name for name in names if name.startswith(before) and name.endswith(after))
+    return sorted(int(name.removeprefix(before).removesuffix(after)) for name in found)
 
 
 def _is_foreign(record: bytes | None, ours: Collection[str]) -> bool:
@@ -237,7 +264,7 @@ class MemoryRoot:
             return FileState.PUBLISHED
         if file.staging in self._store.names:
             return FileState.STAGED
-        return FileState.LOST if self._lost(file) in self._store.names else FileState.GONE
+        return FileState.GONE
 
     def examine(self, file: StagedFile) -> Evidence:
         data = self._store.names.get(file.final)
@@ -252,12 +279,6 @@ class MemoryRoot:
 
     def delete(self, file: StagedFile) -> None:
         self._store.names.pop(file.final, None)
-
-    def mark_lost(self, file: StagedFile) -> None:
-        self._store.names[self._lost(file)] = b""
-
-    def _lost(self, file: StagedFile) -> str:
-        return f"{_HIDDEN}/lost/{file.final.rpartition('/')[2]}"
 
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
         for name in self._store.published:
@@ -288,3 +309,12 @@ class MemoryRoot:
 
     def _commits(self, chain: ChainRow) -> MemoryCommitRecords:
         return MemoryCommitRecords(self._store, chain)
+
+    def remove(self, place: str) -> None:
+        self._store.names.pop(place.removeprefix(f"{self._store.url}/"), None)
+
+    def forget(self, pipeline: str, lineage: str) -> None:
+        area = f"{_HIDDEN}/{lineage}/{pipeline}/"
+        for name in [each for each in self._store.names if each.startswith(area)]:
+            del self._store.names[name]
+        self._store.areas.discard((lineage, pipeline))

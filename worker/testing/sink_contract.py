@@ -432,9 +432,6 @@ class SinkContract:
             root.delete(file)
             assert (root.standing(file), list(root.lines(file))) == (FileState.GONE, [])
         assert root.examine(file).problem.startswith("cannot be read")
-        for _ in range(2):
-            root.mark_lost(file)
-            assert root.standing(file) is FileState.LOST
         assert list(root.listing(PIPELINE, LINEAGE)) == []
 
     @pytest.mark.parametrize("kind", [RECORDS, DEAD_LETTERS])

@@ -30,7 +30,7 @@ def verified(
     config = settings.pipelines[pipeline]
     beside = Beside(
         roots=output_roots(settings, pipeline, log.places(pipeline)),
-        records=partial(commit_records, settings, pipeline),
+        records=lambda chain: commit_records(settings, pipeline, chain.lineage, chain.shard),
         fingerprint_of=_fingerprint_of,
         files_are_taken=config.sink.files_are_taken,
         meaning=config.meaning(),

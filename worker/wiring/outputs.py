@@ -10,7 +10,7 @@ from typing import Final
 from worker.components import FORMATS, SINKS
 from worker.config.files import check_text
 from worker.core.errors import ConfigError
-from worker.core.model import DEAD_LETTERS, ChainRow, ChainState
+from worker.core.model import DEAD_LETTERS, ChainState
 from worker.core.ports import CommitRecords, OutputRoot, Outputs
 from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
@@ -94,10 +94,12 @@ def output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     return config.sink.path.absolute(), dead.absolute()
 
 
-def commit_records(settings: Settings, pipeline: str, chain: ChainRow) -> CommitRecords:
-    """The commit records of a chain, to be looked at only."""
+def commit_records(
+    settings: Settings, pipeline: str, lineage: str, shard: int = 0
+) -> CommitRecords:
+    """The records of the commits of a chain, to be looked at and pruned."""
     config = settings.pipelines[pipeline].sink
-    seen = ChainState(pipeline, chain.shard, chain.lineage)
+    seen = ChainState(pipeline, shard, lineage)
     records: CommitRecords = SINKS.load(config.type).commits(config, SinkDeps(seen, _no_encoder))
     return records
 

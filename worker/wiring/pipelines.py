@@ -246,6 +246,7 @@ def _spec(
         may_repeat=config.source.may_repeat,
         once=paging.once,
         patience_s=config.source.retry.deadline,
+        keep_s=shared.settings.state.keep,
     )
 
 

@@ -1,0 +1,223 @@
+"""A state that is lost, damaged or old is made from its output, and the next run goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import kit
+import pytest
+from kit import worker
+
+from worker.testing.replica import Replica, Shape
+
+CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
+OFFSET = {"type": "offset", "param": "offset"}
+INCREMENTAL = {"field": "updated_at", "param": "since"}
+SOURCES = {
+    "incremental": {"pagination": CURSOR, "key": ["id"], "incremental": INCREMENTAL},
+    "tokens": {"pagination": CURSOR},
+    "snapshot": {"pagination": OFFSET, "key": ["id"], "schedule": {"every": "1h"}},
+}
+TENANTS = {
+    "params": {"tenant": "{partition.tenant}"},
+    "partitions": {"tenant": list(kit.TENANTS)},
+}
+STEPS = ("commit", "prove", "publish", "mark")
+CUT = {
+    "commit": "worker.state.sqlite.SqliteCommitLog.commit",
+    "prove": "worker.sinks.commit_records.FileCommitRecords.prove",
+    "publish": "worker.sinks.files.FilesSink.publish",
+    "mark": "worker.state.sqlite.SqliteCommitLog.mark_published",
+}
+
+
+class World:
+    """A server, its pipeline over three partitions, and what becomes of the state."""
+
+    def __init__(self, replica: Replica, directory: Path, source: str) -> None:
+        self.replica, self.directory = replica, directory
+        self.config = str(
+            kit.write_config(
+                directory,
+                replica.url,
+                source={**TENANTS, **SOURCES[source]},
+                sink={"roll": {"records": 6}},
+                dead_letters={"path": str(directory / "dead"), "max_ratio": 1.0},
+            )
+        )
+
+    async def run(self) -> None:
+        code, _, errors = await worker("run", self.config, "--once")
+        assert code == 0, errors
+
+    async def killed(self, step: str, number: int) -> None:
+        """A run that is killed before the n-th call of a step."""
+        module, _, name = CUT[step].rpartition(".")
+        module, _, owner = module.rpartition(".")
+        code = f"""
+import os, signal, sys
+from importlib import import_module
+from pathlib import Path
+owner = getattr(import_module({module!r}), {owner!r})
+original, left = getattr(owner, {name!r}), [{number}]
+def dying(*args, **options):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*args, **options)
+setattr(owner, {name!r}, dying)
+from worker.app import run
+from worker.settings import load_settings
+run(load_settings([Path({self.config!r})]), once=True)
+"""
+        process = await kit.python("-c", code)
+        assert process in (0, -9)
+
+    async def rebuild(self) -> dict[str, object]:
+        code, out, errors = await worker("state", "rebuild", self.config, "--yes", "--json")
+        assert code == 0, errors
+        return dict(json.loads(out))
+
+    def lose(self) -> None:
+        shutil.rmtree(self.directory / "state")
+
+    async def is_sound(self) -> None:
+        code, out, errors = await worker("verify", self.config)
+        assert code == 0, out + errors
+
+
+def items(start: int, stop: int) -> list[dict[str, object]]:
+    return [
+        kit.item(number, second=number // 3, bad=number % 11 == 5) for number in range(start, stop)
+    ]
+
+
+@pytest.mark.parametrize("source", ["incremental", "tokens", "snapshot"])
+@pytest.mark.parametrize("step", STEPS)
+async def test_after_a_kill_and_the_loss_of_the_state_the_next_run_goes_on_exactly(
+    tmp_path: Path, source: str, step: str
+) -> None:
+    rng = random.Random(f"{source} {step}")
+    shape = Shape(
+        style="offset" if source == "snapshot" else "cursor",
+        cap=4,
+        since="since" if source == "incremental" else None,
+        filters=("tenant",),
+    )
+    async with Replica(items(0, 60), shape) as replica:
+        world = World(replica, tmp_path, source)
+        await world.killed(step, rng.randrange(2, 8))
+        world.lose()
+        assert (await worker("run", world.config, "--once"))[0] == 78, "nothing is doubled silently"
+        await world.rebuild()
+        await world.run()
+        await world.is_sound()
+        if source == "incremental":
+            replica.records += items(60, 90)
+            await world.killed(step, 2)
+            world.lose()
+            await world.rebuild()
+            await world.run()
+            await world.is_sound()
+        good = [each["id"] for each in replica.records if each["value"] != "bad"]
+        assert kit.lake_ids(tmp_path) == sorted(good)
+
+
+async def test_what_was_replayed_stays_replayed_and_pruned_commits_stay_pruned(
+    tmp_path: Path,
+) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 40), shape) as replica:
+        world = World(replica, tmp_path, "incremental")
+        await world.run()
+        schema = json.loads((tmp_path / "item.avsc").read_text())
+        mended = json.loads(json.dumps(schema).replace('"int"', '["int", "string"]'))
+        (tmp_path / "item.avsc").write_text(json.dumps(mended))
+        code, _, errors = await worker("dlq", "replay", world.config, "--pipeline", "items")
+        assert code == 0, errors
+        everything = [each["id"] for each in replica.records]
+        assert kit.lake_ids(tmp_path) == everything
+        for prune in (False, True):
+            if prune:
+                _, out, errors = await worker("prune", world.config, "--keep", "0s")
+                assert code == 0 and "1 are kept" in out, out + errors
+                await world.is_sound()
+            world.lose()
+            document = await world.rebuild()
+            (chain,) = document["chains"]  # type: ignore[misc]
+            assert "@dead_letters" in chain["partitions"] and chain["lost"] == []
+            code, out, _ = await worker("dlq", "list", world.config)
+            assert out == "no dead letters wait\n"
+            assert (await worker("dlq", "replay", world.config, "--pipeline", "items"))[0] == 0
+            replica.records += items(len(replica.records), len(replica.records) + 15)
+            await world.run()
+            await world.is_sound()
+            assert kit.lake_ids(tmp_path) == [each["id"] for each in replica.records]
+
+
+async def test_an_older_copy_of_the_state_is_refused_and_rebuilt(tmp_path: Path) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 20), shape) as replica:
+        world = World(replica, tmp_path, "incremental")
+        await world.run()
+        code, out, errors = await worker("state", "backup", world.config, str(tmp_path / "copy"))
+        assert code == 0 and "copied to" in out, errors
+        replica.records += items(20, 40)
+        await world.run()
+        code, _, errors = await worker("state", "rebuild", world.config, "--yes")
+        assert code == 0, "as new as its output: the same comes out"
+        shutil.copy(tmp_path / "copy" / "state.db", tmp_path / "state" / "state.db")
+        code, _, errors = await worker("run", world.config, "--once")
+        assert code == 78 and "worker state rebuild" in errors
+        document = await world.rebuild()
+        assert Path(str(document["aside"])).exists()
+        replica.records += items(40, 50)
+        await world.run()
+        await world.is_sound()
+        good = [each["id"] for each in replica.records if each["value"] != "bad"]
+        assert kit.lake_ids(tmp_path) == good
+
+
+async def test_dead_letters_that_went_with_the_state_are_named_as_lost(tmp_path: Path) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 40), shape) as replica:
+        world = World(replica, tmp_path, "incremental")
+        await world.run()
+        shutil.rmtree(tmp_path / "dead")
+        world.lose()
+        document = await world.rebuild()
+        (chain,) = document["chains"]  # type: ignore[misc]
+        assert len(chain["lost"]) >= 2 and "dead" in chain["lost"][0]
+        await world.run()
+        await world.is_sound()
+        world.lose()
+        (chain,) = (await world.rebuild())["chains"]  # type: ignore[misc]
+        _, out, errors = await worker("prune", world.config, "--keep", "0s")
+        assert out == f"items: {chain['seq'] - 1} commits forgotten, 1 are kept\n", errors
+        world.lose()
+        (chain,) = (await world.rebuild())["chains"]  # type: ignore[misc]
+        assert chain["lost"] == [], "known by now"
+
+
+async def test_what_cannot_be_rebuilt_changes_nothing(tmp_path: Path) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 40), shape) as replica:
+        world = World(replica, tmp_path, "incremental")
+        code, _, errors = await worker("state", "rebuild", world.config, "--yes")
+        assert code == 78 and "no output of this config has a commit" in errors
+        await world.run()
+    records = sorted((tmp_path / "lake" / ".worker").rglob("commits/*.json"))
+    text = records[2].read_bytes()
+    state = (tmp_path / "state" / "state.db").read_bytes()
+    for change in (b"", text[:50], text.replace(b'"boundary_added":[[', b'"boundary_added":[[1')):
+        records[2].write_bytes(change)
+        code, _, errors = await worker("state", "rebuild", world.config, "--yes")
+        assert code == 74 and "commit 3" in errors, errors
+        assert (tmp_path / "state" / "state.db").read_bytes() == state
+    records[2].write_bytes(text)
+    records[-1].unlink()
+    code, _, errors = await worker("state", "rebuild", world.config, "--yes")
+    assert code == 78 and "the state is the newer one" in errors

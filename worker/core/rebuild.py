@@ -1,0 +1,238 @@
+"""A chain from what stands beside its output: a checkpoint, and the records of later commits. Pure.
+
+Nothing is believed that can be checked: each record must follow the one before by its digest, and
+what a partition remembers in the end must have the sum that its last commit says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from worker.core import memory_sum
+from worker.core.checkpoint import Checkpoint, KeptPartition, KeptSchema, joined_keys
+from worker.core.digest import VERSION, digest_of
+from worker.core.errors import StateError
+from worker.core.model import (
+    RECORDS,
+    BoundaryKey,
+    CommitRow,
+    EndRow,
+    Ledger,
+    StagedFile,
+    of_kind,
+)
+
+EPOCH_LEAP: Final = 1 << 20
+"""A rebuilt state begins so far above all epochs that were seen: whoever still has the state that
+was lost may have been given some that nobody saw."""
+
+
+class RecordEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition in the record of a commit; see `Progress`. Identities are hex digits."""
+
+    partition: str
+    expected_seq: int
+    cursor: str
+    memory: str = ""
+    boundary_floor: int | str | None
+    boundary_added: tuple[tuple[int | str, str], ...]
+    tokens_cleared: bool
+    tokens_added: tuple[str, ...]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of a commit, as `worker.core.digest.commit_record` writes it."""
+
+    v: int
+    pipeline: str
+    shard: int
+    lineage: str
+    seq: int
+    epoch: int
+    id: str
+    at: str
+    ledger: Ledger
+    files: tuple[StagedFile, ...]
+    ends: tuple[RecordEnd, ...]
+    previous: str
+    digest: str
+    owner: str
+    schema: str = ""
+    meaning: dict[str, str] = {}
+
+    @property
+    def row(self) -> CommitRow:
+        """What the log kept of the commit."""
+        return CommitRow(
+            pipeline=self.pipeline,
+            shard=self.shard,
+            lineage=self.lineage,
+            seq=self.seq,
+            epoch=self.epoch,
+            id=self.id,
+            at=self.at,
+            ledger=self.ledger,
+            files=self.files,
+            ends=tuple(
+                EndRow(
+                    partition=end.partition,
+                    expected_seq=end.expected_seq,
+                    cursor=end.cursor,
+                    memory=end.memory,
+                )
+                for end in self.ends
+            ),
+            previous=self.previous,
+            digest=self.digest,
+        )
+
+
+def whole_record(data: bytes) -> Record | None:
+    """The record of a commit; None for one that says too little, as those of version 1 do, that is
+    damaged, or whose digest is not that of what it says.
+    """
+    try:
+        found = msgspec.json.decode(data, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found if found.v == VERSION and digest_of(found.row) == found.digest else None
+
+
+@dataclass(slots=True)
+class _Partition:
+    """What is known of a partition so far."""
+
+    seq: int = 0
+    cursor: str = ""
+    memory: str = ""
+    boundary: set[BoundaryKey] = field(default_factory=set)
+    tokens: set[bytes] = field(default_factory=set)
+
+    def move(self, seq: int, end: RecordEnd) -> None:
+        """What a commit did to it."""
+        if end.expected_seq == 0 and self.seq:
+            self._put_back(end)
+        self.boundary = _boundary_after(self.boundary, end)
+        added = {bytes.fromhex(token) for token in end.tokens_added}
+        self.tokens = added if end.tokens_cleared else self.tokens | added
+        self.seq, self.cursor, self.memory = seq, end.cursor, end.memory
+
+    def _put_back(self, end: RecordEnd) -> None:
+        """An operator has moved it since its last commit. Its pass was forgotten, and its keys
+        unless the sum of the commit counts them.
+        """
+        self.tokens = set()
+        tokens = memory_sum.of_tokens(bytes.fromhex(token) for token in end.tokens_added)
+        kept = memory_sum.of_boundary(_boundary_after(self.boundary, end))
+        if memory_sum.as_text(kept + tokens) != end.memory:
+            self.boundary = set()
+
+    @property
+    def sum(self) -> str:
+        return memory_sum.as_text(
+            memory_sum.of_boundary(self.boundary) + memory_sum.of_tokens(self.tokens)
+        )
+
+
+def _boundary_after(known: set[BoundaryKey], end: RecordEnd) -> set[BoundaryKey]:
+    floor = end.boundary_floor
+    if floor is not None:
+        known = {key for key in known if key[0] >= floor}  # type: ignore[operator]  # one type
+    return known | {(value, bytes.fromhex(key)) for value, key in end.boundary_added}
+
+
+class ChainRebuild:
+    """A chain, commit after commit.
+
+    Args:
+        base: where it begins: a checkpoint, or the chain before its first commit.
+
+    Attributes:
+        seq: of the last commit that was added.
+    """
+
+    def __init__(self, base: Checkpoint) -> None:
+        self.seq = base.seq
+        self._base, self._digest, self._epoch = base, base.digest, base.epoch
+        self._meaning = base.meaning
+        self._owners = list(base.owners)
+        self._schemas = {each.fingerprint: each for each in base.schemas}
+        self._parts = {each.partition: _of(each) for each in base.partitions}
+
+    def add(self, record: Record) -> None:
+        """The next commit. Raises StateError where it does not follow."""
+        if (record.seq, record.previous) != (self.seq + 1, self._digest):
+            raise StateError(
+                f"the record of commit {record.seq} of pipeline {record.pipeline} does not follow"
+                f" commit {self.seq}",
+                remedy="bring back what is missing in .worker of the output",
+            )
+        for end in record.ends:
+            self._parts.setdefault(end.partition, _Partition()).move(record.seq, end)
+        self.seq, self._digest, self._epoch = record.seq, record.digest, record.epoch
+        self._meaning = record.meaning or self._meaning
+        self._owners = [*(each for each in self._owners if each != record.owner), record.owner]
+        for file in of_kind(record.files, RECORDS):
+            known = self._schemas.get(file.fingerprint)
+            text = record.schema or ("" if known is None else known.schema)
+            self._schemas[file.fingerprint] = KeptSchema(file.fingerprint, record.seq, text)
+
+    def chain(self) -> Checkpoint:
+        """The chain at the last commit. Raises StateError where what a partition remembers is not
+        what its last commit says.
+        """
+        for name, part in self._parts.items():
+            if part.memory and part.sum != part.memory:
+                raise StateError(
+                    f"partition {name} of pipeline {self._base.pipeline}: what it remembers is not"
+                    f" what commit {part.seq} says",
+                    remedy="bring back an undamaged copy of .worker of the output",
+                )
+        return structs.replace(
+            self._base,
+            seq=self.seq,
+            digest=self._digest,
+            epoch=self._epoch,
+            meaning=self._meaning,
+            owners=tuple(self._owners),
+            schemas=tuple(sorted(self._schemas.values(), key=lambda each: each.last_seq)),
+            partitions=tuple(_kept(name, part) for name, part in sorted(self._parts.items())),
+        )
+
+
+def _of(kept: KeptPartition) -> _Partition:
+    return _Partition(
+        seq=kept.seq,
+        cursor=kept.cursor,
+        memory=kept.memory,
+        boundary=set(kept.boundary_keys()),
+        tokens=set(kept.token_list()),
+    )
+
+
+def _kept(name: str, part: _Partition) -> KeptPartition:
+    return KeptPartition(
+        partition=name,
+        seq=part.seq,
+        cursor=part.cursor,
+        memory=part.memory,
+        boundary=joined_keys(sorted(part.boundary)),
+        tokens=b"".join(sorted(part.tokens)),
+    )
+
+
+def newest_chains(chains: Mapping[str, Checkpoint]) -> dict[int, str]:
+    """Shard -> the lineage that goes on, of all that were found: the one with the highest epoch,
+    because epochs are never given twice. The others were reset.
+    """
+    newest: dict[int, str] = {}
+    for lineage, chain in chains.items():
+        known = newest.get(chain.shard)
+        if known is None or chains[known].epoch < chain.epoch:
+            newest[chain.shard] = lineage
+    return newest

@@ -1,0 +1,129 @@
+"""What is old is forgotten: a checkpoint first, then the commit records, then the rows of the log.
+
+Each step is durable before the next one begins, so a kill between any two of them leaves a log that
+goes on and an output that it can be rebuilt from. What is done twice does no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from worker.core.checkpoint import encoded
+from worker.core.digest import record_head
+from worker.core.model import ChainRow, ChainState
+from worker.core.ports import Clock, CommitLog, CommitRecords
+
+EVERY_S: Final = 600.0
+"""A pipeline that runs looks so often for what is old, and only when it commits."""
+MOST: Final = 1_000
+"""So many commits are looked at each time, which takes some 50 ms."""
+LEAST_BYTES: Final = 1 << 20
+"""Fewer bytes of records make no checkpoint necessary: they are read in an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was done.
+
+    Attributes:
+        pruned: number of commits that were forgotten.
+        checkpoint: number of the commit that a checkpoint was written of; 0: none was.
+        more: other commits are old.
+    """
+
+    pruned: int = 0
+    checkpoint: int = 0
+    more: bool = False
+
+
+class Keeper:
+    """Checkpoint and retention of one chain. Used in the IO thread of its pipeline.
+
+    Args:
+        keep_s: commits that are older than so many seconds are forgotten.
+    """
+
+    def __init__(
+        self,
+        log: CommitLog,
+        records: CommitRecords,
+        chain: ChainState,
+        clock: Clock,
+        *,
+        keep_s: float,
+    ) -> None:
+        self._log, self._records, self._clock, self._keep_s = log, records, clock, keep_s
+        self._pipeline, self._shard = chain.pipeline, chain.shard
+        self._next_at = clock.monotonic()
+
+    def now_and_then(self) -> Kept:
+        """After each commit: nearly always nothing. Raises WorkerError for what could not be done;
+        it is tried again later.
+        """
+        now = self._clock.monotonic()
+        if now < self._next_at:
+            return Kept()
+        self._next_at = now + EVERY_S
+        kept = self.work()
+        if kept.more:
+            self._next_at = now
+        return kept
+
+    def work(self, *, checkpoint: bool = False) -> Kept:
+        """Writes a checkpoint if one is due, and forgets a bounded number of old commits.
+
+        Args:
+            checkpoint: it is written in any case.
+        """
+        before = _text(self._clock.time() - self._keep_s)
+        commits = self._log.prunable(self._pipeline, before, MOST, shard=self._shard)
+        newest = max(self._records.checkpoints(), default=0)
+        written = 0
+        if checkpoint or commits.upto > newest or self._is_due(newest):
+            written = self._write_checkpoint()
+        if commits.seqs:
+            self._records.delete(commits.seqs)
+        if commits.seqs or commits.more:
+            self._log.prune(self._pipeline, commits, shard=self._shard)
+        return Kept(len(commits.seqs), written, commits.more)
+
+    def _is_due(self, newest: int) -> bool:
+        """The records after the newest checkpoint are larger than it; or there is none, and a state
+        could not be rebuilt from the records, because older versions made them.
+        """
+        if not newest:
+            first = self._records.proven(1)
+            head = None if first is None else record_head(first)
+            if head is None or not head.digest:
+                return True
+        least = max(self._records.checkpoints().get(newest, 0), LEAST_BYTES)
+        return self._records.size_after(newest) > least
+
+    def _write_checkpoint(self) -> int:
+        found = self._log.checkpoint(self._pipeline, shard=self._shard)
+        self._records.write_checkpoint(found.seq, encoded(found))
+        return found.seq
+
+
+def prune(keeper: Keeper) -> int:
+    """Forgets all that is old, and returns how many commits that were."""
+    kept = keeper.work(checkpoint=True)
+    pruned = kept.pruned
+    while kept.more:
+        kept = keeper.work()
+        pruned += kept.pruned
+    return pruned
+
+
+def old_commits(log: CommitLog, chain: ChainRow, clock: Clock, keep_s: float) -> int:
+    """How many commits `prune` would forget."""
+    before = _text(clock.time() - keep_s)
+    return len(log.prunable(chain.pipeline, before, chain.seq + 1, shard=chain.shard).seqs)
+
+
+def _text(at_s: float) -> str:
+    """A time as `CommitRow.at` has it; the beginning of 1970 for what is before it."""
+    moment = datetime.fromtimestamp(max(at_s, 0.0), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

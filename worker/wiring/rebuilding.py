@@ -1,0 +1,74 @@
+"""A state that is made from its outputs, in place of one that is lost, damaged or older."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from worker.core.errors import ConfigError, SinkUnavailable, StateError
+from worker.runtime.rebuild import Found, Place, chains_of
+from worker.settings import Settings
+from worker.wiring.logs import open_log, put_aside
+from worker.wiring.outputs import commit_records, output_roots
+
+
+def found_chains(settings: Settings) -> list[Found]:
+    """What the outputs of all pipelines of a config prove.
+
+    Raises StateError where something is missing, and ConfigError where the state that is there is
+    newer than its output.
+    """
+    found = [each for name in settings.pipelines for each in chains_of(_place(settings, name))]
+    if not found:
+        raise ConfigError(
+            "no output of this config has a commit",
+            remedy="check sink.path and the working directory; without commits, `worker run` begins"
+            " anew",
+        )
+    _refuse_newer(settings, found)
+    return found
+
+
+def rebuild(settings: Settings, found: Sequence[Found]) -> Path | None:
+    """Makes the state, and returns the name that the one before it has got. The state must be
+    locked.
+    """
+    for each in found:
+        each.prove()
+    aside = put_aside(settings)
+    with closing(open_log(settings, read_only=False)) as log:
+        state = next((each.chain.state for each in found if each.chain.state), "")
+        log.restore(state, [(each.chain, each.rows()) for each in found])
+    return aside
+
+
+def _place(settings: Settings, name: str) -> Place:
+    records, letters = output_roots(settings, name)
+    return Place(
+        pipeline=name,
+        records={
+            lineage: commit_records(settings, name, lineage) for lineage in records.lineages(name)
+        },
+        roots={root.kind: root for root in (records, letters)},
+        files_are_taken=settings.pipelines[name].sink.files_are_taken,
+    )
+
+
+def _refuse_newer(settings: Settings, found: Sequence[Found]) -> None:
+    """A state that can be read and has commits that its output lacks is not rebuilt: it would go
+    back.
+    """
+    try:
+        with closing(open_log(settings, read_only=True)) as log:
+            known = {row.lineage: row.seq for row in log.chains()}
+    except (StateError, SinkUnavailable):
+        return
+    for chain in (each.chain for each in found):
+        if known.get(chain.lineage, 0) > chain.seq:
+            raise ConfigError(
+                f"the state has commit {known[chain.lineage]} of pipeline {chain.pipeline}, its"
+                f" output ends at {chain.seq}: the state is the newer one, and nothing is to be"
+                " rebuilt",
+                remedy="`worker run` goes on with it, or says what the output lacks",
+            )
