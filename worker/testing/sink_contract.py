@@ -435,7 +435,7 @@ class SinkContract:
         for _ in range(2):
             root.mark_lost(file)
             assert root.standing(file) is FileState.LOST
-        assert list(root.listing(NAME, LINEAGE)) == []
+        assert list(root.listing(PIPELINE, LINEAGE)) == []
 
     @pytest.mark.parametrize("kind", [RECORDS, DEAD_LETTERS])
     def test_files_and_roots_say_their_kind(self, place: SinkPlace, kind: str) -> None:
