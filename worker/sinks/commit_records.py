@@ -2,6 +2,8 @@
 
 `<seq>.open` was staged before the commit point, `<seq>.json` proves that it was passed. A record is
 written under the name of its owner first and then renamed, so that none is ever seen in part.
+Whoever replaces one puts it aside first and looks at it there: an owner that was suspended for long
+never deletes what a later one has staged meanwhile.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class FileCommitRecords:
         with fs.translated(self._directory):
             if not self._directory.is_dir():
                 return 0
+            self._put_back_all()
             found = (_PROVEN.fullmatch(path.name) for path in self._directory.iterdir())
             return max((int(match[1]) for match in found if match), default=0)
 
@@ -75,12 +78,23 @@ class FileCommitRecords:
 
     def _remove_our_own(self, seq: int) -> None:
         """Raises Fenced where the staged record is that of somebody else."""
-        path = self._open(seq)
-        found = self._read(path)
-        head = None if found is None else record_head(found)
+        path, aside = self._open(seq), self._directory / f"{seq:012}.{self._owner}.aside"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # it was proven, or another owner replaces it
+            return
+        head = record_head(aside.read_bytes())
         if head is None or head.owner not in self._ours:
+            _put_back(aside, path)
             raise _fenced(path)
-        path.unlink()
+        aside.unlink()
+
+    def _put_back_all(self) -> None:
+        """Puts back what owners of this chain had put aside when they were killed."""
+        for aside in self._directory.glob("*.aside"):
+            seq, owner, _ = aside.name.split(".")
+            if owner in self._ours:
+                _put_back(aside, self._open(int(seq)))
 
     def prove(self, seq: int) -> None:
         path, proof = self._open(seq), self._json(seq)
@@ -118,6 +132,16 @@ class FileCommitRecords:
 
     def _json(self, seq: int) -> Path:
         return self._directory / f"{seq:012}.json"
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Nothing happens where the owner that had put it aside lives, and does so itself."""
+    try:
+        fs.rename_noreplace(aside, path)
+    except FileExistsError:  # whoever staged that one could, so this one is not committed
+        aside.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
 
 
 def _inode(path: Path) -> tuple[int, int]:

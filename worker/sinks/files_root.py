@@ -23,31 +23,30 @@ class FilesRoot:
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = path.absolute(), kind
-        self._linked: dict[str, bool] = {}
+        self._linked: dict[Path, bool] = {}
 
     def __str__(self) -> str:
         return str(self.path)
 
     def place(self, file: StagedFile) -> str:
-        return _final(file)
+        return str(_final(file))
 
     def standing(self, file: StagedFile) -> FileState:
-        final = _final(file)
+        final, staged = _final(file), Path(file.root) / file.staging
         if not _is_absent(final):
             return FileState.PUBLISHED
-        if not _is_absent(f"{file.root}/{file.staging}"):
+        if not _is_absent(staged):
             return FileState.STAGED
         if not _is_absent(final):  # it was published in between
             return FileState.PUBLISHED
         return FileState.GONE if _is_absent(_lost(file)) else FileState.LOST
 
     def examine(self, file: StagedFile) -> Evidence:
-        path = Path(_final(file))
+        path = _final(file)
         try:
-            status = os.lstat(path)
-            if problem := self._in_place_of_a_file(file, status.st_mode):
+            if problem := self._in_place_of_a_file(file):
                 return Evidence(problem=problem)
-            size_bytes, sha256 = status.st_size, fs.sha256_of(path)
+            size_bytes, sha256 = path.stat().st_size, fs.sha256_of(path)
             return Evidence(rows=rows_in(path), size_bytes=size_bytes, sha256=sha256)
         except OSError as error:
             return Evidence(problem=f"cannot be read: {error.strerror}")
@@ -55,28 +54,29 @@ class FilesRoot:
             problem = f"it is damaged: {error.message}"
             return Evidence(size_bytes=size_bytes, sha256=sha256, problem=problem)
 
-    def _in_place_of_a_file(self, file: StagedFile, mode: int) -> str:
-        """What stands under the name of a file, where that is none as we write them."""
+    def _in_place_of_a_file(self, file: StagedFile) -> str:
+        """What stands under the name of a file that is none, as we write them."""
         path = _final(file)
+        mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
-            return f"it is a link to {os.readlink(path)}, and no file"
+            return f"it is a link to {path.readlink()}, and no file"
         if not stat.S_ISREG(mode):
             return "it is no file"
-        directory = os.path.dirname(path)
+        directory = path.parent
         if directory not in self._linked:
-            below = os.path.relpath(directory, file.root)
-            unlinked = os.path.normpath(f"{os.path.realpath(file.root)}/{below}")
-            self._linked[directory] = os.path.realpath(directory) != unlinked
+            root = Path(file.root)
+            unlinked = root.resolve() / directory.relative_to(root)
+            self._linked[directory] = directory.resolve() != unlinked
         return "a directory above it is a link" if self._linked[directory] else ""
 
     def lines(self, file: StagedFile) -> Iterator[bytes]:
-        path = Path(_final(file))
+        path = _final(file)
         if self.standing(file) is FileState.PUBLISHED:
             with fs.translated(path), path.open("rb") as lines:
                 yield from lines
 
     def delete(self, file: StagedFile) -> None:
-        path = Path(_final(file))
+        path = _final(file)
         with fs.translated(path):
             path.unlink(missing_ok=True)
 
@@ -106,9 +106,8 @@ def lineages_in(root: Path, pipeline: str) -> list[str]:
         return sorted(path.name for path in hidden.iterdir() if (path / pipeline).is_dir())
 
 
-def _final(file: StagedFile) -> str:
-    """Where a file is published; text, because making a Path costs as much as looking at it."""
-    return f"{file.root}/{file.final}"
+def _final(file: StagedFile) -> Path:
+    return Path(file.root) / file.final
 
 
 def _lost(file: StagedFile) -> Path:
@@ -116,7 +115,7 @@ def _lost(file: StagedFile) -> Path:
     return Path(file.root) / HIDDEN / "lost" / Path(file.final).name
 
 
-def _is_absent(path: Path | str) -> bool:
+def _is_absent(path: Path) -> bool:
     """Nothing is there, not even a link that leads nowhere. What nobody may look at is not known
     to be absent.
     """
