@@ -70,6 +70,7 @@ def mutate(name: str) -> None:
     """Breaks one promise of the commit protocol."""
     from worker.runtime import fs
     from worker.runtime.committer import Committer
+    from worker.sinks.commit_records import FileCommitRecords
     from worker.sinks.files import FilesSink, _OpenFile
     from worker.state import sqlite
     from worker.state.sqlite import SqliteCommitLog
@@ -136,14 +137,16 @@ def mutate(name: str) -> None:
         claim = SqliteCommitLog.claim
 
         def sweep_first(self: Any, pipeline: str, partitions: Any, **options: Any) -> Any:
-            for staging in Path.cwd().rglob(f".worker/*/{pipeline}/staging"):
-                for path in staging.glob("*/*"):
-                    path.unlink()
+            top = self._file.path.parents[1]
+            for path in top.rglob(f".worker/*/{pipeline}/staging/*/*"):
+                path.unlink()
             return claim(self, pipeline, partitions, **options)
 
         SqliteCommitLog.claim = sweep_first  # type: ignore[method-assign]
     elif name == "gone_is_published":
         FilesSink._refuse_unproven = nothing  # type: ignore[method-assign]
+    elif name == "record_not_proven":
+        FileCommitRecords.prove = nothing  # type: ignore[method-assign]
     elif name:
         raise ValueError(name)
 
@@ -155,6 +158,11 @@ def unguarded(db: Any, row: Any) -> bool:
         (row.seq, row.digest, row.pipeline, row.shard),
     )
     return True
+
+
+def epoch_given_twice(db: Any) -> int:
+    """Every claim gets the same epoch."""
+    return 1
 
 
 def skip_locks() -> None:

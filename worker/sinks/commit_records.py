@@ -2,7 +2,8 @@
 
 `<seq>.open` was staged before the commit point, `<seq>.json` proves that it was passed. A record is
 written under the name of its owner first and then renamed, so that none is ever seen in part.
-Checkpoints stand in a directory beside.
+Whoever replaces one puts it aside first and looks at it there: an owner that was suspended for long
+never deletes what a later one has staged meanwhile. Checkpoints stand in a directory beside.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class FileCommitRecords:
         self._inode: tuple[int, int] | None = None
 
     def newest(self) -> int:
+        self._put_back_all()
         return max((number for each in self._directories() for number in _seqs_in(each)), default=0)
 
     def proven(self, seq: int) -> bytes | None:
@@ -95,11 +97,24 @@ class FileCommitRecords:
     def _remove_our_own(self, seq: int) -> None:
         """Raises Fenced where the staged record is that of somebody else."""
         path = self._directory / _open(seq)
-        found = self._read(path)
-        head = None if found is None else record_head(found)
+        aside = self._directory / f"{seq:012}.{self._owner}.aside"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # it was proven, or another owner replaces it
+            return
+        head = record_head(aside.read_bytes())
         if head is None or head.owner not in self._ours:
+            _put_back(aside, path)
             raise _fenced(path)
-        path.unlink()
+        aside.unlink()
+
+    def _put_back_all(self) -> None:
+        """Puts back what owners of this chain had put aside when they were killed."""
+        with fs.translated(self._directory):
+            for aside in self._directory.glob("*.aside"):
+                seq, owner, _ = aside.name.split(".")
+                if owner in self._ours:
+                    _put_back(aside, self._directory / _open(int(seq)))
 
     def prove(self, seq: int) -> None:
         directory = self._directory
@@ -203,6 +218,16 @@ def _open(seq: int) -> str:
 
 def _json(seq: int) -> str:
     return f"{seq:012}.json"
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Nothing happens where the owner that had put it aside lives, and does so itself."""
+    try:
+        fs.rename_noreplace(aside, path)
+    except FileExistsError:  # whoever staged that one could, so this one is not committed
+        aside.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
 
 
 def _inode(path: Path) -> tuple[int, int]:

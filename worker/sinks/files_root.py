@@ -90,9 +90,10 @@ class FilesRoot:
             path.unlink(missing_ok=True)
 
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
-        for path in sorted(self.path.rglob(f"{pipeline}-{lineage}-*")):
-            if HIDDEN not in path.relative_to(self.path).parts:
-                yield str(path)
+        prefix = f"{pipeline}-{lineage}-"
+        for directory, below, names in os.walk(self.path):
+            below[:] = sorted(name for name in below if name != HIDDEN)
+            yield from (f"{directory}/{name}" for name in sorted(names) if name.startswith(prefix))
 
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
