@@ -388,3 +388,31 @@ async def test_a_renamed_pipeline_asks(outputs: Outputs) -> None:
     assert (code, "accepted" in text) == (0, True)
     assert (await outputs.call("run", str(config), "--once"))[0] == 0
     assert ids(outputs.directory / "lake") == sorted([*GOOD, *GOOD])
+
+
+# -- locks ----------------------------------------------------------------------------------------
+
+
+async def test_a_copy_of_a_state_that_runs_beside_it_is_refused_at_once(outputs: Outputs) -> None:
+    config = outputs.config()
+    assert (await outputs.run()).exit_code == 0
+    document = YAML(typ="safe").load(config)
+    document["pipelines"]["items"]["source"]["schedule"] = {"every": "1h"}
+    for name in ("state", "copy"):
+        document["state"]["path"] = str(outputs.directory / name)
+        with (outputs.directory / f"{name}.yaml").open("w") as file:
+            YAML(typ="safe").dump(document, file)
+    shutil.copytree(outputs.directory / "state", outputs.directory / "copy")
+    first = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "worker", "run", str(outputs.directory / "state.yaml"))
+    )
+    lock = next((outputs.directory / "lake/.worker/locks").glob("*-0"))
+    await kit.until(lambda: lock.read_text().endswith(f" {first.pid}\n"))
+    copied = str(outputs.directory / "copy.yaml")
+    code, text = await outputs.call("run", copied, "--once")
+    assert (code, f"(pid {first.pid})" in text) == (75, True)
+    code, text = await outputs.call("dlq", "purge", copied, "--pipeline", "items", "--yes")
+    assert (code, f"(pid {first.pid})" in text) == (75, True)
+    first.terminate()
+    assert await first.wait() == 0
+    assert set(ids(outputs.directory / "lake")) == set(GOOD)
