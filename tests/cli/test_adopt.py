@@ -23,6 +23,7 @@ from worker.settings import load_settings
 from worker.state.sqlite import FORMATS, SqliteCommitLog
 from worker.testing.commit_log_contract import Owner
 from worker.testing.replica import Replica, Shape
+from worker.wiring.known_roots import adopt_roots, root_adoption
 
 TOKENS = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 SNAPSHOT: dict[str, Any] = {"pagination": TOKENS, "schedule": {"every": "1h"}}
@@ -51,8 +52,9 @@ def config_of(directory: Path, url: str = "http://127.0.0.1:1/x", **source: Any)
 
 
 def begun(directory: Path, source: dict[str, Any], **cursors: Cursor) -> None:
-    """A state whose partitions stand at these cursors, and remember a key each."""
-    meaning = load_settings([config_of(directory, **source)]).pipeline("items").meaning()
+    """A state whose partitions stand at these cursors, and remember a key each, and its outputs."""
+    settings = load_settings([config_of(directory, **source)])
+    meaning = settings.pipeline("items").meaning()
     with closing(SqliteCommitLog(directory / "state/state.db")) as log:
         log.load("items", meaning)
         steps = {
@@ -60,6 +62,7 @@ def begun(directory: Path, source: dict[str, Any], **cursors: Cursor) -> None:
             for name, cursor in cursors.items()
         }
         Owner(log, *cursors, pipeline="items").commit(steps)
+        adopt_roots(log, settings, root_adoption(log, settings, "items"))
 
 
 def files_of(directory: Path) -> dict[str, tuple[int, bytes]]:
@@ -350,7 +353,7 @@ def test_a_state_that_is_damaged_is_named_by_check_as_by_run(tmp_path: Path, cal
 
 def test_a_pipeline_that_the_state_does_not_know_begins_with_run(tmp_path: Path, call: Any) -> None:
     begun(tmp_path, MARKED, default=HALF)
-    config = config_of(tmp_path, **MARKED)
+    config = config_of(tmp_path, **MARKED, params={"kind": "other"})
     config.write_text(config.read_text().replace("  items:\n", "  others:\n"))
     code, out, _ = call("check", config)
     assert code == 0 and "nothing of this pipeline yet" in out

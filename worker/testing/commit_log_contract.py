@@ -44,6 +44,7 @@ from worker.core.model import (
     PartitionEnd,
     PartitionRow,
     Progress,
+    Root,
     StagedFile,
 )
 from worker.core.ports import CommitLog
@@ -672,6 +673,40 @@ class CommitLogContract:
             second.lineage,
             "0123456789abcdef",
         }
+
+    def test_where_files_go_is_kept_and_where_they_went(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", {})
+        assert (log.roots("p"), log.places("p")) == ({}, {})
+        lake, letters, moved, other = (
+            Root(path=path, id=root_id)
+            for path, root_id in (("/a", "x"), ("/d", "d"), ("/b", "x"), ("/c", "y"))
+        )
+        for kind, root in ((RECORDS, lake), (DEAD_LETTERS, letters), (RECORDS, moved)):
+            log.keep_root("p", kind, root)
+        assert log.roots("p") == {RECORDS: moved, DEAD_LETTERS: letters}
+        log.keep_root("p", RECORDS, other)
+        assert log.load("p", {}).roots == {RECORDS: other, DEAD_LETTERS: letters}
+        log.keep_root("p", RECORDS, lake)
+        log.keep_root("never ran", RECORDS, other)
+        assert reopen().roots("p") == {RECORDS: lake, DEAD_LETTERS: letters}
+        assert reopen().places("p") == {"x": "/a", "y": "/c", "d": "/d"}
+        assert reopen().load("never ran", {}).roots == {RECORDS: other}
+        log.reset("p")
+        assert (log.roots("p"), log.places("p")) == ({}, {})
+
+    def test_a_state_has_an_id_that_stays(self, reopen: Reopen) -> None:
+        log = reopen()
+        found = log.state_id()
+        assert found and reopen().state_id() == found == log.load("p", {}).state_id
+
+    def test_lineages_whose_files_may_stay_are_known(self, reopen: Reopen) -> None:
+        log = reopen()
+        assert list(log.lineages("p")) == []
+        first = log.load("p", {}).lineage
+        log.reset("p", found_lineages=["0123456789abcdef"])
+        second = log.load("p", {}).lineage
+        assert sorted(log.lineages("p")) == sorted([first, second, "0123456789abcdef"])
 
     def test_a_pipeline_that_never_ran_can_be_reset(self, reopen: Reopen) -> None:
         reopen().reset("p", found_lineages=["0123456789abcdef"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 from typing import Protocol, TypeAlias
 
@@ -19,8 +20,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.core.errors import ConfigError, Fenced, PublishConflict, StateError, Unproven
-from worker.core.model import DEAD_LETTERS, RECORDS, ChainState, Chunk, StagedFile
+from worker.core.digest import record_head
+from worker.core.errors import (
+    ConfigError,
+    Fenced,
+    PublishConflict,
+    RootUnknown,
+    SinkUnavailable,
+    StateError,
+    Unproven,
+)
+from worker.core.model import (
+    DEAD_LETTERS,
+    RECORDS,
+    ChainRow,
+    ChainState,
+    Chunk,
+    CommitRow,
+    Ledger,
+    Root,
+    StagedFile,
+)
 from worker.core.ports import CommitRecords, FileState, OutputRoot, Sink
 
 PIPELINE = "p"
@@ -87,6 +107,24 @@ def prepared(
 def record(owner: str) -> bytes:
     """A commit record, as far as its place is concerned."""
     return f'{{"id": "of {owner}", "owner": "{owner}"}}'.encode()
+
+
+def committed() -> CommitRow:
+    """Commit 7 of a chain."""
+    return CommitRow(
+        pipeline=PIPELINE,
+        shard=0,
+        lineage=LINEAGE,
+        seq=7,
+        epoch=1,
+        id="c7",
+        at="",
+        ledger=Ledger(),
+        files=(),
+        ends=(),
+        previous="d6",
+        digest="d7",
+    )
 
 
 def staged(sink: Sink, *chunks: Chunk) -> tuple[StagedFile, ...]:
@@ -401,7 +439,55 @@ class SinkContract:
         assert sorted(place.root().lineages(PIPELINE)) == sorted([LINEAGE, OTHER])
         assert list(place.root().lineages("never")) == []
 
+    def test_a_record_is_brought_where_the_next_ones_will_be(self, place: SinkPlace) -> None:
+        prepared(place)
+        commits = place.commits(chain())
+        for content in (record("one"), record("another")):
+            commits.bring(1, content)
+            assert (commits.newest(), commits.proven(1)) == (1, record("one"))
+
     # -- the root --------------------------------------------------------------------------------
+
+    def test_a_root_has_an_id_that_stays_and_that_files_name(self, place: SinkPlace) -> None:
+        sink = place.sink(chain())
+        root = sink.prepare(())
+        assert root == Root(path=str(place.root()), id=root.id) and root.id
+        (file,) = staged(sink, chunk("", "x"))
+        assert (file.root_id, file.root) == (root.id, root.path)
+        assert place.sink(replace(chain(), roots={RECORDS: root})).prepare(()) == root
+        seen = place.root().sight(ChainRow(PIPELINE, 0, LINEAGE, 0, "", 0, 0))
+        assert (seen.id, seen.area) == (root.id, True)
+
+    def test_where_another_root_stands_than_is_known_nothing_is_made(
+        self, place: SinkPlace
+    ) -> None:
+        path = str(place.root())
+        known = replace(chain(), roots={RECORDS: Root(path=path, id="another")})
+        with pytest.raises(SinkUnavailable, match="worker state adopt CONFIG p --root"):
+            place.sink(known).prepare(())
+        assert place.root().lineages(PIPELINE) == []
+        elsewhere = replace(
+            known, roots={RECORDS: Root(path="/nowhere", id="another")}, last=committed()
+        )
+        with pytest.raises(RootUnknown, match="worker state adopt CONFIG p --root"):
+            place.sink(elsewhere).prepare(())
+        assert place.root().lineages(PIPELINE) == []
+
+    def test_a_root_that_is_adopted_proves_the_last_commit(self, place: SinkPlace) -> None:
+        root, at = place.root(), ChainRow(PIPELINE, 0, LINEAGE, 7, "d7", 1, 7)
+        made = root.adopt(at, committed(), "")
+        assert (root.newest(at), root.record(at, 6)) == (7, None)
+        head = record_head(root.record(at, 7) or b"")
+        assert head is not None and head.is_of(committed())
+        known = replace(chain(seq=8), roots={RECORDS: made}, last=committed())
+        assert place.sink(known).prepare(()) == made
+        assert place.root().adopt(None, None, "") == made
+
+    def test_what_is_staged_can_be_published_by_a_command(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        (file,) = staged(sink, chunk("a=1", "x"))
+        root.publish(file)
+        assert (root.standing(file), list(root.lines(file))) == (FileState.PUBLISHED, [b"x\n"])
 
     def test_files_that_others_put_there_are_listed(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
