@@ -90,7 +90,9 @@ run(load_settings([Path({self.config!r})]), once=True)
 
 
 def items(start: int, stop: int) -> list[dict[str, object]]:
-    return [kit.item(number, second=number // 3, bad=number % 11 == 5) for number in range(start, stop)]
+    return [
+        kit.item(number, second=number // 3, bad=number % 11 == 5) for number in range(start, stop)
+    ]
 
 
 @pytest.mark.parametrize("source", ["incremental", "tokens", "snapshot"])
@@ -193,7 +195,7 @@ async def test_dead_letters_that_went_with_the_state_are_named_as_lost(tmp_path:
         await world.is_sound()
         world.lose()
         (chain,) = (await world.rebuild())["chains"]  # type: ignore[misc]
-        code, out, errors = await worker("prune", world.config, "--keep", "0s")
+        _, out, errors = await worker("prune", world.config, "--keep", "0s")
         assert out == f"items: {chain['seq'] - 1} commits forgotten, 1 are kept\n", errors
         world.lose()
         (chain,) = (await world.rebuild())["chains"]  # type: ignore[misc]
@@ -219,4 +221,3 @@ async def test_what_cannot_be_rebuilt_changes_nothing(tmp_path: Path) -> None:
     records[-1].unlink()
     code, _, errors = await worker("state", "rebuild", world.config, "--yes")
     assert code == 78 and "the state is the newer one" in errors
-

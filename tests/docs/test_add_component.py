@@ -370,6 +370,10 @@ class TestTheCommitLogOfThePage(CommitLogContract):
         for log in opened:
             log.close()
 
+    @pytest.fixture
+    def restored(self, reopen: Callable[[], CommitLog], tmp_path: Path) -> Callable[[], CommitLog]:
+        return lambda: SqliteCommitLog(tmp_path / "other" / STATE_FILE)
+
 
 # -- a source -------------------------------------------------------------------------------------
 
