@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +25,14 @@ from worker.core.model import (
     Progress,
     StagedFile,
 )
-from worker.core.ports import CommitRecords
+from worker.core.ports import CommitLog, CommitRecords
 from worker.runtime.keeper import EVERY_S, MOST, Keeper, Kept, old_commits, prune
 from worker.runtime.rebuild import Found, Place, chains_of
 from worker.runtime.verify import verify
+from worker.sinks.commit_records import FileCommitRecords
+from worker.state import retention
+from worker.state.database import Database
+from worker.state.sqlite import SqliteCommitLog
 from worker.testing.clock import FakeClock
 from worker.testing.commit_log_contract import MEANING, Owner, staged
 from worker.testing.memory_log import MemoryCommitLog
@@ -45,14 +52,22 @@ class Instance:
     ago; `letters` of them have dead letters.
     """
 
-    def __init__(self, commits: int, letters: tuple[int, ...] = ()) -> None:
-        self.log, self.clock = MemoryCommitLog(), FakeClock()
+    def __init__(
+        self, commits: int, letters: tuple[int, ...] = (), *, directory: Path | None = None
+    ) -> None:
+        self.log: CommitLog = MemoryCommitLog()
+        if directory is not None:
+            self.log = SqliteCommitLog(directory / "state" / "state.db")
+        self.clock = FakeClock()
         self.lake, self.dead = MemoryStore(), MemoryStore("memory://dead")
         self.log.load("p", MEANING)
         self.owner = Owner(self.log, "a", REPLAYED)
         self.chain = self.owner.chain
         self.lake.areas.add((self.chain.lineage, "p"))
         self.records: CommitRecords = MemoryCommitRecords(self.lake, self.chain)
+        if directory is not None:
+            (directory / "commits").mkdir()
+            self.records = FileCommitRecords(directory / "commits", self.chain.owner, ())
         for number in range(1, commits + 1):
             self.commit(number, dead=number in letters)
         self.clock.advance(BEGIN_S + commits / 1e3 + 1.0 - self.clock.time())
@@ -208,6 +223,41 @@ def test_after_a_kill_at_any_step_it_goes_on_and_can_be_rebuilt(
 def moved(chain: Checkpoint) -> list[KeptPartition]:
     """The partitions that a commit has moved."""
     return [part for part in chain.partitions if part.seq]
+
+
+@pytest.mark.parametrize("number", range(1, 24))
+def test_after_a_kill_at_any_call_of_the_system_it_goes_on_and_can_be_rebuilt(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = Instance(6, letters=(3,), directory=tmp_path)
+    instance.records.write_checkpoint(1, b"damaged")
+    instance.records.write_checkpoint(2, b"damaged")
+    truth, calls = moved(instance.log.checkpoint("p")), count(1)
+
+    def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **options: Any) -> Any:
+            if next(calls) == number:
+                raise Killed
+            return call(*args, **options)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((os, "write"), (os, "fsync"), (os, "mkdir")):
+            patch.setattr(owner, name, dying(getattr(owner, name)))
+        for name in ("unlink", "replace"):
+            patch.setattr(Path, name, dying(getattr(Path, name)))
+        patch.setattr(Database, "shrink", dying(Database.shrink))
+        patch.setattr(retention, "forget", dying(retention.forget))
+        with suppress(Killed):
+            prune(instance.keeper())
+    rebuilt = instance.rebuilt()
+    assert moved(rebuilt.checkpoint("p")) == truth
+    assert prune(instance.keeper()) in (0, 4)
+    assert instance.kept() == ([3, 6], [3, 6])
+    instance.commit(7)
+    assert moved(instance.rebuilt().checkpoint("p")) == moved(instance.log.checkpoint("p"))
+    instance.log.close()
 
 
 def test_a_record_that_is_half_deleted_is_not_missed() -> None:
