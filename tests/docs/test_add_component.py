@@ -37,6 +37,7 @@ from worker.schema import parse_schema
 from worker.schema.encoding import AvroRows
 from worker.settings import load_settings
 from worker.sinks.config import SinkDeps
+from worker.state.sqlite import STATE_FILE, SqliteCommitLog
 from worker.testing.commit_log_contract import CommitLogContract
 from worker.testing.sink_contract import SinkContract, SinkPlace
 from worker.transforms.steps import compile_steps
@@ -369,6 +370,10 @@ class TestTheCommitLogOfThePage(CommitLogContract):
         yield again
         for log in opened:
             log.close()
+
+    @pytest.fixture
+    def restored(self, reopen: Callable[[], CommitLog], tmp_path: Path) -> Callable[[], CommitLog]:
+        return lambda: SqliteCommitLog(tmp_path / "other" / STATE_FILE)
 
 
 # -- a source -------------------------------------------------------------------------------------

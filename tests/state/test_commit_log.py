@@ -33,3 +33,12 @@ class TestCommitLogs(CommitLogContract):
         yield again
         for log in opened:
             log.close()
+
+    @pytest.fixture
+    def restored(
+        self, reopen: Callable[[], CommitLog], tmp_path: Path
+    ) -> Iterator[Callable[[], CommitLog]]:
+        kind = "memory" if isinstance(reopen(), MemoryCommitLog) else "sqlite"
+        log = LOGS[kind](tmp_path / "other", Tables())
+        yield lambda: log
+        log.close()

@@ -93,6 +93,52 @@ def test_a_state_of_an_older_format_is_brought_up_to_date_when_it_is_written(
         assert db.execute("PRAGMA user_version").fetchone() == (len(FORMATS),)
 
 
+def grown(log: SqliteCommitLog, commits: int) -> Owner:
+    """A log with so many published commits."""
+    owner = Owner(log, "a")
+    for number in range(1, commits + 1):
+        owner.commit({"a": at(number)}, files=tuple(staged(each) for each in range(20)))
+    owner.published(commits)
+    return owner
+
+
+def size_of(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.parent.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["new", "of an older version"])
+def test_the_space_of_what_is_forgotten_is_given_back(
+    log: SqliteCommitLog, path: Path, mode: str
+) -> None:
+    if mode != "new":
+        log.close()
+        change(path, "PRAGMA auto_vacuum = NONE")
+        change(path, "VACUUM")
+        log = SqliteCommitLog(path)
+    empty = size_of(path)
+    grown(log, 300)
+    log.shrink()
+    before = path.stat().st_size
+    log.prune("p", log.prunable("p", "2030", 100))
+    assert path.stat().st_size < before * 0.8, "a little at a time while it runs"
+    log.prune("p", log.prunable("p", "2030", 1_000))
+    log.shrink()
+    assert size_of(path) < empty + 64 * 1024
+    log.close()
+
+
+def test_a_log_that_somebody_reads_is_shrunk_another_time(log: SqliteCommitLog, path: Path) -> None:
+    grown(log, 50)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM commits").fetchone()
+        log.prune("p", log.prunable("p", "2030", 100))
+        assert reader.execute("SELECT count(*) FROM commits").fetchone() == (50,)
+    assert [row.seq for row in log.commits("p")] == [50]
+    log.shrink()
+    assert size_of(path) < 200 * 1024
+
+
 def test_the_stored_texts_are_those_that_every_state_has(log: SqliteCommitLog, path: Path) -> None:
     made = Owner(log, "a").commit({"a": at(7)}, files=(staged(1),))
     with closing(sqlite3.connect(path)) as db:

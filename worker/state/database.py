@@ -159,12 +159,14 @@ class Database:
         """
         db = self.connection
         try:
-            ((mode,),) = db.execute("PRAGMA auto_vacuum")
-            if mode != _INCREMENTAL:
+            ((vacuum,),) = db.execute("PRAGMA auto_vacuum")
+            if vacuum != _INCREMENTAL:
                 db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
                 db.execute("VACUUM")
-            db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # a script, because each step of the statement frees one page, and has no row to fetch
+            db.executescript(f"PRAGMA incremental_vacuum({pages})")
+            mode = "PASSIVE" if pages else "TRUNCATE"  # only the latter waits for readers
+            db.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.OperationalError as error:
             if _primary(error) not in _LOCKED:
                 raise self.unusable(error) from error

@@ -70,7 +70,7 @@ def build(config: Config, *, read_only: bool) -> SqliteCommitLog:
     return SqliteCommitLog(config.path.absolute() / STATE_FILE, read_only=read_only)
 
 
-def put_aside(config: Config) -> Path | None:
+def put_aside(config: StateConfig) -> Path | None:
     """Gives the log in the directory of the config another name, under which it can still be read.
 
     Returns that name; None where there is no log. The state must be locked. Raises StateError.

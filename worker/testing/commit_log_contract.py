@@ -6,6 +6,7 @@
             return lambda: MyLog(tmp_path / "log")
 
 `reopen` opens the same log anew, as a process does that starts; several are open at once.
+`restored` opens another log, which is empty.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from worker.core import memory_sum
+from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
 from worker.core.digest import digest_of, sealed
 from worker.core.errors import ConfigError, Fenced, StateError
@@ -158,6 +160,10 @@ class CommitLogContract:
     @pytest.fixture
     def reopen(self) -> Reopen:
         raise NotImplementedError("the fixture that opens the log")
+
+    @pytest.fixture
+    def restored(self) -> Reopen:
+        raise NotImplementedError("the fixture that opens another log, which is empty")
 
     # -- commits ---------------------------------------------------------------------------------
 
@@ -753,6 +759,100 @@ class CommitLogContract:
         with pytest.raises(ConfigError, match="no partition 'zz'"):
             log.set_mark("p", "zz", 1)
         assert list(log.partitions("p")) == []
+
+    # -- retention -------------------------------------------------------------------------------
+
+    def test_old_commits_are_forgotten_in_order_but_never_the_last_or_an_unpublished_one(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        for number in range(1, 6):
+            owner.commit({"a": at(number)}, files=(staged(number),))
+        owner.published(3)
+        assert log.prunable("p", "2024-01-01T00:00:00.000Z", 10).seqs == ()
+        found = log.prunable("p", "2024-01-01T00:00:00.001Z", 2)
+        assert (found.upto, found.seqs, found.more) == (2, (1, 2), True)
+        log.prune("p", found)
+        found = log.prunable("p", "2030", 2)
+        assert (found.upto, found.seqs, found.more) == (3, (3,), False)
+        log.prune("p", found)
+        owner.published(5)
+        log.prune("p", log.prunable("p", "2030", 10))
+        log.prune("p", log.prunable("p", "2030", 10))
+        log.shrink()
+        assert [row.seq for row in reopen().commits("p")] == [5]
+        assert reopen().chains("p")[0].pruned == 4
+        assert owner.commit({"a": at(6)}).seq == 6
+        assert reopen().load("p", MEANING).seq == 6
+
+    def test_commits_whose_dead_letters_wait_are_kept(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        owner = Owner(log, "a", REPLAYED)
+        for number in range(1, 5):
+            owner.commit({"a": at(number)}, files=(staged(number, DEAD_LETTERS),))
+        owner.commit({"a": at(5)})
+        owner.published(5)
+        found = log.prunable("p", "2030", 10)
+        assert (found.upto, found.seqs) == (4, ())
+        log.prune("p", found)
+        owner.commit({REPLAYED: replace(at(6), cursor=Cursor(mark=2))})
+        owner.published(6)
+        log.keep_gone("p", [staged(4, DEAD_LETTERS)], "purged")
+        assert reopen().gone("p") == {(DEAD_LETTERS, staged(4).final): "purged"}
+        found = log.prunable("p", "2030", 10)
+        assert sorted(found.seqs) == [1, 2, 4, 5]
+        log.prune("p", found)
+        assert [row.seq for row in reopen().commits("p")] == [3, 6]
+        assert reopen().gone("p") == {}
+
+    def test_what_is_known_to_be_gone_is_told_with_the_unpublished_commit(
+        self, reopen: Reopen
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        Owner(log, "a").commit({"a": at(1)}, files=(staged(1, DEAD_LETTERS),))
+        log.keep_gone("p", [staged(1, DEAD_LETTERS)], "lost")
+        assert log.load("p", MEANING).gone == {(DEAD_LETTERS, staged(1).final)}
+
+    def test_a_chain_that_is_restored_is_the_one_that_was_there(
+        self, reopen: Reopen, restored: Callable[[], CommitLog]
+    ) -> None:
+        log = reopen()
+        log.load("p", MEANING)
+        log.load("q", MEANING)
+        owner = Owner(log, "a", "b")
+        keys = ((1, KEY), (1, b"l" * 16), (2, KEY))
+        owner.commit({"a": at(1, boundary_added=keys)}, files=(staged(1),), schema="one")
+        owner.commit(
+            {"b": at(2, tokens_added=(TOKEN, b"u" * 16))},
+            files=(staged(2, fingerprint="e" * 16),),
+            schema="two",
+        )
+        owner.published(1)
+        log.keep_root("p", RECORDS, Root("/lake", "id"))
+        kept = log.checkpoint("p")
+        other = restored()
+        other.restore(kept.state, [(kept, list(log.commits("p")))])
+        again = other.checkpoint("p")
+        assert again.epoch > kept.epoch + 1_000_000
+        for name in Checkpoint.__struct_fields__:
+            if name not in ("epoch", "schemas"):
+                assert getattr(again, name) == getattr(kept, name), name
+        assert list(other.schemas("p")) == ["one", "two"]
+        assert list(other.commits("p")) == list(log.commits("p"))
+        assert other.partitions("p") == log.partitions("p")
+        state = other.load("p", MEANING)
+        assert [row.seq for row in state.unpublished] == [2]
+        claims = Owner(other, "a", "b")
+        assert claims["a"].boundary == set(keys)
+        assert claims["b"].tokens == {TOKEN, b"u" * 16}
+        assert claims.chain.epoch > again.epoch
+        assert claims.commit({"a": at(3, boundary_floor=2)}).seq == 3
+        with pytest.raises(StateError):
+            other.checkpoint("never")
 
 
 class _Owners(RuleBasedStateMachine):

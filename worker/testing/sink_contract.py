@@ -426,6 +426,42 @@ class SinkContract:
             assert commits.newest() == 0
         commits.sweep()
 
+    def test_records_are_deleted_and_checkpoints_stand_in_for_them(self, place: SinkPlace) -> None:
+        prepared(place)
+        commits = place.commits(chain())
+        assert (list(commits.seqs()), dict(commits.checkpoints())) == ([], {})
+        for number in range(1, 5):
+            commits.stage(number, record("one"))
+            commits.prove(number)
+        assert list(commits.seqs()) == [1, 2, 3, 4]
+        assert commits.size_after(2) == 2 * len(record("one"))
+        for number in (2, 3, 4):
+            commits.write_checkpoint(number, b"c" * number)
+            commits.write_checkpoint(number, b"c" * number)
+        assert dict(commits.checkpoints()) == {3: 3, 4: 4}
+        assert commits.read_checkpoint(4) == b"cccc"
+        assert commits.read_checkpoint(2) is None
+        for _ in range(2):
+            commits.delete([1, 3])
+            assert list(commits.seqs()) == [2, 4]
+        assert (commits.newest(), commits.proven(3)) == (4, None)
+
+    def test_what_a_lineage_left_beside_its_files_is_forgotten(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        place.sink(chain("q")).prepare(())
+        (file,) = staged(sink, chunk("a=1", "x"))
+        sink.publish(1, [file])
+        commits = place.commits(chain())
+        commits.stage(1, record("one"))
+        for _ in range(2):
+            root.forget(PIPELINE, LINEAGE)
+            assert list(root.lineages(PIPELINE)) == []
+        assert list(root.lineages("q")) == [LINEAGE]
+        assert list(root.listing(PIPELINE, LINEAGE)) == [root.place(file)]
+        for _ in range(2):
+            root.remove(root.place(file))
+            assert root.standing(file) is FileState.GONE
+
     def test_another_lineage_of_the_pipeline_is_refused_unless_it_is_known(
         self, place: SinkPlace
     ) -> None:
