@@ -63,6 +63,7 @@ class Desk:
         self.output = Output(MemoryStore(), MemoryStore("memory://letters"), sink)
         self.channel: Channel[Shaped] = Channel(1 << 20)
         self.totals, self.backlog = Totals(), Backlog()
+        self.passed: list[tuple[str, int, int]] = []
         self.log.load("items", {})
         claimed = self.log.claim("items", ["a", "b"], owner="me")
         outputs = self.output.outputs(claimed.chain)
@@ -80,6 +81,9 @@ class Desk:
             totals=self.totals,
             backlog=self.backlog,
             times=StageTimes(self.clock.monotonic),
+            passed=lambda partition, pass_no, durable: self.passed.append(
+                (partition, pass_no, durable)
+            ),
         )
 
     async def put(self, *parts: Shaped) -> None:

@@ -172,13 +172,15 @@ class Pipeline:
         pages: Channel[Page] = Channel(self.spec.channel_bytes)
         shaped: Channel[Shaped] = Channel(self.spec.channel_bytes)
         self._queues = {"pages": pages, "shaped": shaped}
-        self.pool = pool = self._fetch_pool(opened.claims, pages, io)
-        self._writer = writer = self._new_writer(opened, io)
+        timetable = self._timetable(opened.claims, io)
+        self.pool = pool = self._fetch_pool(opened.claims, pages, timetable)
+        self._writer = writer = self._new_writer(opened, io, timetable)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(pool, pages, stop), name=f"{self.name}.read")
             processing = self._process(pages, shaped, drain_deadline)
             group.create_task(processing, name=f"{self.name}.process")
             group.create_task(writer.write(shaped), name=f"{self.name}.write")
+        await timetable.save()
 
     async def _read(self, pool: FetchPool, pages: Channel[Page], stop: asyncio.Event) -> None:
         await pool.run(stop)
@@ -206,22 +208,24 @@ class Pipeline:
                 self._progress_at = self._clock.monotonic()
             await shaped.close()
 
+    def _timetable(self, claims: Mapping[str, Claim], io: IoThread) -> Timetable:
+        return Timetable(
+            {name: claim.due for name, claim in claims.items()},
+            partial(io, self._log.keep_due, self.name),
+            self._clock,
+            once=self.spec.once,
+            passes=worth_keeping(self.spec.paging),
+        )
+
     def _fetch_pool(
-        self, claims: Mapping[str, Claim], pages: Channel[Page], io: IoThread
+        self, claims: Mapping[str, Claim], pages: Channel[Page], timetable: Timetable
     ) -> FetchPool:
-        kept = {name: claim.due for name, claim in claims.items()}
         return FetchPool(
             [self._planner(claim) for claim in claims.values()],
             self.spec.fetcher,
             pages,
-            Timetable(
-                kept,
-                partial(io, self._log.keep_due, self.name),
-                self._clock,
-                once=self.spec.once,
-                passes=worth_keeping(self.spec.paging),
-            ),
-            parked=self._still_parked(kept),
+            timetable,
+            parked=self._still_parked({name: claim.due for name, claim in claims.items()}),
             pipeline=self.name,
             concurrency=self.spec.concurrency,
             may_give_up=self.spec.may_repeat,
@@ -252,7 +256,7 @@ class Pipeline:
                 parked[name] = Parked(error, until, due.failures)
         return parked
 
-    def _new_writer(self, opened: Opened, io: IoThread) -> Writer:
+    def _new_writer(self, opened: Opened, io: IoThread, timetable: Timetable) -> Writer:
         return Writer(
             self.spec.writer,
             claims=opened.claims,
@@ -264,6 +268,7 @@ class Pipeline:
             totals=self.totals,
             backlog=self._backlog,
             times=self._times["write"],
+            passed=timetable.passed,
         )
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:
