@@ -21,7 +21,7 @@ from worker.resilience.quality import TooManyRejects
 from worker.runtime.channel import Channel
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder
 from worker.runtime.roll import RollSpec
 from worker.testing.clock import FakeClock
 from worker.testing.memory_log import MemoryCommitLog
@@ -75,7 +75,7 @@ class Desk:
             claims=claimed.partitions,
             committer=committer,
             outputs=outputs,
-            io=IoThread(self.executor),
+            io=InOrder(self.executor),
             clock=self.clock,
             emit=self.events.append,
             totals=self.totals,

@@ -22,7 +22,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,7 +38,7 @@ from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
 from worker.runtime.flow import Flow, Shaped
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder, IoPool
 from worker.runtime.timetable import Timetable
 from worker.writer import Writer, WriterSpec
 
@@ -106,11 +105,13 @@ class Pipeline:
         pool: the fetch pool of the attempt in progress, or of the last one.
     """
 
-    def __init__(self, spec: PipelineSpec, log: CommitLog, clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self, spec: PipelineSpec, log: CommitLog, io: IoPool, clock: Clock, emit: Emit
+    ) -> None:
         self.spec = spec
         self.totals = Totals()
         self.pool: FetchPool | None = None
-        self._log, self._clock, self._emit = log, clock, emit
+        self._log, self._io, self._clock, self._emit = log, io, clock, emit
         self._owner = secrets.token_hex(8)
         self._epoch: int | None = None
         self._times = {
@@ -135,17 +136,16 @@ class Pipeline:
         After `drain_deadline` no other page is shaped: what is staged then is committed, the rest
         is discarded. Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
         """
-        with ThreadPoolExecutor(1, thread_name_prefix=f"{self.name}.io") as executor:
-            io = IoThread(executor)
-            opened = await io(self._open)
-            try:
-                await self._run(opened, io, stop, drain_deadline)
-            finally:
-                self._discard()
-                await io(opened.committer.close)
+        io = self._io.in_order()
+        opened = await io(self._open)
+        try:
+            await self._run(opened, io, stop, drain_deadline)
+        finally:
+            self._discard()
+            await io(opened.committer.close)
 
     def _open(self) -> Opened:
-        """In the IO thread: load, check the schema of the files, claim, recover.
+        """In the IO pool: load, check the schema of the files, claim, recover.
 
         What is wrong with the config shows before anybody is fenced; what is left to publish or to
         sweep is looked at when nobody else can commit any more.
@@ -163,7 +163,7 @@ class Pipeline:
         return Opened(claimed.partitions, committer, outputs, foreign=committer.recover())
 
     async def _run(
-        self, opened: Opened, io: IoThread, stop: asyncio.Event, drain_deadline: asyncio.Event
+        self, opened: Opened, io: InOrder, stop: asyncio.Event, drain_deadline: asyncio.Event
     ) -> None:
         """The three tasks, from the claims to the last commit."""
         if opened.foreign:
@@ -208,7 +208,7 @@ class Pipeline:
                 self._progress_at = self._clock.monotonic()
             await shaped.close()
 
-    def _timetable(self, claims: Mapping[str, Claim], io: IoThread) -> Timetable:
+    def _timetable(self, claims: Mapping[str, Claim], io: InOrder) -> Timetable:
         return Timetable(
             {name: claim.due for name, claim in claims.items()},
             partial(io, self._log.keep_due, self.name),
@@ -256,7 +256,7 @@ class Pipeline:
                 parked[name] = Parked(error, until, due.failures)
         return parked
 
-    def _new_writer(self, opened: Opened, io: IoThread, timetable: Timetable) -> Writer:
+    def _new_writer(self, opened: Opened, io: InOrder, timetable: Timetable) -> Writer:
         return Writer(
             self.spec.writer,
             claims=opened.claims,

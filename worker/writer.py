@@ -23,7 +23,7 @@ from worker.resilience.quality import QualityWatch
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder
 from worker.runtime.roll import RollSpec, RollState
 
 MANY_FILES: Final = 200
@@ -33,7 +33,7 @@ MANY_FILES: Final = 200
 class DeadLetterLine(Protocol):
     """Makes the line of a reject, newline included.
 
-    Called in the IO thread, once for each reject.
+    Called in the IO pool, once for each reject.
     """
 
     def __call__(
@@ -144,7 +144,7 @@ class Writer:
         claims: Mapping[str, Claim],
         committer: Committer,
         outputs: Outputs,
-        io: IoThread,
+        io: InOrder,
         clock: Clock,
         emit: Emit,
         totals: Totals,
@@ -258,7 +258,7 @@ class Writer:
         self._passed(partition, cursor.pass_no - 1, self._durable[partition].cursor.pass_no - 1)
 
     def _put(self, part: Shaped) -> None:
-        """In the IO thread."""
+        """In the IO pool."""
         for chunk in part.chunks:
             self._records.write(chunk)
         if part.rejects:

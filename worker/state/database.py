@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,11 @@ from worker.state.lock import opening
 
 LOCKED_S: Final = 10.0
 """How long another program may hold the database before it is reported as locked."""
+
+WAL_BYTES: Final = 16 * 1024 * 1024
+"""A WAL of this size is begun anew. SQLite itself tries from 4 MB on."""
+WAL_WAIT_MS: Final = 200
+"""How long readers are waited for then. Nobody reads or writes meanwhile."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
@@ -50,7 +56,7 @@ _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class Database:
-    """One connection to one file.
+    """One connection to one file, for any number of threads: one of them uses it at a time.
 
     Args:
         path: made when it is missing, unless `read_only`.
@@ -74,45 +80,73 @@ class Database:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             elif not path.exists():
                 raise StateAbsent(f"{path} does not exist")
-        self._at_rest = False
+        self._at_rest = self._checked = False
+        self._lock = threading.RLock()
+        self._long_wal = WAL_BYTES
         self.connection = self._open()
 
     def close(self) -> None:
-        self.connection.close()
+        with self._lock:
+            self.connection.close()
 
     def reopen(self) -> None:
         """Goes on over a new connection. The old one stays where none can be opened."""
-        fresh = self._open()
-        self.connection.close()
-        self.connection = fresh
+        with self._lock:
+            fresh = self._open()
+            self.connection.close()
+            self.connection = fresh
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One durable transaction, rolled back when the block raises."""
-        db = self.connection
-        try:
-            db.execute("BEGIN IMMEDIATE")
+        with self._lock:
+            db = self.connection
             try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise self.unusable(error) from error
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self.unusable(error) from error
+            self._shorten_wal(db)
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query, in a transaction or without one."""
+        with self._lock:
+            try:
+                found = self.connection.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                if not self._is_woken():
+                    raise self.unusable(error) from error
+            else:
+                if not self._is_woken():
+                    return found
+            return self.rows(query, *values)
+
+    def _shorten_wal(self, db: sqlite3.Connection) -> None:
+        """SQLite begins its WAL anew only when it finds no reader in it, and with readers that come
+        and go it may never do. From `WAL_BYTES` on they are waited for, `WAL_WAIT_MS` at most; one
+        that stays longer, as a backup does, is met again after as many bytes more.
+        """
+        wal = self._beside("-wal")
         try:
-            found = self.connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            if not self._is_woken():
-                raise self.unusable(error) from error
-        else:
-            if not self._is_woken():
-                return found
-        return self.rows(query, *values)
+            size = wal.stat().st_size
+        except OSError:
+            return
+        if size < self._long_wal:
+            return
+        db.execute(f"PRAGMA busy_timeout = {WAL_WAIT_MS}")
+        try:
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:  # what was committed is in the WAL: the next transaction meets it
+            busy = True
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {LOCKED_S * 1000:.0f}")
+        self._long_wal = size + WAL_BYTES if busy else WAL_BYTES
 
     def _is_woken(self) -> bool:
         """Somebody has opened the file that was read at rest; from now on it is read as one that is
@@ -167,13 +201,20 @@ class Database:
             db.execute("PRAGMA query_only = ON" if self._read_only else "PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA fullfsync = ON")  # macOS only: its fsync stops at the drive's cache
-            damage = db.execute("PRAGMA quick_check").fetchone()[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(damage)
+            self._check(db)
             return self._in_newest_format(db)
         except BaseException:
             db.close()
             raise
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        """Once a process: it reads the whole file."""
+        if self._checked:
+            return
+        damage = db.execute("PRAGMA quick_check").fetchone()[0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError(damage)
+        self._checked = True
 
     def _in_newest_format(self, db: sqlite3.Connection) -> sqlite3.Connection:
         """The connection, after an upgrade where the state is of an older format. What may only be
