@@ -96,14 +96,14 @@ class Staged:
     Attributes:
         steps: of partitions that have moved, or have records in open files.
         filled: partitions that have records in open files.
-        waits: whether it holds more than moves of cursors.
+        ended: whether a pass, of which a part is committed, has ended since then.
         ledger: of the records that nobody was told of yet.
         told: of those that made no file, and that were told of already.
     """
 
     steps: dict[str, ProgressSum] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
-    waits: bool = False
+    ended: bool = False
     ledger: Ledger = field(default_factory=Ledger)
     told: Ledger = field(default_factory=Ledger)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -114,7 +114,6 @@ class Staged:
         self.rejected.update(reject.code for reject in part.rejects)
         if part.ledger.sent or part.ledger.dead_lettered:
             self.filled.add(part.partition)
-            self.waits = True
         if part.progress is not None:
             self._move(part.partition, part.progress, durable.cursor)
 
@@ -123,7 +122,7 @@ class Staged:
             self.steps[partition] = step = ProgressSum(progress)
         else:
             step.add(progress)
-        self.waits |= ends_what_is_durable(durable, step)
+        self.ended |= ends_what_is_durable(durable, step)
         if partition not in self.filled and not has_moved(durable, step):
             del self.steps[partition]
 
@@ -215,6 +214,8 @@ class Writer:
         """What triggers a commit at this position, or the empty string."""
         if trigger := self._roll.due(self._clock.monotonic()):
             return trigger
+        if self._staged.ended and not self._staged.filled:
+            return "pass"  # or the next commit would be made within a pass, and so would all others
         return "files" if self._records.full or self._dead_letters.full else ""
 
     async def _stage(self, part: Shaped) -> None:
@@ -226,13 +227,13 @@ class Writer:
             await self._io(self._put, part)
         self._staged.add(part, self._durable[part.partition])
         self._mid_page = part.progress is None
-        if self._staged.waits:
+        if self._staged.filled:
             records = part.ledger.sent + part.ledger.dead_lettered
             self._roll.add(records, self._clock.monotonic())
         if part.progress is None:
             return
         self._backlog.staged()
-        if not self._staged.waits:
+        if not (self._staged.filled or self._staged.ended):
             self._settle()
         if part.pass_over and part.partition not in self._staged.filled:
             self._rests(part.partition, part.progress.cursor)
@@ -297,7 +298,7 @@ class Writer:
         Cancelling never tears it: the job is awaited.
         """
         staged = self._staged
-        if staged.steps or staged.waits:
+        if staged.steps:
             started = self._clock.monotonic()
             ends = self._ends()
             ledger = staged.told + staged.ledger

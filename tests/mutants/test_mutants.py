@@ -218,7 +218,7 @@ MUTANTS = [
     ),
     writer(
         "the end of a pass that is committed in part does not wait",
-        "        self.waits |= ends_what_is_durable(durable, step)\n",
+        "        self.ended |= ends_what_is_durable(durable, step)\n",
         "",
     ),
     writer(

@@ -45,9 +45,7 @@ class RollState:
         return min(due, default=None)
 
     def add(self, records: int, now: float) -> None:
-        """Counts what was staged at `now` (monotonic seconds), and must not wait for longer than
-        `age_s`: records, or the end of a pass.
-        """
+        """Counts what was staged at `now` (monotonic seconds)."""
         self._records += records
         if self._since is None:
             self._since = now
