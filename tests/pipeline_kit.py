@@ -20,6 +20,7 @@ from worker.core.ports import InvalidRecord, Outputs, Shaping
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.flow import Flow
+from worker.runtime.io_pool import IoPool
 from worker.runtime.roll import RollSpec
 from worker.sources.pagination import offset
 from worker.testing.clock import FakeClock
@@ -31,6 +32,8 @@ AT_THE_END = RollSpec(records=1_000_000, age_s=3_600.0)
 WRITER = WriterSpec(
     pipeline="items", roll=AT_THE_END, dead_letter=dead_letter_line, schema_fingerprint="0123"
 )
+
+IO = IoPool()
 
 Before = Callable[[str, int], Awaitable[None]]
 
@@ -143,7 +146,7 @@ class World:
 
     def restarted(self) -> Pipeline:
         """The pipeline as another process would have it."""
-        self.pipeline = Pipeline(self._spec, self.log, self.clock, self.events.append)
+        self.pipeline = Pipeline(self._spec, self.log, IO, self.clock, self.events.append)
         return self.pipeline
 
     async def attempt(self) -> None:

@@ -317,7 +317,7 @@ async def test_schemas_of_committed_files_are_what_the_check_is_given() -> None:
     assert [list(each) for each in given] == [[], ['"int"']]
 
 
-async def test_all_blocking_work_of_an_attempt_is_done_in_its_one_thread() -> None:
+async def test_all_blocking_work_of_an_attempt_is_done_in_the_io_pool() -> None:
     threads = set()
 
     class Watched(MemorySink):
@@ -328,7 +328,7 @@ async def test_all_blocking_work_of_an_attempt_is_done_in_its_one_thread() -> No
 
     world = World(TWO, sink=Watched, writer={"roll": RollSpec(records=4)})
     await world.attempt()
-    assert threads == {"items.io_0"}
+    assert threads and all(name.startswith("io_") for name in threads)
 
 
 # -- what it knows of itself ----------------------------------------------------------------------

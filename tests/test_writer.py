@@ -22,7 +22,7 @@ from worker.resilience.quality import TooManyRejects
 from worker.runtime.channel import Channel
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder
 from worker.runtime.keeper import Keeper
 from worker.runtime.roll import RollSpec
 from worker.testing.clock import FakeClock
@@ -65,6 +65,7 @@ class Desk:
         self.output = Output(MemoryStore(), MemoryStore("memory://letters"), sink)
         self.channel: Channel[Shaped] = Channel(1 << 20)
         self.totals, self.backlog = Totals(), Backlog()
+        self.passed: list[tuple[str, int, int]] = []
         self.log.load("items", {})
         claimed = self.log.claim("items", ["a", "b"], owner="me")
         outputs = self.output.outputs(claimed.chain)
@@ -77,12 +78,15 @@ class Desk:
             committer=committer,
             keeper=Keeper(self.log, outputs.commits, claimed.chain, self.clock, keep_s=math.inf),
             outputs=outputs,
-            io=IoThread(self.executor),
+            io=InOrder(self.executor),
             clock=self.clock,
             emit=self.events.append,
             totals=self.totals,
             backlog=self.backlog,
             times=StageTimes(self.clock.monotonic),
+            passed=lambda partition, pass_no, durable: self.passed.append(
+                (partition, pass_no, durable)
+            ),
         )
 
     async def put(self, *parts: Shaped) -> None:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,7 +38,7 @@ from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
 from worker.runtime.flow import Flow, Shaped
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder, IoPool
 from worker.runtime.keeper import Keeper
 from worker.runtime.timetable import Timetable
 from worker.writer import Writer, WriterSpec
@@ -113,11 +112,13 @@ class Pipeline:
         pool: the fetch pool of the attempt in progress, or of the last one.
     """
 
-    def __init__(self, spec: PipelineSpec, log: CommitLog, clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self, spec: PipelineSpec, log: CommitLog, io: IoPool, clock: Clock, emit: Emit
+    ) -> None:
         self.spec = spec
         self.totals = Totals()
         self.pool: FetchPool | None = None
-        self._log, self._clock, self._emit = log, clock, emit
+        self._log, self._io, self._clock, self._emit = log, io, clock, emit
         self._owner = secrets.token_hex(8)
         self._epoch: int | None = None
         self._times = {
@@ -142,17 +143,16 @@ class Pipeline:
         After `drain_deadline` no other page is shaped: what is staged then is committed, the rest
         is discarded. Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
         """
-        with ThreadPoolExecutor(1, thread_name_prefix=f"{self.name}.io") as executor:
-            io = IoThread(executor)
-            opened = await io(self._open)
-            try:
-                await self._run(opened, io, stop, drain_deadline)
-            finally:
-                self._discard()
-                await io(opened.committer.close)
+        io = self._io.in_order()
+        opened = await io(self._open)
+        try:
+            await self._run(opened, io, stop, drain_deadline)
+        finally:
+            self._discard()
+            await io(opened.committer.close)
 
     def _open(self) -> Opened:
-        """In the IO thread: load, check the schema of the files, claim, recover.
+        """In the IO pool: load, check the schema of the files, claim, recover.
 
         What is wrong with the config shows before anybody is fenced; what is left to publish or to
         sweep is looked at when nobody else can commit any more.
@@ -175,7 +175,7 @@ class Pipeline:
         return Opened(claimed.partitions, committer, keeper, outputs, foreign=foreign)
 
     async def _run(
-        self, opened: Opened, io: IoThread, stop: asyncio.Event, drain_deadline: asyncio.Event
+        self, opened: Opened, io: InOrder, stop: asyncio.Event, drain_deadline: asyncio.Event
     ) -> None:
         """The three tasks, from the claims to the last commit."""
         if opened.foreign:
@@ -184,13 +184,15 @@ class Pipeline:
         pages: Channel[Page] = Channel(self.spec.channel_bytes)
         shaped: Channel[Shaped] = Channel(self.spec.channel_bytes)
         self._queues = {"pages": pages, "shaped": shaped}
-        self.pool = pool = self._fetch_pool(opened.claims, pages, io)
-        self._writer = writer = self._new_writer(opened, io)
+        timetable = self._timetable(opened.claims, io)
+        self.pool = pool = self._fetch_pool(opened.claims, pages, timetable)
+        self._writer = writer = self._new_writer(opened, io, timetable)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(pool, pages, stop), name=f"{self.name}.read")
             processing = self._process(pages, shaped, drain_deadline)
             group.create_task(processing, name=f"{self.name}.process")
             group.create_task(writer.write(shaped), name=f"{self.name}.write")
+        await timetable.save()
 
     async def _read(self, pool: FetchPool, pages: Channel[Page], stop: asyncio.Event) -> None:
         await pool.run(stop)
@@ -218,22 +220,24 @@ class Pipeline:
                 self._progress_at = self._clock.monotonic()
             await shaped.close()
 
+    def _timetable(self, claims: Mapping[str, Claim], io: InOrder) -> Timetable:
+        return Timetable(
+            {name: claim.due for name, claim in claims.items()},
+            partial(io, self._log.keep_due, self.name),
+            self._clock,
+            once=self.spec.once,
+            passes=worth_keeping(self.spec.paging),
+        )
+
     def _fetch_pool(
-        self, claims: Mapping[str, Claim], pages: Channel[Page], io: IoThread
+        self, claims: Mapping[str, Claim], pages: Channel[Page], timetable: Timetable
     ) -> FetchPool:
-        kept = {name: claim.due for name, claim in claims.items()}
         return FetchPool(
             [self._planner(claim) for claim in claims.values()],
             self.spec.fetcher,
             pages,
-            Timetable(
-                kept,
-                partial(io, self._log.keep_due, self.name),
-                self._clock,
-                once=self.spec.once,
-                passes=worth_keeping(self.spec.paging),
-            ),
-            parked=self._still_parked(kept),
+            timetable,
+            parked=self._still_parked({name: claim.due for name, claim in claims.items()}),
             pipeline=self.name,
             concurrency=self.spec.concurrency,
             may_give_up=self.spec.may_repeat,
@@ -264,7 +268,7 @@ class Pipeline:
                 parked[name] = Parked(error, until, due.failures)
         return parked
 
-    def _new_writer(self, opened: Opened, io: IoThread) -> Writer:
+    def _new_writer(self, opened: Opened, io: InOrder, timetable: Timetable) -> Writer:
         return Writer(
             self.spec.writer,
             claims=opened.claims,
@@ -277,6 +281,7 @@ class Pipeline:
             totals=self.totals,
             backlog=self._backlog,
             times=self._times["write"],
+            passed=timetable.passed,
         )
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:

@@ -8,7 +8,7 @@ exactly the records between the cursors of two commits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -20,16 +20,27 @@ from worker.core.events import (
     CommitsForgotten,
     Emit,
     ManyFiles,
+    NothingKept,
     RetentionFailed,
 )
 from worker.core.meter import Backlog, StageTimes, Totals
-from worker.core.model import Chunk, Claim, CommitRow, Ledger, PartitionEnd, Progress, Reject
+from worker.core.model import (
+    Chunk,
+    Claim,
+    CommitRow,
+    Ledger,
+    PartitionEnd,
+    Progress,
+    ProgressSum,
+    Reject,
+)
+from worker.core.news import ends_what_is_durable, has_moved
 from worker.core.ports import Clock, Outputs
 from worker.resilience.quality import QualityWatch
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder
 from worker.runtime.keeper import Keeper
 from worker.runtime.roll import RollSpec, RollState
 
@@ -40,7 +51,7 @@ MANY_FILES: Final = 200
 class DeadLetterLine(Protocol):
     """Makes the line of a reject, newline included.
 
-    Called in the IO thread, once for each reject.
+    Called in the IO pool, once for each reject.
     """
 
     def __call__(
@@ -54,6 +65,11 @@ class DeadLetterLine(Protocol):
         at: str,
         fingerprint: str,
     ) -> bytes: ...
+
+
+Passed = Callable[[str, int, int], None]
+"""Is told of a pass that is over and left no records to be committed: the partition, its number,
+and the number of the last pass that is over in the commit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,34 +105,50 @@ class Durable:
     seq: int
     cursor: Cursor
 
-    def differs(self, step: Progress) -> bool:
-        """Whether committing this progress would change anything that is stored."""
-        return bool(step.cursor != self.cursor or step.boundary_added or step.tokens_added)
-
 
 @dataclass(slots=True)
 class Staged:
-    """What was taken since the last commit, and what became of the records."""
+    """What was taken since the last commit and is not in the commit log, and what became of the
+    records.
 
-    progress: dict[str, Progress] = field(default_factory=dict)
+    Attributes:
+        steps: of partitions that have moved, or have records in open files.
+        filled: partitions that have records in open files.
+        ended: whether a pass, of which a part is committed, has ended since then.
+        ledger: of the records that nobody was told of yet.
+        told: of those that made no file, and that were told of already.
+    """
+
+    steps: dict[str, ProgressSum] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)
+    ended: bool = False
     ledger: Ledger = field(default_factory=Ledger)
+    told: Ledger = field(default_factory=Ledger)
     rejected: Counter[str] = field(default_factory=Counter)
 
-    def add(self, part: Shaped) -> None:
-        """Takes a part of a page."""
+    def add(self, part: Shaped, durable: Durable) -> None:
+        """Takes a part of a page; `durable` is where its partition stands in the commit log."""
         self.ledger += part.ledger
         self.rejected.update(reject.code for reject in part.rejects)
+        if part.ledger.sent or part.ledger.dead_lettered:
+            self.filled.add(part.partition)
         if part.progress is not None:
-            earlier = self.progress.get(part.partition)
-            self.progress[part.partition] = (
-                part.progress if earlier is None else earlier.then(part.progress)
-            )
+            self._move(part.partition, part.progress, durable.cursor)
 
-    def is_news(self, durable: Mapping[str, Durable]) -> bool:
-        """Whether a commit of it says anything that the commit log does not know."""
-        return bool(self.ledger.received) or any(
-            durable[name].differs(step) for name, step in self.progress.items()
-        )
+    def _move(self, partition: str, progress: Progress, durable: Cursor) -> None:
+        if (step := self.steps.get(partition)) is None:
+            self.steps[partition] = step = ProgressSum(progress)
+        else:
+            step.add(progress)
+        self.ended |= ends_what_is_durable(durable, step)
+        if partition not in self.filled and not has_moved(durable, step):
+            del self.steps[partition]
+
+    def tell(self) -> Ledger:
+        """The ledger of what nobody was told of yet; now somebody is."""
+        untold, self.ledger = self.ledger, Ledger()
+        self.told += untold
+        return untold
 
 
 class Writer:
@@ -130,14 +162,16 @@ class Writer:
         committer: Committer,
         keeper: Keeper,
         outputs: Outputs,
-        io: IoThread,
+        io: InOrder,
         clock: Clock,
         emit: Emit,
         totals: Totals,
         backlog: Backlog,
         times: StageTimes,
+        passed: Passed,
     ) -> None:
         self._spec, self._committer, self._keeper, self._io = spec, committer, keeper, io
+        self._passed = passed
         self._records, self._dead_letters = outputs.sinks
         self._clock, self._emit = clock, emit
         self._totals, self._backlog, self._times = totals, backlog, times
@@ -179,7 +213,12 @@ class Writer:
         """
         if not self._spec.marks_are_instants:
             return None
-        marks = (durable.cursor.mark for durable in self._durable.values())
+        moved = {
+            name: step.cursor.mark
+            for name, step in self._staged.steps.items()
+            if name not in self._staged.filled
+        }
+        marks = (moved.get(name, each.cursor.mark) for name, each in self._durable.items())
         oldest = min((mark for mark in marks if isinstance(mark, int)), default=None)
         return None if oldest is None else wall - oldest / 1e6
 
@@ -194,6 +233,8 @@ class Writer:
         """What triggers a commit at this position, or the empty string."""
         if trigger := self._roll.due(self._clock.monotonic()):
             return trigger
+        if self._staged.ended and not self._staged.filled:
+            return "pass"  # or the next commit would be made within a pass, and so would all others
         return "files" if self._records.full or self._dead_letters.full else ""
 
     async def _stage(self, part: Shaped) -> None:
@@ -203,14 +244,41 @@ class Writer:
             self._quality.end_page(part.partition, pass_over=part.pass_over)
         if part.chunks or part.rejects:
             await self._io(self._put, part)
-        self._staged.add(part)
+        self._staged.add(part, self._durable[part.partition])
         self._mid_page = part.progress is None
-        if not self._mid_page:
-            self._backlog.staged()
-        self._roll.add(part.ledger.sent + part.ledger.dead_lettered, self._clock.monotonic())
+        if self._staged.filled:
+            records = part.ledger.sent + part.ledger.dead_lettered
+            self._roll.add(records, self._clock.monotonic())
+        if part.progress is None:
+            return
+        self._backlog.staged()
+        if not (self._staged.filled or self._staged.ended):
+            self._settle()
+        if part.pass_over and part.partition not in self._staged.filled:
+            self._rests(part.partition, part.progress.cursor)
+
+    def _settle(self) -> None:
+        """At the end of a page, while nothing waits for a file: what came is done with. At most
+        cursors have moved, and a kill costs no more than that it is asked for again.
+        """
+        self._backlog.durable()
+        if (ledger := self._staged.tell()) != Ledger():
+            self._totals.ledger += ledger
+            self._emit(NothingKept(self._spec.pipeline, ledger))
+        if self._staged.steps:
+            self._roll.move(self._clock.monotonic())
+        else:
+            self._staged = Staged()
+            self._roll.reset()
+
+    def _rests(self, partition: str, cursor: Cursor) -> None:
+        """A pass is over that left no records to be committed. A restart need not repeat it before
+        the next one is due.
+        """
+        self._passed(partition, cursor.pass_no - 1, self._durable[partition].cursor.pass_no - 1)
 
     def _put(self, part: Shaped) -> None:
-        """In the IO thread."""
+        """In the IO pool."""
         for chunk in part.chunks:
             self._records.write(chunk)
         if part.rejects:
@@ -248,10 +316,12 @@ class Writer:
 
         Cancelling never tears it: the job is awaited.
         """
-        if self._staged.is_news(self._durable):
+        staged = self._staged
+        if staged.steps:
             started = self._clock.monotonic()
             ends = self._ends()
-            commit = await self._io(self._committer.commit, ends, self._staged.ledger)
+            ledger = staged.told + staged.ledger
+            commit = await self._io(self._committer.commit, ends, ledger)
             for end in ends:
                 self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)
             self._report(commit, started, trigger)
@@ -275,21 +345,22 @@ class Writer:
             PartitionEnd(
                 partition=name,
                 expected_seq=self._durable[name].seq,
-                progress=step,
+                progress=step.total(),
             )
-            for name, step in self._staged.progress.items()
+            for name, step in self._staged.steps.items()
         ]
 
     def _report(self, commit: CommitRow, started: float, trigger: str) -> None:
         now = self._clock.monotonic()
         files, size_bytes = len(commit.files), sum(file.size_bytes for file in commit.files)
-        self._totals.add(commit.ledger, files=files, size_bytes=size_bytes)
+        ledger = self._staged.ledger
+        self._totals.add(ledger, files=files, size_bytes=size_bytes)
         self._emit(
             CommitPublished(
                 pipeline=self._spec.pipeline,
                 seq=commit.seq,
                 files=files,
-                ledger=commit.ledger,
+                ledger=ledger,
                 size_bytes=size_bytes,
                 seconds=now - started,
                 lag_s=self._backlog.oldest_s(now),

@@ -22,6 +22,7 @@ import kit
 import pytest
 
 from worker.app import run_async
+from worker.pipeline import Opened, Pipeline
 from worker.settings import load_settings
 from worker.testing.replica import Fault, Replica, Seen, Shape
 
@@ -172,20 +173,21 @@ async def test_a_full_state_commits_nothing_and_resumes(tmp_path: Path) -> None:
 async def test_one_failed_fsync_is_redone_from_the_log(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The n-th fsync of the IO thread fails; no descriptor is synced again after it."""
-    calls: list[tuple[str, str]] = []  # path, and the IO thread of the attempt
-    fsync = os.fsync
+    """The n-th fsync of the IO pool fails; no descriptor is synced again after it."""
+    calls: list[tuple[str, int]] = []  # path, and the number of the attempt
+    attempts = 0
+    fsync, opening = os.fsync, Pipeline._open
+
+    def opened(pipeline: Pipeline) -> Opened:
+        nonlocal attempts
+        attempts += 1
+        return opening(pipeline)
 
     def failing(fd: int) -> None:
-        if not threading.current_thread().name.startswith("items.io"):
+        if not threading.current_thread().name.startswith("io_"):
             fsync(fd)
             return
-        calls.append(
-            (
-                os.readlink(f"/proc/self/fd/{fd}"),
-                threading.current_thread().name + str(threading.get_native_id()),
-            )
-        )
+        calls.append((os.readlink(f"/proc/self/fd/{fd}"), attempts))
         if len(calls) == number:
             raise OSError(errno.EIO, "Input/output error")
         fsync(fd)
@@ -195,6 +197,7 @@ async def test_one_failed_fsync_is_redone_from_the_log(
             tmp_path, replica.url, source=SOURCE, sink={"roll": {"records": 1000}}
         )
         monkeypatch.setattr(os, "fsync", failing)
+        monkeypatch.setattr(Pipeline, "_open", opened)
         result = await run_async(load_settings([config]), once=True)
     assert result.exit_code == 0, result
     assert len(calls) > number

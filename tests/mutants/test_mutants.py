@@ -182,10 +182,10 @@ MUTANTS = [
     ),
     Mutant(
         "a cancelled commit is awaited",
-        "runtime/io_thread.py",
-        "await asyncio.shield(job)",
-        "await job",
-        "runtime/test_io_thread.py",
+        "runtime/io_pool.py",
+        "await asyncio.shield(answer)",
+        "await answer",
+        "runtime/test_io_pool.py",
     ),
     writer(
         "nothing is committed within a page",
@@ -209,12 +209,32 @@ MUTANTS = [
     ),
     writer(
         "what says nothing new makes no commit",
-        "if self._staged.is_news(self._durable):",
-        "if True:",
+        "if partition not in self.filled and not has_moved(durable, step):",
+        "if False:",
     ),
     writer(
         "a step that only remembers keys is committed",
-        " or step.boundary_added or step.tokens_added",
+        "partition not in self.filled and not has_moved(durable, step)",
+        "partition not in self.filled and durable == step.cursor",
+    ),
+    writer(
+        "moves of cursors alone wait for long",
+        "            self._roll.move(self._clock.monotonic())",
+        "            self._roll.add(0, self._clock.monotonic())",
+    ),
+    writer(
+        "the end of a pass that is committed in part does not wait",
+        "        self.ended |= ends_what_is_durable(durable, step)\n",
+        "",
+    ),
+    writer(
+        "the schedule counts passes that are not committed",
+        "        self._passed(partition, cursor.pass_no - 1,",
+        "        (lambda *_: None)(partition, cursor.pass_no - 1,",
+    ),
+    writer(
+        "records that make no file are counted",
+        "            self._totals.ledger += ledger\n",
         "",
     ),
     writer(
@@ -224,8 +244,8 @@ MUTANTS = [
     ),
     writer(
         "steps of a partition add up",
-        "part.progress if earlier is None else earlier.then(part.progress)",
-        "part.progress",
+        "            step.add(progress)\n",
+        "            self.steps[partition] = step = ProgressSum(progress)\n",
     ),
     writer(
         "what is committed is not committed again",

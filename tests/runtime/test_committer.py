@@ -35,7 +35,7 @@ from worker.core.model import DEAD_LETTERS, RECORDS, Chunk, Claim, Ledger, Parti
 from worker.core.ports import CommitLog, Outputs, Sink
 from worker.formats.ndjson import NdjsonEncoder
 from worker.runtime.committer import Committer
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder
 from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.files import FilesSink, area_of
 from worker.state.sqlite import SqliteCommitLog
@@ -588,7 +588,7 @@ async def test_a_commit_that_is_cancelled_is_whole_when_the_cancellation_is_rais
         ThreadPoolExecutor(1) as executor,
         closing(Slow(tmp_path / "state.db")) as slow,
     ):
-        io = IoThread(executor)
+        io = InOrder(executor)
         committer, records, end = await io(opened, slow, tmp_path)
         await io(records.write, LINE)
         job = asyncio.create_task(io(committer.commit, (end(),), Ledger(received=1, sent=1)))

@@ -184,7 +184,8 @@ class BreakerChanged(Event):
 class CommitPublished(Event):
     """Files and cursors are true together.
 
-    `lag_s`: age of the oldest record in it; `rejected`: code -> dead letters.
+    `ledger`: of the records in it that no `NothingKept` has counted; `lag_s`: age of the oldest
+    record in it; `rejected`: code -> dead letters.
     """
 
     pipeline: str
@@ -196,6 +197,17 @@ class CommitPublished(Event):
     lag_s: float
     trigger: str
     rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingKept(Event):
+    """Records came of which none makes a file: all were filtered, or known. No commit waits for
+    them, and the ledgers of `CommitPublished` do not count them.
+    """
+
+    level: ClassVar[str] = "debug"
+    pipeline: str
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)

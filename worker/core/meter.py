@@ -104,7 +104,7 @@ class Backlog:
         self._staged += 1
 
     def durable(self) -> None:
-        """What is staged was committed."""
+        """What is staged was committed, or makes no file and waits for no commit."""
         for _ in range(self._staged):
             self.records -= self._pages.popleft()[1]
         self._staged = 0
@@ -119,7 +119,7 @@ class Totals:
     """What a pipeline did in this run, over all attempts; for the summary and /status.
 
     Attributes:
-        ledger: the sum of the ledgers of its commits.
+        ledger: of the records in its commits, and of those that made no file.
         files: published files, dead letters too.
         size_bytes: of these files.
         commits: how many there were.

@@ -259,19 +259,60 @@ class Progress:
 
     def then(self, later: Progress) -> Progress:
         """This step and a later one, as one difference."""
-        floor = self.boundary_floor if later.boundary_floor is None else later.boundary_floor
-        added = self.boundary_added + later.boundary_added
-        if floor is not None:
-            # one source has values of one type
-            added = tuple(key for key in added if key[0] >= floor)  # type: ignore[operator]
-        tokens = () if later.tokens_cleared else self.tokens_added
+        both = ProgressSum(self)
+        both.add(later)
+        return both.total()
+
+
+class ProgressSum:
+    """Steps of a partition as one difference. A step costs as much as it changes."""
+
+    def __init__(self, first: Progress) -> None:
+        self._cursor, self._floor = first.cursor, first.boundary_floor
+        self._keys, self._tokens = list(first.boundary_added), list(first.tokens_added)
+        self._cleared = first.tokens_cleared
+        self._kept_from: int | str | None = None  # no key below it is left
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where the partition resumes after the last step."""
+        return self._cursor
+
+    def add(self, step: Progress) -> None:
+        """Takes the next step."""
+        self._cursor = step.cursor
+        if step.boundary_floor is not None:
+            self._floor = step.boundary_floor
+        added = self._worth_keeping(step.boundary_added)
+        self._keys += added
+        if step.tokens_cleared:
+            self._tokens, self._cleared = [], True
+        self._tokens += step.tokens_added
+
+    def _worth_keeping(self, added: Sequence[BoundaryKey]) -> Sequence[BoundaryKey]:
+        floor = self._floor
+        if floor is None:
+            return added
+        # one source has values of one type
+        if floor != self._kept_from:
+            self._keys = [key for key in self._keys if key[0] >= floor]  # type: ignore[operator]
+            self._kept_from = floor
+        return [key for key in added if key[0] >= floor]  # type: ignore[operator]
+
+    def total(self) -> Progress:
+        """All steps so far as one."""
         return Progress(
-            cursor=later.cursor,
-            boundary_added=added,
-            boundary_floor=floor,
-            tokens_added=tokens + later.tokens_added,
-            tokens_cleared=self.tokens_cleared or later.tokens_cleared,
+            cursor=self._cursor,
+            boundary_added=tuple(self._keys),
+            boundary_floor=self._floor,
+            tokens_added=tuple(self._tokens),
+            tokens_cleared=self._cleared,
         )
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the steps have anything to remember."""
+        return bool(self._keys or self._tokens)
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -442,7 +442,7 @@ class Swept:
 class Sink(Protocol):
     """Where chunks go: files that stay invisible in staging until a commit makes them visible.
 
-    Belongs to one pipeline and lineage, and to one attempt, in whose IO thread all methods are
+    Belongs to one pipeline and lineage, and to one attempt, in whose IO pool all methods are
     called. All raise SinkUnavailable (the pipeline pauses and begins again from the commit log),
     DurabilityLost (the attempt is redone once, then the pipeline ends with 74) and StateError (the
     pipeline ends with 74), besides what they name.

@@ -2,7 +2,8 @@
 
 What is kept says that a pass was begun, and when the one after it is due. Whether that pass is over
 is for the cursor to say, which moves with the commits: so it may be kept at any time, and no commit
-waits for it.
+waits for it. A pass that was over and left nothing to be committed is kept as the last one that the
+cursor knows, and the cursor may have moved on since then.
 
 Nothing that was kept is obeyed for longer than the schedule of now allows: the schedule may have
 been shortened, or the clock set back.
@@ -46,7 +47,7 @@ def next_pass(
     if kept.next_us is None:
         return None
     begun = cursor.pass_no if cursor.position is not None else cursor.pass_no - 1
-    if kept.pass_no != begun:  # nothing of that pass was committed, or it is of another life
+    if kept.pass_no > begun:  # that pass was not over
         return None
     left_s = min(kept.next_us / 1e6 - wall, longest_s(spec))
     if left_s <= 0 and cursor.position is None:

@@ -42,12 +42,13 @@ class Boundary:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def add(self, keys: Iterable[BoundaryKey]) -> None:
-        """Remembers keys."""
-        for key in keys:
-            self.keys.add(key)
-            if self.top is None or key[0] > self.top:  # type: ignore[operator]
-                self.top = key[0]
+    def add(self, keys: Iterable[BoundaryKey]) -> list[BoundaryKey]:
+        """Remembers keys. Returns those that it did not know, in order."""
+        new = sorted(key for key in keys if key not in self.keys)
+        self.keys.update(new)
+        if new and (self.top is None or new[-1][0] > self.top):  # type: ignore[operator]
+            self.top = new[-1][0]
+        return new
 
     def forget(self, least: Comparable | None) -> None:
         """Forgets keys below a value; None forgets none."""

@@ -268,7 +268,7 @@ class PartitionPlanner:
         """Changes the partition as the verdict says; returns the same change as a difference."""
         self._cursor, self._opening = verdict.cursor, None
         self._boundary.forget(verdict.memory.floor)
-        self._boundary.add(verdict.memory.added)
+        new_keys = self._boundary.add(verdict.memory.added)
         cleared, self._forgets_pass = self._forgets_pass or verdict.forgets_pass, False
         if verdict.forgets_pass:
             self._memory.clear()
@@ -287,7 +287,7 @@ class PartitionPlanner:
                 self._ahead.start_over()
         progress = Progress(
             cursor=verdict.cursor,
-            boundary_added=tuple(sorted(verdict.memory.added)),
+            boundary_added=tuple(new_keys),
             boundary_floor=verdict.memory.floor,
             tokens_added=verdict.hashes,
             tokens_cleared=cleared,

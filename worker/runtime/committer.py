@@ -36,7 +36,7 @@ from worker.core.ports import CommitLog, Outputs, Sink
 
 
 class Committer:
-    """The commits of one chain in one attempt, in order. Used in the pipeline's IO thread.
+    """The commits of one chain in one attempt, in order. Used in the IO pool.
 
     Args:
         chain: as the log gave it with the claim of this attempt.

@@ -2,6 +2,9 @@
 
 Many partitions may change in the same moment: what has changed while one transaction is made is
 kept by the next one. A kill between costs at most a pass that begins too early.
+
+A pass that left nothing to be committed did not move the cursor in the log, and the next one will
+have its number after a restart. It is kept under the number of the pass that the log knows.
 """
 
 from __future__ import annotations
@@ -57,6 +60,16 @@ class Timetable:
             self._change(partition, Due(pass_no, self._wall_us(next_at)))
         elif kept.failures:
             self._change(partition, Due(kept.pass_no, kept.next_us))
+
+    def passed(self, partition: str, pass_no: int, durable: int) -> None:
+        """A pass is over of which nothing may ever be committed: its schedule counts all the same.
+
+        Args:
+            durable: number of the last pass that is over in the commit log, as which it is kept.
+        """
+        kept = self._kept[partition]
+        if self._passes and kept.pass_no == pass_no != durable and kept.next_us is not None:
+            self._change(partition, replace(kept, pass_no=durable))
 
     def failed(self, partition: str, error: WorkerError, *, times: int, until: float) -> None:
         """The partition has failed so many times in a row; it rests until a monotonic second."""

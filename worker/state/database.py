@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,11 @@ T = TypeVar("T")
 
 LOCKED_S: Final = 10.0
 """How long another program may hold the database before it is reported as locked."""
+
+WAL_BYTES: Final = 16 * 1024 * 1024
+"""A WAL of this size is begun anew. SQLite itself tries from 4 MB on."""
+WAL_WAIT_MS: Final = 200
+"""How long readers are waited for then. Nobody reads or writes meanwhile."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
@@ -54,7 +60,7 @@ _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class Database:
-    """One connection to one file.
+    """One connection to one file, for any number of threads: one of them uses it at a time.
 
     Args:
         path: made when it is missing, unless `read_only`.
@@ -78,58 +84,87 @@ class Database:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             elif not path.exists():
                 raise StateAbsent(f"{path} does not exist")
-        self._at_rest = False
+        self._at_rest = self._checked = False
+        self._lock = threading.RLock()
+        self._long_wal = WAL_BYTES
         self.connection = self._open()
 
     def close(self) -> None:
-        self.connection.close()
+        with self._lock:
+            self.connection.close()
 
     def reopen(self) -> None:
         """Goes on over a new connection. The old one stays where none can be opened."""
-        fresh = self._open()
-        self.connection.close()
-        self.connection = fresh
+        with self._lock:
+            fresh = self._open()
+            self.connection.close()
+            self.connection = fresh
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One durable transaction, rolled back when the block raises."""
-        db = self.connection
-        try:
-            db.execute("BEGIN IMMEDIATE")
+        with self._lock:
+            db = self.connection
             try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise self.unusable(error) from error
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self.unusable(error) from error
+            self._shorten_wal(db)
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query, in a transaction or without one."""
+        with self._lock:
+            try:
+                found = self.connection.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                if not self._is_woken():
+                    raise self.unusable(error) from error
+            else:
+                if not self._is_woken():
+                    return found
+            return self.rows(query, *values)
+
+    def _shorten_wal(self, db: sqlite3.Connection) -> None:
+        """SQLite begins its WAL anew only when it finds no reader in it, and with readers that come
+        and go it may never do. From `WAL_BYTES` on they are waited for, `WAL_WAIT_MS` at most; one
+        that stays longer, as a backup does, is met again after as many bytes more.
+        """
+        wal = self._beside("-wal")
         try:
-            found = self.connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            if not self._is_woken():
-                raise self.unusable(error) from error
-        else:
-            if not self._is_woken():
-                return found
-        return self.rows(query, *values)
+            size = wal.stat().st_size
+        except OSError:
+            return
+        if size < self._long_wal:
+            return
+        db.execute(f"PRAGMA busy_timeout = {WAL_WAIT_MS}")
+        try:
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:  # what was committed is in the WAL: the next transaction meets it
+            busy = True
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {LOCKED_S * 1000:.0f}")
+        self._long_wal = size + WAL_BYTES if busy else WAL_BYTES
 
     def at_one_instant(self, read: Callable[[], T]) -> T:
         """What a function returns that only calls `rows`: no commit comes between."""
-        while True:
-            connection = self.connection
-            self.rows("BEGIN")
-            try:
-                found = read()
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            if connection is self.connection:  # else it was woken in between
-                return found
+        with self._lock:
+            while True:
+                connection = self.connection
+                self.rows("BEGIN")
+                try:
+                    found = read()
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                if connection is self.connection:  # else it was woken in between
+                    return found
 
     def each(self, query: str, *values: Any) -> Iterator[Any]:
         """The rows of a query one by one, within a transaction."""
@@ -143,11 +178,12 @@ class Database:
         """What is read in the block is of one moment, whoever writes meanwhile."""
         db = self.connection
         try:
-            db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                db.execute("ROLLBACK")
+            with self._lock:
+                db.execute("BEGIN")
+                try:
+                    yield
+                finally:
+                    db.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise self.unusable(error) from error
 
@@ -157,19 +193,22 @@ class Database:
         A file that cannot be shrunk a little at a time is written anew once. While somebody reads
         it, it stays as it is until the next time.
         """
-        db = self.connection
         try:
-            ((vacuum,),) = db.execute("PRAGMA auto_vacuum")
-            if vacuum != _INCREMENTAL:
-                db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
-                db.execute("VACUUM")
-            # a script, because each step of the statement frees one page, and has no row to fetch
-            db.executescript(f"PRAGMA incremental_vacuum({pages})")
-            mode = "PASSIVE" if pages else "TRUNCATE"  # only the latter waits for readers
-            db.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            with self._lock:
+                self._shrink(self.connection, pages)
         except sqlite3.OperationalError as error:
             if _primary(error) not in _LOCKED:
                 raise self.unusable(error) from error
+
+    def _shrink(self, db: sqlite3.Connection, pages: int) -> None:
+        ((vacuum,),) = db.execute("PRAGMA auto_vacuum")
+        if vacuum != _INCREMENTAL:
+            db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+            db.execute("VACUUM")
+        # a script, because each step of the statement frees one page, and has no row to fetch
+        db.executescript(f"PRAGMA incremental_vacuum({pages})")
+        mode = "PASSIVE" if pages else "TRUNCATE"  # only the latter waits for readers
+        db.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def backup(self, target: Path) -> None:
         """Copies the file, as it is at one moment, to one that does not exist."""
@@ -241,13 +280,20 @@ class Database:
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA fullfsync = ON")  # macOS only: its fsync stops at the drive's cache
-            damage = db.execute("PRAGMA quick_check").fetchone()[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(damage)
+            self._check(db)
             return self._in_newest_format(db)
         except BaseException:
             db.close()
             raise
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        """Once a process: it reads the whole file."""
+        if self._checked:
+            return
+        damage = db.execute("PRAGMA quick_check").fetchone()[0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError(damage)
+        self._checked = True
 
     def _in_newest_format(self, db: sqlite3.Connection) -> sqlite3.Connection:
         """The connection, after an upgrade where the state is of an older format. What may only be

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -96,7 +96,9 @@ _OF_PIPELINE: Final = (
 """The tables in which a pipeline has rows, besides that of pipelines."""
 STATE_FILE: Final = "state.db"
 BATCH: Final = 100
-"""So many commits are read at once: a replay needs two, `verify` all of them."""
+"""So many commits are read at once, of which a replay needs two and `verify` all; and so many keys
+are looked for at once.
+"""
 
 SHRUNK_PAGES: Final = 2_000
 """So many free pages at most are given back at once while a pipeline runs: 8 MB, some ms."""
@@ -299,15 +301,7 @@ class SqliteCommitLog:
             removed = self._file.rows(
                 f"SELECT value, key FROM boundary WHERE {_OF_PARTITION} AND value < ?", *at, floor
             )
-        known = {
-            each
-            for each in added
-            if self._file.rows(
-                f"SELECT 1 FROM boundary WHERE {_OF_PARTITION} AND value = ? AND key = ?",
-                *at,
-                *each,
-            )
-        }
+        known = self._known("boundary", ("value", "key"), at, added)
         # what is below the floor and comes again with the commit stays, as in `_advance`
         return memory_sum.of_boundary(added - known.difference(removed)) - memory_sum.of_boundary(
             removed
@@ -321,14 +315,31 @@ class SqliteCommitLog:
             stored = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
             cleared = memory_sum.of_tokens(token for (token,) in stored)
         else:
-            added = {
-                token
-                for token in added
-                if not self._file.rows(
-                    f"SELECT 1 FROM tokens WHERE {_OF_PARTITION} AND token = ?", *at, token
-                )
-            }
+            known = self._known("tokens", ("token",), at, ((token,) for token in added))
+            added = added.difference(token for (token,) in known)
         return memory_sum.of_tokens(added) - cleared
+
+    def _known(
+        self, table: str, columns: Sequence[str], at: tuple[str, str], rows: Iterable[Any]
+    ) -> set[Any]:
+        """Those of the rows that the partition has in the table. The join is four times as quick as
+        a query for each; with `IN` SQLite would read the whole partition.
+        """
+        left, found = iter(rows), set[Any]()
+        row = f"({', '.join('?' * len(columns))})"
+        names = ", ".join(f"added.{name}" for name in columns)
+        equal = "".join(f" AND {table}.{name} = added.{name}" for name in columns)
+        while batch := list(islice(left, BATCH)):
+            found.update(
+                self._file.rows(
+                    f"WITH added ({', '.join(columns)}) AS (VALUES {', '.join([row] * len(batch))})"
+                    f" SELECT {names} FROM added CROSS JOIN {table}"
+                    f" WHERE {_OF_PARTITION}{equal}",
+                    *(value for each in batch for value in each),
+                    *at,
+                )
+            )
+        return found
 
     def commit(self, commit: Commit) -> None:
         """See CommitLog. When COMMIT itself fails, its outcome is read back by the commit's id."""

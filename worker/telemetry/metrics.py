@@ -28,6 +28,7 @@ from worker import __version__
 from worker.core import events
 from worker.core.events import Event
 from worker.core.meter import STATES, Reading
+from worker.core.model import Ledger
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LATENCY: Final = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -174,6 +175,7 @@ class Metrics:
             events.PageAccepted: self._page,
             events.PassEnded: lambda e: self._success.labels(e.pipeline).set_to_current_time(),
             events.CommitPublished: self._commit,
+            events.NothingKept: lambda e: self._count(e.pipeline, e.ledger),
             events.RecordsDiscarded: lambda e: self._discarded.labels(e.pipeline, "redone").inc(
                 e.records
             ),
@@ -242,10 +244,7 @@ class Metrics:
 
     def _commit(self, event: events.CommitPublished) -> None:
         name, ledger = event.pipeline, event.ledger
-        self._sent.labels(name).inc(ledger.sent)
-        self._expanded.labels(name).inc(ledger.expanded)
-        self._discarded.labels(name, "filtered").inc(ledger.filtered)
-        self._discarded.labels(name, "deduplicated").inc(ledger.deduplicated)
+        self._count(name, ledger)
         for code, count in event.rejected.items():
             self._dead_lettered.labels(name, code).inc(count)
         self._batches.labels(name, event.trigger).inc()
@@ -256,6 +255,12 @@ class Metrics:
         self._sent_bytes.labels(name).inc(event.size_bytes)
         self._seq.labels(name).set(event.seq)
         self._success.labels(name).set_to_current_time()
+
+    def _count(self, pipeline: str, ledger: Ledger) -> None:
+        self._sent.labels(pipeline).inc(ledger.sent)
+        self._expanded.labels(pipeline).inc(ledger.expanded)
+        self._discarded.labels(pipeline, "filtered").inc(ledger.filtered)
+        self._discarded.labels(pipeline, "deduplicated").inc(ledger.deduplicated)
 
     def _breaker_changed(self, event: events.BreakerChanged) -> None:
         self._breaker.labels(event.target).set(_BREAKER[event.state])

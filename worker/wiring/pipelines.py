@@ -97,7 +97,7 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
     spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
-    return Pipeline(spec, shared.commit_log(), shared.clock, shared.emit)
+    return Pipeline(spec, shared.commit_log, shared.io, shared.clock, shared.emit)
 
 
 async def http_source(
@@ -192,9 +192,9 @@ def _mark(form: MarkFormat, text: str, option: str) -> int | str:
 
 
 def _replay(shared: Shared, parts: Parts) -> Pipeline:
-    log = shared.commit_log()
+    log = shared.commit_log
     # a connection of its own: it is read on the loop while the log is written elsewhere
-    letters = shared.commit_log(read_only=True)
+    letters = shared.history()
     limits = RecordSpec(
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
@@ -204,7 +204,7 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
     spec = _spec(shared, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
     # all of them were rejected before: however many still are, the others are worth having
     spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
-    return Pipeline(spec, log, shared.clock, shared.emit)
+    return Pipeline(spec, log, shared.io, shared.clock, shared.emit)
 
 
 def _spec(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from worker.core.errors import ConfigError, SchemaUnfit
 from worker.core.events import Emit, Event
-from worker.core.ports import Clock, CommitLog
+from worker.core.ports import Clock, CommitHistory, CommitLog
+from worker.runtime.io_pool import IoPool
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
 from worker.wiring.compatibility_check import register_output
@@ -18,9 +19,13 @@ from worker.wiring.parts import Parts
 from worker.wiring.schemas import Registries, subject_text, subjects_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
-    """What the pipelines of a run share; what they open stays open until `stack` closes."""
+    """What the pipelines of a run share; what they open stays open until `stack` closes.
+
+    Attributes:
+        io: does the blocking work of all of them.
+    """
 
     settings: Settings
     stack: AsyncExitStack
@@ -29,6 +34,8 @@ class Shared:
     origins: Origins
     registries: Registries
     used: UsedRoots
+    io: IoPool
+    _log: CommitLog | None = None
 
     @classmethod
     def of(
@@ -45,6 +52,8 @@ class Shared:
         registries = Registries(stack, settings, origins, clock, emit, cache=cache)
         used = UsedRoots(_on_loop(emit), monotonic=clock.monotonic)
         stack.callback(used.close)
+        io = IoPool()
+        stack.callback(io.close)
         return cls(
             settings=settings,
             stack=stack,
@@ -53,6 +62,7 @@ class Shared:
             origins=origins,
             registries=registries,
             used=used,
+            io=io,
         )
 
     async def compile(self, name: str, config: PipelineSettings) -> Parts:
@@ -79,8 +89,18 @@ class Shared:
         """
         await register_output(self.settings, parts, self.registries)
 
-    def commit_log(self, *, read_only: bool = False) -> CommitLog:
-        """A connection to the commit log."""
+    @property
+    def commit_log(self) -> CommitLog:
+        """The one connection of the process that writes to the commit log."""
+        if self._log is None:
+            self._log = self._opened_log(read_only=False)
+        return self._log
+
+    def history(self) -> CommitHistory:
+        """A connection that only reads."""
+        return self._opened_log(read_only=True)
+
+    def _opened_log(self, *, read_only: bool) -> CommitLog:
         log = open_log(self.settings, read_only=read_only)
         self.stack.callback(log.close)
         return log

@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker.runtime.io_thread import IoThread
+from worker.runtime.io_pool import InOrder
 
 
 @pytest.fixture
-def io() -> Iterator[IoThread]:
+def io() -> Iterator[InOrder]:
     with ThreadPoolExecutor(1) as executor:
-        yield IoThread(executor)
+        yield InOrder(executor)
 
 
-async def test_the_result_or_the_error_of_the_call_is_that_of_the_wait(io: IoThread) -> None:
+async def test_the_result_or_the_error_of_the_call_is_that_of_the_wait(io: InOrder) -> None:
     assert await io(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         await io(divmod, 7, 0)
@@ -26,7 +26,7 @@ async def test_the_result_or_the_error_of_the_call_is_that_of_the_wait(io: IoThr
 
 @pytest.mark.parametrize("error", [None, OSError("disk")], ids=["ends well", "fails"])
 async def test_a_cancelled_wait_goes_on_until_the_call_has_ended(
-    io: IoThread, error: OSError | None
+    io: InOrder, error: OSError | None
 ) -> None:
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
