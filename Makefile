@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
+.PHONY: help environments run test coverage chaos takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -65,6 +65,10 @@ coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floo
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
+
+takeover: SECONDS := 120
+takeover: $(STAMP) ## eight owners take a pipeline from each other, SECONDS=120
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -m chaos -s tests/chaos/test_takeover.py
 
 long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
 	$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants
