@@ -374,6 +374,40 @@ async def test_a_wiped_output_is_accepted_after_what_is_lost_was_named(
     assert code == 0 and "nothing to accept" in out
 
 
+async def test_accepting_one_output_gives_up_nothing_of_the_other(outputs: Outputs) -> None:
+    lake, first, second = (outputs.directory / name for name in ("lake", "dead", "second"))
+    await outputs.killed()
+    shutil.rmtree(lake)
+    outputs.more["dead_letters"] = {"path": str(second)}
+    config = str(outputs.config())
+    code, out = await outputs.call("state", "adopt", config, "items", "--root", "--yes")
+    assert code == 0 and "1 committed files are not there" in out
+    assert (await outputs.run()).exit_code == 0
+    assert (dead(first, second), len(dead(first)) > 0) == (BAD, True)
+    assert (len(ids(lake)), outputs.findings()) == (len(GOOD) - 18, [])
+
+
+async def test_an_output_with_another_history_is_never_accepted(outputs: Outputs) -> None:
+    assert (await outputs.run()).exit_code == 0
+    newest = max((outputs.directory / "lake").rglob("commits/*.json"))
+    newest.write_text('{"v": 2, "id": "another", "digest": "d", "owner": "o"}')
+    config = str(outputs.config())
+    code, text = await outputs.call("state", "adopt", config, "items", "--root", "--yes")
+    assert code == 78 and "has another record of commit" in text
+
+
+async def test_an_output_that_lacks_the_last_record_may_be_accepted(outputs: Outputs) -> None:
+    assert (await outputs.run()).exit_code == 0
+    max((outputs.directory / "lake").rglob("commits/*.json")).unlink()
+    code, text = await outputs.check()
+    assert code == 78 and "has no record of commit" in text
+    config = str(outputs.config())
+    code, text = await outputs.call("state", "adopt", config, "items", "--root", "--yes")
+    assert code == 0 and "0 committed files are not there" in text
+    assert (await outputs.run()).exit_code == 0
+    assert ids(outputs.directory / "lake") == GOOD
+
+
 async def test_a_renamed_pipeline_asks(outputs: Outputs) -> None:
     assert (await outputs.run()).exit_code == 0
     document = YAML(typ="safe").load(outputs.config())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from worker.core.errors import RootUnknown, SinkUnavailable
 from worker.core.model import DEAD_LETTERS, RECORDS, CommitRow, Ledger, Root, StagedFile
@@ -100,6 +103,8 @@ def test_commits_of_older_formats_tell_where_the_files_of_a_kind_went() -> None:
         ends=(),
         files=(file(RECORDS, "/lake"), file(DEAD_LETTERS, "/dead")),
     )
+    rebuilt = replace(commit, files=(structs.replace(file(RECORDS, "/lake"), root_id="x"),))
+    assert known_root({}, RECORDS, [rebuilt]) == Root(path="/lake", id="x")
     assert known_root({}, DEAD_LETTERS, [commit]) == Root(path="/dead", id="")
     assert known_root({RECORDS: Root("/new", "x")}, RECORDS, [commit]) == Root("/new", "x")
     assert known_root({}, RECORDS, []) is None

@@ -66,16 +66,16 @@ class Decision(Enum):
 
 
 def known_root(roots: Mapping[str, Root], kind: str, commits: Iterable[CommitRow]) -> Root | None:
-    """The root that a state knows for a kind; without an id where only commits tell of it.
+    """The root that a state knows for a kind; without an id where nobody knows it.
 
     Args:
-        commits: some of the chain; in states of formats before 4 they alone say where they went.
+        commits: some of the chain; in states of formats before 4, and in one that was made from its
+            output, they alone say where they went.
     """
     if kind in roots:
         return roots[kind]
-    paths = (file.root for commit in commits for file in of_kind(commit.files, kind))
-    path = next(paths, "")
-    return Root(path=path, id="") if path else None
+    files = (file for commit in commits for file in of_kind(commit.files, kind))
+    return next((Root(path=file.root, id=file.root_id) for file in files), None)
 
 
 def known_to(chain: ChainState, kind: str) -> Root | None:

@@ -39,6 +39,11 @@ class RootSeen:
     here: Sight
     decision: Decision
 
+    @property
+    def adoptable(self) -> bool:
+        """Whether somebody has to say that it is right. The others go on by themselves."""
+        return self.decision not in (Decision.ADOPT, Decision.SWITCH)
+
     def refuse(self, pipeline: str) -> None:
         """Raises what an attempt would end or pause with."""
         refuse(self.decision, pipeline, self.known, str(self.root), self.here)
@@ -150,7 +155,11 @@ class RootAdoption:
 
 
 def root_adoption(log: CommitHistory, settings: Settings, pipeline: str) -> RootAdoption:
-    """What `adopt_roots` would do. Raises StateOlder: a state is never older than its output."""
+    """What `adopt_roots` would do.
+
+    Raises StateOlder, and OutputOlder for an output that has another record of the last commit, or
+    that is to be left: nothing that is said of it can make the two fit.
+    """
     seen = outputs_seen(log, settings, pipeline)
     why = _refused(log, settings, seen)
     return RootAdoption(seen, why, tuple(_lost(log, seen)) if why is not None else ())
@@ -162,8 +171,14 @@ def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> Worke
         for each in seen.roots:
             each.refuse(seen.pipeline)
         seen.refuse_other_age()
-    except (SinkUnavailable, RootUnknown, OutputOlder, PipelineRenamed) as error:
+    except (SinkUnavailable, RootUnknown, PipelineRenamed) as error:
         return error
+    except OutputOlder as error:
+        records = seen.roots[0]
+        assert seen.chain is not None, "without commits no output is older"
+        if records.adoptable and records.root.record(seen.chain, seen.chain.seq) is None:
+            return error
+        raise
     return None
 
 
@@ -181,7 +196,7 @@ def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None
     What is still staged of a commit gets its final name; what is lost is given up.
     """
     seen = found.seen
-    for each in seen.roots:
+    for each in (each for each in seen.roots if each.adoptable):
         known_id = "" if each.known is None else each.known.id
         last = seen.last if each.root.kind == RECORDS else None
         root = each.root.adopt(seen.chain, last, known_id)
