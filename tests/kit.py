@@ -161,17 +161,21 @@ def lake_ids(directory: Path) -> list[int]:
     return sorted(ids)
 
 
-def dead_ids(directory: Path) -> list[int]:
-    """Ids in dead letters, sorted, duplicates kept."""
+def published_letters(directory: Path) -> list[Path]:
+    """A plain listing of the dead letters, dot directories aside."""
     letters = directory / "state" / "dead_letters" / "items"
-    paths = [
+    return [
         path
         for path in letters.rglob("*.ndjson")
         if not any(part.startswith(".") for part in path.relative_to(letters).parts)
     ]
+
+
+def dead_ids(directory: Path) -> list[int]:
+    """Ids in dead letters, sorted, duplicates kept."""
     return sorted(
         json.loads(json.loads(line)["raw"])["id"]
-        for path in paths
+        for path in published_letters(directory)
         for line in path.read_text().splitlines()
     )
 

@@ -129,6 +129,7 @@ class World:
                 "outputs": self.output.outputs,
                 "output_schema": '"int"',
                 "compatibility_check": lambda schemas: None,
+                "name_check": lambda log: None,
                 "channel_bytes": 1 << 20,
                 "concurrency": 2,
                 "may_repeat": True,

@@ -31,7 +31,7 @@ from worker.core.errors import WorkerError, deciding_error
 from worker.core.events import Emit, ForeignStaging, NothingToDo, RecordsDiscarded
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
 from worker.core.model import ChainState, Claim, Due
-from worker.core.ports import Clock, CommitLog, Outputs
+from worker.core.ports import Clock, CommitHistory, CommitLog, Outputs
 from worker.paging.due import next_pass, not_before, worth_keeping
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
@@ -61,6 +61,8 @@ class PipelineSpec:
         output_schema: JSON text of the schema of the files.
         compatibility_check: is given the schemas of committed files, the newest last; raises
             IncompatibleSchema when the output schema may not follow them.
+        name_check: is given the log; raises PipelineRenamed where the pipeline has another name in
+            it, as far as that can be known.
         channel_bytes: what fits into each of the two channels.
         concurrency: requests at a time, besides a few that hang.
         may_repeat: whether a request that hangs may be given up and made again.
@@ -79,6 +81,7 @@ class PipelineSpec:
     outputs: Callable[[ChainState], Outputs]
     output_schema: str
     compatibility_check: Callable[[Sequence[str]], None]
+    name_check: Callable[[CommitHistory], None]
     channel_bytes: int
     concurrency: int
     may_repeat: bool
@@ -156,6 +159,7 @@ class Pipeline:
         """
         seen = self._log.load(self.name, self.spec.fingerprint)
         self.spec.compatibility_check(seen.schemas)
+        self.spec.name_check(self._log)
         claimed = self._log.claim(
             self.name, self.spec.partitions, owner=self._owner, held=self._epoch
         )

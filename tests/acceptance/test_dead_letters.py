@@ -14,11 +14,10 @@ from ruamel.yaml import YAML
 
 from worker.app import replay_async, run_async
 from worker.cli import main
-from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
+from worker.wiring.evidence import verified
 from worker.wiring.logs import open_log
-from worker.wiring.outputs import output_roots
 
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}},
@@ -81,7 +80,7 @@ async def test_a_replay_after_a_fix_lands_each_once_in_its_route(landed: Path) -
             }  # type: ignore[call-overload,index]
     settings = load_settings([landed])
     log = open_log(settings, read_only=True)
-    assert verify(log, "items", output_roots(settings, "items")).findings == []
+    assert verified(settings, log, "items").findings == []
     log.close()
 
 

@@ -12,12 +12,11 @@ import pytest
 
 from worker.app import RunResult, run_async
 from worker.core.errors import ConfigError
-from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.state.lock import lock_state
 from worker.testing.replica import Fault, Replica, Seen, Shape
+from worker.wiring.evidence import verified
 from worker.wiring.logs import open_log
-from worker.wiring.outputs import output_roots
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 OFFSET = {"type": "offset", "param": "offset", "limit_param": "limit", "limit": 1000}
@@ -211,7 +210,7 @@ async def test_verify_names_a_removed_record_and_a_changed_row(tmp_path: Path) -
     def findings() -> list[str]:
         log = open_log(settings, read_only=True)
         try:
-            return verify(log, "items", output_roots(settings, "items")).findings
+            return list(map(str, verified(settings, log, "items").findings))
         finally:
             log.close()
 

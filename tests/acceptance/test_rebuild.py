@@ -142,7 +142,7 @@ async def test_what_was_replayed_stays_replayed_and_pruned_commits_stay_pruned(
         assert kit.lake_ids(tmp_path) == everything
         for prune in (False, True):
             if prune:
-                code, out, errors = await worker("prune", world.config, "--keep", "0s")
+                _, out, errors = await worker("prune", world.config, "--keep", "0s")
                 assert code == 0 and "1 are kept" in out, out + errors
                 await world.is_sound()
             world.lose()

@@ -17,11 +17,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from worker.app import RunResult, run_async
-from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
+from worker.wiring.evidence import verified
 from worker.wiring.logs import open_log
-from worker.wiring.outputs import output_roots
 
 SOURCE = {
     "pagination": {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
@@ -34,7 +33,7 @@ async def run(config: Path, code: int = 0) -> RunResult:
     assert result.exit_code == code, result
     if (settings.state.path / "state.db").exists():
         log = open_log(settings, read_only=True)
-        report = verify(log, "items", output_roots(settings, "items"))
+        report = verified(settings, log, "items")
         log.close()
         assert report.findings == []
     return result

@@ -12,6 +12,7 @@ import multiprocessing
 import random
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from multiprocessing import connection
 from pathlib import Path
 
 import kit
@@ -67,6 +68,7 @@ class World:
     directory: Path
     rng: random.Random
     windows: bool = False
+    files_are_taken: bool = False
     config: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ class World:
             sink={
                 "partition_by": "region={region}",
                 "max_open_files": 2,
+                "files_are_taken": self.files_are_taken,
                 "roll": {"records": 25, "age": "20ms"},
             },
         )
@@ -116,27 +119,38 @@ class World:
         result: str = "",
         *,
         beyond_s: int = 0,
+        locked: bool = True,
     ) -> int:
         """Exit code of one run; -9 when it was killed."""
         process = CONTEXT.Process(
             target=victim.run,
-            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s)),
+            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
         )
         process.start()
-        await asyncio.to_thread(process.join)
+        # starting another process looks at this one too: only one thread may read how it ended
+        await asyncio.to_thread(connection.wait, [process.sentinel])
+        process.join()
         code = process.exitcode
         process.close()
         assert code is not None
         return code
+
+    def take(self) -> None:
+        """Moves away what a listing shows, as consumers do."""
+        for path in (*kit.published(self.directory), *kit.published_letters(self.directory)):
+            taken = self.directory / "taken" / path.relative_to(self.directory)
+            taken.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(taken)
 
     def wrong(self) -> str:
         """What is lost or double, by the server's own list; empty when exact."""
         good = sorted(record["id"] for record in self.replica.records if record["value"] != "bad")
         bad = sorted(record["id"] for record in self.replica.records if record["value"] == "bad")
         found = []
+        places = (self.directory, self.directory / "taken")
         for name, expected, got in (
-            ("records", good, kit.lake_ids(self.directory)),
-            ("dead letters", bad, kit.dead_ids(self.directory)),
+            ("records", good, sorted(each for top in places for each in kit.lake_ids(top))),
+            ("dead letters", bad, sorted(each for top in places for each in kit.dead_ids(top))),
         ):
             if got != expected:
                 lost = sorted(set(expected) - set(got))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import victim
@@ -19,7 +20,7 @@ def stale_commit(log: SqliteCommitLog) -> None:
     """Two owners claim; the first one commits."""
     log.load("items", {})
     first = Owner(log, "a", "b", pipeline="items")
-    Owner(log, "b", pipeline="items")
+    Owner(log, "c", pipeline="items")
     moved = Progress(Cursor(received=1))
     first.commit({"a": moved, "b": moved})
 
@@ -33,10 +34,14 @@ def test_a_commit_of_a_stale_owner_changes_nothing(tmp_path: Path) -> None:
     log.close()
 
 
-def test_the_mutant_without_the_guard_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("broken", "mutant"),
+    [("_move_chain", victim.unguarded), ("_next_epoch", victim.epoch_given_twice)],
+)
+def test_a_mutant_without_the_guard_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, mutant: Any
 ) -> None:
-    monkeypatch.setattr(sqlite, "_move_chain", victim.unguarded)
+    monkeypatch.setattr(sqlite, broken, mutant)
     log = SqliteCommitLog(tmp_path / "state.db")
     stale_commit(log)
     assert len(list(log.commits("items"))) == 1, (

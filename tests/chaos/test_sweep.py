@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import kit
 import pytest
 import sweep
+
+from worker.core.errors import Exit
+from worker.testing.replica import Replica
 
 
 @pytest.mark.chaos
@@ -42,7 +50,13 @@ async def test_killed_at_some_calls_nothing_is_lost_or_doubled(
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("mutation", ["publish_first", "cursor_before_files", "reused_names"])
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        *("publish_first", "cursor_before_files", "reused_names"),
+        *("sweep_before_claim", "record_not_proven"),
+    ],
+)
 async def test_a_mutant_is_caught_by_the_sweep(tmp_path: Path, mutation: str) -> None:
     for number in range(1, 25):
         for kind in ("before_commit", "rename", "fsync"):
@@ -51,3 +65,86 @@ async def test_a_mutant_is_caught_by_the_sweep(tmp_path: Path, mutation: str) ->
             if await sweep.point(directory, kind, number, seed=number, mutation=mutation):
                 return
     pytest.fail(f"the sweep did not notice {mutation}")
+
+
+@asynccontextmanager
+async def killed_after_a_commit(directory: Path) -> AsyncIterator[sweep.World]:
+    """A process was killed after a COMMIT; a cleaner has emptied staging since then."""
+    async with Replica([], sweep.SHAPE) as replica:
+        world = sweep.World(replica, directory, random.Random(0))
+        world.change(70)
+        # the transactions that make the state, load and claim come before
+        assert await world.run("after_commit", 4) == sweep.KILLED
+        staged = [*(directory / "lake").glob(".worker/*/*/staging/*/*.avro")]
+        assert staged
+        for path in staged:
+            path.unlink()
+        yield world
+
+
+async def test_what_a_cleaner_took_is_never_taken_for_published(tmp_path: Path) -> None:
+    async with killed_after_a_commit(tmp_path) as world:
+        assert [await world.run(), await world.run()] == [Exit.IO, Exit.IO]
+
+
+async def test_the_mutant_that_takes_it_for_published_is_noticed(tmp_path: Path) -> None:
+    async with killed_after_a_commit(tmp_path) as world:
+        assert await world.run(mutation="gone_is_published") == 0
+        assert "records: lost" in world.wrong()
+
+
+async def test_twenty_kills_between_the_record_and_the_commit_are_no_alarm(tmp_path: Path) -> None:
+    async with Replica([], sweep.SHAPE) as replica:
+        world = sweep.World(replica, tmp_path, random.Random(0))
+        world.change(70)
+        # the transactions of a load and of a claim come before, and first the one for the tables
+        for number in (4, *[3] * 19):
+            assert await world.run("before_commit", number) == sweep.KILLED
+            assert len([*(tmp_path / "lake").glob(".worker/*/*/commits/*")]) == 1
+            world.change(1)
+        assert await world.run() == 0
+        assert not world.wrong()
+
+
+@asynccontextmanager
+async def consumers(world: sweep.World) -> AsyncIterator[None]:
+    """Others that take files away as soon as they see them."""
+
+    async def take() -> None:
+        while True:
+            world.take()
+            await asyncio.sleep(0.002)
+
+    taking = asyncio.create_task(take())
+    try:
+        yield
+    finally:
+        taking.cancel()
+
+
+async def taken_and_killed(directory: Path, kills: int, seed: int) -> str:
+    """What is wrong after so many kills, while consumers take what they see."""
+    rng = random.Random(seed)
+    async with Replica([], sweep.SHAPE) as replica:
+        world = sweep.World(replica, directory, rng, files_are_taken=True)
+        world.change(70)
+        async with consumers(world):
+            killed = 0
+            while killed < kills:
+                killed += await world.run(rng.choice(sweep.KINDS), rng.randrange(1, 40)) == -9
+                world.change(rng.randrange(1, 12))
+            for _ in range(2):
+                if code := await world.run():
+                    return f"exit {code}"
+        world.take()
+        assert len(kit.published(directory / "taken")) > kills / 4, "consumers took next to nothing"
+        return world.wrong()
+
+
+async def test_consumers_that_are_quick_and_ten_kills_are_exact(tmp_path: Path) -> None:
+    assert not await taken_and_killed(tmp_path, 10, seed=1)
+
+
+@pytest.mark.chaos
+async def test_consumers_that_are_quick_and_two_hundred_kills_are_exact(tmp_path: Path) -> None:
+    assert not await taken_and_killed(tmp_path, 200, seed=2)

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def die_at(kind: str, number: int) -> None:
 
     class Connection(sqlite3.Connection):
         def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            reached("statement")
             if sql == "COMMIT":
                 reached("before_commit")
             result = super().execute(sql, *args)
@@ -68,6 +70,7 @@ def mutate(name: str) -> None:
     """Breaks one promise of the commit protocol."""
     from worker.runtime import fs
     from worker.runtime.committer import Committer
+    from worker.sinks.commit_records import FileCommitRecords
     from worker.sinks.files import FilesSink, _OpenFile
     from worker.state import sqlite
     from worker.state.sqlite import SqliteCommitLog
@@ -134,14 +137,16 @@ def mutate(name: str) -> None:
         claim = SqliteCommitLog.claim
 
         def sweep_first(self: Any, pipeline: str, partitions: Any, **options: Any) -> Any:
-            for staging in Path.cwd().rglob(f".worker/*/{pipeline}/staging"):
-                for path in staging.glob("*/*"):
-                    path.unlink()
+            top = self._file.path.parents[1]
+            for path in top.rglob(f".worker/*/{pipeline}/staging/*/*"):
+                path.unlink()
             return claim(self, pipeline, partitions, **options)
 
         SqliteCommitLog.claim = sweep_first  # type: ignore[method-assign]
     elif name == "gone_is_published":
         FilesSink._refuse_unproven = nothing  # type: ignore[method-assign]
+    elif name == "record_not_proven":
+        FileCommitRecords.prove = nothing  # type: ignore[method-assign]
     elif name:
         raise ValueError(name)
 
@@ -155,7 +160,27 @@ def unguarded(db: Any, row: Any) -> bool:
     return True
 
 
-def run(config: str, kind: str, number: int, mutation: str, result: str, now: float = 0.0) -> None:
+def epoch_given_twice(db: Any) -> int:
+    """Every claim gets the same epoch."""
+    return 1
+
+
+def skip_locks() -> None:
+    """Starts though another instance runs, as on another machine over a log that both share."""
+    from worker import app
+
+    app.lock_state = lambda directory: nullcontext()  # type: ignore[assignment]
+
+
+def run(
+    config: str,
+    kind: str,
+    number: int,
+    mutation: str,
+    result: str,
+    now: float = 0.0,
+    locked: bool = True,
+) -> None:
     """One `worker run --once`; its exit code is the process's.
 
     Counts of calls go to `result`. `now`: what time it is; 0: the real one.
@@ -165,6 +190,8 @@ def run(config: str, kind: str, number: int, mutation: str, result: str, now: fl
     from worker.settings import load_settings
 
     mutate(mutation)
+    if not locked:
+        skip_locks()
     if now:
         from worker.runtime.clock import SystemClock
 

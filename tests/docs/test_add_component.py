@@ -295,7 +295,7 @@ class InboxPlace:
         return commits
 
     def root(self, kind: str = RECORDS) -> OutputRoot:
-        root: OutputRoot = self._module.root(self._config())
+        root: OutputRoot = self._module.root(self._config(), {})
         root.kind = kind
         return root
 

@@ -49,6 +49,22 @@ def fetch(promise: str, old: str, new: str) -> Mutant:
     return Mutant(promise, "runtime/fetch.py", old, new, "runtime/test_fetch.py")
 
 
+def committer(promise: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, "runtime/committer.py", old, new, "runtime/test_committer.py")
+
+
+def log(promise: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, "state/sqlite.py", old, new, "state/test_commit_log.py")
+
+
+def sink(promise: str, file: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, f"sinks/{file}", old, new, "sinks/test_contract.py")
+
+
+def audit(promise: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, "core/audit.py", old, new, "runtime/test_corruptions.py")
+
+
 def reading(promise: str, file: str, old: str, new: str, tests: str = "alarms") -> Mutant:
     return Mutant(promise, f"paging/{file}", old, new, f"paging/test_{tests}.py")
 
@@ -95,19 +111,9 @@ MUTANTS = [
         "longest_s=30.0",
     ),
     supervisor(
-        "a fence of some partitions restarts with the others",
-        "set(pipeline.fenced) < set(pipeline.spec.partitions)",
-        "not pipeline.spec.partitions",
-    ),
-    supervisor(
-        "a fence of all partitions gives up",
-        "set(pipeline.fenced) < set(pipeline.spec.partitions)",
-        "pipeline.fenced",
-    ),
-    supervisor(
-        "a run that lost partitions to another owner says so",
-        "Fenced(tuple(pipeline.fenced)) if pipeline.fenced else None",
-        "None",
+        "a daemon whose pipelines have another owner ends",
+        "if not any(isinstance(outcome.error, Fenced) for outcome in outcomes):",
+        "if True:",
     ),
     supervisor(
         "an fsync that failed is redone once",
@@ -131,8 +137,8 @@ MUTANTS = [
     ),
     supervisor(
         "a daemon stays up when its pipelines are complete",
-        "                await stop.wait()\n",
-        "                pass\n",
+        "            await stopping\n",
+        "            pass\n",
     ),
     pipeline(
         "a source that failed ends the attempt with its error",
@@ -213,7 +219,7 @@ MUTANTS = [
     ),
     writer(
         "a commit expects the seq of the last one",
-        "        self._durable[end.partition] = Durable(end.epoch, commit.seq, end.progress.cursor)",
+        "        self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)",
         "        pass",
     ),
     writer(
@@ -225,11 +231,6 @@ MUTANTS = [
         "what is committed is not committed again",
         "        self._staged = Staged()\n        self._backlog",
         "        self._backlog",
-    ),
-    writer(
-        "the last commit is marked published",
-        "        await self._io(self._committer.settle)\n",
-        "",
     ),
     writer(
         "an error of the source is raised",
@@ -310,6 +311,120 @@ MUTANTS = [
         "a refused position falls back to the mark",
         "elif isinstance(error, CursorInvalid) and planner.fall_back():",
         "elif False:",
+    ),
+    committer(
+        "a commit is marked published",
+        "        self._log.mark_published(commit.lineage, commit.seq)\n",
+        "",
+    ),
+    committer(
+        "the record of a commit is durable before the commit point",
+        "        self._stage_record(commit)\n        self._log.commit(commit)\n",
+        "        self._log.commit(commit)\n        self._stage_record(commit)\n",
+    ),
+    committer(
+        "the record of a commit is proof after the commit point",
+        "        self._outputs.commits.prove(row.seq)\n",
+        "",
+    ),
+    committer(
+        "recovery proves a commit that a kill left unproven",
+        "if _is_of(self._outputs.commits.staged(commit.seq), commit):",
+        "if False:",
+    ),
+    committer(
+        "a state that is older than its output is refused",
+        "if newest > self._chain.seq:",
+        "if False:",
+    ),
+    committer(
+        "an output that is older than its state is refused",
+        "if not _is_of(record, last):",
+        "if False:",
+    ),
+    committer(
+        "what is nowhere is not published without proof",
+        "            if not self._is_marked(commit):\n                raise\n",
+        "            pass\n",
+    ),
+    committer(
+        "what another owner has finished is finished",
+        "if not self._is_marked(commit):",
+        "if True:",
+    ),
+    log(
+        "an epoch is never given twice",
+        "UPDATE state SET epoch = epoch + 1 RETURNING epoch",
+        "UPDATE state SET epoch = max(1, epoch) RETURNING epoch",
+    ),
+    log(
+        "a claim gives the chain a new epoch",
+        'db.execute(f"UPDATE chains SET epoch = ? WHERE {_OF_CHAIN}", (epoch, pipeline, shard))',
+        "pass",
+    ),
+    log(
+        "a displaced owner cannot claim again",
+        "if held not in (None, before.epoch):",
+        "if False:",
+    ),
+    log(
+        "a commit of a chain that was moved is fenced",
+        "if not _move_chain(db, row):",
+        "if _move_chain(db, row) is None:",
+    ),
+    log(
+        "a commit of a partition that was moved is fenced",
+        "if not all(moved):",
+        "if False:",
+    ),
+    log(
+        "each commit carries the sum over what is remembered",
+        "memory_sum.from_text(known) + changed)",
+        "memory_sum.from_text(known))",
+    ),
+    sink(
+        "the record of another state is not replaced",
+        "commit_records.py",
+        "if head is None or head.owner not in self._ours:",
+        "if head is None:",
+    ),
+    sink(
+        "only the own record is proven",
+        "commit_records.py",
+        "if self._inode not in (None, _inode(path)):",
+        "if False:",
+    ),
+    sink(
+        "staging of an owner that this state never had is left alone",
+        "files.py",
+        "elif path.name not in known:",
+        "elif False:",
+    ),
+    sink(
+        "what consumers may take needs the marker of its commit",
+        "files.py",
+        "if self._files_are_taken and self._marker(seq, Path(file.staging).parent).exists():",
+        "if self._files_are_taken:",
+    ),
+    audit(
+        "a commit must follow the one before it",
+        "elif self.digest not in (None, row.previous):",
+        "elif False:",
+    ),
+    audit(
+        "a row must be what was written",
+        "if digest_of(row) != row.digest:",
+        "if False:",
+    ),
+    audit(
+        "what is remembered must be what commits left",
+        'elif row.memory not in ("", found):',
+        "elif False:",
+    ),
+    audit(
+        "an epoch is not that of another chain",
+        "same = other.epoch == chain.epoch and chain.epoch",
+        "same = False",
     ),
     reading(
         "keys that a later pass asks for are not forgotten",

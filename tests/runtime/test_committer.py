@@ -198,6 +198,8 @@ def test_recovery_claims_then_looks_then_publishes_and_sweeps_after_the_mark() -
         "log.mark_published",
         "records.settle",
         "dead_letters.settle",
+        "commits.proven",
+        "commits.bring",
         "commits.sweep",
         "records.sweep",
         "dead_letters.sweep",

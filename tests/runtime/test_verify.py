@@ -12,6 +12,9 @@ from worker.core.cursor import Cursor
 from worker.core.model import (
     DEAD_LETTERS,
     RECORDS,
+    REPLAYED,
+    ChainRow,
+    ChainState,
     Chunk,
     CommitRow,
     Ledger,
@@ -20,7 +23,7 @@ from worker.core.model import (
 )
 from worker.core.ports import Evidence, Outputs
 from worker.runtime.committer import Committer
-from worker.runtime.verify import Report, verify
+from worker.runtime.verify import Beside, Report, verify
 from worker.testing.memory_log import MemoryCommitLog
 from worker.testing.memory_sink import (
     MemoryCommitRecords,
@@ -70,8 +73,15 @@ class Instance:
         self.committer.commit(ends, Ledger(received=3, sent=2, dead_lettered=1))
         self.seqs.update(dict.fromkeys(partitions, seq))
 
-    def verify(self) -> Report:
-        return verify(self.log, "p", self.roots)
+    def verify(self, since: int | str | None = None, **beside: Any) -> Report:
+        found = Beside(self.roots, self.records, fingerprint_of=lambda text: "f" * 16, **beside)
+        return verify(self.log, "p", found, since=since)
+
+    def records(self, chain: ChainRow) -> MemoryCommitRecords:
+        return MemoryCommitRecords(self.lake, ChainState("p", chain.shard, chain.lineage))
+
+    def findings(self) -> list[str]:
+        return list(map(str, self.verify().findings))
 
     def change(self, seq: int, **changes: Any) -> None:
         """Changes a row of the log by hand."""
@@ -89,7 +99,7 @@ def instance() -> Instance:
 
 def test_what_is_as_it_was_committed_is_counted_and_has_no_findings(instance: Instance) -> None:
     assert instance.verify() == Report("p", commits=3, files=6, rows=9)
-    assert verify(instance.log, "never", instance.roots) == Report("never")
+    assert verify(instance.log, "never", Beside((), instance.records, str)) == Report("never")
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3])
@@ -107,30 +117,31 @@ def test_a_row_that_was_changed_breaks_the_chain_at_its_commit(
 ) -> None:
     instance.change(seq, **changes)
     first, *others = instance.verify().findings
-    assert first.startswith(f"pipeline p, commit {seq}: its row, files or cursors were changed")
-    assert len(others) == ("digest" in changes), "a digest is also that of what follows"
+    assert str(first).startswith(
+        f"pipeline p, commit {seq}: its row, files or cursors were changed"
+    )
+    codes = {finding.code for finding in others}
+    assert "record_changed" in codes, "the record beside the output says what it was"
+    assert ("digest" in changes) == bool(codes & {"chain_broken", "head"})
 
 
 def test_a_commit_that_was_taken_out_breaks_the_chain(instance: Instance) -> None:
     del instance.log.tables.pipelines["p"].chains[0].commits[1]
-    findings = instance.verify().findings
-    assert findings[0].startswith("pipeline p, commit 3: its row")
+    findings = instance.findings()
+    assert findings[0] == "pipeline p, commit 3: commits 2 to 2 are missing before it"
     assert sum("no commit names this file" in each for each in findings) == 2
 
 
 def test_the_last_commit_cannot_be_taken_out_either(instance: Instance) -> None:
     del instance.log.tables.pipelines["p"].chains[0].commits[2]
-    assert (
-        "pipeline p: the last commit is not the one that was last written"
-        in instance.verify().findings
-    )
+    assert "pipeline p: the last commit is not the one that was last written" in instance.findings()
 
 
 def test_a_ledger_that_does_not_balance_or_agree_with_its_files_is_named(
     instance: Instance,
 ) -> None:
     instance.change(2, ledger=Ledger(received=9, sent=3, dead_lettered=1))
-    findings = [each for each in instance.verify().findings if "ledger" in each]
+    findings = [each for each in instance.findings() if "the ledger" in each]
     assert findings[0].startswith("pipeline p, commit 2: the ledger does not balance: Ledger(")
     assert findings[1:] == ["pipeline p, commit 2: the ledger says 3 records, its files 2"]
 
@@ -148,7 +159,7 @@ def test_a_file_that_was_changed_is_named_with_what_differs(
 ) -> None:
     (file,) = (file for file in instance.row(2).files if file.kind == RECORDS)
     instance.lake.names[file.final] = content
-    assert instance.verify().findings == [f"lake/{file.final} (commit 2): {finding}"]
+    assert instance.findings() == [f"lake/{file.final} (commit 2): {finding}"]
 
 
 def test_a_file_that_cannot_be_read_hides_nothing_of_the_others(instance: Instance) -> None:
@@ -161,7 +172,7 @@ def test_a_file_that_cannot_be_read_hides_nothing_of_the_others(instance: Instan
     instance.roots = (Unreadable(instance.lake, RECORDS), instance.roots[1])
     report = instance.verify()
     (finding,) = report.findings
-    assert finding.endswith("(commit 1): cannot be read: Permission denied")
+    assert str(finding).endswith("(commit 1): cannot be read: Permission denied")
     assert (report.files, report.rows) == (6, 7)
 
 
@@ -171,7 +182,7 @@ def test_a_damaged_file_of_another_size_says_both(instance: Instance) -> None:
             return Evidence(size_bytes=3, sha256="00", problem="it is damaged: no magic")
 
     instance.roots = (instance.roots[0], Damaged(instance.dead, DEAD_LETTERS))
-    assert [each.partition("): ")[2] for each in instance.verify().findings] == [
+    assert [each.partition("): ")[2] for each in instance.findings()] == [
         "it is damaged: no magic; it has 3 bytes, 2 were committed"
     ] * 3
 
@@ -179,14 +190,33 @@ def test_a_damaged_file_of_another_size_says_both(instance: Instance) -> None:
 def test_files_that_consumers_took_away_are_counted_and_fine(instance: Instance) -> None:
     for file in instance.row(1).files:
         (instance.lake if file.kind == RECORDS else instance.dead).names.pop(file.final)
-    report = instance.verify()
+    report = instance.verify(files_are_taken=True)
     assert (report.files, report.moved, report.findings) == (4, 2, [])
+    assert [each.code for each in instance.verify().findings] == ["file_missing"] * 2
 
 
-def test_a_file_that_waits_in_staging_was_not_taken_away(instance: Instance) -> None:
+def test_dead_letters_that_were_replayed_or_given_up_may_be_gone(instance: Instance) -> None:
+    letters = [file for seq in (1, 2) for file in instance.row(seq).files if file.kind != RECORDS]
+    for file in letters:
+        instance.roots[1].delete(file)
+    assert len(instance.findings()) == 2
+    instance.log.keep_gone("p", [letters[1]], "purged")
+    instance.log.claim("p", [REPLAYED], owner="me")
+    parts = instance.log.tables.pipelines["p"].partitions
+    parts[REPLAYED].cursor = Cursor(mark=1).to_json()
+    report = instance.verify()
+    assert (report.moved, report.findings) == (2, [])
+
+
+def test_a_file_that_waits_in_staging_is_named_where_its_commit_is_marked(
+    instance: Instance,
+) -> None:
     (file,) = (file for file in instance.row(3).files if file.kind == RECORDS)
     instance.lake.names[file.staging] = instance.lake.names.pop(file.final)
-    report = instance.verify()
+    assert [each.code for each in instance.verify().findings] == ["file_staged"]
+    instance.log.tables.pipelines["p"].chains[0].published = 2
+    assert [each.code for each in instance.verify().findings] == ["not_published"]
+    report = instance.verify(is_running=lambda: True)
     assert (report.files, report.moved, report.findings) == (5, 0, [])
 
 
@@ -194,7 +224,7 @@ def test_a_file_that_no_commit_names_is_named(instance: Instance) -> None:
     instance.lake.names[f"a=1/p-{instance.lineage}-000000000009-0001.x"] = b""
     instance.lake.names["p-0000000000000000-000000000009-0001.x"] = b"of another lineage"
     instance.lake.names["README"] = b"of somebody"
-    assert instance.verify().findings == [
+    assert instance.findings() == [
         f"lake/a=1/p-{instance.lineage}-000000000009-0001.x: no commit names this file"
     ]
 
@@ -202,17 +232,15 @@ def test_a_file_that_no_commit_names_is_named(instance: Instance) -> None:
 def test_a_cursor_that_was_moved_by_hand_is_named(instance: Instance) -> None:
     parts = instance.log.tables.pipelines["p"].partitions
     parts["b"].cursor = Cursor(received=99).to_json()
-    assert instance.verify().findings == [
-        "pipeline p: the cursor of partition b is not the one of commit 2"
-    ]
+    assert instance.findings() == ["pipeline p, partition b: its cursor is not the one of commit 2"]
     parts["b"].cursor, parts["b"].seq = Cursor(received=2).to_json(), 1
-    assert len(instance.verify().findings) == 1
+    assert len(instance.findings()) == 1
 
 
 def test_a_partition_that_an_operator_put_back_is_fine(instance: Instance) -> None:
     instance.log.set_mark("p", "b", 17)
     instance.log.claim("p", ["c"], owner="another")
-    assert instance.verify().findings == []
+    assert instance.findings() == []
 
 
 @pytest.mark.parametrize("changes", [{"seq": 2}, {"seq": 9}, {"digest": ""}])
@@ -221,17 +249,14 @@ def test_a_pipeline_whose_row_was_changed_is_named(
 ) -> None:
     for name, value in changes.items():
         setattr(instance.log.tables.pipelines["p"].chains[0], name, value)
-    assert (
-        "pipeline p: the last commit is not the one that was last written"
-        in instance.verify().findings
-    )
+    assert "pipeline p: the last commit is not the one that was last written" in instance.findings()
 
 
 def test_a_pipeline_whose_row_is_missing_is_named(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance.log, "chains", lambda pipeline: [])
-    assert instance.verify().findings == ["pipeline p: it has commits, but its row is missing"]
+    monkeypatch.setattr(instance.log, "chains", lambda pipeline=None: [])
+    assert "pipeline p: it has partitions, but its chain is missing" in instance.findings()
 
 
 def test_an_instance_that_commits_meanwhile_is_no_finding(instance: Instance) -> None:

@@ -21,6 +21,7 @@ from worker.core.ports import Evidence, FileState
 from worker.formats.avro import AvroEncoder
 from worker.formats.ndjson import NdjsonEncoder
 from worker.runtime import fs
+from worker.sinks import commit_records
 from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sinks.files_root import FilesRoot
@@ -189,7 +190,8 @@ def test_a_file_that_nobody_may_look_at_is_not_taken_for_gone(
 
     root, file = FilesRoot(tmp_path, RECORDS), committed(tmp_path, "f.avro")
     assert root.standing(file) is FileState.GONE
-    monkeypatch.setattr(os, "stat", refused)
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, refused)
     assert root.standing(file) is FileState.PUBLISHED
     assert root.examine(file) == Evidence(problem="cannot be read: Permission denied")
 
@@ -306,3 +308,60 @@ def test_an_output_that_is_unmounted_lazily_pauses(tmp_path: Path) -> None:
         commits_of(tmp_path / "lake").stage(1, b"{}")
     files.close()
     assert list(root.iterdir()) == [], "nothing was written beside the mount"
+
+
+def owner(name: str, *owners: str) -> ChainState:
+    return ChainState("p", 0, "ab" * 8, owner=name, owners=owners)
+
+
+def head(name: str) -> bytes:
+    return f'{{"id": "of {name}", "owner": "{name}"}}'.encode()
+
+
+def test_whoever_was_suspended_while_it_replaced_a_record_takes_away_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look at the record of `one` and its deletion, `three` claims and stages."""
+    one, two, three = (
+        FileCommitRecords(tmp_path, each.owner, each.owners)
+        for each in (owner("one"), owner("two", "one"), owner("three", "one", "two"))
+    )
+    one.stage(1, head("one"))
+    look = commit_records.record_head
+
+    def suspended(record: bytes) -> Any:
+        monkeypatch.setattr(commit_records, "record_head", look)
+        three.stage(1, head("three"))
+        return look(record)
+
+    monkeypatch.setattr(commit_records, "record_head", suspended)
+    with pytest.raises(Fenced):
+        two.stage(1, head("two"))
+    three.prove(1)
+    assert three.proven(1) == head("three")
+
+
+def test_a_record_that_was_put_aside_by_mistake_stands_again(tmp_path: Path) -> None:
+    one, two = (
+        FileCommitRecords(tmp_path, each.owner, each.owners)
+        for each in (owner("one"), owner("two"))
+    )
+    two.stage(1, head("two"))
+    with pytest.raises(Fenced):
+        one.stage(1, head("one"))
+    assert two.staged(1) == head("two")
+    two.prove(1)
+
+
+@pytest.mark.parametrize("staged_since", [False, True])
+def test_a_kill_while_a_record_is_aside_loses_none(tmp_path: Path, staged_since: bool) -> None:
+    three = FileCommitRecords(tmp_path, "three", ("one", "two"))
+    three.stage(1, head("three"))
+    (tmp_path / "000000000001.open").rename(tmp_path / "000000000001.two.aside")
+    if staged_since:
+        three.stage(1, head("three"))
+    four = FileCommitRecords(tmp_path, "four", ("one", "two", "three"))
+    assert four.newest() == 0
+    assert four.staged(1) == head("three")
+    four.prove(1)
+    assert [path.name for path in tmp_path.iterdir()] == ["000000000001.json"]

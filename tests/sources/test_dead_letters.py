@@ -141,7 +141,7 @@ def record(number: int) -> Reject:
 
 
 async def first_page(instance: Instance) -> Reply:
-    planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 1, 0, Cursor()))
+    planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 0, Cursor()))
     todo = planner.next(0.0)
     assert isinstance(todo, Fetch)
     return await instance.replay()("@dead_letters", todo)

@@ -152,15 +152,18 @@ def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> None:
     """Delete files of dead letters that were replayed."""
+    from worker.cli.warn import warn
     from worker.runtime.rebuild import PURGED
     from worker.state.lock import lock_state
+    from worker.wiring.locked_outputs import locked_outputs
     from worker.wiring.logs import open_log
 
     with (
         _opened(config, pipeline) as (settings, log),
         lock_state(settings.state.path.absolute()),
+        locked_outputs(settings, pipeline, log.state_id(), warn),
     ):
-        root = _root(settings, pipeline)
+        root = _root(settings, log, pipeline)
         files = [
             file
             for file in _files(log, pipeline, waiting=waiting)
@@ -205,11 +208,11 @@ def _opened(
         yield settings, log
 
 
-def _root(settings: Settings, pipeline: str) -> OutputRoot:
+def _root(settings: Settings, log: CommitHistory, pipeline: str) -> OutputRoot:
     """Where the dead letters of a pipeline are."""
     from worker.wiring.outputs import output_roots
 
-    _, dead = output_roots(settings, pipeline)
+    _, dead = output_roots(settings, pipeline, log.places(pipeline))
     return dead
 
 
@@ -225,6 +228,6 @@ def _replayed_to(log: CommitHistory, pipeline: str) -> int:
 def _waiting(settings: Settings, log: CommitHistory, pipeline: str) -> Iterator[DeadLetter]:
     from worker.sources.dead_letters import letters_of
 
-    root = _root(settings, pipeline)
+    root = _root(settings, log, pipeline)
     for commit in log.commits(pipeline, _replayed_to(log, pipeline) + 1, kind=DEAD_LETTERS):
         yield from letters_of(root, commit)

@@ -198,16 +198,36 @@ def _mark(settings: Settings, pipeline: str, text: str) -> int | str:
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.argument("pipeline")
 @click.option("--partition", help="Only this partition.")
+@click.option("--root", is_flag=True, help="Accept the outputs instead of the cursors.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be lost or come twice.")
+@click.option("--yes", is_flag=True, help="With --root: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def adopt(
-    config: tuple[Path, ...], pipeline: str, partition: str | None, dry_run: bool, as_json: bool
+    config: tuple[Path, ...],
+    pipeline: str,
+    partition: str | None,
+    root: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Accept that the cursors of PIPELINE mean what CONFIG says now.
 
     A pass in progress is dropped, and the next one begins at the mark. What that loses, and which
     records come twice, is said first. Changes after which the mark would say nothing are refused.
+
+    With --root, accept that its outputs are right as they are: wiped, replaced, or brought back
+    from a copy. The committed files that are not there are named first; they are lost.
     """
+    if root:
+        if partition is not None:
+            raise click.UsageError("--root is about all partitions: take --partition off")
+        from worker.cli.adopt_root import adopt_root
+
+        adopt_root(config, pipeline, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    if yes:
+        raise click.UsageError("--yes goes with --root: without it nothing is asked")
     from worker.core.adoption import Adoption
     from worker.core.errors import StateAbsent
     from worker.core.meaning import Change
@@ -296,9 +316,11 @@ def reset(
     it all files of the pipeline and its dead letters are deleted where they were published, and
     nothing that no commit has made. Files that consumers have moved elsewhere stay.
     """
+    from worker.cli.warn import warn
     from worker.runtime.removal import remove
     from worker.settings import load_settings
     from worker.state.lock import lock_state
+    from worker.wiring.locked_outputs import locked_outputs
     from worker.wiring.logs import open_log
     from worker.wiring.outputs import output_roots
 
@@ -314,6 +336,7 @@ def reset(
     with (
         lock_state(settings.state.path.absolute()),
         closing(open_log(settings, read_only=False)) as log,
+        locked_outputs(settings, pipeline, log.state_id(), warn),
     ):
         found = _removable(log, pipeline, roots, lineages) if remove_files else []
         files = sum(len(each.places) for each in found)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.core.model import Commit, CommitRow
+from worker.core.model import Commit, CommitRow, EndRow
 
 VERSION: Final = 2
 """Of the commit record and of what a digest covers. Commits of version 1 have no epoch."""
@@ -67,6 +67,58 @@ def commit_record(
     if meaning:
         document["meaning"] = dict(meaning)
     return msgspec.json.encode(document)
+
+
+def differences(record: bytes | None, row: CommitRow) -> list[str]:
+    """What a commit record says otherwise than the row of the commit, by name.
+
+    Records of version 1 say less. What no digest covers, what partitions forget and remember, is
+    not compared.
+    """
+    try:
+        document = msgspec.json.decode(record or b"", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ["everything: it is no commit record"]
+    if document.get("v") != VERSION:
+        names = ["id", "seq", "lineage"]
+        return [name for name in names if document.get(name) != getattr(row, name)]
+    known = msgspec.json.decode(msgspec.json.encode(row))
+    names = [*_COVERED, "previous", "digest"]
+    found = {name: document.get(name) for name in names} | {"ends": _ends_in(document)}
+    return [name for name in names if found[name] != known[name]]
+
+
+def _ends_in(document: Mapping[str, Any]) -> Any:
+    """The ends of a record without what each partition forgets and remembers."""
+    ends = document.get("ends")
+    if not isinstance(ends, list) or not all(isinstance(end, dict) for end in ends):
+        return ends
+    names = EndRow.__struct_fields__
+    return [{name: end[name] for name in names if name in end} for end in ends]
+
+
+def record_notes(record: bytes) -> RecordNotes:
+    """What a commit record says of the pipeline. Raises msgspec.DecodeError for what is none."""
+    return msgspec.json.decode(record, type=RecordNotes)
+
+
+class RecordNotes(msgspec.Struct, frozen=True):
+    """What a commit record says of its pipeline where an earlier one has not said it yet.
+
+    Attributes:
+        schema: what the files of records hold; empty where nothing is said.
+        meaning: what the cursors rest on; None where nothing is said.
+    """
+
+    schema: str = ""
+    meaning: dict[str, str] | None = None
+
+
+def proof_of(row: CommitRow) -> bytes:
+    """A record that proves a commit and says nothing else of it: the output was put in place of the
+    one that had its record.
+    """
+    return msgspec.json.encode({"v": VERSION, "id": row.id, "digest": row.digest, "owner": ""})
 
 
 class RecordHead(msgspec.Struct, frozen=True):

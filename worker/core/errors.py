@@ -84,6 +84,23 @@ class OutputOlder(ConfigError):
     code = "output_older"
 
 
+class RootUnknown(ConfigError):
+    """The output is at another path now, and the one that the state knows cannot be found.
+    Bring it back, or set the path where it is; `worker state adopt --root` says that the new one
+    is right, and names what is lost.
+    """
+
+    code = "root_unknown"
+
+
+class PipelineRenamed(ConfigError):
+    """A pipeline has a new name, and would read and write everything again.
+    Give it its old name back, or say that it is another pipeline with `worker state adopt --root`.
+    """
+
+    code = "pipeline_renamed"
+
+
 class SchemaUnfit(ConfigError):
     """The schema that a registry has now does not fit its pipeline, or is none that may be used.
     Only this pipeline stops. Change its config to fit the schema, or name an earlier `version` of
@@ -395,6 +412,15 @@ class StateBusy(WorkerError):
 
     exit = Exit.BUSY
     code = "state_busy"
+
+
+class RootBusy(WorkerError):
+    """Another process holds the output for the same state, or for a copy of it.
+    Stop it first. Where its machine is gone, the file system lets go of the lock after a while.
+    """
+
+    exit = Exit.BUSY
+    code = "root_busy"
 
 
 class StateError(WorkerError):

@@ -228,6 +228,17 @@ class ForeignStaging(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RootUnlocked(Event):
+    """The file system of an output has no locks: a second process over the same state is noticed
+    at a commit only.
+    """
+
+    level: ClassVar[str] = "warning"
+    root: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitsForgotten(Event):
     """Commits that are older than `state.keep` were forgotten, or a checkpoint was written.
 

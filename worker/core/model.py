@@ -414,6 +414,46 @@ class PartitionRow:
     memory: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaRow:
+    """The schema of committed files of records in a commit log.
+
+    Attributes:
+        fingerprint: 16 hex digits, as the files name it.
+        last_seq: the last commit that had such files.
+    """
+
+    fingerprint: str
+    last_seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a commit log holds besides commits, all at one instant.
+
+    Attributes:
+        epoch: the last one that was given to any chain.
+        chains: those of all pipelines.
+        partitions, schemas, meaning: of the pipeline; see `CommitHistory`.
+        memories: sum over what is stored as remembered, by partition; also of partitions that have
+            no row.
+    """
+
+    pipeline: str
+    epoch: int = 0
+    chains: tuple[ChainRow, ...] = ()
+    partitions: tuple[PartitionRow, ...] = ()
+    schemas: tuple[SchemaRow, ...] = ()
+    meaning: Mapping[str, str] = field(default_factory=dict)
+    memories: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def own_chains(self) -> tuple[ChainRow, ...]:
+        """The chains of the pipeline, by shard."""
+        return tuple(chain for chain in self.chains if chain.pipeline == self.pipeline)
+
+
 class EndRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a commit did to a partition, as the log keeps it.
 
@@ -490,6 +530,7 @@ class ChainState:
             stay in the output.
         schemas: those of its committed files of records, the one that was used last at the end.
         roots: where its files go, by kind, as far as that was settled.
+        state_id: of the state that has the chain; a copy of a state has the same.
         gone: files of unpublished commits that are known to be gone, as (kind, final name).
     """
 
@@ -506,6 +547,7 @@ class ChainState:
     accepted_lineages: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()
     roots: Mapping[str, Root] = field(default_factory=dict)
+    state_id: str = ""
     gone: frozenset[tuple[str, str]] = frozenset()
 
 

@@ -30,8 +30,10 @@ from worker.core.model import (
     PartitionRow,
     Prunable,
     Root,
+    Snapshot,
     StagedFile,
 )
+from worker.core.roots import Sight
 
 T = TypeVar("T")
 
@@ -207,11 +209,29 @@ class CommitHistory(Protocol):
         that never ran. Once per `check` and `state adopt`.
         """
 
+    def snapshot(self, pipeline: str) -> Snapshot:
+        """Everything but the commits, as it stands at one instant. Once per `verify`.
+
+        All that is stored as remembered is read, so it takes a while where that is much.
+        """
+
     def remembered(self, pipeline: str) -> Mapping[str, int]:
         """How many boundary keys each partition has that has any. As often as `meaning`."""
 
+    def state_id(self) -> str:
+        """Random, made with the state; a copy of it has the same. Once per command that locks the
+        outputs.
+        """
+
     def roots(self, pipeline: str) -> Mapping[str, Root]:
         """Where the files of a pipeline go, by kind, as far as `CommitLog.keep_root` was told."""
+
+    def places(self, pipeline: str) -> Mapping[str, str]:
+        """Where each root that `CommitLog.keep_root` was told of was last seen, by id; empty for
+        one that was given up with `state adopt --root`.
+
+        Once per command, and once per replay, to find files that were committed to earlier ones.
+        """
 
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
@@ -225,6 +245,9 @@ class CommitHistory(Protocol):
         Args:
             kind: only commits that have files of this kind.
         """
+
+    def lineages(self, pipeline: str) -> Sequence[str]:
+        """The lineages of a pipeline whose files may stand in its output. Once per `check`."""
 
     def schemas(self, pipeline: str) -> Sequence[str]:
         """The schemas of its committed files of records, the one that was used last at the end.
@@ -435,11 +458,14 @@ class Sink(Protocol):
         Asked after every page; the pipeline commits at once then.
         """
 
-    def prepare(self, accepted_lineages: Sequence[str]) -> None:
-        """Makes what the sink needs. First, once per attempt.
+    def prepare(self, accepted_lineages: Sequence[str]) -> Root:
+        """Finds its root, locks it, and makes what the sink needs there. First, once per attempt.
 
-        Raises ConfigError over a root that holds another lineage of the pipeline than these (the
-        pipeline ends with 78).
+        Returns the root as the state is told of it when what was committed is finished. What
+        follows from the root that the chain knows is decided by `worker.core.roots`: where it is
+        not there, nothing is made, and SinkUnavailable or RootUnknown raised. Raises ConfigError
+        over a root that holds another lineage of the pipeline than these, or where no file could
+        be published (the pipeline ends with 78), and RootBusy where another process holds it (75).
         """
 
     def check(self, seq: int, file: StagedFile) -> None:
@@ -522,6 +548,13 @@ class CommitRecords(Protocol):
         Once per attempt, after recovery; returns how many there were.
         """
 
+    def bring(self, seq: int, record: bytes) -> None:
+        """Puts the record of the last commit, which is proven elsewhere, where those of the next
+        ones will be. Nothing happens where it stands there.
+
+        Once per attempt, after recovery.
+        """
+
     def drop(self, seq: int) -> None:
         """Deletes a proven record that states of formats before 4 have left without a commit."""
 
@@ -578,7 +611,8 @@ class OutputRoot(Protocol):
     """One output directory or object prefix, as `verify`, replays and commands see it.
 
     Synchronous; nothing of it is used by a run. `str()` says where it is, for people. A file is
-    found where its `StagedFile.root` says, which need not be where the config puts new ones.
+    found where the root with its `StagedFile.root_id` is: where the config puts new ones,
+    where the root was last seen, or where it was when the file was written.
     Methods raise SinkUnavailable or StateError for what cannot be read or changed; the command
     ends with 74.
     """
@@ -599,7 +633,10 @@ class OutputRoot(Protocol):
         """Reads a published file as a whole. Once per file and `verify`; never raises."""
 
     def lines(self, file: StagedFile) -> Iterator[bytes]:
-        """The lines of a published text file; none where it was taken away."""
+        """The lines of a published text file; none where it was taken away.
+
+        Raises SinkUnavailable where its root is not there.
+        """
 
     def delete(self, file: StagedFile) -> None:
         """Takes a published file away, as `dlq purge` does. Nothing happens where there is none."""
@@ -612,6 +649,30 @@ class OutputRoot(Protocol):
 
     def lineages(self, pipeline: str) -> Sequence[str]:
         """The lineages of a pipeline that left something here. Once per `state reset`."""
+
+    def sight(self, chain: ChainRow, path: str = "") -> Sight:
+        """What is found here, or at another path, of the root of a chain.
+
+        At most twice per pipeline, in `check` and in `state adopt --root`.
+        """
+
+    def newest(self, chain: ChainRow, path: str = "") -> int:
+        """See `CommitRecords.newest`; as often as `sight`."""
+
+    def record(self, chain: ChainRow, seq: int, path: str = "") -> bytes | None:
+        """The record of a commit, proven or staged; None where there is none. As `newest`."""
+
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None, root_id: str) -> Root:
+        """Makes this the root of a chain whose last commit may have been made elsewhere.
+
+        Once per `state adopt --root`, which tells the log of it. It is created where it is missing,
+        gets the id where it has none (empty: a new one), and proves the commit afterwards.
+        """
+
+    def publish(self, file: StagedFile) -> None:
+        """Gives a staged file its final name, as `Sink.publish` does. Once per file that is still
+        staged when `state adopt --root` gives up others of its commit.
+        """
 
     def remove(self, place: str) -> None:
         """Deletes a file of the listing. Nothing happens where it is gone."""

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from worker.core.digest import commit_record, record_head, sealed
-from worker.core.errors import OutputOlder, StateOlder, Unproven
+from worker.core.digest import commit_record, proof_of, sealed
+from worker.core.errors import Unproven
+from worker.core.matching import is_leftover, is_of, refuse_other_age
 from worker.core.model import (
     RECORDS,
     ChainState,
@@ -27,6 +28,7 @@ from worker.core.model import (
     CommitRow,
     Ledger,
     PartitionEnd,
+    Root,
     StagedFile,
     of_kind,
 )
@@ -68,58 +70,46 @@ class Committer:
         left something in staging. Raises ConfigError, StateError and Unproven for an output that is
         not the one of this state, PublishConflict, SinkUnavailable, DurabilityLost.
         """
-        for sink in self._outputs.sinks:
-            sink.prepare(self._chain.accepted_lineages)
+        roots = {
+            sink.kind: sink.prepare(self._chain.accepted_lineages) for sink in self._outputs.sinks
+        }
         self._compare()
         for commit in self._chain.unpublished:
             self._finish(commit)
+        self._move_to(roots)
         self._outputs.commits.sweep()
         swept = [sink.sweep(self._chain.owners) for sink in self._outputs.sinks]
         return tuple(sorted({owner for each in swept for owner in each.foreign}))
 
+    def _move_to(self, roots: Mapping[str, Root]) -> None:
+        """From now on the chain goes on in these roots, which prove its last commit."""
+        if (last := self._chain.last) is not None:
+            record = self._outputs.commits.proven(last.seq)
+            self._outputs.commits.bring(last.seq, proof_of(last) if record is None else record)
+        for kind, root in roots.items():
+            if self._chain.roots.get(kind) != root:
+                self._log.keep_root(self._chain.pipeline, kind, root)
+
     def _compare(self) -> None:
         """Refuses an output, or a state, that is older than the other."""
-        newest = self._outputs.commits.newest()
-        if newest > self._chain.seq:
-            self._refuse_newer(newest)
-        last = self._chain.last
-        if last is None:
-            return
-        record = self._outputs.commits.proven(last.seq)
-        if record is None and last in self._chain.unpublished:
-            record = self._outputs.commits.staged(last.seq)  # a kill came before it was renamed
-        if not _is_of(record, last):
-            what = "has no record of" if record is None else "has another record of"
-            raise OutputOlder(
-                f"the output {what} commit {last.seq} of pipeline {self._chain.pipeline}, which is"
-                " the last one of the state",
-                remedy="bring back the output that belongs to this state, or the state that belongs"
-                f" to this output; `worker state adopt CONFIG {self._chain.pipeline} --root` says"
-                " that this output is right, `worker state rebuild` makes a state from it",
-            )
-
-    def _refuse_newer(self, newest: int) -> None:
-        """Raises StateOlder, but for the one record that a state of an older format could leave
-        without a commit.
-        """
-        commits = self._outputs.commits
-        record = commits.proven(newest)
-        head = None if record is None else record_head(record)
-        if newest == self.next_seq and (head is None or not head.digest):
+        commits, seq = self._outputs.commits, self._chain.seq
+        newest = commits.newest()
+        if is_leftover(seq, newest, commits.proven(newest) if newest > seq else None):
             commits.drop(newest)
-            return
-        raise StateOlder(
-            f"the output has commit {newest} of pipeline {self._chain.pipeline}, the state ends at"
-            f" {self._chain.seq}: the state is older than the output, or a copy of it goes on",
-            remedy="bring the newest state back, or stop the other instance;"
-            " `worker state rebuild CONFIG` makes a state from the output",
-        )
+            newest = seq
+        refuse_other_age(self._chain.pipeline, self._chain.last, newest, self._record)
+
+    def _record(self, seq: int) -> bytes | None:
+        record = self._outputs.commits.proven(seq)
+        if record is None and self._chain.unpublished:  # a kill came before it was renamed
+            return self._outputs.commits.staged(seq)
+        return record
 
     def _finish(self, commit: CommitRow) -> None:
         for sink, files in self._by_sink(commit):
             for file in files:
                 self._proven(commit, partial(sink.check, commit.seq, file))
-        if _is_of(self._outputs.commits.staged(commit.seq), commit):
+        if is_of(self._outputs.commits.staged(commit.seq), commit):
             self._outputs.commits.prove(commit.seq)
         self._publish(commit)
 
@@ -204,9 +194,3 @@ class Committer:
         """At the end of an attempt: lets go of open files; the next attempt sweeps them."""
         for sink in self._outputs.sinks:
             sink.close()
-
-
-def _is_of(record: bytes | None, commit: CommitRow) -> bool:
-    """Whether this is the record of the commit."""
-    head = None if record is None else record_head(record)
-    return head is not None and head.is_of(commit)

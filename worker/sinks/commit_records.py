@@ -2,13 +2,14 @@
 
 `<seq>.open` was staged before the commit point, `<seq>.json` proves that it was passed. A record is
 written under the name of its owner first and then renamed, so that none is ever seen in part.
-Checkpoints stand in a directory beside.
+Whoever replaces one puts it aside first and looks at it there: an owner that was suspended for long
+never deletes what a later one has staged meanwhile. Checkpoints stand in a directory beside.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,22 +29,39 @@ class FileCommitRecords:
         directory: that of one chain; the sink of records makes it.
         owner: nonce of the owner that stages records.
         owners: nonces of earlier owners of this chain, whose staged records may be replaced.
+        before: the directory in the root that the chain comes from, where that is another one.
     """
 
-    def __init__(self, directory: Path, owner: str, owners: Collection[str]) -> None:
-        self._directory, self._owner = directory, owner
+    def __init__(
+        self,
+        directory: Path,
+        owner: str,
+        owners: Collection[str],
+        before: Callable[[], Path | None] = lambda: None,
+    ) -> None:
+        self._directory, self._owner, self._before = directory, owner, before
         self._checkpoints = directory.with_name("checkpoints")
         self._ours = {owner, *owners}
         self._inode: tuple[int, int] | None = None
 
     def newest(self) -> int:
-        return max(self.seqs(), default=0)
+        self._put_back_all()
+        return max((number for each in self._directories() for number in _seqs_in(each)), default=0)
 
     def proven(self, seq: int) -> bytes | None:
-        return self._read(self._json(seq))
+        return self._first(_json(seq))
 
     def staged(self, seq: int) -> bytes | None:
-        return self._read(self._open(seq))
+        return self._first(_open(seq))
+
+    def _directories(self) -> tuple[Path, ...]:
+        """Where records of the chain may be: first where those of its next commits will be."""
+        before = self._before()
+        return (self._directory,) if before is None else (self._directory, before)
+
+    def _first(self, name: str) -> bytes | None:
+        found = (self._read(each / name) for each in self._directories())
+        return next((record for record in found if record is not None), None)
 
     def _read(self, path: Path) -> bytes | None:
         with fs.translated(path):
@@ -53,7 +71,7 @@ class FileCommitRecords:
                 return None
 
     def stage(self, seq: int, record: bytes) -> None:
-        path, draft = self._open(seq), self._directory / f"{seq:012}.{self._owner}.draft"
+        path, draft = self._directory / _open(seq), self._draft(seq)
         with fs.translated(path):
             self._refuse_proven(seq)
             fs.write_durably(draft, record)
@@ -69,21 +87,41 @@ class FileCommitRecords:
             fs.fsync_dir(self._directory)
             self._refuse_proven(seq)
 
+    def _draft(self, seq: int) -> Path:
+        return self._directory / f"{seq:012}.{self._owner}.draft"
+
     def _refuse_proven(self, seq: int) -> None:
-        if self._json(seq).exists():
-            raise _fenced(self._json(seq))
+        if (proof := self._directory / _json(seq)).exists():
+            raise _fenced(proof)
 
     def _remove_our_own(self, seq: int) -> None:
         """Raises Fenced where the staged record is that of somebody else."""
-        path = self._open(seq)
-        found = self._read(path)
-        head = None if found is None else record_head(found)
+        path = self._directory / _open(seq)
+        aside = self._directory / f"{seq:012}.{self._owner}.aside"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # it was proven, or another owner replaces it
+            return
+        head = record_head(aside.read_bytes())
         if head is None or head.owner not in self._ours:
+            _put_back(aside, path)
             raise _fenced(path)
-        path.unlink()
+        aside.unlink()
+
+    def _put_back_all(self) -> None:
+        """Puts back what owners of this chain had put aside when they were killed."""
+        with fs.translated(self._directory):
+            for aside in self._directory.glob("*.aside"):
+                seq, owner, _ = aside.name.split(".")
+                if owner in self._ours:
+                    _put_back(aside, self._directory / _open(int(seq)))
 
     def prove(self, seq: int) -> None:
-        path, proof = self._open(seq), self._json(seq)
+        directory = self._directory
+        if self._inode is None:  # in recovery it is where the commit was made
+            staged = (each for each in self._directories() if (each / _open(seq)).exists())
+            directory = next(staged, directory)
+        path, proof = directory / _open(seq), directory / _json(seq)
         with fs.translated(path):
             try:
                 if self._inode not in (None, _inode(path)):
@@ -95,11 +133,21 @@ class FileCommitRecords:
             except FileExistsError:
                 raise _fenced(proof) from None
             self._inode = None
+            fs.fsync_dir(directory)
+
+    def bring(self, seq: int, record: bytes) -> None:
+        proof, draft = self._directory / _json(seq), self._draft(seq)
+        with fs.translated(proof):
+            if proof.exists():
+                return
+            fs.write_durably(draft, record)
+            fs.rename_noreplace(draft, proof)
             fs.fsync_dir(self._directory)
 
     def drop(self, seq: int) -> None:
-        with fs.translated(self._directory):
-            self._json(seq).unlink(missing_ok=True)
+        for directory in self._directories():
+            with fs.translated(directory):
+                (directory / _json(seq)).unlink(missing_ok=True)
 
     def sweep(self) -> int:
         """Deletes the drafts of this owner and of earlier ones; returns how many."""
@@ -114,23 +162,23 @@ class FileCommitRecords:
         return len(drafts)
 
     def seqs(self) -> list[int]:
-        return self._numbers(self._directory, _PROVEN)
+        return _seqs_in(self._directory)
 
     def size_after(self, seq: int) -> int:
         later = (number for number in self.seqs() if number > seq)
         with fs.translated(self._directory):
-            return sum(self._json(number).stat().st_size for number in later)
+            return sum((self._directory / _json(number)).stat().st_size for number in later)
 
     def delete(self, seqs: Sequence[int]) -> None:
         with fs.translated(self._directory):
             for seq in seqs:
-                self._json(seq).unlink(missing_ok=True)
+                (self._directory / _json(seq)).unlink(missing_ok=True)
             fs.fsync_dir(self._directory)
 
     # -- checkpoints -----------------------------------------------------------------------------
 
     def checkpoints(self) -> dict[int, int]:
-        found = self._numbers(self._checkpoints, _CHECKPOINT)
+        found = _numbers(self._checkpoints, _CHECKPOINT)
         with fs.translated(self._checkpoints):
             return {seq: self._checkpoint(seq).stat().st_size for seq in found}
 
@@ -151,18 +199,35 @@ class FileCommitRecords:
     def _checkpoint(self, seq: int) -> Path:
         return self._checkpoints / f"{seq:012}.json.gz"
 
-    def _numbers(self, directory: Path, pattern: re.Pattern[str]) -> list[int]:
-        with fs.translated(directory):
-            if not directory.is_dir():
-                return []
-            found = (pattern.fullmatch(path.name) for path in directory.iterdir())
-            return sorted(int(match[1]) for match in found if match)
 
-    def _open(self, seq: int) -> Path:
-        return self._directory / f"{seq:012}.open"
+def _numbers(directory: Path, pattern: re.Pattern[str]) -> list[int]:
+    with fs.translated(directory):
+        if not directory.is_dir():
+            return []
+        found = (pattern.fullmatch(path.name) for path in directory.iterdir())
+        return sorted(int(match[1]) for match in found if match)
 
-    def _json(self, seq: int) -> Path:
-        return self._directory / f"{seq:012}.json"
+
+def _seqs_in(directory: Path) -> list[int]:
+    return _numbers(directory, _PROVEN)
+
+
+def _open(seq: int) -> str:
+    return f"{seq:012}.open"
+
+
+def _json(seq: int) -> str:
+    return f"{seq:012}.json"
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Nothing happens where the owner that had put it aside lives, and does so itself."""
+    try:
+        fs.rename_noreplace(aside, path)
+    except FileExistsError:  # whoever staged that one could, so this one is not committed
+        aside.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from worker.core.errors import ConfigError
 from worker.core.model import ChainState
 from worker.formats.component import Encoder, FileCodec, FileFormat, codecs_of, file_formats
 from worker.http.registry_config import RegisterConfig
+from worker.sinks.used_roots import UsedRoots
 
 MakeEncoder = Callable[[str, int, int | None], Encoder]
 """Makes the encoder of a new file from (fingerprint, seq, group)."""
@@ -104,7 +105,9 @@ class SinkDeps:
     Attributes:
         chain: what the sink writes for, as it was claimed.
         encoder: makes the encoder of a new file.
+        used: the roots of this process; None where nobody else is there, as in a test.
     """
 
     chain: ChainState
     encoder: MakeEncoder
+    used: UsedRoots | None = None

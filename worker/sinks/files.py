@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -19,14 +19,18 @@ from pydantic import Field
 
 from worker.config.effects import Effect
 from worker.config.scalars import Whole
-from worker.core.errors import ConfigError, StateError, Unproven
-from worker.core.model import RECORDS, ChainState, Chunk, StagedFile
+from worker.core.errors import StateError, Unproven
+from worker.core.matching import refuse_unknown
+from worker.core.model import RECORDS, ChainState, Chunk, Root, StagedFile
 from worker.core.ports import Swept
+from worker.core.roots import area_of
 from worker.formats.component import Encoder
 from worker.runtime import fs
+from worker.sinks.chain_root import ChainRoot, root_before
 from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.config import MakeEncoder, SinkConfig, SinkDeps
-from worker.sinks.files_root import HIDDEN, FilesRoot, lineages_in
+from worker.sinks.files_root import FilesRoot, lineages_in
+from worker.sinks.used_roots import UsedRoots
 
 Key = tuple[str, str, int | None]
 """Route, fingerprint, group: records of different keys never share a file."""
@@ -63,23 +67,25 @@ def build(config: Config, deps: SinkDeps) -> FilesSink:
         deps.encoder,
         limits=limits,
         files_are_taken=config.files_are_taken,
+        used=deps.used,
     )
 
 
 def commits(config: Config, deps: SinkDeps) -> FileCommitRecords:
     """The records of the commits of a pipeline."""
-    directory = config.path.absolute() / area_of(deps.chain) / "commits"
-    return FileCommitRecords(directory, deps.chain.owner, deps.chain.owners)
+    area = f"{area_of(deps.chain)}/commits"
+
+    def before() -> Path | None:
+        root = root_before(config.path, RECORDS, deps.chain)
+        return None if root is None else root / area
+
+    directory = config.path.absolute() / area
+    return FileCommitRecords(directory, deps.chain.owner, deps.chain.owners, before)
 
 
-def root(config: Config) -> FilesRoot:
+def root(config: Config, places: Mapping[str, str]) -> FilesRoot:
     """The directory as commands see it."""
-    return FilesRoot(config.path.absolute(), RECORDS)
-
-
-def area_of(chain: ChainState) -> str:
-    """The directory below a root that holds what a chain has not published."""
-    return f"{HIDDEN}/{chain.lineage}/{chain.pipeline}"
+    return FilesRoot(config.path, RECORDS, places)
 
 
 class _OpenFile:
@@ -165,6 +171,7 @@ class FilesSink:
         encoder: makes the encoder of a new file from (fingerprint, seq, group).
         mode: permissions of a file.
         files_are_taken: consumers may take files away as soon as they are published.
+        used: the roots of this process; None where nobody else is there, as in a test.
     """
 
     def __init__(
@@ -177,13 +184,14 @@ class FilesSink:
         limits: SinkLimits = DEFAULT_LIMITS,
         mode: int = 0o644,
         files_are_taken: bool = False,
+        used: UsedRoots | None = None,
     ) -> None:
         self.kind = kind
         self._root, self._chain = root.absolute(), chain
+        self._place = ChainRoot(root, kind, chain, used)
         self._seq, self._encoder, self._limits, self._mode = chain.seq + 1, encoder, limits, mode
         self._files_are_taken = files_are_taken
         self._area = area_of(chain)
-        self._all_staging = self._root / self._area / "staging"
         self._own = f"{self._area}/staging/{chain.owner}"
         self._staging = self._root / self._own
         self._open: OrderedDict[Key, _OpenFile] = OrderedDict()
@@ -199,27 +207,20 @@ class FilesSink:
 
     # -- the start of an attempt -----------------------------------------------------------------
 
-    def prepare(self, accepted_lineages: Sequence[str]) -> None:
+    def prepare(self, accepted_lineages: Sequence[str]) -> Root:
         with fs.translated(self._root):
+            self._place.look()
+            pipeline, known = self._chain.pipeline, {self._chain.lineage, *accepted_lineages}
+            refuse_unknown(str(self._root), pipeline, lineages_in(self._root, pipeline), known)
             fs.make_root(self._root)
-            self._refuse_unknown({self._chain.lineage, *accepted_lineages})
+            root = self._place.enter()
             fs.make_dirs(self._root, self._own, 0o700)
             if self.kind == RECORDS:
                 fs.make_dirs(self._root, f"{self._area}/commits", 0o700)
-
-    def _refuse_unknown(self, known: Collection[str]) -> None:
-        pipeline = self._chain.pipeline
-        unknown = [name for name in lineages_in(self._root, pipeline) if name not in known]
-        if unknown:
-            raise ConfigError(
-                f"{self._root} holds files of pipeline {pipeline!r} that this state knows"
-                f" nothing of (lineage {', '.join(unknown)})",
-                remedy="bring its state back, or say that they stay and everything is read again:"
-                f" `worker state reset CONFIG --pipeline {pipeline}`",
-            )
+            return root
 
     def check(self, seq: int, file: StagedFile) -> None:
-        staged = self._root / file.staging
+        staged = self._place.of(file) / file.staging
         with fs.translated(staged):
             if not staged.exists():
                 self._refuse_unproven(seq, file)
@@ -231,13 +232,15 @@ class FilesSink:
 
     def _refuse_unproven(self, seq: int, file: StagedFile) -> None:
         """Raises Unproven where a file that is not staged does not have its final name either."""
-        final = self._root / file.final
+        root = self._place.of(file)
+        final = root / file.final
         if _is(final, file):
             return
-        if self._files_are_taken and self._marker(seq, Path(file.staging).parent).exists():
+        if self._files_are_taken and _marker((root / file.staging).parent, seq).exists():
             return
+        self._place.refuse_absent(file)
         raise Unproven(
-            f"{file.final} of commit {seq} is neither in staging nor in {self._root}: somebody"
+            f"{file.final} of commit {seq} is neither in staging nor in {root}: somebody"
             " took it away before it was known to be published",
             where=str(final),
             remedy="put it back; or, if consumers take files as soon as they are published, set"
@@ -245,22 +248,25 @@ class FilesSink:
             f" --pipeline {self._chain.pipeline}`",
         )
 
-    def _marker(self, seq: int, staging: Path | str) -> Path:
-        """Stands while all files of a commit are untouched, or published: whatever cleans up by age
-        takes it before them.
-        """
-        return self._root / staging / f"{seq:012}.intact"
-
     def settle(self, seq: int) -> None:
         if self._files_are_taken:
             with fs.translated(self._staging):
-                self._marker(seq, self._own).unlink(missing_ok=True)
+                _marker(self._staging, seq).unlink(missing_ok=True)
 
     def sweep(self, owners: Sequence[str]) -> Swept:
-        files, foreign = 0, []
+        swept = [self._swept(self._root, owners)]
+        if self._place.before is not None:
+            swept.append(self._swept(self._place.before, owners))
+        return Swept(
+            sum(each.files for each in swept),
+            tuple(sorted({owner for each in swept for owner in each.foreign})),
+        )
+
+    def _swept(self, root: Path, owners: Sequence[str]) -> Swept:
+        staging, files, foreign = root / self._area / "staging", 0, []
         known = {self._chain.owner, *owners}
-        with fs.translated(self._all_staging):
-            for path in sorted(self._all_staging.iterdir()):
+        with fs.translated(staging):
+            for path in sorted(staging.iterdir()):
                 if not path.is_dir():  # of a state of a format before 4
                     path.unlink(missing_ok=True)
                     files += 1
@@ -269,7 +275,7 @@ class FilesSink:
                 else:
                     files += _emptied(path)
             for owner in owners[:-KEPT_OWNERS]:
-                _remove_empty(self._all_staging / owner)
+                _remove_empty(staging / owner)
         return Swept(files, tuple(foreign))
 
     # -- a commit in the making ------------------------------------------------------------------
@@ -307,7 +313,7 @@ class FilesSink:
             oldest = next(iter(self._open.values()))  # not written to for longest
             self._seal(oldest)
         if self._files_are_taken and not self._parts:
-            fs.write_durably(self._marker(self._seq, self._own), b"")
+            fs.write_durably(_marker(self._staging, self._seq), b"")
         self._parts += 1
         encoder = self._encoder(key[1], self._seq, key[2])
         prefix = f"{self._chain.pipeline}-{self._chain.lineage}"
@@ -334,6 +340,7 @@ class FilesSink:
                 sha256=sha256,
                 rows=file.rows,
                 fingerprint=file.key[1],
+                root_id=self._place.id,
             )
         )
 
@@ -356,14 +363,22 @@ class FilesSink:
         with fs.translated(self._root):
             names, parents = fs.DirectoryNames(), []
             for file in files:
-                staged, final = self._root / file.staging, self._root / file.final
+                root = self._place.of(file)
+                staged, final = root / file.staging, root / file.final
                 unpublished = staged.exists()
                 if unpublished or final.parent.is_dir():
-                    names.make(self._root, str(Path(file.final).parent))
+                    names.make(root, str(Path(file.final).parent))
                     parents.append(final.parent)
                 if not (unpublished and _published(staged, final, file)):
                     self._refuse_unproven(seq, file)
             names.sync(parents)
+
+
+def _marker(staging: Path, seq: int) -> Path:
+    """Stands beside staged files while all files of their commit are untouched, or published:
+    whatever cleans up by age takes it before them.
+    """
+    return staging / f"{seq:012}.intact"
 
 
 def _published(staged: Path, final: Path, file: StagedFile) -> bool:

@@ -4,41 +4,57 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
-from worker.core.errors import WorkerError
-from worker.core.model import StagedFile
+from worker.core.digest import proof_of
+from worker.core.errors import SinkUnavailable, WorkerError
+from worker.core.model import ChainRow, CommitRow, Root, StagedFile
 from worker.core.ports import Evidence, FileState
+from worker.core.roots import HIDDEN, Sight, area_of
 from worker.formats.component import rows_in
 from worker.runtime import fs
-
-HIDDEN: Final = ".worker"
-"""The directory below a root that holds what is not published. No route can name it."""
+from worker.sinks.chain_root import sight
+from worker.sinks.commit_records import FileCommitRecords
+from worker.sinks.root_ids import make_root_id, root_id
 
 
 class FilesRoot:
-    """See the `OutputRoot` port for the methods."""
+    """See the `OutputRoot` port for the methods.
 
-    def __init__(self, path: Path, kind: str) -> None:
+    Args:
+        path: where the config puts new files.
+        places: where each root was last seen, by id; empty for one that was given up.
+    """
+
+    def __init__(self, path: Path, kind: str, places: Mapping[str, str] | None = None) -> None:
         self.path, self.kind = path.absolute(), kind
+        self._linked: dict[Path, bool] = {}
+        self._places = places or {}
+        self._found: dict[tuple[str, str], Path | None] = {}
 
     def __str__(self) -> str:
         return str(self.path)
 
     def place(self, file: StagedFile) -> str:
-        return str(_final(file))
+        return str(self._final(file))
 
     def standing(self, file: StagedFile) -> FileState:
-        if not _is_absent(_final(file)):
+        final, staged = self._final(file), self._final(file, file.staging)
+        if not _is_absent(final):
             return FileState.PUBLISHED
-        staged = Path(file.root) / file.staging
-        return FileState.GONE if _is_absent(staged) else FileState.STAGED
+        if not _is_absent(staged):
+            return FileState.STAGED
+        if not _is_absent(final):  # it was published in between
+            return FileState.PUBLISHED
+        return FileState.GONE
 
     def examine(self, file: StagedFile) -> Evidence:
-        path = _final(file)
+        path = self._final(file)
         try:
+            if problem := self._in_place_of_a_file(file):
+                return Evidence(problem=problem)
             size_bytes, sha256 = path.stat().st_size, fs.sha256_of(path)
             return Evidence(rows=rows_in(path), size_bytes=size_bytes, sha256=sha256)
         except OSError as error:
@@ -47,21 +63,37 @@ class FilesRoot:
             problem = f"it is damaged: {error.message}"
             return Evidence(size_bytes=size_bytes, sha256=sha256, problem=problem)
 
+    def _in_place_of_a_file(self, file: StagedFile) -> str:
+        """What stands under the name of a file that is none, as we write them."""
+        path = self._final(file)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            return f"it is a link to {path.readlink()}, and no file"
+        if not stat.S_ISREG(mode):
+            return "it is no file"
+        directory = path.parent
+        if directory not in self._linked:
+            root = self._root_of(file) or Path(file.root)
+            unlinked = root.resolve() / directory.relative_to(root)
+            self._linked[directory] = directory.resolve() != unlinked
+        return "a directory above it is a link" if self._linked[directory] else ""
+
     def lines(self, file: StagedFile) -> Iterator[bytes]:
-        path = _final(file)
+        path = self._present(file)
         if self.standing(file) is FileState.PUBLISHED:
             with fs.translated(path), path.open("rb") as lines:
                 yield from lines
 
     def delete(self, file: StagedFile) -> None:
-        path = _final(file)
+        path = self._present(file)
         with fs.translated(path):
             path.unlink(missing_ok=True)
 
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
-        for path in sorted(self.path.rglob(f"{pipeline}-{lineage}-*")):
-            if HIDDEN not in path.relative_to(self.path).parts:
-                yield str(path)
+        prefix = f"{pipeline}-{lineage}-"
+        for directory, below, names in os.walk(self.path):
+            below[:] = sorted(name for name in below if name != HIDDEN)
+            yield from (f"{directory}/{name}" for name in sorted(names) if name.startswith(prefix))
 
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
@@ -76,6 +108,70 @@ class FilesRoot:
             if area.is_dir():
                 shutil.rmtree(area)
             _remove_if_empty(area.parent)
+
+    # -- which root it is --------------------------------------------------------------------------
+
+    def sight(self, chain: ChainRow, path: str = "") -> Sight:
+        return sight(Path(path or self.path), chain)
+
+    def newest(self, chain: ChainRow, path: str = "") -> int:
+        return self._commits(chain, path).newest()
+
+    def record(self, chain: ChainRow, seq: int, path: str = "") -> bytes | None:
+        commits = self._commits(chain, path)
+        return commits.proven(seq) or commits.staged(seq)
+
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None, root_id: str) -> Root:
+        with fs.translated(self.path):
+            fs.make_root(self.path)
+            root = Root(path=str(self.path), id=make_root_id(self.path, root_id))
+            if chain is not None and last is not None:
+                fs.make_dirs(self.path, f"{area_of(chain)}/commits", 0o700)
+                self._commits(chain).bring(last.seq, proof_of(last))
+        return root
+
+    def publish(self, file: StagedFile) -> None:
+        final = self._final(file)
+        with fs.translated(final):
+            root = self._root_of(file) or self.path
+            fs.make_dirs(root, str(Path(file.final).parent))
+            fs.publish(self._final(file, file.staging), final, file.sha256)
+            fs.fsync_dir(final.parent)
+
+    def _commits(self, chain: ChainRow, path: str = "") -> FileCommitRecords:
+        return FileCommitRecords(Path(path or self.path) / area_of(chain) / "commits", "", ())
+
+    # -- where a file is ---------------------------------------------------------------------------
+
+    def _final(self, file: StagedFile, name: str = "") -> Path:
+        root = self._root_of(file) or Path(self._places.get(file.root_id, file.root))
+        return root / (name or file.final)
+
+    def _present(self, file: StagedFile) -> Path:
+        """Where the file is published. Raises SinkUnavailable where its root is not there."""
+        if self._root_of(file) is None:
+            raise SinkUnavailable(
+                f"the output {file.root_id}, which was at"
+                f" {self._places.get(file.root_id, file.root)}, is not there",
+                remedy="mount it, or put it back",
+            )
+        return self._final(file)
+
+    def _root_of(self, file: StagedFile) -> Path | None:
+        """The root of the file, wherever it is now; None where it cannot be found."""
+        key = file.root_id, file.root
+        if key not in self._found:
+            seen = self._places.get(file.root_id, file.root)
+            paths = (self.path, Path(seen), Path(file.root))
+            if not seen:  # given up with `state adopt --root`
+                self._found[key] = self.path
+            elif file.root_id:
+                found = (path for path in paths if root_id(path) == file.root_id)
+                self._found[key] = next(found, None)
+            else:  # of a state of a format before 4
+                there = Path(file.root)
+                self._found[key] = there if (there / HIDDEN).is_dir() else self.path
+        return self._found[key]
 
 
 def _remove_if_empty(directory: Path) -> None:
@@ -95,14 +191,12 @@ def lineages_in(root: Path, pipeline: str) -> list[str]:
         return sorted(path.name for path in hidden.iterdir() if (path / pipeline).is_dir())
 
 
-def _final(file: StagedFile) -> Path:
-    return Path(file.root) / file.final
-
-
 def _is_absent(path: Path) -> bool:
-    """Nothing is there. What nobody may look at is not known to be absent."""
+    """Nothing is there, not even a link that leads nowhere. What nobody may look at is not known
+    to be absent.
+    """
     try:
-        os.stat(path)
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

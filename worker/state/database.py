@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from worker.core.errors import (
     ConfigError,
@@ -22,6 +22,8 @@ from worker.core.errors import (
 )
 from worker.runtime import fs
 from worker.state.lock import opening
+
+T = TypeVar("T")
 
 LOCKED_S: Final = 10.0
 """How long another program may hold the database before it is reported as locked."""
@@ -115,6 +117,19 @@ class Database:
             if not self._is_woken():
                 return found
         return self.rows(query, *values)
+
+    def at_one_instant(self, read: Callable[[], T]) -> T:
+        """What a function returns that only calls `rows`: no commit comes between."""
+        while True:
+            connection = self.connection
+            self.rows("BEGIN")
+            try:
+                found = read()
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            if connection is self.connection:  # else it was woken in between
+                return found
 
     def each(self, query: str, *values: Any) -> Iterator[Any]:
         """The rows of a query one by one, within a transaction."""

@@ -129,8 +129,8 @@ def _restore_pipeline(db: sqlite3.Connection, chain: Checkpoint) -> None:
         ((name, each.fingerprint, each.last_seq, each.schema) for each in chain.schemas),
     )
     db.executemany(
-        "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)",
-        ((name, kind, root.path, root.id) for kind, root in chain.roots.items()),
+        "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?, 1)",
+        ((name, kind, root.id, root.path) for kind, root in chain.roots.items()),
     )
     db.executemany(
         "INSERT OR REPLACE INTO gone VALUES (?, ?, ?, ?)",

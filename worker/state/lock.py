@@ -1,11 +1,7 @@
-"""One instance per state directory: an advisory lock that the kernel drops when its process dies.
-
-`flock` is the same on Linux, macOS and the BSDs; on a file system without locks nothing runs.
-"""
+"""One instance per state directory; on a file system without locks nothing runs."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -14,6 +10,7 @@ from pathlib import Path
 
 from worker.core.errors import StateBusy, StateError
 from worker.runtime import fs
+from worker.runtime.lock_file import holder_of, open_lock, take_lock
 
 
 @contextmanager
@@ -40,7 +37,7 @@ def lock_state(directory: Path) -> Iterator[None]:
     with opening(directory):
         fs.make_root(directory)
         os.chmod(f"{directory}/.", 0o700)  # never a file that stands there
-        fd = _open_lock(directory / "lock")
+        fd = open_lock(directory / "lock")
     try:
         with opening(directory / "lock"):
             _take(fd, directory)
@@ -49,27 +46,24 @@ def lock_state(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _open_lock(path: Path) -> int:
-    """The lock file, made when it is missing; a link would lock, and write to, another file."""
+def is_locked(directory: Path) -> bool:
+    """Whether an instance holds the lock now. Changes nothing."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        if error.errno != errno.ELOOP or not path.is_symlink():
-            raise
-        raise StateError(
-            f"{path} is a symbolic link, and a lock is never taken through one",
-            remedy="remove the link; the lock file is made when it is missing",
-        ) from error
+        fd = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:  # none ran here, or it runs as another user
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _take(fd: int, directory: Path) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+    if not take_lock(fd, str(os.getpid())):
         raise StateBusy(
-            f"{directory} is held by another instance (pid {holder})",
+            f"{directory} is held by another instance (pid {holder_of(fd) or 'unknown'})",
             remedy="stop it first, or give this one another state.path",
-        ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        )

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
+from functools import partial
 from itertools import count
 from operator import attrgetter
 from pathlib import Path
@@ -42,6 +43,8 @@ from worker.core.model import (
     Progress,
     Prunable,
     Root,
+    SchemaRow,
+    Snapshot,
     StagedFile,
     of_kind,
 )
@@ -177,6 +180,7 @@ class SqliteCommitLog:
             accepted_lineages=(*msgspec.json.decode(accepted), *(name for (name,) in others)),
             schemas=self.schemas(pipeline),
             roots=self.roots(pipeline),
+            state_id=self.state_id(),
             gone=self._gone_of([row for row in kept if not row.published]),
         )
 
@@ -400,8 +404,9 @@ class SqliteCommitLog:
         """See CommitLog."""
         with self._file.transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)",
-                (pipeline, kind, root.path, root.id),
+                "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?, (SELECT 1 +"
+                " coalesce(max(number), 0) FROM roots WHERE pipeline = ? AND kind = ?))",
+                (pipeline, kind, root.id, root.path, pipeline, kind),
             )
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
@@ -474,13 +479,61 @@ class SqliteCommitLog:
 
     def roots(self, pipeline: str) -> dict[str, Root]:
         """See CommitHistory."""
-        rows = self._file.rows("SELECT kind, path, id FROM roots WHERE pipeline = ?", pipeline)
+        rows = self._file.rows(
+            "SELECT kind, path, id FROM roots WHERE pipeline = ? ORDER BY number", pipeline
+        )
         return {kind: Root(path=path, id=root_id) for kind, path, root_id in rows}
+
+    def places(self, pipeline: str) -> dict[str, str]:
+        """See CommitHistory."""
+        return dict(
+            self._file.rows(
+                "SELECT id, path FROM roots WHERE pipeline = ? ORDER BY number", pipeline
+            )
+        )
+
+    def lineages(self, pipeline: str) -> list[str]:
+        """See CommitHistory."""
+        rows = self._file.rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
+        accepted = [name for (text,) in rows for name in msgspec.json.decode(text)]
+        return [*(chain.lineage for chain in self.chains(pipeline)), *accepted]
+
+    def state_id(self) -> str:
+        """See CommitHistory."""
+        ((found,),) = self._file.rows("SELECT id FROM state")
+        return str(found)
 
     def meaning(self, pipeline: str) -> dict[str, str]:
         """See CommitHistory."""
         rows = self._file.rows("SELECT fingerprint FROM pipelines WHERE name = ?", pipeline)
         return _fingerprint(rows[0][0]) if rows else {}
+
+    def snapshot(self, pipeline: str) -> Snapshot:
+        """See CommitHistory."""
+        return self._file.at_one_instant(partial(self._snapshot, pipeline))
+
+    def _snapshot(self, pipeline: str) -> Snapshot:
+        ((epoch,),) = self._file.rows("SELECT epoch FROM state")
+        schemas = self._file.rows(
+            "SELECT fingerprint, last_seq, schema FROM schemas"
+            " WHERE pipeline = ? ORDER BY last_seq",
+            pipeline,
+        )
+        names = self._file.rows(
+            "SELECT partition FROM partitions WHERE pipeline = ?1"
+            " UNION SELECT partition FROM boundary WHERE pipeline = ?1"
+            " UNION SELECT partition FROM tokens WHERE pipeline = ?1",
+            pipeline,
+        )
+        return Snapshot(
+            pipeline=pipeline,
+            epoch=epoch,
+            chains=tuple(self.chains()),
+            partitions=tuple(self.partitions(pipeline)),
+            schemas=tuple(SchemaRow(*row) for row in schemas),
+            meaning=self.meaning(pipeline),
+            memories={name: self._memory_now(pipeline, name) for (name,) in names},
+        )
 
     def remembered(self, pipeline: str) -> dict[str, int]:
         """See CommitHistory."""

@@ -79,8 +79,9 @@ CREATE TABLE owners (
     owner TEXT NOT NULL) STRICT;
 CREATE INDEX owners_of_chain ON owners (pipeline, shard, number);
 CREATE TABLE roots (
-    pipeline TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL, id TEXT NOT NULL,
-    PRIMARY KEY (pipeline, kind)) STRICT, WITHOUT ROWID;
+    pipeline TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, path TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, kind, id)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE new_partitions (
     pipeline TEXT NOT NULL, partition TEXT NOT NULL, shard INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -121,7 +122,8 @@ CREATE TABLE gone (
 """Format 4: chains with epochs from one sequence, their owners, the roots they write to, and the
 files that are known to be gone.
 
-`state.id` is random and goes with every copy of the state.
+`state.id` is random and goes with every copy of the state. Of the roots of a pipeline and kind the
+one with the highest number is the present one.
 """
 
 FORMATS: Final = (_FIRST, _SCHEMAS, _DUE, _CHAINS)

@@ -243,6 +243,42 @@ class CommitLogContract:
         owner.commit({"a": step})
         assert Owner(reopen(), "a")["a"].tokens == {b"3" * 16}
 
+    def test_each_commit_carries_the_sum_over_all_that_is_remembered(self, reopen: Reopen) -> None:
+        log = reopen()
+        log.load("p", {})
+        owner = Owner(log, "a", "b")
+        keys = [(number, bytes([number]) * 16) for number in range(6)]
+        for step in (
+            at(1, boundary_added=tuple(keys[:3]), tokens_added=(b"1" * 16, b"2" * 16)),
+            at(2, boundary_added=tuple(keys[2:]), tokens_added=(b"2" * 16, b"3" * 16)),
+            at(3, boundary_floor=3, boundary_added=(keys[0], keys[4])),
+            at(4, tokens_cleared=True, tokens_added=(b"3" * 16,)),
+            at(5),
+        ):
+            made = owner.commit({"a": step})
+            found = log.snapshot("p")
+            (a, b) = found.partitions
+            assert made.ends[0].memory == a.memory == found.memories["a"]
+            assert (b.memory, found.memories["b"]) == ("", f"{0:032x}")
+        assert len({end.memory for row in log.commits("p") for end in row.ends}) == 4
+
+    def test_a_snapshot_says_everything_but_the_commits(self, reopen: Reopen) -> None:
+        log = reopen()
+        assert log.snapshot("p").own_chains == ()
+        log.load("q", {})
+        Owner(log, "a", pipeline="q")
+        log.load("p", MEANING)
+        owner = Owner(log, "a")
+        owner.commit({"a": at(1)}, files=(staged(1),), schema='"int"')
+        found = log.snapshot("p")
+        assert [chain.pipeline for chain in found.chains] == ["p", "q"]
+        assert [chain.epoch for chain in found.own_chains] == [found.epoch] == [2]
+        assert list(found.partitions) == list(log.partitions("p"))
+        assert found.meaning == MEANING
+        assert [(kept.fingerprint, kept.last_seq, kept.text) for kept in found.schemas] == [
+            ("f" * 16, 1, '"int"')
+        ]
+
     def test_when_a_partition_is_served_next_is_kept_outside_of_the_commits(
         self, reopen: Reopen
     ) -> None:

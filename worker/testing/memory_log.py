@@ -38,6 +38,8 @@ from worker.core.model import (
     Progress,
     Prunable,
     Root,
+    SchemaRow,
+    Snapshot,
     StagedFile,
     of_kind,
 )
@@ -105,6 +107,7 @@ class _Pipeline:
     partitions: dict[str, _Partition] = field(default_factory=dict)
     schemas: dict[str, str] = field(default_factory=dict)
     roots: dict[str, Root] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     gone: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def waits(self, row: CommitRow) -> bool:
@@ -131,8 +134,8 @@ class Tables:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.state = secrets.token_hex(8)
         self.epoch = 0
+        self.state_id = secrets.token_hex(8)
         self.pipelines: dict[str, _Pipeline] = {}
 
     def next_epoch(self) -> int:
@@ -165,7 +168,7 @@ class MemoryCommitLog:
             )
             found.fingerprint = dict(fingerprint)
             found.chains.setdefault(shard, _Chain())
-            return _state(pipeline, found, shard)
+            return _state(self.tables, pipeline, shard)
 
     def claim(
         self,
@@ -196,7 +199,7 @@ class MemoryCommitLog:
                     tokens=frozenset(part.tokens),
                     due=part.due,
                 )
-            state = _state(pipeline, found, shard)
+            state = _state(self.tables, pipeline, shard)
             return Claimed(replace(state, owner=owner, owners=earlier), claims)
 
     def ends(self, pipeline: str, ends: Sequence[PartitionEnd]) -> tuple[EndRow, ...]:
@@ -240,7 +243,9 @@ class MemoryCommitLog:
 
     def keep_root(self, pipeline: str, kind: str, root: Root) -> None:
         with self.tables.lock:
-            self.tables.pipelines[pipeline].roots[kind] = root
+            found = self.tables.pipelines.setdefault(pipeline, _Pipeline())
+            found.roots[kind] = root
+            found.places[root.id] = root.path
 
     def keep_due(self, pipeline: str, due: Mapping[str, Due]) -> None:
         with self.tables.lock:
@@ -285,7 +290,7 @@ class MemoryCommitLog:
 
     def restore(self, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]) -> None:
         with self.tables.lock:
-            self.tables.state = state or secrets.token_hex(8)
+            self.tables.state_id = state or secrets.token_hex(8)
             self.tables.epoch = EPOCH_LEAP + max((each.epoch for each, _ in chains), default=0)
             for each, rows in sorted(chains, key=lambda chain: chain[0].epoch):
                 found = self.tables.pipelines.setdefault(each.pipeline, _Pipeline())
@@ -372,6 +377,31 @@ class MemoryCommitLog:
         with self.tables.lock:
             return dict(self._pipeline(pipeline).fingerprint)
 
+    def snapshot(self, pipeline: str) -> Snapshot:
+        """See CommitHistory."""
+        found = self.tables.pipelines.get(pipeline)
+        last = {
+            file.fingerprint: row.seq
+            for chain in (found.chains.values() if found else ())
+            for row in chain.commits
+            for file in of_kind(row.files, RECORDS)
+        }
+        return Snapshot(
+            pipeline=pipeline,
+            epoch=self.tables.epoch,
+            chains=tuple(self.chains()),
+            partitions=tuple(self.partitions(pipeline)),
+            schemas=tuple(
+                SchemaRow(name, last.get(name, 0), text)
+                for name, text in (found.schemas.items() if found else ())
+            ),
+            meaning=self.meaning(pipeline),
+            memories={
+                name: _memory(part.boundary, part.tokens)
+                for name, part in (found.partitions.items() if found else ())
+            },
+        )
+
     def remembered(self, pipeline: str) -> dict[str, int]:
         with self.tables.lock:
             parts = self._pipeline(pipeline).partitions
@@ -380,6 +410,17 @@ class MemoryCommitLog:
     def roots(self, pipeline: str) -> dict[str, Root]:
         with self.tables.lock:
             return dict(self._pipeline(pipeline).roots)
+
+    def places(self, pipeline: str) -> dict[str, str]:
+        with self.tables.lock:
+            return dict(self._pipeline(pipeline).places)
+
+    def lineages(self, pipeline: str) -> list[str]:
+        accepted = self._pipeline(pipeline).accepted
+        return [*(chain.lineage for chain in self.chains(pipeline)), *accepted]
+
+    def state_id(self) -> str:
+        return self.tables.state_id
 
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
@@ -418,9 +459,9 @@ class MemoryCommitLog:
                 epoch=self.tables.epoch,
                 published=chain.published,
                 pruned=chain.pruned,
-                state=self.tables.state,
+                state=self.tables.state_id,
                 meaning=dict(found.fingerprint),
-                accepted=_state(pipeline, found, shard).accepted_lineages,
+                accepted=_state(self.tables, pipeline, shard).accepted_lineages,
                 owners=chain.owners,
                 roots=dict(found.roots),
                 schemas=tuple(
@@ -452,7 +493,8 @@ class MemoryCommitLog:
         return self.tables.pipelines.get(name) or _Pipeline()
 
 
-def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
+def _state(tables: Tables, pipeline: str, shard: int) -> ChainState:
+    found = tables.pipelines[pipeline]
     chain = found.chains[shard]
     rows = chain.rows()
     others = (each.lineage for number, each in found.chains.items() if number != shard)
@@ -469,6 +511,7 @@ def _state(pipeline: str, found: _Pipeline, shard: int) -> ChainState:
         accepted_lineages=(*found.accepted, *others),
         schemas=tuple(found.schemas.values()),
         roots=dict(found.roots),
+        state_id=tables.state_id,
         gone=frozenset(found.gone),
     )
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
-from worker.core.digest import record_head
+from worker.core.digest import proof_of, record_head
 from worker.core.errors import ConfigError, Fenced, PublishConflict, StateError, Unproven
-from worker.core.model import RECORDS, ChainState, Chunk, StagedFile
+from worker.core.model import (
+    RECORDS,
+    ChainRow,
+    ChainState,
+    Chunk,
+    CommitRow,
+    Root,
+    StagedFile,
+)
 from worker.core.ports import Evidence, FileState, Swept
+from worker.core.roots import HIDDEN as _HIDDEN
+from worker.core.roots import Sight, decide, known_to, refuse
 
 MAX_FILES: Final = 10_000
-_HIDDEN: Final = ".worker"
 
 Key = tuple[str, str, int | None]
 """Route, fingerprint, group: records of different keys never share a file."""
@@ -22,12 +32,13 @@ class MemoryStore:
     """What sinks and roots over it share, as they share a directory or a bucket.
 
     Attributes:
+        id: which root it is.
         names: content of everything that is there, published or not.
         areas: (lineage, pipeline) of all sinks that were prepared over it.
     """
 
     def __init__(self, url: str = "memory://lake") -> None:
-        self.url = url
+        self.url, self.id = url, secrets.token_hex(8)
         self.names: dict[str, bytes] = {}
         self.areas: set[tuple[str, str]] = set()
 
@@ -35,6 +46,10 @@ class MemoryStore:
     def published(self) -> list[str]:
         """What a plain listing shows."""
         return sorted(name for name in self.names if not name.startswith(_HIDDEN))
+
+    def sight(self, chain: ChainState | ChainRow) -> Sight:
+        """What is found here of the root of a chain."""
+        return Sight(id=self.id, area=(chain.lineage, chain.pipeline) in self.areas)
 
 
 class MemorySink:
@@ -66,12 +81,17 @@ class MemorySink:
     def full(self) -> bool:
         return len(self._open) >= self._max_files
 
-    def prepare(self, accepted_lineages: Sequence[str]) -> None:
+    def prepare(self, accepted_lineages: Sequence[str]) -> Root:
+        here = self._store.sight(self._chain)
+        kept, has_commits = known_to(self._chain, self.kind), self._chain.last is not None
+        decision = decide(kept, self._store.url, here=here, there=Sight(), has_commits=has_commits)
+        refuse(decision, self._pipeline, kept, self._store.url, here)
         known = {self._lineage, *accepted_lineages}
         found = {lineage for lineage, name in self._store.areas if name == self._pipeline}
         if unknown := sorted(found - known):
             raise ConfigError(f"{self._store.url} holds files of lineage {', '.join(unknown)}")
         self._store.areas.add((self._lineage, self._pipeline))
+        return Root(path=self._store.url, id=self._store.id)
 
     def check(self, seq: int, file: StagedFile) -> None:
         staged = self._store.names.get(file.staging)
@@ -138,6 +158,7 @@ class MemorySink:
             sha256=sha256(data).hexdigest(),
             rows=sum(chunk.rows for chunk in chunks),
             fingerprint=fingerprint,
+            root_id=self._store.id,
         )
         self._store.names[file.staging] = data
         if self._files_are_taken:
@@ -154,8 +175,9 @@ class MemorySink:
 class MemoryCommitRecords:
     """See the `CommitRecords` port for the methods."""
 
-    def __init__(self, store: MemoryStore, chain: ChainState) -> None:
-        self._names, self._ours = store.names, {chain.owner, *chain.owners}
+    def __init__(self, store: MemoryStore, chain: ChainState | ChainRow) -> None:
+        ours = {chain.owner, *chain.owners} if isinstance(chain, ChainState) else set()
+        self._names, self._ours = store.names, ours
         self._area = f"{_HIDDEN}/{chain.lineage}/{chain.pipeline}/commits"
         self._checkpoints = f"{_HIDDEN}/{chain.lineage}/{chain.pipeline}/checkpoints"
 
@@ -179,6 +201,9 @@ class MemoryCommitRecords:
             raise Fenced
         self._names[f"{self._area}/{seq:012}.json"] = staged
         del self._names[f"{self._area}/{seq:012}.open"]
+
+    def bring(self, seq: int, record: bytes) -> None:
+        self._names.setdefault(f"{self._area}/{seq:012}.json", record)
 
     def drop(self, seq: int) -> None:
         self._names.pop(f"{self._area}/{seq:012}.json", None)
@@ -237,7 +262,9 @@ class MemoryRoot:
     def standing(self, file: StagedFile) -> FileState:
         if file.final in self._store.names:
             return FileState.PUBLISHED
-        return FileState.STAGED if file.staging in self._store.names else FileState.GONE
+        if file.staging in self._store.names:
+            return FileState.STAGED
+        return FileState.GONE
 
     def examine(self, file: StagedFile) -> Evidence:
         data = self._store.names.get(file.final)
@@ -260,6 +287,28 @@ class MemoryRoot:
 
     def lineages(self, pipeline: str) -> list[str]:
         return sorted(lineage for lineage, name in self._store.areas if name == pipeline)
+
+    def sight(self, chain: ChainRow, path: str = "") -> Sight:
+        return Sight() if path else self._store.sight(chain)
+
+    def newest(self, chain: ChainRow, path: str = "") -> int:
+        return self._commits(chain).newest()
+
+    def record(self, chain: ChainRow, seq: int, path: str = "") -> bytes | None:
+        commits = self._commits(chain)
+        return commits.proven(seq) or commits.staged(seq)
+
+    def adopt(self, chain: ChainRow | None, last: CommitRow | None, root_id: str) -> Root:
+        if chain is not None and last is not None:
+            self._store.areas.add((chain.lineage, chain.pipeline))
+            self._commits(chain).bring(last.seq, proof_of(last))
+        return Root(path=self._store.url, id=self._store.id)
+
+    def publish(self, file: StagedFile) -> None:
+        self._store.names[file.final] = self._store.names.pop(file.staging)
+
+    def _commits(self, chain: ChainRow) -> MemoryCommitRecords:
+        return MemoryCommitRecords(self._store, chain)
 
     def remove(self, place: str) -> None:
         self._store.names.pop(place.removeprefix(f"{self._store.url}/"), None)

@@ -468,6 +468,7 @@ class SinkContract:
             root.delete(file)
             assert (root.standing(file), list(root.lines(file))) == (FileState.GONE, [])
         assert root.examine(file).problem.startswith("cannot be read")
+        assert list(root.listing(PIPELINE, LINEAGE)) == []
 
     @pytest.mark.parametrize("kind", [RECORDS, DEAD_LETTERS])
     def test_files_and_roots_say_their_kind(self, place: SinkPlace, kind: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from worker.core.cursor import Cursor
 from worker.core.errors import SinkUnavailable, StateAbsent, StateError, WorkerError
+from worker.core.matching import refuse_unknown
 from worker.core.meaning import change, refuse_changed, source_cursors
 from worker.core.model import REPLAYED
 from worker.core.ports import CommitHistory
@@ -18,7 +19,9 @@ from worker.paging.resume import refuse_unfit
 from worker.paging.spec import PagingSpec
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.compatibility_check import compatibility_check
+from worker.wiring.known_roots import outputs_seen, refuse_renamed
 from worker.wiring.logs import open_log
+from worker.wiring.outputs import output_roots
 from worker.wiring.parts import Parts
 
 
@@ -44,18 +47,21 @@ class OpenState:
 
     absent = False
 
-    def __init__(self, log: CommitHistory) -> None:
-        self._log = log
+    def __init__(self, log: CommitHistory, settings: Settings) -> None:
+        self._log, self._settings = log, settings
         self._rows = {row.pipeline: row for row in log.chains()}
 
     def look(self, name: str, config: PipelineSettings, parts: Parts | None) -> StateSeen:
         """What the state says to a pipeline. `parts`: None while its schemas are not known."""
-        if (row := self._rows.get(name)) is None:
-            return StateSeen(f"{self._log}, nothing of this pipeline yet")
-        state = f"{self._log}, commit {row.seq}"
+        row = self._rows.get(name)
+        seen = "nothing of this pipeline yet" if row is None else f"commit {row.seq}"
+        state = f"{self._log}, {seen}"
         try:
             if config.enabled:
                 _refuse(self._log, name, config, parts)
+                refuse_renamed(self._settings, name, self._log)
+                outputs = outputs_seen(self._log, self._settings, name)
+                outputs.refuse([*self._log.lineages(name)])
         except WorkerError as error:
             return StateSeen(state, error)
         return StateSeen(state)
@@ -68,14 +74,25 @@ class UnreadState:
         absent: there is none yet.
     """
 
-    def __init__(self, error: StateError | SinkUnavailable) -> None:
-        self._error = error
+    def __init__(self, error: StateError | SinkUnavailable, settings: Settings) -> None:
+        self._error, self._settings = error, settings
         self.absent = isinstance(error, StateAbsent)
 
     def look(self, name: str, config: PipelineSettings, parts: Parts | None) -> StateSeen:
         """See OpenState."""
-        refused = config.enabled and not self.absent
-        return StateSeen(self._error.message, self._error if refused else None)
+        refused: WorkerError | None = None
+        if config.enabled:
+            refused = self._without_state(name) if self.absent else self._error
+        return StateSeen(self._error.message, refused)
+
+    def _without_state(self, name: str) -> WorkerError | None:
+        """What a run would end with that begins with an empty state."""
+        try:
+            for root in output_roots(self._settings, name):
+                refuse_unknown(str(root), name, root.lineages(name), ())
+        except WorkerError as error:
+            return error
+        return None
 
 
 LiveState = OpenState | UnreadState
@@ -88,9 +105,9 @@ def live_state(settings: Settings) -> Iterator[LiveState]:
         state: LiveState
         try:
             log = stack.enter_context(closing(open_log(settings, read_only=True)))
-            state = OpenState(log)
+            state = OpenState(log, settings)
         except (StateError, SinkUnavailable) as error:
-            state = UnreadState(error)
+            state = UnreadState(error, settings)
         yield state
 
 

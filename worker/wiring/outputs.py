@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from worker.components import FORMATS, SINKS
 from worker.config.files import check_text
@@ -16,17 +18,25 @@ from worker.settings import Settings
 from worker.sinks.config import SinkDeps
 from worker.sinks.files import FilesSink
 from worker.sinks.files_root import FilesRoot
+from worker.sinks.used_roots import UsedRoots
 from worker.wiring.parts import Parts
 
+NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
-def outputs_of(settings: Settings, parts: Parts) -> Callable[[ChainState], Outputs]:
+
+def outputs_of(
+    settings: Settings, parts: Parts, used: UsedRoots
+) -> Callable[[ChainState], Outputs]:
     """Makes where an attempt writes from the chain that it claimed.
 
     Raises ConfigError for a directory that cannot be named.
+
+    Args:
+        used: the roots of this process.
     """
     config = parts.config.sink
     sink, file_format = SINKS.load(config.type), FORMATS.load(config.format)
-    records, dead = _output_paths(settings, parts.name)
+    records, dead = output_paths(settings, parts.name)
     for root in (records, dead):
         try:
             check_text(root)
@@ -48,7 +58,7 @@ def outputs_of(settings: Settings, parts: Parts) -> Callable[[ChainState], Outpu
             found: Encoder = file_format.encoder(parts.output, config.codec, metadata)
             return found
 
-        deps = SinkDeps(chain, encoder)
+        deps = SinkDeps(chain, encoder, used)
         letters = FilesSink(
             root=dead,
             chain=chain,
@@ -56,33 +66,43 @@ def outputs_of(settings: Settings, parts: Parts) -> Callable[[ChainState], Outpu
             kind=DEAD_LETTERS,
             mode=0o600,
             files_are_taken=config.files_are_taken,
+            used=used,
         )
         return Outputs(sink.build(config, deps), letters, sink.commits(config, deps))
 
     return build
 
 
-def output_roots(settings: Settings, pipeline: str) -> tuple[OutputRoot, OutputRoot]:
-    """Where a pipeline publishes: (records, dead letters)."""
+def output_roots(
+    settings: Settings, pipeline: str, places: Mapping[str, str] = NOWHERE
+) -> tuple[OutputRoot, OutputRoot]:
+    """Where a pipeline publishes: (records, dead letters).
+
+    Args:
+        places: where each root was last seen (`CommitHistory.places`), to find earlier files.
+    """
     sink = settings.pipelines[pipeline].sink
-    records: OutputRoot = SINKS.load(sink.type).root(sink)
-    _, dead = _output_paths(settings, pipeline)
-    return records, FilesRoot(dead, DEAD_LETTERS)
+    records: OutputRoot = SINKS.load(sink.type).root(sink, places)
+    _, dead = output_paths(settings, pipeline)
+    return records, FilesRoot(dead, DEAD_LETTERS, places)
 
 
-def commit_records(settings: Settings, pipeline: str, lineage: str) -> CommitRecords:
-    """The records of the commits of a lineage, to be looked at and pruned."""
-    sink = settings.pipelines[pipeline].sink
-    deps = SinkDeps(ChainState(pipeline, 0, lineage), _no_encoder)
-    found: CommitRecords = SINKS.load(sink.type).commits(sink, deps)
-    return found
-
-
-def _no_encoder(fingerprint: str, seq: int, group: int | None) -> Encoder:
-    raise AssertionError("nothing is written")
-
-
-def _output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
+def output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
+    """The directories of (records, dead letters)."""
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()
+
+
+def commit_records(
+    settings: Settings, pipeline: str, lineage: str, shard: int = 0
+) -> CommitRecords:
+    """The records of the commits of a chain, to be looked at and pruned."""
+    config = settings.pipelines[pipeline].sink
+    seen = ChainState(pipeline, shard, lineage)
+    records: CommitRecords = SINKS.load(config.type).commits(config, SinkDeps(seen, _no_encoder))
+    return records
+
+
+def _no_encoder(fingerprint: str, seq: int, group: int | None) -> Encoder:
+    raise AssertionError("who only looks writes nothing")

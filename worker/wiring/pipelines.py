@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -28,11 +29,11 @@ from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
 from worker.runtime.lanes import most_lent
 from worker.runtime.roll import RollSpec
-from worker.settings import Settings
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.wiring.compatibility_check import compatibility_check
+from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
@@ -95,7 +96,7 @@ async def make_pipeline(shared: Shared, parts: Parts, job: Job) -> Pipeline:
 async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pipeline:
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
-    spec = _spec(shared.settings, parts, source, paging, partitions=tuple(parts.partitions))
+    spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
     return Pipeline(spec, shared.commit_log(), shared.clock, shared.emit)
 
 
@@ -198,16 +199,16 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
         record_bytes=parts.config.source.limits.record,
         depth=levels(parts.config.source, parts.plan),
     )
-    _, dead = output_roots(shared.settings, parts.name)
+    _, dead = output_roots(shared.settings, parts.name, letters.places(parts.name))
     source = DeadLetters(parts.name, letters, dead, parts.plan, limits, parts.pages)
-    spec = _spec(shared.settings, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
+    spec = _spec(shared, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
     # all of them were rejected before: however many still are, the others are worth having
     spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
     return Pipeline(spec, log, shared.clock, shared.emit)
 
 
 def _spec(
-    settings: Settings,
+    shared: Shared,
     parts: Parts,
     fetcher: Fetcher,
     paging: PagingSpec,
@@ -236,15 +237,16 @@ def _spec(
             reject_window=config.dead_letters.window,
             once=paging.once,
         ),
-        outputs=outputs_of(settings, parts),
+        outputs=outputs_of(shared.settings, parts, shared.used),
         output_schema=parts.output.source,
         compatibility_check=compatibility_check(parts.output, config.schema_compatibility),
+        name_check=partial(refuse_renamed, shared.settings, parts.name),
         channel_bytes=config.channel_bytes,
         concurrency=config.source.concurrency,
         may_repeat=config.source.may_repeat,
         once=paging.once,
         patience_s=config.source.retry.deadline,
-        keep_s=settings.state.keep,
+        keep_s=shared.settings.state.keep,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from worker.core.errors import ConfigError, SchemaUnfit
-from worker.core.events import Emit
+from worker.core.events import Emit, Event
 from worker.core.ports import Clock, CommitLog
 from worker.settings import PipelineSettings, Settings
+from worker.sinks.used_roots import UsedRoots
 from worker.wiring.compatibility_check import register_output
 from worker.wiring.logs import open_log
 from worker.wiring.origins import Origins
@@ -26,6 +28,7 @@ class Shared:
     emit: Emit
     origins: Origins
     registries: Registries
+    used: UsedRoots
 
     @classmethod
     def of(
@@ -40,6 +43,8 @@ class Shared:
         """Nothing is opened yet. `cache`: schemas of registries are kept for their outages."""
         origins = Origins(clock, emit)
         registries = Registries(stack, settings, origins, clock, emit, cache=cache)
+        used = UsedRoots(_on_loop(emit), monotonic=clock.monotonic)
+        stack.callback(used.close)
         return cls(
             settings=settings,
             stack=stack,
@@ -47,6 +52,7 @@ class Shared:
             emit=emit,
             origins=origins,
             registries=registries,
+            used=used,
         )
 
     async def compile(self, name: str, config: PipelineSettings) -> Parts:
@@ -78,3 +84,13 @@ class Shared:
         log = open_log(self.settings, read_only=read_only)
         self.stack.callback(log.close)
         return log
+
+
+def _on_loop(emit: Emit) -> Emit:
+    """The same for other threads, which the loop serves when it comes to it."""
+    loop = asyncio.get_running_loop()
+
+    def emit_from_anywhere(event: Event) -> None:
+        loop.call_soon_threadsafe(emit, event)
+
+    return emit_from_anywhere

@@ -1,0 +1,44 @@
+"""`verify` over what a config names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from worker.core.ports import CommitHistory
+from worker.runtime.verify import Beside, Report, Since, verify
+from worker.schema.canonical import fingerprint
+from worker.schema.parse import parse_schema
+from worker.settings import Settings
+from worker.state.lock import is_locked
+from worker.wiring.outputs import commit_records, output_roots
+
+
+def verified(
+    settings: Settings,
+    log: CommitHistory,
+    pipeline: str,
+    *,
+    since: Since | None = None,
+    progress: Callable[[Report, int], None] = lambda report, commits: None,
+) -> Report:
+    """What is not as it was committed. Raises what `verify` raises.
+
+    Args:
+        since, progress: see `verify` and `Beside`.
+    """
+    config = settings.pipelines[pipeline]
+    beside = Beside(
+        roots=output_roots(settings, pipeline, log.places(pipeline)),
+        records=lambda chain: commit_records(settings, pipeline, chain.lineage, chain.shard),
+        fingerprint_of=_fingerprint_of,
+        files_are_taken=config.sink.files_are_taken,
+        meaning=config.meaning(),
+        is_running=partial(is_locked, settings.state.path.absolute()),
+        progress=progress,
+    )
+    return verify(log, pipeline, beside, since=since)
+
+
+def _fingerprint_of(text: str) -> str:
+    return fingerprint(parse_schema(text, strict=False))

@@ -1,0 +1,206 @@
+"""The outputs of a pipeline beside what its state knows of them, as commands see both.
+
+Nothing is created or changed but by `adopt_roots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from worker.core.errors import (
+    OutputOlder,
+    PipelineRenamed,
+    RootUnknown,
+    SinkUnavailable,
+    WorkerError,
+)
+from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
+from worker.core.model import RECORDS, ChainRow, CommitRow, Root, of_kind
+from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
+from worker.core.roots import Decision, Sight, decide, known_root, refuse
+from worker.settings import Settings
+from worker.wiring.outputs import output_roots
+
+
+@dataclass(frozen=True, slots=True)
+class RootSeen:
+    """A root as it is found.
+
+    Attributes:
+        known: what the state knows of it.
+        here: what is found at its configured path.
+        decision: what an attempt would do.
+    """
+
+    root: OutputRoot
+    known: Root | None
+    here: Sight
+    decision: Decision
+
+    def refuse(self, pipeline: str) -> None:
+        """Raises what an attempt would end or pause with."""
+        refuse(self.decision, pipeline, self.known, str(self.root), self.here)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsSeen:
+    """The outputs of a pipeline as they are found.
+
+    Attributes:
+        last: the last commit of the chain; None before the first.
+    """
+
+    pipeline: str
+    chain: ChainRow | None
+    last: CommitRow | None
+    roots: tuple[RootSeen, ...]
+
+    def refuse(self, known_lineages: list[str]) -> None:
+        """Raises what an attempt would end or pause with, in its order."""
+        for seen in self.roots:
+            seen.refuse(self.pipeline)
+            lineages = seen.root.lineages(self.pipeline)
+            refuse_unknown(str(seen.root), self.pipeline, lineages, known_lineages)
+        self.refuse_other_age()
+
+    def refuse_other_age(self) -> None:
+        """Raises StateOlder and OutputOlder."""
+        if (chain := self.chain) is None:
+            return
+        records = next(seen for seen in self.roots if seen.root.kind == RECORDS)
+        paths = [""]
+        if records.decision is Decision.SWITCH and records.known is not None:
+            paths.append(records.known.path)
+
+        def record(seq: int) -> bytes | None:
+            found = (records.root.record(chain, seq, path) for path in paths)
+            return next((each for each in found if each is not None), None)
+
+        newest = max(records.root.newest(chain, path) for path in paths)
+        if newest > chain.seq and is_leftover(chain.seq, newest, record(newest)):
+            newest = chain.seq
+        refuse_other_age(self.pipeline, self.last, newest, record)
+
+
+def outputs_seen(log: CommitHistory, settings: Settings, pipeline: str) -> OutputsSeen:
+    """Looks at the outputs of a pipeline. Raises StateError and SinkUnavailable."""
+    chain = next(iter(log.chains(pipeline)), None)
+    last = None
+    if chain is not None and chain.seq:
+        last = next(iter(log.commits(pipeline, chain.seq)), None)
+    known = log.roots(pipeline)
+    roots = output_roots(settings, pipeline, log.places(pipeline))
+    found = tuple(_seen(root, chain, last, known) for root in roots)
+    return OutputsSeen(pipeline, chain, last, found)
+
+
+def _seen(
+    root: OutputRoot, chain: ChainRow | None, last: CommitRow | None, roots: Mapping[str, Root]
+) -> RootSeen:
+    if chain is None:
+        return RootSeen(root, None, Sight(), Decision.REGISTER)
+    known = known_root(roots, root.kind, () if last is None else (last,))
+    here, there = root.sight(chain), Sight()
+    if known is not None and known.path != str(root):
+        there = root.sight(chain, known.path)
+    decision = decide(known, str(root), here=here, there=there, has_commits=last is not None)
+    return RootSeen(root, known, here, decision)
+
+
+def refuse_renamed(settings: Settings, pipeline: str, log: CommitHistory) -> None:
+    """Raises PipelineRenamed for a pipeline that has never run, where one that the config does not
+    name any more has read the same, and has written to the same output.
+
+    Once per attempt, before anybody is fenced, and once per `check`.
+    """
+    chains = log.chains()
+    begun = any(each.seq for each in chains if each.pipeline == pipeline)
+    if begun or log.roots(pipeline):
+        return
+    meaning = settings.pipelines[pipeline].meaning()
+    records, _ = output_roots(settings, pipeline)
+    for each in chains:
+        gone = each.pipeline not in settings.pipelines and each.seq > 0
+        if gone and log.meaning(each.pipeline) == meaning and records.sight(each).area:
+            raise PipelineRenamed(
+                f"pipeline {pipeline} is new, and {each.pipeline}, which the config does not have"
+                f" any more, has read the same source into {records}",
+                remedy=f"give it its old name back; or say that everything is to be read and"
+                f" written again under the new one: `worker state adopt CONFIG {pipeline} --root`",
+            )
+
+
+# -- worker state adopt --root ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RootAdoption:
+    """What it means to say that the outputs of a pipeline are right as they are.
+
+    Attributes:
+        why: what an attempt would end or pause with; None where there is nothing to adopt.
+        lost: places of committed files that are not there.
+    """
+
+    seen: OutputsSeen
+    why: WorkerError | None
+    lost: tuple[str, ...]
+
+
+def root_adoption(log: CommitHistory, settings: Settings, pipeline: str) -> RootAdoption:
+    """What `adopt_roots` would do. Raises StateOlder: a state is never older than its output."""
+    seen = outputs_seen(log, settings, pipeline)
+    why = _refused(log, settings, seen)
+    return RootAdoption(seen, why, tuple(_lost(log, seen)) if why is not None else ())
+
+
+def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> WorkerError | None:
+    try:
+        refuse_renamed(settings, seen.pipeline, log)
+        for each in seen.roots:
+            each.refuse(seen.pipeline)
+        seen.refuse_other_age()
+    except (SinkUnavailable, RootUnknown, OutputOlder, PipelineRenamed) as error:
+        return error
+    return None
+
+
+def _lost(log: CommitHistory, seen: OutputsSeen) -> Iterator[str]:
+    for root in (each.root for each in seen.roots):
+        for commit in log.commits(seen.pipeline, kind=root.kind):
+            for file in of_kind(commit.files, root.kind):
+                if root.standing(file) is FileState.GONE:
+                    yield root.place(file)
+
+
+def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None:
+    """Says to the state that the outputs are right, and lets them prove its last commit.
+
+    What is still staged of a commit gets its final name; what is lost is given up.
+    """
+    seen = found.seen
+    for each in seen.roots:
+        known_id = "" if each.known is None else each.known.id
+        last = seen.last if each.root.kind == RECORDS else None
+        root = each.root.adopt(seen.chain, last, known_id)
+        if known_id not in ("", root.id):
+            log.keep_root(seen.pipeline, each.root.kind, Root(path="", id=known_id))
+        log.keep_root(seen.pipeline, each.root.kind, root)
+    if seen.chain is not None and seen.last is not None and not seen.last.published:
+        _finish(log, settings, seen.chain, seen.last)
+
+
+def _finish(log: CommitLog, settings: Settings, chain: ChainRow, last: CommitRow) -> None:
+    for root in output_roots(settings, chain.pipeline, log.places(chain.pipeline)):
+        for file in of_kind(last.files, root.kind):
+            if root.standing(file) is FileState.STAGED:
+                root.publish(file)
+    log.mark_published(chain.lineage, last.seq)
+
+
+def some(places: tuple[str, ...], most: int = 20) -> list[str]:
+    """The first places, and how many more there are."""
+    more = len(places) - most
+    return [*islice(places, most), *([f"and {more} more"] if more > 0 else [])]
