@@ -28,6 +28,7 @@ def rebuild(config: tuple[Path, ...], dry_run: bool, yes: bool, as_json: bool) -
     For a state that is lost, damaged, or older than its output. The next run goes on exactly where
     the output ends. The state that is there is put aside, never deleted.
     """
+    from worker.cli.warn import warn
     from worker.settings import load_settings
     from worker.state.lock import lock_state
     from worker.wiring.rebuilding import found_chains
@@ -47,7 +48,7 @@ def rebuild(config: tuple[Path, ...], dry_run: bool, yes: bool, as_json: bool) -
                     abort=True,
                     err=as_json,
                 )
-            aside = make_state(settings, found)
+            aside = make_state(settings, found, warn)
     if as_json:
         from worker.cli.json import print_json
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from worker.core.errors import ConfigError, SinkUnavailable, StateError
+from worker.core.events import Emit
 from worker.runtime.rebuild import Found, Place, chains_of
 from worker.settings import Settings
+from worker.wiring.locked_outputs import locked_outputs
 from worker.wiring.logs import open_log, put_aside
 from worker.wiring.outputs import commit_records, output_roots
 
@@ -30,16 +32,22 @@ def found_chains(settings: Settings) -> list[Found]:
     return found
 
 
-def rebuild(settings: Settings, found: Sequence[Found]) -> Path | None:
+def rebuild(settings: Settings, found: Sequence[Found], emit: Emit) -> Path | None:
     """Makes the state, and returns the name that the one before it has got. The state must be
     locked.
+
+    Raises RootBusy while an instance runs over the state that was lost. Its id is known from a
+    checkpoint; where there was none, the fence decides.
     """
-    for each in found:
-        each.prove()
-    aside = put_aside(settings)
-    with closing(open_log(settings, read_only=False)) as log:
-        state = next((each.chain.state for each in found if each.chain.state), "")
-        log.restore(state, [(each.chain, each.rows()) for each in found])
+    state = next((each.chain.state for each in found if each.chain.state), "")
+    with ExitStack() as stack:
+        for pipeline in {each.chain.pipeline for each in found} if state else ():
+            stack.enter_context(locked_outputs(settings, pipeline, state, emit))
+        for each in found:
+            each.prove()
+        aside = put_aside(settings)
+        with closing(open_log(settings, read_only=False)) as log:
+            log.restore(state, [(each.chain, each.rows()) for each in found])
     return aside
 
 
