@@ -219,7 +219,7 @@ async def test_passes_without_news_are_counted_at_once_and_leave_nothing() -> No
 async def test_moves_alone_are_one_commit_an_hour_and_one_at_the_end() -> None:
     desk = Desk(roll=RollSpec(age_s=300.0), marks_are_instants=True)
     running = asyncio.create_task(desk.write_open())
-    for minute in range(0, 121):
+    for minute in range(121):
         await desk.put(over(minute + 1, filtered=2, mark=minute))
         async with asyncio.timeout(20):
             while (minute and desk.writer.lag_s(minute / 1e6)) or desk.backlog.records:

@@ -16,7 +16,16 @@ from typing import Any, Final, Protocol
 from worker.core.cursor import Cursor
 from worker.core.events import CommitPublished, Emit, ManyFiles, NothingKept
 from worker.core.meter import Backlog, StageTimes, Totals
-from worker.core.model import Chunk, Claim, CommitRow, Ledger, PartitionEnd, Progress, ProgressSum, Reject
+from worker.core.model import (
+    Chunk,
+    Claim,
+    CommitRow,
+    Ledger,
+    PartitionEnd,
+    Progress,
+    ProgressSum,
+    Reject,
+)
 from worker.core.news import ends_what_is_durable, has_moved
 from worker.core.ports import Clock, Outputs
 from worker.resilience.quality import QualityWatch

@@ -21,8 +21,8 @@ from typing import Any
 import kit
 import pytest
 
-from worker.pipeline import Opened, Pipeline
 from worker.app import run_async
+from worker.pipeline import Opened, Pipeline
 from worker.settings import load_settings
 from worker.testing.replica import Fault, Replica, Seen, Shape
 

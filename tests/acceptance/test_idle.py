@@ -134,7 +134,9 @@ def rows(directory: Path) -> dict[str, int]:
     """By table of the state."""
     with closing(sqlite3.connect(f"file:{directory}/state/state.db?mode=ro", uri=True)) as db:
         tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        return {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for (name,) in tables}
+        return {
+            name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for (name,) in tables
+        }
 
 
 def kept(directory: Path) -> tuple[dict[str, int], list[str]]:

@@ -184,7 +184,8 @@ class BreakerChanged(Event):
 class CommitPublished(Event):
     """Files and cursors are true together.
 
-    `ledger`: of the records in it that no `NothingKept` has counted; `lag_s`: age of the oldest record in it; `rejected`: code -> dead letters.
+    `ledger`: of the records in it that no `NothingKept` has counted; `lag_s`: age of the oldest
+    record in it; `rejected`: code -> dead letters.
     """
 
     pipeline: str

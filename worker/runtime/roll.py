@@ -28,7 +28,9 @@ class RollState:
 
     def __init__(self, spec: RollSpec) -> None:
         self._spec = spec
-        self.reset()
+        self._records = 0
+        self._since: float | None = None
+        self._moved: float | None = None
 
     def __repr__(self) -> str:
         return (
@@ -65,6 +67,4 @@ class RollState:
 
     def reset(self) -> None:
         """Begins to count anew, after a commit."""
-        self._records = 0
-        self._since: float | None = None
-        self._moved: float | None = None
+        self._records, self._since, self._moved = 0, None, None
