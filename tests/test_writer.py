@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pipeline_kit import WRITER, Output, turns
 
-from worker.core.cursor import Cursor
+from worker.core.cursor import Cursor, PassState
 from worker.core.errors import PermanentError
-from worker.core.events import CommitPublished, Event, ManyFiles
+from worker.core.events import CommitPublished, Event, ManyFiles, NothingKept
 from worker.core.meter import Backlog, StageTimes, Totals
 from worker.core.model import Chunk, Ledger, Progress, Reject
 from worker.resilience.quality import TooManyRejects
@@ -196,6 +196,69 @@ async def test_what_says_nothing_new_makes_no_commit() -> None:
     unchanged = part([], 0)
     await desk.write(unchanged, replace(unchanged, partition="b"))
     assert desk.commits() == [] and list(desk.log.commits("items")) == []
+
+
+def over(number: int, *, known: int = 0, filtered: int = 0, **cursor: Any) -> Shaped:
+    """The only page of a pass without a record for the files."""
+    return replace(
+        part([], 0, pass_over=True),
+        ledger=Ledger(received=known + filtered, deduplicated=known, filtered=filtered),
+        progress=Progress(Cursor(pass_no=number + 1, **cursor), tokens_cleared=True),
+    )
+
+
+async def test_passes_without_news_are_counted_at_once_and_leave_nothing() -> None:
+    desk = Desk(roll=RollSpec(age_s=0.0))
+    await desk.write(*(over(number, known=3) for number in range(1, 101)))
+    assert desk.commits() == [] and list(desk.log.commits("items")) == []
+    assert desk.log.partitions("items")[0].seq == 0
+    assert desk.totals.ledger == Ledger(received=300, deduplicated=300)
+    assert desk.totals.commits == desk.backlog.records == 0
+    told = [event.ledger.deduplicated for event in desk.events if isinstance(event, NothingKept)]
+    assert told == [3] * 100
+    assert desk.passed == [("a", number, 0) for number in range(1, 101)]
+
+
+async def test_moves_alone_are_one_commit_an_hour_and_one_at_the_end() -> None:
+    desk = Desk(roll=RollSpec(age_s=300.0), marks_are_instants=True)
+    running = asyncio.create_task(desk.write_open())
+    for minute in range(121):
+        await desk.put(over(minute + 1, filtered=2, mark=minute))
+        async with asyncio.timeout(20):
+            while (minute and desk.writer.lag_s(minute / 1e6)) or desk.backlog.records:
+                await asyncio.sleep(0)
+        desk.clock.advance(60)
+    assert [each.trigger for each in desk.commits()] == ["age"]
+    await desk.channel.close()
+    await running
+    assert [each.trigger for each in desk.commits()] == ["age", "end"]
+    rows = list(desk.log.commits("items"))
+    assert [row.ledger for row in rows] == [
+        Ledger(received=2 * passes, filtered=2 * passes) for passes in (61, 60)
+    ]
+    assert [row.files for row in rows] == [(), ()]
+    assert desk.totals.ledger == rows[0].ledger + rows[1].ledger
+    assert sum(event.ledger.received for event in desk.commits()) == 0  # told before
+
+
+async def test_the_end_of_a_pass_that_is_committed_in_part_is_committed_at_once() -> None:
+    desk = Desk(roll=RollSpec(records=2))
+    within = Progress(Cursor(position=PassState(at=2), received=2))
+    running = asyncio.create_task(desk.write_open())
+    await desk.put(replace(part([1, 2], 2), progress=within), over(1))
+    async with asyncio.timeout(20):
+        while len(desk.commits()) < 2:
+            await asyncio.sleep(0)
+    assert [each.trigger for each in desk.commits()] == ["records", "pass"]
+    await desk.channel.close()
+    await running
+    assert len(desk.commits()) == 2
+
+
+async def test_a_commit_does_not_touch_partitions_that_brought_nothing() -> None:
+    desk = Desk()
+    await desk.write(over(1), replace(over(1), partition="b"), part([1], 1))
+    assert {row.partition: row.seq for row in desk.log.partitions("items")} == {"a": 1, "b": 0}
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,12 @@ def test_a_pass_of_which_nothing_was_committed_begins_at_once() -> None:
     assert due(kept(4, 600), OVER) is None
 
 
+def test_a_pass_that_left_nothing_keeps_its_time_also_when_a_later_commit_moved_the_cursor() -> (
+    None
+):
+    assert due(kept(3, 600), Cursor(pass_no=9)) == NOW + 600
+
+
 def test_what_is_overdue_at_a_start_is_spread() -> None:
     assert due(kept(3, -600), OVER) == NOW + 7
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.core.errors import WorkerError
-from worker.core.model import Claim, Progress, Request
+from worker.core.model import Claim, ProgressSum, Request
+from worker.core.news import has_moved
 from worker.http.source_clock import answered_us
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, PassEnd, Reply, Wait
@@ -174,20 +175,24 @@ class Reader:
         return Reply(decoded, page.headers, now_us=min(ours_us, theirs_us or ours_us))
 
     def _commit(self, claim: Claim, staged: list[Accepted]) -> Claim:
-        """The claim after a commit of the pages, in one transaction."""
+        """The claim after a commit of the pages, in one transaction; the same where they have
+        brought nothing that is worth one.
+        """
         if not staged:
             return claim
-        progress: Progress = staged[0].progress
+        step = ProgressSum(staged[0].progress)
         for each in staged[1:]:
-            progress = progress.then(each.progress)
-        made = self._owner.commit({"default": progress})
+            step.add(each.progress)
+        if has_moved(claim.cursor, step) or any(each.decoded.records for each in staged):
+            made = self._owner.commit({"default": step.total()})
+            claim = Claim(claim.partition, made.seq, step.cursor)
         for each in staged:
             self.committed += [_serial(record) for record in each.decoded.records]
             if each.pass_end is not None:
                 self.ends.append(each.pass_end)
         self.uncommitted -= len(staged)
         staged.clear()
-        return Claim(claim.partition, made.seq, progress.cursor)
+        return claim
 
 
 def _serial(record: Any) -> int:

@@ -109,3 +109,26 @@ async def test_what_changes_during_a_transaction_is_kept_by_the_next_one() -> No
     running.cancel()
     await subject.save()
     assert len(keep) == 2
+
+
+async def test_a_pass_that_leaves_nothing_is_kept_as_the_last_one_that_the_log_knows() -> None:
+    keep = Kept()
+    subject = table(keep, a=Due(3, 5))
+    subject.works("a", 4, 60.0)
+    subject.passed("a", 4, 3)
+    await subject.save()
+    subject.works("a", 5, 120.0)
+    subject.passed("a", 4, 3)  # another pass was begun since then, and may not be over
+    await subject.save()
+    assert keep == [
+        {"a": Due(3, WALL_US + 60_000_000)},
+        {"a": Due(5, WALL_US + 120_000_000)},
+    ]
+
+
+async def test_passes_of_a_schedule_that_is_not_kept_are_not_kept_when_they_leave_nothing() -> None:
+    keep = Kept()
+    for subject in (table(keep, passes=False, a=Due(4, 5)), table(keep, a=Due(4, None))):
+        subject.passed("a", 4, 3)
+        await subject.save()
+    assert keep == []
