@@ -28,15 +28,9 @@ class RollState:
 
     def __init__(self, spec: RollSpec) -> None:
         self._spec = spec
-<<<<<<< HEAD
         self._since: float | None = None
         self._moved: float | None = None
         self.reset()
-=======
-        self._records = 0
-        self._since: float | None = None
-        self._moved: float | None = None
->>>>>>> h-years
 
     def __repr__(self) -> str:
         return (
@@ -73,9 +67,5 @@ class RollState:
 
     def reset(self) -> None:
         """Begins to count anew, after a commit."""
-<<<<<<< HEAD
         self._records = 0
         self._since = self._moved = None
-=======
-        self._records, self._since, self._moved = 0, None, None
->>>>>>> h-years

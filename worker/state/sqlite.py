@@ -10,10 +10,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-<<<<<<< HEAD
 from contextlib import suppress
-=======
->>>>>>> h-years
 from dataclasses import fields, replace
 from functools import partial
 from itertools import count, islice
