@@ -23,12 +23,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from worker.app import RunResult, run_async
-from worker.runtime.verify import verify
 from worker.settings import load_settings
 from worker.state.sqlite import SqliteCommitLog
 from worker.testing.replica import Replica, Shape
+from worker.wiring.evidence import verified
 from worker.wiring.logs import open_log
-from worker.wiring.outputs import output_roots
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 COUNT = 100
@@ -91,8 +90,7 @@ class Outputs:
     def findings(self) -> list[str]:
         settings = load_settings([self.config()])
         with closing(open_log(settings, read_only=True)) as log:
-            places = log.places("items")
-            return verify(log, "items", output_roots(settings, "items", places)).findings
+            return [str(each) for each in verified(settings, log, "items").findings]
 
 
 def ids(*lakes: Path) -> list[int]:

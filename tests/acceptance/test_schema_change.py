@@ -142,15 +142,16 @@ async def test_only_what_was_committed_counts(tmp_path: Path) -> None:
         assert (await run(tmp_path, replica, renamed)).exit_code == 0
 
 
-async def test_a_state_of_the_format_before_goes_on_without_a_gate_once(tmp_path: Path) -> None:
+async def test_a_state_that_was_begun_before_schemas_were_kept_goes_on_without_a_gate_once(
+    tmp_path: Path,
+) -> None:
     async with Replica(
         [kit.item(number, second=number) for number in range(4)],
         Shape(style="cursor", cap=5, since="since"),
     ) as replica:
         await run(tmp_path, replica, kit.SCHEMA)
         with sqlite3.connect(tmp_path / "state" / "state.db") as db:
-            db.executescript("DROP TABLE schemas; DROP TABLE due;")
-            db.execute("PRAGMA user_version = 1")
+            db.execute("DELETE FROM schemas")
         db.close()
         replica.records += [{**kit.item(7, second=7), "note": "n"}]
         assert (await run(tmp_path, replica, REQUIRED)).exit_code == 0

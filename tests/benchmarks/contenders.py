@@ -61,7 +61,7 @@ class Worker:
         configs.write(configs.page_document(row, pages, server), directory)
         if row.commits_before:
             run(command, directory)
-            grown_log.grow(directory / configs.STATE, row.commits_before)
+            grown_log.grow(directory / configs.STATE, directory / configs.FILES, row.commits_before)
             for path in (directory / configs.FILES).glob("*.avro"):
                 path.unlink()  # the run that is measured is to be counted alone
         return command

@@ -107,7 +107,9 @@ def test_a_published_file_that_cannot_be_read_hides_no_other(config: Path) -> No
     done = worker("verify", config, "--json")
     [report] = json.loads(done.stdout)
     assert done.returncode == 65
-    assert report["findings"] == [f"{file} (commit 1): cannot be read: Permission denied"]
+    [finding] = report["findings"]
+    assert (finding["code"], finding["where"]) == ("file_changed", f"{file} (commit 1)")
+    assert finding["what"] == "cannot be read: Permission denied"
     assert report["files"] == 2, "the dead letters were looked at"
 
 

@@ -177,8 +177,8 @@ MUTANTS = [
     ),
     pipeline(
         "an attempt recovers before it begins",
-        "foreign=committer.recover())",
-        "foreign=())",
+        "foreign = committer.recover()",
+        "foreign = ()",
     ),
     Mutant(
         "a cancelled commit is awaited",
@@ -349,18 +349,22 @@ MUTANTS = [
     ),
     committer(
         "recovery proves a commit that a kill left unproven",
-        "if _is_of(self._outputs.commits.staged(commit.seq), commit):",
+        "if is_of(self._outputs.commits.staged(commit.seq), commit):",
         "if False:",
     ),
-    committer(
+    Mutant(
         "a state that is older than its output is refused",
-        "if newest > self._chain.seq:",
-        "if False:",
+        "core/matching.py",
+        "if newest > seq:\n        raise StateOlder",
+        "if False:\n        raise StateOlder",
+        "runtime/test_committer.py",
     ),
-    committer(
+    Mutant(
         "an output that is older than its state is refused",
-        "if not _is_of(record, last):",
+        "core/matching.py",
+        "if not is_of(found, last):",
         "if False:",
+        "runtime/test_committer.py",
     ),
     committer(
         "what is nowhere is not published without proof",
@@ -423,7 +427,7 @@ MUTANTS = [
     sink(
         "what consumers may take needs the marker of its commit",
         "files.py",
-        "if self._files_are_taken and self._marker(seq, Path(file.staging).parent).exists():",
+        "if self._files_are_taken and _marker((root / file.staging).parent, seq).exists():",
         "if self._files_are_taken:",
     ),
     audit(

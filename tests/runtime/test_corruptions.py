@@ -308,7 +308,7 @@ CORRUPTIONS: dict[str, tuple[Corruption, str]] = {
     ),
     "the sequence of epochs begins again": (sql("UPDATE state SET epoch = 0"), "epoch"),
     "two chains have one epoch": (
-        sql("INSERT INTO chains SELECT 'other', 0, 'fe', 0, '', epoch, 0 FROM chains"),
+        sql("INSERT INTO chains SELECT 'other', 0, 'fe', 0, '', epoch, 0, 0 FROM chains"),
         "epoch",
     ),
     "a cursor": (

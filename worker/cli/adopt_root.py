@@ -72,5 +72,5 @@ def _tell(pipeline: str, found: RootAdoption, *, as_json: bool, accepted: bool) 
         return
     click.echo(found.why.message)
     click.echo(f"{len(found.lost)} committed files are not there, and are given up")
-    for place in some(found.lost):
+    for place in some(tuple(found.lost)):
         click.echo(f"  {place}")

@@ -79,6 +79,8 @@ def differences(record: bytes | None, row: CommitRow) -> list[str]:
         document = msgspec.json.decode(record or b"", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ["everything: it is no commit record"]
+    if is_stub(record):
+        return [name for name in ("id", "digest") if document[name] != getattr(row, name)]
     if document.get("v") != VERSION:
         names = ["id", "seq", "lineage"]
         return [name for name in names if document.get(name) != getattr(row, name)]
@@ -86,6 +88,15 @@ def differences(record: bytes | None, row: CommitRow) -> list[str]:
     names = [*_COVERED, "previous", "digest"]
     found = {name: document.get(name) for name in names} | {"ends": _ends_in(document)}
     return [name for name in names if found[name] != known[name]]
+
+
+def is_stub(record: bytes | None) -> bool:
+    """Whether a record only proves its commit, as `proof_of` makes it."""
+    try:
+        document = msgspec.json.decode(record or b"", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return set(document) == {"v", "id", "digest", "owner"}
 
 
 def _ends_in(document: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ import msgspec
 
 from worker.core.audit import ChainAudit, Finding, of_record, of_state, place_of
 from worker.core.cursor import Cursor
-from worker.core.digest import record_notes
+from worker.core.digest import is_stub, record_notes
 from worker.core.errors import StateError
 from worker.core.model import (
     DEAD_LETTERS,
@@ -142,6 +142,7 @@ class _Trail:
         self._seen = self._first - 1
         self._meaning: dict[str, str] | None = None
         self._replayed, self._gone = _replayed_to(snapshot), log.gone(chain.pipeline)
+        self._recorded_from = _recorded_from(log, chain, self._records)
 
     def _commits(self, from_seq: int) -> Iterator[CommitRow]:
         return self._log.commits(self.chain.pipeline, from_seq, shard=self.chain.shard)
@@ -163,7 +164,8 @@ class _Trail:
         report.findings += self.audit.check(commit)
         record = self._records.proven(commit.seq)
         staged = None if record is not None else self._records.staged(commit.seq)
-        report.findings += of_record(commit, record, staged)
+        if record is not None or commit.seq >= self._recorded_from:
+            report.findings += of_record(commit, record, staged)
         self._keep_meaning(record)
         for file in commit.files:
             report.findings += self._look(commit, file)
@@ -253,6 +255,16 @@ class _Trail:
         for commit in self._commits(max(self._first, chain.published + 1)):
             what = "it is not published yet; the next run does it"
             yield Finding("not_published", place_of(commit), what)
+
+
+def _recorded_from(log: CommitHistory, chain: ChainRow, records: CommitRecords) -> int:
+    """The first commit whose record must be at the present root: the one that the chain brought
+    there, where it was at another one before or an operator accepted another one.
+    """
+    first = min(records.seqs(), default=0)
+    roots, places = log.roots(chain.pipeline), log.places(chain.pipeline)
+    moved = len(places) > len({root.id for root in roots.values()})
+    return first if moved or is_stub(records.proven(first)) else 0
 
 
 def _replayed_to(snapshot: Snapshot) -> int:

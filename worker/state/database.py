@@ -276,7 +276,8 @@ class Database:
             if self._read_only:
                 db.execute("PRAGMA query_only = ON")
             else:
-                db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")  # of a file that is empty yet
+                if not self.path.stat().st_size:  # of a file with pages it would be a write
+                    db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA fullfsync = ON")  # macOS only: its fsync stops at the drive's cache

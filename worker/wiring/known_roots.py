@@ -17,9 +17,10 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
-from worker.core.model import RECORDS, ChainRow, CommitRow, Root, of_kind
+from worker.core.model import RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
 from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
 from worker.core.roots import Decision, Sight, decide, known_root, refuse
+from worker.runtime.rebuild import LOST
 from worker.settings import Settings
 from worker.wiring.outputs import output_roots
 
@@ -146,12 +147,12 @@ class RootAdoption:
 
     Attributes:
         why: what an attempt would end or pause with; None where there is nothing to adopt.
-        lost: places of committed files that are not there.
+        lost: committed files that are not there, by their places.
     """
 
     seen: OutputsSeen
     why: WorkerError | None
-    lost: tuple[str, ...]
+    lost: Mapping[str, StagedFile]
 
 
 def root_adoption(log: CommitHistory, settings: Settings, pipeline: str) -> RootAdoption:
@@ -162,7 +163,7 @@ def root_adoption(log: CommitHistory, settings: Settings, pipeline: str) -> Root
     """
     seen = outputs_seen(log, settings, pipeline)
     why = _refused(log, settings, seen)
-    return RootAdoption(seen, why, tuple(_lost(log, seen)) if why is not None else ())
+    return RootAdoption(seen, why, dict(_lost(log, seen)) if why is not None else {})
 
 
 def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> WorkerError | None:
@@ -182,12 +183,12 @@ def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> Worke
     return None
 
 
-def _lost(log: CommitHistory, seen: OutputsSeen) -> Iterator[str]:
+def _lost(log: CommitHistory, seen: OutputsSeen) -> Iterator[tuple[str, StagedFile]]:
     for root in (each.root for each in seen.roots):
         for commit in log.commits(seen.pipeline, kind=root.kind):
             for file in of_kind(commit.files, root.kind):
                 if root.standing(file) is FileState.GONE:
-                    yield root.place(file)
+                    yield root.place(file), file
 
 
 def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None:
@@ -196,6 +197,7 @@ def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None
     What is still staged of a commit gets its final name; what is lost is given up.
     """
     seen = found.seen
+    log.keep_gone(seen.pipeline, list(found.lost.values()), LOST)
     for each in (each for each in seen.roots if each.adoptable):
         known_id = "" if each.known is None else each.known.id
         last = seen.last if each.root.kind == RECORDS else None
