@@ -101,5 +101,9 @@ class Timetable:
         """Keeps what has changed so far."""
         self._news.clear()
         changed, self._changed = self._changed, {}
-        if changed:
-            await self._keep(changed)
+        try:
+            if changed:
+                await self._keep(changed)
+        except asyncio.CancelledError:  # it may not have been begun; to keep it twice is the same
+            self._changed = {**changed, **self._changed}
+            raise
