@@ -23,6 +23,7 @@ from worker.core.events import (
     NothingKept,
     RetentionFailed,
 )
+from worker.core.instants import rfc3339_millis
 from worker.core.meter import Backlog, StageTimes, Totals
 from worker.core.model import (
     Chunk,
@@ -285,7 +286,7 @@ class Writer:
             self._dead_letters.write(self._letters(part))
 
     def _letters(self, part: Shaped) -> Chunk:
-        at = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="milliseconds")
+        at = rfc3339_millis(datetime.fromtimestamp(self._clock.time(), UTC))
         fingerprint = self._spec.schema_fingerprint
         lines = [
             self._spec.dead_letter(
@@ -294,7 +295,7 @@ class Writer:
                 partition=part.partition,
                 seq=self._committer.next_seq,
                 position=part.position,
-                at=at.replace("+00:00", "Z"),
+                at=at,
                 fingerprint=fingerprint,
             )
             for reject in part.rejects

@@ -383,7 +383,7 @@ MUTANTS = [
     ),
     log(
         "a claim gives the chain a new epoch",
-        'db.execute(f"UPDATE chains SET epoch = ? WHERE {_OF_CHAIN}", (epoch, pipeline, shard))',
+        'db.execute(f"UPDATE chains SET epoch = ? WHERE {OF_CHAIN}", (epoch, pipeline, shard))',
         "pass",
     ),
     log(
@@ -401,10 +401,12 @@ MUTANTS = [
         "if not all(moved):",
         "if False:",
     ),
-    log(
+    Mutant(
         "each commit carries the sum over what is remembered",
+        "state/remembered.py",
         "memory_sum.from_text(known) + changed)",
         "memory_sum.from_text(known))",
+        "state/test_commit_log.py",
     ),
     sink(
         "the record of another state is not replaced",

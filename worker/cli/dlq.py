@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.cli import CONFIGS
-from worker.core.cursor import Cursor
-from worker.core.model import DEAD_LETTERS, REPLAYED, StagedFile, of_kind
+from worker.core.model import DEAD_LETTERS, StagedFile, of_kind
 from worker.core.ports import CommitHistory, FileState, OutputRoot
+from worker.core.replays import replayed_to
 
 if TYPE_CHECKING:
     from worker.core.dead_letter import DeadLetter
@@ -184,7 +184,7 @@ def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> 
 
 def _files(log: CommitHistory, pipeline: str, *, waiting: bool) -> Iterator[StagedFile]:
     """The files of letters that were replayed, and of the `waiting` ones too."""
-    replayed = _replayed_to(log, pipeline)
+    replayed = replayed_to(log.partitions(pipeline))
     for commit in log.commits(pipeline, kind=DEAD_LETTERS):
         if waiting or commit.seq <= replayed:
             yield from of_kind(commit.files, DEAD_LETTERS)
@@ -216,18 +216,10 @@ def _root(settings: Settings, log: CommitHistory, pipeline: str) -> OutputRoot:
     return dead
 
 
-def _replayed_to(log: CommitHistory, pipeline: str) -> int:
-    """Number of the last commit whose dead letters were replayed."""
-    for row in log.partitions(pipeline):
-        if row.partition == REPLAYED:
-            mark = Cursor.from_json(row.cursor).mark
-            return mark if isinstance(mark, int) else 0
-    return 0
-
-
 def _waiting(settings: Settings, log: CommitHistory, pipeline: str) -> Iterator[DeadLetter]:
     from worker.sources.dead_letters import letters_of
 
     root = _root(settings, log, pipeline)
-    for commit in log.commits(pipeline, _replayed_to(log, pipeline) + 1, kind=DEAD_LETTERS):
+    after = replayed_to(log.partitions(pipeline))
+    for commit in log.commits(pipeline, after + 1, kind=DEAD_LETTERS):
         yield from letters_of(root, commit)

@@ -41,9 +41,10 @@ class _Since(click.ParamType[int | str]):
                 param,
                 ctx,
             )
+        from worker.core.instants import rfc3339_millis
+
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        text = at.astimezone(UTC).isoformat(timespec="milliseconds")
-        return text.replace("+00:00", "Z")  # as commits have it
+        return rfc3339_millis(at)  # as commits have it
 
 
 @click.command("verify")

@@ -246,7 +246,7 @@ def _of_schemas(
     last = {name: seq for audit in audits for name, seq in audit.schemas.items()}
     for kept in snapshot.schemas:
         try:
-            found = fingerprint_of(kept.text)
+            found = fingerprint_of(kept.schema)
         except WorkerError as error:
             found = f"no schema ({error.message})"
         if found != kept.fingerprint:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from worker.core.identities import IDENTITY_BYTES
-from worker.core.model import BoundaryKey, Root
+from worker.core.model import BoundaryKey, Root, SchemaRow
 
 VERSION: Final = 1
 _GZIP: Final = 31
@@ -49,18 +49,6 @@ class KeptPartition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     def token_list(self) -> Iterator[bytes]:
         """The tokens one by one."""
         return _parts(self.tokens)
-
-
-class KeptSchema(msgspec.Struct, frozen=True):
-    """A schema of committed files of records.
-
-    Attributes:
-        last_seq: the last commit with such files.
-    """
-
-    fingerprint: str
-    last_seq: int
-    schema: str
 
 
 class GoneFile(msgspec.Struct, frozen=True):
@@ -103,7 +91,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accepted: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     roots: dict[str, Root] = {}
-    schemas: tuple[KeptSchema, ...] = ()
+    schemas: tuple[SchemaRow, ...] = ()
     gone: tuple[GoneFile, ...] = ()
     partitions: tuple[KeptPartition, ...] = ()
     v: int = VERSION

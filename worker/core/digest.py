@@ -79,7 +79,7 @@ def differences(record: bytes | None, row: CommitRow) -> list[str]:
         document = msgspec.json.decode(record or b"", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ["everything: it is no commit record"]
-    if is_stub(record):
+    if _is_stub(document):
         return [name for name in ("id", "digest") if document[name] != getattr(row, name)]
     if document.get("v") != VERSION:
         names = ["id", "seq", "lineage"]
@@ -93,10 +93,13 @@ def differences(record: bytes | None, row: CommitRow) -> list[str]:
 def is_stub(record: bytes | None) -> bool:
     """Whether a record only proves its commit, as `proof_of` makes it."""
     try:
-        document = msgspec.json.decode(record or b"", type=dict[str, Any])
+        return _is_stub(msgspec.json.decode(record or b"", type=dict[str, Any]))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
-    return set(document) == {"v", "id", "digest", "owner"}
+
+
+def _is_stub(document: Mapping[str, Any]) -> bool:
+    return document.keys() == {"v", "id", "digest", "owner"}
 
 
 def _ends_in(document: Mapping[str, Any]) -> Any:

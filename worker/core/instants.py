@@ -46,6 +46,14 @@ def whole_steps(at: int, step: int, zone: ZoneInfo) -> int:
     return min(second if local.fold and second - first >= step else first, at)
 
 
+def rfc3339_millis(moment: datetime) -> str:
+    """A moment that knows its zone as RFC 3339 text in UTC, with milliseconds, which all have: such
+    texts have the order of their moments.
+    """
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
 def rfc3339_text(micros: int) -> str:
     """The instant as RFC 3339 text in UTC, with microseconds where there are any.
 

@@ -455,9 +455,8 @@ class PartitionRow:
     memory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaRow:
-    """The schema of committed files of records in a commit log.
+class SchemaRow(msgspec.Struct, frozen=True):
+    """The schema of committed files of records in a commit log, or in a checkpoint.
 
     Attributes:
         fingerprint: 16 hex digits, as the files name it.
@@ -466,7 +465,7 @@ class SchemaRow:
 
     fingerprint: str
     last_seq: int
-    text: str
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ what a partition remembers in the end must have the sum that its last commit say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import structs
 
 from worker.core import memory_sum
-from worker.core.checkpoint import Checkpoint, KeptPartition, KeptSchema, joined_keys
+from worker.core.checkpoint import Checkpoint, KeptPartition, joined_keys
 from worker.core.digest import VERSION, digest_of
 from worker.core.errors import StateError
 from worker.core.model import (
@@ -23,6 +22,7 @@ from worker.core.model import (
     CommitRow,
     EndRow,
     Ledger,
+    SchemaRow,
     StagedFile,
     of_kind,
 )
@@ -180,7 +180,7 @@ class ChainRebuild:
         for file in of_kind(record.files, RECORDS):
             known = self._schemas.get(file.fingerprint)
             text = record.schema or ("" if known is None else known.schema)
-            self._schemas[file.fingerprint] = KeptSchema(file.fingerprint, record.seq, text)
+            self._schemas[file.fingerprint] = SchemaRow(file.fingerprint, record.seq, text)
 
     def chain(self) -> Checkpoint:
         """The chain at the last commit. Raises StateError where what a partition remembers is not
@@ -224,15 +224,3 @@ def _kept(name: str, part: _Partition) -> KeptPartition:
         boundary=joined_keys(sorted(part.boundary)),
         tokens=b"".join(sorted(part.tokens)),
     )
-
-
-def newest_chains(chains: Mapping[str, Checkpoint]) -> dict[int, str]:
-    """Shard -> the lineage that goes on, of all that were found: the one with the highest epoch,
-    because epochs are never given twice. The others were reset.
-    """
-    newest: dict[int, str] = {}
-    for lineage, chain in chains.items():
-        known = newest.get(chain.shard)
-        if known is None or chains[known].epoch < chain.epoch:
-            newest[chain.shard] = lineage
-    return newest

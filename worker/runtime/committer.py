@@ -20,6 +20,7 @@ from functools import partial
 
 from worker.core.digest import commit_record, proof_of, sealed
 from worker.core.errors import Unproven
+from worker.core.instants import rfc3339_millis
 from worker.core.matching import is_leftover, is_of, refuse_other_age
 from worker.core.model import (
     RECORDS,
@@ -130,7 +131,7 @@ class Committer:
                 seq=self.next_seq,
                 epoch=chain.epoch,
                 id=secrets.token_hex(16),
-                at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                at=rfc3339_millis(datetime.now(UTC)),
                 ledger=ledger,
                 files=tuple(file for sink in self._outputs.sinks for file in sink.seal()),
                 ends=self._log.ends(chain.pipeline, ends),

@@ -230,6 +230,14 @@ def make_root(root: Path) -> None:
     names.sync()
 
 
+def remove_if_empty(directory: Path) -> None:
+    """Removes a directory. Where somebody has something in it, or has removed it, it stays so."""
+    try:
+        directory.rmdir()
+    except OSError:
+        return
+
+
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Writes a small file as a whole and makes its content durable, but not its name."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)

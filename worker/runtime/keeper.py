@@ -12,6 +12,7 @@ from typing import Final
 
 from worker.core.checkpoint import encoded
 from worker.core.digest import record_head
+from worker.core.instants import rfc3339_millis
 from worker.core.model import ChainRow, ChainState
 from worker.core.ports import Clock, CommitLog, CommitRecords
 
@@ -125,5 +126,4 @@ def old_commits(log: CommitLog, chain: ChainRow, clock: Clock, keep_s: float) ->
 
 def _text(at_s: float) -> str:
     """A time as `CommitRow.at` has it; the beginning of 1970 for what is before it."""
-    moment = datetime.fromtimestamp(max(at_s, 0.0), UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339_millis(datetime.fromtimestamp(max(at_s, 0.0), UTC))

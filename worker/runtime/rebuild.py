@@ -15,12 +15,12 @@ import msgspec
 from msgspec import structs
 
 from worker.core.checkpoint import Checkpoint, GoneFile, decoded
-from worker.core.cursor import Cursor
 from worker.core.digest import record_head
 from worker.core.errors import StateError
-from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED, CommitRow, StagedFile, of_kind
+from worker.core.model import DEAD_LETTERS, RECORDS, CommitRow, StagedFile, of_kind
 from worker.core.ports import CommitRecords, FileState, OutputRoot
 from worker.core.rebuild import ChainRebuild, Record, whole_record
+from worker.core.replays import replayed_to
 
 LOST: Final = "lost"
 PURGED: Final = "purged"
@@ -112,7 +112,8 @@ def _found(place: Place, lineage: str, others: set[str]) -> Found:
     records = place.records[lineage]
     chain = _rebuilt(place.pipeline, lineage, records).chain()
     last = _last_row(chain, records)
-    known, replayed = {(each.kind, each.final) for each in chain.gone}, _replayed_to(chain)
+    known = {(each.kind, each.final) for each in chain.gone}
+    replayed = replayed_to(chain.partitions)
     whole, gone, lost = set(), list(chain.gone), []
     for row in _rows(records, chain.seq):
         whole.add(row.seq)
@@ -205,12 +206,3 @@ def _missing_letters(
         is_news = (file.kind, file.final) not in known
         if is_news and place.roots[file.kind].standing(file) is FileState.GONE:
             yield file
-
-
-def _replayed_to(chain: Checkpoint) -> int:
-    """Number of the last commit whose dead letters were replayed."""
-    for part in chain.partitions:
-        if part.partition == REPLAYED:
-            mark = Cursor.from_json(part.cursor).mark
-            return mark if isinstance(mark, int) else 0
-    return 0

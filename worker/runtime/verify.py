@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from worker.core.audit import ChainAudit, Finding, of_record, of_state, place_of
-from worker.core.cursor import Cursor
 from worker.core.digest import is_stub, record_notes
 from worker.core.errors import StateError
 from worker.core.model import (
     DEAD_LETTERS,
-    REPLAYED,
     ChainRow,
     CommitRow,
     Snapshot,
@@ -27,6 +25,7 @@ from worker.core.model import (
 )
 from worker.core.names import commit_of
 from worker.core.ports import CommitHistory, CommitRecords, Evidence, FileState, OutputRoot
+from worker.core.replays import replayed_to
 
 
 @dataclass(slots=True)
@@ -268,15 +267,11 @@ def _recorded_from(log: CommitHistory, chain: ChainRow, records: CommitRecords) 
 
 
 def _replayed_to(snapshot: Snapshot) -> int:
-    """Number of the last commit whose dead letters were replayed."""
-    for row in snapshot.partitions:
-        if row.partition == REPLAYED:
-            try:
-                mark = Cursor.from_json(row.cursor).mark
-            except StateError:  # changed by hand, which the audit says
-                return 0
-            return mark if isinstance(mark, int) else 0
-    return 0
+    """See `replayed_to`; a cursor that was changed by hand is for the audit to say."""
+    try:
+        return replayed_to(snapshot.partitions)
+    except StateError:
+        return 0
 
 
 def _of_file(file: StagedFile, found: Evidence) -> Iterator[str]:

@@ -264,7 +264,7 @@ class FilesSink:
 
     def _swept(self, root: Path, owners: Sequence[str]) -> Swept:
         staging, files, foreign = root / self._area / "staging", 0, []
-        known = {self._chain.owner, *owners}
+        known, old = {self._chain.owner, *owners}, frozenset(owners[:-KEPT_OWNERS])
         with fs.translated(staging):
             for path in sorted(staging.iterdir()):
                 if not path.is_dir():  # of a state of a format before 4
@@ -274,8 +274,8 @@ class FilesSink:
                     foreign.append(path.name)
                 else:
                     files += _emptied(path)
-            for owner in owners[:-KEPT_OWNERS]:
-                _remove_empty(staging / owner)
+                    if path.name in old:
+                        fs.remove_if_empty(path)
         return Swept(files, tuple(foreign))
 
     # -- a commit in the making ------------------------------------------------------------------
@@ -415,12 +415,4 @@ def _files_in(directory: Path) -> Iterator[Path]:
     try:
         yield from directory.iterdir()
     except FileNotFoundError:
-        return
-
-
-def _remove_empty(directory: Path) -> None:
-    """Where somebody has just written to it, it stays."""
-    try:
-        directory.rmdir()
-    except OSError:
         return

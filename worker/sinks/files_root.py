@@ -107,7 +107,7 @@ class FilesRoot:
         with fs.translated(area):
             if area.is_dir():
                 shutil.rmtree(area)
-            _remove_if_empty(area.parent)
+            fs.remove_if_empty(area.parent)
 
     # -- which root it is --------------------------------------------------------------------------
 
@@ -172,14 +172,6 @@ class FilesRoot:
                 there = Path(file.root)
                 self._found[key] = there if (there / HIDDEN).is_dir() else self.path
         return self._found[key]
-
-
-def _remove_if_empty(directory: Path) -> None:
-    """Other pipelines of the lineage may have left something there."""
-    try:
-        directory.rmdir()
-    except OSError:
-        return
 
 
 def lineages_in(root: Path, pipeline: str) -> list[str]:

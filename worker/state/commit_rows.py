@@ -1,4 +1,4 @@
-"""The rows of a commit in the tables of the SQLite commit log."""
+"""The rows of a commit, and of its schemas, in the tables of the SQLite commit log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from worker.core.model import CommitRow, StagedFile
+from worker.core.model import CommitRow, SchemaRow, StagedFile
+from worker.state.database import Database
 
 FILE_FIELDS: Final = StagedFile.__struct_fields__
 FILE_COLUMNS: Final = ", ".join(FILE_FIELDS)
@@ -28,3 +29,12 @@ def insert_commit(db: sqlite3.Connection, row: CommitRow) -> None:
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((*at, number, *_file_values(file)) for number, file in enumerate(row.files, 1)),
     )
+
+
+def schema_rows(file: Database, pipeline: str) -> tuple[SchemaRow, ...]:
+    """The schemas of committed files of records, the one that was used last at the end."""
+    rows = file.rows(
+        "SELECT fingerprint, last_seq, schema FROM schemas WHERE pipeline = ? ORDER BY last_seq",
+        pipeline,
+    )
+    return tuple(SchemaRow(*row) for row in rows)

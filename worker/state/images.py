@@ -5,85 +5,69 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
 from worker.core.checkpoint import (
     Checkpoint,
     KeptPartition,
-    KeptSchema,
     gone_files,
     joined_keys,
 )
-from worker.core.errors import StateError
-from worker.core.model import CommitRow
+from worker.core.model import ChainRow, ChainState, CommitRow
 from worker.core.ports import CommitHistory
 from worker.core.rebuild import EPOCH_LEAP
-from worker.state.commit_rows import insert_commit
+from worker.state.commit_rows import insert_commit, schema_rows
 from worker.state.database import Database
-
-_OF_CHAIN: Final = "pipeline = ? AND shard = ?"
-_OF_PARTITION: Final = "pipeline = ? AND partition = ?"
+from worker.state.tables import OF_PARTITION
 
 
-def checkpoint_of(log: CommitHistory, file: Database, pipeline: str, shard: int) -> Checkpoint:
+def checkpoint_of(
+    log: CommitHistory, file: Database, row: ChainRow, chain: ChainState
+) -> Checkpoint:
     """See CommitHistory.checkpoint. The caller has a transaction, so that all of it is of one
     moment.
     """
-    found = [each for each in log.chains(pipeline) if each.shard == shard]
-    if not found:
-        raise StateError(
-            f"pipeline {pipeline} has no commits yet", remedy="it has some after the first run"
-        )
-    (chain,), at = found, (pipeline, shard)
-    ((accepted,),) = file.rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
-    ((state, epoch),) = file.rows("SELECT id, epoch FROM state")
-    others = (each.lineage for each in log.chains(pipeline) if each.shard != shard)
-    owners = file.rows(f"SELECT owner FROM owners WHERE {_OF_CHAIN} ORDER BY number", *at)
-    schemas = file.rows(
-        "SELECT fingerprint, last_seq, schema FROM schemas WHERE pipeline = ? ORDER BY last_seq",
-        pipeline,
-    )
+    pipeline = row.pipeline
+    ((epoch,),) = file.rows("SELECT epoch FROM state")
     return Checkpoint(
         pipeline=pipeline,
-        shard=shard,
+        shard=row.shard,
         lineage=chain.lineage,
         seq=chain.seq,
         digest=chain.digest,
         epoch=epoch,
-        published=chain.published,
-        pruned=chain.pruned,
-        state=state,
+        published=row.published,
+        pruned=row.pruned,
+        state=chain.state_id,
         meaning=dict(log.meaning(pipeline)),
-        accepted=(*msgspec.json.decode(accepted), *others),
-        owners=tuple(owner for (owner,) in owners),
-        roots=dict(log.roots(pipeline)),
-        schemas=tuple(KeptSchema(*row) for row in schemas),
+        accepted=chain.accepted_lineages,
+        owners=chain.owners,
+        roots=dict(chain.roots),
+        schemas=schema_rows(file, pipeline),
         gone=gone_files(log.gone(pipeline)),
         partitions=tuple(
             KeptPartition(
-                partition=row.partition,
-                seq=row.seq,
-                cursor=row.cursor,
-                memory=row.memory,
+                partition=part.partition,
+                seq=part.seq,
+                cursor=part.cursor,
+                memory=part.memory,
                 boundary=joined_keys(
                     file.each(
-                        f"SELECT value, key FROM boundary WHERE {_OF_PARTITION}"
-                        " ORDER BY value, key",
-                        *(pipeline, row.partition),
+                        f"SELECT value, key FROM boundary WHERE {OF_PARTITION} ORDER BY value, key",
+                        *(pipeline, part.partition),
                     )
                 ),
                 tokens=b"".join(
                     token
                     for (token,) in file.each(
-                        f"SELECT token FROM tokens WHERE {_OF_PARTITION} ORDER BY token",
-                        *(pipeline, row.partition),
+                        f"SELECT token FROM tokens WHERE {OF_PARTITION} ORDER BY token",
+                        *(pipeline, part.partition),
                     )
                 ),
             )
-            for row in log.partitions(pipeline)
-            if row.shard == shard
+            for part in log.partitions(pipeline)
+            if part.shard == row.shard
         ),
     )
 
@@ -142,7 +126,7 @@ def _restore_partition(db: sqlite3.Connection, chain: Checkpoint, part: KeptPart
     """A partition that another chain had before is that of the later one."""
     at = (chain.pipeline, part.partition)
     for table in ("partitions", "boundary", "tokens"):
-        db.execute(f"DELETE FROM {table} WHERE {_OF_PARTITION}", at)
+        db.execute(f"DELETE FROM {table} WHERE {OF_PARTITION}", at)
     db.execute(
         "INSERT INTO partitions VALUES (?, ?, ?, ?, ?, ?)",
         (*at, chain.shard, part.seq, part.cursor, part.memory),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -21,7 +21,6 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from pydantic import Field
 
-from worker.core import memory_sum
 from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
 from worker.core.errors import ConfigError, Fenced, SinkUnavailable, StateError
@@ -43,18 +42,18 @@ from worker.core.model import (
     Progress,
     Prunable,
     Root,
-    SchemaRow,
     Snapshot,
     StagedFile,
     of_kind,
 )
+from worker.core.replays import replayed_to
 from worker.runtime import fs
-from worker.state import images, retention
-from worker.state.commit_rows import FILE_COLUMNS, FILE_FIELDS, insert_commit
+from worker.state import images, remembered, retention
+from worker.state.commit_rows import FILE_COLUMNS, FILE_FIELDS, insert_commit, schema_rows
 from worker.state.config import StateConfig
 from worker.state.database import Database
 from worker.state.lock import opening
-from worker.state.tables import FORMATS
+from worker.state.tables import FORMATS, OF_CHAIN, OF_PARTITION
 
 T = TypeVar("T")
 
@@ -96,9 +95,7 @@ _OF_PIPELINE: Final = (
 """The tables in which a pipeline has rows, besides that of pipelines."""
 STATE_FILE: Final = "state.db"
 BATCH: Final = 100
-"""So many commits are read at once, of which a replay needs two and `verify` all; and so many keys
-are looked for at once.
-"""
+"""So many commits are read at once, of which a replay needs two and `verify` all."""
 
 SHRUNK_PAGES: Final = 2_000
 """So many free pages at most are given back at once while a pipeline runs: 8 MB, some ms."""
@@ -108,11 +105,9 @@ KEPT_OWNERS: Final = 1_000
 
 _due_values: Final = attrgetter(*(each.name for each in fields(Due)))
 _COMMIT_COLUMNS: Final = "seq, lineage, epoch, id, at, ledger, ends, previous, digest"
-_OF_CHAIN: Final = "pipeline = ? AND shard = ?"
 _CHAINS: Final = (
     "SELECT pipeline, shard, lineage, seq, digest, epoch, published, pruned FROM chains"
 )
-_OF_PARTITION: Final = "pipeline = ? AND partition = ?"
 
 
 class SqliteCommitLog:
@@ -152,18 +147,17 @@ class SqliteCommitLog:
 
     def _chain_state(self, pipeline: str, shard: int) -> ChainState:
         """The chain as it stands in the transaction."""
-        (row,) = self._file.rows(f"{_CHAINS} WHERE {_OF_CHAIN}", pipeline, shard)
+        (row,) = self._file.rows(f"{_CHAINS} WHERE {OF_CHAIN}", pipeline, shard)
         chain = ChainRow(*row)
         kept = [
             self._commit_row(chain, each)
             for each in self._file.rows(
-                f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE {_OF_CHAIN} AND seq >= ?"
-                " ORDER BY seq",
+                f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE {OF_CHAIN} AND seq >= ? ORDER BY seq",
                 *(pipeline, shard, min(chain.published + 1, chain.seq)),
             )
         ]
         owners = self._file.rows(
-            f"SELECT owner FROM owners WHERE {_OF_CHAIN} ORDER BY number", pipeline, shard
+            f"SELECT owner FROM owners WHERE {OF_CHAIN} ORDER BY number", pipeline, shard
         )
         ((accepted,),) = self._file.rows("SELECT accepted FROM pipelines WHERE name = ?", pipeline)
         others = self._file.rows(
@@ -231,7 +225,7 @@ class SqliteCommitLog:
             if held not in (None, before.epoch):
                 raise _fenced(pipeline)
             epoch = _next_epoch(db)
-            db.execute(f"UPDATE chains SET epoch = ? WHERE {_OF_CHAIN}", (epoch, pipeline, shard))
+            db.execute(f"UPDATE chains SET epoch = ? WHERE {OF_CHAIN}", (epoch, pipeline, shard))
             if before.owners[-1:] != (owner,):
                 _keep_owner(db, pipeline, shard, owner)
             empty = Cursor().to_json()
@@ -247,21 +241,19 @@ class SqliteCommitLog:
     def _claimed(self, pipeline: str, partition: str) -> Claim:
         at = (pipeline, partition)
         ((seq, cursor),) = self._file.rows(
-            f"SELECT seq, cursor FROM partitions WHERE {_OF_PARTITION}", *at
+            f"SELECT seq, cursor FROM partitions WHERE {OF_PARTITION}", *at
         )
-        boundary = self._file.rows(f"SELECT value, key FROM boundary WHERE {_OF_PARTITION}", *at)
-        tokens = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
         due = self._file.rows(
             "SELECT pass_no, next_us, failures, not_before_us, code, reason FROM due"
-            f" WHERE {_OF_PARTITION}",
+            f" WHERE {OF_PARTITION}",
             *at,
         )
         return Claim(
             partition=partition,
             seq=seq,
             cursor=Cursor.from_json(cursor),
-            boundary=frozenset(boundary),
-            tokens=frozenset(token for (token,) in tokens),
+            boundary=frozenset(remembered.boundary(self._file, at)),
+            tokens=frozenset(remembered.tokens(self._file, at)),
             due=Due(*due[0]) if due else Due(),
         )
 
@@ -272,74 +264,10 @@ class SqliteCommitLog:
                 partition=end.partition,
                 expected_seq=end.expected_seq,
                 cursor=end.progress.cursor.to_json(),
-                memory=self._memory_after(pipeline, end),
+                memory=remembered.sum_after(self._file, (pipeline, end.partition), end.progress),
             )
             for end in ends
         )
-
-    def _memory_after(self, pipeline: str, end: PartitionEnd) -> str:
-        """The sum over what the partition remembers after the commit. Only what changes is read."""
-        at, step = (pipeline, end.partition), end.progress
-        ((known,),) = self._file.rows(f"SELECT memory FROM partitions WHERE {_OF_PARTITION}", *at)
-        if not known:
-            known = self._memory_now(*at)
-        changed = self._boundary_change(at, step) + self._token_change(at, step)
-        return memory_sum.as_text(memory_sum.from_text(known) + changed) if changed else known
-
-    def _memory_now(self, *at: str) -> str:
-        """The sum over all that the partition remembers, of which no commit has said it yet."""
-        boundary = self._file.rows(f"SELECT value, key FROM boundary WHERE {_OF_PARTITION}", *at)
-        tokens = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
-        return memory_sum.as_text(
-            memory_sum.of_boundary(boundary) + memory_sum.of_tokens(token for (token,) in tokens)
-        )
-
-    def _boundary_change(self, at: tuple[str, str], step: Progress) -> int:
-        floor, added = step.boundary_floor, set(step.boundary_added)
-        removed: Sequence[Any] = ()
-        if floor is not None:
-            removed = self._file.rows(
-                f"SELECT value, key FROM boundary WHERE {_OF_PARTITION} AND value < ?", *at, floor
-            )
-        known = self._known("boundary", ("value", "key"), at, added)
-        # what is below the floor and comes again with the commit stays, as in `_advance`
-        return memory_sum.of_boundary(added - known.difference(removed)) - memory_sum.of_boundary(
-            removed
-        )
-
-    def _token_change(self, at: tuple[str, str], step: Progress) -> int:
-        if not (step.tokens_added or step.tokens_cleared):
-            return 0
-        added, cleared = set(step.tokens_added), 0
-        if step.tokens_cleared:
-            stored = self._file.rows(f"SELECT token FROM tokens WHERE {_OF_PARTITION}", *at)
-            cleared = memory_sum.of_tokens(token for (token,) in stored)
-        else:
-            known = self._known("tokens", ("token",), at, ((token,) for token in added))
-            added = added.difference(token for (token,) in known)
-        return memory_sum.of_tokens(added) - cleared
-
-    def _known(
-        self, table: str, columns: Sequence[str], at: tuple[str, str], rows: Iterable[Any]
-    ) -> set[Any]:
-        """Those of the rows that the partition has in the table. The join is four times as quick as
-        a query for each; with `IN` SQLite would read the whole partition.
-        """
-        left, found = iter(rows), set[Any]()
-        row = f"({', '.join('?' * len(columns))})"
-        names = ", ".join(f"added.{name}" for name in columns)
-        equal = "".join(f" AND {table}.{name} = added.{name}" for name in columns)
-        while batch := list(islice(left, BATCH)):
-            found.update(
-                self._file.rows(
-                    f"WITH added ({', '.join(columns)}) AS (VALUES {', '.join([row] * len(batch))})"
-                    f" SELECT {names} FROM added CROSS JOIN {table}"
-                    f" WHERE {_OF_PARTITION}{equal}",
-                    *(value for each in batch for value in each),
-                    *at,
-                )
-            )
-        return found
 
     def commit(self, commit: Commit) -> None:
         """See CommitLog. When COMMIT itself fails, its outcome is read back by the commit's id."""
@@ -366,24 +294,10 @@ class SqliteCommitLog:
         at = (row.pipeline, end.partition)
         moved = db.execute(
             "UPDATE partitions SET seq = ?, cursor = ?, memory = ?"
-            f" WHERE {_OF_PARTITION} AND shard = ? AND seq = ?",
+            f" WHERE {OF_PARTITION} AND shard = ? AND seq = ?",
             (row.seq, end.cursor, end.memory, *at, row.shard, end.expected_seq),
         ).rowcount
-        if progress.boundary_floor is not None:
-            db.execute(
-                f"DELETE FROM boundary WHERE {_OF_PARTITION} AND value < ?",
-                (*at, progress.boundary_floor),
-            )
-        db.executemany(
-            "INSERT OR IGNORE INTO boundary VALUES (?, ?, ?, ?)",
-            ((*at, value, key) for value, key in progress.boundary_added),
-        )
-        if progress.tokens_cleared:
-            db.execute(f"DELETE FROM tokens WHERE {_OF_PARTITION}", at)
-        db.executemany(
-            "INSERT OR IGNORE INTO tokens VALUES (?, ?, ?)",
-            ((*at, token) for token in progress.tokens_added),
-        )
+        remembered.change(db, at, progress)
         return moved == 1
 
     def _insert(self, db: sqlite3.Connection, commit: Commit) -> None:
@@ -445,7 +359,8 @@ class SqliteCommitLog:
 
     def prunable(self, pipeline: str, before: str, most: int, *, shard: int = 0) -> Prunable:
         """See CommitLog."""
-        return retention.prunable(self._file, pipeline, before, most, shard)
+        replayed = replayed_to(self.partitions(pipeline))
+        return retention.prunable(self._file, pipeline, before, most, shard, replayed=replayed)
 
     def prune(self, pipeline: str, commits: Prunable, *, shard: int = 0) -> None:
         """See CommitLog."""
@@ -464,7 +379,14 @@ class SqliteCommitLog:
     def checkpoint(self, pipeline: str, *, shard: int = 0) -> Checkpoint:
         """See CommitHistory."""
         with self._file.snapshot():
-            return images.checkpoint_of(self, self._file, pipeline, shard)
+            found = [each for each in self.chains(pipeline) if each.shard == shard]
+            if not found:
+                raise StateError(
+                    f"pipeline {pipeline} has no commits yet",
+                    remedy="it has some after the first run",
+                )
+            chain = self._chain_state(pipeline, shard)
+            return images.checkpoint_of(self, self._file, found[0], chain)
 
     def restore(self, state: str, chains: Sequence[tuple[Checkpoint, Iterable[CommitRow]]]) -> None:
         """See CommitLog."""
@@ -525,11 +447,6 @@ class SqliteCommitLog:
 
     def _snapshot(self, pipeline: str) -> Snapshot:
         ((epoch,),) = self._file.rows("SELECT epoch FROM state")
-        schemas = self._file.rows(
-            "SELECT fingerprint, last_seq, schema FROM schemas"
-            " WHERE pipeline = ? ORDER BY last_seq",
-            pipeline,
-        )
         names = self._file.rows(
             "SELECT partition FROM partitions WHERE pipeline = ?1"
             " UNION SELECT partition FROM boundary WHERE pipeline = ?1"
@@ -541,9 +458,9 @@ class SqliteCommitLog:
             epoch=epoch,
             chains=tuple(self.chains()),
             partitions=tuple(self.partitions(pipeline)),
-            schemas=tuple(SchemaRow(*row) for row in schemas),
+            schemas=schema_rows(self._file, pipeline),
             meaning=self.meaning(pipeline),
-            memories={name: self._memory_now(pipeline, name) for (name,) in names},
+            memories={name: remembered.sum_now(self._file, (pipeline, name)) for (name,) in names},
         )
 
     def remembered(self, pipeline: str) -> dict[str, int]:
@@ -564,7 +481,7 @@ class SqliteCommitLog:
             " AND files.shard = commits.shard AND files.seq = commits.seq AND files.kind = ?)"
         )
         query = (
-            f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE {_OF_CHAIN} AND seq >= ?"
+            f"SELECT {_COMMIT_COLUMNS} FROM commits WHERE {OF_CHAIN} AND seq >= ?"
             f"{having if kind else ''} ORDER BY seq LIMIT ?"
         )
         chosen = (kind,) if kind else ()
@@ -599,7 +516,7 @@ class SqliteCommitLog:
 
     def _files(self, chain: ChainRow, seq: int) -> tuple[StagedFile, ...]:
         rows = self._file.rows(
-            f"SELECT {FILE_COLUMNS} FROM files WHERE {_OF_CHAIN} AND seq = ? ORDER BY number",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE {OF_CHAIN} AND seq = ? ORDER BY number",
             chain.pipeline,
             chain.shard,
             seq,
@@ -608,10 +525,7 @@ class SqliteCommitLog:
 
     def schemas(self, pipeline: str) -> tuple[str, ...]:
         """See CommitHistory."""
-        rows = self._file.rows(
-            "SELECT schema FROM schemas WHERE pipeline = ? ORDER BY last_seq", pipeline
-        )
-        return tuple(schema for (schema,) in rows)
+        return tuple(each.schema for each in schema_rows(self._file, pipeline))
 
     def reset(
         self, pipeline: str, partition: str | None = None, *, found_lineages: Sequence[str] = ()
@@ -670,11 +584,11 @@ def _next_epoch(db: sqlite3.Connection) -> int:
 
 def _keep_owner(db: sqlite3.Connection, pipeline: str, shard: int, owner: str) -> None:
     at = (pipeline, shard)
-    db.execute(f"DELETE FROM owners WHERE {_OF_CHAIN} AND owner = ?", (*at, owner))
+    db.execute(f"DELETE FROM owners WHERE {OF_CHAIN} AND owner = ?", (*at, owner))
     db.execute("INSERT INTO owners (pipeline, shard, owner) VALUES (?, ?, ?)", (*at, owner))
     db.execute(
-        f"DELETE FROM owners WHERE {_OF_CHAIN} AND number <= (SELECT number FROM owners"
-        f" WHERE {_OF_CHAIN} ORDER BY number DESC LIMIT 1 OFFSET ?)",
+        f"DELETE FROM owners WHERE {OF_CHAIN} AND number <= (SELECT number FROM owners"
+        f" WHERE {OF_CHAIN} ORDER BY number DESC LIMIT 1 OFFSET ?)",
         (*at, *at, KEPT_OWNERS),
     )
 
@@ -682,7 +596,7 @@ def _keep_owner(db: sqlite3.Connection, pipeline: str, shard: int, owner: str) -
 def _move_chain(db: sqlite3.Connection, row: CommitRow) -> bool:
     """The guarded update; False when the chain has another owner or another last commit."""
     moved = db.execute(
-        f"UPDATE chains SET seq = ?, digest = ? WHERE {_OF_CHAIN}"
+        f"UPDATE chains SET seq = ?, digest = ? WHERE {OF_CHAIN}"
         " AND lineage = ? AND seq = ? AND digest = ? AND epoch = ?",
         (
             *(row.seq, row.digest, row.pipeline, row.shard),
@@ -712,7 +626,7 @@ def _put_back(
     """
     changed = db.execute(
         "UPDATE partitions SET cursor = ?, seq = 0, memory = ''"
-        f" WHERE {_OF_PARTITION} RETURNING shard",
+        f" WHERE {OF_PARTITION} RETURNING shard",
         (cursor.to_json(), pipeline, partition),
     ).fetchall()
     if not changed:
@@ -721,9 +635,9 @@ def _put_back(
             remedy="`worker state show` lists them; it is there after the first run",
         )
     ((shard,),) = changed
-    db.execute(f"UPDATE chains SET epoch = ? WHERE {_OF_CHAIN}", (_next_epoch(db), pipeline, shard))
+    db.execute(f"UPDATE chains SET epoch = ? WHERE {OF_CHAIN}", (_next_epoch(db), pipeline, shard))
     for table in ("boundary", "tokens", "due") if forget_keys else ("tokens", "due"):
-        db.execute(f"DELETE FROM {table} WHERE {_OF_PARTITION}", (pipeline, partition))
+        db.execute(f"DELETE FROM {table} WHERE {OF_PARTITION}", (pipeline, partition))
 
 
 def _fingerprint(stored: str) -> dict[str, str]:

@@ -126,5 +126,9 @@ files that are known to be gone.
 one with the highest number is the present one.
 """
 
+OF_CHAIN: Final = "pipeline = ? AND shard = ?"
+OF_PARTITION: Final = "pipeline = ? AND partition = ?"
+"""How a statement names the rows of one chain, and of one partition."""
+
 FORMATS: Final = (_FIRST, _SCHEMAS, _DUE, _CHAINS)
 """What leads to each format of the state, from 1 on."""

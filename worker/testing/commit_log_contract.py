@@ -275,7 +275,7 @@ class CommitLogContract:
         assert [chain.epoch for chain in found.own_chains] == [found.epoch] == [2]
         assert list(found.partitions) == list(log.partitions("p"))
         assert found.meaning == MEANING
-        assert [(kept.fingerprint, kept.last_seq, kept.text) for kept in found.schemas] == [
+        assert [(kept.fingerprint, kept.last_seq, kept.schema) for kept in found.schemas] == [
             ("f" * 16, 1, '"int"')
         ]
 

@@ -13,7 +13,6 @@ from worker.core import memory_sum
 from worker.core.checkpoint import (
     Checkpoint,
     KeptPartition,
-    KeptSchema,
     gone_files,
     joined_keys,
 )
@@ -465,8 +464,7 @@ class MemoryCommitLog:
                 owners=chain.owners,
                 roots=dict(found.roots),
                 schemas=tuple(
-                    KeptSchema(name, last.get(name, 0), text)
-                    for name, text in found.schemas.items()
+                    SchemaRow(name, last.get(name, 0), text) for name, text in found.schemas.items()
                 ),
                 gone=gone_files(found.gone),
                 partitions=tuple(
