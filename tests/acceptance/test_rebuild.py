@@ -191,6 +191,10 @@ async def test_dead_letters_that_went_with_the_state_are_named_as_lost(tmp_path:
         document = await world.rebuild()
         (chain,) = document["chains"]  # type: ignore[misc]
         assert len(chain["lost"]) >= 2 and "dead" in chain["lost"][0]
+        code, out, errors = await worker(
+            *("state", "adopt", world.config, "items", "--root", "--yes")
+        )
+        assert code == 0 and "dead has no id" in out, out + errors
         await world.run()
         await world.is_sound()
         world.lose()

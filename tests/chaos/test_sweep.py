@@ -73,8 +73,7 @@ async def killed_after_a_commit(directory: Path) -> AsyncIterator[sweep.World]:
     async with Replica([], sweep.SHAPE) as replica:
         world = sweep.World(replica, directory, random.Random(0))
         world.change(70)
-        # the transactions that make the state, load and claim come before
-        assert await world.run("after_commit", 4) == sweep.KILLED
+        assert await world.run("after_row", 1) == sweep.KILLED
         staged = [*(directory / "lake").glob(".worker/*/*/staging/*/*.avro")]
         assert staged
         for path in staged:
@@ -97,9 +96,8 @@ async def test_twenty_kills_between_the_record_and_the_commit_are_no_alarm(tmp_p
     async with Replica([], sweep.SHAPE) as replica:
         world = sweep.World(replica, tmp_path, random.Random(0))
         world.change(70)
-        # the transactions of a load and of a claim come before, and first the one for the tables
-        for number in (4, *[3] * 19):
-            assert await world.run("before_commit", number) == sweep.KILLED
+        for _ in range(20):
+            assert await world.run("before_row", 1) == sweep.KILLED
             assert len([*(tmp_path / "lake").glob(".worker/*/*/commits/*")]) == 1
             world.change(1)
         assert await world.run() == 0

@@ -53,13 +53,21 @@ def die_at(kind: str, number: int) -> None:
     patch(Path, "unlink", "unlink")
 
     class Connection(sqlite3.Connection):
+        _has_row = False
+
         def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
             reached("statement")
+            self._has_row |= sql.startswith("INSERT INTO commits")
+            # a row: the transaction holds a commit, and is not one of a claim or of a mark
+            names = ("commit", "row") if self._has_row else ("commit",)
             if sql == "COMMIT":
-                reached("before_commit")
+                for name in names:
+                    reached(f"before_{name}")
             result = super().execute(sql, *args)
             if sql == "COMMIT":
-                reached("after_commit")
+                self._has_row = False
+                for name in names:
+                    reached(f"after_{name}")
             return result
 
     connect = sqlite3.connect

@@ -1,7 +1,7 @@
 """A chain from what stands beside its output: a checkpoint, and the records of later commits. Pure.
 
 Nothing is believed that can be checked: each record must follow the one before by its digest, and
-what a partition remembers in the end must have the sum that its last commit says.
+what a partition remembers after a commit must have the sum that the commit says.
 """
 
 from __future__ import annotations
@@ -105,38 +105,41 @@ def whole_record(data: bytes) -> Record | None:
 
 @dataclass(slots=True)
 class _Partition:
-    """What is known of a partition so far."""
+    """What is known of a partition so far.
+
+    Attributes:
+        sum: over the boundary keys and tokens (`worker.core.memory_sum`).
+    """
 
     seq: int = 0
     cursor: str = ""
     memory: str = ""
     boundary: set[BoundaryKey] = field(default_factory=set)
     tokens: set[bytes] = field(default_factory=set)
+    sum: int = 0
+
+    @property
+    def is_as_said(self) -> bool:
+        """Whether it remembers what its last commit says; one that says nothing is believed."""
+        return self.memory in ("", memory_sum.as_text(self.sum))
 
     def move(self, seq: int, end: RecordEnd) -> None:
         """What a commit did to it."""
-        if end.expected_seq == 0 and self.seq:
-            self._put_back(end)
-        self.boundary = _boundary_after(self.boundary, end)
+        was_put_back = end.expected_seq == 0 and self.seq > 0  # by an operator, so its pass is over
         added = {bytes.fromhex(token) for token in end.tokens_added}
-        self.tokens = added if end.tokens_cleared else self.tokens | added
+        kept = set() if end.tokens_cleared or was_put_back else self.tokens
         self.seq, self.cursor, self.memory = seq, end.cursor, end.memory
+        self.remember(_boundary_after(self.boundary, end), kept | added)
+        if was_put_back and not self.is_as_said:  # the operator has forgotten its keys too
+            self.remember(_boundary_after(set(), end), added)
 
-    def _put_back(self, end: RecordEnd) -> None:
-        """An operator has moved it since its last commit. Its pass was forgotten, and its keys
-        unless the sum of the commit counts them.
-        """
-        self.tokens = set()
-        tokens = memory_sum.of_tokens(bytes.fromhex(token) for token in end.tokens_added)
-        kept = memory_sum.of_boundary(_boundary_after(self.boundary, end))
-        if memory_sum.as_text(kept + tokens) != end.memory:
-            self.boundary = set()
-
-    @property
-    def sum(self) -> str:
-        return memory_sum.as_text(
-            memory_sum.of_boundary(self.boundary) + memory_sum.of_tokens(self.tokens)
-        )
+    def remember(self, boundary: set[BoundaryKey], tokens: set[bytes]) -> None:
+        """These instead of those before; the sum costs what differs."""
+        self.sum += memory_sum.of_boundary(boundary - self.boundary)
+        self.sum -= memory_sum.of_boundary(self.boundary - boundary)
+        self.sum += memory_sum.of_tokens(tokens - self.tokens)
+        self.sum -= memory_sum.of_tokens(self.tokens - tokens)
+        self.boundary, self.tokens = boundary, tokens
 
 
 def _boundary_after(known: set[BoundaryKey], end: RecordEnd) -> set[BoundaryKey]:
@@ -154,6 +157,9 @@ class ChainRebuild:
 
     Attributes:
         seq: of the last commit that was added.
+
+    Raises:
+        StateError: the checkpoint contradicts itself.
     """
 
     def __init__(self, base: Checkpoint) -> None:
@@ -163,9 +169,15 @@ class ChainRebuild:
         self._owners = list(base.owners)
         self._schemas = {each.fingerprint: each for each in base.schemas}
         self._parts = {each.partition: _of(each) for each in base.partitions}
+        for name in self._parts:
+            self._compare(name)
 
     def add(self, record: Record) -> None:
-        """The next commit. Raises StateError where it does not follow."""
+        """The next commit.
+
+        Raises StateError where it does not follow, or where a partition does not remember then
+        what the commit says.
+        """
         if (record.seq, record.previous) != (self.seq + 1, self._digest):
             raise StateError(
                 f"the record of commit {record.seq} of pipeline {record.pipeline} does not follow"
@@ -174,6 +186,7 @@ class ChainRebuild:
             )
         for end in record.ends:
             self._parts.setdefault(end.partition, _Partition()).move(record.seq, end)
+            self._compare(end.partition)
         self.seq, self._digest, self._epoch = record.seq, record.digest, record.epoch
         self._meaning = record.meaning or self._meaning
         self._owners = [*(each for each in self._owners if each != record.owner), record.owner]
@@ -183,16 +196,7 @@ class ChainRebuild:
             self._schemas[file.fingerprint] = SchemaRow(file.fingerprint, record.seq, text)
 
     def chain(self) -> Checkpoint:
-        """The chain at the last commit. Raises StateError where what a partition remembers is not
-        what its last commit says.
-        """
-        for name, part in self._parts.items():
-            if part.memory and part.sum != part.memory:
-                raise StateError(
-                    f"partition {name} of pipeline {self._base.pipeline}: what it remembers is not"
-                    f" what commit {part.seq} says",
-                    remedy="bring back an undamaged copy of .worker of the output",
-                )
+        """The chain at the last commit."""
         return structs.replace(
             self._base,
             seq=self.seq,
@@ -204,15 +208,20 @@ class ChainRebuild:
             partitions=tuple(_kept(name, part) for name, part in sorted(self._parts.items())),
         )
 
+    def _compare(self, name: str) -> None:
+        part = self._parts[name]
+        if not part.is_as_said:
+            raise StateError(
+                f"partition {name} of pipeline {self._base.pipeline}: what it remembers is not what"
+                f" commit {part.seq} says",
+                remedy="bring back an undamaged copy of .worker of the output",
+            )
+
 
 def _of(kept: KeptPartition) -> _Partition:
-    return _Partition(
-        seq=kept.seq,
-        cursor=kept.cursor,
-        memory=kept.memory,
-        boundary=set(kept.boundary_keys()),
-        tokens=set(kept.token_list()),
-    )
+    part = _Partition(seq=kept.seq, cursor=kept.cursor, memory=kept.memory)
+    part.remember(set(kept.boundary_keys()), set(kept.token_list()))
+    return part
 
 
 def _kept(name: str, part: _Partition) -> KeptPartition:
