@@ -57,7 +57,10 @@ JOBS := auto
 TESTS :=
 test: $(STAMP) ## all tests but the long ones, the same each time; JOBS=, PYTHON=, INSTALL=, COV=1, TESTS=
 	$(if $(COV),$(BIN)/python -m coverage erase)
-	$(PYTEST) -n $(JOBS) -m "not chaos and not deploy and not mutants" $(TESTS)
+	$(PYTEST) -n $(JOBS) -m "not thorough and not chaos and not deploy and not mutants" $(TESTS)
+
+thorough: $(STAMP) ## the whole of what `make test` runs a part of
+	$(BIN)/python -m pytest -n $(JOBS) -m thorough
 
 coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floor of pyproject.toml
 	$(BIN)/python -m coverage combine -q

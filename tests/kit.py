@@ -7,12 +7,12 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastavro
+import forked
 from ruamel.yaml import YAML
 
 from worker.components import AUTH
@@ -31,6 +31,7 @@ SCHEMA: dict[str, Any] = {
     ],
 }
 TENANTS = ("a", "b", "c")
+worker = forked.command
 
 
 def item(number: int, *, second: int, bad: bool = False) -> dict[str, Any]:
@@ -178,23 +179,3 @@ def dead_ids(directory: Path) -> list[int]:
         for path in published_letters(directory)
         for line in path.read_text().splitlines()
     )
-
-
-async def worker(*arguments: str | Path) -> tuple[int, str, str]:
-    """A run of the command line in a process of its own: exit code, what it printed, its log."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "worker",
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
-
-
-async def python(*arguments: str) -> int:
-    """The exit code of a Python process; negative where a signal ended it."""
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
-    return await process.wait()

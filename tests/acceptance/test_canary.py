@@ -21,6 +21,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 CANARY = "c4n4ry-t0p-s3cret/+="
+ENVIRONMENT = {"CANARY": CANARY, "PATH": "/usr/bin:/bin"}
 
 AUTH: dict[str, dict[str, Any]] = {
     "bearer": {"type": "bearer", "token": {"env": "CANARY"}},
@@ -77,25 +78,14 @@ async def echoing() -> AsyncIterator[str]:
         yield str(server.make_url("/v1/items"))
 
 
-async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
+async def of_a_daemon(config: Path) -> list[bytes]:
     """What a daemon says that fails on its third page: on its pages, through `worker status`, and
     in its log.
     """
     base = "http://" + config.read_text().split("listen: ")[1].split()[0].strip("}")
-    await (
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "worker",
-            "state",
-            "reset",
-            str(config),
-            "--pipeline",
-            "items",
-            "--yes",
-            env=environment,
-        )
-    ).wait()
+    await kit.worker(
+        *("state", "reset", config, "--pipeline", "items", "--yes"), environment=ENVIRONMENT
+    )
 
     def asked(path: str) -> bytes:
         try:
@@ -111,7 +101,7 @@ async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
         "worker",
         "run",
         str(config),
-        env=environment,
+        env=ENVIRONMENT,
         stdout=pipe,
         stderr=pipe,
     )
@@ -122,17 +112,8 @@ async def of_a_daemon(config: Path, environment: dict[str, str]) -> list[bytes]:
         .get("parked")
     ):
         assert daemon.returncode is None
-    told = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "worker",
-        "status",
-        str(config),
-        env=environment,
-        stdout=pipe,
-        stderr=pipe,
-    )
-    seen = [status, await asyncio.to_thread(asked, "/metrics"), *await told.communicate()]
+    _, *told = await kit.worker("status", config, environment=ENVIRONMENT)
+    seen = [status, await asyncio.to_thread(asked, "/metrics"), *map(str.encode, told)]
     daemon.terminate()
     return [*seen, *await daemon.communicate()]
 
@@ -157,7 +138,6 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
             .replace("level: error", "level: debug")
             .replace("listen: null", f"listen: 127.0.0.1:{kit.free_port()}")
         )
-        environment = {"CANARY": CANARY, "PATH": "/usr/bin:/bin"}
         seen: list[bytes] = []
         for arguments in (
             ("run", str(config), "--once"),
@@ -166,17 +146,9 @@ async def test_the_canary_stays_inside(kind: str, tmp_path: Path) -> None:
             ("check", str(config), "--connect"),
             ("read", str(config), "items"),
         ):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "worker",
-                *arguments,
-                env=environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            seen += await process.communicate()
-        seen += await of_a_daemon(config, environment)
+            _, *told = await kit.worker(*arguments, environment=ENVIRONMENT)
+            seen += map(str.encode, told)
+        seen += await of_a_daemon(config)
     seen += [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != config]
     forms = [
         CANARY,
@@ -211,18 +183,12 @@ async def test_what_a_source_says_of_a_page_that_it_refuses_is_told_without_the_
         }
         config = kit.write_config(tmp_path, str(server.make_url("/v1/items")), source=source)
         config.write_text(config.read_text().replace("level: error", "level: debug"))
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "worker", "run", str(config), "--once"),
-            env={"CANARY": CANARY, "PATH": "/usr/bin:/bin"},
-            stdout=pipe,
-            stderr=pipe,
-        )
-        told = b"".join(await process.communicate())
-    assert b"refused" in told
+        _, out, errors = await kit.worker("run", config, "--once", environment=ENVIRONMENT)
+    told = out + errors
+    assert "refused" in told
     encoded = base64.b64encode(f"me:{CANARY}".encode()).decode()
     for form in (CANARY, encoded, urllib.parse.quote(CANARY, safe="")):
-        assert form.encode() not in told
+        assert form not in told
 
 
 @pytest.mark.parametrize("kind", ["bearer", "basic", "api_key in a header", "api_key in a cookie"])
@@ -257,17 +223,12 @@ async def test_a_page_token_with_the_credential_in_it_is_refused_and_kept_nowher
             str(server.make_url("/v1/items")),
             source={"auth": AUTH[kind], "pagination": pagination},
         )
-        arguments = [sys.executable, "-m", "worker", "run", str(config), "--once"]
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *arguments, env={"CANARY": CANARY, "PATH": "/usr/bin:/bin"}, stdout=pipe, stderr=pipe
-        )
-        out, errors = await process.communicate()
-    assert process.returncode == 1
-    assert b"puts the credential of the request into its page token" in errors + out
+        code, out, errors = await kit.worker("run", config, "--once", environment=ENVIRONMENT)
+    assert code == 1
+    assert "puts the credential of the request into its page token" in errors + out
     for text in (
-        out,
-        errors,
+        out.encode(),
+        errors.encode(),
         *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()),
     ):
         assert CANARY.encode() not in text

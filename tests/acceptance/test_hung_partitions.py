@@ -89,7 +89,11 @@ async def seconds(
 
 
 @pytest.mark.parametrize(
-    ("concurrency", "hung"), [(4, range(8)), (8, range(0, 40, 5))], ids=["4 first", "8 spread"]
+    ("concurrency", "hung"),
+    [
+        pytest.param(4, range(8), id="4 first", marks=pytest.mark.thorough),
+        pytest.param(8, range(0, 40, 5), id="8 spread"),
+    ],
 )
 async def test_eight_of_forty_partitions_hang_and_the_others_take_hardly_longer(
     tmp_path: Path, concurrency: int, hung: Collection[int]

@@ -92,7 +92,7 @@ async def test_nobody_reads_the_log(tmp_path: Path, shared: bool) -> None:
                 config, stdout=writing if shared else subprocess.DEVNULL, stderr=writing
             )
             os.close(writing)
-            await requests_more(replica, 100)
+            await requests_more(replica, 40)
             assert await asyncio.to_thread(alive, port)
             assert await drained(process) == 0
     finally:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
+from importlib import import_module
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import forked
 import kit
 import pytest
 from kit import worker
 
+from worker.app import run
+from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
@@ -34,6 +42,21 @@ CUT = {
 }
 
 
+def dies(config: str, method: str, number: int) -> None:
+    """A run that is killed before the n-th call of a method."""
+    module, owner_name, name = method.rsplit(".", 2)
+    owner = getattr(import_module(module), owner_name)
+    original, calls = getattr(owner, name), count(1)
+
+    def dying(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **options)
+
+    setattr(owner, name, dying)
+    run(load_settings([Path(config)]), once=True)
+
+
 class World:
     """A server, its pipeline over three partitions, and what becomes of the state."""
 
@@ -55,26 +78,7 @@ class World:
 
     async def killed(self, step: str, number: int) -> None:
         """A run that is killed before the n-th call of a step."""
-        module, _, name = CUT[step].rpartition(".")
-        module, _, owner = module.rpartition(".")
-        code = f"""
-import os, signal, sys
-from importlib import import_module
-from pathlib import Path
-owner = getattr(import_module({module!r}), {owner!r})
-original, left = getattr(owner, {name!r}), [{number}]
-def dying(*args, **options):
-    left[0] -= 1
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*args, **options)
-setattr(owner, {name!r}, dying)
-from worker.app import run
-from worker.settings import load_settings
-run(load_settings([Path({self.config!r})]), once=True)
-"""
-        process = await kit.python("-c", code)
-        assert process in (0, -9)
+        assert await forked.call(dies, self.config, CUT[step], number) in (0, -signal.SIGKILL)
 
     async def rebuild(self) -> dict[str, object]:
         code, out, errors = await worker("state", "rebuild", self.config, "--yes", "--json")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import forked
 import kit
 import pytest
 
@@ -16,20 +15,17 @@ from worker.testing.replica import Replica, Shape
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Callable[..., Awaitable[asyncio.subprocess.Process]]]:
+def start() -> Iterator[Callable[..., forked.Process]]:
     """Starts the program; what still runs at the end of a test is killed."""
-    started: list[asyncio.subprocess.Process] = []
+    started: list[forked.Process] = []
 
-    async def run(*arguments: str) -> asyncio.subprocess.Process:
-        command = (sys.executable, "-m", "worker", "run", *arguments)
-        started.append(await asyncio.create_subprocess_exec(*command))
+    def run(*arguments: str) -> forked.Process:
+        started.append(forked.start("run", *arguments))
         return started[-1]
 
     yield run
     for process in started:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.send_signal(signal.SIGKILL)
 
 
 HOURLY = {"pagination": {"type": "offset", "param": "offset"}, "schedule": {"every": "1h"}}
@@ -39,7 +35,7 @@ HOURLY = {"pagination": {"type": "offset", "param": "offset"}, "schedule": {"eve
 async def test_five_restarts_of_a_pass_that_takes_longer_make_one_pass(
     tmp_path: Path,
     number: signal.Signals,
-    start: Callable[..., Awaitable[asyncio.subprocess.Process]],
+    start: Callable[..., forked.Process],
 ) -> None:
     records = [kit.item(number, second=number) for number in range(60)]
     async with Replica(records, Shape(style="offset", cap=1)) as replica:
@@ -50,17 +46,17 @@ async def test_five_restarts_of_a_pass_that_takes_longer_make_one_pass(
             return len(replica.requests) >= requests
 
         for restart in range(1, 6):
-            process = await start(str(config))
+            process = start(str(config))
             await kit.until(partial(asked, 10 * restart))
             process.send_signal(number)
             await process.wait()
-        process = await start(str(config))
+        process = start(str(config))
         await kit.until(lambda: len(kit.lake_ids(tmp_path)) >= 60)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         seen = len(replica.requests)
         for _ in range(2):  # the pass is over: nothing is due for an hour
-            process = await start(str(config), "--for", "1s")
+            process = start(str(config), "--for", "1s")
             assert await process.wait() == 0
         assert len(replica.requests) == seen
     assert kit.lake_ids(tmp_path) == list(range(60))

@@ -1,20 +1,15 @@
 """Kills a worker at chosen calls while its server changes, and compares what was published with
 what the server has.
-
-Processes are forked from a server that has everything imported already, so a run costs a tenth of a
-second.
 """
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import random
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from multiprocessing import connection
 from pathlib import Path
 
+import forked
 import kit
 import victim
 
@@ -22,25 +17,6 @@ from worker.testing.replica import Replica, Shape
 
 KILLED = -9
 KINDS = ("write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
-CONTEXT = multiprocessing.get_context("forkserver")
-# imported once by the server that forks: else each of a thousand short lives begins with them
-CONTEXT.set_forkserver_preload(
-    [
-        "worker.app",
-        "worker.config.json_schema",
-        "worker.formats.avro",
-        "worker.formats.json",
-        "worker.settings",
-        "worker.sinks.files",
-        "worker.sources.http",
-        "worker.sources.pagination.cursor",
-        "worker.state.sqlite",
-        "aiohttp.web",
-        "victim",
-    ]
-)
-
-
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 SHAPE = Shape(style="cursor", cap=5, since="since", filters=("tenant",))
 WINDOWED = replace(SHAPE, until="until", window_limit=14)
@@ -122,18 +98,10 @@ class World:
         locked: bool = True,
     ) -> int:
         """Exit code of one run; -9 when it was killed."""
-        process = CONTEXT.Process(
-            target=victim.run,
-            args=(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
+        return await forked.call(
+            victim.run,
+            *(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
         )
-        process.start()
-        # starting another process looks at this one too: only one thread may read how it ended
-        await asyncio.to_thread(connection.wait, [process.sentinel])
-        process.join()
-        code = process.exitcode
-        process.close()
-        assert code is not None
-        return code
 
     def take(self) -> None:
         """Moves away what a listing shows, as consumers do."""

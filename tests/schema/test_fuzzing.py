@@ -19,7 +19,8 @@ from schema.fuzzing import TARGETS, kept_inputs, seeds
 CORPUS = Path(__file__).parent / "corpus"
 CORPUS_BYTES = 300 * 1024
 MEMORY = 1024 * 1024 * 1024  # address space, Python and its modules included
-STACKS = {"the usual stack": 8 * 1024 * 1024}
+USUAL = "the usual stack"
+STACKS = {USUAL: 8 * 1024 * 1024}
 if sys.version_info < (
     3,
     12,
@@ -32,7 +33,10 @@ def _limit(stack: int) -> None:
     resource.setrlimit(resource.RLIMIT_STACK, (stack, resource.getrlimit(resource.RLIMIT_STACK)[1]))
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(
+    "stack",
+    [pytest.param(name, marks=[pytest.mark.thorough] * (name != USUAL)) for name in STACKS],
+)
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_corpus_breaks_nothing(target: str, stack: str) -> None:
     done = subprocess.run(
