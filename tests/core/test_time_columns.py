@@ -27,8 +27,10 @@ ZONES = [None, *map(ZoneInfo, ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "A
 PATTERNS = [
     *("%d.%m.%Y %H:%M", "%Y%m%d", "%m/%d/%Y", "%Y-%m-%d_%H%M%S", "(%H) [%d*%m+%Y]", "%Y-%m"),
     *("%Y-%m-%d %H:%M:%S.%f", "%d.%m.%Y %H:%M %z", "100%% %d/%m/%Y", "%d\\d%m.%Y", "%Y %X"),
+    *("%d.%m.%y", "%d %b %Y", "%I:%M %p %d.%m.%Y", "%A %d/%m/%Y", "%c", "%x %I.%M%p"),
+    *("v2 of %B %d, %Y", "Mayor %a %d %b %y", "%a %A %Y-%m-%d"),
 ]
-OTHER_PATTERNS = ["%d.%m.%y", "%d %b %Y", "%Y-%j", "%I:%M %p %d.%m.%Y", "%A %d/%m/%Y", "%c"]
+OTHER_PATTERNS = ["%Y-%j", "%G-%V-%u", "%Y-%U-%a", "%m %b %Y %d"]
 FAMILIES = ["date", "timestamp", "local-timestamp"]
 
 OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -45,6 +47,9 @@ ISO: list[Callable[[datetime], str]] = [
     lambda at: f"{at.year:04}{at:%m%dT%H%M%S%z}",
     lambda at: str(at.date()),
     lambda at: f"{at:%H:%M:%S}",
+    lambda at: f"{at:%a, %d %b} {at.year:04} {at:%H:%M:%S} GMT",
+    lambda at: f"{at.day} {at:%b} {at.year:04} {at:%H:%M} +0230 (there)",
+    lambda at: f"{at:%d %b} {at.year:04}",
 ]
 HOSTILE = (
     st.sampled_from(
@@ -113,19 +118,74 @@ def test_a_column_of_usual_texts_says_what_each_says_alone(
     held(hostile or [""], USUAL, family, digits, zone)
 
 
+def with_another(text: str, place: int, sign: str) -> str:
+    """The text with one character changed."""
+    place %= max(len(text), 1)
+    return text[:place] + sign + text[place + 1 :]
+
+
+SIGNS = st.sampled_from("0123456789aAmMpPtzZ .:-/+?") | st.characters()
+CHANGES = st.lists(st.tuples(st.integers(0, 40), SIGNS), max_size=3)
+
+
 @pytest.mark.parametrize("pattern", [*PATTERNS, *OTHER_PATTERNS])
 @given(
     st.lists(MOMENTS, min_size=1),
     st.lists(HOSTILE, max_size=3),
+    CHANGES,
     st.sampled_from(FAMILIES),
     st.sampled_from(ZONES[1:]),
 )
 def test_a_column_of_a_pattern_says_what_each_text_says_alone(
-    pattern: str, moments: list[datetime], hostile: list[str], family: str, zone: ZoneInfo
+    pattern: str,
+    moments: list[datetime],
+    hostile: list[str],
+    changes: list[tuple[int, str]],
+    family: str,
+    zone: ZoneInfo,
 ) -> None:
-    texts = [*(at.strftime(pattern) for at in moments), *hostile]
+    written = [at.strftime(pattern) for at in moments]
+    texts = [*written, *hostile]
     held(texts, pattern, family, 6, zone)
     held(texts[::-1], pattern, family, 6, zone)
+    for change in changes:
+        held([*written, with_another(written[0], *change)], pattern, family, 6, zone)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        ("v1 %Y-%m-%d", ["v1 2024-05-06", "v2 2024-05-06"]),
+        ("%Y-%m-%dT", ["2024-05-06T", "2024-05-06U"]),
+        ("%a %Y-%m-%d", ["Mon 2024-05-06", "Tue 2024-05-06"]),
+        ("%d %B %Y", ["06 March 2024", "06 Marsh 2024"]),
+        ("%y-%m-%d", ["24-05-06", "68-05-06", "69-05-06"]),
+        ("%I %p %Y-%m-%d", ["12 AM 2024-05-06", "12 PM 2024-05-06", "00 PM 2024-05-06"]),
+    ],
+)
+def test_texts_of_one_shape_that_are_not_of_the_pattern_are_left_to_the_careful_reader(
+    pattern: str, texts: list[str]
+) -> None:
+    many = texts * 20
+    held(many, pattern, "date", 0, None)
+    assert None not in held(texts[:1] * 20, pattern, "date", 0, None)
+
+
+@given(
+    st.sampled_from(ISO),
+    st.lists(NEAR, min_size=1),
+    CHANGES.filter(bool),
+    st.sampled_from([*FAMILIES, "time"]),
+)
+def test_a_usual_text_with_a_character_changed_says_what_it_says_alone(
+    write: Callable[[datetime], str],
+    moments: list[datetime],
+    changes: list[tuple[int, str]],
+    family: str,
+) -> None:
+    written = [write(at) for at in moments]
+    changed = [with_another(written[0], *change) for change in changes]
+    held([*written, *changed], USUAL, family, 3, ZONES[2])
 
 
 @given(st.sampled_from(ZONES[1:]), st.integers(1880, 2040), st.lists(st.integers(0, 366 * 96)))
@@ -148,6 +208,9 @@ def test_changes_of_clocks_are_read_as_one_by_one(
           for write in ISO[3:5]),
         (USUAL, "date", "2024-05-06"),
         (USUAL, "date", "20240506"),
+        (USUAL, "date", "6 May 2024"),
+        (USUAL, "timestamp", "Mon, 06 May 2024 07:08:09 GMT"),
+        (USUAL, "timestamp", "6 may 2024 07:08 +0200"),
         (USUAL, "time", "07:08"),
         (USUAL, "time", "07:08:09.5"),
         (USUAL, "time", "T070809"),

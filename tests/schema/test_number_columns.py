@@ -13,7 +13,7 @@ from worker.core.instants import NANOS
 from worker.core.written_times import EPOCHS, instant, time_reader
 from worker.schema.coerced_checks import number_text
 from worker.schema.defaults import DOUBLE_MAX, RANGES
-from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point
+from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point, inside
 from worker.schema.spellings import Numbers
 
 FORMS = [Numbers(), Numbers(".", ","), Numbers(" ", ","), Numbers("", "."), Numbers("'", ".")]
@@ -132,6 +132,22 @@ def test_floats_stand_for_the_fewest_digits_that_make_them(form: str, values: li
         for value, micros in zip(part, exact_floats(part, scale) or (), strict=False):
             if micros is not None:
                 assert micros * 1_000 == counted(form, value)
+
+
+@given(
+    st.lists(st.text("0123456789-+", max_size=5), min_size=1, max_size=5),
+    st.lists(
+        st.sampled_from(["/Date(5", "5)/", "/Date(/Date(5)/", "/Date(5)/\n/Date(6)/", "", 5])
+        | st.text("/Date()5\n", max_size=16),
+        max_size=2,
+    ),
+)
+def test_ends_are_taken_from_texts_that_all_have_them(inner: list[str], others: list[Any]) -> None:
+    texts = [*(f"/Date({each})/" for each in inner), *others]
+    found = inside(texts, "/Date(", ")/")
+    if found is not None:
+        assert [f"/Date({each})/" for each in found] == texts
+    assert inside(texts[: len(inner)], "/Date(", ")/") == inner
 
 
 def test_usual_floats_are_read_as_a_column() -> None:

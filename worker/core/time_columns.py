@@ -2,10 +2,11 @@
 
 What costs is Python's work on each text, so nothing here works on one text. The layout of a column
 is that of its first text; the others have it too if all have the same shape, which is the text with
-each digit written as 0; those of another shape are another column. Digits are then copied, one
-place of the whole column after the other, into an array of RFC 3339 texts in whole seconds. msgspec
-reads that, and writes each moment as its seconds since 1970 in msgpack. The digits of fractions
-become numbers by arithmetic on one large number, which has 32 bits for each text.
+each digit written as 0 and each letter as a; those of another shape are another column. Digits are
+then copied, one place of the whole column after the other, into an array of RFC 3339 texts in whole
+seconds. msgspec reads that, and writes each moment as its seconds since 1970 in msgpack. The digits
+of fractions become numbers by arithmetic on one large number, which has 32 bits for each text.
+Names of months and days are found as the words that all letters of a text admit.
 
 A text is read as it would be alone, or not at all: the careful reader decides about whatever is
 unusual.
@@ -14,12 +15,14 @@ unusual.
 from __future__ import annotations
 
 import re
+import string
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import repeat
-from operator import add, floordiv, mul, sub
+from operator import add, floordiv, mod, mul, sub
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -29,6 +32,7 @@ from worker.core.instants import EPOCH, EPOCH_SHOWN
 
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
 _MOST_LAYOUTS: Final = 100
 _MOST_SHAPES: Final = 20
 """Of the texts of a column."""
@@ -40,10 +44,46 @@ _MOST_HOURS: Final = 20_000
 _IS_DIGIT: Final = range(ord("0"), ord("9") + 1)
 AS_ZEROS: Final = bytes(ord("0") if each in _IS_DIGIT else each for each in range(256))
 """Writes each digit as 0; for bytes.translate."""
+_AS_SHAPE: Final = AS_ZEROS.translate(
+    bytes.maketrans(string.ascii_letters.encode(), b"a" * len(string.ascii_letters))
+)
+_READ_AS_ONE: Final = frozenset(string.ascii_letters + string.digits)
+"""Characters that a shape does not tell apart."""
 _AS_NUMBERS: Final = bytes(each - ord("0") if each in _IS_DIGIT else 0 for each in range(256))
 _MOMENTS: Final = msgspec.json.Decoder(list[datetime])
-_PLACES: Final = {"Y": (0, 4), "m": (5, 2), "d": (8, 2), "H": (11, 2), "M": (14, 2), "S": (17, 2)}
-"""Part of a time, as strptime names it -> its place in RFC 3339, and how many digits it has."""
+_YEAR: Final = 0
+_MONTH: Final = 5
+_HOUR: Final = 11
+_ENDS: Final = {"Y": 4, "y": 4, "m": 7, "d": 10, "H": 13, "M": 16, "S": 19}
+"""Part of a time, as strptime names it -> where its digits end in RFC 3339."""
+DAY_NAMES: Final = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+)
+MONTH_NAMES: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_FROM_THURSDAY: Final = (*DAY_NAMES[3:], *DAY_NAMES[:3])
+"""1970-01-01 was one."""
+_WORDS: Final = {
+    "A": _FROM_THURSDAY,
+    "a": tuple(each[:3] for each in _FROM_THURSDAY),
+    "B": MONTH_NAMES,
+    "b": tuple(each[:3] for each in MONTH_NAMES),
+    "I": tuple(map(str, range(1, 13))) + tuple(f"0{each}" for each in range(1, 10)),
+    "p": ("am", "pm"),
+}
+"""Part of a time that is one of some words -> these, in their order."""
+_ALIKE: Final = (frozenset("Yy"), frozenset("mbB"), frozenset("HI"))
+"""Parts of which a layout has one at most."""
+_MAY_BE_SHORT: Final = frozenset("mdHIMS")
+"""Parts that may have one digit instead of two."""
+_CENTURY: Final = (
+    bytes.maketrans(b"0123456789", b"222222x111"),
+    bytes.maketrans(b"0123456789", b"000000x999"),
+)
+"""First digit of a year of two digits -> the digits of its century, as POSIX has it; the sixties
+are in two of them."""
 _RFC3339: Final = b'"1970-01-01T00:00:00Z",'
 """A text of the array that digits are copied into."""
 _OFFSET_WEIGHTS: Final = (36_000, 3_600, 600, 60)
@@ -56,13 +96,21 @@ class _Layout(NamedTuple):
 
     Attributes:
         places: (place in the text, place in RFC 3339) of each digit that is copied.
+        words: part of a time -> the places of its letters.
+        fixed: (place, character) of what is no part of a time, and is the same in all texts.
         fraction: the places of the digits of a fraction of a second.
+        short_year: the place of the first digit of a year that has two.
+        dated: whether the texts have a year, without which they have no day of the week.
         offset: the places of the digits of an offset, hours and minutes.
         ahead: 1 where the offset is ahead of UTC, -1 where it is behind.
         zoned: whether the texts say how far they are from UTC.
     """
 
     places: tuple[tuple[int, int], ...]
+    words: dict[str, range]
+    fixed: tuple[tuple[int, bytes], ...]
+    short_year: int | None
+    dated: bool
     fraction: range
     offset: tuple[int, ...]
     ahead: int
@@ -73,15 +121,20 @@ class TimeColumn:
     """Reads columns of texts of one form.
 
     Args:
-        form: of a text, with its parts as groups that are named as in strptime. Names of groups
-            that are no parts begin with `_`.
+        form: matches a text, with its parts as groups that are named as in strptime. Names of
+            groups that are no parts begin with `_`.
         digits: of a second that count; finer ones are cut.
         instants: whether texts are instants, or else the clock that they show.
         zone: of instants that do not say one; None: they are not read here.
     """
 
     def __init__(
-        self, form: re.Pattern[str], digits: int, *, instants: bool, zone: ZoneInfo | None = None
+        self,
+        form: Callable[[str], re.Match[str] | None],
+        digits: int,
+        *,
+        instants: bool,
+        zone: ZoneInfo | None = None,
     ) -> None:
         self._form, self._digits, self._instants = form, digits, instants
         self._offsets = None if zone is None or not instants else _Offsets(zone)
@@ -96,7 +149,7 @@ class TimeColumn:
             block = _block(texts)
         except TypeError:
             return None
-        zeros, count = block.translate(AS_ZEROS), len(texts)
+        zeros, count = block.translate(_AS_SHAPE), len(texts)
         shape = zeros[: zeros.find(b"\n") + 1]
         if zeros == shape * count:
             return self._read(texts, shape, block)
@@ -147,7 +200,7 @@ class TimeColumn:
         return not layout.zoned
 
     def _learn(self, shape: bytes, text: str) -> _Layout | None:
-        match = None if _NO_ASCII in shape else self._form.fullmatch(text)
+        match = None if _NO_ASCII in shape else self._form(text)
         layout = None if match is None else _layout(match)
         if layout is not None:
             if len(self._layouts) >= _MOST_LAYOUTS:
@@ -179,44 +232,165 @@ def _block(texts: Sequence[str]) -> bytes:
     return "\n".join([*texts, ""]).encode("ascii", "replace")
 
 
+def _may_be_longer(text: str, span: range) -> bool:
+    """Whether another text of the shape may have a digit more in this part, which has one, and one
+    less in the next."""
+    around = text[max(span.start - 1, 0) : span.start] + text[span.stop : span.stop + 1]
+    return len(span) == 1 and any(each.isdigit() for each in around)
+
+
 def _layout(match: re.Match[str]) -> _Layout | None:
-    """The layout of a text; None where a part has fewer digits than in RFC 3339, or letters."""
-    names = [name for name in match.re.groupindex if match[name] and name[0] != "_"]
-    if not set(names) <= {*_PLACES, "f", "z"}:
+    """The layout of a text; None where a part is not read here."""
+    spans = {
+        name: range(*match.span(name))
+        for name in match.re.groupindex
+        if match[name] and name[0] != "_"
+    }
+    if not spans.keys() <= {*_ENDS, *_WORDS, "f", "z"}:
+        return None
+    if ("I" in spans) != ("p" in spans) or any(len(spans.keys() & each) > 1 for each in _ALIKE):
+        return None
+    if any(_may_be_longer(match.string, spans[name]) for name in spans.keys() & _MAY_BE_SHORT):
         return None
     places: list[tuple[int, int]] = []
-    for name in names:
-        start, end = match.span(name)
-        if name in _PLACES:
-            first, digits = _PLACES[name]
-            if end - start != digits or not match[name].isdigit():
-                return None
-            places += zip(range(start, end), range(first, first + digits), strict=True)
-    fraction = range(*match.span("f")) if "f" in names else range(0)
-    zone = match["z"] if "z" in names else ""
-    if zone[:1] not in ("+", "-"):  # none, Z, UTC, UT or GMT
-        return _Layout(tuple(places), fraction, (), 0, zoned=bool(zone))
-    offset = tuple(match.start("z") + place for place, x in enumerate(zone) if x.isdigit())
+    for name in spans.keys() & _ENDS.keys():
+        digits = [place for place in spans[name] if match.string[place].isdigit()]
+        places += zip(digits, range(_ENDS[name] - len(digits), _ENDS[name]), strict=True)
+    fraction, words = (
+        spans.get("f", range(0)),
+        {each: spans[each] for each in spans.keys() & _WORDS},
+    )
+    zone = match["z"] if "z" in spans else ""
+    signed = zone[:1] in ("+", "-")  # and not none, Z, UTC, UT or GMT
+    offset = tuple(each for each in spans.get("z", ()) if signed and match.string[each].isdigit())
     if len(offset) > len(_OFFSET_WEIGHTS):
         return None
-    return _Layout(tuple(places), fraction, offset, 1 if zone[0] == "+" else -1, zoned=True)
+    read = {place for place, _ in places}.union(fraction, offset, *words.values())
+    return _Layout(
+        places=tuple(places),
+        words=words,
+        fixed=tuple(
+            (place, each.encode())
+            for place, each in enumerate(match.string)
+            if each in _READ_AS_ONE and place not in read
+        ),
+        short_year=spans["y"].start if "y" in spans else None,
+        dated=bool(spans.keys() & {"Y", "y"}),
+        fraction=fraction,
+        offset=offset,
+        ahead=-1 if zone[:1] == "-" else int(signed),
+        zoned=bool(zone),
+    )
 
 
 def _seconds(block: bytes, width: int, layout: _Layout) -> Sequence[int] | None:
     """The whole seconds since 1970 by the clock that is shown; None where one text is no time."""
-    made = bytearray(_RFC3339 * (len(block) // width))
+    count = len(block) // width
+    if any(block[place::width] != each * count for place, each in layout.fixed):
+        return None
+    words = {
+        name: _which([block[place::width] for place in places], _WORDS[name])
+        for name, places in layout.words.items()
+    }
+    digits = _digits(words)
+    if digits is None:
+        return None
+    made = bytearray(_RFC3339 * count)
     for source, target in layout.places:
         made[target + 1 :: len(_RFC3339)] = block[source::width]
+    if layout.short_year is not None:
+        for number, century in enumerate(_CENTURY, _YEAR + 1):
+            made[number :: len(_RFC3339)] = block[layout.short_year :: width].translate(century)
+    for target, column in digits:
+        made[target + 1 :: len(_RFC3339)] = column
     made[-1:] = b"]"
     try:
         moments = _MOMENTS.decode(b"[" + made)
     except msgspec.ValidationError:
         return None
+    seconds = _since_1970(moments)
+    days = [words[name] for name in words.keys() & {"A", "a"} if layout.dated]
+    if days and days != [_weekdays(seconds)] * len(days):
+        return None
+    return seconds
+
+
+def _since_1970(moments: Sequence[datetime]) -> Sequence[int]:
     packed, count = msgspec.msgpack.encode(moments), len(moments)
     head = len(msgspec.msgpack.encode([None] * count)) - count
     if len(packed) == head + 6 * count:  # each is 2 bytes that say so, and 32 bits: 1970 to 2106
         return struct.unpack(">" + "xxI" * count, packed[head:])
     return [(at - EPOCH) // _SECOND for at in moments]
+
+
+def _weekdays(seconds: Sequence[int]) -> bytes:
+    """The days of the week, as `_which` numbers them."""
+    days = map(floordiv, seconds, repeat(_DAY_S))
+    return bytes(map(mod, days, repeat(7))).translate(_NEXT)
+
+
+def _digits(words: dict[str, bytes]) -> list[tuple[int, bytes]] | None:
+    """(place in RFC 3339, digits of the column) of what is said by words; None where a text has
+    another word."""
+    if any(0 in found for found in words.values()):
+        return None
+    made = []
+    for name in words.keys() & {"B", "b"}:
+        made += [(_MONTH + place, words[name].translate(_TWO[place])) for place in range(2)]
+    if "p" in words:
+        noon = int.from_bytes(words["p"].translate(_HALF_DAYS))
+        hours = (int.from_bytes(words["I"].translate(_HOURS)) + noon).to_bytes(len(words["p"]))
+        made += [(_HOUR + place, hours.translate(_TWO[place])) for place in range(2)]
+    return made
+
+
+_NEXT: Final = bytes((each + 1) % 256 for each in range(256))
+_TWO: Final = tuple(
+    bytes(f"{each % 100:02}".encode()[place] for each in range(256)) for place in range(2)
+)
+"""Number -> its first digit, and its second."""
+_HALF_DAYS: Final = bytes.maketrans(b"\1\2", b"\0\x0c")
+_HOURS: Final = bytes([0, *range(1, 12), 0, *range(1, 10)]).ljust(256, b"\0")
+"""Number of the word of `%I` -> hours since midnight or noon."""
+
+
+def _which(columns: Sequence[bytes], words: tuple[str, ...]) -> bytes:
+    """Which of the words the letters of each text are: 1 for the first one, and 0 for none. Capital
+    letters are the small ones."""
+    count, found = len(columns[0]), 0
+    for first in range(0, len(words), _PLANE):
+        admitted = int.from_bytes(b"\xff" * count)
+        for column, table in zip(
+            columns, _tables(words[first : first + _PLANE], len(columns)), strict=True
+        ):
+            admitted &= int.from_bytes(column.translate(table))
+        found |= int.from_bytes(admitted.to_bytes(count).translate(_bits(first)))
+    return found.to_bytes(count)
+
+
+_PLANE: Final = 8
+"""Each word is a bit of a byte."""
+
+
+@cache
+def _tables(words: tuple[str, ...], length: int) -> tuple[bytes, ...]:
+    """Place of a letter in words of this length -> letter -> the words that have it there."""
+    tables = [bytearray(256) for _ in range(length)]
+    for number, word in enumerate(words):
+        if len(word) == length:
+            for table, letter in zip(tables, word, strict=True):
+                for each in {ord(letter.lower()), ord(letter.upper())}:
+                    table[each] |= 1 << number
+    return tuple(map(bytes, tables))
+
+
+@cache
+def _bits(first: int) -> bytes:
+    """Bit of a word -> its number."""
+    table = bytearray(256)
+    for number in range(_PLANE):
+        table[1 << number] = first + number + 1
+    return bytes(table)
 
 
 def _in_utc(

@@ -13,28 +13,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from worker.core.time_columns import DAY_NAMES, MONTH_NAMES
+
 _DIRECTIVE: Final = re.compile(r"%(.)|(\s+)|([^%])", re.DOTALL)
 _COMPOSED: Final = {"c": "%a %b %d %H:%M:%S %Y", "x": "%m/%d/%y", "X": "%H:%M:%S"}
 """Directives that stand for several ones, in English."""
-_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 _SHAPES: Final = {
     "Y": r"\d{4}",
     "G": r"\d{4}",
     "y": r"\d\d",
     "m": r"1[0-2]|0[1-9]|[1-9]",
-    "B": "|".join(_MONTHS),
-    "b": "|".join(each[:3] for each in _MONTHS),
+    "B": "|".join(MONTH_NAMES),
+    "b": "|".join(each[:3] for each in MONTH_NAMES),
     "d": r"3[01]|[12]\d|0[1-9]|[1-9]| [1-9]",
     "j": r"36[0-6]|3[0-5]\d|[12]\d\d|0[1-9]\d|00[1-9]|[1-9]\d|0[1-9]|[1-9]",
     "U": r"5[0-3]|[0-4]\d|\d",
     "W": r"5[0-3]|[0-4]\d|\d",
     "V": r"5[0-3]|0[1-9]|[1-4]\d|\d",
-    "A": "|".join(_DAYS),
-    "a": "|".join(each[:3] for each in _DAYS),
+    "A": "|".join(DAY_NAMES),
+    "a": "|".join(each[:3] for each in DAY_NAMES),
     "w": r"[0-6]",
     "u": r"[1-7]",
     "H": r"2[0-3]|[01]\d|\d",

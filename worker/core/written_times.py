@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from worker.core.instants import EPOCH_DAY, EPOCH_SHOWN, NANOS
-from worker.core.time_columns import TimeColumn
+from worker.core.time_columns import DAY_NAMES, MONTH_NAMES, TimeColumn
 from worker.core.time_patterns import (
     directives,
     pattern_flaw,
@@ -125,20 +125,18 @@ _ISO: Final = re.compile(
     r"(?: ?(?P<z>[Zz]|[+-]\d\d(?::?[0-5]\d)?|[Uu][Tt][Cc]?|[Gg][Mm][Tt]))?",
     re.ASCII,
 )
+_WEEKDAYS: Final = tuple(each[:3].lower() for each in DAY_NAMES)
+_MONTHS: Final = tuple(each[:3].lower() for each in MONTH_NAMES)
 _MAIL_DAY: Final = (
-    r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun), *)?"
-    r"(\d{1,2}) +(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(\d{4})"
+    rf"(?:(?P<a>{'|'.join(_WEEKDAYS)}), *)?"
+    rf"(?P<d>\d{{1,2}}) +(?P<b>{'|'.join(_MONTHS)}) +(?P<Y>\d{{4}})"
 )
 _MAIL: Final = (
-    _MAIL_DAY + r" +(\d\d):(\d\d)(?::(\d\d))?"
-    r"(?: +([+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?"
+    _MAIL_DAY + r" +(?P<H>\d\d):(?P<M>\d\d)(?::(?P<S>\d\d))?"
+    r"(?: +(?P<z>[+-]\d\d[0-5]\d|UTC?|GMT|Z))?(?: +\([^()]*\))?"
 )
 _ISO_DATE: Final = re.compile(_DAY, re.ASCII)
 _CLOCK: Final = re.compile(rf"(?:[Tt]|(?=\d\d:)){_OF_DAY}", re.ASCII)
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MONTHS: Final = (
-    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
-)
 
 
 def read_text(text: Any) -> Written:
@@ -225,8 +223,12 @@ def _offset(zone: str | None) -> int | None:
     return -seconds if zone[0] == "-" else seconds
 
 
-_FORMS: Final = {"date": _ISO_DATE, "time": _CLOCK}
-"""What may be written -> how, where it is no date with a time of day."""
+def _usual_form(family: str) -> Callable[[str], re.Match[str] | None]:
+    """What matches the usual texts of a family."""
+    if family == "time":
+        return _CLOCK.fullmatch
+    iso, mail = (_ISO_DATE, _MAIL_DAY) if family == "date" else (_ISO, _MAIL)
+    return lambda text: iso.fullmatch(text) or _mail_form(mail).fullmatch(text)
 
 
 def time_column(
@@ -240,13 +242,10 @@ def time_column(
         digits: of a second that count.
         zone: of timestamps whose text does not say one.
     """
-    if form == USUAL:
-        shape: re.Pattern[str] | None = _FORMS.get(family, _ISO)
-    else:
-        shape = None if form in EPOCHS or form == JSON_DATE else pattern_shape(form)
-    if shape is None:
+    if form in EPOCHS or form == JSON_DATE:
         return lambda values: None
-    return TimeColumn(shape, digits, instants=family == "timestamp", zone=zone)
+    fits = _usual_form(family) if form == USUAL else pattern_shape(form).fullmatch
+    return TimeColumn(fits, digits, instants=family == "timestamp", zone=zone)
 
 
 # -- numbers ------------------------------------------------------------------------------------
@@ -284,7 +283,10 @@ def _digits(value: Any) -> str:
     raise TypeError("neither a number nor text")
 
 
-_JSON_DATE: Final = re.compile(r"/Date\((-?\d{1,20})([+-]\d\d[0-5]\d)?\)/", re.ASCII)
+JSON_DATE_ENDS: Final = ("/Date(", ")/")
+_JSON_DATE: Final = re.compile(
+    r"(-?\d{1,20})([+-]\d\d[0-5]\d)?".join(map(re.escape, JSON_DATE_ENDS)), re.ASCII
+)
 
 
 def _json_date(value: Any) -> Written:

@@ -105,6 +105,19 @@ def fixed_point(texts: Sequence[Any], read: NumberColumn) -> tuple[list[int], in
     return None if wholes is None or len(wholes) != len(texts) else (wholes, digits)
 
 
+def inside(texts: Sequence[Any], start: str, end: str) -> list[str] | None:
+    """Texts without the same start and the same end of each; None where one has others."""
+    try:
+        block = "\n".join(["", *texts, ""])
+    except TypeError:
+        return None
+    for sign, whole in ((start, f"\n{start}"), (end, f"{end}\n")):
+        if not block.count(sign) == block.count(whole) == len(texts):
+            return None
+    inner = block.replace(start, "").replace(end, "").split("\n")[1:-1]
+    return inner if len(inner) == len(texts) else None
+
+
 def exact_floats(values: Sequence[Any], scale: int) -> list[int | None] | None:
     """Floats, each of which stands for the fewest digits that make it -> these times a power of
     ten, where that is a whole number of at most 15 digits; None for other floats and other values.

@@ -18,6 +18,8 @@ from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.core.written_times import (
     EPOCHS,
+    JSON_DATE,
+    JSON_DATE_ENDS,
     USUAL,
     NoZone,
     instant,
@@ -31,7 +33,7 @@ from worker.schema.defaults import RANGES
 from worker.schema.doubts import Doubts, other_readings
 from worker.schema.logical import FRACTION_DIGITS, TIME_RANGES
 from worker.schema.model import Type
-from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point
+from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point, inside
 from worker.schema.spellings import Numbers, Place, Spellings, TimeForm
 from worker.schema.text_checks import Plain, ReadColumn, TextCheck, Unreadable
 from worker.schema.values import Check
@@ -39,6 +41,7 @@ from worker.schema.values import Check
 _DAY_S: Final = 86_400
 _DAY_NANOS: Final = _DAY_S * NANOS
 _MICRO_NANOS: Final = 1_000
+_MILLI_NANOS: Final = 1_000_000
 _COLUMNS_OF_TEXT: Final = frozenset({str})
 _COLUMNS_OF_COUNTS: Final = frozenset({str, float})
 _TICKS: Final = {unit: 10**digits for unit, digits in FRACTION_DIGITS.items()}
@@ -175,7 +178,10 @@ class _TimeCheck:
 
     def _column(self) -> ReadColumn:
         """What reads many values at once."""
-        read = self._counts() if self._form in EPOCHS else self._texts()
+        if self._form in EPOCHS:
+            read = self._counts()
+        else:
+            read = self._json_dates() if self._form == JSON_DATE else self._texts()
         low, high = self._low, self._high
 
         def column(values: Sequence[Any]) -> Sequence[int | None] | None:
@@ -216,6 +222,18 @@ class _TimeCheck:
                 return text(values)
             counts = exact_floats(values, scale)
             return None if counts is None else self._converted(counts, nanos // scale)
+
+        return read
+
+    def _json_dates(self) -> ReadColumn:
+        """What reads JSON dates without an offset."""
+        wholes = NumberColumn(Numbers(group=""), int, *RANGES["long"])
+
+        def read(texts: Sequence[Any]) -> Sequence[int | None] | None:
+            if self._family == "time" or (inner := inside(texts, *JSON_DATE_ENDS)) is None:
+                return None
+            counts = wholes(inner)
+            return None if counts is None else self._converted(counts, _MILLI_NANOS)
 
         return read
 
