@@ -103,6 +103,14 @@ class World:
             *(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
         )
 
+    def move(self) -> None:
+        """From now on the output is another one."""
+        (self.directory / "moved").mkdir(exist_ok=True)
+        text = self.config.read_text()
+        self.config.write_text(
+            text.replace(f"{self.directory}/lake", f"{self.directory}/moved/lake")
+        )
+
     def take(self) -> None:
         """Moves away what a listing shows, as consumers do."""
         for path in (*kit.published(self.directory), *kit.published_letters(self.directory)):
@@ -115,7 +123,7 @@ class World:
         good = sorted(record["id"] for record in self.replica.records if record["value"] != "bad")
         bad = sorted(record["id"] for record in self.replica.records if record["value"] == "bad")
         found = []
-        places = (self.directory, self.directory / "taken")
+        places = (self.directory, self.directory / "taken", self.directory / "moved")
         for name, expected, got in (
             ("records", good, sorted(each for top in places for each in kit.lake_ids(top))),
             ("dead letters", bad, sorted(each for top in places for each in kit.dead_ids(top))),
@@ -145,6 +153,24 @@ async def point(
             code = await world.run(mutation=mutation, beyond_s=1)
             if code != 0:
                 return f"exit {code}"
+        return world.wrong()
+
+
+async def moved(directory: Path, kind: str, number: int, *, seed: int) -> str:
+    """A kill in the first run, one in the run that changes the output, and the end."""
+    rng = random.Random(seed)
+    async with Replica([], SHAPE) as replica:
+        world = World(replica, directory, rng)
+        world.change(70)
+        await world.run(rng.choice(KINDS), rng.randrange(30, 90))
+        world.move()
+        world.change(rng.randrange(12))
+        await world.run(kind, number)
+        world.change(rng.randrange(1, 12))
+        for _ in range(2):
+            if code := await world.run():
+                return f"exit {code}"
+        assert [*kit.published(directory / "moved")]
         return world.wrong()
 
 

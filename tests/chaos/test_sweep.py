@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 
 import kit
@@ -47,6 +48,33 @@ async def test_killed_at_some_calls_nothing_is_lost_or_doubled(
     tmp_path: Path, kind: str, number: int, windows: bool
 ) -> None:
     assert not await sweep.point(tmp_path, kind, number, seed=number, windows=windows)
+
+
+MOVED = 14
+"""So many calls of each kind come before the new output is in use."""
+
+
+@pytest.mark.chaos
+async def test_killed_at_any_call_while_the_output_changes_nothing_is_lost_or_doubled(
+    tmp_path: Path,
+) -> None:
+    violations = []
+    for seed, (kind, number) in enumerate(product(sweep.KINDS, range(1, MOVED + 1))):
+        directory = tmp_path / f"{kind}-{number}"
+        directory.mkdir()
+        if found := await sweep.moved(directory, kind, number, seed=seed):
+            violations.append(f"{kind} {number} (seed {seed}): {found}")
+    assert not violations
+
+
+@pytest.mark.parametrize("kind", sweep.KINDS)
+async def test_killed_at_some_calls_while_the_output_changes_nothing_is_lost_or_doubled(
+    tmp_path: Path, kind: str
+) -> None:
+    for number in (1, 4):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        assert not await sweep.moved(directory, kind, number, seed=number)
 
 
 @pytest.mark.chaos

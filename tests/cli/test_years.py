@@ -17,6 +17,7 @@ import pytest
 from worker.app import run_async
 from worker.cli import main
 from worker.settings import load_settings
+from worker.sinks.used_roots import UsedRoots
 from worker.state.lock import lock_state
 from worker.testing.replica import Replica, Shape
 
@@ -81,6 +82,29 @@ def test_prune_says_first_what_it_would_do_and_keeps_what_waits(
     ran(capsys, "prune", landed, "--keep", "0s")
     assert commits(tmp_path) == 1
     assert ran(capsys, "verify", landed)[0] == 0
+
+
+def test_prune_touches_no_output_that_is_not_the_one_of_the_commits(
+    landed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, asked = commits(tmp_path), ("prune", landed, "--keep", "0s")
+    (tmp_path / "lake").rename(tmp_path / "away")
+    code, _, errors = ran(capsys, *asked)
+    assert code == 74 and "lake" in errors and not (tmp_path / "lake").exists()
+    landed.write_text(landed.read_text().replace("/lake", "/other"))
+    assert ran(capsys, *asked)[0] == 78
+    (tmp_path / "away").rename(tmp_path / "lake")
+    code, _, errors = ran(capsys, *asked)
+    assert code == 74 and "still to move its output" in errors
+    assert commits(tmp_path) == made and not (tmp_path / "other").exists()
+    landed.write_text(landed.read_text().replace("/other", "/lake"))
+    with closing(sqlite3.connect(tmp_path / "state" / "state.db")) as db:
+        state_id = db.execute("SELECT id FROM state").fetchone()[0]
+    used = UsedRoots(lambda event: None)
+    used.enter(tmp_path / "lake", state_id, 0)
+    assert ran(capsys, *asked)[0] == 75
+    used.close()
+    assert commits(tmp_path) == made and ran(capsys, *asked)[0] == 0
 
 
 def test_prune_needs_a_duration_a_pipeline_and_the_lock(

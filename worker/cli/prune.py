@@ -45,24 +45,27 @@ def command(
     A checkpoint is written beside each output first. Published files stay; commits with dead
     letters that were neither replayed nor purged do, too.
     """
+    from worker.cli.warn import warn
     from worker.settings import load_settings
     from worker.state.lock import lock_state
+    from worker.wiring.known_roots import outputs_seen
+    from worker.wiring.locked_outputs import locked_outputs
     from worker.wiring.logs import open_log
 
     settings = load_settings(config)
     if pipeline is not None:
         settings.pipeline(pipeline)
     keep_s = settings.state.keep if keep is None else _seconds(keep)
+    names = [name for name in settings.pipelines if pipeline in (None, name)]
+    pruned: list[_Pruned] = []
     with (
         lock_state(settings.state.path.absolute()),
         closing(open_log(settings, read_only=False)) as log,
     ):
-        names = [name for name in settings.pipelines if pipeline in (None, name)]
-        pruned = [
-            each
-            for name in names
-            for each in _prune(settings, log, name, keep_s=keep_s, dry_run=dry_run)
-        ]
+        for name in names:
+            with locked_outputs(settings, name, log.state_id(), warn):
+                outputs_seen(log, settings, name).refuse_to_prune()
+                pruned += _prune(settings, log, name, keep_s=keep_s, dry_run=dry_run)
         if not dry_run:
             log.shrink()
     if as_json:
@@ -103,5 +106,5 @@ def _prune(
             records = commit_records(settings, name, row.lineage)
             chain = ChainState(name, row.shard, row.lineage)
             commits = prune(Keeper(log, records, chain, clock, keep_s=keep_s))
-        there = sum(1 for _ in log.commits(name, shard=row.shard))
+        there = log.commit_count(name, shard=row.shard)
         yield _Pruned(name, row.shard, commits, there - commits if dry_run else there)

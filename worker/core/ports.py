@@ -233,6 +233,9 @@ class CommitHistory(Protocol):
         Once per command, and once per replay, to find files that were committed to earlier ones.
         """
 
+    def commit_count(self, pipeline: str, *, shard: int = 0) -> int:
+        """How many commits of a chain are kept. Once per `prune`."""
+
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
     ) -> Iterator[CommitRow]:

@@ -472,6 +472,11 @@ class SqliteCommitLog:
             )
         )
 
+    def commit_count(self, pipeline: str, *, shard: int = 0) -> int:
+        """See CommitHistory."""
+        query = f"SELECT count(*) FROM commits WHERE {OF_CHAIN}"
+        return int(self._file.rows(query, pipeline, shard)[0][0])
+
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
     ) -> Iterator[CommitRow]:

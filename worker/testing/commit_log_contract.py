@@ -417,6 +417,8 @@ class CommitLogContract:
         rows = [(row.shard, row.lineage, row.seq) for row in log.chains("p")]
         assert rows == [(0, one.chain.lineage, 1), (1, two.chain.lineage, 1)]
         assert [row.ends[0].partition for row in log.commits("p", shard=1)] == ["y"]
+        counts = [log.commit_count("p", shard=shard) for shard in range(3)]
+        assert counts == [1, 1, 0]
         assert [(row.partition, row.shard) for row in log.partitions("p")] == [("x", 0), ("y", 1)]
 
     def test_a_partition_that_moved_to_another_shard_fences_the_one_before(

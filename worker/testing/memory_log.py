@@ -421,6 +421,9 @@ class MemoryCommitLog:
     def state_id(self) -> str:
         return self.tables.state_id
 
+    def commit_count(self, pipeline: str, *, shard: int = 0) -> int:
+        return sum(1 for _ in self.commits(pipeline, shard=shard))
+
     def commits(
         self, pipeline: str, from_seq: int = 1, *, kind: str = "", shard: int = 0
     ) -> Iterator[CommitRow]:

@@ -14,6 +14,7 @@ from worker.core.errors import (
     PipelineRenamed,
     RootUnknown,
     SinkUnavailable,
+    StateError,
     WorkerError,
 )
 from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
@@ -69,6 +70,23 @@ class OutputsSeen:
             seen.refuse(self.pipeline)
             lineages = seen.root.lineages(self.pipeline)
             refuse_unknown(str(seen.root), self.pipeline, lineages, known_lineages)
+        self.refuse_other_age()
+
+    def refuse_to_prune(self) -> None:
+        """Raises what an attempt would end or pause with because of where the records of commits
+        are, or StateError where the next attempt has first to leave the place where they were.
+        """
+        if self.chain is None:
+            return
+        for seen in self.roots:
+            if seen.root.kind == RECORDS:
+                seen.refuse(self.pipeline)
+                if seen.decision is Decision.SWITCH and seen.known is not None:
+                    raise StateError(
+                        f"pipeline {self.pipeline} is still to move its output from"
+                        f" {seen.known.path} to {seen.root}",
+                        remedy="let it run once: `worker run CONFIG --once`; then prune",
+                    )
         self.refuse_other_age()
 
     def refuse_other_age(self) -> None:
