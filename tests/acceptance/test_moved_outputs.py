@@ -269,6 +269,18 @@ async def test_an_output_that_was_replaced_by_an_empty_directory_pauses(
     assert (ids(lake), dead(outputs.directory / "dead")) == (GOOD, BAD)
 
 
+async def test_verify_names_an_output_with_another_id_though_all_files_are_there(
+    outputs: Outputs,
+) -> None:
+    await outputs.run()
+    about = outputs.directory / "lake" / ".worker" / "root.json"
+    found = json.loads(about.read_text())
+    about.write_text(json.dumps({**found, "id": "f" * 16}))
+    code, out, _ = await kit.worker("verify", outputs.config, "--json")
+    (finding,) = json.loads(out)[0]["findings"]
+    assert (code, finding["code"]) == (65, "root") and "has the id ffff" in finding["what"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 async def test_an_unmounted_output_pauses_until_it_is_mounted(outputs: Outputs) -> None:
     lake, disk = outputs.directory / "lake", outputs.directory / "disk"

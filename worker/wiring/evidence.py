@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
+from worker.core.audit import Finding
+from worker.core.errors import RootUnknown, SinkUnavailable
 from worker.core.ports import CommitHistory
 from worker.runtime.verify import Beside, Report, Since, verify
 from worker.schema.canonical import fingerprint
 from worker.schema.parse import parse_schema
 from worker.settings import Settings
 from worker.state.lock import is_locked
+from worker.wiring.known_roots import OutputsSeen, outputs_seen
 from worker.wiring.outputs import commit_records, output_roots
 
 
@@ -37,7 +40,18 @@ def verified(
         is_running=partial(is_locked, settings.state.path.absolute()),
         progress=progress,
     )
-    return verify(log, pipeline, beside, since=since)
+    report = verify(log, pipeline, beside, since=since)
+    report.findings += _roots(outputs_seen(log, settings, pipeline))
+    return report
+
+
+def _roots(seen: OutputsSeen) -> Iterator[Finding]:
+    """Roots with another id than the state knows, at which a run would stop."""
+    for each in seen.roots:
+        try:
+            each.refuse(seen.pipeline)
+        except (SinkUnavailable, RootUnknown) as error:
+            yield Finding("root", str(each.root), error.message)
 
 
 def _fingerprint_of(text: str) -> str:
