@@ -276,7 +276,7 @@ async def test_verify_names_an_output_with_another_id_though_all_files_are_there
     about = outputs.directory / "lake" / ".worker" / "root.json"
     found = json.loads(about.read_text())
     about.write_text(json.dumps({**found, "id": "f" * 16}))
-    code, out, _ = await kit.worker("verify", outputs.config, "--json")
+    code, out, _ = await kit.worker("verify", outputs.config(), "--json")
     (finding,) = json.loads(out)[0]["findings"]
     assert (code, finding["code"]) == (65, "root") and "has the id ffff" in finding["what"]
 
