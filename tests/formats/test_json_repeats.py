@@ -153,3 +153,15 @@ def test_a_long_page_is_judged_without_reading_its_records_again() -> None:
     assert len(body) > 2 * 1024 * 1024
     with pytest.raises(BadBody, match="stands twice"):
         decoded(body, "typed")
+
+
+@each_way
+@pytest.mark.parametrize("key", ['a"b', "a\\b", "a\nb", "é", "a b", "class", "a.b"])
+def test_records_may_be_at_any_key(way: str, key: str) -> None:
+    path, name = json.dumps(key), json.dumps(key)
+    assert decoded(filled(f"{{{name}: TWO}}"), way, path) == 2
+    with pytest.raises(BadBody, match="stands twice"):
+        decoded(filled(f"{{{name}: TWO, {name}: ONE}}"), way, path)
+    beside = PageSpec(records="items", body_paths=(path,), record=SPECS[way])
+    page = filled(f'{{"items": ONE, {name}: 7}}')
+    assert at_once(JsonPages(beside, PLAN).decode(page)).facts.body == {path: 7}

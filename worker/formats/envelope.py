@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -47,7 +48,8 @@ def build_envelope(
     """The envelope of pages with records and facts at these keys.
 
     None when the records are within a fact, or when a fact is the whole page: no typed shape can
-    hold both. Without keys of the records the page is the list of them, and has no facts.
+    hold both. None also for a key that no typed shape can have: with a quote, a backslash or a
+    control character. Without keys of the records the page is the list of them, and has no facts.
 
     Args:
         record_list: the type of the list of records.
@@ -59,6 +61,8 @@ def build_envelope(
         )
     if any(_begins_with(records, keys) for keys in facts.values()):
         return None
+    if not all(map(_is_name, (*records, *chain.from_iterable(facts.values())))):
+        return None
     leaves = {**dict.fromkeys(_outermost(facts.values()), Any), records: record_list | None}
     return Envelope(
         decoder(_struct(leaves, "Page")),
@@ -67,12 +71,20 @@ def build_envelope(
     )
 
 
-def build_whole(records: Keys) -> Callable[[Any], Any]:
-    """Reads the last value at these keys of a body, as it is written; MISSING for none."""
+def build_whole(records: Keys) -> Callable[[Any], Any] | None:
+    """Reads the last value at these keys of a body, as it is written; MISSING for none. None for
+    keys that no typed shape can have."""
+    if not all(map(_is_name, records)):
+        return None
     leaves = {records: msgspec.Raw}
     decode = msgspec.json.Decoder(_struct(leaves, "Whole")).decode
     read = _getter(leaves, records)
     return lambda body: read(decode(body))
+
+
+def _is_name(key: str) -> bool:
+    """Whether a field of a msgspec struct can have this name."""
+    return not any(each in '"\\' or each < " " for each in key)
 
 
 def _begins_with(keys: Keys, start: Keys) -> bool:

@@ -81,6 +81,8 @@ class RecordsPath:
     def _without_records(self, body: Any) -> Any:
         """The document with an empty array in place of the records that the parser found."""
         text = bytes(body)
+        if self._whole is None:
+            return text
         try:
             whole = bytes(self._whole(body))
         except msgspec.ValidationError:  # what is no object stands on the path, before an object
