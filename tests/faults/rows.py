@@ -200,7 +200,6 @@ ROWS = (
         44,
         "all at random for a long time",
         "what lands is what the source has; descriptors, threads and memory do not grow",
-        later="the soak is not written yet",
     ),
     Row(
         45,
