@@ -48,7 +48,10 @@ async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubl
 @pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [("write", 7), ("fsync", 20), ("rename", 3), ("before_commit", 4), ("after_commit", 4)],
+    [
+        *(("receive", 9), ("write", 7), ("fsync", 20)),
+        *(("rename", 3), ("before_commit", 4), ("after_commit", 4)),
+    ],
 )
 async def test_killed_at_some_calls_nothing_is_lost_or_doubled(
     tmp_path: Path, kind: str, number: int, windows: bool
