@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +26,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+PAUSED_S = 60
+
+
 class Story:
     """A world below a directory of its own, and what is traced in it."""
 
@@ -36,9 +41,19 @@ class Story:
     def worker(self, *arguments: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "worker", *arguments)
 
+    async def ran(self) -> int:
+        """The exit code of a run; one that pauses until somebody comes is killed."""
+        process = self.world.start()
+        killing = asyncio.get_running_loop().call_later(
+            PAUSED_S, process.send_signal, signal.SIGKILL
+        )
+        code = await process.wait()
+        killing.cancel()
+        return code
+
     async def goes_on(self) -> str:
         """What is wrong once the power is back and the worker has run again."""
-        if code := await self.world.run():
+        if code := await self.ran():
             return f"exit {code}"
         return self.world.wrong()
 
@@ -55,7 +70,7 @@ class Rebuilding(Story):
         return f"rebuild: exit {code}: {out}{errors}" if code else ""
 
     async def goes_on(self) -> str:
-        if await self.world.run() == 0:
+        if await self.ran() == 0:
             return self.world.wrong()
         return await self.rebuilt() or await super().goes_on()
 

@@ -99,6 +99,24 @@ def test_a_full_file_is_followed_by_its_next_part(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault(61, by="the order of calls round a new directory")
+def test_a_directory_is_durable_before_a_file_is_moved_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sink(tmp_path)
+    files.write(chunk("a=1/b=2", 1))
+    sealed = files.seal()
+    publish, fsync_dirs, seen = fs.publish, fs.fsync_dirs, list[object]()
+    monkeypatch.setattr(
+        fs, "fsync_dirs", lambda paths: (seen.append({*paths}), fsync_dirs(list(paths)))
+    )
+    monkeypatch.setattr(fs, "publish", lambda *rest: (seen.append("moved"), publish(*rest)))
+    files.publish(1, sealed)
+    before, moved, after = seen
+    assert (before, moved) == ({tmp_path, tmp_path / "a=1"}, "moved")
+    assert after == {tmp_path / "a=1/b=2"}
+
+
 @pytest.mark.parametrize("refused", [1, 2, 3], ids=["header", "block", "block of another file"])
 def test_a_disk_that_refuses_to_write_leaves_no_file_open(
     tmp_path: Path, refused: int, monkeypatch: pytest.MonkeyPatch

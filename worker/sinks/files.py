@@ -368,12 +368,15 @@ class FilesSink:
             names, parents = fs.DirectoryNames(), []
             for file in files:
                 root = self._place.of(file)
-                staged, final = root / file.staging, root / file.final
-                unpublished = staged.exists()
-                if unpublished or final.parent.is_dir():
+                final = root / file.final
+                if (root / file.staging).exists() or final.parent.is_dir():
                     names.make(root, str(Path(file.final).parent))
                     parents.append(final.parent)
-                if not (unpublished and _published(staged, final, file)):
+            names.sync()  # a directory that a power loss takes away takes what was moved there, too
+            for file in files:
+                root = self._place.of(file)
+                staged = root / file.staging
+                if not (staged.exists() and _published(staged, root / file.final, file)):
                     self._refuse_unproven(seq, file)
             names.sync(parents)
 
