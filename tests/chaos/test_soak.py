@@ -27,7 +27,8 @@ async def test_under_random_faults_what_lands_is_what_the_source_has(tmp_path: P
     print(f"faults: {dict(found.faults)}; ended: {dict(found.ended)}")
     print(f"medians of quarters: {found.slopes()}")
     assert found.wrong == []
-    assert set(found.ended) <= {0, -signal.SIGKILL, Exit.BUSY}
+    # SIGTERM before it is heeded, in the first moment, and while an output has no space, are no 0
+    assert set(found.ended) <= {0, -signal.SIGKILL, -signal.SIGTERM, Exit.IO}
     assert len(found.samples) > SECONDS / 2
     if SECONDS >= LONG_S:
         assert found.quarter("rss_kib", 3) <= 1.05 * found.quarter("rss_kib", 1)
