@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
+.PHONY: help environments run test coverage chaos faults soak takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -54,6 +54,7 @@ run: $(STAMP) ## pull 24,000 real records from a bundled server with real faults
 # COV=1 runs it under coverage, `make coverage` then judges
 PYTEST = $(BIN)/python $(if $(COV),-m coverage run) -m pytest
 JOBS := auto
+comma := ,
 TESTS :=
 test: $(STAMP) ## all tests but the long ones, the same each time; JOBS=, PYTHON=, INSTALL=, COV=1, TESTS=
 	$(if $(COV),$(BIN)/python -m coverage erase)
@@ -68,6 +69,14 @@ coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floo
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
 	$(BIN)/python -m pytest -m chaos -s
+
+faults: SECONDS := 600
+faults: $(STAMP) ## inject every fault of docs/reference/faults.md, print what was observed; ROWS=7,8 SECONDS=600 of the soak
+	SECONDS=$(SECONDS) JOBS=$(JOBS) $(BIN)/python tests/faults/table.py $(subst $(comma), ,$(ROWS))
+
+soak: SECONDS := 600
+soak: $(STAMP) ## random faults against two workers, SECONDS=600 of them
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -m chaos -s tests/chaos/test_soak.py
 
 takeover: SECONDS := 120
 takeover: $(STAMP) ## eight owners take a pipeline from each other, SECONDS=120

@@ -36,6 +36,11 @@ class Process:
         self._process = _CONTEXT.Process(target=function, args=arguments)
         self._process.start()
 
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
     def send_signal(self, number: int) -> None:
         if self._process.pid is not None and self._process.is_alive():
             os.kill(self._process.pid, number)

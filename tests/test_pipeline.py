@@ -226,6 +226,7 @@ async def test_a_bad_partition_among_healthy_ones_keeps_none_of_them_back() -> N
 # -- the commit -----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(16, by="an attempt is cancelled within a commit")
 async def test_a_cancelled_attempt_waits_for_the_commit_in_progress_which_is_never_torn() -> None:
     publishing, go_on = threading.Event(), threading.Event()
 
@@ -414,6 +415,7 @@ def daemon(records: Any, **spec: Any) -> World:
     return World(records, once=False, paging=HOURLY, **spec)
 
 
+@pytest.mark.fault(56, by="five restarts with `every: 1h`, and an injected clock")
 async def test_five_restarts_of_a_slow_source_with_a_schedule_make_one_pass() -> None:
     world = daemon({"a": range(30)})
     for _ in range(5):
@@ -446,6 +448,7 @@ async def test_a_run_with_once_does_not_wait_for_the_schedule() -> None:
     assert [end.pass_no for end in world.of(PassEnded)] == [1, 2]
 
 
+@pytest.mark.fault(37, 56, by="a source that is down over restarts, and an injected clock")
 async def test_a_partition_that_fails_keeps_its_backoff_over_restarts_and_the_others_go_on() -> (
     None
 ):

@@ -46,7 +46,7 @@ class Authority:
             *subject,
         )
 
-    def certificate(self, name: str, alternative: str) -> Certificate:
+    def certificate(self, name: str, alternative: str, *, expired: bool = False) -> Certificate:
         """A certificate for `alternative`, like IP:127.0.0.1."""
         cert, key, request = (
             self._directory / f"{self._name}-{name}.{kind}" for kind in ("pem", "key", "csr")
@@ -68,7 +68,8 @@ class Authority:
             f"/CN={name}",
         )
         signed = ("-CA", self.cert, "-CAkey", self._key, "-CAcreateserial", "-extfile", extensions)
-        _openssl("x509", "-req", "-in", request, "-out", cert, *signed)
+        days = ("-days", "-1" if expired else "30")
+        _openssl("x509", "-req", "-in", request, "-out", cert, *signed, *days)
         return Certificate(cert, key)
 
 

@@ -182,6 +182,7 @@ async def test_a_damaged_body_may_become_a_dead_letter(tmp_path: Path) -> None:
     assert json.loads(letters.read_text())["raw_base64"] == "T2JqAf//"
 
 
+@pytest.mark.fault(53, by="a partition whose bodies have a schema that cannot be read")
 async def test_a_schema_that_cannot_be_read_parks_the_partition_with_every_reason(
     tmp_path: Path,
 ) -> None:

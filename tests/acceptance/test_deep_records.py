@@ -16,6 +16,7 @@ from worker.settings import load_settings
 from worker.testing.replica import Replica, Shape
 
 
+@pytest.mark.fault(41, by="records nested deeper than the limit")
 @pytest.mark.parametrize("levels", [5_000, 300_000])
 async def test_a_deep_record_is_one_dead_letter_and_the_pages_behind_it_follow(
     tmp_path: Path, levels: int

@@ -69,6 +69,7 @@ def small_disk(path: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+@pytest.mark.fault(14, by="two processes with one state")
 async def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(tmp_path: Path) -> None:
     over = asyncio.Event()
 
@@ -100,6 +101,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.fault(17, by="SIGTERM or SIGINT twice during a commit that takes an hour")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 async def test_the_second_signal_exits_at_once_and_the_next_run_is_exact(
     number: signal.Signals, code: int, tmp_path: Path
@@ -121,6 +123,7 @@ async def test_the_second_signal_exits_at_once_and_the_next_run_is_exact(
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
+@pytest.mark.fault(7, by="a tmpfs of 256 KiB that is full")
 @needs_root
 async def test_a_full_output_pauses_and_resumes_by_itself_when_space_returns(
     tmp_path: Path,
@@ -147,6 +150,7 @@ async def test_a_full_output_pauses_and_resumes_by_itself_when_space_returns(
         assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
+@pytest.mark.fault(8, by="a tmpfs of 2 MiB that is full")
 @needs_root
 async def test_a_full_state_commits_nothing_and_resumes(tmp_path: Path) -> None:
     state = tmp_path / "state"
@@ -169,6 +173,7 @@ async def test_a_full_state_commits_nothing_and_resumes(tmp_path: Path) -> None:
         assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
+@pytest.mark.fault(10, 11, by="the n-th fsync fails with EIO, for each n")
 @pytest.mark.parametrize("number", range(1, 14))
 async def test_one_failed_fsync_is_redone_from_the_log(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -208,6 +213,7 @@ async def test_one_failed_fsync_is_redone_from_the_log(
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
+@pytest.mark.fault(10, 11, by="strace fails every fsync of the directory of the output with EIO")
 @needs_strace
 async def test_an_fsync_that_fails_again_ends_with_74_and_nothing_is_lost(tmp_path: Path) -> None:
     async with Replica(records(), Shape(style="cursor", cap=500)) as replica:
@@ -232,6 +238,7 @@ async def test_an_fsync_that_fails_again_ends_with_74_and_nothing_is_lost(tmp_pa
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
+@pytest.mark.fault(12, by="every write takes a third")
 async def test_short_writes_still_make_complete_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +253,7 @@ async def test_short_writes_still_make_complete_files(
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 
+@pytest.mark.fault(39, by="published files are deleted between two runs")
 async def test_published_files_that_consumers_took_away_are_not_missed(tmp_path: Path) -> None:
     async with Replica(records(), Shape(style="cursor", cap=500, since="since")) as replica:
         config = kit.write_config(
@@ -266,6 +274,7 @@ async def test_published_files_that_consumers_took_away_are_not_missed(tmp_path:
     assert kit.lake_ids(tmp_path) == []
 
 
+@pytest.mark.fault(6, by="bytes of state.db are flipped")
 async def test_a_damaged_state_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     async with Replica(records(), Shape(style="cursor", cap=500)) as replica:
         config = kit.write_config(tmp_path, replica.url, source=SOURCE)

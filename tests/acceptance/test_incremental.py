@@ -286,6 +286,7 @@ async def test_a_bound_in_whole_days_brings_no_duplicates(tmp_path: Path) -> Non
     assert kit.lake_ids(tmp_path) == list(range(40))
 
 
+@pytest.mark.fault(29, by="a kept token is answered with 400 or 410")
 @pytest.mark.parametrize("status", [400, 410])
 @pytest.mark.parametrize("ends", [True, False], ids=["fresh", "resumed"])
 async def test_a_refused_token_sends_an_ascending_source_back_to_its_mark(
@@ -323,6 +324,7 @@ async def test_a_refused_token_sends_an_ascending_source_back_to_its_mark(
     )
 
 
+@pytest.mark.fault(29, by="the same, of a source without a mark")
 async def test_a_refused_token_parks_a_source_without_a_mark(tmp_path: Path) -> None:
     records = [kit.item(number, second=number) for number in range(100)]
     async with Replica(records, Shape(style="cursor", cap=10, fail_pages={4: 400})) as replica:

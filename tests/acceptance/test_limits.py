@@ -48,6 +48,7 @@ async def test_bodies_over_the_channel_bound_pass_and_do_not_deadlock(tmp_path: 
     assert kit.lake_ids(tmp_path) == list(range(90))
 
 
+@pytest.mark.fault(19, by="writes to the output wait")
 async def test_a_blocked_sink_stops_requests_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

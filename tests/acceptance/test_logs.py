@@ -68,6 +68,7 @@ def start(config: Path, **streams: Any) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.fault(43, by="the pipe of the log is closed")
 async def test_the_reader_of_the_log_goes_away(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:
@@ -81,6 +82,7 @@ async def test_the_reader_of_the_log_goes_away(tmp_path: Path) -> None:
         assert await drained(process) == 0
 
 
+@pytest.mark.fault(43, by="a full pipe that nobody reads")
 @pytest.mark.parametrize("shared", [False, True], ids=["stderr", "stdout_too"])
 async def test_nobody_reads_the_log(tmp_path: Path, shared: bool) -> None:
     reading, writing = os.pipe()
@@ -99,6 +101,7 @@ async def test_nobody_reads_the_log(tmp_path: Path, shared: bool) -> None:
         os.close(reading)
 
 
+@pytest.mark.fault(43, by="/dev/full as the log")
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2>&- >&- <&-"])
 async def test_a_log_that_cannot_be_written(tmp_path: Path, redirection: str) -> None:
     async with Replica([kit.item(1, second=0)], Shape(style="none")) as replica:

@@ -58,6 +58,7 @@ async def test_what_came_before_a_failing_page_is_committed(tmp_path: Path) -> N
     assert kit.lake_ids(tmp_path) == list(range(100))
 
 
+@pytest.mark.fault(30, by="tokens A, B, A, B")
 @pytest.mark.parametrize("tokens", [("A",), ("A", "B")])
 async def test_a_cycle_of_tokens_stops_as_a_pagination_loop(
     tmp_path: Path, tokens: tuple[str, ...]
@@ -68,6 +69,7 @@ async def test_a_cycle_of_tokens_stops_as_a_pagination_loop(
     assert "came before in this pass" in result.pipelines[0].error
 
 
+@pytest.mark.fault(23, by="cut gzip, cut bodies, resets, HTML and 5xx of a replica")
 @pytest.mark.parametrize("kind", ["truncated_gzip", "truncated_length", "reset", "html"])
 async def test_a_broken_answer_is_retried_and_never_half_committed(
     tmp_path: Path, kind: Any
@@ -108,6 +110,7 @@ async def test_a_second_run_fetches_nothing_and_says_why(tmp_path: Path) -> None
     assert "state reset" in result.pipelines[0].note
 
 
+@pytest.mark.fault(6, by="state.db is deleted")
 async def test_a_deleted_state_is_refused_and_files_stay(tmp_path: Path) -> None:
     async with Replica(items(50), Shape(style="cursor", cap=20)) as replica:
         config = kit.write_config(
@@ -126,6 +129,7 @@ async def test_a_deleted_state_is_refused_and_files_stay(tmp_path: Path) -> None
     assert {path: path.read_bytes() for path in kit.published(tmp_path)} == before
 
 
+@pytest.mark.fault(15, by="another owner claims the pipeline")
 async def test_a_pipeline_claimed_from_outside_is_over(tmp_path: Path) -> None:
     """The claim comes while pages are being read; the commit that was in the making publishes
     nothing.
@@ -156,6 +160,7 @@ async def test_a_pipeline_claimed_from_outside_is_over(tmp_path: Path) -> None:
     assert kit.lake_ids(tmp_path) == list(range(90))
 
 
+@pytest.mark.fault(38, by="keys of the source are edited between two runs")
 async def test_changed_meaning_of_the_cursor_is_refused(tmp_path: Path) -> None:
     async with Replica(items(5), Shape(style="cursor")) as replica:
         await run(kit.write_config(tmp_path, replica.url, source={"pagination": CURSOR}))
@@ -168,6 +173,7 @@ async def test_changed_meaning_of_the_cursor_is_refused(tmp_path: Path) -> None:
     assert "source.params.x changed" in result.pipelines[0].error
 
 
+@pytest.mark.fault(14, by="a lock that another process holds")
 async def test_a_second_instance_is_refused(tmp_path: Path) -> None:
     config = kit.write_config(tmp_path, "http://127.0.0.1:9/v1")
     with lock_state(tmp_path / "state"), pytest.raises(Exception, match="held by another instance"):
@@ -226,6 +232,7 @@ async def test_verify_names_a_removed_record_and_a_changed_row(tmp_path: Path) -
     assert any("commit 1" in each and "changed after it was written" in each for each in findings())
 
 
+@pytest.mark.fault(32, by="every eleventh record breaks the schema")
 async def test_rejects_are_dead_letters_of_the_same_commit(tmp_path: Path) -> None:
     records = [kit.item(number, second=number, bad=number % 10 == 3) for number in range(100)]
     async with Replica(records, Shape(style="cursor", cap=20)) as replica:

@@ -148,6 +148,7 @@ async def test_an_output_that_was_moved_goes_on_where_it_is_and_back(outputs: Ou
     assert (ids(lake), outputs.findings()) == (GOOD, [])
 
 
+@pytest.mark.fault(46, by="SIGKILL after the COMMIT, then `sink.path` is edited")
 async def test_another_path_is_another_output_once_the_commits_are_finished_at_the_old_one(
     outputs: Outputs,
 ) -> None:
@@ -180,6 +181,7 @@ async def test_the_old_output_is_found_where_it_was_last_seen(outputs: Outputs) 
     assert '"moved":0' in (await outputs.call("verify", str(outputs.config()), "--json"))[1]
 
 
+@pytest.mark.fault(46, by="the same, and the old output is away")
 async def test_another_path_while_the_old_output_is_away_is_refused(outputs: Outputs) -> None:
     lake, away = outputs.directory / "lake", outputs.directory / "away"
     await outputs.killed()
@@ -195,6 +197,7 @@ async def test_another_path_while_the_old_output_is_away_is_refused(outputs: Out
     assert ids(lake, outputs.directory / "other") == GOOD
 
 
+@pytest.mark.fault(46, by="SIGKILL after the COMMIT, then `dead_letters.path` is edited")
 async def test_a_changed_path_of_dead_letters_loses_none(outputs: Outputs) -> None:
     first, second = outputs.directory / "dead", outputs.directory / "other dead"
     await outputs.killed()
@@ -218,6 +221,7 @@ async def test_dead_letters_whose_output_is_away_are_not_taken_for_replayed(
     assert code == 74 and str(first) in text
 
 
+@pytest.mark.fault(46, by="the working directory changes")
 async def test_another_working_directory_is_another_path(
     outputs: Outputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +255,7 @@ async def test_a_state_that_was_moved_takes_its_dead_letters_along(outputs: Outp
 # -- away -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(13, by="an empty directory in the place of the output")
 @pytest.mark.parametrize("killed", [False, True])
 async def test_an_output_that_was_replaced_by_an_empty_directory_pauses(
     outputs: Outputs, killed: bool
@@ -281,6 +286,7 @@ async def test_verify_names_an_output_with_another_id_though_all_files_are_there
     assert (code, finding["code"]) == (65, "root") and "has the id ffff" in finding["what"]
 
 
+@pytest.mark.fault(13, by="the output is unmounted, then mounted again")
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 async def test_an_unmounted_output_pauses_until_it_is_mounted(outputs: Outputs) -> None:
     lake, disk = outputs.directory / "lake", outputs.directory / "disk"
@@ -304,6 +310,7 @@ def mounted(disk: Path, at: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", at], check=True)
 
 
+@pytest.mark.fault(45, by="staging is emptied before and after the COMMIT")
 @pytest.mark.parametrize("when", ["before COMMIT", "after COMMIT"])
 async def test_an_output_whose_staging_was_emptied(outputs: Outputs, when: str) -> None:
     lake = outputs.directory / "lake"
@@ -437,6 +444,7 @@ async def test_a_renamed_pipeline_asks(outputs: Outputs) -> None:
 # -- locks ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(47, by="a copy of the state runs beside it")
 async def test_a_copy_of_a_state_that_runs_beside_it_is_refused_at_once(outputs: Outputs) -> None:
     config = outputs.config()
     assert (await outputs.run()).exit_code == 0

@@ -99,6 +99,7 @@ def items(start: int, stop: int) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.fault(6, by="SIGKILL at steps of a commit, then the state is deleted")
 @pytest.mark.parametrize("source", ["incremental", "tokens", "snapshot"])
 @pytest.mark.parametrize("step", STEPS)
 async def test_after_a_kill_and_the_loss_of_the_state_the_next_run_goes_on_exactly(
@@ -162,6 +163,7 @@ async def test_what_was_replayed_stays_replayed_and_pruned_commits_stay_pruned(
             assert kit.lake_ids(tmp_path) == [each["id"] for each in replica.records]
 
 
+@pytest.mark.fault(47, by="an older copy of the state is put back")
 async def test_an_older_copy_of_the_state_is_refused_and_rebuilt(tmp_path: Path) -> None:
     shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
     async with Replica(items(0, 20), shape) as replica:

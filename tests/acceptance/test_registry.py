@@ -81,6 +81,7 @@ class Failing(list[bytes]):
         return super().__getitem__(place)
 
 
+@pytest.mark.fault(34, by="the registry answers 503 in the middle of a run")
 async def test_an_outage_in_mid_run_pauses_what_needs_an_unknown_id_and_loses_nothing(
     tmp_path: Path,
 ) -> None:
@@ -106,6 +107,7 @@ async def test_an_outage_in_mid_run_pauses_what_needs_an_unknown_id_and_loses_no
     assert kit.lake_ids(tmp_path) == list(range(6))
 
 
+@pytest.mark.fault(34, by="the same, with ids that are known")
 async def test_a_cached_id_goes_on_through_an_outage_in_mid_run_and_after_a_restart(
     tmp_path: Path,
 ) -> None:
@@ -134,6 +136,7 @@ async def test_a_cached_id_goes_on_through_an_outage_in_mid_run_and_after_a_rest
     assert len([each for each in stub.asked if "ids" in each]) == 1
 
 
+@pytest.mark.fault(34, by="an id that the registry does not know")
 async def test_an_unknown_id_is_no_dead_letter(tmp_path: Path) -> None:
     async with registry() as stub:
         known = stub.add("items", kit.SCHEMA)
@@ -333,6 +336,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 KIND = {"type": "record", "name": "Kind", "fields": [{"name": "a", "type": "strin"}]}
 
 
+@pytest.mark.fault(53, by="a schema of the registry that means nothing")
 @pytest.mark.parametrize("case", [*REFUSED, "another language"])
 @pytest.mark.parametrize("once", [True, False], ids=["once", "daemon"])
 async def test_a_schema_that_is_refused_holds_its_own_pipeline_and_is_named_with_its_place(
@@ -525,6 +529,7 @@ def test_a_wrong_reference_is_refused(tmp_path: Path, ref: dict[str, Any], said:
     assert said in f"{problem}"
 
 
+@pytest.mark.fault(26, by="a certificate of an authority that is not trusted")
 @needs_openssl
 async def test_a_registry_with_tls_is_trusted_through_its_ca_only(tmp_path: Path) -> None:
     ours, others = Authority(tmp_path), Authority(tmp_path, "others")
@@ -544,6 +549,7 @@ async def test_a_registry_with_tls_is_trusted_through_its_ca_only(tmp_path: Path
     assert kit.lake_ids(tmp_path) == [1]
 
 
+@pytest.mark.fault(26, by="a certificate of another host")
 @needs_openssl
 async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     ours = Authority(tmp_path)

@@ -31,6 +31,7 @@ def start() -> Iterator[Callable[..., forked.Process]]:
 HOURLY = {"pagination": {"type": "offset", "param": "offset"}, "schedule": {"every": "1h"}}
 
 
+@pytest.mark.fault(37, 56, by="five restarts during one pass of a source with a schedule")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 async def test_five_restarts_of_a_pass_that_takes_longer_make_one_pass(
     tmp_path: Path,

@@ -200,6 +200,7 @@ def page(*items: bytes) -> bytes:
     return b'{"items": [' + b",".join(items) + b"]}"
 
 
+@pytest.mark.fault(41, by="a corpus of hostile bodies")
 @pytest.mark.parametrize(
     ("body", "code", "ids", "rejects"),
     [
@@ -303,6 +304,7 @@ async def test_a_bad_body_may_be_a_dead_letter_where_the_next_page_does_not_need
     ]
 
 
+@pytest.mark.fault(32, by="a source that turns bad")
 async def test_a_source_that_turns_bad_stops_before_it_is_committed(tmp_path: Path) -> None:
     records = [kit.item(number, second=number, bad=number >= 600) for number in range(2_000)]
     async with Replica(records, Shape(style="cursor", cap=100)) as replica:

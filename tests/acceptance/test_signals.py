@@ -18,6 +18,7 @@ def heed_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.mark.fault(16, by="SIGTERM or SIGHUP in the middle of a pass")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
 async def test_a_signal_commits_what_is_staged_and_exits_0(
     tmp_path: Path, number: signal.Signals

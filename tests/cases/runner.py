@@ -5,7 +5,8 @@ A case is a folder:
     case.yaml       `title` (what the API does), `runs` (the exit code of each run, default [0]),
                     `check` (the exit code of `worker check`, default 0), `error` (the code that the
                     run which fails must name), `says` (words of that error), `twin` (the healthy
-                    case beside an alarm), `requests` (how many the last run may make)
+                    case beside an alarm), `requests` (how many the last run may make),
+                    `faults` (the rows of tests/faults/rows.py that it shows)
     config.yaml     as a user writes it; PORT stands for the port of the server
     server.py       `answer(ask) -> Answer`, see server.py beside this file
     expected.txt    the records that must be in the files at the end, one JSON object a line, each
@@ -40,7 +41,7 @@ DEFAULT_SCHEMA = {
         {"name": "updated_at", "type": ["null", "string"], "default": None},
     ],
 }
-KEYS = {"title", "runs", "check", "error", "says", "twin", "requests", "replay"}
+KEYS = {"title", "runs", "check", "error", "says", "twin", "requests", "replay", "faults"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Case:
     @property
     def check(self) -> int:
         return int(self.meta.get("check", 0))
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The rows of the table of faults that it shows."""
+        return tuple(self.meta.get("faults", ()))
 
     @property
     def alarm(self) -> bool:

@@ -5,9 +5,12 @@ what the server has.
 from __future__ import annotations
 
 import random
+import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import forked
 import kit
@@ -16,7 +19,7 @@ import victim
 from worker.testing.replica import Replica, Shape
 
 KILLED = -9
-KINDS = ("write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
+KINDS = ("receive", "write", "fsync", "rename", "before_commit", "after_commit", "mkdir", "unlink")
 CURSOR = {"type": "cursor", "from": {"body": "meta.next"}, "to": {"param": "cursor"}}
 SHAPE = Shape(style="cursor", cap=5, since="since", filters=("tenant",))
 WINDOWED = replace(SHAPE, until="until", window_limit=14)
@@ -45,6 +48,7 @@ class World:
     rng: random.Random
     windows: bool = False
     files_are_taken: bool = False
+    source: Mapping[str, Any] = field(default_factory=dict)
     config: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +62,7 @@ class World:
                 "key": ["id"],
                 "pagination": {**CURSOR, "within": WITHIN} if self.windows else CURSOR,
                 "incremental": {"field": "updated_at", **incremental},
+                **self.source,
             },
             sink={
                 "partition_by": "region={region}",
@@ -96,12 +101,25 @@ class World:
         *,
         beyond_s: int = 0,
         locked: bool = True,
+        how: int = signal.SIGKILL,
     ) -> int:
         """Exit code of one run; -9 when it was killed."""
-        return await forked.call(
-            victim.run,
-            *(str(self.config), kind, number, mutation, result, self.now(beyond_s), locked),
-        )
+        now = self.now(beyond_s)
+        return await self.start(kind, number, mutation, result, now, locked, how).wait()
+
+    def start(
+        self,
+        kind: str = "",
+        number: int = 0,
+        mutation: str = "",
+        result: str = "",
+        now: float = 0.0,
+        locked: bool = True,
+        how: int = signal.SIGKILL,
+    ) -> forked.Process:
+        """One run, which gets a signal before the n-th call of a kind."""
+        arguments = (kind, number, mutation, result, now, locked, how)
+        return forked.Process(victim.run, str(self.config), *arguments)
 
     def move(self) -> None:
         """From now on the output is another one."""
@@ -117,6 +135,11 @@ class World:
             taken = self.directory / "taken" / path.relative_to(self.directory)
             taken.parent.mkdir(parents=True, exist_ok=True)
             path.rename(taken)
+
+    def left(self) -> str:
+        """What is left in staging, where nothing may be once a run has ended; empty: nothing."""
+        staged = [*self.directory.rglob(".worker/*/*/staging/*/*")]
+        return f"left in staging: {staged}" if staged else ""
 
     def wrong(self) -> str:
         """What is lost or double, by the server's own list; empty when exact."""
@@ -153,7 +176,7 @@ async def point(
             code = await world.run(mutation=mutation, beyond_s=1)
             if code != 0:
                 return f"exit {code}"
-        return world.wrong()
+        return world.wrong() or world.left()
 
 
 async def moved(directory: Path, kind: str, number: int, *, seed: int) -> str:

@@ -25,6 +25,7 @@ def stale_commit(log: SqliteCommitLog) -> None:
     first.commit({"a": moved, "b": moved})
 
 
+@pytest.mark.fault(15, by="a stale owner commits")
 def test_a_commit_of_a_stale_owner_changes_nothing(tmp_path: Path) -> None:
     log = SqliteCommitLog(tmp_path / "state.db")
     with pytest.raises(Fenced):
@@ -34,6 +35,7 @@ def test_a_commit_of_a_stale_owner_changes_nothing(tmp_path: Path) -> None:
     log.close()
 
 
+@pytest.mark.fault(15, by="the guard is left out, or an epoch is given twice")
 @pytest.mark.parametrize(
     ("broken", "mutant"),
     [("_move_chain", victim.unguarded), ("_next_epoch", victim.epoch_given_twice)],

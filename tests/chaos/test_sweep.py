@@ -17,6 +17,12 @@ from worker.core.errors import Exit
 from worker.testing.replica import Replica
 
 
+@pytest.mark.fault(
+    1,
+    2,
+    3,
+    by="SIGKILL before every call of receive, write (torn too), fsync, rename, mkdir, unlink and COMMIT; then again in the recovery",
+)
 @pytest.mark.chaos
 @pytest.mark.parametrize("windows", [False, True])
 async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubled(
@@ -39,10 +45,14 @@ async def test_killed_at_any_call_and_again_in_recovery_nothing_is_lost_or_doubl
     assert not violations
 
 
+@pytest.mark.fault(1, 2, 3, by="SIGKILL before some of these calls; then again in the recovery")
 @pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [("write", 7), ("fsync", 20), ("rename", 3), ("before_commit", 4), ("after_commit", 4)],
+    [
+        *(("receive", 9), ("write", 7), ("fsync", 20)),
+        *(("rename", 3), ("before_commit", 4), ("after_commit", 4)),
+    ],
 )
 async def test_killed_at_some_calls_nothing_is_lost_or_doubled(
     tmp_path: Path, kind: str, number: int, windows: bool
@@ -54,6 +64,7 @@ MOVED = 14
 """So many calls of each kind come before the new output is in use."""
 
 
+@pytest.mark.fault(46, by="SIGKILL at each step of a change of the output")
 @pytest.mark.chaos
 async def test_killed_at_any_call_while_the_output_changes_nothing_is_lost_or_doubled(
     tmp_path: Path,
@@ -77,6 +88,7 @@ async def test_killed_at_some_calls_while_the_output_changes_nothing_is_lost_or_
         assert not await sweep.moved(directory, kind, number, seed=number)
 
 
+@pytest.mark.fault(2, by="the protocol broken in five ways, and the same kills")
 @pytest.mark.chaos
 @pytest.mark.parametrize(
     "mutation",
@@ -109,17 +121,20 @@ async def killed_after_a_commit(directory: Path) -> AsyncIterator[sweep.World]:
         yield world
 
 
+@pytest.mark.fault(45, by="staged files are deleted after a kill behind the COMMIT")
 async def test_what_a_cleaner_took_is_never_taken_for_published(tmp_path: Path) -> None:
     async with killed_after_a_commit(tmp_path) as world:
         assert [await world.run(), await world.run()] == [Exit.IO, Exit.IO]
 
 
+@pytest.mark.fault(45, by="the proof is left out, and the same is done")
 async def test_the_mutant_that_takes_it_for_published_is_noticed(tmp_path: Path) -> None:
     async with killed_after_a_commit(tmp_path) as world:
         assert await world.run(mutation="gone_is_published") == 0
         assert "records: lost" in world.wrong()
 
 
+@pytest.mark.fault(2, 3, by="SIGKILL before a COMMIT, twenty times in a row")
 async def test_twenty_kills_between_the_record_and_the_commit_are_no_alarm(tmp_path: Path) -> None:
     async with Replica([], sweep.SHAPE) as replica:
         world = sweep.World(replica, tmp_path, random.Random(0))
@@ -167,10 +182,12 @@ async def taken_and_killed(directory: Path, kills: int, seed: int) -> str:
         return world.wrong()
 
 
+@pytest.mark.fault(39, by="files are moved away within milliseconds, and ten kills")
 async def test_consumers_that_are_quick_and_ten_kills_are_exact(tmp_path: Path) -> None:
     assert not await taken_and_killed(tmp_path, 10, seed=1)
 
 
+@pytest.mark.fault(39, by="files are moved away within milliseconds, and two hundred kills")
 @pytest.mark.chaos
 async def test_consumers_that_are_quick_and_two_hundred_kills_are_exact(tmp_path: Path) -> None:
     assert not await taken_and_killed(tmp_path, 200, seed=2)

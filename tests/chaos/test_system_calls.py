@@ -106,10 +106,12 @@ def broken_rules(calls: list[str], top: Path) -> set[str]:
     return broken
 
 
+@pytest.mark.fault(4, by="the order of system calls, as strace sees it")
 async def test_everything_is_durable_before_it_is_visible(tmp_path: Path) -> None:
     assert broken_rules(await trace(tmp_path), tmp_path) == set()
 
 
+@pytest.mark.fault(61, by="directories that a killed process made and did not sync")
 async def test_directories_that_a_kill_left_are_durable_before_what_stands_in_them(
     tmp_path: Path,
 ) -> None:
@@ -122,6 +124,7 @@ async def test_directories_that_a_kill_left_are_durable_before_what_stands_in_th
     assert broken_rules(await trace(tmp_path), tmp_path) == set()
 
 
+@pytest.mark.fault(4, by="the protocol broken in four ways, and its system calls")
 @pytest.mark.parametrize(
     "mutation", ["no_data_fsync", "no_directory_fsync", "synchronous_normal", "publish_first"]
 )

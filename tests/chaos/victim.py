@@ -5,6 +5,7 @@ Patched from outside: the product has no fault switch.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -18,14 +19,20 @@ from typing import Any
 CALLS: Counter[str] = Counter()
 
 
-def die_at(kind: str, number: int) -> None:
-    """Kills the process before the `number`-th call of `kind` (`COUNT` never dies)."""
+def die_at(kind: str, number: int, how: int = signal.SIGKILL) -> None:
+    """Kills the process before the `number`-th call of `kind` (`COUNT` never dies).
+
+    Args:
+        how: the signal that it gets instead.
+    """
+    from asyncio import selector_events
+
     from worker.runtime import fs
 
     def reached(name: str) -> None:
         CALLS[name] += 1
         if name == kind and CALLS[name] == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), how)
 
     def patch(owner: Any, attribute: str, name: str) -> None:
         original: Callable[..., Any] = getattr(owner, attribute)
@@ -42,11 +49,13 @@ def die_at(kind: str, number: int) -> None:
         """The n-th write is torn: half of it arrives."""
         CALLS["write"] += 1
         if kind == "write" and CALLS["write"] == number:
-            real_write(fd, bytes(data)[: len(data) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
+            if how == signal.SIGKILL:
+                real_write(fd, bytes(data)[: len(data) // 2])
+            os.kill(os.getpid(), how)
         return real_write(fd, data)
 
     os.write = torn
+    patch(selector_events._SelectorSocketTransport, "_read_ready", "receive")
     patch(os, "fsync", "fsync")
     patch(os, "mkdir", "mkdir")
     patch(fs, "rename_noreplace", "rename")
@@ -174,10 +183,17 @@ def epoch_given_twice(db: Any) -> int:
 
 
 def skip_locks() -> None:
-    """Starts though another instance runs, as on another machine over a log that both share."""
+    """Starts though another instance runs, as on another machine over a log that both share, and
+    an output on a file system without locks.
+    """
     from worker import app
+    from worker.sinks import used_roots
+
+    def no_locks(fd: int, holder: str) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     app.lock_state = lambda directory: nullcontext()  # type: ignore[assignment]
+    used_roots.take_lock = no_locks
 
 
 def run(
@@ -188,10 +204,12 @@ def run(
     result: str,
     now: float = 0.0,
     locked: bool = True,
+    how: int = signal.SIGKILL,
 ) -> None:
     """One `worker run --once`; its exit code is the process's.
 
-    Counts of calls go to `result`. `now`: what time it is; 0: the real one.
+    Counts of calls go to `result`. `now`: what time it is; 0: the real one. `how`: the signal that
+    it gets at the call.
     """
     from worker.app import run as run_pipelines
     from worker.core.errors import WorkerError
@@ -205,7 +223,7 @@ def run(
 
         SystemClock.time = lambda self: now  # type: ignore[method-assign]
     if kind:
-        die_at(kind, number)
+        die_at(kind, number, how)
     try:
         code = run_pipelines(load_settings([Path(config)]), once=True).exit_code
     except WorkerError as error:

@@ -166,6 +166,7 @@ async def test_the_container_is_as_restricted_as_the_options_say(site: Site) -> 
     }  # fmt: skip
 
 
+@pytest.mark.fault(18, by="a container of 128 MiB")
 async def test_the_limit_of_memory_is_enforced(site: Site) -> None:
     process = await site.start("-c", f"bytearray({2 * MEMORY})", options=("--entrypoint=python",))
     assert await asyncio.wait_for(process.wait(), 60) == 137

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from docs.spellings import values_page
+from faults.page import faults_page
 
 import worker
 from worker.cli import cli
@@ -321,6 +322,7 @@ PAGES = {
     "config.md": config_page,
     "cli.md": cli_page,
     "errors.md": errors_page,
+    "faults.md": faults_page,
     "values.md": values_page,
 }
 

@@ -139,6 +139,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 PACKED = gzip.compress(b'{"items": []}' * 50, mtime=0)
 
 
+@pytest.mark.fault(23, by="bodies cut in seven ways")
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -174,6 +175,7 @@ async def test_a_reset_in_the_body_is_transient(tmp_path: Path) -> None:
             await get(origin, tmp_path)
 
 
+@pytest.mark.fault(22, by="a byte every 2 ms")
 async def test_a_body_that_trickles_is_given_up(tmp_path: Path) -> None:
     timeouts = Timeouts(1, 1, 30, floor_bytes_s=1_000_000, floor_after_s=0.05)
     async with raw(
@@ -183,6 +185,7 @@ async def test_a_body_that_trickles_is_given_up(tmp_path: Path) -> None:
             await get(origin, tmp_path, timeouts=timeouts)
 
 
+@pytest.mark.fault(24, by="a server that accepts and never answers")
 async def test_silence_ends_with_the_read_timeout(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         await asyncio.sleep(30)
@@ -193,6 +196,7 @@ async def test_silence_ends_with_the_read_timeout(tmp_path: Path) -> None:
             await get(origin, tmp_path, timeouts=Timeouts(1, 0.05, 5))
 
 
+@pytest.mark.fault(25, by="nobody listens at the address")
 async def test_nobody_there_is_transient(tmp_path: Path) -> None:
     with pytest.raises(TransientError):
         await get("http://127.0.0.1:1", tmp_path)
@@ -210,6 +214,7 @@ async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: P
     assert answer.url == f"{origin}/moved"
 
 
+@pytest.mark.fault(28, by="redirects of all kinds to another origin")
 @pytest.mark.parametrize(
     "auth",
     [
@@ -375,6 +380,7 @@ HOSTS = st.sampled_from(
 )
 
 
+@pytest.mark.fault(28, by="any text as a next link")
 @given(
     st.one_of(
         st.text(max_size=30),
@@ -551,6 +557,7 @@ async def test_a_long_body_is_spooled_and_leaves_no_file(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault(41, by="a body over its limit")
 async def test_a_body_over_the_limit_is_permanent(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(body=b"x" * 5_000)
@@ -560,6 +567,7 @@ async def test_a_body_over_the_limit_is_permanent(tmp_path: Path) -> None:
             await get(origin, tmp_path, limits=BodyLimits(wire_bytes=4_000))
 
 
+@pytest.mark.fault(26, by="a certificate that is not trusted")
 async def test_a_certificate_that_is_not_trusted_is_no_case_for_a_retry(tmp_path: Path) -> None:
     command = [
         "openssl",

@@ -21,6 +21,7 @@ from worker.http.retry_after import (
 FORMATS = get_args(WaitFormat)
 
 
+@pytest.mark.fault(20, by="seconds, also of ten years")
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [
@@ -45,12 +46,14 @@ def test_retry_after_in_seconds(said: str, seconds: float | None) -> None:
     assert parse_retry_after(said, date=None, max_s=600.0) == seconds
 
 
+@pytest.mark.fault(20, by="dates")
 def test_retry_after_as_a_date_is_counted_from_the_servers_own_clock() -> None:
     said, server = formatdate(1_000_090, usegmt=True), formatdate(1_000_000, usegmt=True)
     assert parse_retry_after(said, date=server, max_s=600.0) == 90.0
     assert parse_retry_after(server, date=said, max_s=600.0) == 0.0
 
 
+@pytest.mark.fault(20, by="garbage")
 @given(st.text(), st.none() | st.text())
 def test_retry_after_never_raises(said: str, date: str | None) -> None:
     found = parse_retry_after(said, date=date, max_s=600.0)

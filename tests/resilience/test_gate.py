@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def test_who_asks_again_when_told_is_let_through(
     assert now - start <= max(calls - requests, 0) * per_s / requests + 1e-4
 
 
+@pytest.mark.fault(20, by="a pause that ends, and many that wait")
 def test_after_a_pause_one_request_goes_ahead() -> None:
     gate = Gate()
     assert gate.pause(0.0, 10.0, sent_at=0.0) == 10.0
@@ -74,6 +76,7 @@ def test_pauses_grow_when_the_origin_does_not_say_how_long() -> None:
     assert gate.pause(now, None, sent_at=now, longest_s=5.0) == now + 1.0
 
 
+@pytest.mark.fault(20, by="a burst of 429")
 def test_a_burst_of_refusals_is_one_pause() -> None:
     gate = Gate()
     assert {gate.pause(1.0, None, sent_at=0.9) for _ in range(64)} == {2.0}

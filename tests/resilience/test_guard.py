@@ -144,6 +144,7 @@ async def test_nothing_else_is_retried(error: BaseException) -> None:
     assert calls == 1
 
 
+@pytest.mark.fault(20, by="429 with Retry-After")
 async def test_retry_after_closes_the_gate_and_is_deferred_without_a_retry() -> None:
     clock = FakeClock()
     subject = guard(clock)
@@ -158,6 +159,7 @@ async def test_retry_after_closes_the_gate_and_is_deferred_without_a_retry() -> 
     assert await subject.call(attempt) == "ok"
 
 
+@pytest.mark.fault(21, by="failures until the breaker opens")
 async def test_an_open_breaker_defers_and_closes_again_after_probes() -> None:
     clock, events = FakeClock(), list[Event]()
     subject = guard(
@@ -189,6 +191,7 @@ async def test_a_speculative_call_is_tried_once_and_says_nothing_to_the_breaker(
     assert subject.breaker.state == "closed"
 
 
+@pytest.mark.fault(22, by="an answer that is too slow")
 async def test_an_attempt_that_is_too_slow_counts_as_a_failure() -> None:
     clock = FakeClock()
     subject = guard(clock, breaker=BreakerSpec(min_calls=1, slow_call_s=1.0))
@@ -201,6 +204,7 @@ async def test_an_attempt_that_is_too_slow_counts_as_a_failure() -> None:
     assert subject.breaker.state == OPEN
 
 
+@pytest.mark.fault(27, by="a POST that fails")
 async def test_what_may_not_be_repeated_is_tried_once() -> None:
     clock = FakeClock()
     subject = Guard(RetrySpec(), Breaker(PATIENT), Gate(), clock, [].append, retries=False)
@@ -392,6 +396,7 @@ async def test_a_hundred_concurrent_calls_each_get_their_own_outcome() -> None:
             assert isinstance(outcome, TransientError) and str(number) in str(outcome)
 
 
+@pytest.mark.fault(21, by="a burst of failures")
 @pytest.mark.parametrize("callers", [100, 1_000])
 async def test_a_burst_is_amplified_by_a_fifth_and_the_floor_at_most(callers: int) -> None:
     """Callers of an origin that always fails: what may not retry now is deferred, each to its own
@@ -417,6 +422,7 @@ async def test_a_burst_is_amplified_by_a_fifth_and_the_floor_at_most(callers: in
     assert subject.budget.retrying == 0
 
 
+@pytest.mark.fault(21, by="failures that last")
 async def test_a_storm_that_lasts_is_amplified_by_a_fifth_and_the_floor_at_most() -> None:
     """200 partitions, 64 workers, five minutes of 503, and no breaker to help: the workers obey
     what Deferred says.

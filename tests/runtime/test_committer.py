@@ -293,6 +293,7 @@ STEPS = ["records.prepare", "records.check", "commits.proven", "log.claim"]
 STEPS += ["commits.sweep", "records.sweep", *BEFORE, *AFTER]
 
 
+@pytest.mark.fault(2, 3, by="random histories of kills at any step")
 @given(
     st.lists(
         st.tuples(st.sampled_from(STEPS), st.booleans(), st.lists(st.booleans(), max_size=4)),
@@ -315,6 +316,7 @@ def test_killed_anywhere_any_number_of_times_nothing_is_lost_or_doubled(
     assert sorted(map(int, lake.published())) == list(range(lake.committed()))
 
 
+@pytest.mark.fault(15, by="a newer owner claims between two commits")
 def test_a_stale_owner_publishes_nothing() -> None:
     lake = Lake()
     attempt = lake.attempt()
@@ -361,6 +363,7 @@ def test_a_commit_is_marked_before_the_next_one_is_begun() -> None:
 # -- the output and the state know each other -----------------------------------------------------
 
 
+@pytest.mark.fault(47, by="an older copy of the state")
 def test_a_state_that_is_older_than_its_output_is_refused() -> None:
     lake = Lake()
     lake.attempt().commit("x")
@@ -426,6 +429,7 @@ def test_the_record_that_an_older_format_left_without_a_commit_is_dropped() -> N
     assert lake.published() == ["x", "y"]
 
 
+@pytest.mark.fault(45, by="a staged file is deleted at each step")
 @pytest.mark.parametrize("where", ["records", "letters"])
 @pytest.mark.parametrize("fatal", ["records.publish", "dead_letters.publish"])
 def test_a_staged_file_that_a_cleaner_took_is_never_taken_for_published(
@@ -519,6 +523,7 @@ def lines(root: Path) -> list[str]:
 LINE = Chunk("", "f" * 16, 1, b"x\n")
 
 
+@pytest.mark.fault(10, by="EIO, ENOSPC and EROFS from fsync, write and open")
 @pytest.mark.parametrize(
     ("call", "code", "category"),
     [
@@ -555,6 +560,7 @@ def test_what_a_disk_refuses_before_the_commit_point_is_redone(
     assert lines(tmp_path) == ["x"]
 
 
+@pytest.mark.fault(13, by="EROFS while files get their names")
 def test_a_disk_that_refuses_to_publish_leaves_a_commit_that_is_published_later(
     tmp_path: Path, log: CommitLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def open_files() -> int:
 # -- errors ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(9, 13, by="EMFILE, EROFS and others from the system")
 @pytest.mark.parametrize(
     ("code", "category"),
     [
@@ -95,6 +96,7 @@ def test_an_error_of_the_system_has_the_category_that_says_what_to_do(
 # -- writing --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(12, by="write takes a few bytes at a time")
 @given(data=st.binary(max_size=40), most=st.integers(1, 7))
 def test_everything_is_written_although_the_kernel_takes_it_in_parts(
     data: bytes, most: int
@@ -381,6 +383,7 @@ ROUTES = st.lists(
 RUNS = st.lists(st.tuples(ROUTES, st.integers(0, 12)), max_size=4)
 
 
+@pytest.mark.fault(61, by="a model of what a disk holds, and kills before any call")
 @given(RUNS, ROUTES)
 def test_after_kills_at_any_call_what_counts_survives_a_power_loss(
     killed: list[tuple[list[str], int]], routes: list[str]

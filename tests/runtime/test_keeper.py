@@ -133,6 +133,7 @@ class Instance:
         return chains_of(Place("p", {self.chain.lineage: self.records}, roots))
 
 
+@pytest.mark.fault(57, by="commits that are older than they are kept")
 def test_all_but_the_last_commit_is_forgotten_behind_a_checkpoint() -> None:
     instance = Instance(5)
     assert prune(instance.keeper()) == 4

@@ -99,6 +99,48 @@ def test_a_full_file_is_followed_by_its_next_part(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault(61, by="the order of calls round a new directory")
+def test_a_directory_is_durable_before_a_file_is_moved_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sink(tmp_path)
+    files.write(chunk("a=1/b=2", 1))
+    sealed = files.seal()
+    publish, fsync_dirs, seen = fs.publish, fs.fsync_dirs, list[object]()
+    monkeypatch.setattr(
+        fs, "fsync_dirs", lambda paths: (seen.append({*paths}), fsync_dirs(list(paths)))
+    )
+    monkeypatch.setattr(fs, "publish", lambda *rest: (seen.append("moved"), publish(*rest)))
+    files.publish(1, sealed)
+    before, moved, after = seen
+    assert (before, moved) == ({tmp_path, tmp_path / "a=1"}, "moved")
+    assert after == {tmp_path / "a=1/b=2"}
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3], ids=["header", "block", "block of another file"])
+def test_a_disk_that_refuses_to_write_leaves_no_file_open(
+    tmp_path: Path, refused: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, writes = sink(tmp_path), 0
+    before = len(os.listdir("/dev/fd"))
+    write_all = fs.write_all
+
+    def refuse(fd: int, data: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes >= refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(fd, data)
+
+    monkeypatch.setattr(fs, "write_all", refuse)
+    with pytest.raises(SinkUnavailable, match="No space"):
+        files.write(chunk("a", 1))
+        files.write(chunk("b", 1))
+        files.seal()
+    files.close()
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_a_commit_of_many_files_is_due(tmp_path: Path) -> None:
     files = sink(tmp_path, commit_files=3)
     for route in ("a", "b"):

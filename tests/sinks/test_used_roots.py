@@ -63,6 +63,7 @@ def held_by_another(root: Path, host: str) -> Iterator[subprocess.Popen[bytes]]:
             holder.kill()
 
 
+@pytest.mark.fault(14, by="two states with one output")
 def test_another_process_of_this_machine_is_refused_at_once_until_it_dies(
     tmp_path: Path, process: Process
 ) -> None:
@@ -146,6 +147,7 @@ def test_links_in_the_place_of_our_directories_are_not_followed(
 # -- the first try to publish ---------------------------------------------------------------------
 
 
+@pytest.mark.fault(60, by="renameat2 and link fail as such a mount fails them")
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_file_system_that_can_neither_rename_nor_link_is_an_error_of_the_config(
     tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch, code: int

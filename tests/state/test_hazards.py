@@ -217,6 +217,7 @@ def test_6_what_the_owner_before_has_sealed_is_committed_and_published_or_neithe
             old.commit("x", rows=0)
 
 
+@pytest.mark.fault(15, by="two owners over one log")
 def test_7_a_displaced_owner_takes_nothing_back(logs: Callable[[], CommitLog], root: Path) -> None:
     old = Owner(logs(), root, "x")
     new = Owner(logs(), root, "x")

@@ -25,6 +25,7 @@ with lock_state(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.fault(14, by="a lock that another process holds")
 def test_a_second_instance_is_refused_with_the_process_that_holds_it_until_that_one_dies(
     tmp_path: Path,
 ) -> None:

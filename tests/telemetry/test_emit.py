@@ -44,6 +44,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.fault(21, by="one failure a thousand times")
 def test_a_storm_is_a_few_lines_and_a_count(capfd: pytest.CaptureFixture[str]) -> None:
     clock = Hand()
     with open_logger("info", "json") as logger:

@@ -68,6 +68,7 @@ def test_distinct_texts_stay_distinct(value: str | None) -> None:
         assert unquote(segment) == value
 
 
+@pytest.mark.fault(59, by="any text as the value of a route")
 @given(st.sampled_from(TEMPLATES), st.tuples(values, values, values))
 def test_every_listing_sees_every_route_and_none_leaves_the_root(
     template: str, given: tuple[Any, ...]

@@ -98,7 +98,11 @@ class _OpenFile:
         self._pending_rows = 0
         self._sha256 = hashlib.sha256()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        self._write(encoder.header())
+        try:
+            self._write(encoder.header())
+        except BaseException:
+            self.close()  # nobody else knows of it yet
+            raise
 
     def add(self, chunk: Chunk) -> None:
         self._pending.append(chunk.data)
@@ -328,8 +332,8 @@ class FilesSink:
 
     def _seal(self, file: _OpenFile) -> None:
         self._pending_bytes -= file.pending_bytes
+        sha256 = file.seal()  # what cannot be sealed is still closed with the others
         del self._open[file.key]
-        sha256 = file.seal()
         self._sealed.append(
             StagedFile(
                 kind=self.kind,
@@ -364,12 +368,15 @@ class FilesSink:
             names, parents = fs.DirectoryNames(), []
             for file in files:
                 root = self._place.of(file)
-                staged, final = root / file.staging, root / file.final
-                unpublished = staged.exists()
-                if unpublished or final.parent.is_dir():
+                final = root / file.final
+                if (root / file.staging).exists() or final.parent.is_dir():
                     names.make(root, str(Path(file.final).parent))
                     parents.append(final.parent)
-                if not (unpublished and _published(staged, final, file)):
+            names.sync()  # a directory that a power loss takes away takes what was moved there, too
+            for file in files:
+                root = self._place.of(file)
+                staged = root / file.staging
+                if not (staged.exists() and _published(staged, root / file.final, file)):
                     self._refuse_unproven(seq, file)
             names.sync(parents)
 
