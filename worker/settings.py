@@ -75,6 +75,12 @@ class AdminConfig(Model):
         pattern=r"^.+:\d{1,5}$",
         description="host:port of /metrics, /healthz and /status; null: none",
     )
+    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")], ...] = Field(
+        (),
+        description=(
+            "names that requests may ask for, beside addresses, localhost and the host of listen"
+        ),
+    )
 
     @field_validator("listen")
     @classmethod
