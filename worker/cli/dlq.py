@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from worker.core.dead_letter import DeadLetter
     from worker.settings import Settings
 
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONFIG = click.argument("config", nargs=-1, required=True, type=CONFIGS)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PIPELINE = click.option("--pipeline", required=True, metavar="NAME", help="The pipeline.")
@@ -111,20 +109,20 @@ def show(
 
 
 def _print(letter: DeadLetter) -> None:
+    from worker.runtime.streams import harmless
     from worker.schema.stored import shown
 
-    click.echo(
+    lines = (
         f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
-        f" {letter.time}: {letter.stage} {letter.code}"
+        f" {letter.time}: {letter.stage} {letter.code}",
+        *(
+            f"  {error.path}: found {error.found}, allowed {error.allowed}"
+            for error in letter.errors
+        ),
+        f"  {shown(letter.shown.encode()).decode()}",
     )
-    for error in letter.errors:
-        click.echo(f"  {error.path}: found {error.found}, allowed {error.allowed}")
-    click.echo(f"  {_harmless(shown(letter.shown.encode()).decode())}")
-
-
-def _harmless(raw: str) -> str:
-    """A record as it was received, without what would command the terminal of whoever looks."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", raw)
+    for line in lines:
+        click.echo(harmless(line))
 
 
 @command.command("replay")

@@ -1,13 +1,14 @@
 """Log lines by structlog, as JSON or for people, always on stderr.
 
-Values of keys that name a secret are taken out, and so are secrets in URLs.
+Values of keys that name a secret are taken out, and so are secrets in URLs. Whatever others have
+said, an event is one line, and commands no terminal.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from worker.runtime.streams import harmless
 from worker.telemetry.writer import LineWriter
 
 REDACTED: Final = "***"
@@ -39,6 +41,23 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
     return event
 
 
+def disarm(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor that writes out what would command a terminal or could not be written;
+    see `harmless`.
+    """
+    return {key: _disarmed(value) for key, value in event.items()}
+
+
+def _disarmed(value: Any) -> Any:
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, Mapping):
+        return {harmless(str(key)): _disarmed(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_disarmed(each) for each in value]
+    return value
+
+
 def redact_urls(text: str) -> str:
     """`text` without the credentials of the URLs in it."""
     return _URL_SECRET.sub(REDACTED, text)
@@ -59,6 +78,7 @@ def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterat
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact,
+        disarm,
     ]
     if console:
         renderer: Any = structlog.dev.ConsoleRenderer(
