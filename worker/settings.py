@@ -163,6 +163,13 @@ class DeadLettersConfig(Model):
         ),
     )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
+    keep: Literal["raw", "masked", "errors"] = Field(
+        "raw",
+        description=(
+            "what is stored of a rejected record: raw, which a replay needs; masked hides the "
+            "fields of mask steps; errors keeps its place and the reasons only"
+        ),
+    )
 
 
 class OriginConfig(Model):
@@ -236,6 +243,15 @@ class PipelineSettings(Model):
             ),
             "the whole page is the records, so no path can be missing",
             "it counts with decode.type json and records: PATH",
+        ),
+        Effect(
+            "dead_letters.keep",
+            lambda pipeline: (
+                pipeline.dead_letters.keep != "masked"
+                or any(verb == "mask" for verb, _ in pipeline.transforms)
+            ),
+            "no step masks a field, so there is nothing to hide",
+            "masked counts with a mask step; errors keeps no record",
         ),
     )
     """Keys that count only beside others."""

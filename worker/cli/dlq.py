@@ -119,7 +119,9 @@ def _print(letter: DeadLetter) -> None:
             f"  {error.path}: found {error.found}, allowed {error.allowed}"
             for error in letter.errors
         ),
-        f"  {shown(letter.shown.encode()).decode()}",
+        f"  {shown(letter.shown.encode()).decode()}"
+        if letter.kept != "errors"
+        else "  the record was not kept (dead_letters.keep)",
     )
     for line in lines:
         click.echo(harmless(line))
@@ -132,15 +134,42 @@ def _print(letter: DeadLetter) -> None:
 def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
     """Decode the dead letters that wait once more, with the schema and transforms of now.
 
-    Each lands once; a second replay adds nothing.
+    Each lands once; a second replay adds nothing. Letters that do not hold their record
+    (`dead_letters.keep`) wait on.
     """
     from worker.app import replay_async
     from worker.cli.run import print_summary
     from worker.settings import load_settings
 
+    _say_what_was_not_kept(config, pipeline)
     result = asyncio.run(replay_async(load_settings(config), pipeline))
     print_summary(result, as_json=as_json)
     return result.exit_code
+
+
+def _say_what_was_not_kept(config: tuple[Path, ...], pipeline: str) -> None:
+    """Raises NotKept where no letter that waits holds its record."""
+    from worker.core.errors import NotKept, StateAbsent
+
+    try:
+        with _opened(config, pipeline) as (settings, log):
+            whole = [letter.whole for letter in _waiting(settings, log, pipeline)]
+    except StateAbsent:
+        return
+    if all(whole):
+        return
+    missing = (
+        f"{whole.count(False)} of {len(whole)} dead letters of {pipeline} that wait do not hold"
+        " their record, because of what dead_letters.keep was when they were written"
+    )
+    remedy = (
+        "`worker dlq show` says which they are; read them from the source again, with `worker run"
+        " --from V --to V` where the source is incremental, and then give the letters up with"
+        " `worker dlq purge --waiting`"
+    )
+    if not any(whole):
+        raise NotKept(missing, remedy=remedy)
+    click.echo(f"warning: {missing}; the others are replayed. {remedy}", err=True)
 
 
 @command.command("purge")
