@@ -29,7 +29,17 @@ from worker.config.merged import Merged
 from worker.config.model import Issues, Model
 from worker.config.problems import ConfigProblems, Problem, did_you_mean, in_order, listed
 from worker.config.references import OutputDirectory
-from worker.config.scalars import Duration, Flag, Name, Number, Size, Url, Whole, unit_field
+from worker.config.scalars import (
+    Duration,
+    Flag,
+    Name,
+    Number,
+    PositiveDuration,
+    Size,
+    Url,
+    Whole,
+    unit_field,
+)
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
 from worker.core.meaning import MARK, SPLIT, leaves
@@ -168,6 +178,12 @@ class DeadLettersConfig(Model):
         description=(
             "what is stored of a rejected record: raw, which a replay needs; masked hides the "
             "fields of mask steps; errors keeps its place and the reasons only"
+        ),
+    )
+    keep_for: PositiveDuration | None = Field(
+        None,
+        description=(
+            "how long dead letters are kept, replayed or not; null: until `worker dlq purge`"
         ),
     )
 

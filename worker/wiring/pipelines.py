@@ -35,7 +35,7 @@ from worker.sources.pagination.common import as_count
 from worker.transforms.masked import masked_fields
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
-from worker.wiring.outputs import output_roots, outputs_of
+from worker.wiring.outputs import expiry_of, output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
 from worker.wiring.shared import Shared
@@ -248,6 +248,7 @@ def _spec(
         once=paging.once,
         patience_s=config.source.retry.deadline,
         keep_s=shared.settings.state.keep,
+        expiry=expiry_of(shared.settings, parts.name, shared.clock),
     )
 
 
