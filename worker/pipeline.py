@@ -36,10 +36,10 @@ from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
+from worker.runtime.expiry import Expiry
 from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
 from worker.runtime.flow import Flow, Shaped
 from worker.runtime.io_pool import InOrder, IoPool
-from worker.runtime.expiry import Expiry
 from worker.runtime.keeper import Keeper
 from worker.runtime.timetable import Timetable
 from worker.writer import Writer, WriterSpec

@@ -569,13 +569,6 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.transforms[0].python",
         ("package.module:function",),
     ),
-    "partitions without end": (
-        source("partitions: {a: &v [" + ", ".join(map(str, range(400))) + "], b: *v}"),
-        "value",
-        5,
-        "pipelines.items.source.partitions",
-        ("160000 partitions", "at most 100000"),
-    ),
     "a verb outside the list": (
         pipeline("transforms: {drop: [id]}"),
         "wrong_type",

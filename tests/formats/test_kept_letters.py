@@ -17,7 +17,7 @@ from worker.schema import parse_schema
 from worker.schema.kept import with_field
 from worker.schema.stored import store
 
-SECRET = "kanarienvogel"  # noqa: S105  # what a person would not want to be kept
+SECRET = "kanarienvogel"  # what a person would not want to be kept
 SCHEMA = parse_schema(
     json.dumps(
         {
@@ -25,7 +25,12 @@ SCHEMA = parse_schema(
             "name": "Person",
             "fields": [
                 {"name": "id", "type": "long"},
-                {"name": "mail", "type": ["null", "string"], "json_name": "e.mail", "aliases": ["m"]},
+                {
+                    "name": "mail",
+                    "type": ["null", "string"],
+                    "json_name": "e.mail",
+                    "aliases": ["m"],
+                },
                 {"name": "tags", "type": {"type": "map", "values": "int"}},
             ],
         }

@@ -132,7 +132,9 @@ class Instance:
         if kind == DEAD_LETTERS:
             store.areas.add((self.chain.lineage, "p"))
             store.names[final] = letter(number)
-        return structs.replace(staged(number, kind), final=final, size_bytes=len(store.names[final]), root=store.url)
+        return structs.replace(
+            staged(number, kind), final=final, size_bytes=len(store.names[final]), root=store.url
+        )
 
     def letters(self) -> list[int]:
         """The commits whose dead letters are there."""

@@ -113,8 +113,10 @@ def _print(letter: DeadLetter) -> None:
     from worker.schema.stored import shown
 
     lines = (
-        f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
-        f" {letter.time}: {letter.stage} {letter.code}",
+        (
+            f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
+            f" {letter.time}: {letter.stage} {letter.code}"
+        ),
         *(
             f"  {error.path}: found {error.found}, allowed {error.allowed}"
             for error in letter.errors

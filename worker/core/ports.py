@@ -612,9 +612,10 @@ class Evidence:
 class OutputRoot(Protocol):
     """One output directory or object prefix, as `verify`, replays and commands see it.
 
-    Synchronous; a run uses it to remove dead letters that are too old, and for nothing else. `str()` says where it is, for people. A file is
-    found where the root with its `StagedFile.root_id` is: where the config puts new ones,
-    where the root was last seen, or where it was when the file was written.
+    Synchronous; a run uses it to remove dead letters that are too old, and for nothing else.
+    `str()` says where it is, for people. A file is found where the root with its
+    `StagedFile.root_id` is: where the config puts new ones, where the root was last seen, or where
+    it was when the file was written.
     Methods raise SinkUnavailable or StateError for what cannot be read or changed; the command
     ends with 74.
     """

@@ -23,8 +23,8 @@ STEPS_PER_YIELD: Final = 2_000
 
 _TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+'
 _STRING: Final = _TEXT + rb'(?:"|\\?\Z)'
-"""A text, also one that never ends: it would be looked for at each quote in it otherwise, which takes
-hours for a body that ends in a text of quotes."""
+"""A text, also one that never ends: it would be looked for at each quote in it otherwise, which
+takes hours for a body that ends in a text of quotes."""
 _FLAT: Final = rb'\{[^{}\[\]"]*+(?:' + _STRING + rb'[^{}\[\]"]*+)*+\}'
 _TOKEN: Final = re.compile(rb"(?s)(" + _FLAT + rb")|(" + _STRING + rb")|([{}\[\],:])")
 _TEXT_GROUP: Final = 2

@@ -39,9 +39,7 @@ class Hidden:
     everything: bool = False
 
     @classmethod
-    def of(
-        cls, masked: frozenset[str] | None, fields: Sequence[Field], rest: str = ""
-    ) -> Hidden:
+    def of(cls, masked: frozenset[str] | None, fields: Sequence[Field], rest: str = "") -> Hidden:
         """Of the fields that are masked, by their names in the schema; None: nobody knows them.
 
         Args:

@@ -74,8 +74,8 @@ class Keeper:
         return None if self._expiry is None else max(self._next_at - self._clock.monotonic(), 0.0)
 
     def now_and_then(self) -> Kept:
-        """After each commit, and after `patience_s`: nearly always nothing. Raises WorkerError for what could not be done;
-        it is tried again later.
+        """After each commit, and after `patience_s`: nearly always nothing. Raises
+        WorkerError for what could not be done; it is tried again later.
         """
         now = self._clock.monotonic()
         if now < self._next_at:

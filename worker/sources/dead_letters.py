@@ -9,8 +9,8 @@ one that mends nothing would read its own rejects for ever.
 A body that was rejected as a whole is decoded as the bodies of the source are now, with what
 `decode.strip_prefix` says now; its records are replayed, or it is a dead letter again.
 
-A letter that does not hold its record (`dead_letters.keep`) becomes the same dead letter again, with
-the place and the reasons that it had.
+A letter that does not hold its record (`dead_letters.keep`) becomes the same dead letter again,
+with the place and the reasons that it had.
 
 Records count as received by their partition when their letters were written, not when they are
 replayed.
