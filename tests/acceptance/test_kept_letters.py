@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import kit
+import pytest
 
 from worker.testing.replica import Replica, Shape
 
@@ -103,3 +104,19 @@ async def test_a_replay_lands_what_was_kept_and_the_others_wait_with_their_place
         for line in path.read_text().splitlines()
     ]
     assert letter == second | {"kept": "errors", "seq": letter["seq"]}
+
+
+@pytest.mark.parametrize("command", [("run", "--once"), ("prune",)])
+async def test_letters_that_are_too_old_are_removed_without_news_and_verify_knows(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    config = await landed(tmp_path, "raw")
+    assert len(kit.published_letters(tmp_path)) == 1
+    config.write_text(config.read_text().replace("keep: raw", "keep: raw, keep_for: 1ms"))
+    assert (await kit.worker("verify", config))[0] == 0
+    code, _, errors = await kit.worker(command[0], config, *command[1:])
+    assert code == 0, errors
+    assert kit.published_letters(tmp_path) == []
+    code, out, _ = await kit.worker("verify", config)
+    assert code == 0, out
+    assert people_in(tmp_path) == []

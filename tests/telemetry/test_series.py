@@ -12,7 +12,6 @@ from worker.core.events import (
     FieldUnknown,
     PageAccepted,
     PartitionParked,
-    PartitionSlow,
     RequestRetried,
 )
 from worker.telemetry.metrics import Metrics
