@@ -25,8 +25,8 @@ from worker.sources.pagination import link_header
 from worker.sources.pagination.common import resolve
 from worker.telemetry.logs import redact_urls
 
-SIZE: Final = 60_000
-"""As long as a token of a page may be."""
+SIZE: Final = 20_000
+"""More than a header may have, and a third of a token of a page."""
 MOST_S: Final = 1.0
 """Each takes a tenth of that at most; what backtracks takes minutes."""
 LINKS: Final = link_header.build(link_header.Config.model_validate({"type": "link_header"}))
