@@ -240,11 +240,14 @@ class App:
         self._supervisor = Supervisor(pipelines, self._clock, self._emit, once=self._job.once)
         status = Status(self._supervisor, self._emit, lambda: self._deferred.errors)
         self._metrics.watch(status.readings)
-        if (listen := self._settings.admin.listen) is not None:
+        admin = self._settings.admin
+        if admin.listen is not None:
             # an HTTP server takes 4 % of the start to import
             from worker.telemetry.admin import admin_server
 
-            server = admin_server(listen, self._metrics, status.document, status.ready)
+            server = admin_server(
+                admin.listen, self._metrics, status.document, status.ready, hosts=admin.hosts
+            )
             await stack.enter_async_context(server)
         line = signal_line(self._settings.logging.format)
         stack.enter_context(stop_on_signals(self._stop, line))

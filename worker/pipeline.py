@@ -36,6 +36,7 @@ from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
+from worker.runtime.expiry import Expiry
 from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
 from worker.runtime.flow import Flow, Shaped
 from worker.runtime.io_pool import InOrder, IoPool
@@ -68,6 +69,7 @@ class PipelineSpec:
         once: whether the run ends when every pass is done.
         patience_s: how long a source may keep a partition waiting, with `once`.
         keep_s: how long the log keeps a commit.
+        expiry: makes what removes dead letters that are too old; None where they are kept.
     """
 
     name: str
@@ -87,6 +89,7 @@ class PipelineSpec:
     once: bool
     patience_s: float
     keep_s: float
+    expiry: Callable[[CommitLog], Expiry] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,12 @@ class Pipeline:
         )
         foreign = committer.recover()
         keeper = Keeper(
-            self._log, outputs.commits, claimed.chain, self._clock, keep_s=self.spec.keep_s
+            self._log,
+            outputs.commits,
+            claimed.chain,
+            self._clock,
+            keep_s=self.spec.keep_s,
+            expiry=self.spec.expiry and self.spec.expiry(self._log),
         )
         return Opened(claimed.partitions, committer, keeper, outputs, foreign=foreign)
 

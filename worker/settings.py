@@ -29,7 +29,17 @@ from worker.config.merged import Merged
 from worker.config.model import Issues, Model
 from worker.config.problems import ConfigProblems, Problem, did_you_mean, in_order, listed
 from worker.config.references import OutputDirectory
-from worker.config.scalars import Duration, Flag, Name, Number, Size, Url, Whole, unit_field
+from worker.config.scalars import (
+    Duration,
+    Flag,
+    Name,
+    Number,
+    PositiveDuration,
+    Size,
+    Url,
+    Whole,
+    unit_field,
+)
 from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
 from worker.core.meaning import MARK, SPLIT, leaves
@@ -74,6 +84,12 @@ class AdminConfig(Model):
         "127.0.0.1:9464",
         pattern=r"^.+:\d{1,5}$",
         description="host:port of /metrics, /healthz and /status; null: none",
+    )
+    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")], ...] = Field(
+        (),
+        description=(
+            "names that requests may ask for, beside addresses, localhost and the host of listen"
+        ),
     )
 
     @field_validator("listen")
@@ -157,6 +173,19 @@ class DeadLettersConfig(Model):
         ),
     )
     window: Whole = Field(1000, ge=100, description="records that the share is taken of")
+    keep: Literal["raw", "masked", "errors"] = Field(
+        "raw",
+        description=(
+            "what is stored of a rejected record: raw, which a replay needs; masked hides the "
+            "fields of mask steps; errors keeps its place and the reasons only"
+        ),
+    )
+    keep_for: PositiveDuration | None = Field(
+        None,
+        description=(
+            "how long dead letters are kept, replayed or not; null: until `worker dlq purge`"
+        ),
+    )
 
 
 class OriginConfig(Model):
@@ -230,6 +259,15 @@ class PipelineSettings(Model):
             ),
             "the whole page is the records, so no path can be missing",
             "it counts with decode.type json and records: PATH",
+        ),
+        Effect(
+            "dead_letters.keep",
+            lambda pipeline: (
+                pipeline.dead_letters.keep != "masked"
+                or any(verb == "mask" for verb, _ in pipeline.transforms)
+            ),
+            "no step masks a field, so there is nothing to hide",
+            "masked counts with a mask step; errors keeps no record",
         ),
     )
     """Keys that count only beside others."""

@@ -18,6 +18,7 @@ from worker.core.errors import WorkerError
 from worker.core.events import (
     CommitPublished,
     CommitsForgotten,
+    DeadLettersExpired,
     Emit,
     ManyFiles,
     NothingKept,
@@ -197,7 +198,7 @@ class Writer:
                     with self._times.idle():
                         part, weight = await shaped.get(self._patience_s())
                 except TimeoutError:
-                    await self._commit("age")
+                    await self._waited()
                     continue
                 except Closed as closed:
                     await self._finish(closed.error)
@@ -224,11 +225,20 @@ class Writer:
         return None if oldest is None else wall - oldest / 1e6
 
     def _patience_s(self) -> float | None:
-        """Seconds until age is due; nothing is cut in the middle of a page."""
+        """Seconds until age is due, or until old dead letters are looked for; nothing is cut in the
+        middle of a page.
+        """
         deadline = self._roll.deadline
         if deadline is None or self._mid_page:
-            return None
+            return self._keeper.patience_s()
         return max(deadline - self._clock.monotonic(), 0.0)
+
+    async def _waited(self) -> None:
+        """Nothing came for as long as `_patience_s` says."""
+        if self._roll.deadline is None or self._mid_page:
+            await self._forget()
+        else:
+            await self._commit("age")
 
     def _due(self) -> str:
         """What triggers a commit at this position, or the empty string."""
@@ -307,6 +317,8 @@ class Writer:
         if judged:
             self._quality.end_run()
         await self._commit("end" if error is None else "failure")
+        if self._keeper.patience_s() == 0.0:
+            await self._forget()
         if error is not None:
             raise error
         if judged:
@@ -332,12 +344,16 @@ class Writer:
         self._roll.reset()
 
     async def _forget(self) -> None:
-        """Now and then old commits are forgotten. That they could not be holds nothing up."""
+        """Now and then old commits are forgotten, and old dead letters removed. That they could not
+        be holds nothing up.
+        """
         try:
             kept = await self._io(self._keeper.now_and_then)
         except WorkerError as error:
             self._emit(RetentionFailed(self._spec.pipeline, str(error)))
         else:
+            if kept.expired:
+                self._emit(DeadLettersExpired(self._spec.pipeline, kept.expired))
             if kept.pruned or kept.checkpoint:
                 self._emit(CommitsForgotten(self._spec.pipeline, kept.pruned, kept.checkpoint))
 

@@ -555,6 +555,20 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.transforms[0]",
         ("one verb",),
     ),
+    "a python step outside of all packages": (
+        pipeline("transforms: [{python: '../lake/x:f'}]"),
+        "not_allowed",
+        8,
+        "pipelines.items.transforms[0].python",
+        ("package.module:function",),
+    ),
+    "a python step that is code": (
+        pipeline("transforms: [{python: 'os:system(1)'}]"),
+        "not_allowed",
+        8,
+        "pipelines.items.transforms[0].python",
+        ("package.module:function",),
+    ),
     "a verb outside the list": (
         pipeline("transforms: {drop: [id]}"),
         "wrong_type",

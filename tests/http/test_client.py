@@ -312,12 +312,17 @@ async def test_a_redirect_that_repeats_a_credential_of_the_query_sends_it_where_
 
 
 async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    asked = 0
+
     async def handler(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
         raise web.HTTPFound("/data")
 
     async with served(handler) as origin:
         with pytest.raises(PermanentError, match="more than 5 redirects"):
             await get(origin, tmp_path)
+    assert asked == 6
 
 
 @pytest.mark.parametrize(

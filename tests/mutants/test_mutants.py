@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mutants.guards import GUARDS
 
 ROOT = Path(__file__).parents[2]
 FAILED_TESTS = (
@@ -554,6 +555,7 @@ MUTANTS = [
         "if str(url.origin()) not in self._allowed:",
         "http/test_client.py",
     ),
+    *(Mutant(*guard) for guard in GUARDS),
 ]
 
 

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from worker.core.checkpoint import Checkpoint, KeptPartition, encoded
 from worker.core.cursor import Cursor
+from worker.core.dead_letter import dead_letter_line
 from worker.core.digest import commit_record, sealed
 from worker.core.errors import SinkUnavailable
 from worker.core.model import (
@@ -23,9 +24,13 @@ from worker.core.model import (
     REPLAYED,
     Commit,
     Progress,
+    Reject,
     StagedFile,
 )
+from worker.core.names import commit_of
 from worker.core.ports import CommitLog, CommitRecords
+from worker.runtime import expiry
+from worker.runtime.expiry import Expired, Expiry
 from worker.runtime.keeper import EVERY_S, MOST, Keeper, Kept, old_commits, prune
 from worker.runtime.rebuild import Found, Place, chains_of
 from worker.runtime.verify import Beside, verify
@@ -55,6 +60,24 @@ def codes(instance: Instance, log: CommitLog) -> set[str]:
         fingerprint_of=lambda text: "f" * 16,
     )
     return {each.code for each in verify(log, "p", beside).findings}
+
+
+def at(number: int) -> str:
+    """When commit `number` was made."""
+    return f"2024-01-01T00:00:{number // 1000:02}.{number % 1000:03}Z"
+
+
+def letter(number: int) -> bytes:
+    """The dead letter of commit `number`."""
+    return dead_letter_line(
+        Reject(0, "validate", "invalid", (), b"{}"),
+        pipeline="p",
+        partition="a",
+        seq=number,
+        position=None,
+        at=at(number),
+        fingerprint="f" * 16,
+    )
 
 
 class Killed(BaseException):
@@ -90,8 +113,7 @@ class Instance:
         step = Progress(Cursor(received=number, mark=mark), ((number, KEY),), number - 2)
         files = (self._file(number, DEAD_LETTERS),) if dead else (self._file(number, RECORDS),)
         draft = self.owner.draft({name: step}, files=files)
-        at = f"2024-01-01T00:00:{number // 1000:02}.{number % 1000:03}Z"
-        row = sealed(replace(draft.row, at=at, digest=""))
+        row = sealed(replace(draft.row, at=at(number), digest=""))
         made = Commit(row, draft.progress, draft.schema)
         self.records.stage(
             number,
@@ -107,15 +129,36 @@ class Instance:
         final = f"p-{self.chain.lineage}-{number:012}-0001.{kind}"
         store = self.dead if kind == DEAD_LETTERS else self.lake
         store.names[final] = b"x\n" * 3
-        return structs.replace(staged(number, kind), final=final, size_bytes=6, root=store.url)
+        if kind == DEAD_LETTERS:
+            store.areas.add((self.chain.lineage, "p"))
+            store.names[final] = letter(number)
+        return structs.replace(
+            staged(number, kind), final=final, size_bytes=len(store.names[final]), root=store.url
+        )
 
-    def keeper(self, keep_s: float = 0.0, records: Any = None, log: Any = None) -> Keeper:
+    def letters(self) -> list[int]:
+        """The commits whose dead letters are there."""
+        found = (commit_of(name, "p", self.chain.lineage) for name in sorted(self.dead.names))
+        return [number for number in found if number is not None]
+
+    def expiry(self, keep_s: float, *, log: Any = None, dead: Any = None) -> Expiry:
+        root = dead or MemoryRoot(self.dead, DEAD_LETTERS)
+        return Expiry(log or self.log, lambda: root, "p", self.clock, keep_s=keep_s)
+
+    def keeper(
+        self,
+        keep_s: float = 0.0,
+        records: Any = None,
+        log: Any = None,
+        expiry: Expiry | None = None,
+    ) -> Keeper:
         return Keeper(
             log or self.log,
             records or self.records,
             self.chain,
             self.clock,
             keep_s=keep_s,
+            expiry=expiry,
         )
 
     def kept(self) -> tuple[list[int], list[int]]:
@@ -136,7 +179,7 @@ class Instance:
 @pytest.mark.fault(57, by="commits that are older than they are kept")
 def test_all_but_the_last_commit_is_forgotten_behind_a_checkpoint() -> None:
     instance = Instance(5)
-    assert prune(instance.keeper()) == 4
+    assert prune(instance.keeper()).pruned == 4
     assert instance.kept() == ([5], [5])
     assert list(instance.records.checkpoints()) == [5]
     assert instance.log.chains("p")[0].pruned == 4
@@ -148,18 +191,18 @@ def test_what_is_younger_stays() -> None:
     instance = Instance(5)
     keep_s = 1.0 + 0.001 - 1e-4  # commit 4 was made so long ago
     assert old_commits(instance.log, instance.log.chains("p")[0], instance.clock, keep_s) == 3
-    assert prune(instance.keeper(keep_s)) == 3
+    assert prune(instance.keeper(keep_s)).pruned == 3
     assert instance.kept() == ([4, 5], [4, 5])
 
 
 def test_commits_with_dead_letters_wait_until_these_were_replayed_or_purged() -> None:
     instance = Instance(8, letters=(2, 4, 6))
-    assert prune(instance.keeper()) == 4
+    assert prune(instance.keeper()).pruned == 4
     assert instance.kept() == ([2, 4, 6, 8], [2, 4, 6, 8])
     instance.commit(9, name=REPLAYED, mark=2)
     (purged,) = next(instance.log.commits("p", 4)).files
     instance.log.keep_gone("p", [purged], "purged")
-    assert prune(instance.keeper()) == 3
+    assert prune(instance.keeper()).pruned == 3
     assert instance.kept() == ([6, 9], [6, 9])
     assert instance.log.gone("p") == {}
 
@@ -267,7 +310,7 @@ def test_after_a_kill_at_any_call_of_the_system_it_goes_on_and_can_be_rebuilt(
             prune(instance.keeper())
     rebuilt = instance.rebuilt()
     assert moved(rebuilt.checkpoint("p")) == truth
-    assert prune(instance.keeper()) in (0, 4)
+    assert prune(instance.keeper()).pruned in (0, 4)
     assert instance.kept() == ([3, 6], [3, 6])
     instance.commit(7)
     assert moved(instance.rebuilt().checkpoint("p")) == moved(instance.log.checkpoint("p"))
@@ -300,3 +343,117 @@ def test_a_chain_that_never_committed_has_nothing_to_forget() -> None:
     instance = Instance(0)
     assert instance.log.prunable("p", "2030", 10).seqs == ()
     assert instance.log.prunable("never", "2030", 10).seqs == ()
+
+
+# -- dead letters that are too old -----------------------------------------------------------------
+
+OF_FIVE = 1.0 + 0.002 - 1e-4
+"""Of commits up to 8, those up to 5 were made longer ago than so many seconds."""
+
+
+def test_dead_letters_that_are_too_old_are_removed_and_no_others() -> None:
+    instance = Instance(8, letters=(2, 5, 6))
+    assert instance.expiry(OF_FIVE).work() == Expired(2)
+    assert instance.letters() == [6]
+    assert set(instance.log.gone("p").values()) == {expiry.EXPIRED}
+    assert not (OF_THE_LOG | {"file_missing", "file_unknown"}) & codes(instance, instance.log)
+    assert instance.expiry(OF_FIVE).work() == Expired(0)
+
+
+def test_rows_are_forgotten_behind_the_letters_that_waited() -> None:
+    instance = Instance(8, letters=(2, 5, 6))
+    kept = prune(instance.keeper(expiry=instance.expiry(OF_FIVE)))
+    assert (kept.expired, kept.pruned) == (2, 6)
+    assert instance.kept() == ([6, 8], [6, 8])
+    assert instance.log.gone("p") == {}
+
+
+def test_letters_whose_commits_were_forgotten_are_found_by_their_names() -> None:
+    instance = Instance(8, letters=(2, 6))
+    instance.commit(9, name=REPLAYED, mark=6)
+    prune(instance.keeper())
+    assert (instance.kept()[0], instance.letters()) == ([9], [2, 6])
+    strange = f"p-{instance.chain.lineage}-{5:012}-0001.dead_letters"
+    instance.dead.names[strange] = b"no letter\n"
+    instance.dead.names[f"p-{instance.chain.lineage}-{90:012}-0001.dead_letters"] = letter(2)
+    assert instance.expiry(OF_FIVE).work() == Expired(1)
+    assert instance.letters() == [5, 6, 90]
+
+
+def test_letters_of_a_lineage_that_was_reset_are_removed_too() -> None:
+    instance = Instance(8, letters=(2, 6))
+    instance.log.reset("p")
+    assert instance.expiry(OF_FIVE).work() == Expired(1)
+    assert instance.letters() == [6]
+
+
+def test_letters_that_are_not_published_yet_wait() -> None:
+    instance = Instance(3, letters=(2,))
+    instance.owner.published = lambda number: None  # type: ignore[method-assign]
+    instance.commit(4, dead=True)
+    instance.clock.advance(1e6)
+    assert instance.expiry(1.0).work() == Expired(1)
+    assert instance.letters() == [4]
+
+
+def test_a_bounded_number_is_removed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "MOST_FILES", 2)
+    instance = Instance(8, letters=(1, 2, 3, 4, 5))
+    instance.commit(9, name=REPLAYED, mark=3)
+    prune(instance.keeper())
+    left = []
+    while instance.expiry(0.0).work().more:
+        left.append(len(instance.letters()))
+    assert (left, instance.letters()) == ([3, 1], [])
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("name", ["keep_gone", "delete", "remove", "write_checkpoint", "prune"])
+def test_after_a_kill_at_any_step_of_the_removal_nothing_is_missed_and_nothing_stays(
+    name: str, late: bool
+) -> None:
+    instance = Instance(9, letters=(2, 3, 5, 7))
+    instance.commit(10, name=REPLAYED, mark=3)
+    prune(instance.keeper(1.0 + 0.005 - 1e-4))  # forgets what was replayed, of which letters stand
+    log, records, dead = (
+        dying(port, name, late=late) if hasattr(port, name) else port
+        for port in (instance.log, instance.records, MemoryRoot(instance.dead, DEAD_LETTERS))
+    )
+    keep_s = 1.0 + 0.003 - 1e-4
+    with suppress(Killed):
+        prune(
+            instance.keeper(
+                keep_s, records=records, log=log, expiry=instance.expiry(keep_s, log=log, dead=dead)
+            )
+        )
+    wrong = OF_THE_LOG | {"file_missing", "file_unknown"}
+    assert not wrong & codes(instance, instance.log)
+    assert not wrong & codes(instance, instance.rebuilt())
+    prune(instance.keeper(keep_s, expiry=instance.expiry(keep_s)))
+    assert instance.letters() == [7]
+    assert instance.kept()[0] == [6, 7, 8, 9, 10]
+    assert not wrong & codes(instance, instance.log)
+
+
+def test_where_the_letters_are_away_nothing_is_forgotten() -> None:
+    instance = Instance(5, letters=(2,))
+
+    class Away(MemoryRoot):
+        def delete(self, file: StagedFile) -> None:
+            raise SinkUnavailable("not mounted")
+
+    dead = Away(instance.dead, DEAD_LETTERS)
+    with pytest.raises(SinkUnavailable):
+        instance.keeper(expiry=instance.expiry(0.0, dead=dead)).work()
+    assert instance.kept()[0] == [1, 2, 3, 4, 5]
+
+
+def test_a_pipeline_without_news_looks_for_old_letters_too() -> None:
+    instance = Instance(4, letters=(2,))
+    assert instance.keeper().patience_s() is None
+    keeper = instance.keeper(1e12, expiry=instance.expiry(1e6))
+    assert keeper.patience_s() == 0.0
+    assert keeper.now_and_then().expired == 0
+    assert keeper.patience_s() == EVERY_S
+    instance.clock.advance(2e6)
+    assert (keeper.patience_s(), keeper.now_and_then().expired) == (0.0, 1)

@@ -13,7 +13,7 @@ import click
 
 from worker import __version__
 from worker.core.errors import Exit, WorkerError
-from worker.runtime.streams import open_streams, say
+from worker.runtime.streams import harmless, open_streams, say
 
 STUCK_S: Final = 2.0
 """How long the program waits for the reader of its errors."""
@@ -78,7 +78,7 @@ def show(error: WorkerError) -> None:
     ]
     if error.remedy:
         lines.append(f"  remedy: {error.remedy}")
-    say("\n".join(lines) + "\n", wait_s=STUCK_S)
+    say(harmless("\n".join(lines)) + "\n", wait_s=STUCK_S)
 
 
 def main(args: list[str] | None = None) -> Any:

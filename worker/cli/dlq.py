@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from worker.core.dead_letter import DeadLetter
     from worker.settings import Settings
 
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONFIG = click.argument("config", nargs=-1, required=True, type=CONFIGS)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PIPELINE = click.option("--pipeline", required=True, metavar="NAME", help="The pipeline.")
@@ -111,20 +109,24 @@ def show(
 
 
 def _print(letter: DeadLetter) -> None:
+    from worker.runtime.streams import harmless
     from worker.schema.stored import shown
 
-    click.echo(
-        f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
-        f" {letter.time}: {letter.stage} {letter.code}"
+    lines = (
+        (
+            f"commit {letter.seq}, partition {letter.partition}, record {letter.index} of its page,"
+            f" {letter.time}: {letter.stage} {letter.code}"
+        ),
+        *(
+            f"  {error.path}: found {error.found}, allowed {error.allowed}"
+            for error in letter.errors
+        ),
+        f"  {shown(letter.shown.encode()).decode()}"
+        if letter.kept != "errors"
+        else "  the record was not kept (dead_letters.keep)",
     )
-    for error in letter.errors:
-        click.echo(f"  {error.path}: found {error.found}, allowed {error.allowed}")
-    click.echo(f"  {_harmless(shown(letter.shown.encode()).decode())}")
-
-
-def _harmless(raw: str) -> str:
-    """A record as it was received, without what would command the terminal of whoever looks."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", raw)
+    for line in lines:
+        click.echo(harmless(line))
 
 
 @command.command("replay")
@@ -134,15 +136,42 @@ def _harmless(raw: str) -> str:
 def replay(config: tuple[Path, ...], pipeline: str, as_json: bool) -> int:
     """Decode the dead letters that wait once more, with the schema and transforms of now.
 
-    Each lands once; a second replay adds nothing.
+    Each lands once; a second replay adds nothing. Letters that do not hold their record
+    (`dead_letters.keep`) wait on.
     """
     from worker.app import replay_async
     from worker.cli.run import print_summary
     from worker.settings import load_settings
 
+    _say_what_was_not_kept(config, pipeline)
     result = asyncio.run(replay_async(load_settings(config), pipeline))
     print_summary(result, as_json=as_json)
     return result.exit_code
+
+
+def _say_what_was_not_kept(config: tuple[Path, ...], pipeline: str) -> None:
+    """Raises NotKept where no letter that waits holds its record."""
+    from worker.core.errors import NotKept, StateAbsent
+
+    try:
+        with _opened(config, pipeline) as (settings, log):
+            whole = [letter.whole for letter in _waiting(settings, log, pipeline)]
+    except StateAbsent:
+        return
+    if all(whole):
+        return
+    missing = (
+        f"{whole.count(False)} of {len(whole)} dead letters of {pipeline} that wait do not hold"
+        " their record, because of what dead_letters.keep was when they were written"
+    )
+    remedy = (
+        "`worker dlq show` says which they are; read them from the source again, with `worker run"
+        " --from V --to V` where the source is incremental, and then give the letters up with"
+        " `worker dlq purge --waiting`"
+    )
+    if not any(whole):
+        raise NotKept(missing, remedy=remedy)
+    click.echo(f"warning: {missing}; the others are replayed. {remedy}", err=True)
 
 
 @command.command("purge")

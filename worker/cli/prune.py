@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Pruned:
-    """What was, or would be, forgotten of a chain."""
+    """What was, or would be, forgotten of a chain; and the files of dead letters that were removed
+    because they were too old.
+    """
 
     pipeline: str
     shard: int
     commits: int
     kept: int
+    dead_letters: int = 0
 
 
 @click.command("prune")
@@ -43,7 +46,8 @@ def command(
     """Forget old commits now, while no worker runs, and shrink the commit log.
 
     A checkpoint is written beside each output first. Published files stay; commits with dead
-    letters that were neither replayed nor purged do, too.
+    letters that were neither replayed nor purged do, too. Dead letters older than
+    `dead_letters.keep_for` are removed.
     """
     from worker.cli.warn import warn
     from worker.settings import load_settings
@@ -75,7 +79,8 @@ def command(
         return
     for each in pruned:
         did = "would be forgotten" if dry_run else "forgotten"
-        click.echo(f"{each.pipeline}: {each.commits} commits {did}, {each.kept} are kept")
+        letters = f", {each.dead_letters} files of dead letters removed" * bool(each.dead_letters)
+        click.echo(f"{each.pipeline}: {each.commits} commits {did}, {each.kept} are kept{letters}")
 
 
 def _seconds(text: str) -> float:
@@ -93,18 +98,21 @@ def _prune(
     """Each chain of a pipeline."""
     from worker.core.model import ChainState
     from worker.runtime.clock import SystemClock
-    from worker.runtime.keeper import Keeper, old_commits, prune
-    from worker.wiring.outputs import commit_records
+    from worker.runtime.keeper import Keeper, Kept, old_commits, prune
+    from worker.wiring.outputs import commit_records, expiry_of
 
     clock = SystemClock()
+    expiry = expiry_of(settings, name, clock)
     for row in log.chains(name):
         if not row.seq:
             continue
         if dry_run:
-            commits = old_commits(log, row, clock, keep_s)
+            kept = Kept(pruned=old_commits(log, row, clock, keep_s))
         else:
             records = commit_records(settings, name, row.lineage)
             chain = ChainState(name, row.shard, row.lineage)
-            commits = prune(Keeper(log, records, chain, clock, keep_s=keep_s))
+            expires = expiry and expiry(log)
+            kept = prune(Keeper(log, records, chain, clock, keep_s=keep_s, expiry=expires))
         there = log.commit_count(name, shard=row.shard)
-        yield _Pruned(name, row.shard, commits, there - commits if dry_run else there)
+        left = there - kept.pruned if dry_run else there
+        yield _Pruned(name, row.shard, kept.pruned, left, kept.expired)

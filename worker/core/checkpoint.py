@@ -56,7 +56,7 @@ class GoneFile(msgspec.Struct, frozen=True):
 
     Attributes:
         final: its name below its root.
-        why: `purged` or `lost`.
+        why: `purged`, `expired` or `lost`.
     """
 
     kind: str

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from worker.core.errors import BadBody
 from worker.core.instants import EPOCH, MICROSECOND
 from worker.core.model import FieldError, Reject
 
@@ -26,6 +27,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
         position: of its page, as the pagination style understands it.
         index: its place in the page.
         raw, raw_base64: the record as it was received: as text where it is UTF-8, else as base64.
+        kept: what there is of it, where that is not the record as it was received: `masked`, or
+            `errors` where there is nothing. See `dead_letters.keep`.
         schema_fingerprint: of the schema that it did not fit.
     """
 
@@ -40,12 +43,22 @@ class DeadLetter(msgspec.Struct, frozen=True):
     errors: tuple[FieldError, ...]
     raw: str | UnsetType = UNSET
     raw_base64: str | UnsetType = UNSET
+    kept: Literal["masked", "errors"] | UnsetType = UNSET
     schema_fingerprint: str = ""
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
         """The letter in a line of a file. Raises msgspec.DecodeError for what is none."""
         return msgspec.json.decode(line, type=cls)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the record is here as it was received, so that a replay can read it."""
+        return self.kept is UNSET
+
+    def without_record(self) -> Self:
+        """The same letter, with nothing of the record."""
+        return msgspec.structs.replace(self, raw=UNSET, raw_base64=UNSET, kept="errors")
 
     @property
     def received(self) -> bytes:
@@ -65,6 +78,11 @@ class DeadLetter(msgspec.Struct, frozen=True):
         return self.raw or self.raw_base64 or ""
 
 
+def is_body(found: Reject | DeadLetter) -> bool:
+    """Whether it is a body that was rejected as a whole (`on_body_error: dead_letter`)."""
+    return (found.stage, found.code) == ("decode", BadBody.code)
+
+
 def dead_letter_line(
     reject: Reject,
     *,
@@ -74,14 +92,21 @@ def dead_letter_line(
     position: Any,
     at: str,
     fingerprint: str,
+    kept: Literal["", "masked", "errors"] = "",
 ) -> bytes:
-    """The line of a reject, newline included."""
+    """The line of a reject, newline included.
+
+    Args:
+        kept: what `raw` of the reject is, where it is not the record as it was received.
+    """
     text: str | UnsetType
     binary: str | UnsetType
     try:
         text, binary = reject.raw.decode(), UNSET
     except UnicodeDecodeError:
         text, binary = UNSET, base64.b64encode(reject.raw).decode()
+    if kept == "errors":
+        text = binary = UNSET
     letter = DeadLetter(
         time=at,
         pipeline=pipeline,
@@ -94,6 +119,7 @@ def dead_letter_line(
         errors=reject.errors,
         raw=text,
         raw_base64=binary,
+        kept=kept or UNSET,
         schema_fingerprint=fingerprint,
     )
     return msgspec.json.encode(letter) + b"\n"

@@ -168,6 +168,15 @@ class BadBody(TransientError):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
+class NotKept(WorkerError):
+    """No dead letter that waits holds its record, because of what `dead_letters.keep` was when it
+    was written, so a replay would bring nothing. Read the records from the source again.
+    """
+
+    exit = Exit.DATA
+    code = "not_kept"
+
+
 class Deferred(WorkerError):
     """A gate or a breaker is closed, so the work has to be put back and done later.
 

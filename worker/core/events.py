@@ -263,9 +263,17 @@ class CommitsForgotten(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLettersExpired(Event):
+    """Dead letters that are older than `dead_letters.keep_for` were removed."""
+
+    pipeline: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionFailed(Event):
-    """Old commits could not be forgotten, or no checkpoint be written. The pipeline goes on, and it
-    is tried again later.
+    """Old commits could not be forgotten, old dead letters not be removed, or no checkpoint be
+    written. The pipeline goes on, and it is tried again later.
     """
 
     level: ClassVar[str] = "warning"

@@ -56,6 +56,8 @@ class Reject:
         stage: `decode`, `validate`, `transform` or `route`.
         code: stable short reason.
         raw: the bytes as received.
+        letter: the line of the dead letter that it was, where a replay found one that does not
+            hold its record; it becomes that letter again.
     """
 
     index: int
@@ -63,6 +65,7 @@ class Reject:
     code: str
     errors: tuple[FieldError, ...]
     raw: bytes
+    letter: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

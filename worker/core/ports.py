@@ -260,7 +260,8 @@ class CommitHistory(Protocol):
         """
 
     def gone(self, pipeline: str) -> Mapping[tuple[str, str], str]:
-        """(kind, final name) of committed files that are known to be gone -> `purged` or `lost`.
+        """(kind, final name) of committed files that are known to be gone -> `purged`, `expired` or
+        `lost`.
 
         Once per command that looks at files.
         """
@@ -362,7 +363,8 @@ class CommitLog(CommitHistory, Protocol):
     def keep_gone(self, pipeline: str, files: Sequence[StagedFile], why: str) -> None:
         """From now on these committed files are known to be gone; see `CommitHistory.gone`.
 
-        Before `dlq purge` deletes dead letters, and for those that a rebuild does not find.
+        Before dead letters are deleted, by `dlq purge` or because they are too old, and for those
+        that a rebuild does not find.
         """
 
     def prunable(self, pipeline: str, before: str, most: int, *, shard: int = 0) -> Prunable:
@@ -613,9 +615,10 @@ class Evidence:
 class OutputRoot(Protocol):
     """One output directory or object prefix, as `verify`, replays and commands see it.
 
-    Synchronous; nothing of it is used by a run. `str()` says where it is, for people. A file is
-    found where the root with its `StagedFile.root_id` is: where the config puts new ones,
-    where the root was last seen, or where it was when the file was written.
+    Synchronous; a run uses it to remove dead letters that are too old, and for nothing else.
+    `str()` says where it is, for people. A file is found where the root with its
+    `StagedFile.root_id` is: where the config puts new ones, where the root was last seen, or where
+    it was when the file was written.
     Methods raise SinkUnavailable or StateError for what cannot be read or changed; the command
     ends with 74.
     """
@@ -675,6 +678,12 @@ class OutputRoot(Protocol):
     def publish(self, file: StagedFile) -> None:
         """Gives a staged file its final name, as `Sink.publish` does. Once per file that is still
         staged when `state adopt --root` gives up others of its commit.
+        """
+
+    def head(self, place: str) -> bytes:
+        """The first line of a text file of the listing; empty where it is gone.
+
+        A few times a day for each file of dead letters whose commit the log has forgotten.
         """
 
     def remove(self, place: str) -> None:

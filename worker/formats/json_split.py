@@ -21,12 +21,15 @@ from worker.core.ports import SLICE_RECORDS, Steps
 SLICE_BYTES: Final = 1024 * 1024
 STEPS_PER_YIELD: Final = 2_000
 
-_STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+'
+_STRING: Final = _TEXT + rb'(?:"|\\?\Z)'
+"""A text, also one that never ends: it would be looked for at each quote in it otherwise, which
+takes hours for a body that ends in a text of quotes."""
 _FLAT: Final = rb'\{[^{}\[\]"]*+(?:' + _STRING + rb'[^{}\[\]"]*+)*+\}'
 _TOKEN: Final = re.compile(rb"(?s)(" + _FLAT + rb")|(" + _STRING + rb")|([{}\[\],:])")
 _TEXT_GROUP: Final = 2
 _PUNCTUATION_GROUP: Final = 3
-_SCALAR: Final = re.compile(rb"(?s)" + _STRING + rb"|[-+.$\w]+")
+_SCALAR: Final = re.compile(rb"(?s)" + _TEXT + rb'(?:"|(?P<open>\\?\Z))|[-+.$\w]+')
 _COMMA: Final = ord(",")
 _NESTING: Final = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _NOT_SPACE: Final = re.compile(rb"[^ \t\r\n]")
@@ -95,7 +98,13 @@ def outline(text: bytes) -> bytes:
 
     It is JSON if the brackets, commas and colons of `text` are in place, whatever its scalars are.
     """
-    return _SCALAR.sub(lambda match: b'""' if match.group()[:1] == b'"' else b"0", text)
+    return _SCALAR.sub(_simplest, text)
+
+
+def _simplest(scalar: re.Match[bytes]) -> bytes:
+    if scalar["open"] is not None:
+        return b'"'
+    return b'""' if scalar[0].startswith(b'"') else b"0"
 
 
 def _array_start(body: bytes, keys: tuple[str, ...]) -> Steps[int | None]:

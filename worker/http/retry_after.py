@@ -29,8 +29,10 @@ _EPOCHS: Final = {"epoch_s": 1.0, "epoch_ms": 1e-3}
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _FAMILIES: Final = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
 # An item of a structured field (RFC 9651) with its parameters, and a member of a dictionary.
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_POLICY: Final = rf'(?:{_QUOTED}|[A-Za-z*][\w*.:/-]*)((?:\s*;(?:{_QUOTED}|[^,;"])*)+)'
+# What is passed over is passed over for good, also a text that never ends and an item without
+# parameters: a header of 8 KiB took seconds otherwise.
+_QUOTED: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_POLICY: Final = rf'(?:{_QUOTED}|[A-Za-z*][\w*.:/-]*+)((?:\s*;(?:{_QUOTED}|[^,;"])*+)*+)'
 _PARAM: Final = r"(?a);\s*([rt])\s*=\s*(\d+)\s*(?=;|$)"
 _MEMBER: Final = r"(?a)(?:^|[,;])\s*(remaining|reset)\s*=\s*(\d+)\s*(?=[,;]|$)"
 

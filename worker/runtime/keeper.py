@@ -1,5 +1,7 @@
 """What is old is forgotten: a checkpoint first, then the commit records, then the rows of the log.
 
+Dead letters that are too old are removed before (see `expiry.py`).
+
 Each step is durable before the next one begins, so a kill between any two of them leaves a log that
 goes on and an output that it can be rebuilt from. What is done twice does no harm.
 """
@@ -15,6 +17,7 @@ from worker.core.digest import record_head
 from worker.core.instants import rfc3339_millis
 from worker.core.model import ChainRow, ChainState
 from worker.core.ports import Clock, CommitLog, CommitRecords
+from worker.runtime.expiry import Expired, Expiry
 
 EVERY_S: Final = 600.0
 """A pipeline that runs looks so often for what is old, and only when it commits."""
@@ -29,11 +32,13 @@ class Kept:
     """What was done.
 
     Attributes:
+        expired: number of files of dead letters that were removed.
         pruned: number of commits that were forgotten.
         checkpoint: number of the commit that a checkpoint was written of; 0: none was.
-        more: other commits are old.
+        more: other commits or files are old.
     """
 
+    expired: int = 0
     pruned: int = 0
     checkpoint: int = 0
     more: bool = False
@@ -44,6 +49,7 @@ class Keeper:
 
     Args:
         keep_s: commits that are older than so many seconds are forgotten.
+        expiry: removes dead letters that are too old; None where they are kept.
     """
 
     def __init__(
@@ -54,14 +60,22 @@ class Keeper:
         clock: Clock,
         *,
         keep_s: float,
+        expiry: Expiry | None = None,
     ) -> None:
+        self._expiry = expiry
         self._log, self._records, self._clock, self._keep_s = log, records, clock, keep_s
         self._pipeline, self._shard = chain.pipeline, chain.shard
         self._next_at = clock.monotonic()
 
+    def patience_s(self) -> float | None:
+        """Seconds until dead letters are looked at again, which happens without commits too; None
+        where they are kept.
+        """
+        return None if self._expiry is None else max(self._next_at - self._clock.monotonic(), 0.0)
+
     def now_and_then(self) -> Kept:
-        """After each commit: nearly always nothing. Raises WorkerError for what could not be done;
-        it is tried again later.
+        """After each commit, and after `patience_s`: nearly always nothing. Raises
+        WorkerError for what could not be done; it is tried again later.
         """
         now = self._clock.monotonic()
         if now < self._next_at:
@@ -78,6 +92,7 @@ class Keeper:
         Args:
             checkpoint: it is written in any case.
         """
+        expired = Expired() if self._expiry is None else self._expiry.work()
         before = _text(self._clock.time() - self._keep_s)
         commits = self._log.prunable(self._pipeline, before, MOST, shard=self._shard)
         newest = max(self._records.checkpoints(), default=0)
@@ -88,7 +103,7 @@ class Keeper:
             self._records.delete(commits.seqs)
         if commits.seqs or commits.more:
             self._log.prune(self._pipeline, commits, shard=self._shard)
-        return Kept(len(commits.seqs), written, commits.more)
+        return Kept(expired.files, len(commits.seqs), written, commits.more or expired.more)
 
     def _is_due(self, newest: int) -> bool:
         """The records after the newest checkpoint are larger than it; or there is none, and a state
@@ -108,14 +123,14 @@ class Keeper:
         return found.seq
 
 
-def prune(keeper: Keeper) -> int:
-    """Forgets all that is old, and returns how many commits that were."""
+def prune(keeper: Keeper) -> Kept:
+    """Forgets all that is old, and says how much that was."""
     kept = keeper.work(checkpoint=True)
-    pruned = kept.pruned
+    expired, pruned, written = kept.expired, kept.pruned, kept.checkpoint
     while kept.more:
         kept = keeper.work()
-        pruned += kept.pruned
-    return pruned
+        expired, pruned = expired + kept.expired, pruned + kept.pruned
+    return Kept(expired, pruned, written)
 
 
 def old_commits(log: CommitLog, chain: ChainRow, clock: Clock, keep_s: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import sys
 from typing import Any, Final
@@ -12,6 +13,16 @@ from worker.core.errors import OutputLost
 
 PIECE_BYTES: Final = select.PIPE_BUF
 """A pipe that is ready takes so much without waiting."""
+_COMMANDS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What commands a terminal, ends a line or turns its order round, besides the end of a line and a
+tab; and lone surrogates, which no stream takes."""
+
+
+def harmless(text: str) -> str:
+    """Text of others without what would command the terminal of whoever looks at it."""
+    return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def open_streams() -> None:
@@ -30,12 +41,20 @@ def open_streams() -> None:
     if sys.stdout is None or sys.stdout is sys.__stdout__:
         encoding = getattr(sys.stdout, "encoding", "utf-8")
         raw: Any = Output(1)
-        sys.stdout = io.TextIOWrapper(
+        sys.stdout = (_Terminal if raw.isatty() else io.TextIOWrapper)(
             io.BufferedWriter(raw),
             encoding,
             getattr(sys.stdout, "errors", "strict"),
             line_buffering=raw.isatty(),
         )
+
+
+class _Terminal(io.TextIOWrapper):
+    """What is printed to a terminal, most of which others have said, commands nothing there."""
+
+    def write(self, text: str, /) -> int:
+        super().write(harmless(text))
+        return len(text)
 
 
 class Output(io.RawIOBase):

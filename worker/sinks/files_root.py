@@ -98,6 +98,13 @@ class FilesRoot:
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
 
+    def head(self, place: str) -> bytes:
+        try:
+            with fs.translated(place), open(place, "rb") as file:
+                return file.readline()
+        except FileNotFoundError:
+            return b""
+
     def remove(self, place: str) -> None:
         with fs.translated(place):
             Path(place).unlink(missing_ok=True)

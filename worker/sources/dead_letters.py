@@ -9,6 +9,9 @@ one that mends nothing would read its own rejects for ever.
 A body that was rejected as a whole is decoded as the bodies of the source are now, with what
 `decode.strip_prefix` says now; its records are replayed, or it is a dead letter again.
 
+A letter that does not hold its record (`dead_letters.keep`) becomes the same dead letter again,
+with the place and the reasons that it had.
+
 Records count as received by their partition when their letters were written, not when they are
 replayed.
 """
@@ -16,12 +19,14 @@ replayed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from itertools import islice, takewhile
 from typing import Final
 
-from worker.core.dead_letter import DeadLetter
+import msgspec
+
+from worker.core.dead_letter import DeadLetter, is_body
 from worker.core.errors import BadBody, WorkerError
 from worker.core.identities import digest16
 from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, FieldError, Reject, of_kind
@@ -92,11 +97,11 @@ class DeadLetters:
         letters = list(letters_of(self._root, commit))
         batch, keys, came = Batch(), list[bytes](), list[tuple[int, str]]()
         lines = enumerate(letters)
-        for is_body, run in itertools.groupby(lines, lambda each: _is_body(each[1])):
+        for add_one, run in itertools.groupby(lines, lambda each: self._adder(each[1])):
             part = list(run)
-            if is_body:
+            if add_one is not None:
                 for line, letter in part:
-                    records = await self._add_body(batch, letter)
+                    records = await add_one(batch, letter)
                     keys += _keys(commit.seq, line, records)
                     came += [(letter.time_us, letter.partition)] * records
                 continue
@@ -108,6 +113,12 @@ class DeadLetters:
         facts.values, facts.keys, facts.came_each = [commit.seq] * len(keys), keys, came
         facts.size_bytes = sum(len(letter.received) for letter in letters)
         return decoded
+
+    def _adder(self, letter: DeadLetter) -> _AddOne | None:
+        """What adds a letter; None for one of a record, of which many are added at once."""
+        if not letter.whole:
+            return _add_again
+        return self._add_body if is_body(letter) else None
 
     async def _add_records(self, batch: Batch, raws: list[bytes]) -> None:
         batch.add_source(lambda: raws)
@@ -134,9 +145,18 @@ class DeadLetters:
         return records
 
 
-def _is_body(letter: DeadLetter) -> bool:
-    """Whether a letter is a body that was rejected as a whole (`on_body_error: dead_letter`)."""
-    return (letter.stage, letter.code) == ("decode", BadBody.code)
+async def _add_again(batch: Batch, letter: DeadLetter) -> int:
+    """Adds a letter that does not hold its record, as the reject that it was."""
+    batch.add_source(lambda: [b""])
+    line = msgspec.json.encode(letter)
+    batch.rejects.append(
+        Reject(batch.count, letter.stage, letter.code, letter.errors, b"", letter=line)
+    )
+    batch.count += 1
+    return 1
+
+
+_AddOne = Callable[[Batch, DeadLetter], Awaitable[int]]
 
 
 def _keys(seq: int, line: int, records: int) -> list[bytes]:

@@ -1,9 +1,12 @@
-"""The admin server: /metrics, /healthz/{started,live,ready} and /status over HTTP."""
+"""The admin server: /metrics, /healthz/{started,live,ready} and /status over HTTP.
+
+It only tells: nothing that comes over TCP changes anything.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -11,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from worker.core.errors import ConfigError
+from worker.telemetry.hosts import refuse_unknown
 from worker.telemetry.metrics import Metrics
 
 LAG_PERIOD_S: Final = 0.05
@@ -23,6 +27,8 @@ async def admin_server(
     metrics: Metrics,
     status: Callable[[], dict[str, Any]],
     ready: Callable[[], bool],
+    *,
+    hosts: Sequence[str] = (),
 ) -> AsyncIterator[str]:
     """Serves while the context is open, and yields its address, `host:port`.
 
@@ -32,6 +38,7 @@ async def admin_server(
         listen: `host:port`.
         status: the document of /status.
         ready: whether /healthz/ready answers 200, and not 503.
+        hosts: names that requests may ask for beside addresses, `localhost` and that of `listen`.
     """
 
     async def exposition(_: web.Request) -> web.Response:
@@ -54,7 +61,9 @@ async def admin_server(
             content_type="application/json",
         )
 
-    app = web.Application()
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    app = web.Application(middlewares=[refuse_unknown((host, *hosts))])
     app.router.add_get("/metrics", exposition)
     app.router.add_get("/healthz/started", alive)
     app.router.add_get("/healthz/live", alive)
@@ -62,9 +71,8 @@ async def admin_server(
     app.router.add_get("/status", show_status)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    host, _, port = listen.rpartition(":")
     try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port))
+        site = web.TCPSite(runner, host, int(port))
         try:
             await site.start()
         except OSError as error:

@@ -1,13 +1,14 @@
 """Log lines by structlog, as JSON or for people, always on stderr.
 
-Values of keys that name a secret are taken out, and so are secrets in URLs.
+Values of keys that name a secret are taken out, and so are secrets in URLs. Whatever others have
+said, an event is one line, and commands no terminal.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from worker.runtime.streams import harmless
 from worker.telemetry.writer import LineWriter
 
 REDACTED: Final = "***"
@@ -23,10 +25,10 @@ OVER_PROGRESS: Final = b"\r\x1b[2K"
 _SECRET_KEY: Final = re.compile(
     r"(token|secret|password|passwd|authorization|api[_-]?key|cookie|credential)", re.IGNORECASE
 )
-_URL_SECRET: Final = re.compile(
-    r"(?<=//)[^/@\s]+@|(?<=[?&])(?:[^=&\s]*(?:token|key|secret|password|sig)[^=&\s]*)=[^&\s'\"]+",
-    re.IGNORECASE,
-)
+_USER_INFO: Final = re.compile(r"(?<=//)[^/@\s]+@")
+_PARAMETER: Final = re.compile(r"(?<=[?&])([^=&?\s]*)=")
+_SECRET_PARAMETER: Final = re.compile(r"token|key|secret|password|sig", re.IGNORECASE)
+_VALUE: Final = re.compile(r"[^&\s'\"]+")
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -39,9 +41,37 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
     return event
 
 
+def disarm(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor that writes out what would command a terminal or could not be written;
+    see `harmless`.
+    """
+    return {key: _disarmed(value) for key, value in event.items()}
+
+
+def _disarmed(value: Any) -> Any:
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, Mapping):
+        return {harmless(str(key)): _disarmed(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_disarmed(each) for each in value]
+    return value
+
+
 def redact_urls(text: str) -> str:
-    """`text` without the credentials of the URLs in it."""
-    return _URL_SECRET.sub(REDACTED, text)
+    """`text` without the credentials of the URLs in it.
+
+    It takes a time that grows with the text and no faster, whatever a server has put there.
+    """
+    text = _USER_INFO.sub(REDACTED, text)
+    kept, at = [], 0
+    for found in _PARAMETER.finditer(text):
+        if found.start() < at or not _SECRET_PARAMETER.search(found[1]):
+            continue
+        if value := _VALUE.match(text, found.end()):
+            kept.append(text[at : found.start()])
+            at = value.end()
+    return REDACTED.join([*kept, text[at:]])
 
 
 @contextmanager
@@ -59,6 +89,7 @@ def open_logger(level: str, style: str | None, *, colors: bool = True) -> Iterat
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact,
+        disarm,
     ]
     if console:
         renderer: Any = structlog.dev.ConsoleRenderer(

@@ -310,6 +310,10 @@ class MemoryRoot:
     def _commits(self, chain: ChainRow) -> MemoryCommitRecords:
         return MemoryCommitRecords(self._store, chain)
 
+    def head(self, place: str) -> bytes:
+        data = self._store.names.get(place.removeprefix(f"{self._store.url}/"), b"")
+        return data.partition(b"\n")[0] + b"\n" if data else b""
+
     def remove(self, place: str) -> None:
         self._store.names.pop(place.removeprefix(f"{self._store.url}/"), None)
 

@@ -11,9 +11,10 @@ from worker.components import FORMATS, SINKS
 from worker.config.files import check_text
 from worker.core.errors import ConfigError
 from worker.core.model import DEAD_LETTERS, ChainState
-from worker.core.ports import CommitRecords, OutputRoot, Outputs
+from worker.core.ports import Clock, CommitLog, CommitRecords, OutputRoot, Outputs
 from worker.formats.component import Encoder
 from worker.formats.ndjson import NdjsonEncoder
+from worker.runtime.expiry import Expiry
 from worker.settings import Settings
 from worker.sinks.config import SinkDeps
 from worker.sinks.files import FilesSink
@@ -92,6 +93,23 @@ def output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     config = settings.pipelines[pipeline]
     dead = config.dead_letters.path or settings.state.path / "dead_letters" / pipeline
     return config.sink.path.absolute(), dead.absolute()
+
+
+def expiry_of(
+    settings: Settings, pipeline: str, clock: Clock
+) -> Callable[[CommitLog], Expiry] | None:
+    """Makes what removes the dead letters that are too old; None where they are kept."""
+    keep_s = settings.pipelines[pipeline].dead_letters.keep_for
+    if keep_s is None:
+        return None
+
+    def build(log: CommitLog) -> Expiry:
+        def root() -> OutputRoot:
+            return output_roots(settings, pipeline, log.places(pipeline))[1]
+
+        return Expiry(log, root, pipeline, clock, keep_s=keep_s)
+
+    return build
 
 
 def commit_records(

@@ -12,12 +12,12 @@ from typing import ClassVar, Final
 
 from worker import __version__
 from worker.components import SOURCES
-from worker.core.dead_letter import dead_letter_line
 from worker.core.errors import ConfigError
 from worker.core.meaning import groups
 from worker.core.model import REPLAYED, Decoded, Facts
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
+from worker.formats.kept_letters import Hidden, LetterLine
 from worker.formats.records import RecordSpec
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Response, Timeouts
@@ -32,9 +32,10 @@ from worker.runtime.roll import RollSpec
 from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
+from worker.transforms.masked import masked_fields
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
-from worker.wiring.outputs import output_roots, outputs_of
+from worker.wiring.outputs import expiry_of, output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
 from worker.wiring.secrets import check_secrets, open_auth
 from worker.wiring.shared import Shared
@@ -226,7 +227,7 @@ def _spec(
         writer=WriterSpec(
             pipeline=parts.name,
             roll=RollSpec(config.sink.roll.records, config.sink.roll.age),
-            dead_letter=dead_letter_line,
+            dead_letter=_letter_line(parts),
             schema_fingerprint=parts.plan.fingerprint,
             marks_are_instants=(
                 paging.incremental is not None
@@ -247,6 +248,18 @@ def _spec(
         once=paging.once,
         patience_s=config.source.retry.deadline,
         keep_s=shared.settings.state.keep,
+        expiry=expiry_of(shared.settings, parts.name, shared.clock),
+    )
+
+
+def _letter_line(parts: Parts) -> LetterLine:
+    """What dead letters keep of the records of a pipeline."""
+    fields = parts.plan.schema.root.fields
+    masked = masked_fields(parts.config.transforms, [each.name for each in fields])
+    return LetterLine(
+        parts.config.dead_letters.keep,
+        Hidden.of(masked, fields, parts.config.validation.kept),
+        frozenset(each.json_name for each in fields),
     )
 
 
