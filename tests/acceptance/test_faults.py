@@ -92,7 +92,7 @@ async def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(tmp_path
 
 SLOW_SEAL = """
 import sys, time
-from worker.cli import main
+from worker.__main__ import main
 from worker.sinks.files import FilesSink
 seal = FilesSink.seal
 FilesSink.seal = lambda self: (time.sleep(3600), seal(self))[1]
