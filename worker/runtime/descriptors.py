@@ -36,12 +36,17 @@ def raise_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def are_exhausted() -> bool:
-    """Whether no file could be opened now, because too many are: for errors that do not say why."""
+def are_exhausted(needed: int = 1) -> bool:
+    """Whether so many files could not be opened now: for errors that do not say why."""
+    opened = list[int]()
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        for _ in range(needed):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         return error.errno in EXHAUSTED
+    finally:
+        for number in opened:
+            os.close(number)
     return False
 
 
