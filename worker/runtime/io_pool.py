@@ -49,7 +49,9 @@ class InOrder:
     that has not begun is not made.
     """
 
-    def __init__(self, executor: ThreadPoolExecutor, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, executor: ThreadPoolExecutor, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._executor, self._monotonic, self._turn = executor, monotonic, asyncio.Lock()
         self._begun: tuple[Callable[..., Any], float] | None = None
 
