@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from worker.runtime.places import place_of
 
@@ -45,9 +45,13 @@ class Pulse:
             time.sleep(BEAT_S / 10)
         return self._beat_at != seen
 
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that the loop runs now."""
+        return asyncio.current_task(self._loop)
+
     def holder(self) -> str:
         """What the loop does now: the task, what it works on, and the line of code."""
-        task = asyncio.current_task(self._loop)
+        task = self.task()
         name = "no task" if task is None else task.get_name()
         return f"{name}, {place_of(self._thread)}"
 

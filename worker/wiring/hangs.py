@@ -12,6 +12,8 @@ from worker.runtime.notify import STALLED_S
 
 HELD_S: Final = 1.0
 """A loop that is held for so long is reported."""
+BEGIN_S: Final = 30.0
+"""While a run begins, and compiles the configs of its pipelines, only this is."""
 SLOW_S: Final = 5.0
 """A call that a pipeline waits for longer is named by /healthz/live."""
 
@@ -20,12 +22,13 @@ class Hangs:
     """All of it may be asked in any thread."""
 
     def __init__(self, pulse: Pulse) -> None:
-        self._pulse, self._report_from_s = pulse, HELD_S
+        self._pulse, self._least_s, self._reported_s = pulse, BEGIN_S, 0.0
+        self._task: object = None
         self._pipelines: Callable[[], Iterable[Pipeline]] = tuple
 
     def watch(self, pipelines: Callable[[], Iterable[Pipeline]]) -> None:
         """From now on pipelines run: those that the function returns."""
-        self._pipelines = pipelines
+        self._pipelines, self._least_s = pipelines, HELD_S
 
     def alive(self) -> bool:
         """Whether a restart would be of no use: nothing has hung for `STALLED_S` seconds.
@@ -63,10 +66,13 @@ class Hangs:
         ]
 
     def report(self, emit: Emit) -> None:
-        """Reports a loop that is held, and again whenever that has doubled. Twice a second."""
-        held_s = self._pulse.held_s()
-        if held_s < HELD_S:
-            self._report_from_s = HELD_S
-        elif held_s >= self._report_from_s:
-            self._report_from_s = 2 * held_s
+        """Reports a task that holds the loop, and again whenever its time has doubled. Twice a
+        second; that many tasks were due at once is nothing that one of them could mend.
+        """
+        held_s, before = self._pulse.held_s(), self._task
+        self._task = self._pulse.task() if held_s >= self._least_s else None
+        if self._task is None or self._task is not before:
+            self._reported_s = 0.0
+        elif held_s >= 2 * self._reported_s:
+            self._reported_s = held_s
             emit(LoopHeld(self._pulse.holder(), round(held_s, 3)))
