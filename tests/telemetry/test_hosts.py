@@ -52,8 +52,10 @@ async def test_a_page_whose_name_was_made_to_lead_here_reads_nothing() -> None:
             async with session.get(url, headers={"Host": "rebound.example"}) as answer:
                 assert (answer.status, await answer.text()) == (
                     421,
-                    "the host 'rebound.example' of this request is not known here; ask by address,"
-                    " or add the name to admin.hosts\n",
+                    (
+                        "the host 'rebound.example' of this request is not known here; ask by"
+                        " address, or add the name to admin.hosts\n"
+                    ),
                 )
             for host in ("lake.example:9464", address):
                 async with session.get(url, headers={"Host": host}) as answer:
