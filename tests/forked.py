@@ -80,10 +80,14 @@ async def command(
     return code, out, errors
 
 
-def start(*arguments: str | Path) -> Process:
-    """The command line in a process of its own, whose streams go nowhere."""
-    nowhere = [Path(os.devnull)] * 2
-    return Process(_main, [*map(str, arguments)], _variables(None), Path.cwd(), nowhere)
+def start(
+    *arguments: str | Path,
+    log: Path = Path(os.devnull),
+    first: Callable[[], object] | None = None,
+) -> Process:
+    """The command line in a process of its own, whose output goes nowhere; `first` as above."""
+    streams = [Path(os.devnull), log]
+    return Process(_main, [*map(str, arguments)], _variables(None), Path.cwd(), streams, first)
 
 
 def _variables(given: Mapping[str, str] | None) -> dict[str, str]:
@@ -97,7 +101,7 @@ def _main(
     streams: list[Path],
     first: Callable[[], object] | None = None,
 ) -> None:
-    from worker.cli import main
+    from worker.__main__ import main
 
     if first is not None:
         first()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +14,7 @@ from typing import Any, cast
 import kit
 import pytest
 
-from worker.app import Progress, RunResult, exit_code, run_async
+from worker.app import STOPPED_EARLY, Progress, RunResult, exit_code, run_async
 from worker.core.errors import (
     AuthError,
     ConfigError,
@@ -28,6 +31,7 @@ from worker.state.lock import lock_state
 from worker.supervisor import Bug, Outcome
 from worker.testing.clock import FakeClock
 from worker.testing.replica import Replica, Seen, Shape
+from worker.wiring.shared import Shared
 
 OFFSET = {"pagination": {"type": "offset", "param": "offset"}}
 
@@ -191,3 +195,21 @@ def test_the_exit_code_of_a_run_is_that_of_the_error_which_decides(
     ended: list[WorkerError | None], not_started: list[WorkerError], code: int
 ) -> None:
     assert exit_code([outcome(error) for error in ended], not_started) == code
+
+
+async def test_a_signal_while_a_run_begins_ends_it_and_nothing_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def registry_that_never_answers(*_: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Shared, "compile", registry_that_never_answers)
+    async with replica(3) as server:
+        config = settings(tmp_path, server.url, source=OFFSET)
+        async with asyncio.timeout(20):
+            result = await run_async(config, once=False)
+    assert server.requests == []
+    assert (result.exit_code, [each.note for each in result.pipelines]) == (0, [STOPPED_EARLY])
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert {"signals", "admin"} & {each.name for each in threading.enumerate()} == set()

@@ -84,7 +84,7 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 def test_the_command_is_that_of_the_distribution() -> None:
     (command,) = metadata.distribution(NAME).entry_points.select(group="console_scripts")
-    assert (command.name, command.value) == ("worker", "worker.cli:main")
+    assert (command.name, command.value) == ("worker", "worker.__main__:main")
 
 
 @pytest.fixture(scope="module")

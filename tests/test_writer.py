@@ -191,6 +191,26 @@ async def test_a_commit_with_as_many_files_as_one_may_have_is_due() -> None:
     ]
 
 
+async def test_files_of_a_pass_are_left_once_every_partition_has_ended_it() -> None:
+    left = list[int]()
+
+    class Leaving(MemorySink):
+        def leave(self, group: int) -> None:
+            left.append(group)
+
+    def end_of(pass_no: int, partition: str, **more: Any) -> Shaped:
+        cursor = Cursor(pass_no=pass_no + 1)
+        given = part([1], 1, partition=partition, pass_over=True)
+        return replace(given, progress=Progress(cursor), group=pass_no, **more)
+
+    first = Cursor().pass_no
+    desk = Desk(Leaving)
+    slow = end_of(first, "b", pass_over=False)
+    slow = replace(slow, progress=Progress(Cursor(pass_no=first, received=1)))
+    await desk.write(end_of(first, "a"), slow, end_of(first + 1, "a"), end_of(first, "b"))
+    assert left == [first, first, first + 1]
+
+
 async def test_what_says_nothing_new_makes_no_commit() -> None:
     desk = Desk()
     unchanged = part([], 0)

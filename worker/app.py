@@ -1,7 +1,8 @@
 """The application: one run from settings to results. `App.run` reads in the order of events.
 
+    listen to signals, and to the pulse of the event loop
     open   the log, the parts of the pipelines, the lock on the state
-    start  the pipelines under their supervisor, the admin server, signals
+    start  the pipelines under their supervisor, the admin server
     serve  until the pipelines have ended; timers and other side tasks run beside them
     close  the exit code and the results; what was opened closes in reverse
 
@@ -15,6 +16,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,16 +26,20 @@ from worker import __version__
 from worker.core.errors import Exit, WorkerError, deciding_error
 from worker.core.events import PipelineStarted, RunEnded, RunStarted
 from worker.core.ports import Clock
-from worker.runtime.clock import SystemClock
-from worker.runtime.lifecycle import stop_on_signals
+from worker.runtime.clock import SystemClock, done_unless
+from worker.runtime.descriptors import raise_limit
+from worker.runtime.hangs import Pulse, beating
+from worker.runtime.lifecycle import Run, Signals, catching
 from worker.runtime.notify import Notifier, feed_watchdog
 from worker.settings import PipelineSettings, Settings, colors, service_manager
 from worker.state.lock import lock_state
 from worker.supervisor import Outcome, Supervisor
+from worker.telemetry.admin import Health, admin_server
 from worker.telemetry.emit import Telemetry
 from worker.telemetry.logs import open_logger, signal_line
 from worker.telemetry.metrics import Metrics
 from worker.wiring.deferred_start import DeferredStart
+from worker.wiring.hangs import Hangs
 from worker.wiring.outputs import output_roots
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import Backfill, Job, Poll, Replay, make_pipeline
@@ -52,6 +58,10 @@ __all__ = [
 ]
 
 PROGRESS_S: Final = 0.5
+OTHER_THREADS: Final = 12
+"""Most threads for what libraries do in threads, like resolving names. By default it depends on
+the machine."""
+STOPPED_EARLY: Final = "a signal ended the run before it had begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +131,31 @@ def run(
     only: Sequence[str] = (),
     backfill: Backfill | None = None,
     watch: Watch | None = None,
+    signals: Signals | None = None,
 ) -> RunResult:
-    """Runs the pipelines to their end or until a signal.
+    """Runs the pipelines to their end or until a signal, in a process of their own.
 
     Raises WorkerError for what keeps it from starting.
     """
+    raise_limit()
     gc.freeze()  # what was imported stays: the collector need not look at it again
     # records are freed by reference counting; with the default the collector took 4 % of the time
     gc.set_threshold(20_000, 20, 50)
-    return asyncio.run(
-        run_async(settings, once=once, for_s=for_s, only=only, backfill=backfill, watch=watch)
-    )
+
+    async def running() -> RunResult:
+        threads = ThreadPoolExecutor(OTHER_THREADS, thread_name_prefix="other")
+        asyncio.get_running_loop().set_default_executor(threads)
+        return await run_async(
+            settings,
+            once=once,
+            for_s=for_s,
+            only=only,
+            backfill=backfill,
+            watch=watch,
+            signals=signals,
+        )
+
+    return asyncio.run(running())
 
 
 async def replay_async(settings: Settings, pipeline: str) -> RunResult:
@@ -152,8 +176,9 @@ async def run_async(
     backfill: Backfill | None = None,
     watch: Watch | None = None,
     clock: Clock | None = None,
+    signals: Signals | None = None,
 ) -> RunResult:
-    """`run` on a loop that runs already.
+    """`run` on a loop that runs already, in the main thread.
 
     Args:
         once: end when every pass is done; else run until a signal, or for `for_s` seconds.
@@ -162,9 +187,11 @@ async def run_async(
         backfill: a range of marks instead of what is new; runs once.
         watch: told twice a second how far the pipelines are.
         clock: default: the system's.
+        signals: of the process; None: they are handled for as long as the run takes.
     """
     job: Job = Replay() if replay else backfill or Poll(once)
-    return await App(settings, job, only=only, for_s=for_s, watch=watch, clock=clock).run()
+    app = App(settings, job, only=only, for_s=for_s, watch=watch, clock=clock, signals=signals)
+    return await app.run()
 
 
 class App:
@@ -173,6 +200,7 @@ class App:
     _emit: Telemetry
     _shared: Shared
     _deferred: DeferredStart
+    _hangs: Hangs
     _supervisor: Supervisor
 
     def __init__(
@@ -184,11 +212,12 @@ class App:
         for_s: float | None = None,
         watch: Watch | None = None,
         clock: Clock | None = None,
+        signals: Signals | None = None,
     ) -> None:
         self._settings, self._job = settings, job
         self._chosen = _chosen(settings, only)
         self._for_s, self._watch = for_s, watch
-        self._clock = clock or SystemClock()
+        self._clock, self._signals = clock or SystemClock(), signals
         self._metrics = Metrics()
         self._manager = service_manager()
         self._notifier = Notifier(self._manager.notify_socket)
@@ -202,20 +231,41 @@ class App:
         """
         started = time.monotonic()
         async with AsyncExitStack() as stack:
-            parts = await self._open(stack)
-            await self._start(stack, parts)
+            await self._listen(stack)
+            if not await done_unless(self._stop, self._begin(stack), name="start"):
+                stopped = [self._idle(name, note=STOPPED_EARLY) for name in self._chosen]
+                return RunResult(int(Exit.OK), time.monotonic() - started, stopped)
             outcomes = await self._serve()
             code = self._close(outcomes)
         return RunResult(code, time.monotonic() - started, self._results(outcomes))
+
+    # -- listen -----------------------------------------------------------------------------------
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        """Signals, from here on, ask for a drain."""
+        loop, logging = asyncio.get_running_loop(), self._settings.logging
+        logger = stack.enter_context(open_logger(logging.level, logging.format, colors=colors()))
+        self._emit = Telemetry(logger, self._metrics, self._clock)
+        stack.callback(self._emit.close)
+        pulse = Pulse()
+        self._hangs = Hangs(pulse)
+        run = Run(
+            drain=partial(loop.call_soon_threadsafe, self._stop.set),
+            line=signal_line(logging.format),
+            blocked=self._hangs.blocking,
+            tick=partial(self._hangs.report, self._emit),
+        )
+        signals = self._signals or stack.enter_context(catching())
+        stack.enter_context(signals.draining(run))
+        await stack.enter_async_context(beating(pulse, self._metrics.loop_lag))
+
+    async def _begin(self, stack: AsyncExitStack) -> None:
+        await self._start(stack, await self._open(stack))
 
     # -- open -------------------------------------------------------------------------------------
 
     async def _open(self, stack: AsyncExitStack) -> list[Parts]:
         """The log, the parts of the pipelines that can start now, and the lock on the state."""
-        logging = self._settings.logging
-        logger = stack.enter_context(open_logger(logging.level, logging.format, colors=colors()))
-        self._emit = Telemetry(logger, self._metrics, self._clock)
-        stack.callback(self._emit.close)
         self._shared = Shared.of(self._settings, stack, self._clock, self._emit)
         self._deferred = DeferredStart(self._clock, self._emit)
         compiled = await self._deferred.each(self._chosen, self._compile)
@@ -238,19 +288,16 @@ class App:
         """The pipelines under their supervisor, and those who ask and tell about them."""
         pipelines = [await make_pipeline(self._shared, each, self._job) for each in parts]
         self._supervisor = Supervisor(pipelines, self._clock, self._emit, once=self._job.once)
+        self._hangs.watch(lambda: self._supervisor.pipelines)
         status = Status(self._supervisor, self._emit, lambda: self._deferred.errors)
         self._metrics.watch(status.readings)
         admin = self._settings.admin
         if admin.listen is not None:
-            # an HTTP server takes 4 % of the start to import
-            from worker.telemetry.admin import admin_server
-
+            health = Health(status.ready, self._hangs.alive, self._hangs.found)
             server = admin_server(
-                admin.listen, self._metrics, status.document, status.ready, hosts=admin.hosts
+                admin.listen, self._metrics, status.document, health, hosts=admin.hosts
             )
             await stack.enter_async_context(server)
-        line = signal_line(self._settings.logging.format)
-        stack.enter_context(stop_on_signals(self._stop, line))
         if self._job.once:
             self._deferred.give_up()
         self._emit(RunStarted(tuple(self._chosen), __version__))
@@ -279,7 +326,7 @@ class App:
         if self._manager.watchdog_s:
             yield (
                 "watchdog",
-                feed_watchdog(self._notifier, self._manager.watchdog_s, self._stalled_s),
+                feed_watchdog(self._notifier, self._manager.watchdog_s, self._hangs.stalled_s),
             )
         if not self._job.once:
             for name in self._deferred.errors:
@@ -314,9 +361,6 @@ class App:
                 ]
             )
 
-    def _stalled_s(self) -> float:
-        return max((each.stalled_s() for each in self._supervisor.pipelines), default=0.0)
-
     async def _join(self, name: str) -> None:
         """Starts a pipeline that could not start with the others."""
         parts = await self._compile(name)
@@ -337,7 +381,9 @@ class App:
 
     def _results(self, outcomes: Sequence[Outcome]) -> list[PipelineResult]:
         ended = [self._result(outcome) for outcome in outcomes]
-        return ended + [self._not_started(*each) for each in self._deferred.errors.items()]
+        return ended + [
+            self._idle(name, error=str(error)) for name, error in self._deferred.errors.items()
+        ]
 
     def _result(self, outcome: Outcome) -> PipelineResult:
         name, totals = outcome.pipeline.name, outcome.pipeline.totals
@@ -356,7 +402,8 @@ class App:
             error="" if outcome.error is None else str(outcome.error),
         )
 
-    def _not_started(self, name: str, error: WorkerError) -> PipelineResult:
+    def _idle(self, name: str, *, note: str = "", error: str = "") -> PipelineResult:
+        """Of a pipeline that has not started."""
         records, dead_letters = output_roots(self._settings, name)
         return PipelineResult(
             name=name,
@@ -368,7 +415,8 @@ class App:
             commits=0,
             output=str(records),
             dead_letters=str(dead_letters),
-            error=str(error),
+            note=note,
+            error=error,
         )
 
 

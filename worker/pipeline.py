@@ -132,6 +132,7 @@ class Pipeline:
         self._backlog = Backlog()
         self._queues: dict[str, Channel[Any]] = {}
         self._writer: Writer | None = None
+        self._calls: InOrder | None = None
         self._progress_at = clock.monotonic()
 
     @property
@@ -146,7 +147,7 @@ class Pipeline:
         After `drain_deadline` no other page is shaped: what is staged then is committed, the rest
         is discarded. Raises what ended it: a WorkerError, or an ExceptionGroup from its tasks.
         """
-        io = self._io.in_order()
+        self._calls = io = self._io.in_order()
         opened = await io(self._open)
         try:
             await self._run(opened, io, stop, drain_deadline)
@@ -320,6 +321,10 @@ class Pipeline:
         """For how long data has waited without a page having been shaped; 0 while none waits."""
         waiting = any(queue.used_bytes for queue in self._queues.values())
         return self._clock.monotonic() - self._progress_at if waiting else 0.0
+
+    def call_in_progress(self) -> tuple[str, float] | None:
+        """See `InOrder.in_progress`."""
+        return None if self._calls is None else self._calls.in_progress()
 
     def reading(self, state: str) -> Reading:
         """What there is to see of the pipeline now; `state` is what its supervisor says."""

@@ -53,6 +53,7 @@ from worker.pipeline import Pipeline
 from worker.resilience.backoff import doubling_s
 from worker.resilience.quality import TooManyRejects
 from worker.runtime.clock import set_within
+from worker.runtime.descriptors import EXHAUSTED, exhausted
 
 MOST_RESTARTS: Final = 3
 
@@ -293,8 +294,16 @@ def _ending(error: WorkerError) -> Ending:
 
 
 def _deciding(raised: BaseException) -> WorkerError:
-    """The one error of an attempt that decides: a bug before everything else."""
-    causes = flatten(raised)
+    """The one error of an attempt that decides: a bug before everything else.
+
+    Whatever needs one more descriptor, even an import, may meet that there is none left.
+    """
+    causes = [
+        exhausted("the process", cause.errno)
+        if isinstance(cause, OSError) and cause.errno in EXHAUSTED
+        else cause
+        for cause in flatten(raised)
+    ]
     for cause in causes:
         if not isinstance(cause, WorkerError):
             bug = Bug(f"{type(cause).__name__}: {cause}", remedy="please report it with the log")

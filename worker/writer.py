@@ -184,6 +184,7 @@ class Writer:
             spec.reject_window,
             [name for name, claim in claims.items() if not claim.cursor.complete],
         )
+        self._pass_no = {name: claim.cursor.pass_no for name, claim in claims.items()}
         self._staged = Staged()
         self._mid_page = False
 
@@ -262,6 +263,9 @@ class Writer:
             self._roll.add(records, self._clock.monotonic())
         if part.progress is None:
             return
+        self._pass_no[part.partition] = part.progress.cursor.pass_no
+        if part.pass_over and part.group is not None and self._staged.filled:
+            await self._io(self._records.leave, min(self._pass_no.values()))
         self._backlog.staged()
         if not (self._staged.filled or self._staged.ended):
             self._settle()

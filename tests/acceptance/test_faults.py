@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import forked
 import kit
 import pytest
 
@@ -93,7 +95,7 @@ async def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(tmp_path
 
 SLOW_SEAL = """
 import sys, time
-from worker.cli import main
+from worker.__main__ import main
 from worker.sinks.files import FilesSink
 seal = FilesSink.seal
 FilesSink.seal = lambda self: (time.sleep(3600), seal(self))[1]
@@ -287,4 +289,37 @@ async def test_a_damaged_state_is_refused_and_says_what_to_do(tmp_path: Path) ->
         code, said = await finish(config, "--once")
     assert code == 74, said
     assert "state.db" in said and "remedy" in said and "Traceback" not in said
+    assert kit.lake_ids(tmp_path) == list(range(COUNT))
+
+
+def few_descriptors() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+
+async def test_connections_to_the_admin_port_take_no_descriptors_of_the_pipelines(
+    tmp_path: Path,
+) -> None:
+    port, held = kit.free_port(), asyncio.Event()
+
+    def kept_waiting(number: int, seen: Seen) -> Fault | None:
+        """Nothing but the first page before the connections are there."""
+        hold = number > 1 and not held.is_set()
+        return Fault("status", status=429, headers={"Retry-After": "1"}) if hold else None
+
+    async with Replica(records(), Shape(style="cursor", cap=10), kept_waiting) as replica:
+        config = kit.write_config(tmp_path, replica.url, source=SOURCE)
+        config.write_text(config.read_text().replace("listen: null", f"listen: 127.0.0.1:{port}"))
+        process = forked.start("run", config, "--once", first=few_descriptors)
+        await kit.until(lambda: replica.requests)
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(300):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"GET /metrics HTTP/1.1\r\n")
+                stack.callback(writer.close)
+            held.set()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /status HTTP/1.1\r\n\r\n")
+            assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
+            writer.close()
+            assert await process.wait() == 0
     assert kit.lake_ids(tmp_path) == list(range(COUNT))

@@ -12,14 +12,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import kit
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import auth_of
 from yarl import URL
 
-from worker.core.errors import BadBody, PermanentError, TransientError, WorkerError
+from worker.core.errors import (
+    BadBody,
+    PermanentError,
+    TooManyOpenFiles,
+    TransientError,
+    WorkerError,
+)
 from worker.core.model import Request
 from worker.http.auth import Auth
 from worker.http.body import BodyLimits
@@ -209,7 +215,9 @@ async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: P
         return web.json_response(request.headers.get("X-Api-Key"))
 
     async with served(handler) as origin:
-        answer = await get(origin, tmp_path, auth=auth_of("api_key", name="X-Api-Key", value="k3y"))
+        answer = await get(
+            origin, tmp_path, auth=kit.auth_of("api_key", name="X-Api-Key", value="k3y")
+        )
     assert bytes(answer.body) == b'"k3y"'
     assert answer.url == f"{origin}/moved"
 
@@ -218,10 +226,10 @@ async def test_redirects_stay_at_the_origin_and_keep_the_credentials(tmp_path: P
 @pytest.mark.parametrize(
     "auth",
     [
-        auth_of("api_key", name="X-Api-Key", value="k3y"),
-        auth_of("bearer", token="k3y"),
-        auth_of("basic", username="u", password="k3y"),
-        auth_of("api_key", name="k", **{"in": "cookie"}, value="k3y"),
+        kit.auth_of("api_key", name="X-Api-Key", value="k3y"),
+        kit.auth_of("bearer", token="k3y"),
+        kit.auth_of("basic", username="u", password="k3y"),
+        kit.auth_of("api_key", name="k", **{"in": "cookie"}, value="k3y"),
     ],
 )
 async def test_a_redirect_to_another_origin_is_refused_and_nothing_is_sent_there(
@@ -256,8 +264,8 @@ async def test_an_allowed_origin_is_followed_without_credentials(tmp_path: Path)
 
         async with served(handler) as origin:
             for auth in (
-                auth_of("api_key", name="X-Api-Key", value="k3y"),
-                auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
+                kit.auth_of("api_key", name="X-Api-Key", value="k3y"),
+                kit.auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
             ):
                 allowed = {elsewhere: False}
                 answer = await get(origin, tmp_path, auth=auth, allowed_origins=allowed)
@@ -282,7 +290,7 @@ async def test_an_allowed_origin_gets_credentials_only_where_the_config_sends_th
             client_of(origin, tmp_path, allowed_origins={elsewhere.upper(): trusted}) as client,
         ):
             sent = Request("GET", origin, headers=(("cookie", "a=1"), ("X-Team", "t")))
-            answer = await client.fetch(sent, auth_of("api_key", name="X-Api-Key", value="k3y"))
+            answer = await client.fetch(sent, kit.auth_of("api_key", name="X-Api-Key", value="k3y"))
     assert json.loads(bytes(answer.body)) == (["k3y", "a=1", "t"] if trusted else [None, None, "t"])
     assert answer.credentials == ({"X-Api-Key": "k3y"} if trusted else {})
 
@@ -305,7 +313,7 @@ async def test_a_redirect_that_repeats_a_credential_of_the_query_sends_it_where_
             origin,
             tmp_path,
             "/data",
-            auth=auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
+            auth=kit.auth_of("api_key", name="key", **{"in": "query"}, value="k3y"),
             allowed_origins={there: False},
         )
     assert asked == ["/data?key=k3y", "/moved?page=2" if elsewhere else "/moved?page=2&key=k3y"]
@@ -361,10 +369,12 @@ async def test_a_followed_link_stays_at_the_origin(elsewhere: bool, tmp_path: Pa
         async with client:
             if elsewhere:
                 with pytest.raises(PermanentError, match="the next link leads to") as caught:
-                    await client.fetch(request, auth_of("api_key", name="X-Api-Key", value="k3y"))
+                    await client.fetch(
+                        request, kit.auth_of("api_key", name="X-Api-Key", value="k3y")
+                    )
                 assert "s3cret" not in str(caught.value)
             else:
-                await client.fetch(request, auth_of("api_key", name="X-Api-Key", value="k3y"))
+                await client.fetch(request, kit.auth_of("api_key", name="X-Api-Key", value="k3y"))
     assert reached == ([] if elsewhere else ["k3y"])
 
 
@@ -433,7 +443,7 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
         return web.Response()
 
     async with served(handler) as origin:
-        await get(origin, tmp_path, auth=auth_of("bearer", token="k3y"))
+        await get(origin, tmp_path, auth=kit.auth_of("bearer", token="k3y"))
     assert seen == ["Bearer k3y", "Bearer k3y"]
 
 
@@ -464,20 +474,20 @@ async def test_credentials_of_each_kind_are_sent_as_they_should(tmp_path: Path) 
 
     kinds = [
         (
-            auth_of("basic", username="usér", password="p:w"),
+            kit.auth_of("basic", username="usér", password="p:w"),
             ["Basic dXPDqXI6cDp3", None, None, "a=1"],
         ),
-        (auth_of("bearer", token="t"), ["Bearer t", None, None, "a=1"]),
+        (kit.auth_of("bearer", token="t"), ["Bearer t", None, None, "a=1"]),
         (
-            auth_of("api_key", name="X-Key", **{"in": "header"}, value="k", prefix="Key "),
+            kit.auth_of("api_key", name="X-Key", **{"in": "header"}, value="k", prefix="Key "),
             [None, None, "Key k", "a=1"],
         ),
         (
-            auth_of("api_key", name="sid", **{"in": "cookie"}, value="k"),
+            kit.auth_of("api_key", name="sid", **{"in": "cookie"}, value="k"),
             [None, "sid=k", None, "a=1"],
         ),
         (
-            auth_of("api_key", name="key", **{"in": "query"}, value="a&b c"),
+            kit.auth_of("api_key", name="key", **{"in": "query"}, value="a&b c"),
             [None, None, None, "a=1&key=a%26b%20c"],
         ),
     ]
@@ -496,7 +506,7 @@ async def test_secrets_are_read_anew_for_each_request(
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.headers["Authorization"])
 
-    auth = auth_of("bearer", token={"env": "KEY"})
+    auth = kit.auth_of("bearer", token={"env": "KEY"})
     answers = []
     async with served(handler) as origin:
         for key in ("old", "new"):
@@ -627,7 +637,7 @@ async def test_credentials_in_the_path_of_a_redirect_are_not_told(
 
     async with served(handler) as origin:
         with pytest.raises(PermanentError) as caught:
-            await get(origin, tmp_path, auth=auth_of("bearer", token="k3y/+"))
+            await get(origin, tmp_path, auth=kit.auth_of("bearer", token="k3y/+"))
     assert "k3y" not in str(caught.value) and "***" in str(caught.value)
 
 
@@ -701,3 +711,18 @@ def test_an_origin_is_the_same_however_it_is_written(
     for other in ("https://example.com:80/a", "http://example.com:8080/a", "http://evil.example/a"):
         with pytest.raises(PermanentError):
             client._checked(_parsed(other), "the next link")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_too_many_open_files_are_no_fault_of_the_connection(
+    host: str, tmp_path: Path
+) -> None:
+    async with client_of(f"http://{host}:9", tmp_path) as client:
+        request = Request("GET", f"http://{host}:9/data")
+        with pytest.raises(TransientError):  # nobody listens; the resolver has its thread now
+            await client.fetch(request)
+        with (
+            kit.descriptors_left(0),
+            pytest.raises(TooManyOpenFiles, match="this process may have"),
+        ):
+            await client.fetch(request)

@@ -87,6 +87,16 @@ def test_the_file_that_was_not_written_to_for_longest_is_sealed_first(tmp_path: 
     assert parts == [("b", "0002", 1), ("a", "0001", 2), ("c", "0003", 1), ("b", "0004", 1)]
 
 
+def test_the_files_of_passes_that_are_over_are_closed_before_the_commit(tmp_path: Path) -> None:
+    files = sink(tmp_path)
+    for route, group in (("a", 1), ("b", 1), ("a", 2), ("a", None)):
+        files.write(Chunk(route, "f" * 16, 1, b"\x02", group))
+    open_files = len(os.listdir("/dev/fd"))
+    files.leave(2)
+    assert len(os.listdir("/dev/fd")) == open_files - 2
+    assert len(files.seal()) == 4
+
+
 def test_a_full_file_is_followed_by_its_next_part(tmp_path: Path) -> None:
     files = sink(tmp_path, file_bytes=300, block_bytes=1)
     for number in range(50):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.telemetry.admin import admin_server
+from worker.telemetry.admin import Health, admin_server
 from worker.telemetry.hosts import is_known
 from worker.telemetry.metrics import Metrics
 
@@ -17,7 +17,7 @@ PATHS = ("/metrics", "/healthz/started", "/healthz/live", "/healthz/ready", "/st
 
 
 def serve(**more: Any) -> Any:
-    return admin_server("127.0.0.1:0", Metrics(), dict, lambda: True, **more)
+    return admin_server("127.0.0.1:0", Metrics(), dict, Health(lambda: True), **more)
 
 
 @pytest.mark.parametrize(

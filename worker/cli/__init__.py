@@ -7,13 +7,16 @@ import io
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from worker import __version__
 from worker.core.errors import Exit, WorkerError
 from worker.runtime.streams import harmless, open_streams, say
+
+if TYPE_CHECKING:
+    from worker.runtime.lifecycle import Signals
 
 STUCK_S: Final = 2.0
 """How long the program waits for the reader of its errors."""
@@ -81,13 +84,17 @@ def show(error: WorkerError) -> None:
     say(harmless("\n".join(lines)) + "\n", wait_s=STUCK_S)
 
 
-def main(args: list[str] | None = None) -> Any:
-    """The console script: exceptions become exit codes here and nowhere else."""
+def main(args: list[str] | None = None, signals: Signals | None = None) -> Any:
+    """The command line: exceptions become exit codes here and nowhere else.
+
+    Args:
+        signals: of the process, for the commands that drain; None: a run handles them itself.
+    """
     # importing makes many objects that stay: the collector took a tenth of the start
     gc.set_threshold(200_000, 20, 50)
     open_streams()
     try:
-        code = cli.main(args, standalone_mode=False)
+        code = cli.main(args, standalone_mode=False, obj=signals)
         sys.stdout.flush()
     except click.UsageError as error:
         text = io.StringIO()

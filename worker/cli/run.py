@@ -15,6 +15,7 @@ from worker.runtime.streams import output, say
 
 if TYPE_CHECKING:
     from worker.app import Backfill, Progress, RunResult, Watch
+    from worker.runtime.lifecycle import Signals
 
 PROGRESS_CHARS: Final = 200
 
@@ -35,7 +36,9 @@ PROGRESS_CHARS: Final = 200
 )
 @click.option("--to", "until", metavar="MARK", help="End of the range, exclusive; default: no end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_obj
 def command(
+    signals: Signals | None,
     config: tuple[Path, ...],
     once: bool,
     for_: str | None,
@@ -57,6 +60,7 @@ def command(
             only=only,
             backfill=backfill,
             watch=progress_line() if once and not as_json else None,
+            signals=signals,
         )
     except ConfigError as error:
         _raise_located(error, config)

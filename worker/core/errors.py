@@ -480,6 +480,15 @@ class SinkUnavailable(TransientError):
     code = "sink_unavailable"
 
 
+class TooManyOpenFiles(SinkUnavailable):
+    """No file and no connection can be opened, because too many are open.
+    Raise the limit of open files (`ulimit -n`, LimitNOFILE=), or lower `sink.max_open_files` and
+    `source.concurrency`; the pipeline goes on by itself.
+    """
+
+    code = "too_many_open_files"
+
+
 class DurabilityLost(WorkerError):
     """An fsync failed, so everything written since the last commit is void.
     It is read again once; the second time the pipeline ends. Check the disk.

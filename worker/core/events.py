@@ -324,6 +324,19 @@ class TimesDoubtful(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LoopHeld(Event):
+    """The event loop, on which all pipelines run, is held by one of them, mostly in a transform.
+
+    `holder`: the task, what it works on, and the line of code.
+    """
+
+    level: ClassVar[str] = "warning"
+    holder: str
+    held_s: float
+    remedy: str = "give the step less work for each record, or a timeout where it waits for others"
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated(Event):
     """Events that were not logged one by one, because there were too many of them."""
 

@@ -505,6 +505,11 @@ class Sink(Protocol):
     def write(self, chunk: Chunk) -> None:
         """Takes a chunk into the commit in the making; may compress and write. Once per chunk."""
 
+    def leave(self, group: int) -> None:
+        """No chunk of a group before this one follows: their files need not stay open until the
+        commit. After the passes that are kept apart as groups.
+        """
+
     def seal(self) -> tuple[StagedFile, ...]:
         """Everything written since `begin`, durable in staging. Once per commit, first."""
 

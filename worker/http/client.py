@@ -31,6 +31,7 @@ from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.headers import with_headers, without_credentials
 from worker.http.redact import credentials_in, redact, url_stripper
+from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
 """Larger bodies are kept in a file."""
@@ -392,6 +393,8 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
     if isinstance(error, WorkerError):
         error.message, error.where = redact(error.message, secrets), error.where or where
         return error
+    if _lacks_a_descriptor(error):
+        return exhausted(where)
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
@@ -401,6 +404,16 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
                 remedy=DISTRUSTED if distrusted else "",
             )
     return error
+
+
+def _lacks_a_descriptor(error: Exception) -> bool:
+    """Whether too many open files are the cause. A name is not resolved then either, and the
+    resolver does not say why.
+    """
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return are_exhausted()
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return isinstance(cause, OSError) and cause.errno in EXHAUSTED
 
 
 def _detail(error: BaseException) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 from worker.core.ports import Clock
 
@@ -32,3 +34,22 @@ async def set_within(event: asyncio.Event, seconds: float, clock: Clock) -> bool
         for task in waits:
             task.cancel()
     return event.is_set()
+
+
+async def done_unless(event: asyncio.Event, work: Coroutine[Any, Any, None], *, name: str) -> bool:
+    """Does the work. Returns False where `event` was set before it was done, which cancels it.
+
+    Raises what the work raises.
+    """
+    working = asyncio.create_task(work, name=name)
+    waiting = asyncio.create_task(event.wait(), name="wait.event")
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.wait((working, waiting))
+    if working.cancelled():
+        return False
+    working.result()
+    return True

@@ -26,6 +26,7 @@ class Shaped:
         looked_at: records that were decoded and shaped, the rejects included. Duplicates and
             records outside of what was asked for are not.
         pass_over: the page is the last one of its pass.
+        group: the pass of its records, where passes are kept apart in files.
     """
 
     partition: str
@@ -36,6 +37,7 @@ class Shaped:
     looked_at: int
     progress: Progress | None = None
     pass_over: bool = False
+    group: int | None = None
     weight: int = field(default=0)
 
 
@@ -86,6 +88,7 @@ class Flow:
                 looked_at=looked_at,
                 progress=page.progress if last else None,
                 pass_over=last and page.pass_end is not None,
+                group=group,
                 weight=_weight(chunks, rejects),
             )
 

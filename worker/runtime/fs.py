@@ -30,6 +30,7 @@ from worker.core.errors import (
     StateError,
     WorkerError,
 )
+from worker.runtime.descriptors import EXHAUSTED, exhausted
 
 RENAME_NOREPLACE: Final = 1
 AT_FDCWD: Final = -100
@@ -45,8 +46,6 @@ _PAUSE: Final = frozenset(
         errno.ENOSPC,
         errno.EDQUOT,
         errno.EROFS,
-        errno.EMFILE,
-        errno.ENFILE,
         errno.EACCES,
         errno.EPERM,
         errno.ENOTCONN,  # unmounted, or its server is away
@@ -61,6 +60,8 @@ _PAUSE: Final = frozenset(
 
 def translate(error: OSError, path: Path | str) -> WorkerError:
     """The category of an operating system error on an output or state path."""
+    if error.errno in EXHAUSTED:
+        return exhausted(str(path), error.errno)
     text = f"{path}: {os.strerror(error.errno or 0)}"
     if error.errno in _PAUSE:
         return SinkUnavailable(

@@ -9,6 +9,7 @@ has it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -20,14 +21,21 @@ IO_THREADS: Final = 16
 
 
 class IoPool:
-    """The threads; one pool for a process."""
+    """The threads; one pool for a process.
 
-    def __init__(self, threads: int = IO_THREADS) -> None:
+    Args:
+        monotonic: seconds of a clock that only goes forward.
+    """
+
+    def __init__(
+        self, threads: int = IO_THREADS, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="io")
+        self._monotonic = monotonic
 
     def in_order(self) -> InOrder:
         """For one pipeline."""
-        return InOrder(self._executor)
+        return InOrder(self._executor, self._monotonic)
 
     def close(self) -> None:
         """Waits for the calls in progress."""
@@ -41,11 +49,15 @@ class InOrder:
     that has not begun is not made.
     """
 
-    def __init__(self, executor: ThreadPoolExecutor) -> None:
-        self._executor, self._turn = executor, asyncio.Lock()
+    def __init__(
+        self, executor: ThreadPoolExecutor, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._executor, self._monotonic, self._turn = executor, monotonic, asyncio.Lock()
+        self._begun: tuple[Callable[..., Any], float] | None = None
 
     async def __call__(self, call: Callable[..., T], *args: Any) -> T:
         async with self._turn:
+            self._begun = call, self._monotonic()
             job = self._executor.submit(call, *args)
             answer = asyncio.wrap_future(job)
             try:
@@ -54,6 +66,15 @@ class InOrder:
                 if not job.cancel():
                     await _ended(answer)
                 raise
+            finally:
+                self._begun = None
+
+    def in_progress(self) -> tuple[str, float] | None:
+        """The call in progress, by its name, and for how many seconds; may be asked anywhere."""
+        if (begun := self._begun) is None:
+            return None
+        call, at = begun
+        return getattr(call, "__qualname__", repr(call)), self._monotonic() - at
 
 
 async def _ended(answer: asyncio.Future[Any]) -> None:

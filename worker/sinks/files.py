@@ -348,6 +348,12 @@ class FilesSink:
             )
         )
 
+    def leave(self, group: int) -> None:
+        with fs.translated(self._root):
+            for file in list(self._open.values()):
+                if file.key[2] is not None and file.key[2] < group:
+                    self._seal(file)
+
     def seal(self) -> tuple[StagedFile, ...]:
         with fs.translated(self._root):
             for file in list(self._open.values()):

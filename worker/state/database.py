@@ -22,6 +22,7 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.runtime import fs
+from worker.runtime.descriptors import are_exhausted, exhausted
 from worker.state.lock import opening
 
 T = TypeVar("T")
@@ -55,6 +56,11 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 _INCREMENTAL: Final = 2
 """The mode of SQLite in which free pages are given back a few at a time."""
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+FILES: Final = 5
+"""SQLite has so many files open for a database: itself, its WAL, its index, a journal, a directory.
+Where it cannot open one it closes the others first."""
+_NO_DESCRIPTOR: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
+"""SQLite does not tell that it could open no file because too many are open."""
 _FULL: Final = _UNWRITABLE | {sqlite3.SQLITE_FULL}
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -340,6 +346,8 @@ class Database:
     def unusable(self, error: sqlite3.Error) -> WorkerError:
         """What an error of a statement means."""
         code = _primary(error)
+        if code in _NO_DESCRIPTOR and are_exhausted(FILES):
+            return exhausted(str(self.path))
         if code in _FULL:
             return SinkUnavailable(
                 f"{self.path}: {error}",
@@ -358,6 +366,8 @@ class Database:
         return self.damaged(str(error))
 
     def _unopened(self, error: sqlite3.Error) -> WorkerError:
+        if _primary(error) in _NO_DESCRIPTOR and are_exhausted(FILES):
+            return exhausted(str(self.path))
         if _primary(error) in _FULL:  # only another user may open it: nothing to restore
             return StateError(
                 f"{self.path} cannot be opened: {error}",

@@ -10,18 +10,21 @@ from pathlib import Path
 
 from worker.core.errors import StateBusy, StateError
 from worker.runtime import fs
+from worker.runtime.descriptors import EXHAUSTED, exhausted
 from worker.runtime.lock_file import holder_of, open_lock, take_lock
 
 
 @contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """Turns what keeps the state from being opened into StateError.
+    """Turns what keeps the state from being opened into StateError, or TooManyOpenFiles.
 
     A command ends then; unlike a pipeline it does not resume by itself.
     """
     try:
         yield
     except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise exhausted(str(path), error.errno) from error
         raise StateError(
             f"{path}: {os.strerror(error.errno or 0)}",
             remedy="let this user read and write it, or set another state.path",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -39,14 +40,22 @@ class Trouble:
 
 
 class Telemetry:
-    """The `Emit` that components are given. Called on the event loop, and never waits."""
+    """The `Emit` that components are given. Never waits.
+
+    Called on the event loop; the watchdog calls it too, while something holds the loop.
+    """
 
     def __init__(self, logger: Any, metrics: Metrics, clock: Clock) -> None:
         self._logger, self._metrics, self._clock = logger, metrics, clock
         self._repeats = Repeats()
         self._troubles: OrderedDict[Key, Trouble] = OrderedDict()
+        self._turn = threading.Lock()
 
     def __call__(self, event: Event) -> None:
+        with self._turn:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         self._metrics(event)
         if _LEVELS[event.level] >= _LEVELS["warning"]:
             self._note_trouble(event)

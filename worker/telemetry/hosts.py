@@ -7,14 +7,11 @@ no page can change. So a name counts only where the operator knows it; an addres
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Final
 
-from aiohttp import web
-
 LOCAL: Final = "localhost"
-MISDIRECTED: Final = 421
 
 
 def is_known(host: str, names: Collection[str]) -> bool:
@@ -41,23 +38,14 @@ def _folded(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-def refuse_unknown(names: Collection[str]) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """A middleware that answers 421 to a request whose `Host` is not known.
+def refusal(host: str | None, names: Collection[str]) -> str:
+    """Why a request with this `Host` is not answered; empty where it is.
 
     A request without one is of no browser.
     """
-
-    @web.middleware
-    async def guard(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        host = request.headers.get("Host")
-        if host is None or is_known(host, names):
-            return await handler(request)
-        text = (
-            f"the host {host!r} of this request is not known here; ask by address, or add the name"
-            " to admin.hosts\n"
-        )
-        return web.Response(status=MISDIRECTED, text=text)
-
-    return guard
+    if host is None or is_known(host, names):
+        return ""
+    return (
+        f"the host {host!r} of this request is not known here; ask by address, or add the name"
+        " to admin.hosts\n"
+    )

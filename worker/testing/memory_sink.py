@@ -142,6 +142,9 @@ class MemorySink:
     def write(self, chunk: Chunk) -> None:
         self._open.setdefault((chunk.route, chunk.fingerprint, chunk.group), []).append(chunk)
 
+    def leave(self, group: int) -> None:
+        """Files in memory need not be closed."""
+
     def seal(self) -> tuple[StagedFile, ...]:
         return tuple(self._staged(part, *each) for part, each in enumerate(self._open.items(), 1))
 

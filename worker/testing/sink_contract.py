@@ -243,6 +243,18 @@ class SinkContract:
         for file in files:
             root.delete(file)
 
+    def test_what_was_left_is_in_its_commit_all_the_same(self, place: SinkPlace) -> None:
+        sink, root = prepared(place), place.root()
+        for group, line in ((1, "a"), (2, "b"), (None, "c")):
+            sink.write(chunk("", line, group=group))
+        sink.leave(2)
+        sink.leave(2)
+        sink.write(chunk("", "d", group=2))
+        files = sink.seal()
+        sink.publish(1, files)
+        lines = [list(root.lines(file)) for file in files]
+        assert sorted(lines) == [[b"a\n"], [b"b\n", b"d\n"], [b"c\n"]]
+
     def test_names_are_never_given_twice(self, place: SinkPlace) -> None:
         sink = prepared(place)
         names = []

@@ -81,7 +81,7 @@ def apply(program: Program, config: Config) -> None:
     }
     optional = _optional(program, columns)
     program.expand(
-        _caller(function, into, checks, optional),
+        _caller(function, f"{program.step} {config.function}", into, checks, optional),
         {name: replace(each, optional=name in optional) for name, each in columns.items()},
         told=takes_context(function),
     )
@@ -201,11 +201,15 @@ class _Made(dict[str, Any]):
 
 def _caller(
     function: Function,
+    step: str,
     into: Mapping[str, Callable[[Any], Any]],
     checks: Mapping[str, Callable[[Any, str], Any]],
     optional: Collection[str] = (),
 ) -> Callable[..., list[dict[str, Any]]]:
-    def call(record: dict[str, Any], *context: Context) -> list[dict[str, Any]]:
+    # `working_on` is read where the function hangs, see `runtime/hangs.py`
+    def call(
+        record: dict[str, Any], *context: Context, working_on: str = step
+    ) -> list[dict[str, Any]]:
         given = {
             name: into[name](value) if name in into else value for name, value in record.items()
         }
