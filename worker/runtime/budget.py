@@ -38,7 +38,33 @@ DECODES_WITHIN_S: Final = 30.0
 """A body that has waited so long to be decoded is given back: its request has a deadline."""
 MIB: Final = 1024 * 1024
 
+FIRST_BODY_BYTES: Final = 256 * 1024
+DECODED_FACTOR: Final = 4
+"""A decoded page of no known weight takes so many times its body, the body included."""
+
 State = Literal["flying", "kept", "ahead"]
+
+
+@dataclass(slots=True)
+class Expected:
+    """What pages of a pipeline take, as far as the last ones tell: the largest that came lately.
+
+    Attributes:
+        body_bytes: of a body.
+        page_bytes: of the body and the decoded page together.
+        known: a page has come; before that it is a guess.
+    """
+
+    body_bytes: int = FIRST_BODY_BYTES
+    page_bytes: int = FIRST_BODY_BYTES * DECODED_FACTOR
+    known: bool = False
+
+    def came(self, body_bytes: int, page_bytes: int) -> None:
+        """Another page has come."""
+        if not self.known:
+            self.known, self.body_bytes, self.page_bytes = True, body_bytes, page_bytes
+        self.body_bytes = max(body_bytes, (self.body_bytes * 7 + body_bytes) // 8)
+        self.page_bytes = max(page_bytes, (self.page_bytes * 7 + page_bytes) // 8)
 
 
 class Hold:
@@ -121,18 +147,16 @@ class Share:
         return int(min(AHEAD_BYTES, self.cap_bytes, self.budget.bound_bytes))
 
     async def reserve(
-        self, size_bytes: int, growth_bytes: int = 0, *, early: bool = False, force: bool = False
+        self, expected: Expected, *, early: bool = False, force: bool = False
     ) -> Hold:
         """Waits for room for the body that a request will bring, and takes it.
 
         Args:
-            growth_bytes: what its decoding will probably take beside that.
+            expected: what the page will take, as far as that is known when there is room.
             early: the page is asked for ahead of others.
             force: it does not wait, but takes more than there is if need be.
         """
-        if early:
-            size_bytes, growth_bytes = size_bytes + growth_bytes, 0
-        return await self.budget.ask(_Request(self, size_bytes, growth_bytes), force=force)
+        return await self.budget.ask(_Request(self, expected, early), force=force)
 
     def change(self, state: State, by: int) -> None:
         """Its pages in a state hold so much more."""
@@ -171,21 +195,25 @@ class _Request:
     """One that waits for room for a body."""
 
     share: Share
-    size_bytes: int
-    growth_bytes: int
+    expected: Expected
+    early: bool
     since: float = 0.0
     admitted: asyncio.Future[Hold] = field(default_factory=_future)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.expected.page_bytes if self.early else self.expected.body_bytes
 
     def fits(self, budget: Budget) -> bool:
         if not self.share.may_ask(self.size_bytes):
             return False
-        to_come = max(self.growth_bytes, budget.growth_bytes)
+        to_come = max(self.expected.page_bytes - self.size_bytes, budget.growth_bytes)
         return not budget.used_bytes or self.size_bytes + to_come <= budget.free_bytes
 
     def take(self) -> Hold:
         hold = Hold(self.share)
         hold.resize(self.size_bytes)
-        hold.growth_bytes = self.growth_bytes
+        hold.growth_bytes = self.expected.page_bytes - self.size_bytes
         self.share.budget.fly(hold)
         return hold
 

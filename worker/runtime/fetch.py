@@ -44,7 +44,7 @@ from worker.core.ports import Clock, Room
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
-from worker.runtime.budget import Hold, Share
+from worker.runtime.budget import DECODED_FACTOR, Expected, Hold, Share
 from worker.runtime.channel import Channel
 from worker.runtime.lanes import Lanes, Place
 from worker.runtime.timetable import Timetable
@@ -55,9 +55,6 @@ LEAST_WAIT_S: Final = 0.001
 """Who defers a request until now gets it back after this: other work comes first."""
 LOOKS: Final = 8
 """Requests in flight are looked at so often within the patience that they have."""
-FIRST_BODY_BYTES: Final = 256 * 1024
-DECODED_FACTOR: Final = 4
-"""A decoded page of no known weight takes so many times its body, the body included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +95,6 @@ class Flight:
     place: Place
     limit: asyncio.Timeout
     landed: bool = False
-
-
-@dataclass(slots=True)
-class Expected:
-    """What pages of a pipeline take, as far as the last ones tell: the largest that came lately.
-
-    Attributes:
-        body_bytes: of a body.
-        page_bytes: of the body and the decoded page together.
-        known: a page has come; before that it is a guess.
-    """
-
-    body_bytes: int = FIRST_BODY_BYTES
-    page_bytes: int = FIRST_BODY_BYTES * DECODED_FACTOR
-    known: bool = False
-
-    def came(self, body_bytes: int, page_bytes: int) -> None:
-        """Another page has come."""
-        if not self.known:
-            self.known, self.body_bytes, self.page_bytes = True, body_bytes, page_bytes
-        self.body_bytes = max(body_bytes, (self.body_bytes * 7 + body_bytes) // 8)
-        self.page_bytes = max(page_bytes, (self.page_bytes * 7 + page_bytes) // 8)
 
 
 class DueQueue:
@@ -386,12 +361,10 @@ class FetchPool:
 
     async def _reserve(self, planner: PartitionPlanner, fetch: Fetch) -> Hold:
         """Backpressure acts here, before the request."""
-        expected = self._expected
         try:
             with self._times.blocked():
                 return await self._share.reserve(
-                    expected.body_bytes,
-                    expected.page_bytes - expected.body_bytes,
+                    self._expected,
                     early=fetch.speculative,
                     force=planner.speculating and not fetch.speculative,
                 )
