@@ -39,6 +39,7 @@ DECODES_WITHIN_S: Final = 30.0
 MIB: Final = 1024 * 1024
 
 FIRST_BODY_BYTES: Final = 256 * 1024
+FIRST_PART: Final = 128
 DECODED_FACTOR: Final = 4
 """A decoded page of no known weight takes so many times its body, the body included."""
 
@@ -55,8 +56,8 @@ class Expected:
         known: a page has come; before that it is a guess.
     """
 
-    body_bytes: int = FIRST_BODY_BYTES
-    page_bytes: int = FIRST_BODY_BYTES * DECODED_FACTOR
+    body_bytes: int
+    page_bytes: int
     known: bool = False
 
     def came(self, body_bytes: int, page_bytes: int) -> None:
@@ -145,6 +146,11 @@ class Share:
     def ahead_bound(self) -> int:
         """How many bytes may be decoded and not written."""
         return int(min(AHEAD_BYTES, self.cap_bytes, self.budget.bound_bytes))
+
+    def expected(self) -> Expected:
+        """What is expected of pages of which nothing is known: a small part of what there is."""
+        body_bytes = min(FIRST_BODY_BYTES, self.budget.bound_bytes // FIRST_PART)
+        return Expected(body_bytes, body_bytes * DECODED_FACTOR)
 
     async def reserve(
         self, expected: Expected, *, early: bool = False, force: bool = False

@@ -44,7 +44,7 @@ from worker.core.ports import Clock, Room
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
-from worker.runtime.budget import DECODED_FACTOR, Expected, Hold, Share
+from worker.runtime.budget import DECODED_FACTOR, Hold, Share
 from worker.runtime.channel import Channel
 from worker.runtime.lanes import Lanes, Place
 from worker.runtime.timetable import Timetable
@@ -178,7 +178,7 @@ class FetchPool:
         self.parked = dict(parked)
         self.done: dict[str, str] = {}
         self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
-        self._share, self._expected = share, Expected()
+        self._share, self._expected = share, share.expected()
         self._kept: dict[str, dict[int, Hold]] = {}  # of pages fetched ahead, by partition
         self._pipeline, self._lanes, self._may_give_up = pipeline, Lanes(concurrency), may_give_up
         self._once, self._patience_s = once, patience_s
