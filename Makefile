@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
+.PHONY: help environments run test coverage chaos takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz long-memory conformance docs bench bench-against bench-schema bench-values bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this

@@ -44,6 +44,15 @@ class BodyLimits:
     ratio: float = 200.0
     memory_bytes: float = math.inf
 
+    def refuse_unholdable(self, size_bytes: int) -> None:
+        """Raises OverMemory for a body that could never be decoded."""
+        if size_bytes > self.memory_bytes:
+            raise OverMemory(
+                f"the body has more than the {self.memory_bytes / 2**20:.1f} MiB that could be "
+                "decoded in the memory that there is for pages",
+                remedy="ask for smaller pages, or raise memory and the limit of the container",
+            )
+
 
 class BodyTooLarge(PermanentError):
     """The body is larger than `source.limits` allows.
@@ -162,12 +171,7 @@ class BodyDecoder:
                 f"more than {limits.body_bytes} bytes inflated",
                 remedy="ask for smaller pages, or raise source.limits.body",
             )
-        if reached > limits.memory_bytes:
-            raise OverMemory(
-                f"the body has more than the {limits.memory_bytes / 2**20:.1f} MiB that could be "
-                "decoded in the memory that there is for pages",
-                remedy="ask for smaller pages, or raise memory and the limit of the container",
-            )
+        limits.refuse_unholdable(reached)
         if reached > RATIO_FREE_BYTES and reached > self.wire_bytes * limits.ratio:
             raise BodyTooLarge(
                 f"inflates more than {limits.ratio:g} times",
