@@ -20,7 +20,7 @@ TOOLS := .venv-tools/bin
 TOOLS_STAMP := .venv-tools/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run test coverage chaos faults soak takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz conformance docs bench bench-against bench-schema bench-values bench-peers \
+.PHONY: help environments run test thorough coverage chaos faults soak takeover long-mutants long-random long-reading long-readers long-deploy long-fuzz long-memory conformance docs bench bench-against bench-schema bench-values bench-peers \
 	lint types imports lint-workflows bandit audit build wheel-test release-test sbom changelog lock clean
 
 help: ## show this
@@ -104,6 +104,9 @@ $(JARS)/.stamp: tests/schema/java/pom.xml tests/schema/java/jars.sha256
 
 long-readers: $(STAMP) $(if $(shell command -v java),$(JARS)/.stamp) ## what is written, read back by Apache Avro for Java too; fetches its jars by Maven
 	JAVA_JARS=$(CURDIR)/$(JARS) $(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=random tests/schema/test_readers.py
+
+long-memory: $(STAMP) ## pages of 20 MB in a cgroup of 128 MiB for ten minutes; needs root
+	CONTAINER_SECONDS=600 $(BIN)/python -m pytest -q tests/chaos/test_container.py -m chaos
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites
 	$(BIN)/python tests/schema/conformance.py

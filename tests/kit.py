@@ -37,6 +37,12 @@ TENANTS = ("a", "b", "c")
 worker = forked.command
 
 
+class AnyRoom:
+    """The memory of a request for which there is always enough (the `Room` port)."""
+
+    async def decode(self, body_bytes: int, page_bytes: int) -> None: ...
+
+
 def item(number: int, *, second: int, bad: bool = False) -> dict[str, Any]:
     """A record: tenant and region go round; `bad` ones break the schema."""
     stamp = f"2024-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"

@@ -16,9 +16,10 @@ from typing import Any
 from worker.core.dead_letter import dead_letter_line
 from worker.core.events import Event, PageAccepted
 from worker.core.model import DEAD_LETTERS, ChainState, Decoded, Facts
-from worker.core.ports import InvalidRecord, Outputs, Shaping
+from worker.core.ports import InvalidRecord, Outputs, Room, Shaping
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.pipeline import Pipeline, PipelineSpec
+from worker.runtime.budget import Budget
 from worker.runtime.flow import Flow
 from worker.runtime.io_pool import IoPool
 from worker.runtime.roll import RollSpec
@@ -49,7 +50,7 @@ class Source:
         self.before: Before | None = None
         self.asked: list[tuple[str, int]] = []
 
-    async def __call__(self, partition: str, fetch: Fetch) -> Reply:
+    async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         begin = fetch.position["offset"]
         self.asked.append((partition, begin))
         if self.before is not None:
@@ -133,7 +134,8 @@ class World:
                 "output_schema": '"int"',
                 "compatibility_check": lambda schemas: None,
                 "name_check": lambda log: None,
-                "channel_bytes": 1 << 20,
+                "budget": Budget(1 << 30, self.clock.monotonic),
+                "cap_bytes": 1 << 20,
                 "concurrency": 2,
                 "may_repeat": True,
                 "once": once,

@@ -343,7 +343,7 @@ async def test_what_waits_for_the_writer_is_seen_in_flight_and_as_stalled() -> N
             go_on.wait(20)
             super().write(chunk)
 
-    world = World({"a": range(3_000)}, sink=Blocked, channel_bytes=1_000)
+    world = World({"a": range(3_000)}, sink=Blocked, cap_bytes=1_000)
     assert world.pipeline.stalled_s() == 0.0
     running = asyncio.create_task(world.attempt())
     try:
@@ -366,7 +366,7 @@ async def test_what_waits_for_the_writer_is_seen_in_flight_and_as_stalled() -> N
 
 
 async def test_a_page_over_the_bound_of_the_channels_passes_alone() -> None:
-    world = World(TWO, channel_bytes=1)
+    world = World(TWO, cap_bytes=1)
     await world.attempt()
     assert world.output.numbers() == ALL
 

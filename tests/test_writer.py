@@ -19,6 +19,7 @@ from worker.core.events import CommitPublished, Event, ManyFiles, NothingKept
 from worker.core.meter import Backlog, StageTimes, Totals
 from worker.core.model import Chunk, Ledger, Progress, Reject
 from worker.resilience.quality import TooManyRejects
+from worker.runtime.budget import Budget, Hold
 from worker.runtime.channel import Channel
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
@@ -28,7 +29,7 @@ from worker.runtime.roll import RollSpec
 from worker.testing.clock import FakeClock
 from worker.testing.memory_log import MemoryCommitLog
 from worker.testing.memory_sink import MemorySink, MemoryStore
-from worker.writer import MANY_FILES, Writer
+from worker.writer import MANY_FILES, Held, Writer
 
 
 def part(
@@ -63,7 +64,8 @@ class Desk:
     def __init__(self, sink: type[MemorySink] = MemorySink, **spec: Any) -> None:
         self.log, self.clock, self.events = MemoryCommitLog(), FakeClock(), list[Event]()
         self.output = Output(MemoryStore(), MemoryStore("memory://letters"), sink)
-        self.channel: Channel[Shaped] = Channel(1 << 20)
+        self.channel: Channel[Held] = Channel(1 << 20)
+        self.share = Budget(1 << 20, self.clock.monotonic).share()
         self.totals, self.backlog = Totals(), Backlog()
         self.passed: list[tuple[str, int, int]] = []
         self.log.load("items", {})
@@ -93,7 +95,7 @@ class Desk:
         for each in parts:
             if each.progress is not None:
                 self.backlog.received(self.clock.monotonic(), each.ledger.received)
-            await self.channel.put(each, each.weight)
+            await self.channel.put(Held(each, Hold(self.share)), each.weight)
 
     async def write(self, *parts: Shaped, error: BaseException | None = None) -> None:
         """All of them, and the end."""

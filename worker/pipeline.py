@@ -34,15 +34,16 @@ from worker.core.ports import Clock, CommitHistory, CommitLog, Outputs
 from worker.paging.due import next_pass, not_before, worth_keeping
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
+from worker.runtime.budget import Budget, Share
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.expiry import Expiry
 from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
-from worker.runtime.flow import Flow, Shaped
+from worker.runtime.flow import Flow
 from worker.runtime.io_pool import InOrder, IoPool
 from worker.runtime.keeper import Keeper
 from worker.runtime.timetable import Timetable
-from worker.writer import Writer, WriterSpec
+from worker.writer import Held, Writer, WriterSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class PipelineSpec:
             IncompatibleSchema when the output schema may not follow them.
         name_check: is given the log; raises PipelineRenamed where the pipeline has another name in
             it, as far as that can be known.
-        channel_bytes: what fits into each of the two channels.
+        budget: the memory that it shares with the other pipelines.
+        cap_bytes: what its pages may hold of it; None: what the others leave.
         concurrency: requests at a time, besides a few that hang.
         may_repeat: whether a request that hangs may be given up and made again.
         once: whether the run ends when every pass is done.
@@ -83,7 +85,8 @@ class PipelineSpec:
     output_schema: str
     compatibility_check: Callable[[Sequence[str]], None]
     name_check: Callable[[CommitHistory], None]
-    channel_bytes: int
+    budget: Budget
+    cap_bytes: int | None
     concurrency: int
     may_repeat: bool
     once: bool
@@ -149,9 +152,11 @@ class Pipeline:
         """
         self._calls = io = self._io.in_order()
         opened = await io(self._open)
+        share = self.spec.budget.share(self.spec.cap_bytes)
         try:
-            await self._run(opened, io, stop, drain_deadline)
+            await self._run(opened, share, io, stop, drain_deadline)
         finally:
+            share.close()
             self._discard()
             await io(opened.committer.close)
 
@@ -184,17 +189,22 @@ class Pipeline:
         return Opened(claimed.partitions, committer, keeper, outputs, foreign=foreign)
 
     async def _run(
-        self, opened: Opened, io: InOrder, stop: asyncio.Event, drain_deadline: asyncio.Event
+        self,
+        opened: Opened,
+        share: Share,
+        io: InOrder,
+        stop: asyncio.Event,
+        drain_deadline: asyncio.Event,
     ) -> None:
         """The three tasks, from the claims to the last commit."""
         if opened.foreign:
             self._emit(ForeignStaging(self.name, opened.foreign))
         self._report_complete(opened.claims)
-        pages: Channel[Page] = Channel(self.spec.channel_bytes)
-        shaped: Channel[Shaped] = Channel(self.spec.channel_bytes)
+        pages: Channel[Page] = Channel(share.ahead_bound)
+        shaped: Channel[Held] = Channel(share.ahead_bound)
         self._queues = {"pages": pages, "shaped": shaped}
         timetable = self._timetable(opened.claims, io)
-        self.pool = pool = self._fetch_pool(opened.claims, pages, timetable)
+        self.pool = pool = self._fetch_pool(opened.claims, pages, share, timetable)
         self._writer = writer = self._new_writer(opened, io, timetable)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(pool, pages, stop), name=f"{self.name}.read")
@@ -209,7 +219,7 @@ class Pipeline:
         await pages.close(deciding_error(failures))
 
     async def _process(
-        self, pages: Channel[Page], shaped: Channel[Shaped], drain_deadline: asyncio.Event
+        self, pages: Channel[Page], shaped: Channel[Held], drain_deadline: asyncio.Event
     ) -> None:
         times = self._times["process"]
         with times.working():
@@ -223,8 +233,10 @@ class Pipeline:
                 for part in self.spec.flow.shape(page.partition, page.accepted):
                     with times.blocked():
                         reserved = await shaped.reserve(part.weight)
-                    await shaped.put(part, part.weight, reserved_bytes=reserved)
+                    held = Held(part, page.hold.take(part.weight))
+                    await shaped.put(held, part.weight, reserved_bytes=reserved)
                     await asyncio.sleep(0)
+                page.hold.release()
                 await pages.release(weight)
                 self._progress_at = self._clock.monotonic()
             await shaped.close()
@@ -239,12 +251,17 @@ class Pipeline:
         )
 
     def _fetch_pool(
-        self, claims: Mapping[str, Claim], pages: Channel[Page], timetable: Timetable
+        self,
+        claims: Mapping[str, Claim],
+        pages: Channel[Page],
+        share: Share,
+        timetable: Timetable,
     ) -> FetchPool:
         return FetchPool(
             [self._planner(claim) for claim in claims.values()],
             self.spec.fetcher,
             pages,
+            share,
             timetable,
             parked=self._still_parked({name: claim.due for name, claim in claims.items()}),
             pipeline=self.name,

@@ -241,8 +241,9 @@ class PipelineSettings(Model):
     dead_letters: DeadLettersConfig = Field(
         default_factory=DeadLettersConfig, description="where rejects go"
     )
-    channel_bytes: Size = unit_field(
-        "8MiB", description="memory between two stages; it fills when the next one is slower"
+    channel_bytes: Size | None = unit_field(
+        None,
+        description="most memory for pages of this pipeline, within `memory`; default: no such cap",
     )
     require_delivery: Literal["at_most_once", "at_least_once", "exactly_once"] | None = Field(
         None, description="refuse to start with less"
@@ -370,6 +371,14 @@ class Settings(BaseSettings):
     admin: AdminConfig = Field(default_factory=AdminConfig, description="the admin server")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="logs")
     shutdown: ShutdownConfig = Field(default_factory=ShutdownConfig, description="how it ends")
+    memory: Size | None = unit_field(
+        None,
+        description=(
+            "memory for the pages of all pipelines: bodies in flight, decoded pages and what is "
+            "made of them; default: half of what the limit of the container, or the machine, "
+            "leaves beside 64 MiB"
+        ),
+    )
     origins: dict[Name, OriginConfig] = Field(
         {}, description="servers that several pipelines read from, by source.origin"
     )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from worker.core.cursor import Cursor
 from worker.core.errors import WorkerError
@@ -39,6 +39,7 @@ from worker.core.model import (
 from worker.core.news import ends_what_is_durable, has_moved
 from worker.core.ports import Clock, Outputs
 from worker.resilience.quality import QualityWatch
+from worker.runtime.budget import Hold
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.flow import Shaped
@@ -67,6 +68,13 @@ class DeadLetterLine(Protocol):
         at: str,
         fingerprint: str,
     ) -> bytes: ...
+
+
+class Held(NamedTuple):
+    """A part of a page, and the memory that it holds until it is written."""
+
+    part: Shaped
+    hold: Hold
 
 
 Passed = Callable[[str, int, int], None]
@@ -188,7 +196,7 @@ class Writer:
         self._staged = Staged()
         self._mid_page = False
 
-    async def write(self, shaped: Channel[Shaped]) -> None:
+    async def write(self, shaped: Channel[Held]) -> None:
         """Runs until the channel is closed; then commits what is staged.
 
         Raises the error that the channel was closed with, after that commit.
@@ -197,14 +205,15 @@ class Writer:
             while True:
                 try:
                     with self._times.idle():
-                        part, weight = await shaped.get(self._patience_s())
+                        held, weight = await shaped.get(self._patience_s())
                 except TimeoutError:
                     await self._waited()
                     continue
                 except Closed as closed:
                     await self._finish(closed.error)
                     return
-                await self._stage(part)
+                await self._stage(held.part)
+                held.hold.release()
                 await shaped.release(weight)
                 if not self._mid_page and (trigger := self._due()):
                     await self._commit(trigger)

@@ -14,11 +14,13 @@ from worker.core.errors import CursorInvalid, Deferred, PermanentError, Transien
 from worker.core.events import DriftSeen, Event, PageAccepted, PartitionParked, PartitionSlow
 from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Decoded, Due, Facts
+from worker.core.ports import Room
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.resilience.breaker import Breaker, BreakerSpec
 from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
+from worker.runtime.budget import Budget
 from worker.runtime.channel import Channel
 from worker.runtime.clock import SystemClock
 from worker.runtime.fetch import DueQueue, FetchPool, Page
@@ -82,7 +84,8 @@ def pool(
     table = Timetable(
         kept, keep or nowhere, settings["clock"], once=settings["once"], passes=not settings["once"]
     )
-    return FetchPool(served, attempt, channel, table, **settings)
+    share = Budget(1 << 40, settings["clock"].monotonic).share(channel.bound_bytes)
+    return FetchPool(served, attempt, channel, share, table, **settings)
 
 
 async def nowhere(due: Mapping[str, Due]) -> None:
@@ -101,6 +104,7 @@ async def drained(channel: Channel[Page]) -> list[Page]:
     while channel._items:
         item, weight = await channel.get()
         got.append(item)
+        item.hold.release()
         await channel.release(weight)
     return got
 
@@ -108,7 +112,7 @@ async def drained(channel: Channel[Page]) -> list[Page]:
 async def test_two_thousand_partitions_need_no_task_and_no_connection_each() -> None:
     most_tasks = most_flying = flying = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal most_tasks, most_flying, flying
         flying += 1
         most_flying = max(most_flying, flying)
@@ -127,7 +131,7 @@ async def test_two_thousand_partitions_need_no_task_and_no_connection_each() -> 
 
 
 async def test_order_is_kept_in_a_partition_that_fetches_ahead() -> None:
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         for _ in range(fetch.position["offset"] * 7 % 5):
             await asyncio.sleep(0)
         return page(fetch, 40)
@@ -141,7 +145,7 @@ async def test_order_is_kept_in_a_partition_that_fetches_ahead() -> None:
 
 
 async def test_a_failing_partition_is_parked_and_the_others_go_on() -> None:
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         if partition == "bad" and fetch.position["offset"] == 1:
             raise PermanentError("no")
         return page(fetch)
@@ -170,7 +174,7 @@ async def test_a_partition_that_fails_for_months_is_still_only_parked() -> None:
 
     stop, probes = asyncio.Event(), 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal probes
         probes += 1
         await asyncio.sleep(0)
@@ -195,7 +199,7 @@ async def test_a_partition_that_works_again_is_parked_no_more() -> None:
 
     failures = [PermanentError("no"), PermanentError("no")]
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         if failures:
             raise failures.pop()
         return page(fetch)
@@ -208,7 +212,7 @@ async def test_a_partition_that_works_again_is_parked_no_more() -> None:
 async def test_in_a_run_with_once_a_partition_that_failed_is_not_asked_again() -> None:
     asked = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal asked
         asked += 1
         raise PermanentError("no")
@@ -221,7 +225,7 @@ async def test_in_a_run_with_once_a_partition_that_failed_is_not_asked_again() -
 async def test_the_error_of_a_page_fetched_ahead_counts_only_when_it_becomes_the_head() -> None:
     guesses = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal guesses
         if fetch.speculative:
             guesses += 1
@@ -243,7 +247,7 @@ async def test_the_head_is_admitted_to_a_full_channel_while_pages_fetched_ahead_
     guessed, events = asyncio.Event(), list[Event]()
     channel: Channel[Page] = Channel(1 << 20)
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         if fetch.speculative:
             await channel.put(cast(Page, None), 1 << 30)  # nobody takes it out
             guessed.set()
@@ -272,7 +276,7 @@ async def test_a_refused_position_starts_the_pass_again_where_the_planner_can() 
 
     asked = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal asked
         asked += 1
         raise CursorInvalid
@@ -287,7 +291,7 @@ async def test_a_refused_position_starts_the_pass_again_where_the_planner_can() 
 
 
 async def test_room_that_a_request_did_not_use_is_given_back() -> None:
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         if partition == "bad":
             raise PermanentError("no")
         return page(fetch)
@@ -301,7 +305,7 @@ async def test_room_that_a_request_did_not_use_is_given_back() -> None:
 async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:
     deferred = set()
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         if partition not in deferred:
             deferred.add(partition)
             raise Deferred(SystemClock().monotonic() + 0.01, "gate")
@@ -319,7 +323,7 @@ async def test_patience_ends_with_a_source_that_keeps_us_waiting_and_not_with_ou
 ) -> None:
     turns = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal turns
         turns += 1
         if turns <= 5:
@@ -335,7 +339,7 @@ async def test_patience_ends_with_a_source_that_keeps_us_waiting_and_not_with_ou
 async def test_no_request_is_made_while_the_channel_is_full() -> None:
     asked = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal asked
         asked += 1
         return page(fetch, 100, size_bytes=300_000)
@@ -356,7 +360,7 @@ async def test_no_request_is_made_while_the_channel_is_full() -> None:
 async def test_stop_ends_requests_in_flight() -> None:
     started = asyncio.Event()
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         started.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -376,7 +380,7 @@ async def test_stop_ends_workers_that_were_woken_at_the_same_moment(turns: int) 
     for is done: such a worker never ended.
     """
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         await asyncio.sleep(0)
         raise Deferred(SystemClock().monotonic() + 60, "closed")
 
@@ -399,7 +403,7 @@ async def test_stop_ends_a_worker_whose_request_swallows_the_cancellation() -> N
     started, stop = asyncio.Event(), asyncio.Event()
     asked = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal asked
         asked += 1
         started.set()
@@ -418,7 +422,7 @@ async def test_stop_ends_a_worker_whose_request_swallows_the_cancellation() -> N
 
 
 async def test_a_bug_in_an_attempt_is_not_swallowed() -> None:
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         raise KeyError("bug")
 
     with pytest.raises(BaseExceptionGroup):
@@ -435,7 +439,7 @@ async def test_a_deferred_partition_is_not_asked_for_again_before_its_time(
     clock = SystemClock()
     opens, early = clock.monotonic() + 0.05, 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal early
         if clock.monotonic() < opens:
             early += 1
@@ -472,7 +476,7 @@ async def test_passes_of_several_pages_on_a_schedule_are_not_kept_waiting_for_th
     style, asked = offset.build(offset.Config(type="offset", param="o")), 0
     clock, stop = FakeClock(), asyncio.Event()
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal asked
         asked += 1
         for _ in range(3):
@@ -506,7 +510,7 @@ class Hanging:
         self.asked = list[str]()
         self.flying = self.most_flying = 0
 
-    async def __call__(self, partition: str, fetch: Fetch) -> Reply:
+    async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         self.asked.append(partition)
         self.flying += 1
         self.most_flying = max(self.most_flying, self.flying)
@@ -572,7 +576,7 @@ async def test_a_partition_that_is_always_slow_is_read_to_its_end_beside_the_oth
     """It is given up once at most: then it has the time that it needs."""
     asked = 0
 
-    async def attempt(partition: str, fetch: Fetch) -> Reply:
+    async def attempt(partition: str, fetch: Fetch, room: Room) -> Reply:
         nonlocal asked
         if partition == "slow":
             asked += 1
@@ -610,7 +614,7 @@ async def test_a_request_that_waits_for_its_next_attempt_holds_no_worker() -> No
         [].append,
     )
 
-    async def fetcher(partition: str, fetch: Fetch) -> Reply:
+    async def fetcher(partition: str, fetch: Fetch, room: Room) -> Reply:
         async def attempt() -> Reply:
             if partition == "bad":
                 raise TransientError("503")
@@ -639,7 +643,7 @@ async def test_a_run_with_once_ends_when_the_attempts_of_a_partition_are_spent()
     )
     attempts = 0
 
-    async def fetcher(partition: str, fetch: Fetch) -> Reply:
+    async def fetcher(partition: str, fetch: Fetch, room: Room) -> Reply:
         async def attempt() -> Reply:
             nonlocal attempts
             attempts += 1

@@ -80,7 +80,7 @@ async def read(instance: Instance, *, each_page: int = 0, mark: int | None = Non
         if isinstance(todo, Done):
             return ids
         assert isinstance(todo, Fetch)
-        reply = await replay("@dead_letters", todo)
+        reply = await replay("@dead_letters", todo, kit.AnyRoom())
         if each_page:
             instance.commit(*range(each_page))
         for page in planner.accept(todo, reply, float(pages)):

@@ -143,6 +143,7 @@ def _seen(page: Peek) -> dict[str, Any]:
     return {
         "connected": f"partition {page.partition}: {counts}, {page.filtered} filtered",
         "first_reject": field_errors(page.rejects[0].errors) if page.rejects else None,
+        **({"first_page": page.memory} if page.memory else {}),
         "total": page.total,
         "next_position": page.position,
         "findings": page.findings,

@@ -96,7 +96,7 @@ def size_bytes(value: Any) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
-def unit_field(default: str, *, description: str) -> Any:
+def unit_field(default: str | None, *, description: str) -> Any:
     """A field of a duration or size whose default is text with its unit.
 
     The reference shows `30s` then, and not 30.0.

@@ -205,6 +205,14 @@ class PermanentError(WorkerError):
     code = "permanent"
 
 
+class OverMemory(PermanentError):
+    """A page would hold more memory when it is decoded than there is for all pages together.
+    Ask for smaller pages, or raise `memory` and the limit of the container.
+    """
+
+    code = "over_memory"
+
+
 class AuthError(PermanentError):
     """The source or the schema registry refused the credentials.
     Check `auth`, and what the credentials may read.

@@ -98,6 +98,28 @@ class Pages(Protocol):
             received_us: when it came, in microseconds since 1970.
         """
 
+    def weigh(self, body: Any) -> int:
+        """Bytes of memory that a body and the page decoded of it will take together, about.
+
+        Once per page, before it is decoded; in a small part of the time that takes.
+        """
+
+
+class Room(Protocol):
+    """The memory that a request may use."""
+
+    async def decode(self, body_bytes: int, page_bytes: int) -> None:
+        """Waits until a body that is here may be decoded. Once per answer with a page, before it
+        is decoded. Whatever is raised, the body must be let go of.
+
+        Raises OverMemory for a page that can never be held (the partition parks), and Deferred for
+        one that is to be asked for again when there is room.
+
+        Args:
+            body_bytes: what the body takes.
+            page_bytes: what the body and the decoded page take together.
+        """
+
 
 class Plan(Protocol):
     """A compiled schema. Pure and shared; called on the event loop with at most 2,000 records.

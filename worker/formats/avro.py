@@ -37,6 +37,7 @@ from worker.core.model import Decoded, FieldError, Unknown
 from worker.core.ports import SLICE_RECORDS, Steps
 from worker.formats.component import DecodeConfig, DecodeDeps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.formats.weight import AVRO_FACTOR
 from worker.http.registry_config import RegistryConfig
 from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
 from worker.schema.encoding import AvroRows
@@ -271,6 +272,12 @@ class AvroPages:
         depth = min(spec.record.depth or most, most)
         self._limits = Limits(block=spec.body_bytes, inflated=spec.body_bytes, depth=depth)
         self._readers: dict[Any, PlanReader] = {}
+
+    def weigh(self, body: Any) -> int:
+        """Bytes that the body and the decoded page will take together, before it is known how far
+        its blocks inflate.
+        """
+        return len(body) * AVRO_FACTOR
 
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is not intact Avro, SchemaNeeded, and

@@ -31,6 +31,7 @@ from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_repeats import RecordsPath
 from worker.formats.json_split import outline, split_array
 from worker.formats.records import Batch, PageSpec, RecordDecoder
+from worker.formats.weight import JsonWeight
 from worker.schema.values import parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
@@ -97,6 +98,7 @@ class JsonPages:
         self._fact_readers = {path: reader(path) for path in spec.body_paths}
         # in a page below the limit of a record, no record is over it
         self._long_bytes = min(LONG_PAGE_BYTES, spec.record.record_bytes)
+        self._weight = JsonWeight(Any if self._shapes is None else plan.record_type)
         self._bad_pages = 0
 
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
@@ -109,6 +111,10 @@ class JsonPages:
         facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         self._bad_pages = self._bad_pages + 1 if decoded.rejects else 0
         return decoded
+
+    def weigh(self, body: Any) -> int:
+        """Bytes that the body and the decoded page will take together."""
+        return self._weight(body)
 
     def _json_of(self, body: Any) -> Any:
         start = begin_of_json(body, self._prefix)

@@ -19,6 +19,7 @@ from worker.formats.json_depth import nesting
 from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_rows import JsonRows
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.formats.weight import JsonWeight
 from worker.schema import Schema
 from worker.schema.errors import CorruptContainer
 from worker.schema.no_json import no_json_values
@@ -53,6 +54,11 @@ class NdjsonPages:
     def __init__(self, spec: RecordSpec, plan: Plan, *, prefix: bytes = b"") -> None:
         self._prefix = prefix
         self._records = RecordDecoder(spec, plan)
+        self._weight = JsonWeight(plan.record_type)
+
+    def weigh(self, body: Any) -> int:
+        """Bytes that the body and the decoded page will take together."""
+        return self._weight(body)
 
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page, slice by slice; an empty body is an empty page.

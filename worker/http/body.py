@@ -7,12 +7,13 @@ their ratio are capped while they come in.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from worker.core.errors import BadBody, PermanentError
+from worker.core.errors import BadBody, OverMemory, PermanentError
 
 PIECE_BYTES: Final = 256 * 1024
 """Most bytes that are inflated in one step."""
@@ -35,11 +36,22 @@ class BodyLimits:
         wire_bytes: its size as it is sent.
         body_bytes: its size without compression.
         ratio: how many times larger than on the wire it may be, once it is over 1 MiB.
+        memory_bytes: larger bodies could never be held, whatever they are made of.
     """
 
     wire_bytes: int = 64 * 1024 * 1024
     body_bytes: int = 128 * 1024 * 1024
     ratio: float = 200.0
+    memory_bytes: float = math.inf
+
+    def refuse_unholdable(self, size_bytes: int) -> None:
+        """Raises OverMemory for a body that could never be decoded."""
+        if size_bytes > self.memory_bytes:
+            raise OverMemory(
+                f"the body has more than the {self.memory_bytes / 2**20:.1f} MiB that could be "
+                "decoded in the memory that there is for pages",
+                remedy="ask for smaller pages, or raise memory and the limit of the container",
+            )
 
 
 class BodyTooLarge(PermanentError):
@@ -159,6 +171,7 @@ class BodyDecoder:
                 f"more than {limits.body_bytes} bytes inflated",
                 remedy="ask for smaller pages, or raise source.limits.body",
             )
+        limits.refuse_unholdable(reached)
         if reached > RATIO_FREE_BYTES and reached > self.wire_bytes * limits.ratio:
             raise BodyTooLarge(
                 f"inflates more than {limits.ratio:g} times",

@@ -251,6 +251,7 @@ class HttpClient:
 
     async def _received(self, answer: aiohttp.ClientResponse) -> Response:
         decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)
+        self._limits.refuse_unholdable(answer.content_length or 0)
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with _Spool(self._spool) as spool:

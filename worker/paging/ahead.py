@@ -10,7 +10,7 @@ Rule 2: the first pages of later windows are no guesses: they are asked for befo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -44,6 +44,11 @@ class FetchAhead:
     def speculating(self) -> bool:
         """Whether pages that were fetched ahead depend on the head being admitted."""
         return bool(self._waiting) or any(fetch.speculative for fetch in self._flying.values())
+
+    @property
+    def waiting(self) -> Iterable[Reply]:
+        """The pages that wait for the head."""
+        return (reply for _, reply in self._waiting.values())
 
     def asked(self, position: Json, window: Window | None = None, size: int = 0) -> bool:
         """Whether the page at `position`, of so many records, is in flight or here already."""

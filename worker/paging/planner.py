@@ -19,6 +19,8 @@ the partition.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from worker.core.cursor import Cursor, Json, PassState, Window
 from worker.core.errors import PermanentError
 from worker.core.model import Claim, Progress
@@ -92,6 +94,11 @@ class PartitionPlanner:
         ever.
         """
         return self._ahead.speculating
+
+    @property
+    def waiting(self) -> Iterable[Reply]:
+        """The pages that were fetched ahead and wait for the head."""
+        return self._ahead.waiting
 
     @property
     def fetches_ahead(self) -> bool:

@@ -5,9 +5,9 @@ puts it back. It never sleeps on a closed gate, an open breaker or a schedule: t
 back to the queue with its time. A partition that fails is parked with its reason and probed again
 later; the others go on.
 
-Room in the channel is reserved before a request is made, by an estimate: that is the backpressure.
-The head of a partition that has fetched ahead is admitted in any case, since the pages that wait
-for it hold room until it comes.
+Memory is reserved before a request is made, by what the last pages took: that is the backpressure
+(see `budget.py`). The head of a partition that has fetched ahead is admitted in any case, since the
+pages that wait for it hold memory until it comes.
 
 A request that hangs does not keep others from being made: see `lanes.py`.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
@@ -40,10 +40,11 @@ from worker.core.events import (
     TimesDoubtful,
 )
 from worker.core.meter import Backlog, StageTimes
-from worker.core.ports import Clock
+from worker.core.ports import Clock, Room
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
+from worker.runtime.budget import DECODED_FACTOR, Hold, Share
 from worker.runtime.channel import Channel
 from worker.runtime.lanes import Lanes, Place
 from worker.runtime.timetable import Timetable
@@ -54,9 +55,6 @@ LEAST_WAIT_S: Final = 0.001
 """Who defers a request until now gets it back after this: other work comes first."""
 LOOKS: Final = 8
 """Requests in flight are looked at so often within the patience that they have."""
-FIRST_ESTIMATE_BYTES: Final = 256 * 1024
-DECODED_FACTOR: Final = 4
-"""A decoded page weighs 2.6 to 3.5 times its JSON (measured), which dead letters keep beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,7 @@ class Page:
 
     partition: str
     accepted: Accepted
+    hold: Hold
 
 
 class Fetcher(Protocol):
@@ -75,7 +74,7 @@ class Fetcher(Protocol):
     Raises Deferred to be called again later, other WorkerErrors to park the partition.
     """
 
-    async def __call__(self, partition: str, fetch: Fetch) -> Reply: ...
+    async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply: ...
 
 
 @dataclass(slots=True)
@@ -95,6 +94,7 @@ class Flight:
     since: float
     place: Place
     limit: asyncio.Timeout
+    landed: bool = False
 
 
 class DueQueue:
@@ -161,6 +161,7 @@ class FetchPool:
         planners: Sequence[PartitionPlanner],
         fetcher: Fetcher,
         channel: Channel[Page],
+        share: Share,
         timetable: Timetable,
         *,
         parked: Mapping[str, Parked],
@@ -177,6 +178,8 @@ class FetchPool:
         self.parked = dict(parked)
         self.done: dict[str, str] = {}
         self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
+        self._share, self._expected = share, share.expected()
+        self._kept: dict[str, dict[int, Hold]] = {}  # of pages fetched ahead, by partition
         self._pipeline, self._lanes, self._may_give_up = pipeline, Lanes(concurrency), may_give_up
         self._once, self._patience_s = once, patience_s
         self._clock, self._emit = clock, emit
@@ -190,7 +193,6 @@ class FetchPool:
         self._busy = 0  # workers with a partition in their hands
         self._watched_until = math.inf  # in monotonic seconds, by one of the workers that wait
         self._changed = asyncio.Condition()  # something was put into the queue, or a worker is free
-        self._estimate_bytes = FIRST_ESTIMATE_BYTES
         self._failing_since: dict[str, float] = {}
         self._not_before: dict[str, float] = {}  # of deferred partitions, which may wait already
 
@@ -219,6 +221,8 @@ class FetchPool:
             await asyncio.wait(workers)
             for task in side:
                 task.cancel()
+        for partition in list(self._kept):
+            self._let_go(partition, ())
         await self._timetable.save()
 
     # -- a worker ---------------------------------------------------------------------------------
@@ -335,11 +339,11 @@ class FetchPool:
 
     async def _fetch(self, planner: PartitionPlanner, fetch: Fetch, place: Place) -> None:
         """One request, and the pages that it makes acceptable into the channel."""
-        reserved_bytes = await self._reserve(planner, fetch)
+        hold = await self._reserve(planner, fetch)
         try:
             if planner.fetches_ahead:  # others may do so meanwhile
                 await self._requeue(planner, self._clock.monotonic())
-            accepted = await self._ask(planner, fetch, place)
+            accepted = await self._ask(planner, fetch, place, hold)
             if accepted is None:
                 return
             self._failing_since.pop(planner.partition, None)
@@ -347,32 +351,35 @@ class FetchPool:
             if accepted:
                 self._timetable.works(planner.partition, accepted[0].group, planner.due)
             for page in accepted:
-                freed_bytes, reserved_bytes = reserved_bytes, 0
-                await self._pass_on(planner.partition, page, freed_bytes)
+                await self._pass_on(planner.partition, page)
                 await self._answer_for(planner, page)
             await self._requeue(planner, self._clock.monotonic())
         finally:
-            if reserved_bytes:
-                await self._channel.release(reserved_bytes)
+            self._let_go(planner.partition, planner.waiting)
+            if hold.state != "ahead" and not self._is_kept(planner.partition, hold):
+                hold.release()
 
-    async def _reserve(self, planner: PartitionPlanner, fetch: Fetch) -> int:
+    async def _reserve(self, planner: PartitionPlanner, fetch: Fetch) -> Hold:
         """Backpressure acts here, before the request."""
         try:
             with self._times.blocked():
-                return await self._channel.reserve(
-                    self._estimate_bytes, force=planner.speculating and not fetch.speculative
+                return await self._share.reserve(
+                    self._expected,
+                    early=fetch.speculative,
+                    force=planner.speculating and not fetch.speculative,
                 )
         except BaseException:
             planner.drop(fetch)
             raise
 
     async def _ask(
-        self, planner: PartitionPlanner, fetch: Fetch, place: Place
+        self, planner: PartitionPlanner, fetch: Fetch, place: Place, hold: Hold
     ) -> Sequence[Accepted] | None:
         """The pages that this request made acceptable, in order; None when it brought nothing."""
         try:
-            reply = await self._answer(planner, fetch, place)
+            reply = await self._answer(planner, fetch, place, hold)
             if reply is not None:
+                self._keep(planner.partition, reply, hold)
                 return planner.accept(fetch, reply, self._clock.monotonic())
             planner.drop(fetch)
             await self._requeue(planner, self._clock.monotonic())
@@ -399,28 +406,70 @@ class FetchPool:
             )
             await self._park(planner, error)
 
-    async def _answer(self, planner: PartitionPlanner, fetch: Fetch, place: Place) -> Reply | None:
+    async def _answer(
+        self, planner: PartitionPlanner, fetch: Fetch, place: Place, hold: Hold
+    ) -> Reply | None:
         """The answer to a request; None when it was slow and was given up."""
         partition, since = planner.partition, self._clock.monotonic()
         limit = asyncio.timeout(None)
         flight = Flight(partition, since, place, limit)
+
+        def waits() -> bool:
+            return not (fetch.speculative or planner.speculating)
+
+        landing = _Landing(flight, hold, waits, self._landed)
         try:
             async with limit:
                 self._flights.add(flight)
                 self._flying.set()
-                reply = await self._fetcher(partition, fetch)
+                reply = await self._fetcher(partition, fetch, landing)
         except TimeoutError:
             if not limit.expired():
                 raise
             self._lanes.gave_up(partition, self._clock.monotonic() - since)
             return None
         except WorkerError:
-            self._lanes.waited(partition, self._clock.monotonic() - since)
+            if not flight.landed:
+                self._lanes.waited(partition, self._clock.monotonic() - since)
             raise
         finally:
             self._flights.discard(flight)
-        self._lanes.answered(partition, self._clock.monotonic() - since)
+        if not flight.landed:
+            self._lanes.answered(partition, self._clock.monotonic() - since)
         return reply
+
+    def _landed(self, flight: Flight, body_bytes: int, page_bytes: int) -> None:
+        """The answer is here: what it waits for from now on is not the source."""
+        flight.landed = True
+        self._flights.discard(flight)
+        self._lanes.answered(flight.partition, self._clock.monotonic() - flight.since)
+        self._expected.came(body_bytes, page_bytes)
+
+    # -- what pages hold --------------------------------------------------------------------------
+
+    def _keep(self, partition: str, reply: Reply, hold: Hold) -> None:
+        """The page holds its memory until it is accepted, or thrown away."""
+        if reply.decoded is None:
+            return
+        facts = reply.decoded.facts
+        if hold.state == "flying":  # it did not say what it takes
+            hold.become("kept")
+            hold.resize(facts.size_bytes * DECODED_FACTOR)
+            self._expected.came(facts.size_bytes, hold.size_bytes)
+        self._kept.setdefault(partition, {})[id(facts)] = hold
+
+    def _is_kept(self, partition: str, hold: Hold) -> bool:
+        return hold in self._kept.get(partition, {}).values()
+
+    def _let_go(self, partition: str, waiting: Iterable[Reply]) -> None:
+        """Pages that were thrown away hold nothing any more; `waiting` are those that were not."""
+        if (kept := self._kept.get(partition)) is None:
+            return
+        still = {id(reply.decoded.facts) for reply in waiting if reply.decoded is not None}
+        for key in kept.keys() - still:
+            kept.pop(key).release()
+        if not kept:
+            del self._kept[partition]
 
     # -- requests that hang -----------------------------------------------------------------------
 
@@ -470,12 +519,12 @@ class FetchPool:
         ]
         return sorted(slow, key=lambda flight: flight.since)
 
-    async def _pass_on(self, partition: str, page: Accepted, reserved_bytes: int) -> None:
-        weight_bytes = page.decoded.facts.size_bytes * DECODED_FACTOR
-        self._estimate_bytes = max(weight_bytes, (self._estimate_bytes * 7 + weight_bytes) // 8)
+    async def _pass_on(self, partition: str, page: Accepted) -> None:
+        hold = self._kept.get(partition, {}).pop(id(page.decoded.facts), None) or Hold(self._share)
+        hold.become("ahead")
         self._report(partition, page)
         self._backlog.received(self._clock.monotonic(), page.ledger.received)
-        await self._channel.put(Page(partition, page), weight_bytes, reserved_bytes=reserved_bytes)
+        await self._channel.put(Page(partition, page, hold), hold.size_bytes)
 
     def _report(self, partition: str, page: Accepted) -> None:
         facts = page.decoded.facts
@@ -576,6 +625,26 @@ class FetchPool:
             self._due.remove(planner.partition)
             self._slow_due.remove(planner.partition)
         await self._requeue(planner, until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    """The memory of a request that is in flight (the `Room` port).
+
+    Attributes:
+        waits: whether the page may wait for memory. One that was fetched ahead may not, as it would
+            keep a worker from the page that it waits for; nor may that page.
+    """
+
+    flight: Flight
+    hold: Hold
+    waits: Callable[[], bool]
+    landed: Callable[[Flight, int, int], None]
+
+    async def decode(self, body_bytes: int, page_bytes: int) -> None:
+        self.landed(self.flight, body_bytes, page_bytes)
+        self.hold.resize(max(self.hold.size_bytes, body_bytes))
+        await self.hold.decode(page_bytes, now=not self.waits())
 
 
 async def _cancel_on(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -30,7 +30,7 @@ from worker.core.dead_letter import DeadLetter, is_body
 from worker.core.errors import BadBody, WorkerError
 from worker.core.identities import digest16
 from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, FieldError, Reject, of_kind
-from worker.core.ports import CommitHistory, OutputRoot, Pages, Plan
+from worker.core.ports import CommitHistory, OutputRoot, Pages, Plan, Room
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
 from worker.paging.marks import MarkFormat
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
@@ -76,7 +76,7 @@ class DeadLetters:
         self._end: int | None = None
         self._records, self._pages = RecordDecoder(limits, plan), pages
 
-    async def __call__(self, partition: str, fetch: Fetch) -> Reply:
+    async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         """The letters of the commit at the position, or of the first one from the mark on."""
         asked = dict(fetch.address.params or {}).get("seq") or fetch.since or 0
         commits = self._two_from(int(asked))

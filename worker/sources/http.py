@@ -24,7 +24,7 @@ from worker.core.identities import digest16
 from worker.core.instants import MICROS
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
-from worker.core.ports import Clock, Pages, SchemaNeeded
+from worker.core.ports import Clock, Pages, Room, SchemaNeeded
 from worker.http.auth import Auth
 from worker.http.redact import credentials_in, redact
 from worker.http.source_clock import LEAST_SAID_S, answered_us
@@ -112,7 +112,7 @@ class HttpSource:
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
         self._skew_s = 0.0
 
-    async def __call__(self, partition: str, fetch: Fetch) -> Reply:
+    async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors.
 
         A failure that is retried raises Deferred: the next fetch of the same partition goes on with
@@ -127,7 +127,7 @@ class HttpSource:
         try:
             return await self._guard.turn(
                 partition,
-                lambda: self._attempt(asked),
+                lambda: self._attempt(asked, room),
                 speculative=fetch.speculative,
                 on_retry=retried,
             )
@@ -145,7 +145,7 @@ class HttpSource:
         request = replace(request, headers=(*request.headers, *condition.headers))
         return _Asked(partition, fetch, request, condition)
 
-    async def _attempt(self, asked: _Asked) -> Reply:
+    async def _attempt(self, asked: _Asked, room: Room) -> Reply:
         """One request, and what the planner is told of the answer."""
         started = self._clock.monotonic()
         status, size, outcome = 0, 0, "ok"
@@ -154,7 +154,7 @@ class HttpSource:
                 response = await self._client.fetch(asked.request, self._auth[asked.partition])
             status, size = response.status, len(response.body)
             try:
-                return await self._understand(asked, response)
+                return await self._understand(asked, response, room)
             except WorkerError as error:
                 await self._redact(error, asked, response)
                 raise
@@ -186,7 +186,7 @@ class HttpSource:
         auth = self._auth[asked.partition]
         return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
-    async def _understand(self, asked: _Asked, response: Response) -> Reply:
+    async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         condition = asked.condition
         evidence = Evidence(
@@ -201,6 +201,7 @@ class HttpSource:
             meaning = judge(evidence, self._rules)
             return await self._without_page(meaning, evidence, asked, response)
         try:
+            await room.decode(len(response.body), self._pages.weigh(response.body))
             decoded = await self._decoded(asked.partition, response)
         except (RecordsMissing, BadBody) as error:
             if isinstance(error, BadBody) and meanings[-1] == "page":

@@ -7,6 +7,7 @@ from typing import Any
 from worker.http.tls import tls_of
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.live_state import LiveState
+from worker.wiring.memory import described, warnings_of_memory
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subject_text, subjects_of
 from worker.wiring.secrets import check_secrets
@@ -22,10 +23,11 @@ def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str
         live: the state that is there; with it, what `run` would refuse stands under `refused`, as
             the error that it would end with, or None.
     """
-    return [_described(name, config, live) for name, config in settings.pipelines.items()]
+    return [_described(settings, name, live) for name in settings.pipelines]
 
 
-def _described(name: str, config: PipelineSettings, live: LiveState | None) -> dict[str, Any]:
+def _described(settings: Settings, name: str, live: LiveState | None) -> dict[str, Any]:
+    config = settings.pipelines[name]
     known: dict[str, Any] = {
         "pipeline": name,
         "enabled": config.enabled,
@@ -47,7 +49,11 @@ def _described(name: str, config: PipelineSettings, live: LiveState | None) -> d
         **({"kept_in": config.validation.kept} if config.validation.kept else {}),
         "delivery": parts.delivery,
         "completeness": parts.completeness,
-        "warnings": warnings_of(config, parts.plan.schema, parts.output),
+        "memory": described(settings, config),
+        "warnings": [
+            *warnings_of(config, parts.plan.schema, parts.output),
+            *warnings_of_memory(settings, config),
+        ],
     }
     return known | _found(live, name, config, parts)
 

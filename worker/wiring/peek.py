@@ -17,13 +17,14 @@ from worker.core.cursor import Cursor, PassState
 from worker.core.errors import Deferred, TransientError, WorkerError
 from worker.core.events import Event, RequestRetried
 from worker.core.model import Claim, Decoded, Reject, Unknown
-from worker.core.ports import Clock
+from worker.core.ports import Clock, Room
 from worker.formats.json_rows import JsonRows
 from worker.http.client import Response
 from worker.http.registry_config import SubjectConfig
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Fetch
 from worker.resilience.guard import RetryDue
+from worker.runtime.budget import refuse_over
 from worker.runtime.clock import SystemClock
 from worker.runtime.flow import Flow
 from worker.schema import Schema
@@ -32,6 +33,7 @@ from worker.settings import PipelineSettings, Settings
 from worker.sources.http import HttpSource
 from worker.transforms.steps import compile_steps
 from worker.wiring.findings import Finding, PageSeen, Seen, explain, findings
+from worker.wiring.memory import memory_bytes, page_in_words
 from worker.wiring.parts import Parts
 from worker.wiring.pipelines import Watch, http_source, paging_spec
 from worker.wiring.shared import Shared
@@ -57,6 +59,7 @@ class Peek:
         total: what the source says it has.
         findings: what the pages show of the config.
         error: what ended the look after the first page; None where nothing did.
+        memory: what the first page takes, in words; empty where there was none.
     """
 
     pipeline: str
@@ -70,6 +73,23 @@ class Peek:
     total: int | None = None
     findings: list[Finding] = field(default_factory=list)
     error: WorkerError | None = None
+    memory: str = ""
+
+
+@dataclass(slots=True)
+class OnePage:
+    """The memory of a look, which holds one page at a time (the `Room` port)."""
+
+    bound_bytes: int
+    first: tuple[int, int] = (0, 0)
+
+    async def decode(self, body_bytes: int, page_bytes: int) -> None:
+        refuse_over(page_bytes, self.bound_bytes)
+        self.first = self.first if self.first[0] else (body_bytes, page_bytes)
+
+    def in_words(self) -> str:
+        """What the first page takes; empty where there was none."""
+        return page_in_words(*self.first, self.bound_bytes) if self.first[0] else ""
 
 
 async def peek(
@@ -89,7 +109,8 @@ async def peek(
         if len(seen.pages) < LOOKED_AT_PAGES:
             seen.pages.append(PageSeen.of(bytes(response.body), response.headers, decoded))
 
-    async with _reading(settings, pipeline, config, tell, watch) as (parts, pages_of):
+    room = OnePage(memory_bytes(settings.memory))
+    async with _reading(settings, pipeline, config, tell, room, watch) as (parts, pages_of):
         shape = compile_steps(
             parts.plan,
             config.transforms,
@@ -111,6 +132,7 @@ async def peek(
             if not found.pages:
                 raise
             found.error = error
+    found.memory = room.in_words()
     found.findings = [*findings(config.source, seen), *_of_registries(config, parts)]
     return found
 
@@ -174,7 +196,8 @@ async def sample(
                 "decode": config.decode.unspelled,
             }
         read = config.model_copy(update=plain)
-        async with _reading(settings, pipeline, read, tell) as (parts, pages_of):
+        room = OnePage(memory_bytes(settings.memory))
+        async with _reading(settings, pipeline, read, tell, room) as (parts, pages_of):
             found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
             async for page in pages_of:
                 found.records += map(page.decoded.raw, range(page.decoded.facts.count))
@@ -200,6 +223,7 @@ async def _reading(
     pipeline: str,
     config: PipelineSettings,
     tell: Tell | None,
+    room: Room,
     watch: Watch | None = None,
 ) -> AsyncIterator[tuple[Parts, AsyncIterator[Accepted]]]:
     """The parts of a pipeline, and the pages of a pass of its first partition from the start."""
@@ -214,7 +238,7 @@ async def _reading(
         parts = await shared.compile(pipeline, config)
         spool = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         source = await http_source(shared, parts, spool=spool, watch=watch)
-        pages = await stack.enter_async_context(aclosing(_pages(parts, source, clock, tell)))
+        pages = await stack.enter_async_context(aclosing(_pages(parts, source, room, clock, tell)))
         yield parts, pages
 
 
@@ -224,7 +248,7 @@ def _tell(event: Event, tell: Tell | None) -> None:
 
 
 async def _pages(
-    parts: Parts, source: HttpSource, clock: Clock, tell: Tell | None
+    parts: Parts, source: HttpSource, room: Room, clock: Clock, tell: Tell | None
 ) -> AsyncGenerator[Accepted, None]:
     partition = next(iter(parts.partitions))
     planner = PartitionPlanner(
@@ -235,7 +259,7 @@ async def _pages(
             planner.drop(todo)
             continue
         try:
-            reply = await source(partition, todo)
+            reply = await source(partition, todo, room)
         except Deferred as deferred:
             if tell is None:
                 raise TransientError(str(deferred)) from deferred

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from worker.core.errors import ConfigError, SchemaUnfit
 from worker.core.events import Emit, Event
 from worker.core.ports import Clock, CommitHistory, CommitLog
+from worker.runtime.budget import Budget
 from worker.runtime.io_pool import IoPool
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
 from worker.wiring.compatibility_check import register_output
 from worker.wiring.logs import open_log
+from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import Registries, subject_text, subjects_of
@@ -35,6 +37,7 @@ class Shared:
     registries: Registries
     used: UsedRoots
     io: IoPool
+    budget: Budget
     _log: CommitLog | None = None
 
     @classmethod
@@ -63,6 +66,7 @@ class Shared:
             registries=registries,
             used=used,
             io=io,
+            budget=Budget(memory_bytes(settings.memory), clock.monotonic),
         )
 
     async def compile(self, name: str, config: PipelineSettings) -> Parts:

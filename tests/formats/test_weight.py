@@ -1,0 +1,98 @@
+"""What a page is told to hold is held against what its objects take."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import Any
+
+import msgspec
+import pytest
+
+from worker.formats.weight import SAMPLE_BYTES, SAMPLES, JsonWeight
+
+COUNT = 20_000
+
+
+def record(fields: int, kind: Any = int, *, optional: bool = False) -> Any:
+    names = [f"f{number}" for number in range(fields)]
+    if optional:
+        return msgspec.defstruct("R", [(name, kind | None, None) for name in names], gc=False)
+    return msgspec.defstruct("R", [(name, kind) for name in names], gc=False)
+
+
+def rows(count: int, fields: int, value: Any) -> bytes:
+    return msgspec.json.encode(
+        [{f"f{each}": value(number + each) for each in range(fields)} for number in range(count)]
+    )
+
+
+MAP = msgspec.defstruct("M", [("m", dict[str, int])], gc=False)
+PAGES: dict[str, tuple[Any, bytes]] = {
+    "a number each": (list[record(1)], rows(COUNT, 1, lambda number: number + 1000)),
+    "twenty numbers each": (list[record(20)], rows(COUNT // 10, 20, lambda n: n + 1000)),
+    "twenty texts each": (list[record(20, str)], rows(COUNT // 10, 20, lambda n: f"a{n}")),
+    "long texts": (list[record(2, str)], rows(COUNT // 10, 2, lambda n: f"{n}" + "é" * 300)),
+    "a hundred fields, none given": (
+        list[record(100, optional=True)],
+        b"[" + b",".join([b"{}"] * COUNT) + b"]",
+    ),
+    "keys of a map": (
+        list[MAP],
+        msgspec.json.encode([{"m": {f"k{n}": n + 1000 for n in range(10 * COUNT)}}]),
+    ),
+    "keys of a document": (Any, msgspec.json.encode({f"k{n}": n for n in range(10 * COUNT)})),
+    "objects of a document": (Any, b"[" + b",".join([b'{"a":1}'] * COUNT) + b"]"),
+    "numbers of a document": (Any, b"[" + b",".join([b"1000"] * COUNT) + b"]"),
+    "empty arrays": (Any, b"[" + b",".join([b"[]"] * COUNT) + b"]"),
+}
+
+
+def held(kind: Any, body: bytes) -> int:
+    """Bytes of the body and of what it is decoded to."""
+    decoder = msgspec.json.Decoder(kind)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    page = decoder.decode(body)
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    del page
+    return taken + len(body)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_weighs_what_it_takes(name: str) -> None:
+    kind, body = PAGES[name]
+    share = JsonWeight(kind)(body) / held(kind, body)
+    assert 0.9 <= share <= 2.5
+
+
+def test_keys_by_the_million_weigh_more_than_the_same_bytes_of_text() -> None:
+    keys = PAGES["keys of a map"][1]
+    text = msgspec.json.encode([{"m": {"k": 1}, "text": "x" * len(keys)}])
+    weight = JsonWeight(list[MAP])
+    assert weight(keys) > 4 * weight(text) * len(keys) / len(text)
+
+
+def test_a_part_of_a_page_that_is_dense_is_seen_wherever_it_stands() -> None:
+    weight = JsonWeight(Any)
+    dense, text = b"[" + b"1," * 200_000 + b"1]", b'"' + b"x" * 400_000 + b'"'
+    whole = weight(dense)
+    for parts in ((dense, text), (text, dense), (text, dense, text)):
+        assert weight(b"[" + b",".join(parts) + b"]") > 0.8 * whole
+
+
+@pytest.mark.parametrize("size", [0, 1, SAMPLES * SAMPLE_BYTES, SAMPLES * SAMPLE_BYTES + 1])
+def test_a_body_of_any_size_has_a_weight(size: int) -> None:
+    assert JsonWeight(Any)(b"," * size) >= 2 * size
+
+
+def test_records_within_records_are_known_though_they_contain_themselves() -> None:
+    class Tree(msgspec.Struct):
+        children: list[Tree]
+        name: str | None = None
+
+    globals()["Tree"] = Tree
+    body = b'{"children":[]}' * 10
+    assert JsonWeight(list[Tree])(body) >= 10 * Tree.__basicsize__
