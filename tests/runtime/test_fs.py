@@ -72,7 +72,6 @@ def open_files() -> int:
         (errno.EDQUOT, SinkUnavailable),
         (errno.EROFS, SinkUnavailable),
         (errno.EACCES, SinkUnavailable),
-        (errno.EMFILE, SinkUnavailable),
         (errno.ESTALE, SinkUnavailable),
         (errno.ENOTCONN, SinkUnavailable),
         (errno.ENOENT, SinkUnavailable),

@@ -98,7 +98,7 @@ def test_whatever_a_function_raises_rejects_its_record_only(module: Any, raised:
         f"{module(f'def f(record):{chr(10)}    raise {raised}{chr(10)}')}:f", "transforms[0].python"
     )
     with pytest.raises(InvalidRecord) as caught:
-        python._caller(function, {}, {})({"id": 1})
+        python._caller(function, "step", {}, {})({"id": 1})
     assert caught.value.code == "python_error"
     assert "secret" not in str(caught.value.errors)
 
@@ -183,7 +183,7 @@ def test_what_holds_itself_or_is_nested_without_end_rejects_its_record_only(modu
         "transforms[0].python",
     )
     with pytest.raises(InvalidRecord) as caught:
-        python._caller(function, {}, {"n": checker(schema.root.fields[0].type, schema)})(
+        python._caller(function, "step", {}, {"n": checker(schema.root.fields[0].type, schema)})(
             {"n": None}
         )
     assert caught.value.code == "python_result"
@@ -194,7 +194,7 @@ def test_a_dict_whose_own_methods_raise_rejects_its_record_only(module: Any, met
     text = f"class Odd(dict):\n    def {method}(self, *given):\n        raise OSError('gone')\ndef f(record):\n    return Odd(record)\n"
     function = python.load(module(text) + ":f", "transforms[0].python")
     with pytest.raises(InvalidRecord) as caught:
-        python._caller(function, {}, {"n": kind_checker(STR, nullable=False)})({"n": "x"})
+        python._caller(function, "step", {}, {"n": kind_checker(STR, nullable=False)})({"n": "x"})
     assert caught.value.code == "python_result"
     assert caught.value.errors[0].found == "OSError was raised by the Odd that was returned"
 
