@@ -259,9 +259,9 @@ GUARDS: Final = [
     ),
     (
         "the admin server only tells",
-        "telemetry/admin.py",
-        'app.router.add_get("/status", show_status)',
-        'app.router.add_route("*", "/status", show_status)',
+        "telemetry/http_server.py",
+        'if asked.method not in ("GET", "HEAD"):',
+        "if False:",
         "telemetry/test_hosts.py::test_nothing_that_comes_over_tcp_changes_anything",
     ),
     (

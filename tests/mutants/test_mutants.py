@@ -308,10 +308,12 @@ MUTANTS = [
         "force=planner.speculating and not fetch.speculative",
         "force=False",
     ),
-    fetch(
+    Mutant(
         "room that was not used is given back",
-        "                await self._channel.release(reserved_bytes)\n",
+        "runtime/fetch.py",
+        "                hold.release()\n",
         "                pass\n",
+        "runtime/test_fetch.py::test_room_that_a_request_did_not_use_is_given_back",
     ),
     fetch(
         "stop ends a worker whose cancellation was lost",

@@ -63,6 +63,7 @@ def pool(
     channel: Channel[Page],
     events: list[Event] | None = None,
     keep: Callable[[Mapping[str, Due]], Awaitable[None]] | None = None,
+    budget: Budget | None = None,
     **options: Any,
 ) -> FetchPool:
     emit = (events if events is not None else []).append
@@ -84,7 +85,8 @@ def pool(
     table = Timetable(
         kept, keep or nowhere, settings["clock"], once=settings["once"], passes=not settings["once"]
     )
-    share = Budget(1 << 40, settings["clock"].monotonic).share(channel.bound_bytes)
+    budget = budget or Budget(1 << 40, settings["clock"].monotonic)
+    share = budget.share(channel.bound_bytes)
     return FetchPool(served, attempt, channel, share, table, **settings)
 
 
@@ -297,9 +299,10 @@ async def test_room_that_a_request_did_not_use_is_given_back() -> None:
         return page(fetch)
 
     channel: Channel[Page] = Channel(1 << 20)
-    await run_to_end(pool(planners(["bad", "good"]), attempt, channel))
+    budget = Budget(1 << 30, SystemClock().monotonic)
+    await run_to_end(pool(planners(["bad", "good"]), attempt, channel, budget=budget))
     await drained(channel)
-    assert channel.used_bytes == 0
+    assert (channel.used_bytes, budget.used_bytes) == (0, 0)
 
 
 async def test_a_closed_gate_gives_the_worker_to_other_partitions() -> None:

@@ -144,7 +144,7 @@ async def first_page(instance: Instance) -> Reply:
     planner = PartitionPlanner(REPLAY_PLAN, Claim("@dead_letters", 0, Cursor()))
     todo = planner.next(0.0)
     assert isinstance(todo, Fetch)
-    return await instance.replay()("@dead_letters", todo)
+    return await instance.replay()("@dead_letters", todo, kit.AnyRoom())
 
 
 async def test_a_body_that_was_rejected_whole_is_read_as_the_bodies_of_the_source_are_now() -> None:

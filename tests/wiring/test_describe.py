@@ -27,6 +27,7 @@ def test_a_pipeline_is_described_with_what_it_promises(tmp_path: Path) -> None:
     }
     [found] = describe(loaded(tmp_path, source=source))
     assert found.pop("schema_fingerprint")
+    assert "for the pages of all pipelines" in found.pop("memory")
     assert found == {
         "pipeline": "items",
         "enabled": True,
