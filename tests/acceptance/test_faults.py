@@ -296,6 +296,7 @@ def few_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 
 
+@pytest.mark.fault(55, by="300 half-open connections, and 128 descriptors for all")
 async def test_connections_to_the_admin_port_take_no_descriptors_of_the_pipelines(
     tmp_path: Path,
 ) -> None:

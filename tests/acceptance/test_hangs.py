@@ -69,6 +69,9 @@ async def ended(process: Any) -> int:
     return code
 
 
+@pytest.mark.fault(
+    54, by="a step that hangs in a loop, a regular expression, a sleep or C; two signals"
+)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
 async def test_the_second_signal_ends_a_process_whose_step_hangs_and_names_the_step(
@@ -104,6 +107,7 @@ def worker_below(pid: int) -> int:
     return int(children[0]) if children else 0
 
 
+@pytest.mark.fault(54, by="two signals to the process with number 1")
 @needs_root
 @needs_unshare
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -136,6 +140,7 @@ while True:
 """
 
 
+@pytest.mark.fault(54, by="a signal in the first moment of a process that hangs")
 @pytest.mark.parametrize(
     "before",
     [
@@ -181,6 +186,7 @@ def live(port: int) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+@pytest.mark.fault(42, by="a step that holds the loop until it is let go")
 async def test_liveness_and_the_log_say_what_hangs_while_it_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

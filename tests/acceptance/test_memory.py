@@ -83,6 +83,7 @@ async def test_as_many_pages_are_in_flight_as_requests_may_be_made(
     assert (result.exit_code, result.pipelines[0].records) == (0, PARTS * PAGES * 4)
 
 
+@pytest.mark.fault(58, by="pages that never fit into the memory for all pages")
 async def test_a_page_that_never_fits_parks_its_partition_and_the_others_land(
     tmp_path: Path,
 ) -> None:

@@ -102,6 +102,7 @@ def backed_up(path: Path) -> None:
         database.backup(target)
 
 
+@pytest.mark.fault(9, by="no descriptor is left when the state is opened")
 @pytest.mark.parametrize("new", [True, False], ids=["new", "there"])
 @pytest.mark.parametrize("use", [opened, looked_at, written, backed_up])
 def test_a_state_that_cannot_be_opened_for_it_is_never_called_damaged(

@@ -85,6 +85,7 @@ def test_anything_else_is_refused(port: int, request_: bytes, status: int) -> No
     assert asked(port, request_).startswith(b"HTTP/1.1 %d " % status)
 
 
+@pytest.mark.fault(55, by="many connections that say nothing, and one that asks")
 def test_many_that_connect_and_say_nothing_take_no_descriptors_and_keep_nobody_out(
     port: int,
 ) -> None:
