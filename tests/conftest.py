@@ -7,9 +7,13 @@ code.
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
+# a shell has its background jobs ignore Ctrl-C, and what they start would do so too
+signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("worker.testing.commit_log_contract", "worker.testing.sink_contract")
 settings.register_profile(
     "repeatable",
