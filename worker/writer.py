@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from worker.core.cursor import Cursor
+from worker.core.dead_letter import Rejection
 from worker.core.errors import WorkerError
 from worker.core.events import (
     CommitPublished,
@@ -24,7 +24,7 @@ from worker.core.events import (
     NothingKept,
     RetentionFailed,
 )
-from worker.core.instants import rfc3339_millis
+from worker.core.instants import rfc3339_at
 from worker.core.meter import Backlog, StageTimes, Totals
 from worker.core.model import (
     Chunk,
@@ -57,17 +57,7 @@ class DeadLetterLine(Protocol):
     Called in the IO pool, once for each reject.
     """
 
-    def __call__(
-        self,
-        reject: Reject,
-        *,
-        pipeline: str,
-        partition: str,
-        seq: int,
-        position: Any,
-        at: str,
-        fingerprint: str,
-    ) -> bytes: ...
+    def __call__(self, reject: Reject, of: Rejection) -> bytes: ...
 
 
 class Held(NamedTuple):
@@ -309,20 +299,16 @@ class Writer:
             self._dead_letters.write(self._letters(part))
 
     def _letters(self, part: Shaped) -> Chunk:
-        at = rfc3339_millis(datetime.fromtimestamp(self._clock.time(), UTC))
         fingerprint = self._spec.schema_fingerprint
-        lines = [
-            self._spec.dead_letter(
-                reject,
-                pipeline=self._spec.pipeline,
-                partition=part.partition,
-                seq=self._committer.next_seq,
-                position=part.position,
-                at=at,
-                fingerprint=fingerprint,
-            )
-            for reject in part.rejects
-        ]
+        of = Rejection(
+            pipeline=self._spec.pipeline,
+            partition=part.partition,
+            seq=self._committer.next_seq,
+            position=part.position,
+            at=rfc3339_at(self._clock.time()),
+            fingerprint=fingerprint,
+        )
+        lines = [self._spec.dead_letter(reject, of) for reject in part.rejects]
         return Chunk(route="", fingerprint=fingerprint, rows=len(lines), data=b"".join(lines))
 
     async def _finish(self, error: BaseException | None) -> None:

@@ -161,6 +161,13 @@ class World:
                 )
         return "; ".join(found)
 
+    async def ended(self, *, mutation: str = "", beyond_s: int = 0) -> str:
+        """Two runs to the end, and what is wrong then; empty when exact."""
+        for _ in range(2):
+            if code := await self.run(mutation=mutation, beyond_s=beyond_s):
+                return f"exit {code}"
+        return self.wrong()
+
 
 async def point(
     directory: Path, kind: str, number: int, *, seed: int, mutation: str = "", windows: bool = False
@@ -192,11 +199,9 @@ async def moved(directory: Path, kind: str, number: int, *, seed: int) -> str:
         world.change(rng.randrange(12))
         await world.run(kind, number)
         world.change(rng.randrange(1, 12))
-        for _ in range(2):
-            if code := await world.run():
-                return f"exit {code}"
-        assert [*kit.published(directory / "moved")]
-        return world.wrong()
+        found = await world.ended()
+        assert found or kit.published(directory / "moved")
+        return found
 
 
 async def counts(directory: Path, *, windows: bool = False) -> dict[str, int]:

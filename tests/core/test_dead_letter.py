@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.dead_letter import DeadLetter, dead_letter_line
+from worker.core.dead_letter import DeadLetter, Rejection, dead_letter_line
 from worker.core.model import FieldError, Reject
 
 WRONG = FieldError(path="$.a", found="text", allowed="a number")
@@ -18,12 +18,14 @@ def line(raw: bytes) -> bytes:
     reject = Reject(index=3, stage="validate", code="invalid", errors=(WRONG,), raw=raw)
     return dead_letter_line(
         reject,
-        pipeline="p",
-        partition="a",
-        seq=7,
-        position={"page": 2},
-        at="2024-01-01T00:00:00.000Z",
-        fingerprint="f" * 16,
+        Rejection(
+            pipeline="p",
+            partition="a",
+            seq=7,
+            position={"page": 2},
+            at="2024-01-01T00:00:00.000Z",
+            fingerprint="f" * 16,
+        ),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.dead_letter import DeadLetter
+from worker.core.dead_letter import DeadLetter, Rejection
 from worker.core.model import FieldError, Reject
 from worker.formats.kept_letters import NOT_KEPT, Hidden, Keep, LetterLine
 from worker.schema import parse_schema
@@ -51,12 +51,14 @@ def letter(
 ) -> tuple[bytes, DeadLetter]:
     line = LetterLine(keep, hidden, NAMES)(
         Reject(3, stage, code, errors, raw),
-        pipeline="p",
-        partition="a",
-        seq=7,
-        position={"page": 2},
-        at="2024-01-01T00:00:00.000Z",
-        fingerprint="f" * 16,
+        Rejection(
+            pipeline="p",
+            partition="a",
+            seq=7,
+            position={"page": 2},
+            at="2024-01-01T00:00:00.000Z",
+            fingerprint="f" * 16,
+        ),
     )
     found = DeadLetter.from_line(line)
     assert (found.seq, found.index, found.partition, found.code) == (7, 3, "a", code)
@@ -180,11 +182,13 @@ def test_a_letter_that_was_not_whole_stays_as_it_is_and_never_gets_more() -> Non
     for keep, kept in (("raw", before), ("masked", before), ("errors", before.without_record())):
         found = LetterLine(keep, HIDDEN, NAMES)(
             again,
-            pipeline="p",
-            partition="@dead_letters",
-            seq=9,
-            position=None,
-            at="2030-01-01T00:00:00.000Z",
-            fingerprint="",
+            Rejection(
+                pipeline="p",
+                partition="@dead_letters",
+                seq=9,
+                position=None,
+                at="2030-01-01T00:00:00.000Z",
+                fingerprint="",
+            ),
         )
         assert DeadLetter.from_line(found) == msgspec.structs.replace(kept, seq=9)

@@ -260,7 +260,7 @@ GUARDS: Final = [
     (
         "the admin server only tells",
         "telemetry/http_server.py",
-        'if asked.method not in ("GET", "HEAD"):',
+        "if asked.method not in METHODS:",
         "if False:",
         "telemetry/test_hosts.py::test_nothing_that_comes_over_tcp_changes_anything",
     ),

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from worker.core.checkpoint import Checkpoint, KeptPartition, encoded
+from worker.core.checkpoint import EXPIRED, Checkpoint, KeptPartition, encoded
 from worker.core.cursor import Cursor
-from worker.core.dead_letter import dead_letter_line
+from worker.core.dead_letter import Rejection, dead_letter_line
 from worker.core.digest import commit_record, sealed
 from worker.core.errors import SinkUnavailable
 from worker.core.model import (
@@ -71,12 +71,14 @@ def letter(number: int) -> bytes:
     """The dead letter of commit `number`."""
     return dead_letter_line(
         Reject(0, "validate", "invalid", (), b"{}"),
-        pipeline="p",
-        partition="a",
-        seq=number,
-        position=None,
-        at=at(number),
-        fingerprint="f" * 16,
+        Rejection(
+            pipeline="p",
+            partition="a",
+            seq=number,
+            position=None,
+            at=at(number),
+            fingerprint="f" * 16,
+        ),
     )
 
 
@@ -355,7 +357,7 @@ def test_dead_letters_that_are_too_old_are_removed_and_no_others() -> None:
     instance = Instance(8, letters=(2, 5, 6))
     assert instance.expiry(OF_FIVE).work() == Expired(2)
     assert instance.letters() == [6]
-    assert set(instance.log.gone("p").values()) == {expiry.EXPIRED}
+    assert set(instance.log.gone("p").values()) == {EXPIRED}
     assert not (OF_THE_LOG | {"file_missing", "file_unknown"}) & codes(instance, instance.log)
     assert instance.expiry(OF_FIVE).work() == Expired(0)
 

@@ -8,7 +8,7 @@ import kit
 import msgspec
 
 from worker.core.cursor import Cursor
-from worker.core.dead_letter import dead_letter_line
+from worker.core.dead_letter import Rejection, dead_letter_line
 from worker.core.model import DEAD_LETTERS, Chunk, Claim, Reject
 from worker.formats.json import JsonPages
 from worker.formats.records import PageSpec, RecordSpec
@@ -53,12 +53,14 @@ class Instance:
         for reject in rejects:
             line = dead_letter_line(
                 reject,
-                pipeline="items",
-                partition="default",
-                seq=self.seq,
-                position=None,
-                at="2024-01-01T00:00:00.000Z",
-                fingerprint="f" * 16,
+                Rejection(
+                    pipeline="items",
+                    partition="default",
+                    seq=self.seq,
+                    position=None,
+                    at="2024-01-01T00:00:00.000Z",
+                    fingerprint="f" * 16,
+                ),
             )
             self.sink.write(Chunk("", "f" * 16, 1, line))
         files = self.sink.seal()

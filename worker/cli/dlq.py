@@ -182,7 +182,7 @@ def _say_what_was_not_kept(config: tuple[Path, ...], pipeline: str) -> None:
 def purge(config: tuple[Path, ...], pipeline: str, waiting: bool, yes: bool) -> None:
     """Delete files of dead letters that were replayed."""
     from worker.cli.warn import warn
-    from worker.runtime.rebuild import PURGED
+    from worker.core.checkpoint import PURGED
     from worker.state.lock import lock_state
     from worker.wiring.locked_outputs import locked_outputs
     from worker.wiring.logs import open_log

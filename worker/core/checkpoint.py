@@ -51,12 +51,17 @@ class KeptPartition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return _parts(self.tokens)
 
 
+PURGED: Final = "purged"
+EXPIRED: Final = "expired"
+LOST: Final = "lost"
+
+
 class GoneFile(msgspec.Struct, frozen=True):
     """A committed file that is known to be gone.
 
     Attributes:
         final: its name below its root.
-        why: `purged`, `expired` or `lost`.
+        why: PURGED, EXPIRED or LOST.
     """
 
     kind: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -83,16 +83,24 @@ def is_body(found: Reject | DeadLetter) -> bool:
     return (found.stage, found.code) == ("decode", BadBody.code)
 
 
+class Rejection(NamedTuple):
+    """What the dead letters of one page have in common; see DeadLetter.
+
+    Attributes:
+        at: when they are written, RFC 3339 in UTC.
+        fingerprint: of the schema that the records did not fit.
+    """
+
+    pipeline: str
+    partition: str
+    seq: int
+    position: Any
+    at: str
+    fingerprint: str
+
+
 def dead_letter_line(
-    reject: Reject,
-    *,
-    pipeline: str,
-    partition: str,
-    seq: int,
-    position: Any,
-    at: str,
-    fingerprint: str,
-    kept: Literal["", "masked", "errors"] = "",
+    reject: Reject, of: Rejection, *, kept: Literal["", "masked", "errors"] = ""
 ) -> bytes:
     """The line of a reject, newline included.
 
@@ -108,11 +116,11 @@ def dead_letter_line(
     if kept == "errors":
         text = binary = UNSET
     letter = DeadLetter(
-        time=at,
-        pipeline=pipeline,
-        partition=partition,
-        seq=seq,
-        position=position,
+        time=of.at,
+        pipeline=of.pipeline,
+        partition=of.partition,
+        seq=of.seq,
+        position=of.position,
         index=reject.index,
         stage=reject.stage,
         code=reject.code,
@@ -120,6 +128,6 @@ def dead_letter_line(
         raw=text,
         raw_base64=binary,
         kept=kept or UNSET,
-        schema_fingerprint=fingerprint,
+        schema_fingerprint=of.fingerprint,
     )
     return msgspec.json.encode(letter) + b"\n"

@@ -212,6 +212,15 @@ class OverMemory(PermanentError):
 
     code = "over_memory"
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        remedy: str = "ask for smaller pages, or raise memory and the limit of the container",
+        where: str = "",
+    ) -> None:
+        super().__init__(message, remedy=remedy, where=where)
+
 
 class AuthError(PermanentError):
     """The source or the schema registry refused the credentials.

@@ -54,6 +54,13 @@ def rfc3339_millis(moment: datetime) -> str:
     return text.replace("+00:00", "Z")
 
 
+def rfc3339_at(seconds: float) -> str:
+    """Seconds since 1970 as `rfc3339_millis` writes them; the beginning of 1970 for what is before
+    it.
+    """
+    return rfc3339_millis(datetime.fromtimestamp(max(seconds, 0.0), UTC))
+
+
 def rfc3339_text(micros: int) -> str:
     """The instant as RFC 3339 text in UTC, with microseconds where there are any.
 

@@ -20,7 +20,6 @@ import struct
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import repeat
 from operator import add, floordiv, mod, mul, sub
 from typing import Any, Final, NamedTuple
@@ -29,6 +28,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from worker.core.instants import EPOCH, EPOCH_SHOWN
+from worker.core.word_columns import ALIKE, DAY_NAMES, MONTH_NAMES, short, which
 
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_S: Final = 3_600
@@ -56,26 +56,17 @@ _MONTH: Final = 5
 _HOUR: Final = 11
 _ENDS: Final = {"Y": 4, "y": 4, "m": 7, "d": 10, "H": 13, "M": 16, "S": 19}
 """Part of a time, as strptime names it -> where its digits end in RFC 3339."""
-DAY_NAMES: Final = (
-    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-)
-MONTH_NAMES: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 _FROM_THURSDAY: Final = (*DAY_NAMES[3:], *DAY_NAMES[:3])
 """1970-01-01 was one."""
 _WORDS: Final = {
     "A": _FROM_THURSDAY,
-    "a": tuple(each[:3] for each in _FROM_THURSDAY),
+    "a": short(_FROM_THURSDAY),
     "B": MONTH_NAMES,
-    "b": tuple(each[:3] for each in MONTH_NAMES),
+    "b": short(MONTH_NAMES),
     "I": tuple(map(str, range(1, 13))) + tuple(f"0{each}" for each in range(1, 10)),
     "p": ("am", "pm"),
 }
 """Part of a time that is one of some words -> these, in their order."""
-_ALIKE: Final = (frozenset("Yy"), frozenset("mbB"), frozenset("HI"))
-"""Parts of which a layout has one at most."""
 _MAY_BE_SHORT: Final = frozenset("mdHIMS")
 """Parts that may have one digit instead of two."""
 _CENTURY: Final = (
@@ -89,6 +80,14 @@ _RFC3339: Final = b'"1970-01-01T00:00:00Z",'
 _OFFSET_WEIGHTS: Final = (36_000, 3_600, 600, 60)
 """The seconds of each digit of an offset."""
 _MOST_OFFSET_S: Final = 86_399
+_NEXT: Final = bytes((each + 1) % 256 for each in range(256))
+_TWO: Final = tuple(
+    bytes(f"{each % 100:02}".encode()[place] for each in range(256)) for place in range(2)
+)
+"""Number -> its first digit, and its second."""
+_HALF_DAYS: Final = bytes.maketrans(b"\1\2", b"\0\x0c")
+_HOURS: Final = bytes([0, *range(1, 12), 0, *range(1, 10)]).ljust(256, b"\0")
+"""Number of the word of `%I` -> hours since midnight or noon."""
 
 
 class _Layout(NamedTuple):
@@ -248,7 +247,7 @@ def _layout(match: re.Match[str]) -> _Layout | None:
     }
     if not spans.keys() <= {*_ENDS, *_WORDS, "f", "z"}:
         return None
-    if ("I" in spans) != ("p" in spans) or any(len(spans.keys() & each) > 1 for each in _ALIKE):
+    if ("I" in spans) != ("p" in spans) or any(len(spans.keys() & each) > 1 for each in ALIKE):
         return None
     if any(_may_be_longer(match.string, spans[name]) for name in spans.keys() & _MAY_BE_SHORT):
         return None
@@ -256,10 +255,8 @@ def _layout(match: re.Match[str]) -> _Layout | None:
     for name in spans.keys() & _ENDS.keys():
         digits = [place for place in spans[name] if match.string[place].isdigit()]
         places += zip(digits, range(_ENDS[name] - len(digits), _ENDS[name]), strict=True)
-    fraction, words = (
-        spans.get("f", range(0)),
-        {each: spans[each] for each in spans.keys() & _WORDS},
-    )
+    fraction = spans.get("f", range(0))
+    words = {each: spans[each] for each in spans.keys() & _WORDS}
     zone = match["z"] if "z" in spans else ""
     signed = zone[:1] in ("+", "-")  # and not none, Z, UTC, UT or GMT
     offset = tuple(each for each in spans.get("z", ()) if signed and match.string[each].isdigit())
@@ -289,7 +286,7 @@ def _seconds(block: bytes, width: int, layout: _Layout) -> Sequence[int] | None:
     if any(block[place::width] != each * count for place, each in layout.fixed):
         return None
     words = {
-        name: _which([block[place::width] for place in places], _WORDS[name])
+        name: which([block[place::width] for place in places], _WORDS[name])
         for name, places in layout.words.items()
     }
     digits = _digits(words)
@@ -324,7 +321,7 @@ def _since_1970(moments: Sequence[datetime]) -> Sequence[int]:
 
 
 def _weekdays(seconds: Sequence[int]) -> bytes:
-    """The days of the week, as `_which` numbers them."""
+    """The days of the week, as `which` numbers them."""
     days = map(floordiv, seconds, repeat(_DAY_S))
     return bytes(map(mod, days, repeat(7))).translate(_NEXT)
 
@@ -342,55 +339,6 @@ def _digits(words: dict[str, bytes]) -> list[tuple[int, bytes]] | None:
         hours = (int.from_bytes(words["I"].translate(_HOURS)) + noon).to_bytes(len(words["p"]))
         made += [(_HOUR + place, hours.translate(_TWO[place])) for place in range(2)]
     return made
-
-
-_NEXT: Final = bytes((each + 1) % 256 for each in range(256))
-_TWO: Final = tuple(
-    bytes(f"{each % 100:02}".encode()[place] for each in range(256)) for place in range(2)
-)
-"""Number -> its first digit, and its second."""
-_HALF_DAYS: Final = bytes.maketrans(b"\1\2", b"\0\x0c")
-_HOURS: Final = bytes([0, *range(1, 12), 0, *range(1, 10)]).ljust(256, b"\0")
-"""Number of the word of `%I` -> hours since midnight or noon."""
-
-
-def _which(columns: Sequence[bytes], words: tuple[str, ...]) -> bytes:
-    """Which of the words the letters of each text are: 1 for the first one, and 0 for none. Capital
-    letters are the small ones."""
-    count, found = len(columns[0]), 0
-    for first in range(0, len(words), _PLANE):
-        admitted = int.from_bytes(b"\xff" * count)
-        for column, table in zip(
-            columns, _tables(words[first : first + _PLANE], len(columns)), strict=True
-        ):
-            admitted &= int.from_bytes(column.translate(table))
-        found |= int.from_bytes(admitted.to_bytes(count).translate(_bits(first)))
-    return found.to_bytes(count)
-
-
-_PLANE: Final = 8
-"""Each word is a bit of a byte."""
-
-
-@cache
-def _tables(words: tuple[str, ...], length: int) -> tuple[bytes, ...]:
-    """Place of a letter in words of this length -> letter -> the words that have it there."""
-    tables = [bytearray(256) for _ in range(length)]
-    for number, word in enumerate(words):
-        if len(word) == length:
-            for table, letter in zip(tables, word, strict=True):
-                for each in {ord(letter.lower()), ord(letter.upper())}:
-                    table[each] |= 1 << number
-    return tuple(map(bytes, tables))
-
-
-@cache
-def _bits(first: int) -> bytes:
-    """Bit of a word -> its number."""
-    table = bytearray(256)
-    for number in range(_PLANE):
-        table[1 << number] = first + number + 1
-    return bytes(table)
 
 
 def _in_utc(

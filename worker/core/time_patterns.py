@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from worker.core.time_columns import DAY_NAMES, MONTH_NAMES
+from worker.core.word_columns import ALIKE, DAY_NAMES, MONTH_NAMES, short
 
 _DIRECTIVE: Final = re.compile(r"%(.)|(\s+)|([^%])", re.DOTALL)
 _COMPOSED: Final = {"c": "%a %b %d %H:%M:%S %Y", "x": "%m/%d/%y", "X": "%H:%M:%S"}
@@ -24,14 +24,14 @@ _SHAPES: Final = {
     "y": r"\d\d",
     "m": r"1[0-2]|0[1-9]|[1-9]",
     "B": "|".join(MONTH_NAMES),
-    "b": "|".join(each[:3] for each in MONTH_NAMES),
+    "b": "|".join(short(MONTH_NAMES)),
     "d": r"3[01]|[12]\d|0[1-9]|[1-9]| [1-9]",
     "j": r"36[0-6]|3[0-5]\d|[12]\d\d|0[1-9]\d|00[1-9]|[1-9]\d|0[1-9]|[1-9]",
     "U": r"5[0-3]|[0-4]\d|\d",
     "W": r"5[0-3]|[0-4]\d|\d",
     "V": r"5[0-3]|0[1-9]|[1-4]\d|\d",
     "A": "|".join(DAY_NAMES),
-    "a": "|".join(each[:3] for each in DAY_NAMES),
+    "a": "|".join(short(DAY_NAMES)),
     "w": r"[0-6]",
     "u": r"[1-7]",
     "H": r"2[0-3]|[01]\d|\d",
@@ -44,13 +44,11 @@ _SHAPES: Final = {
     "Z": r"[a-z]+",
 }
 """Directive -> what it reads, as strptime does, but for `%f`."""
-_YEARS: Final = frozenset("YyG")
+_YEARS: Final = ALIKE[0]
 _OF_YEAR: Final = re.compile(r"%[YyGcx]")
 _WEEKDAYS: Final = frozenset("aAwu")
 _MOVING: Final = frozenset("jUWV")
 """Directives by which strptime finds another day than the others say, or one of another year."""
-_ALIKE: Final = (_YEARS, frozenset("mbB"), frozenset("HI"))
-"""Directives of one value, of which strptime takes the last."""
 _NOT_SHOWN: Final = frozenset("fzZ")
 """Directives whose text differs from what the time writes, and that nothing else contradicts."""
 _SAMPLE: Final = datetime(2024, 5, 6, 17, 8, 9, tzinfo=UTC)
@@ -138,7 +136,7 @@ def _shown(found: frozenset[str]) -> frozenset[str]:
     """The directives whose values the time has to show: those of the day of the week if there is
     a year, and all where one could change or replace what another says."""
     counted = found - _NOT_SHOWN if found & _YEARS else found - _NOT_SHOWN - _WEEKDAYS
-    if counted & _MOVING or any(len(counted & alike) > 1 for alike in _ALIKE):
+    if counted & _MOVING or any(len(counted & alike) > 1 for alike in ALIKE):
         return counted
     return counted & _WEEKDAYS
 

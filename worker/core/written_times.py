@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from worker.core.instants import EPOCH_DAY, EPOCH_SHOWN, NANOS
-from worker.core.time_columns import DAY_NAMES, MONTH_NAMES, TimeColumn
+from worker.core.time_columns import TimeColumn
 from worker.core.time_patterns import (
     directives,
     pattern_flaw,
@@ -34,6 +34,7 @@ from worker.core.time_patterns import (
     says_year,
     unreadable,
 )
+from worker.core.word_columns import DAY_NAMES, MONTH_NAMES, short
 
 _DAY_S: Final = 86_400
 
@@ -125,8 +126,8 @@ _ISO: Final = re.compile(
     r"(?: ?(?P<z>[Zz]|[+-]\d\d(?::?[0-5]\d)?|[Uu][Tt][Cc]?|[Gg][Mm][Tt]))?",
     re.ASCII,
 )
-_WEEKDAYS: Final = tuple(each[:3].lower() for each in DAY_NAMES)
-_MONTHS: Final = tuple(each[:3].lower() for each in MONTH_NAMES)
+_WEEKDAYS: Final = tuple(map(str.lower, short(DAY_NAMES)))
+_MONTHS: Final = tuple(map(str.lower, short(MONTH_NAMES)))
 _MAIL_DAY: Final = (
     rf"(?:(?P<a>{'|'.join(_WEEKDAYS)}), *)?"
     rf"(?P<d>\d{{1,2}}) +(?P<b>{'|'.join(_MONTHS)}) +(?P<Y>\d{{4}})"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from worker.core.dead_letter import DeadLetter, dead_letter_line, is_body
+from worker.core.dead_letter import DeadLetter, Rejection, dead_letter_line, is_body
 from worker.core.model import FieldError, Reject
 from worker.schema.model import Field
 from worker.schema.stored import shown
@@ -80,34 +80,15 @@ class LetterLine:
     hidden: Hidden = Hidden()
     names: frozenset[str] = frozenset()
 
-    def __call__(
-        self,
-        reject: Reject,
-        *,
-        pipeline: str,
-        partition: str,
-        seq: int,
-        position: Any,
-        at: str,
-        fingerprint: str,
-    ) -> bytes:
+    def __call__(self, reject: Reject, of: Rejection) -> bytes:
         """The line of a reject, newline included.
 
         A dead letter that was not kept whole stays as it is, but for the commit that it is in.
         """
         if reject.letter:
-            return self._again(DeadLetter.from_line(reject.letter), seq)
+            return self._again(DeadLetter.from_line(reject.letter), of.seq)
         reduced, kept = self._reduced(reject)
-        return dead_letter_line(
-            reduced,
-            pipeline=pipeline,
-            partition=partition,
-            seq=seq,
-            position=position,
-            at=at,
-            fingerprint=fingerprint,
-            kept=kept,
-        )
+        return dead_letter_line(reduced, of, kept=kept)
 
     def _again(self, letter: DeadLetter, seq: int) -> bytes:
         if self.keep == "errors":

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.core.errors import BadBody, OverMemory, PermanentError
+from worker.core.sizes import in_mib
 
 PIECE_BYTES: Final = 256 * 1024
 """Most bytes that are inflated in one step."""
@@ -48,9 +49,8 @@ class BodyLimits:
         """Raises OverMemory for a body that could never be decoded."""
         if size_bytes > self.memory_bytes:
             raise OverMemory(
-                f"the body has more than the {self.memory_bytes / 2**20:.1f} MiB that could be "
-                "decoded in the memory that there is for pages",
-                remedy="ask for smaller pages, or raise memory and the limit of the container",
+                f"the body has more than the {in_mib(self.memory_bytes)} that could be decoded in "
+                "the memory that there is for pages"
             )
 
 

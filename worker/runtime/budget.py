@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from worker.core.errors import Deferred, OverMemory
+from worker.core.sizes import in_mib
 
 AHEAD_BYTES: Final = 8 * 1024 * 1024
 """What a pipeline may have decoded and not written; more brings no speed (decision 0003)."""
@@ -36,7 +37,6 @@ PATIENCE_S: Final = 10.0
 DOOR_S: Final = PATIENCE_S / 10
 DECODES_WITHIN_S: Final = 30.0
 """A body that has waited so long to be decoded is given back: its request has a deadline."""
-MIB: Final = 1024 * 1024
 
 FIRST_BODY_BYTES: Final = 256 * 1024
 FIRST_PART: Final = 128
@@ -391,15 +391,10 @@ def refuse_over(size_bytes: int, bound_bytes: int) -> None:
     """Raises OverMemory for a page that can never be decoded."""
     if size_bytes > bound_bytes:
         raise OverMemory(
-            f"the page would hold {_mib(size_bytes)} of memory when it is decoded, and there are "
-            f"{_mib(bound_bytes)} for all pages",
-            remedy="ask for smaller pages, or raise memory and the limit of the container",
+            f"the page would hold {in_mib(size_bytes)} of memory when it is decoded, and there are "
+            f"{in_mib(bound_bytes)} for all pages"
         )
 
 
 def _given_back(size_bytes: int) -> Deferred:
-    return Deferred(0.0, f"no memory for a page that holds {_mib(size_bytes)}", paced=True)
-
-
-def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / MIB:.1f} MiB"
+    return Deferred(0.0, f"no memory for a page that holds {in_mib(size_bytes)}", paced=True)

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
 import msgspec
 
+from worker.core.checkpoint import EXPIRED
 from worker.core.dead_letter import DeadLetter
-from worker.core.instants import rfc3339_millis
+from worker.core.instants import rfc3339_at
 from worker.core.model import DEAD_LETTERS, ChainRow, StagedFile, of_kind
 from worker.core.names import commit_of
 from worker.core.ports import Clock, CommitLog, FileState, OutputRoot
 
-EXPIRED: Final = "expired"
-"""Why a file is known to be gone; see `CommitHistory.gone`."""
 MOST_FILES: Final = 1_000
 """So many files are removed each time, which takes a tenth of a second."""
 
@@ -64,7 +62,7 @@ class Expiry:
         """Removes a bounded number of files. Raises SinkUnavailable where their root is not there;
         what is not removed then is removed later.
         """
-        before = self._before()
+        before = rfc3339_at(self._clock.time() - self._keep_s)
         root, chains = self._root(), self._log.chains(self._pipeline)
         committed = [file for chain in chains for file in self._committed(chain, before)]
         there = [file for file in committed if root.standing(file) is FileState.PUBLISHED]
@@ -77,11 +75,6 @@ class Expiry:
         for place in places[:left]:
             root.remove(place)
         return Expired(len(some) + len(places[:left]), more=bool(later or places[left:]))
-
-    def _before(self) -> str:
-        """A time as commits and letters have it; what is older is removed."""
-        at_s = max(self._clock.time() - self._keep_s, 0.0)
-        return rfc3339_millis(datetime.fromtimestamp(at_s, UTC))
 
     def _committed(self, chain: ChainRow, before: str) -> Iterator[StagedFile]:
         """The files of dead letters that are too old, of commits that the log has."""

@@ -9,12 +9,11 @@ goes on and an output that it can be rebuilt from. What is done twice does no ha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from worker.core.checkpoint import encoded
 from worker.core.digest import record_head
-from worker.core.instants import rfc3339_millis
+from worker.core.instants import rfc3339_at
 from worker.core.model import ChainRow, ChainState
 from worker.core.ports import Clock, CommitLog, CommitRecords
 from worker.runtime.expiry import Expired, Expiry
@@ -93,7 +92,7 @@ class Keeper:
             checkpoint: it is written in any case.
         """
         expired = Expired() if self._expiry is None else self._expiry.work()
-        before = _text(self._clock.time() - self._keep_s)
+        before = rfc3339_at(self._clock.time() - self._keep_s)
         commits = self._log.prunable(self._pipeline, before, MOST, shard=self._shard)
         newest = max(self._records.checkpoints(), default=0)
         written = 0
@@ -135,10 +134,5 @@ def prune(keeper: Keeper) -> Kept:
 
 def old_commits(log: CommitLog, chain: ChainRow, clock: Clock, keep_s: float) -> int:
     """How many commits `prune` would forget."""
-    before = _text(clock.time() - keep_s)
+    before = rfc3339_at(clock.time() - keep_s)
     return len(log.prunable(chain.pipeline, before, chain.seq + 1, shard=chain.shard).seqs)
-
-
-def _text(at_s: float) -> str:
-    """A time as `CommitRow.at` has it; the beginning of 1970 for what is before it."""
-    return rfc3339_millis(datetime.fromtimestamp(max(at_s, 0.0), UTC))

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 from msgspec import structs
 
-from worker.core.checkpoint import Checkpoint, GoneFile, decoded
+from worker.core.checkpoint import LOST, PURGED, Checkpoint, GoneFile, decoded
 from worker.core.digest import record_head
 from worker.core.errors import StateError
 from worker.core.model import DEAD_LETTERS, RECORDS, CommitRow, StagedFile, of_kind
 from worker.core.ports import CommitRecords, FileState, OutputRoot
 from worker.core.rebuild import ChainRebuild, Record, whole_record
 from worker.core.replays import replayed_to
-
-LOST: Final = "lost"
-PURGED: Final = "purged"
 
 
 class _Head(msgspec.Struct, frozen=True):

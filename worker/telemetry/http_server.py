@@ -29,7 +29,7 @@ SEND_S: Final = 30.0
 HEAD_BYTES: Final = 16 * 1024
 LINGER_S: Final = 2.0
 END: Final = b"\r\n\r\n"
-METHODS: Final = "GET, HEAD"
+METHODS: Final = ("GET", "HEAD")
 REFUSED_S: Final = 0.2
 """The pause after a connection could not be accepted, although a descriptor was kept back."""
 
@@ -178,9 +178,10 @@ class HttpServer:
         asked = parsed(head)
         if asked is None:
             return rendered(Answer("this is no request\n", HTTPStatus.BAD_REQUEST))
-        if asked.method not in ("GET", "HEAD"):
-            text, status = f"only {METHODS} are answered\n", HTTPStatus.METHOD_NOT_ALLOWED
-            return rendered(Answer(text, status, allow=METHODS))
+        if asked.method not in METHODS:
+            allowed = ", ".join(METHODS)
+            text, status = f"only {allowed} are answered\n", HTTPStatus.METHOD_NOT_ALLOWED
+            return rendered(Answer(text, status, allow=allowed))
         return rendered(await self._respond(asked), with_body=asked.method != "HEAD")
 
 

@@ -14,7 +14,7 @@ from worker.schema.parse import parse_schema
 from worker.settings import Settings
 from worker.state.lock import is_locked
 from worker.wiring.known_roots import OutputsSeen, outputs_seen
-from worker.wiring.outputs import commit_records, output_roots
+from worker.wiring.outputs import commit_records
 
 
 def verified(
@@ -31,8 +31,9 @@ def verified(
         since, progress: see `verify` and `Beside`.
     """
     config = settings.pipelines[pipeline]
+    seen = outputs_seen(log, settings, pipeline)
     beside = Beside(
-        roots=output_roots(settings, pipeline, log.places(pipeline)),
+        roots=[each.root for each in seen.roots],
         records=lambda chain: commit_records(settings, pipeline, chain.lineage, chain.shard),
         fingerprint_of=_fingerprint_of,
         files_are_taken=config.sink.files_are_taken,
@@ -41,7 +42,7 @@ def verified(
         progress=progress,
     )
     report = verify(log, pipeline, beside, since=since)
-    report.findings += _roots(outputs_seen(log, settings, pipeline))
+    report.findings += _roots(seen)
     return report
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from worker.core.checkpoint import LOST
 from worker.core.errors import (
     OutputOlder,
     PipelineRenamed,
@@ -21,7 +22,6 @@ from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
 from worker.core.model import RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
 from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
 from worker.core.roots import Decision, Sight, decide, known_root, refuse
-from worker.runtime.rebuild import LOST
 from worker.settings import Settings
 from worker.wiring.outputs import output_roots
 
@@ -46,6 +46,11 @@ class RootSeen:
         """Whether somebody has to say that it is right. The others go on by themselves."""
         return self.decision not in (Decision.ADOPT, Decision.SWITCH)
 
+    @property
+    def left(self) -> Root | None:
+        """The root that an attempt leaves for this one; None where it leaves none."""
+        return self.known if self.decision is Decision.SWITCH else None
+
     def refuse(self, pipeline: str) -> None:
         """Raises what an attempt would end or pause with."""
         refuse(self.decision, pipeline, self.known, str(self.root), self.here)
@@ -64,6 +69,11 @@ class OutputsSeen:
     last: CommitRow | None
     roots: tuple[RootSeen, ...]
 
+    @property
+    def records(self) -> RootSeen:
+        """The output of the records, beside which those of the commits are."""
+        return next(seen for seen in self.roots if seen.root.kind == RECORDS)
+
     def refuse(self, known_lineages: list[str]) -> None:
         """Raises what an attempt would end or pause with, in its order."""
         for seen in self.roots:
@@ -78,25 +88,21 @@ class OutputsSeen:
         """
         if self.chain is None:
             return
-        for seen in self.roots:
-            if seen.root.kind == RECORDS:
-                seen.refuse(self.pipeline)
-                if seen.decision is Decision.SWITCH and seen.known is not None:
-                    raise StateError(
-                        f"pipeline {self.pipeline} is still to move its output from"
-                        f" {seen.known.path} to {seen.root}",
-                        remedy="let it run once: `worker run CONFIG --once`; then prune",
-                    )
+        self.records.refuse(self.pipeline)
+        if (left := self.records.left) is not None:
+            raise StateError(
+                f"pipeline {self.pipeline} is still to move its output from {left.path} to"
+                f" {self.records.root}",
+                remedy="let it run once: `worker run CONFIG --once`; then prune",
+            )
         self.refuse_other_age()
 
     def refuse_other_age(self) -> None:
         """Raises StateOlder and OutputOlder."""
         if (chain := self.chain) is None:
             return
-        records = next(seen for seen in self.roots if seen.root.kind == RECORDS)
-        paths = [""]
-        if records.decision is Decision.SWITCH and records.known is not None:
-            paths.append(records.known.path)
+        records = self.records
+        paths = [""] if records.left is None else ["", records.left.path]
 
         def record(seq: int) -> bytes | None:
             found = (records.root.record(chain, seq, path) for path in paths)
@@ -193,7 +199,7 @@ def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> Worke
     except (SinkUnavailable, RootUnknown, PipelineRenamed) as error:
         return error
     except OutputOlder as error:
-        records = seen.roots[0]
+        records = seen.records
         assert seen.chain is not None, "without commits no output is older"
         if records.adoptable and records.root.record(seen.chain, seen.chain.seq) is None:
             return error

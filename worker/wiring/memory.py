@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from worker.core.sizes import MIB, in_mib
 from worker.runtime.machine import memory_limit
 from worker.settings import PipelineSettings, Settings
 
-PROCESS_BYTES: Final = 64 * 1024 * 1024
+PROCESS_BYTES: Final = 64 * MIB
 """What the process takes without any page, about."""
-LEAST_BYTES: Final = 4 * 1024 * 1024
+LEAST_BYTES: Final = 4 * MIB
 TYPICAL: Final = 5
 """So many times its body a page of JSON usually takes, the body included."""
-MIB: Final = 1024 * 1024
 
 
 def memory_bytes(configured: int | None, limit_bytes: int | None = None) -> int:
@@ -71,8 +71,3 @@ def page_in_words(body_bytes: int, page_bytes: int, bound: int) -> str:
         f"its body has {in_mib(body_bytes)} and takes {in_mib(page_bytes)} decoded; "
         f"{bound // max(page_bytes, 1)} such pages fit {in_mib(bound)} of memory"
     )
-
-
-def in_mib(size_bytes: float) -> str:
-    """A size for people."""
-    return f"{size_bytes / MIB:.1f} MiB"
