@@ -283,6 +283,24 @@ def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.Monkey
     assert not path.exists()
 
 
+@pytest.mark.parametrize("held", ["BEGIN IMMEDIATE", "BEGIN; SELECT * FROM sqlite_schema"])
+def test_a_state_that_another_program_makes_or_reads_meanwhile_is_waited_for(
+    path: Path, held: str
+) -> None:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+    ):
+        change(path, "CREATE TABLE theirs (a)")  # the journal of an empty file needs no lock
+        change(path, "DROP TABLE theirs")
+        other.executescript(held)
+        opened = pool.submit(SqliteCommitLog, path)
+        with pytest.raises(TimeoutError):
+            opened.result(0.5)
+        other.execute("ROLLBACK")
+        opened.result(20).close()
+
+
 def test_eight_that_make_the_state_at_once_make_one(path: Path) -> None:
     together = threading.Barrier(8)
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -63,6 +63,7 @@ _NO_DESCRIPTOR: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR
 """SQLite does not tell that it could open no file because too many are open."""
 _FULL: Final = _UNWRITABLE | {sqlite3.SQLITE_FULL}
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_CREATING: Final = threading.Lock()
 
 
 class Database:
@@ -87,7 +88,7 @@ class Database:
             if not read_only:
                 fs.make_root(path.parent)
                 _refuse_network(path.parent)
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                _create(path)
             elif not path.exists():
                 raise StateAbsent(f"{path} does not exist")
         self._at_rest = self._checked = False
@@ -284,7 +285,7 @@ class Database:
             else:
                 if not self.path.stat().st_size:  # of a file with pages it would be a write
                     db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
-                db.execute("PRAGMA journal_mode = WAL")
+                _use_wal(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA fullfsync = ON")  # macOS only: its fsync stops at the drive's cache
             self._check(db)
@@ -345,15 +346,27 @@ class Database:
 
     def unusable(self, error: sqlite3.Error) -> WorkerError:
         """What an error of a statement means."""
-        code = _primary(error)
-        if code in _NO_DESCRIPTOR and are_exhausted(FILES):
-            return exhausted(str(self.path))
-        if code in _FULL:
+        if not _no_descriptor(error) and _primary(error) in _FULL:
             return SinkUnavailable(
                 f"{self.path}: {error}",
                 remedy="free space for state.path, and see that it can be written;"
                 " the pipeline resumes by itself",
             )
+        return self._unusable(error)
+
+    def _unopened(self, error: sqlite3.Error) -> WorkerError:
+        """What an error of opening the file means."""
+        if not _no_descriptor(error) and _primary(error) in _FULL:
+            return StateError(  # only another user may open it: nothing to restore
+                f"{self.path} cannot be opened: {error}",
+                remedy="free space, and let this user read and write it and its directory",
+            )
+        return self._unusable(error)
+
+    def _unusable(self, error: sqlite3.Error) -> WorkerError:
+        code = _primary(error)
+        if _no_descriptor(error):
+            return exhausted(str(self.path))
         if code in _LOCKED:  # a backup, a shell with a transaction left open: nothing is wrong
             return SinkUnavailable(
                 f"{self.path} is locked by another program",
@@ -363,18 +376,6 @@ class Database:
             return StateError(
                 f"{self.path}: {error}", remedy="check space and permissions of state.path"
             )
-        return self.damaged(str(error))
-
-    def _unopened(self, error: sqlite3.Error) -> WorkerError:
-        if _primary(error) in _NO_DESCRIPTOR and are_exhausted(FILES):
-            return exhausted(str(self.path))
-        if _primary(error) in _FULL:  # only another user may open it: nothing to restore
-            return StateError(
-                f"{self.path} cannot be opened: {error}",
-                remedy="free space, and let this user read and write it and its directory",
-            )
-        if isinstance(error, sqlite3.OperationalError):
-            return self.unusable(error)
         return self.damaged(str(error))
 
     def damaged(self, what: str) -> StateError:
@@ -389,6 +390,35 @@ class Database:
 def _primary(error: sqlite3.Error) -> int:
     """The primary result code, which is the low byte; 0 when there is none."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _no_descriptor(error: sqlite3.Error) -> bool:
+    return _primary(error) in _NO_DESCRIPTOR and are_exhausted(FILES)
+
+
+def _create(path: Path) -> None:
+    """Makes an empty file where there is none. An existing one is never opened here, since a
+    process that closes a descriptor gives up all locks that it holds on the file, also those of
+    SQLite (POSIX, fcntl).
+    """
+    with _CREATING, suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Changes the mode of the journal. Two that do it at once hold the same lock and want the next
+    one, so that SQLite fails the second without any wait; it waits for the first here.
+    """
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if _primary(error) not in _LOCKED:
+                raise
+            db.execute("BEGIN EXCLUSIVE")  # waits for readers too, `LOCKED_S` at most
+            db.execute("ROLLBACK")
+        else:
+            return
 
 
 def _refuse_network(directory: Path) -> None:
