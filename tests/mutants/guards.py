@@ -71,8 +71,8 @@ GUARDS: Final = [
     (
         "the commit log is for its user only",
         "state/database.py",
-        "os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600",
-        "os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644",
+        "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600",
+        "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644",
         "acceptance/test_file_modes.py",
     ),
     (

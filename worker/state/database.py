@@ -88,7 +88,8 @@ class Database:
             if not read_only:
                 fs.make_root(path.parent)
                 _refuse_network(path.parent)
-                _create(path)
+                with suppress(FileExistsError):
+                    _create(path)
             elif not path.exists():
                 raise StateAbsent(f"{path} does not exist")
         self._at_rest = self._checked = False
@@ -220,7 +221,7 @@ class Database:
     def backup(self, target: Path) -> None:
         """Copies the file, as it is at one moment, to one that does not exist."""
         with opening(target):
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            _create(target)
         copy = sqlite3.connect(target, isolation_level=None)
         try:
             self.connection.backup(copy)
@@ -397,11 +398,11 @@ def _no_descriptor(error: sqlite3.Error) -> bool:
 
 
 def _create(path: Path) -> None:
-    """Makes an empty file where there is none. An existing one is never opened here, since a
-    process that closes a descriptor gives up all locks that it holds on the file, also those of
-    SQLite (POSIX, fcntl).
+    """Makes an empty file where there is none, else raises FileExistsError. An existing one is
+    never opened, since a process that closes a descriptor gives up all locks that it holds on the
+    file, also those of SQLite (POSIX, fcntl).
     """
-    with _CREATING, suppress(FileExistsError):
+    with _CREATING:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
