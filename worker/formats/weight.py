@@ -18,7 +18,10 @@ import msgspec
 from msgspec import inspect
 
 SAMPLES: Final = 32
+"""Most samples of a body. Small ones, which cost little if they are weighed wrong, have fewer."""
+FEWEST_SAMPLES: Final = 4
 SAMPLE_BYTES: Final = 512
+BYTES_PER_SAMPLE: Final = 16 * 1024
 VALUE_BYTES: Final = 40
 KEY_BYTES: Final = 80
 """Of a key that is no field of a record: its text, and its place in a hash table."""
@@ -56,10 +59,12 @@ class JsonWeight:
 def _sample(body: Any) -> bytes:
     """Pieces from all over a body; the whole of it where it is short."""
     size = len(body)
-    if size <= SAMPLES * SAMPLE_BYTES:
+    samples = min(max(size // BYTES_PER_SAMPLE, FEWEST_SAMPLES), SAMPLES)
+    if size <= samples * SAMPLE_BYTES:
         return bytes(body)
-    starts = (number * (size - SAMPLE_BYTES) // (SAMPLES - 1) for number in range(SAMPLES))
-    return b"".join(bytes(body[start : start + SAMPLE_BYTES]) for start in starts)
+    step = (size - SAMPLE_BYTES) / (samples - 1)
+    starts = [int(number * step) for number in range(samples)]
+    return b"".join([body[start : start + SAMPLE_BYTES] for start in starts])
 
 
 def _structs(kind: Any, seen: set[type]) -> Iterator[type[msgspec.Struct]]:

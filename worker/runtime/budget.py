@@ -100,15 +100,15 @@ class Hold:
 
     def resize(self, size_bytes: int) -> None:
         """Has so much from now on, whether there is room or not."""
-        by, self.size_bytes = size_bytes - self.size_bytes, size_bytes
-        self.share.change(self.state, by)
+        if by := size_bytes - self.size_bytes:
+            self.size_bytes = size_bytes
+            self.share.change(self.state, by)
 
     def become(self, state: State) -> None:
         """The page goes on."""
-        size_bytes = self.size_bytes
-        self.resize(0)
+        self.share.change(self.state, -self.size_bytes)
         self.state = state
-        self.resize(size_bytes)
+        self.share.change(state, self.size_bytes)
         self.share.budget.land(self)
 
     def take(self, size_bytes: int) -> Hold:
@@ -132,11 +132,13 @@ class Share:
     Attributes:
         cap_bytes: what it may hold, but for one page.
         held: bytes by the state of its pages.
+        held_bytes: of all of them.
     """
 
     budget: Budget
     cap_bytes: float = math.inf
     held: Counter[State] = field(default_factory=Counter)
+    held_bytes: int = 0
     closed: bool = False
 
     def __repr__(self) -> str:
@@ -167,8 +169,10 @@ class Share:
     def change(self, state: State, by: int) -> None:
         """Its pages in a state hold so much more."""
         self.held[state] += by
+        self.held_bytes += by
         if not self.closed:
             self.budget.held[state] += by
+            self.budget.used_bytes += by
 
     def close(self) -> None:
         """Nothing of it is held any more, whoever still has a page of it."""
@@ -178,8 +182,7 @@ class Share:
 
     def may_ask(self, size_bytes: int) -> bool:
         """Whether this pipeline may hold so much more, if there is room."""
-        held = self.held.total()
-        if not held:
+        if not (held := self.held_bytes):
             return True
         fair = self.budget.shares < 2 or held + 2 * size_bytes <= self.budget.free_bytes
         capped = held + size_bytes <= self.cap_bytes
@@ -187,13 +190,9 @@ class Share:
 
     def may_decode(self, hold: Hold, size_bytes: int) -> bool:
         """Whether it may have so much more decoded, if there is room."""
-        ahead, others = self.held["ahead"], self.held.total() - hold.size_bytes
+        ahead, others = self.held["ahead"], self.held_bytes - hold.size_bytes
         fits = ahead + size_bytes <= self.ahead_bound and others + size_bytes <= self.cap_bytes
         return fits or not ahead
-
-
-def _future() -> asyncio.Future[Hold]:
-    return asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True, eq=False)
@@ -204,7 +203,7 @@ class _Request:
     expected: Expected
     early: bool
     since: float = 0.0
-    admitted: asyncio.Future[Hold] = field(default_factory=_future)
+    admitted: asyncio.Future[Hold] = field(init=False)
 
     @property
     def size_bytes(self) -> int:
@@ -230,7 +229,7 @@ class _Body:
 
     hold: Hold
     size_bytes: int
-    admitted: asyncio.Future[Hold] = field(default_factory=_future)
+    admitted: asyncio.Future[Hold] = field(init=False)
 
     def fits(self, budget: Budget) -> bool:
         if not self.hold.share.may_decode(self.hold, self.size_bytes):
@@ -251,12 +250,14 @@ class Budget:
 
     Attributes:
         held: bytes by the state of pages.
+        used_bytes: of all of them.
         shares: how many pipelines have one.
     """
 
     def __init__(self, bound_bytes: int, monotonic: Callable[[], float]) -> None:
         self.bound_bytes, self._monotonic = bound_bytes, monotonic
         self.held: Counter[State] = Counter()
+        self.used_bytes = 0
         self.shares = 0
         self._flying: set[Hold] = set()
         self._bodies: list[_Body] = []
@@ -266,10 +267,6 @@ class Budget:
     def __repr__(self) -> str:
         waiting = f"{len(self._requests)}+{len(self._bodies)}"
         return f"<Budget used={self.used_bytes}/{self.bound_bytes} waiting={waiting}>"
-
-    @property
-    def used_bytes(self) -> int:
-        return self.held.total()
 
     @property
     def free_bytes(self) -> int:
@@ -288,13 +285,14 @@ class Budget:
     def leave(self, share: Share) -> None:
         """A pipeline has ended, and all its pages are thrown away."""
         self.shares -= 1
-        self.held -= share.held
+        self.held.subtract(share.held)
+        self.used_bytes -= share.held_bytes
         self._flying = {hold for hold in self._flying if hold.share is not share}
         self.look()
 
     async def ask(self, request: _Request, *, force: bool) -> Hold:
         """Room for the body of a request, in its turn; see `Share.reserve`."""
-        if force:
+        if force or (not self._requests and request.fits(self)):
             return request.take()
         request.since = self._monotonic()
         self._requests.append(request)
@@ -304,7 +302,7 @@ class Budget:
         """Room for a body to be decoded, in its turn; see `Hold.decode`."""
         refuse_over(size_bytes, self.bound_bytes)
         body = _Body(hold, size_bytes)
-        if now or size_bytes <= hold.size_bytes:
+        if now or size_bytes <= hold.size_bytes or (not self._bodies and body.fits(self)):
             body.take()
             self.look()
             return
@@ -366,6 +364,7 @@ class Budget:
 
     async def _turn(self, waiter: _Request | _Body) -> Hold:
         """Waits until it is served."""
+        waiter.admitted = asyncio.get_running_loop().create_future()
         self.look()
         try:
             return await waiter.admitted

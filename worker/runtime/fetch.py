@@ -252,7 +252,8 @@ class FetchPool:
                 now = self._clock.monotonic()
                 if (found := self._pop(now)) is not None:
                     self._busy += 1
-                    self._changed.notify()  # for what else is due, and to watch the time
+                    if len(self._due) or len(self._slow_due):
+                        self._changed.notify()  # for what else is due, and to watch the time
                     return found
                 if self._nothing_left:
                     return None

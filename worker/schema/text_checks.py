@@ -87,9 +87,10 @@ class TextCheck(QuickCheck):
 
     def quick(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
         """See `QuickCheck`."""
+        if len(records) < LOOKED_AT:
+            return self._repeating(records, attribute)
         first = list(map(attrgetter(attribute), records[:LOOKED_AT]))
-        few = len(first) < LOOKED_AT
-        if few or self._columns.isdisjoint(map(type, first)) or not _differ(first):
+        if self._columns.isdisjoint(map(type, first)) or not _differ(first):
             return self._repeating(records, attribute)
         rest = self._differing(records, attribute)
         if len(rest) == len(records):

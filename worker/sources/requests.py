@@ -73,9 +73,12 @@ def _asked_for(
         params |= _filled_params(config.incremental.first, fill)
     query: dict[str, str] = {}
     for added in _added(config, fetch):
-        params |= {name: (value,) for name, value in (added.params or {}).items()}
+        for name, value in (added.params or {}).items():
+            params[name] = (value,)
         query |= added.query or {}
-    pairs = ((name, each) for name, values in params.items() for each in values)
+    pairs = [(name, each) for name, values in params.items() for each in values]
+    if not query:
+        return url, tuple(pairs)
     return with_encoded(url, query), tuple(pair for pair in pairs if pair[0] not in query)
 
 
