@@ -257,10 +257,13 @@ def test_whatever_pages_turn_out_to_be_all_pass_and_the_bound_is_kept(
                     hold.release()
                     await asyncio.sleep(0)
             hold.become("ahead")
+            part = hold.take(growth)
+            assert share.budget.used_bytes == share.budget.held.total() >= body + growth
             nonlocal most
             most = max(most, share.budget.used_bytes - share.budget.held["flying"])
             for _ in range(3 if slow else 0):
                 await asyncio.sleep(0)
+            part.release()
             hold.release()
 
     async def run() -> Budget:

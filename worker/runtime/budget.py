@@ -106,15 +106,15 @@ class Hold:
 
     def become(self, state: State) -> None:
         """The page goes on."""
-        self.share.change(self.state, -self.size_bytes)
+        self.share.move(self.size_bytes, self.state, state)
         self.state = state
-        self.share.change(state, self.size_bytes)
         self.share.budget.land(self)
 
     def take(self, size_bytes: int) -> Hold:
         """A hold of its own for a part of the page, out of what this one has, and beyond."""
         part = Hold(self.share, self.state)
-        self.resize(max(self.size_bytes - size_bytes, 0))
+        part.size_bytes = min(size_bytes, self.size_bytes)
+        self.size_bytes -= part.size_bytes
         part.resize(size_bytes)
         return part
 
@@ -173,6 +173,12 @@ class Share:
         if not self.closed:
             self.budget.held[state] += by
             self.budget.used_bytes += by
+
+    def move(self, size_bytes: int, before: State, after: State) -> None:
+        """A page that holds so much goes on from one state to another."""
+        for held in (self.held,) if self.closed else (self.held, self.budget.held):
+            held[before] -= size_bytes
+            held[after] += size_bytes
 
     def close(self) -> None:
         """Nothing of it is held any more, whoever still has a page of it."""
