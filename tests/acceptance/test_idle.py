@@ -145,13 +145,16 @@ def kept(directory: Path) -> tuple[dict[str, int], list[str]]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_passes_without_news_leave_no_row_and_no_file(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("passes", [PASSES, pytest.param(2_000, marks=pytest.mark.thorough)])
+async def test_passes_without_news_leave_no_row_and_no_file(
+    tmp_path: Path, mode: str, passes: int
+) -> None:
     seen = []
 
     def look() -> None:
         seen.append(kept(tmp_path))
 
-    source = Source(mode, FakeClock(AFTER_THEM), {STEADY: look, PASSES: look})
+    source = Source(mode, FakeClock(AFTER_THEM), {STEADY: look, passes: look}, last=passes)
     async with served(source, tmp_path) as config:
         result = await run(config, source)
     [done] = result.pipelines
@@ -161,7 +164,7 @@ async def test_passes_without_news_leave_no_row_and_no_file(tmp_path: Path, mode
     assert set(seen[0][0].items()) ^ set(seen[1][0].items()) == set()
     news = 0 if mode.startswith("empty") else len(RECORDS)
     assert (done.records, kit.lake_ids(tmp_path)) == (news, list(range(news)))
-    again = {"same_mark": 1, "overlap": 11, "overlap_in_pages": 11}.get(mode, 0) * (PASSES - 1)
+    again = {"same_mark": 1, "overlap": 11, "overlap_in_pages": 11}.get(mode, 0) * (passes - 1)
     again += mode == "unchanged"  # the first time that it is asked with this bound
     assert done.deduplicated == again
 

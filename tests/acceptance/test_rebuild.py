@@ -187,24 +187,34 @@ async def test_an_older_copy_of_the_state_is_refused_and_rebuilt(tmp_path: Path)
         assert kit.lake_ids(tmp_path) == good
 
 
-async def test_dead_letters_that_went_with_the_state_are_named_as_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [None, "empty", "another"])
+async def test_dead_letters_that_went_with_the_state_are_named_as_lost_and_begin_anew(
+    tmp_path: Path, left: str | None
+) -> None:
     shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
     async with Replica(items(0, 40), shape) as replica:
         world = World(replica, tmp_path, "incremental")
         await world.run()
-        shutil.rmtree(tmp_path / "dead")
+        shutil.rmtree(dead := tmp_path / "dead")
+        if left is not None:
+            dead.mkdir()
+        if left == "another":
+            (dead / ".worker").mkdir()
+            (dead / ".worker" / "root.json").write_text(json.dumps({"v": 1, "id": "0" * 16}))
         world.lose()
+        code, out, _ = await worker("state", "rebuild", world.config, "--dry-run")
+        assert code == 0 and f"{dead} is not the directory that was used before" in out
         document = await world.rebuild()
         (chain,) = document["chains"]  # type: ignore[misc]
         assert len(chain["lost"]) >= 2 and "dead" in chain["lost"][0]
-        code, out, errors = await worker(
-            *("state", "adopt", world.config, "items", "--root", "--yes")
-        )
-        assert code == 0 and "dead has no id" in out, out + errors
+        assert chain["new_dead_letters"] == str(dead)
+        replica.records += items(40, 50)
         await world.run()
+        assert any(dead.glob("*.ndjson"))
         await world.is_sound()
         world.lose()
         (chain,) = (await world.rebuild())["chains"]  # type: ignore[misc]
+        assert chain["new_dead_letters"] is None
         _, out, errors = await worker("prune", world.config, "--keep", "0s")
         assert out == f"items: {chain['seq'] - 1} commits forgotten, 1 are kept\n", errors
         world.lose()

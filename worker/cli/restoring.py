@@ -72,6 +72,11 @@ def _tell(found: Sequence[Found]) -> None:
             f"{chain.pipeline}: lineage {chain.lineage}, commit {chain.seq},"
             f" {len(chain.partitions)} partitions"
         )
+        if each.letters:
+            click.echo(
+                f"  dead letters: {each.letters} is not the directory that was used before: they"
+                " begin anew there (if it is a volume, mount it first)"
+            )
         if each.lost:
             click.echo(f"  lost: {len(each.lost)} files of dead letters that were not replayed")
         for file in each.lost[:_SHOWN]:
@@ -89,6 +94,7 @@ def _document(each: Found) -> dict[str, Any]:
         "seq": chain.seq,
         "partitions": [part.partition for part in chain.partitions],
         "lost": [f"{file.root}/{file.final}" for file in each.lost],
+        "new_dead_letters": each.letters or None,
     }
 
 

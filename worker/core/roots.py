@@ -65,6 +65,10 @@ class Decision(Enum):
     REFUSE = "the root is another one, and the old one cannot be found"
 
 
+MISSED: Final = frozenset({Decision.PAUSE, Decision.REFUSE})
+"""What is found is not the root that is known."""
+
+
 def known_root(roots: Mapping[str, Root], kind: str, commits: Iterable[CommitRow]) -> Root | None:
     """The root that a state knows for a kind; without an id where nobody knows it.
 

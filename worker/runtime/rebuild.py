@@ -16,10 +16,11 @@ from msgspec import structs
 from worker.core.checkpoint import LOST, PURGED, Checkpoint, GoneFile, decoded
 from worker.core.digest import record_head
 from worker.core.errors import StateError
-from worker.core.model import DEAD_LETTERS, RECORDS, CommitRow, StagedFile, of_kind
+from worker.core.model import DEAD_LETTERS, RECORDS, ChainRow, CommitRow, StagedFile, of_kind
 from worker.core.ports import CommitRecords, FileState, OutputRoot
 from worker.core.rebuild import ChainRebuild, Record, whole_record
 from worker.core.replays import replayed_to
+from worker.core.roots import MISSED, Sight, decide, known_root
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -52,11 +53,14 @@ class Found:
 
     Attributes:
         lost: files of dead letters that wait and are not there.
+        letters: where dead letters begin anew, because their directory is not there, or is another
+            one; empty where they go on.
     """
 
     chain: Checkpoint
     records: CommitRecords
     lost: tuple[StagedFile, ...]
+    letters: str = ""
 
     def rows(self) -> Iterator[CommitRow]:
         """The commits whose records are there."""
@@ -124,7 +128,27 @@ def _found(place: Place, lineage: str, others: set[str]) -> Found:
         published=chain.seq - _is_unpublished(place, last),
         pruned=max((seq for seq in range(1, chain.seq) if seq not in whole), default=0),
     )
-    return Found(chain, records, tuple(lost))
+    return Found(chain, records, tuple(lost), _new_letters(place, chain, last))
+
+
+def _new_letters(place: Place, chain: Checkpoint, last: CommitRow) -> str:
+    root = place.roots[DEAD_LETTERS]
+    known, row = known_root(chain.roots, DEAD_LETTERS, (last,)), _chain_row(chain)
+    there = Sight() if known is None else root.sight(row, known.path)
+    found = decide(known, str(root), here=root.sight(row), there=there, has_commits=True)
+    return str(root) if found in MISSED else ""
+
+
+def _chain_row(chain: Checkpoint) -> ChainRow:
+    return ChainRow(
+        pipeline=chain.pipeline,
+        shard=chain.shard,
+        lineage=chain.lineage,
+        seq=chain.seq,
+        digest=chain.digest,
+        epoch=chain.epoch,
+        published=chain.published,
+    )
 
 
 def _rows(records: CommitRecords, upto: int) -> Iterator[CommitRow]:

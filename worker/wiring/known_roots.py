@@ -19,9 +19,9 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
-from worker.core.model import RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
+from worker.core.model import DEAD_LETTERS, RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
 from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
-from worker.core.roots import Decision, Sight, decide, known_root, refuse
+from worker.core.roots import MISSED, Decision, Sight, decide, known_root, refuse
 from worker.settings import Settings
 from worker.wiring.outputs import output_roots
 
@@ -223,14 +223,28 @@ def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None
     seen = found.seen
     log.keep_gone(seen.pipeline, list(found.lost.values()), LOST)
     for each in (each for each in seen.roots if each.adoptable):
-        known_id = "" if each.known is None else each.known.id
-        last = seen.last if each.root.kind == RECORDS else None
-        root = each.root.adopt(seen.chain, last, known_id)
-        if known_id not in ("", root.id):
-            log.keep_root(seen.pipeline, each.root.kind, Root(path="", id=known_id))
-        log.keep_root(seen.pipeline, each.root.kind, root)
+        _adopt(log, seen, each)
     if seen.chain is not None and seen.last is not None and not seen.last.published:
         _finish(log, settings, seen.chain, seen.last)
+
+
+def begin_letters_anew(log: CommitLog, settings: Settings, pipeline: str) -> None:
+    """Says to a state that was made from its outputs that the directory of dead letters is right as
+    it is, where the next attempt would miss another one.
+    """
+    seen = outputs_seen(log, settings, pipeline)
+    for each in seen.roots:
+        if each.root.kind == DEAD_LETTERS and each.decision in MISSED:
+            _adopt(log, seen, each)
+
+
+def _adopt(log: CommitLog, seen: OutputsSeen, found: RootSeen) -> None:
+    known_id = "" if found.known is None else found.known.id
+    last = seen.last if found.root.kind == RECORDS else None
+    root = found.root.adopt(seen.chain, last, known_id)
+    if known_id not in ("", root.id):
+        log.keep_root(seen.pipeline, found.root.kind, Root(path="", id=known_id))
+    log.keep_root(seen.pipeline, found.root.kind, root)
 
 
 def _finish(log: CommitLog, settings: Settings, chain: ChainRow, last: CommitRow) -> None:
