@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from worker.paging.memory import KEY_BYTES, Boundary, PassMemory
 
-KEYS = st.frozensets(st.tuples(st.integers(0, 9), st.sampled_from([b"a", b"b"])), max_size=4)
+KEYS = st.frozensets(st.tuples(st.integers(0, 9), st.sampled_from([b"a", b"b"])), max_size=20)
 
 
 @given(
@@ -28,6 +28,33 @@ def test_a_boundary_is_a_set_of_keys_from_its_floor_on(
         assert boundary.keys == model and len(boundary) == len(model)
         assert all((key in boundary) for key in model)
         assert all(boundary.top is not None and key[0] <= boundary.top for key in model)
+
+
+class Counted(int):
+    """A value that counts how often it is compared with another one."""
+
+    compared = 0
+
+    def __lt__(self, other: int) -> bool:
+        Counted.compared += 1
+        return int(self) < int(other)
+
+    def __ge__(self, other: int) -> bool:
+        return not self < other
+
+
+def test_a_page_costs_what_it_changes_however_many_keys_are_known() -> None:
+    count = 10_000
+    boundary = Boundary((Counted(value), b"a") for value in range(count))
+    Counted.compared = 0
+    for page in range(100):
+        boundary.forget(Counted(page))
+        boundary.add([(Counted(count + page), b"a")])
+    assert len(boundary) == count + 1
+    assert Counted.compared < 100 * 50
+    boundary.forget(Counted(count))
+    assert boundary.keys == {(count + page, b"a") for page in range(100)}
+    assert Counted.compared < 4 * count
 
 
 def test_the_top_of_a_boundary_is_exact_while_nothing_is_forgotten() -> None:

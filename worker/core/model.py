@@ -267,14 +267,19 @@ class Progress:
         return both.total()
 
 
+MANY_KEYS: Final = 1_000
+
+
 class ProgressSum:
-    """Steps of a partition as one difference. A step costs as much as it changes."""
+    """Steps of a partition as one difference. A step costs as much as it changes: keys below the
+    floor are looked for again only when there are twice as many as the last time.
+    """
 
     def __init__(self, first: Progress) -> None:
         self._cursor, self._floor = first.cursor, first.boundary_floor
         self._keys, self._tokens = list(first.boundary_added), list(first.tokens_added)
         self._cleared = first.tokens_cleared
-        self._kept_from: int | str | None = None  # no key below it is left
+        self._many = MANY_KEYS
 
     @property
     def cursor(self) -> Cursor:
@@ -286,27 +291,25 @@ class ProgressSum:
         self._cursor = step.cursor
         if step.boundary_floor is not None:
             self._floor = step.boundary_floor
-        added = self._worth_keeping(step.boundary_added)
-        self._keys += added
+        self._keys += step.boundary_added
+        if len(self._keys) > self._many:
+            self._keys = self._worth_keeping()
+            self._many = 2 * len(self._keys) + MANY_KEYS
         if step.tokens_cleared:
             self._tokens, self._cleared = [], True
         self._tokens += step.tokens_added
 
-    def _worth_keeping(self, added: Sequence[BoundaryKey]) -> Sequence[BoundaryKey]:
-        floor = self._floor
-        if floor is None:
-            return added
+    def _worth_keeping(self) -> list[BoundaryKey]:
+        if (floor := self._floor) is None:
+            return self._keys
         # one source has values of one type
-        if floor != self._kept_from:
-            self._keys = [key for key in self._keys if key[0] >= floor]  # type: ignore[operator]
-            self._kept_from = floor
-        return [key for key in added if key[0] >= floor]  # type: ignore[operator]
+        return [key for key in self._keys if key[0] >= floor]  # type: ignore[operator]
 
     def total(self) -> Progress:
         """All steps so far as one."""
         return Progress(
             cursor=self._cursor,
-            boundary_added=tuple(self._keys),
+            boundary_added=tuple(self._worth_keeping()),
             boundary_floor=self._floor,
             tokens_added=tuple(self._tokens),
             tokens_cleared=self._cleared,
@@ -315,7 +318,12 @@ class ProgressSum:
     @property
     def remembers(self) -> bool:
         """Whether the steps have anything to remember."""
-        return bool(self._keys or self._tokens)
+        floor = self._floor
+        if floor is None:
+            return bool(self._keys or self._tokens)
+        # the last ones are the likeliest to be left
+        left = any(key[0] >= floor for key in reversed(self._keys))  # type: ignore[operator]
+        return left or bool(self._tokens)
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,11 +7,15 @@ PassMemory    hashes of the pages and records of the pass, or window, in progres
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from heapq import heappop, heappush
+from typing import Final
 
 from worker.core.model import BoundaryKey
 from worker.paging.marks import Comparable
 
-KEY_BYTES = 8
+MANY_PART: Final = 8
+"""More than such a part of all keys are forgotten sooner at once than one by one."""
+KEY_BYTES: Final = 8
 """An entry of a record begins with so many bytes of its key; the rest says what stood in it."""
 
 
@@ -26,14 +30,17 @@ def at_least(keys: Iterable[BoundaryKey], least: Comparable | None) -> set[Bound
 class Boundary:
     """Identities of records that are known, each with its incremental value.
 
+    A page costs what it changes, however many there are: a heap has the lowest ones.
+
     Attributes:
         keys: all of them.
         top: no key is above this value; None where there are none.
     """
 
     def __init__(self, keys: Iterable[BoundaryKey] = ()) -> None:
-        self.keys: set[BoundaryKey] = set(keys)
-        self.top: Comparable | None = max((key[0] for key in self.keys), default=None)
+        self._heap = sorted(keys)
+        self.keys: set[BoundaryKey] = set(self._heap)
+        self.top: Comparable | None = self._heap[-1][0] if self._heap else None
         self._floor: Comparable | None = None
 
     def __contains__(self, key: object) -> bool:
@@ -46,6 +53,8 @@ class Boundary:
         """Remembers keys. Returns those that it did not know, in order."""
         new = sorted(key for key in keys if key not in self.keys)
         self.keys.update(new)
+        for key in new:
+            heappush(self._heap, key)
         if new and (self.top is None or new[-1][0] > self.top):  # type: ignore[operator]
             self.top = new[-1][0]
         return new
@@ -54,8 +63,13 @@ class Boundary:
         """Forgets keys below a value; None forgets none."""
         if least is None or least == self._floor:
             return
-        self._floor = least
+        self._floor, heap = least, self._heap
+        for _ in range(len(heap) // MANY_PART + 1):
+            if not heap or heap[0][0] >= least:  # type: ignore[operator]
+                return
+            self.keys.discard(heappop(heap))
         self.keys = at_least(self.keys, least)
+        self._heap = sorted(self.keys)
 
 
 class PassMemory:
