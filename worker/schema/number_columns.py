@@ -7,7 +7,8 @@ whatever is unusual.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import repeat
 from operator import mul, truediv
 from typing import Annotated, Any, Final
@@ -22,6 +23,7 @@ SPACES: Final = " \u00a0\u202f"
 _KEPT: Final = b"-0123456789"
 _EXACT: Final = 2**52
 """Up to it, floats are closer to each other than whole numbers are."""
+_AS_NINES: Final = str.maketrans(dict.fromkeys("012345678", "9"))
 
 
 class NumberColumn:
@@ -57,9 +59,7 @@ class NumberColumn:
 
     def _ungrouped(self, block: str) -> str:
         """The texts without the signs between groups, where these stand as they should."""
-        if self._group == " ":
-            for space in SPACES[1:]:
-                block = block.replace(space, " ")
+        block = _with_one_space(block, self._group)
         if not self._group or self._group not in block or self._lines.fullmatch(block) is None:
             return block
         return block.replace(self._group, "")
@@ -79,10 +79,73 @@ class NumberColumn:
         return found if self._low <= min(found) and max(found) <= self._high else None
 
 
-def _lines(numbers: Numbers) -> re.Pattern[str]:
-    """Lines of numbers with groups of three digits."""
+class DecimalColumn:
+    """Reads columns of texts that are decimals without an exponent.
+
+    Texts are grouped by their shape, which is the text with a 9 for each digit. If that is read
+    alone, each text of the shape is read alone too, because none has more digits that count.
+
+    Args:
+        read: what reads one text. It raises ValueError or ArithmeticError.
+    """
+
+    def __init__(self, numbers: Numbers, read: Callable[[str], Decimal]) -> None:
+        self._numbers, self._read = numbers, read
+        self._form = re.compile(_one(numbers), re.ASCII)
+
+    def __call__(self, texts: Sequence[Any]) -> list[Decimal | None] | None:
+        """The numbers, and None for each text that is not read here; None where a value is no
+        text."""
+        try:
+            block = _with_one_space("\n".join(texts), self._numbers.group)
+        except TypeError:
+            return None
+        shapes = block.translate(_AS_NINES).split("\n")
+        plain = self._as_python(block).split("\n")
+        if not len(shapes) == len(plain) == len(texts):  # a text has several lines
+            return None
+        different = set(shapes)
+        usual = set(filter(self._is_usual, different))
+        if len(usual) == len(different):
+            return list(map(Decimal, plain))
+        return [
+            Decimal(text) if shape in usual else None
+            for text, shape in zip(plain, shapes, strict=True)
+        ]
+
+    def _is_usual(self, shape: str) -> bool:
+        if self._form.fullmatch(shape) is None:
+            return False
+        try:
+            self._read(shape)
+        except (ValueError, ArithmeticError):
+            return False
+        return True
+
+    def _as_python(self, block: str) -> str:
+        """Lines of numbers with the signs that Python has."""
+        if self._numbers.group:
+            block = block.replace(self._numbers.group, "")
+        return block.replace(self._numbers.decimal, ".")
+
+
+def _with_one_space(block: str, group: str) -> str:
+    """The texts with the same space between all groups, where these are separated by spaces."""
+    if group == " ":
+        for space in SPACES[1:]:
+            block = block.replace(space, " ")
+    return block
+
+
+def _one(numbers: Numbers) -> str:
+    """The pattern of a number, maybe with groups of three digits."""
     group, decimal = re.escape(numbers.group), re.escape(numbers.decimal)
-    one = rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
+    return rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
+
+
+def _lines(numbers: Numbers) -> re.Pattern[str]:
+    """Lines of numbers."""
+    one = _one(numbers)
     return re.compile(rf"(?:{one}\n)*{one}", re.ASCII)
 
 

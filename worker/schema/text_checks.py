@@ -72,6 +72,7 @@ class TextCheck(QuickCheck):
     ) -> None:
         self._other, self._plain, self._read, self._allowed = other, plain, read, allowed
         self._read_column, self._columns = read_column, columns
+        self._not_remembered = columns - {str}
         self._nulls: frozenset[str] = frozenset()
         self._nullable = False
         self._known: dict[str, Any] = {}
@@ -89,7 +90,7 @@ class TextCheck(QuickCheck):
         """See `QuickCheck`."""
         first = list(map(attrgetter(attribute), records[:LOOKED_AT]))
         few = len(first) < LOOKED_AT
-        if few or self._columns.isdisjoint(map(type, first)) or not _differ(first):
+        if few or self._columns.isdisjoint(map(type, first)) or not self._differ(first):
             return self._repeating(records, attribute)
         rest = self._differing(records, attribute)
         if len(rest) == len(records):
@@ -101,7 +102,7 @@ class TextCheck(QuickCheck):
         """Replaces values that are read as a column, if most of them differ; returns the indices of
         the others."""
         values = list(map(attrgetter(attribute), records))
-        if not _differ(values):
+        if not self._differ(values):
             return range(len(values))
         has_nulls = self._nulls and not self._nulls.isdisjoint(values)
         datums = None if has_nulls else self._read_column(values)
@@ -120,6 +121,16 @@ class TextCheck(QuickCheck):
             if datum is not None:
                 setattr(record, attribute, datum)
         return [place for place, datum in enumerate(datums) if datum is None]
+
+    def _differ(self, values: Sequence[Any]) -> bool:
+        """Whether most of some values stand once; also where numbers repeat that a column is read
+        of, because only texts are remembered: 1.0 is equal to true."""
+        try:
+            different = set(values)
+        except TypeError:  # a list or an object
+            return False
+        numbers = not self._not_remembered.isdisjoint(map(type, different))
+        return numbers or 2 * len(different) > len(values)
 
     def _repeating(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
         """Replaces values of which each text is read once; returns the indices of the others."""
@@ -170,13 +181,3 @@ class TextCheck(QuickCheck):
         hint = NULL_HINT if self._nullable and not self._nulls else ""
         errors.append(FieldError(path, found, f"{allowed}{hint}"))
         return None
-
-
-def _differ(values: Sequence[Any]) -> bool:
-    """Whether most of some values stand once; also where floats repeat, which are not remembered,
-    because 1.0 is equal to true."""
-    try:
-        different = set(values)
-    except TypeError:  # a list or an object
-        return False
-    return 2 * len(different) > len(values) or float in map(type, different)
