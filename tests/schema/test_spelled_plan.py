@@ -22,7 +22,18 @@ DATE = {"type": "int", "logicalType": "date"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
 FIXED = {**DECIMAL, "type": "fixed", "name": "Price", "size": 5}
 BIG_DECIMAL = {"type": "bytes", "logicalType": "big-decimal"}
-TYPES: list[Any] = ["int", "long", "float", "double", "boolean", MILLIS, DATE, DECIMAL, FIXED, BIG_DECIMAL]
+TYPES: list[Any] = [
+    "int",
+    "long",
+    "float",
+    "double",
+    "boolean",
+    MILLIS,
+    DATE,
+    DECIMAL,
+    FIXED,
+    BIG_DECIMAL,
+]
 DECODES = [
     {},
     {"null_values": ["", "N/A", "5"]},

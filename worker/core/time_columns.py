@@ -41,6 +41,8 @@ _FEW: Final = 32
 _NO_ASCII: Final = b"?"
 """What stands for any character that is not of ASCII."""
 _MOST_HOURS: Final = 20_000
+_WORTH_AN_HOUR: Final = 4
+"""So many texts for each hour between the first and the last are a reason to ask for all hours."""
 _IS_DIGIT: Final = range(ord("0"), ord("9") + 1)
 AS_ZEROS: Final = bytes(ord("0") if each in _IS_DIGIT else each for each in range(256))
 """Writes each digit as 0; for bytes.translate."""
@@ -56,6 +58,10 @@ _MONTH: Final = 5
 _HOUR: Final = 11
 _ENDS: Final = {"Y": 4, "y": 4, "m": 7, "d": 10, "H": 13, "M": 16, "S": 19}
 """Part of a time, as strptime names it -> where its digits end in RFC 3339."""
+_SHORTEST: Final = "xxI"
+"""Whole seconds from 1970 to 2106 in msgpack: two bytes that say so, and 32 bits."""
+_LONGEST: Final = "xxxxxxxq"
+"""Those before 1970, or after 2514."""
 _FROM_THURSDAY: Final = (*DAY_NAMES[3:], *DAY_NAMES[:3])
 """1970-01-01 was one."""
 _WORDS: Final = {
@@ -315,8 +321,9 @@ def _seconds(block: bytes, width: int, layout: _Layout) -> Sequence[int] | None:
 def _since_1970(moments: Sequence[datetime]) -> Sequence[int]:
     packed, count = msgspec.msgpack.encode(moments), len(moments)
     head = len(msgspec.msgpack.encode([None] * count)) - count
-    if len(packed) == head + 6 * count:  # each is 2 bytes that say so, and 32 bits: 1970 to 2106
-        return struct.unpack(">" + "xxI" * count, packed[head:])
+    for form in (_SHORTEST, _LONGEST):
+        if len(packed) == head + struct.calcsize(f">{form}") * count:  # then all have this form
+            return struct.unpack(f">{form * count}", packed[head:])
     return [(at - EPOCH) // _SECOND for at in moments]
 
 
@@ -380,6 +387,8 @@ class _Offsets(dict[int, int | None]):
 
     def in_utc(self, seconds: Sequence[int]) -> list[int]:
         """Seconds since 1970 by the clock of the zone -> the same in UTC."""
+        if (offset := self._of_all(seconds)) is not None:
+            return list(map(sub, seconds, repeat(offset)))
         hours = map(floordiv, seconds, repeat(_HOUR_S))
         offsets = list(map(self.__getitem__, hours))
         if None in offsets:
@@ -388,6 +397,14 @@ class _Offsets(dict[int, int | None]):
                 for second, offset in zip(seconds, offsets, strict=True)
             ]
         return list(map(sub, seconds, offsets))
+
+    def _of_all(self, seconds: Sequence[int]) -> int | None:
+        """The offset of all, where they lie within fewer hours than are worth a look."""
+        hours = range(min(seconds) // _HOUR_S, max(seconds) // _HOUR_S + 1)
+        if len(hours) * _WORTH_AN_HOUR > len(seconds):
+            return None
+        offsets = set(map(self.__getitem__, hours))
+        return offsets.pop() if len(offsets) == 1 else None
 
     def _at(self, second: int) -> int:
         """See `instant` in written_times.py for times that come twice or never."""

@@ -41,7 +41,7 @@ class NumberColumn:
         limited = Annotated[number, msgspec.Meta(ge=low, le=high)]  # type: ignore[valid-type]
         self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[limited])
         self._group = numbers.group
-        self._lines = _lines(numbers)
+        self._form = _form(numbers)
         self._as_json = bytearray(b"?" * 256)  # which is no JSON outside of text
         for each in _KEPT:
             self._as_json[each] = each
@@ -60,9 +60,10 @@ class NumberColumn:
     def _ungrouped(self, block: str) -> str:
         """The texts without the signs between groups, where these stand as they should."""
         block = _with_one_space(block, self._group)
-        if not self._group or self._group not in block or self._lines.fullmatch(block) is None:
+        if not self._group or self._group not in block:
             return block
-        return block.replace(self._group, "")
+        usual = all(map(self._form.fullmatch, set(_shapes(block))))
+        return block.replace(self._group, "") if usual else block
 
     def _as_in_json(self, listed: bytes) -> list[Any] | None:
         try:
@@ -91,7 +92,7 @@ class DecimalColumn:
 
     def __init__(self, numbers: Numbers, read: Callable[[str], Decimal]) -> None:
         self._numbers, self._read = numbers, read
-        self._form = re.compile(_one(numbers), re.ASCII)
+        self._form = _form(numbers)
 
     def __call__(self, texts: Sequence[Any]) -> list[Decimal | None] | None:
         """The numbers, and None for each text that is not read here; None where a value is no
@@ -100,7 +101,7 @@ class DecimalColumn:
             block = _with_one_space("\n".join(texts), self._numbers.group)
         except TypeError:
             return None
-        shapes = block.translate(_AS_NINES).split("\n")
+        shapes = _shapes(block)
         plain = self._as_python(block).split("\n")
         if not len(shapes) == len(plain) == len(texts):  # a text has several lines
             return None
@@ -137,16 +138,16 @@ def _with_one_space(block: str, group: str) -> str:
     return block
 
 
-def _one(numbers: Numbers) -> str:
-    """The pattern of a number, maybe with groups of three digits."""
+def _shapes(block: str) -> list[str]:
+    """The lines, each with a 9 for each digit."""
+    return block.translate(_AS_NINES).split("\n")
+
+
+def _form(numbers: Numbers) -> re.Pattern[str]:
+    """A number, maybe with groups of three digits."""
     group, decimal = re.escape(numbers.group), re.escape(numbers.decimal)
-    return rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
-
-
-def _lines(numbers: Numbers) -> re.Pattern[str]:
-    """Lines of numbers."""
-    one = _one(numbers)
-    return re.compile(rf"(?:{one}\n)*{one}", re.ASCII)
+    one = rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
+    return re.compile(one, re.ASCII)
 
 
 def fixed_point(texts: Sequence[Any], read: NumberColumn) -> tuple[list[int], int] | None:

@@ -106,21 +106,26 @@ class TextCheck(QuickCheck):
             return range(len(values))
         has_nulls = self._nulls and not self._nulls.isdisjoint(values)
         datums = None if has_nulls else self._read_column(values)
+        if datums is not None:
+            return _put(datums, records, attribute)
+        return self._between_others(values, records, attribute)
+
+    def _between_others(
+        self, values: Sequence[Any], records: Sequence[Any], attribute: str
+    ) -> Sequence[int]:
+        """The same where some of the values are null, or of types that are in no column."""
+        columns, nulls = self._columns, self._nulls
+        usual = [type(x) in columns and x not in nulls for x in values]
+        read = list(compress(values, usual))
+        datums = self._read_column(read) if read else None
         if datums is None:
-            columns, nulls = self._columns, self._nulls
-            usual = [type(x) in columns and x not in nulls for x in values]
-            read = self._read_column(list(compress(values, usual))) if any(usual) else None
-            if read is None:
-                return range(len(values))
-            each = iter(read)
-            datums = [next(each) if chosen else None for chosen in usual]
-        if None not in datums:
-            deque(map(setattr, records, repeat(attribute), datums), maxlen=0)
-            return ()
-        for record, datum in zip(records, datums, strict=True):
-            if datum is not None:
-                setattr(record, attribute, datum)
-        return [place for place, datum in enumerate(datums) if datum is None]
+            return range(len(values))
+        left = _put(datums, list(compress(records, usual)), attribute)
+        others = [place for place, chosen in enumerate(usual) if not chosen]
+        if not left:
+            return others
+        places = list(compress(range(len(values)), usual))
+        return sorted([*others, *(places[each] for each in left)])
 
     def _differ(self, values: Sequence[Any]) -> bool:
         """Whether most of some values stand once; also where numbers repeat that a column is read
@@ -181,3 +186,14 @@ class TextCheck(QuickCheck):
         hint = NULL_HINT if self._nullable and not self._nulls else ""
         errors.append(FieldError(path, found, f"{allowed}{hint}"))
         return None
+
+
+def _put(datums: Sequence[Any], records: Sequence[Any], attribute: str) -> Sequence[int]:
+    """Replaces values by their datums; returns the indices of those that have none."""
+    if None not in datums:
+        deque(map(setattr, records, repeat(attribute), datums), maxlen=0)
+        return ()
+    for record, datum in zip(records, datums, strict=True):
+        if datum is not None:
+            setattr(record, attribute, datum)
+    return [place for place, datum in enumerate(datums) if datum is None]
