@@ -238,6 +238,17 @@ def test_times_within_few_hours_have_the_offsets_that_each_has_alone(
 
 
 @given(
+    st.lists(st.sampled_from(["+02:00", "+02:30", "-09:30"]), min_size=1)
+    | st.sampled_from(["+02:00", "-00:30", "-23:59", "+24:00", "+02:60"]).map(
+        lambda each: [each] * 9
+    )
+)
+def test_offsets_are_read_where_all_are_the_same_and_where_they_differ(offsets: list[str]) -> None:
+    found = held([f"2024-05-06T07:08:09{each}" for each in offsets], USUAL, "timestamp", 3, None)
+    assert (None in found) == (not {"+24:00", "+02:60"}.isdisjoint(offsets))
+
+
+@given(
     st.lists(
         st.sampled_from(["0001-01-01", "1969-12-31", "1970-01-01", "2106-02-07", "2106-02-08"])
         | st.sampled_from(["2514-05-30", "2514-05-31", "9999-12-31"]),

@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
-from operator import add, floordiv, mod, mul, sub
+from operator import add, floordiv, mul, sub
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -329,8 +329,7 @@ def _since_1970(moments: Sequence[datetime]) -> Sequence[int]:
 
 def _weekdays(seconds: Sequence[int]) -> bytes:
     """The days of the week, as `which` numbers them."""
-    days = map(floordiv, seconds, repeat(_DAY_S))
-    return bytes(map(mod, days, repeat(7))).translate(_NEXT)
+    return bytes([second // _DAY_S % 7 for second in seconds]).translate(_NEXT)
 
 
 def _digits(words: dict[str, bytes]) -> list[tuple[int, bytes]] | None:
@@ -353,11 +352,15 @@ def _in_utc(
 ) -> Sequence[int] | None:
     """The same in UTC; None where an offset is none."""
     columns = [block[place::width] for place in layout.offset]
+    alike = all(column == column[:1] * len(column) for column in columns)
+    if alike:
+        columns = [column[:1] for column in columns]
     offsets = _numbers(columns, _OFFSET_WEIGHTS)
     tens_of_minutes = b"".join(columns[2:3])
     if max(offsets) > _MOST_OFFSET_S or tens_of_minutes.translate(None, b"012345"):
         return None
-    return list(map(sub if layout.ahead > 0 else add, seconds, offsets))
+    each = repeat(offsets[0]) if alike else offsets
+    return list(map(sub if layout.ahead > 0 else add, seconds, each))
 
 
 def _numbers(columns: Sequence[bytes], weights: Sequence[int]) -> Sequence[int]:

@@ -134,8 +134,8 @@ class TextCheck(QuickCheck):
             different = set(values)
         except TypeError:  # a list or an object
             return False
-        numbers = not self._not_remembered.isdisjoint(map(type, different))
-        return numbers or 2 * len(different) > len(values)
+        most_differ = 2 * len(different) > len(values)
+        return most_differ or not self._not_remembered.isdisjoint(map(type, different))
 
     def _repeating(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
         """Replaces values of which each text is read once; returns the indices of the others."""
