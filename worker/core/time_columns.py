@@ -33,6 +33,7 @@ from worker.core.word_columns import ALIKE, DAY_NAMES, MONTH_NAMES, short, which
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
+_WEEK_S: Final = 7 * _DAY_S
 _MOST_LAYOUTS: Final = 100
 _MOST_SHAPES: Final = 20
 """Of the texts of a column."""
@@ -329,7 +330,7 @@ def _since_1970(moments: Sequence[datetime]) -> Sequence[int]:
 
 def _weekdays(seconds: Sequence[int]) -> bytes:
     """The days of the week, as `which` numbers them."""
-    return bytes([second // _DAY_S % 7 for second in seconds]).translate(_NEXT)
+    return bytes([second % _WEEK_S // _DAY_S for second in seconds]).translate(_NEXT)
 
 
 def _digits(words: dict[str, bytes]) -> list[tuple[int, bytes]] | None:
