@@ -191,6 +191,14 @@ def test_counts_in_text_are_read_to_their_last_digit(
             assert [each * unit // 10 ** found[1] for each in found[0]] == expected
 
 
+@pytest.mark.parametrize("text", [".5", "-.5"])
+def test_counts_in_text_have_a_digit_before_the_point(text: str) -> None:
+    column = NumberColumn(Numbers(group=""), int, *RANGES["long"])
+    with pytest.raises(ValueError, match="no number"):
+        counted("epoch_s", text)
+    assert fixed_point([text] * 9, column) is None
+
+
 @given(
     st.sampled_from(["epoch_s", "epoch_ms", "epoch_us"]),
     st.lists(

@@ -162,7 +162,7 @@ def fixed_point(texts: Sequence[Any], read: NumberColumn) -> tuple[list[int], in
         zeros = block.encode("ascii").translate(AS_ZEROS)
     except (TypeError, UnicodeEncodeError):
         return None
-    ends = zeros.count(b".%b\n" % (b"0" * digits))
+    ends = zeros.count(b"0.%b\n" % (b"0" * digits))
     if not zeros.count(b".") == ends == len(texts):
         return None
     wholes = read(block.replace(".", "").split("\n")[:-1])
