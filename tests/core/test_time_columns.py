@@ -224,6 +224,42 @@ def test_what_is_usual_is_read_as_a_column(form: str, family: str, text: str) ->
     assert None not in found
 
 
+@given(
+    st.sampled_from(ZONES[1:]),
+    st.datetimes(datetime(2023, 12, 31), datetime(2025, 1, 2))
+    | st.sampled_from([datetime(2024, 3, 31, 1), datetime(2024, 10, 27, 1, 30)]),
+    st.integers(1, 240),
+)
+def test_times_within_few_hours_have_the_offsets_that_each_has_alone(
+    zone: ZoneInfo, first: datetime, step_s: int
+) -> None:
+    texts = [f"{first + each * timedelta(seconds=step_s):%Y-%m-%d %H:%M:%S}" for each in range(60)]
+    assert None not in held(texts, USUAL, "timestamp", 3, zone)
+
+
+@given(
+    st.lists(st.sampled_from(["+02:00", "+02:30", "-09:30"]), min_size=1)
+    | st.sampled_from(["+02:00", "-00:30", "-23:59", "+24:00", "+02:60"]).map(
+        lambda each: [each] * 9
+    )
+)
+def test_offsets_are_read_where_all_are_the_same_and_where_they_differ(offsets: list[str]) -> None:
+    found = held([f"2024-05-06T07:08:09{each}" for each in offsets], USUAL, "timestamp", 3, None)
+    assert (None in found) == (not {"+24:00", "+02:60"}.isdisjoint(offsets))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["0001-01-01", "1969-12-31", "1970-01-01", "2106-02-07", "2106-02-08"])
+        | st.sampled_from(["2514-05-30", "2514-05-31", "9999-12-31"]),
+        min_size=1,
+    ),
+    st.sampled_from(["00:00:00", "01:53:04", "06:28:15", "06:28:16", "23:59:59"]),
+)
+def test_seconds_of_all_years_are_counted(days: list[str], clock: str) -> None:
+    assert None not in held([f"{day}T{clock}Z" for day in days], USUAL, "timestamp", 3, None)
+
+
 def test_texts_of_other_shapes_are_other_columns() -> None:
     good = ["2024-05-06T07:08:09.5Z", "2024-05-06T07:08:09Z", "2024-05-06T07:08:09-02:00"]
     bad = ["", "x" * 20, "2024-05-06T07:08:09é"]

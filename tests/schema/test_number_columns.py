@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,9 +12,17 @@ from hypothesis import strategies as st
 
 from worker.core.instants import NANOS
 from worker.core.written_times import EPOCHS, instant, time_reader
-from worker.schema.coerced_checks import number_text
+from worker.schema.coerced_checks import decimal_text, number_text
 from worker.schema.defaults import DOUBLE_MAX, RANGES
-from worker.schema.number_columns import NumberColumn, exact_floats, fixed_point, inside
+from worker.schema.logical import fits
+from worker.schema.model import Type
+from worker.schema.number_columns import (
+    DecimalColumn,
+    NumberColumn,
+    exact_floats,
+    fixed_point,
+    inside,
+)
 from worker.schema.spellings import Numbers
 
 FORMS = [Numbers(), Numbers(".", ","), Numbers(" ", ","), Numbers("", "."), Numbers("'", ".")]
@@ -38,6 +47,16 @@ HOSTILE = (
             *("", " ", "-", ".", "-.", "5.", ".5", "-.5", "+5", "--5", "5-", "1-2", "007", "-007"),
             *("1,5", "1,23,456", "1,234\n5", "5\n", "\n", "1\n2", " 7 ", "7\t", "NaN", "inf"),
             *("1_0", "1e3", "0x1", "null", "[1]", "1]", '"1"', "1 234", "1\u00a0234", "٣", "?"),
+            *(
+                "1e5",
+                "1E-2",
+                "1e9999",
+                "1e99999",
+                "100000.00",
+                "0.010",
+                "00000000.5000",
+                "1,234,567.5",
+            ),
             *("9" * 25, "9" * 400, "9" * 5_000, "1.2.3", "0." + "0" * 40 + "1", "-0", "-0.0"),
         ]
     )
@@ -83,10 +102,67 @@ def test_usual_numbers_are_read_as_a_column(numbers: Numbers, text: str) -> None
     assert NumberColumn(numbers, float, -1e9, 1e9)([written, written]) == [expected, expected]
 
 
+DECIMALS = [
+    Type("bytes", logical="decimal", precision=precision, scale=scale)
+    for precision, scale in ((5, 2), (9, 0), (4, 4), (30, 11))
+] + [Type("bytes", logical="big-decimal")]
+
+
+def reader_of(numbers: Numbers, kind: Type) -> Callable[[str], Decimal]:
+    read = decimal_text(numbers)
+
+    def one(text: str) -> Decimal:
+        number = read(text)
+        if not fits(kind, number):
+            raise ValueError("no value of the type")
+        return number
+
+    return one
+
+
+@given(
+    st.sampled_from(FORMS),
+    st.sampled_from(DECIMALS),
+    st.lists(WRITTEN, max_size=9),
+    st.lists(HOSTILE, max_size=3),
+)
+def test_a_column_of_decimals_says_what_each_says_alone(
+    numbers: Numbers, kind: Type, written: list[str], hostile: list[str]
+) -> None:
+    read = reader_of(numbers, kind)
+    signs = str.maketrans({",": numbers.group, ".": numbers.decimal})
+    texts = [*(each.translate(signs) for each in written), *hostile]
+    found = DecimalColumn(numbers, read)(texts)
+    for text, number in zip(texts, found or (), strict=found is not None):
+        if number is not None:
+            assert repr(number) == repr(read(text))
+
+
+@pytest.mark.parametrize("numbers", FORMS)
+@pytest.mark.parametrize("text", ["0", "-5", "007", "123", "12.5", "-0.00", "1,234", "-1,234.50"])
+def test_usual_decimals_are_read_as_a_column_beside_unusual_ones(
+    numbers: Numbers, text: str
+) -> None:
+    written = text.translate(str.maketrans({",": numbers.group, ".": numbers.decimal}))
+    column = DecimalColumn(numbers, reader_of(numbers, Type("bytes", precision=6, scale=2)))
+    expected = repr(Decimal(text.replace(",", "")))
+    assert list(map(repr, column([written, written]) or ())) == [expected, expected]
+    assert list(map(repr, column(["x", written, "1e3"]) or ())) == ["None", expected, "None"]
+
+
+@pytest.mark.parametrize("group", ["", ",", " "])
+def test_digits_that_a_decimal_has_no_place_for_are_left_to_the_careful_check(group: str) -> None:
+    column = DecimalColumn(Numbers(group), reader_of(Numbers(group), DECIMALS[0]))
+    texts = ["999.99", "1000", "1.000", "-0.999", "0001", "٣", "1e2", "1\u00a0000"]
+    assert column(texts) == [Decimal("999.99"), *[None] * 7]
+    assert column(["1", "2\n3"]) is None
+
+
 @pytest.mark.parametrize("value", [5, None, 1.5, [], {}, True, b"5"])
 def test_what_is_no_text_is_in_no_column(value: Any) -> None:
     column = NumberColumn(Numbers(), int, -9, 9)
     assert column(["5", value]) is None
+    assert DecimalColumn(Numbers(), Decimal)(["5", value]) is None
     assert fixed_point(["5", value], column) is None
     assert fixed_point(["5.0", value], column) is None
 
@@ -113,6 +189,14 @@ def test_counts_in_text_are_read_to_their_last_digit(
             unit = NANOS // EPOCHS[form]
             expected = [counted(form, text) for text in part]
             assert [each * unit // 10 ** found[1] for each in found[0]] == expected
+
+
+@pytest.mark.parametrize("text", [".5", "-.5"])
+def test_counts_in_text_have_a_digit_before_the_point(text: str) -> None:
+    column = NumberColumn(Numbers(group=""), int, *RANGES["long"])
+    with pytest.raises(ValueError, match="no number"):
+        counted("epoch_s", text)
+    assert fixed_point([text] * 9, column) is None
 
 
 @given(

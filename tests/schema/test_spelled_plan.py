@@ -20,7 +20,20 @@ from worker.schema.values import Branch
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 DATE = {"type": "int", "logicalType": "date"}
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
-TYPES: list[Any] = ["int", "long", "float", "double", "boolean", MILLIS, DATE, DECIMAL]
+FIXED = {**DECIMAL, "type": "fixed", "name": "Price", "size": 5}
+BIG_DECIMAL = {"type": "bytes", "logicalType": "big-decimal"}
+TYPES: list[Any] = [
+    "int",
+    "long",
+    "float",
+    "double",
+    "boolean",
+    MILLIS,
+    DATE,
+    DECIMAL,
+    FIXED,
+    BIG_DECIMAL,
+]
 DECODES = [
     {},
     {"null_values": ["", "N/A", "5"]},
@@ -51,6 +64,13 @@ WORDS = st.sampled_from(
             " 7 ",
             "5.0",
             "1e3",
+            "-0",
+            "-0.000",
+            "0.005",
+            "1234567.50",
+            "12345678.5",
+            "1e-999999999999",
+            "٣",
         ),
         *("1,234.5", "1.234,5", "1 234,5", "1\u00a0234,5", "1,5", "1.5", "1234567890123", "9" * 25),
         *("1,234\n5", "5\n", "NaN", "1_0", "1714979289", "1714979289.5", "-0.5"),
@@ -130,6 +150,13 @@ COLUMNS: list[tuple[Any, dict[str, Any], list[Any]]] = [
     ("long", {"coerce": ["numbers"], "null_values": ["7"]}, [f"{n}" for n in range(40)]),
     ("int", {"coerce": ["numbers"]}, [f"{n:,}" for n in range(900, 1_100, 5)]),
     ("float", {"coerce": ["numbers"]}, [f"{n / 8}" for n in range(40)]),
+    (DECIMAL, {}, [f"{n / 4:.2f}" for n in range(-20, 20)]),
+    (DECIMAL, {}, [n / 4 for n in range(40)]),
+    (DECIMAL, {}, [n % 3 for n in range(40)]),
+    (FIXED, {"coerce": ["numbers"], "null_values": ["7"]}, [f"{n * 977:,}" for n in range(40)]),
+    (FIXED, {"coerce": {"numbers": {"group": ".", "decimal": ","}}}, [n / 8 for n in range(40)]),
+    (BIG_DECIMAL, {"coerce": {"numbers": {"group": " ", "decimal": ","}}},
+     [f"{n},{n}" for n in range(40)]),
     ("boolean", {"coerce": ["booleans"]}, [f"{' ' * (n // 2)}{'yn'[n % 2]}" for n in range(40)]),
 ]  # fmt: skip
 
@@ -229,6 +256,29 @@ def test_a_union_of_several_types_takes_what_the_text_stands_for(
 ) -> None:
     plan = plan_of([{"name": "f0", "type": branches}], decode)
     assert plan.one(json.dumps({"f0": value}).encode()).f0 == Branch(branch, datum)
+
+
+@given(
+    st.sampled_from([DECIMAL, FIXED]),
+    st.booleans(),
+    st.lists(st.integers(-(10**9) + 1, 10**9 - 1), min_size=1),
+)
+def test_a_decimal_has_the_same_bytes_in_text_and_as_a_number(
+    kind: Any, nullable: bool, cents: list[int]
+) -> None:
+    plan = plan_of([{"name": "f0", "type": ["null", kind] if nullable else kind}], {})
+    as_text = [f"{Decimal(each).scaleb(-2):f}" for each in cents]
+    pages = [
+        plan.decoder(list[plan.record_type])("[" + ",".join(f'{{"f0":{x}}}' for x in values) + "]")
+        for values in (as_text, [f'"{each}"' for each in as_text])
+    ]
+    assert [plan.finish(page) for page in pages] == [[], []]
+    size = kind.get("size")
+    for each, *records in zip(cents, *pages, strict=True):
+        length = size or ((each if each >= 0 else ~each).bit_length() + 8) // 8
+        number = each.to_bytes(length, "big", signed=True)
+        head = (b"\2" if nullable else b"") + (b"" if size else bytes([2 * length]))
+        assert [plan.encode([record]) for record in records] == [head + number] * 2
 
 
 def test_a_symbol_of_an_enum_is_no_null() -> None:

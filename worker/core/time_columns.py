@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
-from operator import add, floordiv, mod, mul, sub
+from operator import add, floordiv, mul, sub
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ from worker.core.word_columns import ALIKE, DAY_NAMES, MONTH_NAMES, short, which
 _SECOND: Final = timedelta(seconds=1)
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
+_WEEK_S: Final = 7 * _DAY_S
 _MOST_LAYOUTS: Final = 100
 _MOST_SHAPES: Final = 20
 """Of the texts of a column."""
@@ -41,6 +42,8 @@ _FEW: Final = 32
 _NO_ASCII: Final = b"?"
 """What stands for any character that is not of ASCII."""
 _MOST_HOURS: Final = 20_000
+_WORTH_AN_HOUR: Final = 4
+"""So many texts for each hour between the first and the last are a reason to ask for all hours."""
 _IS_DIGIT: Final = range(ord("0"), ord("9") + 1)
 AS_ZEROS: Final = bytes(ord("0") if each in _IS_DIGIT else each for each in range(256))
 """Writes each digit as 0; for bytes.translate."""
@@ -56,6 +59,10 @@ _MONTH: Final = 5
 _HOUR: Final = 11
 _ENDS: Final = {"Y": 4, "y": 4, "m": 7, "d": 10, "H": 13, "M": 16, "S": 19}
 """Part of a time, as strptime names it -> where its digits end in RFC 3339."""
+_SHORTEST: Final = "xxI"
+"""Whole seconds from 1970 to 2106 in msgpack: two bytes that say so, and 32 bits."""
+_LONGEST: Final = "xxxxxxxq"
+"""Those before 1970, or after 2514."""
 _FROM_THURSDAY: Final = (*DAY_NAMES[3:], *DAY_NAMES[:3])
 """1970-01-01 was one."""
 _WORDS: Final = {
@@ -315,15 +322,15 @@ def _seconds(block: bytes, width: int, layout: _Layout) -> Sequence[int] | None:
 def _since_1970(moments: Sequence[datetime]) -> Sequence[int]:
     packed, count = msgspec.msgpack.encode(moments), len(moments)
     head = len(msgspec.msgpack.encode([None] * count)) - count
-    if len(packed) == head + 6 * count:  # each is 2 bytes that say so, and 32 bits: 1970 to 2106
-        return struct.unpack(">" + "xxI" * count, packed[head:])
+    for form in (_SHORTEST, _LONGEST):
+        if len(packed) == head + struct.calcsize(f">{form}") * count:  # then all have this form
+            return struct.unpack(f">{form * count}", packed[head:])
     return [(at - EPOCH) // _SECOND for at in moments]
 
 
 def _weekdays(seconds: Sequence[int]) -> bytes:
     """The days of the week, as `which` numbers them."""
-    days = map(floordiv, seconds, repeat(_DAY_S))
-    return bytes(map(mod, days, repeat(7))).translate(_NEXT)
+    return bytes([second % _WEEK_S // _DAY_S for second in seconds]).translate(_NEXT)
 
 
 def _digits(words: dict[str, bytes]) -> list[tuple[int, bytes]] | None:
@@ -346,11 +353,15 @@ def _in_utc(
 ) -> Sequence[int] | None:
     """The same in UTC; None where an offset is none."""
     columns = [block[place::width] for place in layout.offset]
+    alike = all(column == column[:1] * len(column) for column in columns)
+    if alike:
+        columns = [column[:1] for column in columns]
     offsets = _numbers(columns, _OFFSET_WEIGHTS)
     tens_of_minutes = b"".join(columns[2:3])
     if max(offsets) > _MOST_OFFSET_S or tens_of_minutes.translate(None, b"012345"):
         return None
-    return list(map(sub if layout.ahead > 0 else add, seconds, offsets))
+    each = repeat(offsets[0]) if alike else offsets
+    return list(map(sub if layout.ahead > 0 else add, seconds, each))
 
 
 def _numbers(columns: Sequence[bytes], weights: Sequence[int]) -> Sequence[int]:
@@ -380,6 +391,8 @@ class _Offsets(dict[int, int | None]):
 
     def in_utc(self, seconds: Sequence[int]) -> list[int]:
         """Seconds since 1970 by the clock of the zone -> the same in UTC."""
+        if (offset := self._of_all(seconds)) is not None:
+            return list(map(sub, seconds, repeat(offset)))
         hours = map(floordiv, seconds, repeat(_HOUR_S))
         offsets = list(map(self.__getitem__, hours))
         if None in offsets:
@@ -388,6 +401,14 @@ class _Offsets(dict[int, int | None]):
                 for second, offset in zip(seconds, offsets, strict=True)
             ]
         return list(map(sub, seconds, offsets))
+
+    def _of_all(self, seconds: Sequence[int]) -> int | None:
+        """The offset of all, where they lie within fewer hours than are worth a look."""
+        hours = range(min(seconds) // _HOUR_S, max(seconds) // _HOUR_S + 1)
+        if len(hours) * _WORTH_AN_HOUR > len(seconds):
+            return None
+        offsets = set(map(self.__getitem__, hours))
+        return offsets.pop() if len(offsets) == 1 else None
 
     def _at(self, second: int) -> int:
         """See `instant` in written_times.py for times that come twice or never."""

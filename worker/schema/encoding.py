@@ -153,7 +153,8 @@ class AvroRows:
         write = writer(kind)
         if write is None:
             return f"B({value})"
-        return f"{self._code.bind(lambda datum: _sized(write(datum)))}({value})"
+        # What has a writer is a decimal, whose length is far below SMALL.
+        return f"(I[len(d := {self._code.bind(write)}({value}))] + d)"
 
     def _fixed(self, kind: Type, value: str, struct_like: bool) -> str:
         write = writer(kind)

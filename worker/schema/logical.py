@@ -159,7 +159,7 @@ def writer(kind: Type) -> Callable[[Any], bytes] | None:
     """What turns the datum of a `bytes` or `fixed` into its bytes (without a length); None where
     the datum is those bytes."""
     if kind.logical == "decimal":
-        return lambda value: _signed(unscaled(value, kind.scale), kind.size)
+        return _decimal_writer(kind)
     if kind.logical == "big-decimal":
         return write_big_decimal
     if kind.logical == "uuid":
@@ -190,11 +190,6 @@ def describe_decimal(kind: Type) -> str:
     return f"a decimal of {digits}"
 
 
-def unscaled(value: Decimal, scale: int) -> int:
-    """The unscaled whole number that stands for a decimal of this scale."""
-    return int(value.scaleb(scale, EXACT))
-
-
 def plain_text(scale: int | None) -> Callable[[Decimal], str]:
     """What writes a decimal without an exponent and with the digits of its scale after the point,
     so that equal numbers have equal texts; minus zero is zero.
@@ -219,6 +214,11 @@ def _signed(number: int, size: int = 0) -> bytes:
     return number.to_bytes(
         size or ((number if number >= 0 else ~number).bit_length() + 8) // 8, "big", signed=True
     )
+
+
+def _decimal_writer(kind: Type) -> Callable[[Decimal], bytes]:
+    shifted, places, size = EXACT.scaleb, Decimal(kind.scale), kind.size
+    return lambda value: _signed(int(shifted(value, places)), size)
 
 
 def _decimal_reader(kind: Type) -> Callable[[bytes], Decimal]:

@@ -7,7 +7,8 @@ whatever is unusual.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import repeat
 from operator import mul, truediv
 from typing import Annotated, Any, Final
@@ -22,6 +23,7 @@ SPACES: Final = " \u00a0\u202f"
 _KEPT: Final = b"-0123456789"
 _EXACT: Final = 2**52
 """Up to it, floats are closer to each other than whole numbers are."""
+_AS_NINES: Final = str.maketrans(dict.fromkeys("012345678", "9"))
 
 
 class NumberColumn:
@@ -39,7 +41,7 @@ class NumberColumn:
         limited = Annotated[number, msgspec.Meta(ge=low, le=high)]  # type: ignore[valid-type]
         self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[limited])
         self._group = numbers.group
-        self._lines = _lines(numbers)
+        self._form = _form(numbers)
         self._as_json = bytearray(b"?" * 256)  # which is no JSON outside of text
         for each in _KEPT:
             self._as_json[each] = each
@@ -57,12 +59,11 @@ class NumberColumn:
 
     def _ungrouped(self, block: str) -> str:
         """The texts without the signs between groups, where these stand as they should."""
-        if self._group == " ":
-            for space in SPACES[1:]:
-                block = block.replace(space, " ")
-        if not self._group or self._group not in block or self._lines.fullmatch(block) is None:
+        block = _with_one_space(block, self._group)
+        if not self._group or self._group not in block:
             return block
-        return block.replace(self._group, "")
+        usual = all(map(self._form.fullmatch, set(_shapes(block))))
+        return block.replace(self._group, "") if usual else block
 
     def _as_in_json(self, listed: bytes) -> list[Any] | None:
         try:
@@ -79,11 +80,74 @@ class NumberColumn:
         return found if self._low <= min(found) and max(found) <= self._high else None
 
 
-def _lines(numbers: Numbers) -> re.Pattern[str]:
-    """Lines of numbers with groups of three digits."""
+class DecimalColumn:
+    """Reads columns of texts that are decimals without an exponent.
+
+    Texts are grouped by their shape, which is the text with a 9 for each digit. If that is read
+    alone, each text of the shape is read alone too, because none has more digits that count.
+
+    Args:
+        read: what reads one text. It raises ValueError or ArithmeticError.
+    """
+
+    def __init__(self, numbers: Numbers, read: Callable[[str], Decimal]) -> None:
+        self._numbers, self._read = numbers, read
+        self._form = _form(numbers)
+
+    def __call__(self, texts: Sequence[Any]) -> list[Decimal | None] | None:
+        """The numbers, and None for each text that is not read here; None where a value is no
+        text."""
+        try:
+            block = _with_one_space("\n".join(texts), self._numbers.group)
+        except TypeError:
+            return None
+        shapes = _shapes(block)
+        plain = self._as_python(block).split("\n")
+        if not len(shapes) == len(plain) == len(texts):  # a text has several lines
+            return None
+        different = set(shapes)
+        usual = set(filter(self._is_usual, different))
+        if len(usual) == len(different):
+            return list(map(Decimal, plain))
+        return [
+            Decimal(text) if shape in usual else None
+            for text, shape in zip(plain, shapes, strict=True)
+        ]
+
+    def _is_usual(self, shape: str) -> bool:
+        if self._form.fullmatch(shape) is None:
+            return False
+        try:
+            self._read(shape)
+        except (ValueError, ArithmeticError):
+            return False
+        return True
+
+    def _as_python(self, block: str) -> str:
+        """Lines of numbers with the signs that Python has."""
+        if self._numbers.group:
+            block = block.replace(self._numbers.group, "")
+        return block.replace(self._numbers.decimal, ".")
+
+
+def _with_one_space(block: str, group: str) -> str:
+    """The texts with the same space between all groups, where these are separated by spaces."""
+    if group == " ":
+        for space in SPACES[1:]:
+            block = block.replace(space, " ")
+    return block
+
+
+def _shapes(block: str) -> list[str]:
+    """The lines, each with a 9 for each digit."""
+    return block.translate(_AS_NINES).split("\n")
+
+
+def _form(numbers: Numbers) -> re.Pattern[str]:
+    """A number, maybe with groups of three digits."""
     group, decimal = re.escape(numbers.group), re.escape(numbers.decimal)
     one = rf"-?(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)(?:{decimal}\d+)?"
-    return re.compile(rf"(?:{one}\n)*{one}", re.ASCII)
+    return re.compile(one, re.ASCII)
 
 
 def fixed_point(texts: Sequence[Any], read: NumberColumn) -> tuple[list[int], int] | None:
@@ -98,7 +162,7 @@ def fixed_point(texts: Sequence[Any], read: NumberColumn) -> tuple[list[int], in
         zeros = block.encode("ascii").translate(AS_ZEROS)
     except (TypeError, UnicodeEncodeError):
         return None
-    ends = zeros.count(b".%b\n" % (b"0" * digits))
+    ends = zeros.count(b"0.%b\n" % (b"0" * digits))
     if not zeros.count(b".") == ends == len(texts):
         return None
     wholes = read(block.replace(".", "").split("\n")[:-1])

@@ -4,7 +4,7 @@ times are in time_checks.py, those of numbers and flags in text in coerced_check
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -33,9 +33,14 @@ from worker.schema.logical import (
     read_uuid,
 )
 from worker.schema.model import Policy, Type
-from worker.schema.spellings import Place, Spellings
+from worker.schema.number_columns import DecimalColumn
+from worker.schema.spellings import Numbers, Place, Spellings
+from worker.schema.text_checks import Plain, TextCheck
 from worker.schema.time_checks import time_check
 from worker.schema.values import Check, ExactFloat
+
+_NUMBERS: Final = frozenset({int, float})
+_AS_IN_JSON: Final = Numbers(group="")
 
 
 def scalar_check(kind: Type, policy: Policy, place: Place, doubts: Doubts) -> Check:
@@ -197,28 +202,49 @@ def _duration(value: Any, path: str, errors: list[FieldError]) -> Any:
         return refuse(value, path, errors, "an ISO 8601 duration, like P1M2DT3.004S")
 
 
-def _decimal(kind: Type, spellings: Spellings) -> Check:
+def _decimal(kind: Type, spellings: Spellings) -> TextCheck:
     allowed = describe_decimal(kind)
-    read = read_decimal if spellings.numbers is None else decimal_text(spellings.numbers)
+    numbers = spellings.numbers
+    read = _fitting(kind, read_decimal if numbers is None else decimal_text(numbers))
+    of_text = DecimalColumn(numbers or _AS_IN_JSON, read)
+    of_numbers = DecimalColumn(_AS_IN_JSON, _fitting(kind, read_decimal))
 
-    def check(value: Any, path: str, errors: list[FieldError]) -> Any:
-        number = _number(value, read)
+    def other(value: Any, path: str, errors: list[FieldError]) -> Any:
+        number = _number(value)
         if number is not None and fits(kind, number):
             return number
         return refuse(value, path, errors, allowed)
 
-    return check
+    def column(values: Sequence[Any]) -> Sequence[Any] | None:
+        if not set(map(type, values)) <= _NUMBERS:
+            return of_text(values)
+        try:
+            return of_numbers(list(map(repr, values)))
+        except ValueError:  # an integer of thousands of digits
+            return None
+
+    return TextCheck(other, Plain("False"), read, allowed, column, _NUMBERS | {str})
 
 
-def _number(value: Any, read: Callable[[str], Decimal]) -> Decimal | None:
-    """The finite number that a JSON number or text stands for; None for any other value."""
+def _fitting(kind: Type, read: Callable[[str], Decimal]) -> Callable[[str], Decimal]:
+    """What reads a text that is a value of the type. It raises ValueError or ArithmeticError."""
+
+    def fitting(text: str) -> Decimal:
+        number = read(text)
+        if not fits(kind, number):
+            raise ValueError("no value of the type")
+        return number
+
+    return fitting
+
+
+def _number(value: Any) -> Decimal | None:
+    """The finite number that a JSON number stands for; None for any other value."""
     try:
-        if isinstance(value, str):
-            return read(value)
         if isinstance(value, ExactFloat):
             shown, written = Decimal(repr(float(value))), read_decimal(value.text)
             return shown if shown == written else written
-        if type(value) not in (int, float):
+        if type(value) not in _NUMBERS:
             return None
         number = Decimal(repr(value))
     except (ArithmeticError, ValueError):

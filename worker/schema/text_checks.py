@@ -72,6 +72,7 @@ class TextCheck(QuickCheck):
     ) -> None:
         self._other, self._plain, self._read, self._allowed = other, plain, read, allowed
         self._read_column, self._columns = read_column, columns
+        self._not_remembered = columns - {str}
         self._nulls: frozenset[str] = frozenset()
         self._nullable = False
         self._known: dict[str, Any] = {}
@@ -90,7 +91,7 @@ class TextCheck(QuickCheck):
         if len(records) < LOOKED_AT:
             return self._repeating(records, attribute)
         first = list(map(attrgetter(attribute), records[:LOOKED_AT]))
-        if self._columns.isdisjoint(map(type, first)) or not _differ(first):
+        if self._columns.isdisjoint(map(type, first)) or not self._differ(first):
             return self._repeating(records, attribute)
         rest = self._differing(records, attribute)
         if len(rest) == len(records):
@@ -102,25 +103,40 @@ class TextCheck(QuickCheck):
         """Replaces values that are read as a column, if most of them differ; returns the indices of
         the others."""
         values = list(map(attrgetter(attribute), records))
-        if not _differ(values):
+        if not self._differ(values):
             return range(len(values))
         has_nulls = self._nulls and not self._nulls.isdisjoint(values)
         datums = None if has_nulls else self._read_column(values)
+        if datums is not None:
+            return _put(datums, records, attribute)
+        return self._between_others(values, records, attribute)
+
+    def _between_others(
+        self, values: Sequence[Any], records: Sequence[Any], attribute: str
+    ) -> Sequence[int]:
+        """The same where some of the values are null, or of types that are in no column."""
+        columns, nulls = self._columns, self._nulls
+        usual = [type(x) in columns and x not in nulls for x in values]
+        read = list(compress(values, usual))
+        datums = self._read_column(read) if read else None
         if datums is None:
-            columns, nulls = self._columns, self._nulls
-            usual = [type(x) in columns and x not in nulls for x in values]
-            read = self._read_column(list(compress(values, usual))) if any(usual) else None
-            if read is None:
-                return range(len(values))
-            each = iter(read)
-            datums = [next(each) if chosen else None for chosen in usual]
-        if None not in datums:
-            deque(map(setattr, records, repeat(attribute), datums), maxlen=0)
-            return ()
-        for record, datum in zip(records, datums, strict=True):
-            if datum is not None:
-                setattr(record, attribute, datum)
-        return [place for place, datum in enumerate(datums) if datum is None]
+            return range(len(values))
+        left = _put(datums, list(compress(records, usual)), attribute)
+        others = [place for place, chosen in enumerate(usual) if not chosen]
+        if not left:
+            return others
+        places = list(compress(range(len(values)), usual))
+        return sorted([*others, *(places[each] for each in left)])
+
+    def _differ(self, values: Sequence[Any]) -> bool:
+        """Whether most of some values stand once; also where numbers repeat that a column is read
+        of, because only texts are remembered: 1.0 is equal to true."""
+        try:
+            different = set(values)
+        except TypeError:  # a list or an object
+            return False
+        most_differ = 2 * len(different) > len(values)
+        return most_differ or not self._not_remembered.isdisjoint(map(type, different))
 
     def _repeating(self, records: Sequence[Any], attribute: str) -> Sequence[int]:
         """Replaces values of which each text is read once; returns the indices of the others."""
@@ -173,11 +189,12 @@ class TextCheck(QuickCheck):
         return None
 
 
-def _differ(values: Sequence[Any]) -> bool:
-    """Whether most of some values stand once; also where floats repeat, which are not remembered,
-    because 1.0 is equal to true."""
-    try:
-        different = set(values)
-    except TypeError:  # a list or an object
-        return False
-    return 2 * len(different) > len(values) or float in map(type, different)
+def _put(datums: Sequence[Any], records: Sequence[Any], attribute: str) -> Sequence[int]:
+    """Replaces values by their datums; returns the indices of those that have none."""
+    if None not in datums:
+        deque(map(setattr, records, repeat(attribute), datums), maxlen=0)
+        return ()
+    for record, datum in zip(records, datums, strict=True):
+        if datum is not None:
+            setattr(record, attribute, datum)
+    return [place for place, datum in enumerate(datums) if datum is None]
