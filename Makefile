@@ -57,18 +57,18 @@ JOBS := auto
 comma := ,
 TESTS :=
 test: $(STAMP) ## all tests but the long ones, the same each time; JOBS=, PYTHON=, INSTALL=, COV=1, TESTS=
-	$(if $(COV),$(BIN)/python -m coverage erase)
+	$(if $(COV),$(if $(TESTS),,$(BIN)/python -m coverage erase))
 	$(PYTEST) -n $(JOBS) -m "not thorough and not chaos and not deploy and not mutants" $(TESTS)
 
 thorough: $(STAMP) ## the whole of what `make test` runs a part of
-	$(BIN)/python -m pytest -n $(JOBS) -m thorough
+	$(BIN)/python -m pytest -n $(JOBS) -m thorough $(TESTS)
 
 coverage: $(STAMP) ## join what `make test COV=1` measured; fails below the floor of pyproject.toml
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 
 chaos: $(STAMP) ## kill the process at every step of the commit protocol
-	$(BIN)/python -m pytest -m chaos -s
+	$(BIN)/python -m pytest -m chaos -s $(TESTS)
 
 faults: SECONDS := 600
 faults: $(STAMP) ## inject every fault of docs/reference/faults.md, print what was observed; ROWS=7,8 SECONDS=600 of the soak
