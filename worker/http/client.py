@@ -12,7 +12,7 @@ import mmap
 import re
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -50,6 +50,7 @@ ONE_VALUE: Final = frozenset(
         "date",
         "etag",
         "last-modified",
+        "location",
         "retry-after",
     }
 )
@@ -183,8 +184,20 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, request: Request, auth: Auth | None = None) -> Response:
+    async def fetch(
+        self,
+        request: Request,
+        auth: Auth | None = None,
+        *,
+        doubtful: Container[int] = (),
+        stays: Callable[[Response], bool] = lambda response: False,
+    ) -> Response:
         """One exchange with its redirects (RFC 9110, 15.4).
+
+        Args:
+            doubtful: the statuses of redirects that may be answers themselves; their bodies are
+                read.
+            stays: whether such a redirect is an answer, which is not followed.
 
         Raises TransientError and PermanentError.
         """
@@ -207,11 +220,12 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
-                answer = await self._exchange(method, sent, headers, body)
-                if isinstance(answer, Response):
-                    return replace(answer, url=str(url), credentials=credentials)
-                answer = url_stripper(tuple(names))(answer)
-                url = self._checked(_parsed(answer, base=url), "a redirect")
+                answer = await self._exchange(method, sent, headers, body, doubtful)
+                answer = replace(answer, url=str(url), credentials=credentials)
+                if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
+                    return answer
+                place = url_stripper(tuple(names))(answer.headers["Location"])
+                url = self._checked(_parsed(place, base=url), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(
                         f"{method} was redirected to {_shown(url)}",
@@ -238,15 +252,20 @@ class HttpClient:
         return url
 
     async def _exchange(
-        self, method: str, url: URL, headers: dict[str, str], body: bytes | None
-    ) -> Response | str:
-        """The answer, or where it redirects to."""
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes | None,
+        doubtful: Container[int],
+    ) -> Response:
+        """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
         async with self._session.request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as answer:
-            if answer.status in REDIRECTS and "Location" in answer.headers:
-                return answer.headers["Location"]
+            if _leads_on(answer) and answer.status not in doubtful:
+                return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
             return await self._received(answer)
 
     async def _received(self, answer: aiohttp.ClientResponse) -> Response:
@@ -275,6 +294,11 @@ class HttpClient:
         if elapsed_s > limits.floor_after_s and wire_bytes < elapsed_s * limits.floor_bytes_s:
             rate = wire_bytes / elapsed_s
             raise TransientError(f"the body trickles in at {rate:.0f} bytes a second")
+
+
+def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
+    """Whether an answer is a redirect."""
+    return answer.status in REDIRECTS and "Location" in answer.headers
 
 
 def _says_its_length(answer: aiohttp.ClientResponse) -> bool:

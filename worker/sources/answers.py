@@ -32,7 +32,7 @@ from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
 from worker.sources.conditions import Read, When
 from worker.sources.http_config import HttpConfig
-from worker.sources.rules import ANY_STATUS, Action
+from worker.sources.rules import ANY_STATUS, Action, ResponseRule
 
 Meaning = (
     Action
@@ -120,6 +120,13 @@ def judge(evidence: Evidence, rules: Iterable[Rule]) -> Meaning:
     raise AssertionError("no rule holds")
 
 
+def is_decided(evidence: Evidence, rules: Iterable[Rule]) -> bool:
+    """Whether one of the rules holds for an answer."""
+    return any(
+        rule.says is None or rule.says.holds(evidence.read) for rule in _rules_of(evidence, rules)
+    )
+
+
 def may_mean(evidence: Evidence, rules: Iterable[Rule]) -> list[Meaning]:
     """What an answer may mean before its body is read. The last one is what it means where no rule
     about its body holds.
@@ -138,12 +145,27 @@ def _rules_of(evidence: Evidence, rules: Iterable[Rule]) -> Iterator[Rule]:
 
 def rules_of(config: HttpConfig) -> tuple[Rule, ...]:
     """The rules of a config, followed by those that hold for every source."""
-    known = (*_configured(config), *_TABLE)
+    known = (*_configured(each for _, each in config.answers), *_TABLE)
     return (_UNCHANGED, *_splits(config), *_ends(config, known), *known)
 
 
-def _configured(config: HttpConfig) -> Iterator[Rule]:
-    for _, rule in config.answers:
+def redirect_rules_of(config: HttpConfig) -> tuple[Rule, ...]:
+    """The rules that a redirect is held against before it is followed: those that name statuses.
+
+    A rule for any status is about what a body says, and that of a redirect is no answer.
+    """
+    named = [rule for _, rule in config.answers if rule.status]
+    ends = (Rule({each.code}, "past_the_end", _later, each.when) for each in config.stop.status)
+    return (*_splits(config), *ends, *_configured(named))
+
+
+def named_in(rules: Iterable[Rule]) -> frozenset[int]:
+    """The statuses that rules are about."""
+    return frozenset(status for status in ANY_STATUS if any(status in r.statuses for r in rules))
+
+
+def _configured(rules: Iterable[ResponseRule]) -> Iterator[Rule]:
+    for rule in rules:
         statuses = frozenset(rule.statuses)
         if rule.do == "stop":  # a pass cannot end before its first page: there it is a failure
             yield Rule(statuses, "stop", _later, rule.when)
