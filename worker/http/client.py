@@ -38,6 +38,8 @@ SPOOL_BYTES: Final = 8 * 1024 * 1024
 SPOOL_PIECES: Final = 16
 """Pieces of a body that are written to its file at once."""
 READ_BYTES: Final = 256 * 1024
+HEADER_BYTES: Final = 64 * 1024
+"""Of one header: the link to the next page may be as long as a token may be."""
 DETAIL_CHARS: Final = 100
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -131,6 +133,9 @@ class HttpClient:
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
             as the response.
+        repeats: a request may be sent twice. Servers close idle connections, and whether one is
+            open shows only when it is used: a request that finds it closed is sent again then.
+            Without it each request has a connection of its own.
     """
 
     def __init__(
@@ -144,6 +149,7 @@ class HttpClient:
         spool: Path,
         tls: ssl.SSLContext | bool = True,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
+        repeats: bool = True,
     ) -> None:
         self._origin = origin_of(origin)
         trusted = (url for url, gets_credentials in allowed_origins.items() if gets_credentials)
@@ -151,7 +157,7 @@ class HttpClient:
         self._trusted = frozenset({self._origin, *map(origin_of, trusted)})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
-        self._spool = spool
+        self._spool, self._repeats = spool, repeats
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -159,6 +165,7 @@ class HttpClient:
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
                 limit_per_host=self._connections,
+                force_close=not self._repeats,
                 ssl=self._tls,
                 ttl_dns_cache=30,
             ),
@@ -172,6 +179,8 @@ class HttpClient:
             trust_env=False,
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip, deflate"},
             read_bufsize=READ_BYTES,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
         )
         return self
 
@@ -220,7 +229,7 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
-                answer = await self._exchange(method, sent, headers, body, doubtful)
+                answer = await self._sent(method, sent, headers, body, doubtful)
                 answer = replace(answer, url=str(url), credentials=credentials)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
@@ -250,6 +259,24 @@ class HttpClient:
                 "it in source.allowed_origins",
             )
         return url
+
+    async def _sent(
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes | None,
+        doubtful: Container[int],
+    ) -> Response:
+        """The answer to a request, which is sent again where its connection was closed before."""
+        try:
+            return await self._exchange(method, url, headers, body, doubtful)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+                raise
+            return await self._exchange(method, url, headers, body, doubtful)
 
     async def _exchange(
         self,
