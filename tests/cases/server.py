@@ -46,11 +46,16 @@ class Ask:
 
 @dataclass
 class Answer:
-    """A response; `body` is sent as JSON unless it is bytes."""
+    """A response; `body` is sent as JSON unless it is bytes.
+
+    Attributes:
+        closes: the connection is closed behind it, and the answer does not say so.
+    """
 
     body: Any = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    closes: bool = False
 
     @property
     def data(self) -> bytes:
@@ -212,6 +217,7 @@ class CaseServer:
                 self.end_headers()
                 if answer.status != 204:
                     self.wfile.write(answer.data)
+                self.close_connection |= answer.closes
 
             do_POST = do_GET
 
