@@ -594,11 +594,13 @@ async def closing() -> AsyncIterator[tuple[str, list[bytes]]]:
 async def test_a_connection_that_was_closed_meanwhile_is_no_failure(
     repeats: bool, method: str, tmp_path: Path
 ) -> None:
-    async with closing() as (origin, used):
-        async with client_of(origin, tmp_path, repeats=repeats) as client:
-            for number in range(1, 4):
-                answer = await client.fetch(Request(method, origin))
-                assert (answer.status, len(used)) == (200, number)
+    async with (
+        closing() as (origin, used),
+        client_of(origin, tmp_path, repeats=repeats) as client,
+    ):
+        for number in range(1, 4):
+            answer = await client.fetch(Request(method, origin))
+            assert (answer.status, len(used)) == (200, number)
 
 
 async def test_a_long_header_is_read(tmp_path: Path) -> None:

@@ -168,7 +168,9 @@ class HttpSource:
                     asked.request,
                     self._auth[asked.partition],
                     doubtful=self._doubtful,
-                    stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
+                    stays=lambda each: is_decided(
+                        self._evidence(asked, each), self._redirect_rules
+                    ),
                 )
             status, size = response.status, len(response.body)
             try:
