@@ -192,8 +192,10 @@ def _header_text(headers: Mapping[str, str], name: str) -> Any:
 
     Bytes that are no UTF-8 cannot be sent back as they came, so they are an error.
     """
-    text = headers.get(name, MISSING)
-    if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+    text = headers.get(name)
+    if text is None:
+        return MISSING
+    if any("\ud800" <= char <= "\udfff" for char in text):
         raise PermanentError(
             f"header {name} is no UTF-8 text: {text[:80]!r}",
             remedy="read the value from the body, or use another pagination type",
