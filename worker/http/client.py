@@ -29,7 +29,7 @@ from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
-from worker.http.headers import with_headers, without_credentials
+from worker.http.headers import REDIRECTS, with_headers, without_credentials
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
@@ -42,7 +42,6 @@ HEADER_BYTES: Final = 64 * 1024
 """Of one header: the link to the next page may be as long as a token may be."""
 DETAIL_CHARS: Final = 100
 MAX_HOPS: Final = 5
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset(
     {

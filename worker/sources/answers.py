@@ -12,7 +12,7 @@ it was decoded, so that no body is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -28,6 +28,7 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import MISSING
+from worker.http.headers import REDIRECTS
 from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
 from worker.sources.conditions import Read, When
@@ -159,9 +160,11 @@ def redirect_rules_of(config: HttpConfig) -> tuple[Rule, ...]:
     return (*_splits(config), *ends, *_configured(named))
 
 
-def named_in(rules: Iterable[Rule]) -> frozenset[int]:
-    """The statuses that rules are about."""
-    return frozenset(status for status in ANY_STATUS if any(status in r.statuses for r in rules))
+def redirects_named_in(rules: Sequence[Rule]) -> frozenset[int]:
+    """The statuses of redirects that rules are about."""
+    return frozenset(
+        status for status in REDIRECTS if any(status in rule.statuses for rule in rules)
+    )
 
 
 def _configured(rules: Iterable[ResponseRule]) -> Iterator[Rule]:

@@ -38,8 +38,8 @@ from worker.sources.answers import (
     is_decided,
     judge,
     may_mean,
-    named_in,
     redirect_rules_of,
+    redirects_named_in,
     reply_of,
     rules_of,
 )
@@ -118,7 +118,7 @@ class HttpSource:
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
-        self._doubtful = named_in(self._redirect_rules)
+        self._doubtful = redirects_named_in(self._redirect_rules)
         self._position_headers = position_headers(config)
         self._unknown = UnknownFields(pipeline, emit)
         windows = config.pagination.windows
@@ -164,14 +164,7 @@ class HttpSource:
         status, size, outcome = 0, 0, "ok"
         try:
             async with self._slots:
-                response = await self._client.fetch(
-                    asked.request,
-                    self._auth[asked.partition],
-                    doubtful=self._doubtful,
-                    stays=lambda each: is_decided(
-                        self._evidence(asked, each), self._redirect_rules
-                    ),
-                )
+                response = await self._fetched(asked)
             status, size = response.status, len(response.body)
             try:
                 return await self._understand(asked, response, room)
@@ -194,6 +187,18 @@ class HttpSource:
                 size_bytes=size,
             )
             self._emit(ended)
+
+    async def _fetched(self, asked: _Asked) -> Response:
+        """The answer to a request, which may be a redirect that a rule is about."""
+        auth = self._auth[asked.partition]
+        if not self._doubtful:
+            return await self._client.fetch(asked.request, auth)
+        return await self._client.fetch(
+            asked.request,
+            auth,
+            doubtful=self._doubtful,
+            stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
+        )
 
     async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
         """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
