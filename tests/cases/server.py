@@ -27,7 +27,7 @@ class Ask:
     Attributes:
         query: the last value of each parameter, decoded.
         raw_query: the query as it was sent.
-        body: the decoded JSON body; None without one.
+        body: the decoded JSON body, or the text that is no JSON; None without one.
         number: of the request in its run, from 1.
         run: of the worker, from 1.
         origin: where the server listens.
@@ -46,11 +46,16 @@ class Ask:
 
 @dataclass
 class Answer:
-    """A response; `body` is sent as JSON unless it is bytes."""
+    """A response; `body` is sent as JSON unless it is bytes.
+
+    Attributes:
+        closes: the connection is closed behind it, and the answer does not say so.
+    """
 
     body: Any = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    closes: bool = False
 
     @property
     def data(self) -> bytes:
@@ -124,6 +129,13 @@ class Listing:
         return int(query.get({"offset": "offset", "token": "token"}.get(self.by, "at"), 0))
 
 
+def _read(data: bytes) -> Any:
+    try:
+        return json.loads(data) if data else None
+    except ValueError:
+        return data.decode()
+
+
 class CaseServer:
     """A server on loopback with the answers of a case; `run` is set before each run of the worker.
 
@@ -176,7 +188,7 @@ class CaseServer:
                 query={key: each[-1] for key, each in parse_qs(url.query, True).items()},
                 raw_query=url.query,
                 headers=dict(handler.headers.items()),
-                body=json.loads(data) if data else None,
+                body=_read(data),
                 number=self._of_run,
                 run=self.run,
                 origin=f"http://127.0.0.1:{self.port}",
@@ -205,6 +217,7 @@ class CaseServer:
                 self.end_headers()
                 if answer.status != 204:
                     self.wfile.write(answer.data)
+                self.close_connection |= answer.closes
 
             do_POST = do_GET
 

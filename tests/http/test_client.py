@@ -539,6 +539,79 @@ async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None
     assert reached == ["/data"]
 
 
+async def test_a_redirect_of_a_doubtful_status_is_an_answer_where_its_body_says_so(
+    tmp_path: Path,
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/moved":
+            return web.Response(text="page")
+        return web.Response(
+            status=302, text=request.path, headers={"Location": "/moved", "X-A": "b"}
+        )
+
+    async with served(handler) as origin, client_of(origin, tmp_path) as client:
+
+        async def asked(path: str, *doubtful: int) -> tuple[int, bytes]:
+            answer = await client.fetch(
+                Request("GET", origin + path),
+                doubtful=doubtful,
+                stays=lambda each: bytes(each.body) == b"/login",
+            )
+            return answer.status, bytes(answer.body)
+
+        assert await asked("/login", 302) == (302, b"/login")
+        assert await asked("/other", 302) == (200, b"page")
+        assert await asked("/login", 301) == (200, b"page")
+
+
+@asynccontextmanager
+async def closing() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that answers one request of each connection, and closes it at the next one; and the
+    requests that were answered.
+    """
+    used: list[bytes] = []
+    talks: list[asyncio.Task[Any]] = []
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.append(task)
+        used.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        await reader.read(1)
+        writer.transport.abort()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", used
+        await asyncio.gather(*talks)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("repeats", [False, True])
+async def test_a_connection_that_was_closed_meanwhile_is_no_failure(
+    repeats: bool, method: str, tmp_path: Path
+) -> None:
+    async with (
+        closing() as (origin, used),
+        client_of(origin, tmp_path, repeats=repeats) as client,
+    ):
+        for number in range(1, 4):
+            answer = await client.fetch(Request(method, origin))
+            assert (answer.status, len(used)) == (200, number)
+
+
+async def test_a_long_header_is_read(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(headers={"Link": "x" * 40_000})
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path)
+    assert len(answer.headers["Link"]) == 40_000
+
+
 async def test_cookies_are_not_kept(tmp_path: Path) -> None:
     seen = []
 

@@ -85,8 +85,8 @@ GUARDS: Final = [
     (
         "a redirect is checked",
         "http/client.py",
-        'url = self._checked(_parsed(answer, base=url), "a redirect")',
-        "url = _parsed(answer, base=url)",
+        'url = self._checked(_parsed(place, base=url), "a redirect")',
+        "url = _parsed(place, base=url)",
         "http/test_client.py",
     ),
     (

@@ -88,6 +88,28 @@ def test_a_bound_that_cannot_be_read_back_is_none() -> None:
     assert MarkFormat("rfc3339", "%Y %Z", "Europe/Berlin").bound("2024 CET") is None
 
 
+@pytest.mark.parametrize(
+    ("style", "initial", "first"),
+    [
+        (MarkFormat(), "2024-01-01T00:00:00+02:00", "2024-01-01T00:00:00+02:00"),
+        (MarkFormat("rfc3339", "%Y-%m-%d %H:%M"), "2024-01-01T00:00:00Z", "2024-01-01 00:00"),
+        (MarkFormat("rfc3339", "%Y-%m-%d %H:%M"), "2024-01-01 00:00", "2024-01-01 00:00"),
+        (MarkFormat("rfc3339", "%Y-%m-%d", "Asia/Tokyo"), "2024-01-01T23:00:00Z", "2024-01-02"),
+        (MarkFormat("rfc3339", "epoch_s"), "2024-01-01T00:00:00Z", 1704067200),
+        (MarkFormat("rfc3339", "epoch_s"), 0, 0),
+        (MarkFormat("epoch_ms"), "2024-01-01T00:00:00Z", 1704067200000),
+        (MarkFormat("epoch_ms"), "1704067200000", "1704067200000"),
+        (MarkFormat("epoch_s", "%Y-%m-%d"), 1704067200, "2024-01-01"),
+        (MarkFormat("%d.%m.%Y", "rfc3339"), "02.01.2024", "2024-01-02T00:00:00Z"),
+        (MarkFormat("%d.%m.%Y", "epoch_s"), "soon", "soon"),
+    ],
+)
+def test_the_first_bound_is_written_as_requests_want_it(
+    style: MarkFormat, initial: Any, first: Any
+) -> None:
+    assert style.first(initial) == first
+
+
 @pytest.mark.parametrize("value", [True, None, [], "x"])
 def test_numbers_are_numbers(value: Any) -> None:
     with pytest.raises((ValueError, TypeError)):

@@ -19,7 +19,19 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import MISSING
-from worker.sources.answers import Evidence, Rule, error_of, judge, may_mean, reply_of, rules_of
+from worker.http.headers import REDIRECTS
+from worker.sources.answers import (
+    Evidence,
+    Rule,
+    error_of,
+    is_decided,
+    judge,
+    may_mean,
+    redirect_rules_of,
+    redirects_named_in,
+    reply_of,
+    rules_of,
+)
 from worker.sources.http_config import HttpConfig
 from worker.sources.rules import Action
 
@@ -369,3 +381,34 @@ def test_a_rule_without_a_status_is_asked_of_every_answer(status: int) -> None:
 def test_a_status_is_a_number_a_class_or_a_list(status: Any) -> None:
     with pytest.raises(ValidationError):
         config(responses=[{"status": status, "do": "retry"}])
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ({}, set()),
+        ({"responses": [{"status": 302, "do": "refresh_auth"}]}, {302}),
+        ({"on_status": {303: "empty"}}, {303}),
+        ({"stop": {"status": [{"code": 307}]}}, {307}),
+        ({"responses": [{"when": {"path": "code", "exists": False}, "do": "retry"}]}, set()),
+        ({"responses": [{"status": "3xx", "do": "fail"}]}, set(REDIRECTS)),
+    ],
+)
+def test_a_redirect_is_held_against_the_rules_that_name_its_status(
+    source: dict[str, Any], named: set[int]
+) -> None:
+    found = redirect_rules_of(config(pagination=PAGED, **source))
+    assert redirects_named_in(found) == named
+    for status in REDIRECTS:
+        assert is_decided(answer(status), found) == (status in named)
+
+
+def test_a_redirect_whose_body_no_rule_is_about_is_followed() -> None:
+    found = redirect_rules_of(config(responses=[{"status": 302, "when": OTHER_BODY, "do": "fail"}]))
+    assert is_decided(answer(302, {"code": "other"}), found)
+    assert not is_decided(answer(302, {"code": "last"}), found)
+
+
+def test_no_redirect_ends_a_pass_at_its_first_page() -> None:
+    found = redirect_rules_of(config(pagination=PAGED, stop={"status": [{"code": 302}]}))
+    assert is_decided(answer(302), found) and not is_decided(answer(302, first=True), found)

@@ -167,11 +167,17 @@ class Plan(Protocol):
         """Path of a field -> the first of its times since the last call that is most likely counted
         in another unit than the schema's."""
 
-    def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+    def keeps_digits(self, path: tuple[str, ...]) -> bool:
+        """Whether numbers at a path, as `raw_column` has it, have all of their digits."""
+
+    def raw_column(
+        self, path: tuple[str, ...], *, known: bool = False
+    ) -> Callable[[Sequence[Any]], list[Any]]:
         """What reads a path of JSON names of *unfinished* typed records, as they were received.
 
         Once per path, when the pipeline is built. The function returns MISSING for an absent
-        value. The first name is a field or one of the `extra` names given to `compile_plan`.
+        value. The first name is a field or one of the `extra` names given to `compile_plan`. With
+        `known`, numbers are what `known_number` makes of them.
         """
 
 

@@ -26,7 +26,7 @@ from worker.formats.identify import by_content, by_key
 from worker.formats.json_depth import deeper, nesting
 from worker.formats.runs import Load, Runs
 from worker.schema.stored import shown, stored
-from worker.schema.values import encode_number
+from worker.schema.values import encode_number, known_number, plain_number
 
 YIELD_REJECTS: Final = 64
 """The event loop may run after so many rejects: one costs a hundred times as much as a record."""
@@ -190,7 +190,14 @@ class RecordDecoder:
         self._columns = {
             path: plan.raw_column(keys) for path in spec.paths if (keys := plain_keys(path))
         }
+        self._key_columns = [
+            plan.raw_column(keys, known=True)
+            for path in spec.key_paths
+            if (keys := plain_keys(path))
+        ]
         self._readers = {path: reader(path) for path in spec.paths}
+        self._key_readers = [_key_reader(path, plan) for path in spec.key_paths]
+        self._decode_document = plan.decoder(Any)
         self.needs_raw = bool(spec.depth) or plan.keep is not None
         self._pages = 0
 
@@ -315,7 +322,7 @@ class RecordDecoder:
             batch.rejects.append(Reject(batch.count, "validate", invalid.code, invalid.errors, raw))
         else:
             batch.records.append(record)
-        self._note_document(batch, msgspec.json.decode(raw) if self._spec.paths else None)
+        self._note_document(batch, self._decode_document(raw) if self._spec.paths else None)
 
     def add_letters(self, batch: Batch, raws: Sequence[bytes]) -> Steps[None]:
         """Adds records of dead letters, whichever form they are stored in."""
@@ -369,7 +376,7 @@ class RecordDecoder:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""
         batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
         try:
-            document = msgspec.json.decode(shown(raw))
+            document = self._decode_document(shown(raw))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self._note_document(batch, None)
             batch.last = None if self._spec.last_paths else {}
@@ -384,10 +391,10 @@ class RecordDecoder:
         batch.count += len(records)
         if spec.value_path is not None:
             batch.values += columns[spec.value_path](records)
-        if len(spec.key_paths) == 1:
-            batch.keys += columns[spec.key_paths[0]](records)
-        elif spec.key_paths:
-            batch.keys += zip(*(columns[path](records) for path in spec.key_paths), strict=True)
+        if len(self._key_columns) == 1:
+            batch.keys += self._key_columns[0](records)
+        elif self._key_columns:
+            batch.keys += zip(*(column(records) for column in self._key_columns), strict=True)
         if records and spec.last_paths:
             batch.last = {path: columns[path](records[-1:])[0] for path in spec.last_paths}
 
@@ -396,12 +403,12 @@ class RecordDecoder:
         spec, readers = self._spec, self._readers
         batch.count += 1
         if spec.value_path is not None:
-            batch.values.append(readers[spec.value_path](document))
+            batch.values.append(plain_number(readers[spec.value_path](document)))
         if spec.key_paths:
-            parts = tuple(readers[path](document) for path in spec.key_paths)
+            parts = tuple(read(document) for read in self._key_readers)
             batch.keys.append(parts if len(parts) > 1 else parts[0])
         if spec.last_paths:
-            batch.last = {path: readers[path](document) for path in spec.last_paths}
+            batch.last = {path: plain_number(readers[path](document)) for path in spec.last_paths}
 
     def complete(
         self, batch: Batch, body: Mapping[str, Any], unknown: dict[str, Unknown] | None = None
@@ -427,6 +434,13 @@ class RecordDecoder:
         decoded = batch.decoded(body, unknown, keys, contents)
         decoded.facts.keyless = keyless
         return decoded
+
+
+def _key_reader(path: str, plan: Plan) -> Callable[[Any], Any]:
+    """What reads a part of the key of a document: the same as from a record with its types."""
+    read, keys = reader(path), plain_keys(path)
+    number = known_number if keys is None or plan.keeps_digits(keys) else plain_number
+    return lambda document: number(read(document))
 
 
 def _decoder_of(plan: Plan) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ import mmap
 import re
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -29,7 +29,7 @@ from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
-from worker.http.headers import with_headers, without_credentials
+from worker.http.headers import REDIRECTS, with_headers, without_credentials
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
@@ -38,9 +38,10 @@ SPOOL_BYTES: Final = 8 * 1024 * 1024
 SPOOL_PIECES: Final = 16
 """Pieces of a body that are written to its file at once."""
 READ_BYTES: Final = 256 * 1024
+HEADER_BYTES: Final = 64 * 1024
+"""Of one header: the link to the next page may be as long as a token may be."""
 DETAIL_CHARS: Final = 100
 MAX_HOPS: Final = 5
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset(
     {
@@ -50,6 +51,7 @@ ONE_VALUE: Final = frozenset(
         "date",
         "etag",
         "last-modified",
+        "location",
         "retry-after",
     }
 )
@@ -130,6 +132,9 @@ class HttpClient:
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
             as the response.
+        repeats: a request may be sent twice. Servers close idle connections, and whether one is
+            open shows only when it is used: a request that finds it closed is sent again then.
+            Without it each request has a connection of its own.
     """
 
     def __init__(
@@ -143,6 +148,7 @@ class HttpClient:
         spool: Path,
         tls: ssl.SSLContext | bool = True,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
+        repeats: bool = True,
     ) -> None:
         self._origin = origin_of(origin)
         trusted = (url for url, gets_credentials in allowed_origins.items() if gets_credentials)
@@ -150,7 +156,7 @@ class HttpClient:
         self._trusted = frozenset({self._origin, *map(origin_of, trusted)})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
-        self._spool = spool
+        self._spool, self._repeats = spool, repeats
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -158,6 +164,7 @@ class HttpClient:
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
                 limit_per_host=self._connections,
+                force_close=not self._repeats,
                 ssl=self._tls,
                 ttl_dns_cache=30,
             ),
@@ -171,6 +178,8 @@ class HttpClient:
             trust_env=False,
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip, deflate"},
             read_bufsize=READ_BYTES,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
         )
         return self
 
@@ -183,8 +192,20 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, request: Request, auth: Auth | None = None) -> Response:
+    async def fetch(
+        self,
+        request: Request,
+        auth: Auth | None = None,
+        *,
+        doubtful: Container[int] = (),
+        stays: Callable[[Response], bool] = lambda response: False,
+    ) -> Response:
         """One exchange with its redirects (RFC 9110, 15.4).
+
+        Args:
+            doubtful: the statuses of redirects that may be answers themselves; their bodies are
+                read.
+            stays: whether such a redirect is an answer, which is not followed.
 
         Raises TransientError and PermanentError.
         """
@@ -207,11 +228,12 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
-                answer = await self._exchange(method, sent, headers, body)
-                if isinstance(answer, Response):
-                    return replace(answer, url=str(url), credentials=credentials)
-                answer = url_stripper(tuple(names))(answer)
-                url = self._checked(_parsed(answer, base=url), "a redirect")
+                answer = await self._sent(method, sent, headers, body, doubtful)
+                answer = replace(answer, url=str(url), credentials=credentials)
+                if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
+                    return answer
+                place = url_stripper(tuple(names))(answer.headers["Location"])
+                url = self._checked(_parsed(place, base=url), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(
                         f"{method} was redirected to {_shown(url)}",
@@ -237,16 +259,39 @@ class HttpClient:
             )
         return url
 
+    async def _sent(
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes | None,
+        doubtful: Container[int],
+    ) -> Response:
+        """The answer to a request, which is sent again where its connection was closed before."""
+        try:
+            return await self._exchange(method, url, headers, body, doubtful)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+                raise
+            return await self._exchange(method, url, headers, body, doubtful)
+
     async def _exchange(
-        self, method: str, url: URL, headers: dict[str, str], body: bytes | None
-    ) -> Response | str:
-        """The answer, or where it redirects to."""
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes | None,
+        doubtful: Container[int],
+    ) -> Response:
+        """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
         async with self._session.request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as answer:
-            if answer.status in REDIRECTS and "Location" in answer.headers:
-                return answer.headers["Location"]
+            if _leads_on(answer) and answer.status not in doubtful:
+                return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
             return await self._received(answer)
 
     async def _received(self, answer: aiohttp.ClientResponse) -> Response:
@@ -275,6 +320,11 @@ class HttpClient:
         if elapsed_s > limits.floor_after_s and wire_bytes < elapsed_s * limits.floor_bytes_s:
             rate = wire_bytes / elapsed_s
             raise TransientError(f"the body trickles in at {rate:.0f} bytes a second")
+
+
+def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
+    """Whether an answer is a redirect."""
+    return answer.status in REDIRECTS and "Location" in answer.headers
 
 
 def _says_its_length(answer: aiohttp.ClientResponse) -> bool:

@@ -7,6 +7,8 @@ from typing import Final
 
 CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 """Headers that carry nothing but credentials (RFC 9110, 11.6.2, 11.7.2; RFC 6265, 4.2)."""
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+"""Statuses of answers whose `Location` is where to ask instead (RFC 9110, 15.4)."""
 
 
 def with_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:

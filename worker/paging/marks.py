@@ -136,6 +136,11 @@ class MarkFormat:
         """The format of values as records have them."""
         return replace(self, param="")
 
+    @property
+    def usual(self) -> MarkFormat:
+        """The format of usual texts in the same zone."""
+        return replace(self.of_records, record=USUAL)
+
     def parser(self) -> Callable[[Any], tuple[Comparable, int]]:
         """value -> (comparable, residue); raises ValueError or TypeError for other values."""
         if self.record == "int":
@@ -180,6 +185,18 @@ class MarkFormat:
         if style == JSON_DATE:
             return f"/Date({mark // 1000})/"
         return _local(max(mark, LEAST), ZoneInfo(self.zone)).strftime(style)
+
+    def first(self, initial: Any) -> Any:
+        """The bound of the first pass as requests have it: of a time that is written as records
+        have it, or as usual text. What is no such time is sent as it is.
+        """
+        if self.bound(initial) is not None:
+            return initial
+        for form in (self.of_records, self.usual):
+            if isinstance(found := form.bound(initial), int):
+                text = self.text(found)
+                return int(text) if (self.param or self.record) in EPOCHS else text
+        return initial
 
     def bound(self, text: Any) -> Comparable | None:
         """What `text` says, read back; None when it cannot be read.

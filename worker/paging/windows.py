@@ -86,10 +86,10 @@ class Windows:
         return boundary
 
     def initial(self, text: Json) -> int | None:
-        """Where the first pass begins, written as in requests or as in records; None when it is
-        neither.
+        """Where the first pass begins, written as in requests, as in records or as usual text;
+        None when it is none of them.
         """
-        for form in (self.form, self.form.of_records):
+        for form in (self.form, self.form.of_records, self.form.usual):
             if isinstance(found := form.bound(text), int):
                 return found
         return None

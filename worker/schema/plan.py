@@ -28,7 +28,7 @@ from worker.schema.sizes import recursive_names
 from worker.schema.spellings import AS_USUAL, Place, Spellings
 from worker.schema.stored import Stored, stored
 from worker.schema.typed import Types, record_struct
-from worker.schema.values import QuickCheck, plain_number, read_number
+from worker.schema.values import QuickCheck, known_number, plain_number, read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +228,21 @@ class CompiledPlan:
     def doubts(self) -> dict[str, Doubt]:
         return self._doubts.take()
 
-    def raw_column(self, path: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+    def keeps_digits(self, path: tuple[str, ...]) -> bool:
+        return self._exact and self._attributes[path[0]] not in self._typed_attributes
+
+    def raw_column(
+        self, path: tuple[str, ...], *, known: bool = False
+    ) -> Callable[[Sequence[Any]], list[Any]]:
         attribute, rest = self._attributes[path[0]], path[1:]
         read = attrgetter(attribute)
         always_there = not rest and attribute not in self._may_be_absent
-        exact = self._exact and attribute not in self._typed_attributes
+        exact, number = self.keeps_digits(path), known_number if known else plain_number
 
         def column(records: Sequence[Any]) -> list[Any]:
             found = list(map(read, records))
             if exact:
-                found = list(map(plain_number, found))
+                found = list(map(number, found))
             for key in rest:
                 found = [_member(value, key) for value in found]
             if always_there or msgspec.UNSET not in found:

@@ -88,6 +88,33 @@ def plain_number(value: Any) -> Any:
     return value
 
 
+def known_number(value: Any) -> Any:
+    """A JSON value with what identifies each of its numbers: a float, as it is compared and
+    encoded, or its digits where a float does not have all of them.
+    """
+    if type(value) is ExactFloat:
+        plain = float(value)
+        return plain if _digits(repr(plain)) == (digits := _digits(value.text)) else digits
+    if type(value) is list:
+        return [known_number(each) for each in value]
+    if type(value) is dict:
+        return {key: known_number(each) for key, each in value.items()}
+    return value
+
+
+def _digits(text: str) -> tuple[str, int]:
+    """A number as (its digits with their sign, the power of ten by which they count), so that
+    equal numbers are the same however they are written.
+    """
+    number, _, exponent = text.lower().partition("e")
+    whole, _, fraction = number.partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    digits = (whole.removeprefix("-") + fraction).lstrip("0")
+    short = digits.rstrip("0")
+    power = int(exponent[:20] or 0) - len(fraction) + len(digits) - len(short)
+    return (f"{sign}{short}", power) if short else ("0", 0)
+
+
 def encode_number(value: Any) -> msgspec.Raw:
     """The text of an ExactFloat (an `enc_hook`).
 

@@ -12,7 +12,7 @@ it was decoded, so that no body is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -28,11 +28,12 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import MISSING
+from worker.http.headers import REDIRECTS
 from worker.http.retry_after import limit_reached
 from worker.paging.spec import Reply
 from worker.sources.conditions import Read, When
 from worker.sources.http_config import HttpConfig
-from worker.sources.rules import ANY_STATUS, Action
+from worker.sources.rules import ANY_STATUS, Action, ResponseRule
 
 Meaning = (
     Action
@@ -120,6 +121,13 @@ def judge(evidence: Evidence, rules: Iterable[Rule]) -> Meaning:
     raise AssertionError("no rule holds")
 
 
+def is_decided(evidence: Evidence, rules: Iterable[Rule]) -> bool:
+    """Whether one of the rules holds for an answer."""
+    return any(
+        rule.says is None or rule.says.holds(evidence.read) for rule in _rules_of(evidence, rules)
+    )
+
+
 def may_mean(evidence: Evidence, rules: Iterable[Rule]) -> list[Meaning]:
     """What an answer may mean before its body is read. The last one is what it means where no rule
     about its body holds.
@@ -138,12 +146,29 @@ def _rules_of(evidence: Evidence, rules: Iterable[Rule]) -> Iterator[Rule]:
 
 def rules_of(config: HttpConfig) -> tuple[Rule, ...]:
     """The rules of a config, followed by those that hold for every source."""
-    known = (*_configured(config), *_TABLE)
+    known = (*_configured(each for _, each in config.answers), *_TABLE)
     return (_UNCHANGED, *_splits(config), *_ends(config, known), *known)
 
 
-def _configured(config: HttpConfig) -> Iterator[Rule]:
-    for _, rule in config.answers:
+def redirect_rules_of(config: HttpConfig) -> tuple[Rule, ...]:
+    """The rules that a redirect is held against before it is followed: those that name statuses.
+
+    A rule for any status is about what a body says, and that of a redirect is no answer.
+    """
+    named = [rule for _, rule in config.answers if rule.status]
+    ends = (Rule({each.code}, "past_the_end", _later, each.when) for each in config.stop.status)
+    return (*_splits(config), *ends, *_configured(named))
+
+
+def redirects_named_in(rules: Sequence[Rule]) -> frozenset[int]:
+    """The statuses of redirects that rules are about."""
+    return frozenset(
+        status for status in REDIRECTS if any(status in rule.statuses for rule in rules)
+    )
+
+
+def _configured(rules: Iterable[ResponseRule]) -> Iterator[Rule]:
+    for rule in rules:
         statuses = frozenset(rule.statuses)
         if rule.do == "stop":  # a pass cannot end before its first page: there it is a failure
             yield Rule(statuses, "stop", _later, rule.when)

@@ -31,7 +31,18 @@ from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
 from worker.runtime.slices import in_slices
-from worker.sources.answers import Evidence, Meaning, error_of, judge, may_mean, reply_of, rules_of
+from worker.sources.answers import (
+    Evidence,
+    Meaning,
+    error_of,
+    is_decided,
+    judge,
+    may_mean,
+    redirect_rules_of,
+    redirects_named_in,
+    reply_of,
+    rules_of,
+)
 from worker.sources.conditions import Read
 from worker.sources.echo import position_headers, refuse_echo
 from worker.sources.http_config import HttpConfig
@@ -106,6 +117,8 @@ class HttpSource:
         self._watch = watch
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = rules_of(config)
+        self._redirect_rules = redirect_rules_of(config)
+        self._doubtful = redirects_named_in(self._redirect_rules)
         self._position_headers = position_headers(config)
         self._unknown = UnknownFields(pipeline, emit)
         windows = config.pagination.windows
@@ -151,7 +164,7 @@ class HttpSource:
         status, size, outcome = 0, 0, "ok"
         try:
             async with self._slots:
-                response = await self._client.fetch(asked.request, self._auth[asked.partition])
+                response = await self._fetched(asked)
             status, size = response.status, len(response.body)
             try:
                 return await self._understand(asked, response, room)
@@ -175,6 +188,18 @@ class HttpSource:
             )
             self._emit(ended)
 
+    async def _fetched(self, asked: _Asked) -> Response:
+        """The answer to a request, which may be a redirect that a rule is about."""
+        auth = self._auth[asked.partition]
+        if not self._doubtful:
+            return await self._client.fetch(asked.request, auth)
+        return await self._client.fetch(
+            asked.request,
+            auth,
+            doubtful=self._doubtful,
+            stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
+        )
+
     async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
         """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
         secrets = await self._secrets(asked, response)
@@ -188,14 +213,7 @@ class HttpSource:
 
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
-        condition = asked.condition
-        evidence = Evidence(
-            response.status,
-            response.headers,
-            read=partial(self._read, response),
-            first=asked.fetch.first,
-            conditional=condition is not None and bool(condition.headers),
-        )
+        evidence = self._evidence(asked, response)
         meanings = may_mean(evidence, self._rules)
         if "page" not in meanings:
             meaning = judge(evidence, self._rules)
@@ -220,8 +238,19 @@ class HttpSource:
             self._watch(response, decoded)
         refuse_echo(response, decoded.facts, self._position_headers)
         now_us = self._answered_us(response)
+        condition = asked.condition
         validators = None if condition is None else condition.validators_of(response.headers)
         return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+
+    def _evidence(self, asked: _Asked, response: Response) -> Evidence:
+        condition = asked.condition
+        return Evidence(
+            response.status,
+            response.headers,
+            read=partial(self._read, response),
+            first=asked.fetch.first,
+            conditional=condition is not None and bool(condition.headers),
+        )
 
     def _answered_us(self, response: Response) -> int:
         """When the source answered: the earlier of both clocks, as too late a time loses what is

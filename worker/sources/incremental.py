@@ -108,7 +108,12 @@ class Incremental(Model):
         None,
         description="where else the mark goes; or write {mark} in url, params, headers or body",
     )
-    initial: str | Whole | None = Field(None, description="used while there is no mark")
+    initial: str | Whole | None = Field(
+        None,
+        description=(
+            "used while there is no mark; a time as requests or records have it, or of RFC 3339"
+        ),
+    )
     first: dict[ParamName, ParamValue] = Field(
         {},
         description=(
@@ -266,7 +271,7 @@ class Incremental(Model):
         return IncrementalSpec(
             field=self.field,
             format=self.format.marks,
-            initial=self.initial,
+            initial=self._first,
             overlap_s=self.overlap,
             order=self.order,
             token=self._token if self.from_ is not None else None,
@@ -301,9 +306,17 @@ class Incremental(Model):
         if self.target is None:
             return Address()
         number = self.from_ is None and (self.format.param or self.format.record) in _NUMBERS
-        if number and isinstance(since, str) and not isinstance(self.initial, str):
+        if number and isinstance(since, str) and not isinstance(self._first, str):
             return self.target.address(int(since))
         return self.target.address(since)
+
+    @property
+    def _first(self) -> str | int | None:
+        """`initial` as requests have it."""
+        if self.initial is None or not self.timed:
+            return self.initial
+        first: str | int = self.format.marks.first(self.initial)
+        return first
 
     @property
     def target(self) -> Target | None:

@@ -24,6 +24,7 @@ from worker.core.model import MISSING, Facts
 from worker.core.urls import not_in_query
 from worker.paging.style import Address
 
+_WORDS: Final[Mapping[str, Any]] = {"null": None, "false": False}
 _INDEX: Final = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 
 
@@ -186,14 +187,17 @@ def as_text(value: Json) -> str:
 
 
 def _header_text(headers: Mapping[str, str], name: str) -> Any:
-    """A header; MISSING when it is not there.
+    """A header; MISSING when it is not there. The words null and false are those values: they are
+    what servers write for the token of a page that does not exist.
 
     Bytes that are no UTF-8 cannot be sent back as they came, so they are an error.
     """
-    text = headers.get(name, MISSING)
-    if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+    text = headers.get(name)
+    if text is None:
+        return MISSING
+    if any("\ud800" <= char <= "\udfff" for char in text):
         raise PermanentError(
             f"header {name} is no UTF-8 text: {text[:80]!r}",
             remedy="read the value from the body, or use another pagination type",
         )
-    return text
+    return _WORDS.get(text, text)

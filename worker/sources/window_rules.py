@@ -162,7 +162,7 @@ def _check_bounds(incremental: Incremental, form: MarkFormat, issues: Issues) ->
             ("incremental", "initial"),
             (
                 f"initial {shown} is no time: write it as requests ({form.param or form.record}) "
-                f"or records ({form.record}) have it"
+                f"or records ({form.record}) have it, or as RFC 3339 does"
             ),
             "format",
             "pagination",

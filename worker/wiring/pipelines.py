@@ -130,6 +130,7 @@ async def http_source(
             allowed_origins={
                 each.url: each.credentials == "send" for each in source.allowed_origins
             },
+            repeats=source.may_repeat,
         )
     )
     found: HttpSource = SOURCES.load(source.type).build(

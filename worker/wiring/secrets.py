@@ -70,6 +70,7 @@ def _fetch_from(stack: AsyncExitStack, source: HttpConfig, url: str, spool: Path
                 connections=ENDPOINT_CONNECTIONS,
                 spool=spool,
                 tls=tls_of(source.tls, "source.tls"),
+                repeats=False,
             )
             await stack.enter_async_context(client)
         return await client.fetch(request)
