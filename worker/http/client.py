@@ -12,7 +12,7 @@ import mmap
 import re
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -39,6 +39,7 @@ SPOOL_PIECES: Final = 16
 """Pieces of a body that are written to its file at once."""
 READ_BYTES: Final = 256 * 1024
 DETAIL_CHARS: Final = 100
+UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BODILESS: Final = frozenset({204, 304})
@@ -92,6 +93,14 @@ class Response:
     url: str
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+Receive = Callable[[int], Awaitable[int]]
+"""Room for a body; see `Room.receive`."""
+
+
+async def _any_room(body_bytes: int) -> int:
+    return UNBOUNDED
 
 
 class TlsError(PermanentError):
@@ -183,10 +192,12 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, request: Request, auth: Auth | None = None) -> Response:
+    async def fetch(
+        self, request: Request, auth: Auth | None = None, receive: Receive = _any_room
+    ) -> Response:
         """One exchange with its redirects (RFC 9110, 15.4).
 
-        Raises TransientError and PermanentError.
+        Raises TransientError, PermanentError and what `receive` raises.
         """
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
@@ -207,7 +218,7 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
-                answer = await self._exchange(method, sent, headers, body)
+                answer = await self._exchange(method, sent, headers, body, receive)
                 if isinstance(answer, Response):
                     return replace(answer, url=str(url), credentials=credentials)
                 answer = url_stripper(tuple(names))(answer)
@@ -238,7 +249,7 @@ class HttpClient:
         return url
 
     async def _exchange(
-        self, method: str, url: URL, headers: dict[str, str], body: bytes | None
+        self, method: str, url: URL, headers: dict[str, str], body: bytes | None, receive: Receive
     ) -> Response | str:
         """The answer, or where it redirects to."""
         assert self._session is not None, "use the client as an async context manager"
@@ -247,16 +258,20 @@ class HttpClient:
         ) as answer:
             if answer.status in REDIRECTS and "Location" in answer.headers:
                 return answer.headers["Location"]
-            return await self._received(answer)
+            return await self._received(answer, receive)
 
-    async def _received(self, answer: aiohttp.ClientResponse) -> Response:
+    async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
         decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)
-        self._limits.refuse_unholdable(answer.content_length or 0)
+        length = _length_of(answer)
+        self._limits.refuse_unholdable(length)
+        allowed_bytes = await receive(length)
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with _Spool(self._spool) as spool:
             async for data in answer.content.iter_any():
                 for piece in decoder.feed(data):
+                    if decoder.body_bytes > allowed_bytes:
+                        allowed_bytes = await receive(decoder.body_bytes)
                     await spool.add(piece)
                 self._check_rate(decoder.wire_bytes, loop.time() - started)
             decoder.finish(may_be_empty=_says_its_length(answer))
@@ -275,6 +290,14 @@ class HttpClient:
         if elapsed_s > limits.floor_after_s and wire_bytes < elapsed_s * limits.floor_bytes_s:
             rate = wire_bytes / elapsed_s
             raise TransientError(f"the body trickles in at {rate:.0f} bytes a second")
+
+
+def _length_of(answer: aiohttp.ClientResponse) -> int:
+    """How many bytes will come, as far as the answer says. None come where a length is only told
+    (RFC 9110, 8.6).
+    """
+    bodiless = answer.method == "HEAD" or answer.status in BODILESS
+    return 0 if bodiless else answer.content_length or 0
 
 
 def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
@@ -359,6 +382,7 @@ class _Spool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._pieces = []  # an error on its way up still has this object in its traceback
         if self._file is not None:
             await self._file.close()
 

@@ -151,7 +151,9 @@ class HttpSource:
         status, size, outcome = 0, 0, "ok"
         try:
             async with self._slots:
-                response = await self._client.fetch(asked.request, self._auth[asked.partition])
+                response = await self._client.fetch(
+                    asked.request, self._auth[asked.partition], room.receive
+                )
             status, size = response.status, len(response.body)
             try:
                 return await self._understand(asked, response, room)
