@@ -232,19 +232,23 @@ class _Request:
     admitted: asyncio.Future[Hold] = field(default_factory=_future)
 
     @property
+    def page_bytes(self) -> int:
+        return min(self.expected.page_bytes, self.share.budget.bound_bytes)
+
+    @property
     def size_bytes(self) -> int:
-        return self.expected.page_bytes if self.early else self.expected.body_bytes
+        return self.page_bytes if self.early else min(self.expected.body_bytes, self.page_bytes)
 
     def fits(self, budget: Budget) -> bool:
         if not self.share.may_ask(self.size_bytes):
             return False
-        to_come = max(self.expected.page_bytes - self.size_bytes, budget.growth_bytes)
+        to_come = max(self.page_bytes - self.size_bytes, budget.growth_bytes)
         return not budget.used_bytes or self.size_bytes + to_come <= budget.free_bytes
 
     def take(self) -> Hold:
         hold = Hold(self.share)
         hold.resize(self.size_bytes)
-        hold.growth_bytes = self.expected.page_bytes - self.size_bytes
+        hold.growth_bytes = self.page_bytes - self.size_bytes
         self.share.budget.fly(hold)
         return hold
 
