@@ -326,6 +326,22 @@ class Pipeline:
 async def _nowhere(due: object) -> None: ...
 
 
+async def test_a_page_that_was_given_back_has_all_its_room_before_it_is_asked_for_again() -> None:
+    reserved = list[int]()
+
+    class GivenBackOnce(Pipeline):
+        async def _fetch(self, partition: str, fetch: Fetch, room: Room) -> Reply:
+            reserved.append(self._shared.used_bytes)
+            if len(reserved) == 1:
+                raise NoRoom(80)
+            return await super()._fetch(partition, fetch, room)
+
+    served = GivenBackOnce(budget(), {"p": [Body(5, 1, 2)]}, depth=1)
+    await served.run()
+    assert served.written == {"p": [0]}
+    assert reserved[1] == 80 > max(reserved[0], reserved[2]), "it is forgotten once it is here"
+
+
 bodies = st.builds(Body, st.integers(1, BOUND // 2), st.integers(1, 8), st.integers(2, 6))
 partitions = st.lists(st.lists(bodies, max_size=5), min_size=1, max_size=6)
 
