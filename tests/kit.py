@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +40,9 @@ worker = forked.command
 
 class AnyRoom:
     """The memory of a request for which there is always enough (the `Room` port)."""
+
+    async def receive(self, body_bytes: int) -> int:
+        return sys.maxsize
 
     async def decode(self, body_bytes: int, page_bytes: int) -> None: ...
 

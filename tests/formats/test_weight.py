@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import gc
+import json
 import tracemalloc
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
 import pytest
+from benchmarks import data
 
+from worker.formats.avro import AvroPages, AvroSpec
+from worker.formats.avro_weight import AVRO_FACTOR, SAMPLED_BYTES
+from worker.formats.records import RecordSpec
 from worker.formats.weight import FEWEST_SAMPLES, SAMPLE_BYTES, JsonWeight
+from worker.schema import Schema, compile_plan, parse_schema
+from worker.schema.container import file_header, frame_block
 
 COUNT = 20_000
 
@@ -98,3 +107,75 @@ def test_records_within_records_are_known_though_they_contain_themselves() -> No
     globals()["Tree"] = Tree
     body = b'{"children":[]}' * 10
     assert JsonWeight(list[Tree])(body) >= 10 * Tree.__basicsize__
+
+
+# -- Avro ------------------------------------------------------------------------------------------
+
+SYNC, BLOCK_RECORDS = b"s" * 16, 200
+
+
+def numbers() -> Iterator[dict[str, int]]:
+    return ({f"f{each}": 2_000 + number * each for each in range(14)} for number in range(COUNT))
+
+
+NUMBERS = {
+    "type": "record",
+    "name": "Numbers",
+    "fields": [{"name": f"f{each}", "type": "int"} for each in range(14)],
+}
+AVRO = {
+    "flights": (data.flight_schema(), lambda: data.records(10_000, "flights")),
+    "tickets": (data.ticket_schema(), lambda: data.records(700, "tickets")),
+    "numbers": (NUMBERS, numbers),
+}
+
+
+def avro_body(schema: Schema, rows: Iterator[Any], framing: str, codec: str) -> bytes:
+    plan = compile_plan(schema)
+    records = plan.decoder(list[plan.record_type])(json.dumps(list(rows)).encode())
+    assert not plan.finish(records)
+    if framing == "raw":
+        return plan.encode(records)
+    blocks, left = [file_header(schema.source, codec, {}, SYNC)], iter(records)
+    while some := list(islice(left, BLOCK_RECORDS)):
+        blocks.append(frame_block(len(some), plan.encode(some), codec, SYNC))
+    return b"".join(blocks)
+
+
+def avro_pages(schema: Schema, framing: str) -> AvroPages:
+    raw = schema if framing == "raw" else None
+    return AvroPages(AvroSpec(framing, RecordSpec()), compile_plan(schema), raw=raw)
+
+
+def avro_held(pages: AvroPages, body: bytes) -> int:
+    """Bytes of the body and of what it is decoded to."""
+    list(pages.decode(body[:0] if pages._raw else body))  # what is compiled once
+    gc.collect()
+    tracemalloc.start()
+    steps = pages.decode(body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            taken = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            assert stop.value.records
+            return taken + len(body)
+
+
+@pytest.mark.parametrize(("framing", "codec"), [("container", "deflate"), ("raw", "")])
+@pytest.mark.parametrize("name", AVRO)
+def test_a_page_of_avro_weighs_what_it_takes(name: str, framing: str, codec: str) -> None:
+    document, rows = AVRO[name]
+    schema = parse_schema(json.dumps(document))
+    body = avro_body(schema, rows(), framing, codec)
+    assert len(body) >= SAMPLED_BYTES
+    pages = avro_pages(schema, framing)
+    assert 0.9 <= pages.weigh(body) / avro_held(pages, body) <= 2.5
+
+
+@pytest.mark.parametrize("size", [100, SAMPLED_BYTES])
+@pytest.mark.parametrize("framing", ["container", "raw"])
+def test_what_is_no_avro_has_a_weight_and_decoding_says_so(framing: str, size: int) -> None:
+    pages = avro_pages(parse_schema(json.dumps(data.flight_schema())), framing)
+    assert pages.weigh(b"\xff" * size) == size * AVRO_FACTOR

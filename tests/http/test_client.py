@@ -9,6 +9,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from yarl import URL
 
 from worker.core.errors import (
     BadBody,
+    Deferred,
     PermanentError,
     TooManyOpenFiles,
     TransientError,
@@ -799,3 +801,58 @@ async def test_too_many_open_files_are_no_fault_of_the_connection(
             pytest.raises(TooManyOpenFiles, match="this process may have"),
         ):
             await client.fetch(request)
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+async def test_a_body_without_a_length_asks_for_its_room_while_it_comes_in(
+    tmp_path: Path, coding: str
+) -> None:
+    """By its size without compression, and not again for what it was allowed."""
+    body, asked = b"0123456789" * 100_000, list[int]()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Encoding": coding} if coding else {})
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(gzip.compress(body) if coding else body)
+        return answer
+
+    async def receive(body_bytes: int) -> int:
+        asked.append(body_bytes)
+        return body_bytes + 400_000
+
+    async with served(handler) as origin, client_of(origin, tmp_path) as client:
+        answer = await client.fetch(Request("GET", origin + "/"), receive=receive)
+    assert answer.body == body
+    assert asked[0] == 0 and 2 <= len(asked) <= 4
+    assert all(later > before + 400_000 for before, later in pairwise(asked))
+
+
+@pytest.mark.parametrize(("method", "length"), [("GET", 5), ("HEAD", 0)])
+async def test_a_body_that_says_its_length_asks_for_its_room_before_it_is_received(
+    tmp_path: Path, method: str, length: int
+) -> None:
+    asked = list[int]()
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def receive(body_bytes: int) -> int:
+        asked.append(body_bytes)
+        return body_bytes
+
+    async with served(handler) as origin, client_of(origin, tmp_path) as client:
+        await client.fetch(Request(method, origin + "/"), receive=receive)
+    assert asked == [length]
+
+
+async def test_a_body_that_finds_no_room_is_let_go_of(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async def receive(body_bytes: int) -> int:
+        raise Deferred(0.0, "no memory", paced=True)
+
+    async with served(handler) as origin, client_of(origin, tmp_path) as client:
+        with pytest.raises(Deferred, match="no memory"):
+            await client.fetch(Request("GET", origin + "/"), receive=receive)

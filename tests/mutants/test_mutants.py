@@ -50,6 +50,10 @@ def fetch(promise: str, old: str, new: str) -> Mutant:
     return Mutant(promise, "runtime/fetch.py", old, new, "runtime/test_fetch.py")
 
 
+def growing(promise: str, file: str, old: str, new: str) -> Mutant:
+    return Mutant(promise, file, old, new, "runtime/test_growing_bodies.py")
+
+
 def committer(promise: str, old: str, new: str) -> Mutant:
     return Mutant(promise, "runtime/committer.py", old, new, "runtime/test_committer.py")
 
@@ -300,13 +304,44 @@ MUTANTS = [
     ),
     fetch(
         "no request is made without room",
-        "force=planner.speculating and not fetch.speculative",
-        "force=True",
+        "force=awaited)",
+        "force=True)",
     ),
     fetch(
         "the head is admitted when pages that were fetched ahead hold the room",
-        "force=planner.speculating and not fetch.speculative",
-        "force=False",
+        "force=awaited)",
+        "force=False)",
+    ),
+    growing(
+        "bodies that wait for each other do not wait for ever",
+        "runtime/budget.py",
+        "            self._give_one_back()\n",
+        "",
+    ),
+    growing(
+        "a body that grows leaves room for one decoding",
+        "runtime/budget.py",
+        "return self.may() and self.by + to_come <= budget.free_bytes",
+        "return self.may() and self.by <= budget.free_bytes",
+    ),
+    growing(
+        "a page that was given back reserves all that it needs",
+        "runtime/fetch.py",
+        "self._needs[planner.partition] = Expected(most, most, known=True)",
+        "pass",
+    ),
+    growing(
+        "no body is received without room",
+        "runtime/fetch.py",
+        "if body_bytes > self.hold.size_bytes:",
+        "if False:",
+    ),
+    Mutant(
+        "a body reserves its room while it comes in",
+        "http/client.py",
+        "if decoder.body_bytes > allowed_bytes:",
+        "if False:",
+        "http/test_client.py",
     ),
     Mutant(
         "room that was not used is given back",

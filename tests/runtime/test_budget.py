@@ -14,10 +14,10 @@ from worker.runtime.budget import (
     DOOR_S,
     PATIENCE_S,
     Budget,
-    Expected,
     Hold,
     Share,
 )
+from worker.runtime.expected import Expected
 from worker.testing.clock import FakeClock
 
 MIB = 1024 * 1024

@@ -27,7 +27,7 @@ from worker.runtime.timetable import Timetable
 from worker.sources.pagination import offset
 
 OTHERS, PAGES, LATENCY = 49, 5, 30
-BUDGET = 64_000_000
+BUDGET = 96_000_000
 BODY, DECODED = 64_000, 320_000
 
 ALONE: dict[str, tuple[int, int]] = {}

@@ -108,6 +108,18 @@ class Pages(Protocol):
 class Room(Protocol):
     """The memory that a request may use."""
 
+    async def receive(self, body_bytes: int) -> int:
+        """Waits until so much of a body may be held. Once before the body is received, with its
+        length as far as the answer says it, and again whenever more has come than was allowed.
+
+        Returns how large the body may become until it is called again. Raises OverMemory for a body
+        that can never be held (the partition parks), and Deferred for one that is to be asked for
+        again when there is room. Whatever is raised, what has come must be let go of.
+
+        Args:
+            body_bytes: what has come, without compression.
+        """
+
     async def decode(self, body_bytes: int, page_bytes: int) -> None:
         """Waits until a body that is here may be decoded. Once per answer with a page, before it
         is decoded. Whatever is raised, the body must be let go of.

@@ -21,7 +21,7 @@ import io
 import mmap
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar, Final, Literal
@@ -34,10 +34,17 @@ from worker.config.schema_file import schema_file
 from worker.core.errors import BadBody, ConfigError, SchemaMismatch
 from worker.core.jsonpath import plain_keys
 from worker.core.model import Decoded, FieldError, Unknown
-from worker.core.ports import SLICE_RECORDS, Steps
+from worker.core.ports import SLICE_RECORDS, SchemaNeeded, Steps
+from worker.formats.avro_weight import (
+    AVRO_FACTOR,
+    SAMPLE_RECORDS,
+    SAMPLED_BYTES,
+    SAMPLES,
+    AvroSample,
+    samples_of,
+)
 from worker.formats.component import DecodeConfig, DecodeDeps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
-from worker.formats.weight import AVRO_FACTOR
 from worker.http.registry_config import RegistryConfig
 from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
 from worker.schema.encoding import AvroRows
@@ -53,6 +60,8 @@ KNOWN_WRITERS: Final = 100
 RATIO_FLOOR_BYTES: Final = 16 * 1024 * 1024
 """Blocks may inflate to this much at any ratio, because small files of zeros compress well."""
 CONFLUENT_BYTES: Final = 5
+SAMPLED_INFLATED_BYTES: Final = 4 * 1024 * 1024
+"""A block that inflates further is not looked at to tell what a page takes."""
 
 
 # -- encode ----------------------------------------------------------------------------------------
@@ -274,10 +283,40 @@ class AvroPages:
         self._readers: dict[Any, PlanReader] = {}
 
     def weigh(self, body: Any) -> int:
-        """Bytes that the body and the decoded page will take together, before it is known how far
-        its blocks inflate.
-        """
+        """Bytes that the body and the decoded page will take together, told from records in it."""
+        if len(body) >= SAMPLED_BYTES:
+            is_container = self._spec.framing == "container"
+            try:
+                return (self._weigh_container if is_container else self._weigh_messages)(body)
+            except (CorruptData, SchemaMismatch, SchemaNeeded):
+                pass  # decoding says so
         return len(body) * AVRO_FACTOR
+
+    def _weigh_container(self, body: Any) -> int:
+        limits = replace(self._limits, inflated=min(self._limits.inflated, SAMPLED_INFLATED_BYTES))
+        container, sample, rows = ContainerReader(_file(body), limits=limits), AvroSample(), 0
+        reader = self._reader(container.schema_json, container.schema)
+        for number, packed, is_sample in samples_of(container.packed_blocks(), len(body)):
+            rows += number
+            if is_sample:
+                data = container.inflated(packed)
+                left = [0, 0, self._limits.empty]
+                sample.add(reader.part(data, 0, min(number, SAMPLE_RECORDS), left).records)
+                sample.inflated_bytes += len(data)
+                sample.packed_bytes += len(packed)
+        return sample.weight_of_rows(rows, len(body))
+
+    def _weigh_messages(self, body: Any) -> int:
+        data, sample, at = bytes(body[:SAMPLED_BYTES]), AvroSample(), 0
+        left = [0, 0, self._limits.empty]
+        while sample.count < SAMPLES * SAMPLE_RECORDS:
+            start, reader = self._begin(data, at)
+            part = reader.part(data, start, 1, left)
+            sample.add(part.records)
+            if part.end == at or not part.records:
+                break
+            at = part.end
+        return sample.weight_of_messages(at, len(body))
 
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is not intact Avro, SchemaNeeded, and

@@ -29,8 +29,6 @@ OBJECT_BYTES: Final = 80
 """Of an object or array without a type."""
 RECORD_BYTES: Final = 24
 """Of a record beside its fields: its place in the page, and what the allocator rounds up."""
-AVRO_FACTOR: Final = 8
-"""Avro has neither names nor digits: a value of a byte or two becomes an object of 32."""
 
 
 class JsonWeight:

@@ -144,6 +144,11 @@ class BodyDecoder:
         """Bytes received so far."""
         return self._reached[0]
 
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the body so far, without compression."""
+        return self._reached[-1]
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded pieces of the next bytes. Raises BadBody, BodyTooLarge."""
         if self.wire_bytes + len(data) > self._limits.wire_bytes:

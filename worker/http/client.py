@@ -12,7 +12,7 @@ import mmap
 import re
 import ssl
 import tempfile
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -41,6 +41,7 @@ READ_BYTES: Final = 256 * 1024
 HEADER_BYTES: Final = 64 * 1024
 """Of one header: the link to the next page may be as long as a token may be."""
 DETAIL_CHARS: Final = 100
+UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
 BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset(
@@ -94,6 +95,26 @@ class Response:
     url: str
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+Receive = Callable[[int], Awaitable[int]]
+"""Room for a body; see `Room.receive`."""
+
+
+async def _any_room(body_bytes: int) -> int:
+    return UNBOUNDED
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
+
+    method: str
+    url: URL
+    headers: dict[str, str]
+    body: bytes | None
+    doubtful: Container[int]
+    receive: Receive
 
 
 class TlsError(PermanentError):
@@ -197,17 +218,19 @@ class HttpClient:
         request: Request,
         auth: Auth | None = None,
         *,
+        receive: Receive = _any_room,
         doubtful: Container[int] = (),
         stays: Callable[[Response], bool] = lambda response: False,
     ) -> Response:
         """One exchange with its redirects (RFC 9110, 15.4).
 
         Args:
+            receive: gives room for the body.
             doubtful: the statuses of redirects that may be answers themselves; their bodies are
                 read.
             stays: whether such a redirect is an answer, which is not followed.
 
-        Raises TransientError and PermanentError.
+        Raises TransientError, PermanentError and what `receive` raises.
         """
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
@@ -228,7 +251,7 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
-                answer = await self._sent(method, sent, headers, body, doubtful)
+                answer = await self._sent(_Sent(method, sent, headers, body, doubtful, receive))
                 answer = replace(answer, url=str(url), credentials=credentials)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
@@ -259,49 +282,39 @@ class HttpClient:
             )
         return url
 
-    async def _sent(
-        self,
-        method: str,
-        url: URL,
-        headers: dict[str, str],
-        body: bytes | None,
-        doubtful: Container[int],
-    ) -> Response:
+    async def _sent(self, sent: _Sent) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
         try:
-            return await self._exchange(method, url, headers, body, doubtful)
+            return await self._exchange(sent)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+            if sent.method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
                 raise
-            return await self._exchange(method, url, headers, body, doubtful)
+            return await self._exchange(sent)
 
-    async def _exchange(
-        self,
-        method: str,
-        url: URL,
-        headers: dict[str, str],
-        body: bytes | None,
-        doubtful: Container[int],
-    ) -> Response:
+    async def _exchange(self, sent: _Sent) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
         async with self._session.request(
-            method, url, headers=headers, data=body, allow_redirects=False
+            sent.method, sent.url, headers=sent.headers, data=sent.body, allow_redirects=False
         ) as answer:
-            if _leads_on(answer) and answer.status not in doubtful:
+            if _leads_on(answer) and answer.status not in sent.doubtful:
                 return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
-            return await self._received(answer)
+            return await self._received(answer, sent.receive)
 
-    async def _received(self, answer: aiohttp.ClientResponse) -> Response:
+    async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
         decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)
-        self._limits.refuse_unholdable(answer.content_length or 0)
+        length = _length_of(answer)
+        self._limits.refuse_unholdable(length)
+        allowed_bytes = await receive(length)
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with _Spool(self._spool) as spool:
             async for data in answer.content.iter_any():
                 for piece in decoder.feed(data):
+                    if decoder.body_bytes > allowed_bytes:
+                        allowed_bytes = await receive(decoder.body_bytes)
                     await spool.add(piece)
                 self._check_rate(decoder.wire_bytes, loop.time() - started)
             decoder.finish(may_be_empty=_says_its_length(answer))
@@ -325,6 +338,14 @@ class HttpClient:
 def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     """Whether an answer is a redirect."""
     return answer.status in REDIRECTS and "Location" in answer.headers
+
+
+def _length_of(answer: aiohttp.ClientResponse) -> int:
+    """How many bytes will come, as far as the answer says. None come where a length is only told
+    (RFC 9110, 8.6).
+    """
+    bodiless = answer.method == "HEAD" or answer.status in BODILESS
+    return 0 if bodiless else answer.content_length or 0
 
 
 def _says_its_length(answer: aiohttp.ClientResponse) -> bool:
@@ -409,6 +430,7 @@ class _Spool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._pieces = []  # an error on its way up still has this object in its traceback
         if self._file is not None:
             await self._file.close()
 

@@ -107,6 +107,12 @@ class FetchAhead:
         self._waiting.clear()
         self._flying.clear()
 
+    def discard_guesses(self) -> None:
+        """Throws away everything but the head, and stops guessing until it has moved."""
+        self._waiting.clear()
+        self._flying = {key: each for key, each in self._flying.items() if not each.speculative}
+        self._allowed = False
+
     def start_over(self, window: Window | None = None) -> None:
         """Pages from here on may be of another length than those before.
 

@@ -201,6 +201,12 @@ class PartitionPlanner:
         """
         self._ahead.failed(fetch)
 
+    def throw_away_ahead(self) -> None:
+        """What was fetched ahead of the head is not waited for; there are no guesses until the head
+        has moved. The head stays, if it is in flight.
+        """
+        self._ahead.discard_guesses()
+
     def fall_back(self) -> bool:
         """The source refused the position of the pass. Starts the pass again at the mark, if that
         loses nothing.

@@ -1,22 +1,27 @@
 """What the pages of all pipelines may hold in memory together: bodies in flight, decoded pages, and
 what was made of them until it is written.
 
-Rule 1: what is reserved is what will be held. A request reserves the body that it will bring. When
-        the body is here, its decoding is reserved too, by what that very body will cost. What is
-        made of a page is part of what the page has reserved.
-Rule 2: a request is made only while there is room, beside everything that is held, for the largest
-        decoding that is still to come, so that one of the bodies in flight can always be decoded.
-        A page that is asked for ahead of others reserves its decoding at once: it waits for them
-        decoded.
-Rule 3: a pipeline decodes ahead of its writer up to `AHEAD_BYTES`, and asks for no more where it
-        would hold more than it leaves free for the others. One page of it may pass in any case.
+Rule 1: what is reserved is what will be held. A request reserves the body that it will bring, as
+        far as earlier ones tell; a body that turns out to be larger reserves the rest while it
+        comes in, before it is kept. When the body is here, its decoding is reserved too, by what
+        that very body will cost. What is made of a page is part of what the page has reserved.
+Rule 2: a request is made, and a body grows, only while there is room, beside everything that is
+        held, for the largest decoding that is still to come, so that one of the bodies in flight
+        can always be decoded. A page that is asked for ahead of others reserves its decoding at
+        once: it waits for them decoded.
+Rule 3: a pipeline decodes ahead of its writer up to `AHEAD_BYTES`, and neither asks for more nor
+        receives more where it would hold more than it leaves free for the others. One page of it
+        may pass in any case.
 Rule 4: those that wait are served in the order in which they came, but who fits goes before who
         does not. A request that has waited for `PATIENCE_S` keeps later ones out for a tenth of
-        that time, and again after as long: small pages do not keep a large one waiting for ever,
-        and it costs them at most a tenth of their pace, even where its room never comes.
+        that time, and then again after twice as long for twice as long: small pages do not keep a
+        large one waiting for ever, however long their requests take, and it costs them at most a
+        tenth of their pace, even where its room never comes.
 Rule 5: a page that needs more than there is for all pages is refused. One that is larger than was
-        expected, so that the bodies in flight leave it no room, is given back, and is asked for
-        again with what it needs.
+        expected waits a while for its room, but not for bodies that wait like it: where all bodies
+        wait, the last one is given back, so that the others go on. What is given back is asked for
+        again, and reserves all that it needs before it is. So whoever waits without an end holds
+        nothing, and no page is given back twice for the same size.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from typing import Final, Literal
 
 from worker.core.errors import Deferred, OverMemory
 from worker.core.sizes import in_mib
+from worker.runtime.expected import FIRST_BODY_BYTES, Expected
 
 AHEAD_BYTES: Final = 8 * 1024 * 1024
 """What a pipeline may have decoded and not written; more brings no speed (decision 0003)."""
@@ -37,35 +43,24 @@ PATIENCE_S: Final = 10.0
 DOOR_S: Final = PATIENCE_S / 10
 DECODES_WITHIN_S: Final = 30.0
 """A body that has waited so long to be decoded is given back: its request has a deadline."""
-
-FIRST_BODY_BYTES: Final = 256 * 1024
+RECEIVES_WITHIN_S: Final = 10.0
+"""So long a body waits to come in further, in all: the time for its exchange goes on meanwhile."""
 FIRST_PART: Final = 128
-DECODED_FACTOR: Final = 4
-"""A decoded page of no known weight takes so many times its body, the body included."""
 
-State = Literal["flying", "kept", "ahead"]
+State = Literal["flying", "decoding", "kept", "ahead"]
 
 
-@dataclass(slots=True)
-class Expected:
-    """What pages of a pipeline take, as far as the last ones tell: the largest that came lately.
+class NoRoom(Deferred):
+    """There is no memory for a page now, though it could be held alone.
+    It is asked for again when there is room for the whole of it.
 
     Attributes:
-        body_bytes: of a body.
-        page_bytes: of the body and the decoded page together.
-        known: a page has come; before that it is a guess.
+        page_bytes: what it takes, its body included, as far as that is known.
     """
 
-    body_bytes: int
-    page_bytes: int
-    known: bool = False
-
-    def came(self, body_bytes: int, page_bytes: int) -> None:
-        """Another page has come."""
-        if not self.known:
-            self.known, self.body_bytes, self.page_bytes = True, body_bytes, page_bytes
-        self.body_bytes = max(body_bytes, (self.body_bytes * 7 + body_bytes) // 8)
-        self.page_bytes = max(page_bytes, (self.page_bytes * 7 + page_bytes) // 8)
+    def __init__(self, page_bytes: int) -> None:
+        super().__init__(0.0, f"no memory for a page that holds {in_mib(page_bytes)}", paced=True)
+        self.page_bytes = page_bytes
 
 
 class Hold:
@@ -74,29 +69,47 @@ class Hold:
     Attributes:
         size_bytes: what is reserved.
         growth_bytes: what its decoding will probably take beside that.
-        state: `flying` until its body may be decoded; `kept` until the pages before it have come;
-            `ahead` until it is written.
+        state: `flying` until its body may be decoded; `decoding`; `kept` until the pages before it
+            have come; `ahead` until it is written.
+        patience_s: how long its body may still wait to come in further.
     """
 
-    __slots__ = ("growth_bytes", "share", "size_bytes", "state")
+    __slots__ = ("growth_bytes", "patience_s", "share", "size_bytes", "state")
 
     def __init__(self, share: Share, state: State = "flying") -> None:
         self.share, self.state = share, state
         self.size_bytes = self.growth_bytes = 0
+        self.patience_s = RECEIVES_WITHIN_S
 
     def __repr__(self) -> str:
         return f"<Hold {self.state} {self.size_bytes}+{self.growth_bytes}>"
 
-    async def decode(self, size_bytes: int, *, now: bool = False) -> None:
+    def grow(self, body_bytes: int, page_bytes: int) -> bool:
+        """Takes room for a body that is larger than was expected; False where there is none now.
+
+        Raises OverMemory for a body that can never be held.
+
+        Args:
+            body_bytes: what has come of it.
+            page_bytes: what the page will probably take, its body included.
+        """
+        return self.share.budget.grow(self, body_bytes, page_bytes)
+
+    async def grow_later(self, body_bytes: int, page_bytes: int) -> None:
+        """Waits for the room that `grow` did not find, and takes it. Raises NoRoom."""
+        await self.share.budget.grow_later(self, body_bytes, page_bytes)
+
+    async def decode(self, size_bytes: int, *, waits: bool = True, urgent: bool = False) -> None:
         """Waits until there is room for the decoded page, its body included, and takes it.
 
-        Raises OverMemory for a page that can never be decoded, and Deferred where it must be given
+        Raises OverMemory for a page that can never be decoded, and NoRoom where it must be given
         back.
 
         Args:
-            now: it does not wait, but takes more than there is if need be: others wait for it.
+            waits: False: it is given back where there is no room now.
+            urgent: others wait for it, so that it does not wait for its own pipeline.
         """
-        await self.share.budget.decode(self, size_bytes, now=now)
+        await self.share.budget.decode(self, size_bytes, waits=waits, urgent=urgent)
 
     def resize(self, size_bytes: int) -> None:
         """Has so much from now on, whether there is room or not."""
@@ -109,6 +122,8 @@ class Hold:
         self.share.move(self.size_bytes, self.state, state)
         self.state = state
         self.share.budget.land(self)
+        if state == "kept":
+            self.share.budget.look()  # nobody waits for it any more
 
     def take(self, size_bytes: int) -> Hold:
         """A hold of its own for a part of the page, out of what this one has, and beyond."""
@@ -151,8 +166,7 @@ class Share:
 
     def expected(self) -> Expected:
         """What is expected of pages of which nothing is known: a small part of what there is."""
-        body_bytes = min(FIRST_BODY_BYTES, self.budget.bound_bytes // FIRST_PART)
-        return Expected(body_bytes, body_bytes * DECODED_FACTOR)
+        return Expected.unknown(self.budget.step_bytes)
 
     async def reserve(
         self, expected: Expected, *, early: bool = False, force: bool = False
@@ -165,6 +179,10 @@ class Share:
             force: it does not wait, but takes more than there is if need be.
         """
         return await self.budget.ask(_Request(self, expected, early), force=force)
+
+    def has_room(self, expected: Expected) -> bool:
+        """Whether there is room for such a body, whatever this pipeline holds already."""
+        return not self.budget.used_bytes or expected.page_bytes <= self.budget.free_bytes
 
     def change(self, state: State, by: int) -> None:
         """Its pages in a state hold so much more."""
@@ -187,12 +205,21 @@ class Share:
             self.budget.leave(self)
 
     def may_ask(self, size_bytes: int) -> bool:
-        """Whether this pipeline may hold so much more, if there is room."""
-        if not (held := self.held_bytes):
-            return True
-        fair = self.budget.shares < 2 or held + 2 * size_bytes <= self.budget.free_bytes
-        capped = held + size_bytes <= self.cap_bytes
-        return fair and capped and self.held["ahead"] < self.ahead_bound
+        """Whether this pipeline may ask for so much more, if there is room."""
+        return not self.held_bytes or (
+            self._leaves(size_bytes) and self.held["ahead"] < self.ahead_bound
+        )
+
+    def may_grow(self, hold: Hold, by: int) -> bool:
+        """Whether it may receive so much more of a body, if there is room."""
+        return self.held_bytes == hold.size_bytes or self._leaves(by)
+
+    def _leaves(self, by: int) -> bool:
+        """Whether it leaves as much to the others as it holds, with so much more."""
+        held = self.held_bytes + by
+        return held <= self.cap_bytes and (
+            self.budget.shares < 2 or held + by <= self.budget.free_bytes
+        )
 
     def may_decode(self, hold: Hold, size_bytes: int) -> bool:
         """Whether it may have so much more decoded, if there is room."""
@@ -212,21 +239,53 @@ class _Request:
     admitted: asyncio.Future[Hold] = field(init=False)
 
     @property
+    def page_bytes(self) -> int:
+        return min(self.expected.page_bytes, self.share.budget.bound_bytes)
+
+    @property
     def size_bytes(self) -> int:
-        return self.expected.page_bytes if self.early else self.expected.body_bytes
+        return self.page_bytes if self.early else min(self.expected.body_bytes, self.page_bytes)
 
     def fits(self, budget: Budget) -> bool:
         if not self.share.may_ask(self.size_bytes):
             return False
-        to_come = max(self.expected.page_bytes - self.size_bytes, budget.growth_bytes)
+        to_come = max(self.page_bytes - self.size_bytes, budget.growth_bytes)
         return not budget.used_bytes or self.size_bytes + to_come <= budget.free_bytes
 
     def take(self) -> Hold:
         hold = Hold(self.share)
         hold.resize(self.size_bytes)
-        hold.growth_bytes = self.expected.page_bytes - self.size_bytes
+        hold.growth_bytes = self.page_bytes - self.size_bytes
         self.share.budget.fly(hold)
         return hold
+
+
+@dataclass(slots=True, eq=False)
+class _Growth:
+    """A body in flight that waits for room to come in further."""
+
+    hold: Hold
+    size_bytes: int
+    page_bytes: int
+    admitted: asyncio.Future[Hold] = field(init=False)
+
+    @property
+    def by(self) -> int:
+        return self.size_bytes - self.hold.size_bytes
+
+    def may(self) -> bool:
+        return self.hold.share.may_grow(self.hold, self.by)
+
+    def fits(self, budget: Budget) -> bool:
+        if budget.used_bytes == self.hold.size_bytes:
+            return True
+        to_come = max(self.page_bytes - self.size_bytes, budget.growth_bytes)
+        return self.may() and self.by + to_come <= budget.free_bytes
+
+    def take(self) -> Hold:
+        self.hold.resize(self.size_bytes)
+        self.hold.growth_bytes = self.page_bytes - self.size_bytes
+        return self.hold
 
 
 @dataclass(slots=True, eq=False)
@@ -234,17 +293,23 @@ class _Body:
     """One that waits for room to be decoded."""
 
     hold: Hold
-    size_bytes: int
+    page_bytes: int
+    urgent: bool
     admitted: asyncio.Future[Hold] = field(init=False)
 
+    @property
+    def by(self) -> int:
+        return self.page_bytes - self.hold.size_bytes
+
+    def may(self) -> bool:
+        return self.urgent or self.hold.share.may_decode(self.hold, self.page_bytes)
+
     def fits(self, budget: Budget) -> bool:
-        if not self.hold.share.may_decode(self.hold, self.size_bytes):
-            return False
-        return self.size_bytes - self.hold.size_bytes <= budget.free_bytes
+        return self.by <= 0 or (self.may() and self.by <= budget.free_bytes)
 
     def take(self) -> Hold:
-        self.hold.become("kept")
-        self.hold.resize(self.size_bytes)
+        self.hold.become("decoding")
+        self.hold.resize(self.page_bytes)
         return self.hold
 
 
@@ -266,7 +331,7 @@ class Budget:
         self.used_bytes = 0
         self.shares = 0
         self._flying: set[Hold] = set()
-        self._bodies: list[_Body] = []
+        self._bodies: list[_Growth | _Body] = []
         self._requests: list[_Request] = []
         self._reopens: asyncio.TimerHandle | None = None
 
@@ -277,6 +342,11 @@ class Budget:
     @property
     def free_bytes(self) -> int:
         return self.bound_bytes - self.used_bytes
+
+    @property
+    def step_bytes(self) -> int:
+        """A small part of what there is: bodies are expected to take it, and grow by it."""
+        return min(FIRST_BODY_BYTES, self.bound_bytes // FIRST_PART)
 
     @property
     def growth_bytes(self) -> int:
@@ -304,24 +374,44 @@ class Budget:
         self._requests.append(request)
         return await self._turn(request)
 
-    async def decode(self, hold: Hold, size_bytes: int, *, now: bool) -> None:
+    def grow(self, hold: Hold, body_bytes: int, page_bytes: int) -> bool:
+        """Whether a body has its room; see `Hold.grow`."""
+        refuse_over(body_bytes, self.bound_bytes)
+        growth = self._growth(hold, body_bytes, page_bytes)
+        if not growth.fits(self):
+            return False
+        growth.take()
+        return True
+
+    async def grow_later(self, hold: Hold, body_bytes: int, page_bytes: int) -> None:
+        """Room for a body, in its turn; see `Hold.grow_later`."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        growth = self._growth(hold, body_bytes, page_bytes)
+        try:
+            await self._turn_within(hold.patience_s, growth)
+        finally:
+            hold.patience_s = max(hold.patience_s - (loop.time() - since), 0.0)
+
+    def _growth(self, hold: Hold, body_bytes: int, page_bytes: int) -> _Growth:
+        """What a body that grows needs: a step more than it has, as it will go on."""
+        size_bytes = min(body_bytes + self.step_bytes, self.bound_bytes)
+        return _Growth(hold, size_bytes, min(max(page_bytes, size_bytes), self.bound_bytes))
+
+    async def decode(self, hold: Hold, size_bytes: int, *, waits: bool, urgent: bool) -> None:
         """Room for a body to be decoded, in its turn; see `Hold.decode`."""
         refuse_over(size_bytes, self.bound_bytes)
-        body = _Body(hold, size_bytes)
-        if now or size_bytes <= hold.size_bytes or (not self._bodies and body.fits(self)):
+        body = _Body(hold, size_bytes, urgent or not waits)
+        at_once = body.by <= 0 or ((not waits or not self._bodies) and body.fits(self))
+        if at_once:
             body.take()
             self.look()
             return
-        hold.growth_bytes = size_bytes - hold.size_bytes
+        hold.growth_bytes = body.by
         others = self.held["flying"] + self.held["kept"] - hold.size_bytes
-        if others + size_bytes > self.bound_bytes:
-            raise _given_back(size_bytes)
-        try:
-            async with asyncio.timeout(DECODES_WITHIN_S):
-                self._bodies.append(body)
-                await self._turn(body)
-        except TimeoutError:
-            raise _given_back(size_bytes) from None
+        if not waits or others + size_bytes > self.bound_bytes:
+            raise NoRoom(size_bytes)
+        await self._turn_within(DECODES_WITHIN_S, body)
 
     def fly(self, hold: Hold) -> None:
         """From now on room is left for the decoding of the page."""
@@ -336,6 +426,7 @@ class Budget:
         """Serves those that wait and fit now. After everything that may have made room."""
         if self._bodies:
             self._bodies = [body for body in self._bodies if not self._admit(body)]
+            self._give_one_back()
         if self._requests:
             self._requests = self._still_waiting(self._requests)
 
@@ -354,9 +445,10 @@ class Budget:
         """For how long later requests have to wait for this one: not where its own pipeline keeps
         it waiting.
         """
-        waited_s = (now - request.since) % (PATIENCE_S + DOOR_S)
-        kept_out_s = PATIENCE_S + DOOR_S - waited_s
-        return kept_out_s if waited_s >= PATIENCE_S and request.share.may_ask(0) else 0.0
+        waited_s = now - request.since
+        times = 2 ** int(math.log2(waited_s / (PATIENCE_S + DOOR_S) + 1))
+        opens_s = (PATIENCE_S + DOOR_S) * (2 * times - 1) - waited_s
+        return opens_s if opens_s <= DOOR_S * times and request.share.may_ask(0) else 0.0
 
     def _open_again(self, after_s: float) -> None:
         if self._reopens is None:
@@ -368,21 +460,48 @@ class Budget:
 
     # -- turns -------------------------------------------------------------------------------------
 
-    async def _turn(self, waiter: _Request | _Body) -> Hold:
-        """Waits until it is served."""
-        waiter.admitted = asyncio.get_running_loop().create_future()
+    async def _turn_within(self, wait_s: float, body: _Growth | _Body) -> None:
+        """Waits so long at most. Raises NoRoom."""
+        try:
+            async with asyncio.timeout(wait_s):
+                self._bodies.append(body)
+                await self._turn(body)
+        except TimeoutError:
+            raise NoRoom(body.page_bytes) from None
+
+    async def _turn(self, waiter: _Request | _Growth | _Body) -> Hold:
+        """Waits until it is served. Raises NoRoom for a body that is given back."""
+        admitted: asyncio.Future[Hold] = asyncio.get_running_loop().create_future()
+        waiter.admitted = admitted
         self.look()
         try:
-            return await waiter.admitted
+            return await admitted
         except BaseException:
-            if waiter.admitted.done() and not waiter.admitted.cancelled():
-                waiter.admitted.result().release()
-            else:
-                waiter.admitted.cancel()
+            if not admitted.done() or admitted.cancelled():
+                admitted.cancel()
                 self.look()
+            elif admitted.exception() is None:
+                admitted.result().release()
             raise
 
-    def _admit(self, waiter: _Request | _Body) -> bool:
+    def _give_one_back(self) -> None:
+        """Gives back the last body of those for which no room will come."""
+        waiting = {body.hold for body in self._bodies}
+        moving = Counter(hold.share for hold in self._flying if hold not in waiting)
+
+        def stuck(body: _Growth | _Body) -> bool:
+            share = body.hold.share
+            alone = not body.may()  # its own pipeline keeps it waiting
+            held, flying = (share.held, moving[share]) if alone else (self.held, moving.total())
+            return not (flying or held["decoding"] or held["ahead"])
+
+        for number in reversed(range(len(self._bodies))):
+            if stuck(body := self._bodies[number]):
+                del self._bodies[number]
+                body.admitted.set_exception(NoRoom(body.page_bytes))
+                return
+
+    def _admit(self, waiter: _Request | _Growth | _Body) -> bool:
         """Whether it need not wait any more: it is served now, or has gone."""
         if waiter.admitted.done():
             return True
@@ -399,7 +518,3 @@ def refuse_over(size_bytes: int, bound_bytes: int) -> None:
             f"the page would hold {in_mib(size_bytes)} of memory when it is decoded, and there are "
             f"{in_mib(bound_bytes)} for all pages"
         )
-
-
-def _given_back(size_bytes: int) -> Deferred:
-    return Deferred(0.0, f"no memory for a page that holds {in_mib(size_bytes)}", paced=True)

@@ -6,8 +6,8 @@ back to the queue with its time. A partition that fails is parked with its reaso
 later; the others go on.
 
 Memory is reserved before a request is made, by what the last pages took: that is the backpressure
-(see `budget.py`). The head of a partition that has fetched ahead is admitted in any case, since the
-pages that wait for it hold memory until it comes.
+(see `budget.py`). The pages that a partition has fetched ahead hold memory until their head comes:
+where the head finds no room, they are thrown away, so that it never waits for what waits for it.
 
 A request that hangs does not keep others from being made: see `lanes.py`.
 """
@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
@@ -44,8 +45,9 @@ from worker.core.ports import Clock, Room
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import Accepted, Done, Fetch, Reply, Wait
 from worker.resilience.backoff import doubling_s
-from worker.runtime.budget import DECODED_FACTOR, Hold, Share
+from worker.runtime.budget import Hold, NoRoom, Share
 from worker.runtime.channel import Channel
+from worker.runtime.expected import DECODED_FACTOR, Expected
 from worker.runtime.lanes import Lanes, Place
 from worker.runtime.timetable import Timetable
 
@@ -179,6 +181,7 @@ class FetchPool:
         self.done: dict[str, str] = {}
         self._fetcher, self._channel, self._timetable = fetcher, channel, timetable
         self._share, self._expected = share, share.expected()
+        self._needs: dict[str, Expected] = {}  # of pages that were given back, by partition
         self._kept: dict[str, dict[int, Hold]] = {}  # of pages fetched ahead, by partition
         self._pipeline, self._lanes, self._may_give_up = pipeline, Lanes(concurrency), may_give_up
         self._once, self._patience_s = once, patience_s
@@ -348,6 +351,7 @@ class FetchPool:
             if accepted is None:
                 return
             self._failing_since.pop(planner.partition, None)
+            self._needs.pop(planner.partition, None)
             self.parked.pop(planner.partition, None)
             if accepted:
                 self._timetable.works(planner.partition, accepted[0].group, planner.due)
@@ -362,13 +366,15 @@ class FetchPool:
 
     async def _reserve(self, planner: PartitionPlanner, fetch: Fetch) -> Hold:
         """Backpressure acts here, before the request."""
+        awaited = planner.speculating and not fetch.speculative
+        expected = self._needs.get(planner.partition, self._expected)
+        if awaited and not self._share.has_room(expected):
+            planner.throw_away_ahead()
+            self._let_go(planner.partition, ())
+            awaited = False
         try:
             with self._times.blocked():
-                return await self._share.reserve(
-                    self._expected,
-                    early=fetch.speculative,
-                    force=planner.speculating and not fetch.speculative,
-                )
+                return await self._share.reserve(expected, early=fetch.speculative, force=awaited)
         except BaseException:
             planner.drop(fetch)
             raise
@@ -386,6 +392,8 @@ class FetchPool:
             await self._requeue(planner, self._clock.monotonic())
         except Deferred as deferred:
             planner.drop(fetch)
+            if isinstance(deferred, NoRoom) and not fetch.speculative:
+                self._give_back(planner, deferred.page_bytes)
             await self._defer(planner, fetch, deferred)
         except WorkerError as error:
             planner.drop(fetch)
@@ -411,14 +419,9 @@ class FetchPool:
         self, planner: PartitionPlanner, fetch: Fetch, place: Place, hold: Hold
     ) -> Reply | None:
         """The answer to a request; None when it was slow and was given up."""
-        partition, since = planner.partition, self._clock.monotonic()
-        limit = asyncio.timeout(None)
-        flight = Flight(partition, since, place, limit)
-
-        def waits() -> bool:
-            return not (fetch.speculative or planner.speculating)
-
-        landing = _Landing(flight, hold, waits, self._landed)
+        partition, limit = planner.partition, asyncio.timeout(None)
+        flight = Flight(partition, self._clock.monotonic(), place, limit)
+        landing = _Landing(self, flight, hold, planner, guess=fetch.speculative)
         try:
             async with limit:
                 self._flights.add(flight)
@@ -427,26 +430,52 @@ class FetchPool:
         except TimeoutError:
             if not limit.expired():
                 raise
-            self._lanes.gave_up(partition, self._clock.monotonic() - since)
+            self._lanes.gave_up(partition, self._clock.monotonic() - flight.since)
             return None
         except WorkerError:
             if not flight.landed:
-                self._lanes.waited(partition, self._clock.monotonic() - since)
+                self._lanes.waited(partition, self._clock.monotonic() - flight.since)
             raise
         finally:
             self._flights.discard(flight)
         if not flight.landed:
-            self._lanes.answered(partition, self._clock.monotonic() - since)
+            self._lanes.answered(partition, self._clock.monotonic() - flight.since)
         return reply
 
-    def _landed(self, flight: Flight, body_bytes: int, page_bytes: int) -> None:
+    def landed(self, flight: Flight, body_bytes: int, page_bytes: int) -> None:
         """The answer is here: what it waits for from now on is not the source."""
         flight.landed = True
         self._flights.discard(flight)
         self._lanes.answered(flight.partition, self._clock.monotonic() - flight.since)
-        self._expected.came(body_bytes, page_bytes)
+        if page_bytes <= self._share.budget.bound_bytes:  # else it says nothing of those that fit
+            self._expected.came(body_bytes, page_bytes)
+
+    def comes(self, body_bytes: int) -> int:
+        """What the page of a body will probably take that has come so far, and may go on."""
+        return self._expected.comes(body_bytes)
+
+    @contextmanager
+    def interrupted(self, flight: Flight) -> Iterator[None]:
+        """The answer is not received for a while, which is not the source's fault."""
+        began = self._clock.monotonic()
+        self._flights.discard(flight)
+        try:
+            yield
+        finally:
+            flight.since += self._clock.monotonic() - began
+            self._flights.add(flight)
+            self._flying.set()
 
     # -- what pages hold --------------------------------------------------------------------------
+
+    def _give_back(self, planner: PartitionPlanner, page_bytes: int) -> None:
+        """The page had no room. When it is asked for again, all that it needs is reserved before,
+        and nothing of its partition holds memory meanwhile.
+        """
+        known = self._needs.get(planner.partition)
+        most = page_bytes if known is None else max(page_bytes, known.page_bytes)
+        self._needs[planner.partition] = Expected(most, most, known=True)
+        planner.throw_away_ahead()
 
     def _keep(self, partition: str, reply: Reply, hold: Hold) -> None:
         """The page holds its memory until it is accepted, or thrown away."""
@@ -457,6 +486,8 @@ class FetchPool:
             hold.become("kept")
             hold.resize(facts.size_bytes * DECODED_FACTOR)
             self._expected.came(facts.size_bytes, hold.size_bytes)
+        else:
+            hold.become("kept")
         self._kept.setdefault(partition, {})[id(facts)] = hold
 
     def _is_kept(self, partition: str, hold: Hold) -> bool:
@@ -633,19 +664,30 @@ class _Landing:
     """The memory of a request that is in flight (the `Room` port).
 
     Attributes:
-        waits: whether the page may wait for memory. One that was fetched ahead may not, as it would
-            keep a worker from the page that it waits for; nor may that page.
+        guess: the page was asked for ahead. It may not wait for memory, as it would keep a worker
+            from the page that it waits for.
     """
 
+    pool: FetchPool
     flight: Flight
     hold: Hold
-    waits: Callable[[], bool]
-    landed: Callable[[Flight, int, int], None]
+    planner: PartitionPlanner
+    guess: bool
+
+    async def receive(self, body_bytes: int) -> int:
+        if body_bytes > self.hold.size_bytes:
+            page_bytes = self.pool.comes(body_bytes)
+            if not self.hold.grow(body_bytes, page_bytes):
+                if self.guess:
+                    raise NoRoom(page_bytes)
+                with self.pool.interrupted(self.flight):
+                    await self.hold.grow_later(body_bytes, page_bytes)
+        return self.hold.size_bytes
 
     async def decode(self, body_bytes: int, page_bytes: int) -> None:
-        self.landed(self.flight, body_bytes, page_bytes)
-        self.hold.resize(max(self.hold.size_bytes, body_bytes))
-        await self.hold.decode(page_bytes, now=not self.waits())
+        self.pool.landed(self.flight, body_bytes, page_bytes)
+        urgent = self.planner.speculating
+        await self.hold.decode(page_bytes, waits=not self.guess, urgent=urgent)
 
 
 async def _cancel_on(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:

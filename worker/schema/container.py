@@ -90,6 +90,12 @@ class ContainerReader:
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """The number of records and the inflated datums of each block."""
+        for rows, packed in self.packed_blocks():
+            yield rows, self.inflated(packed)
+            self.good = self._at
+
+    def packed_blocks(self) -> Iterator[tuple[int, bytes]]:
+        """The number of records of each block, and its datums as they are stored."""
         while (first := self._file.read(1)) != b"":
             self._at += 1
             self._block += 1
@@ -102,12 +108,14 @@ class ContainerReader:
             packed = self._take(size)
             if self._take(SYNC_BYTES) != self._sync:
                 self._refuse("the sync marker after the block is wrong")
-            try:
-                data = codecs.inflate(packed, self.codec, self._limits.inflated)
-            except codecs.NotInflated as error:
-                self._refuse(f"the block is damaged: {error}")
-            yield rows, data
-            self.good = self._at
+            yield rows, packed
+
+    def inflated(self, packed: bytes) -> bytes:
+        """The datums of the last block."""
+        try:
+            return codecs.inflate(packed, self.codec, self._limits.inflated)
+        except codecs.NotInflated as error:
+            self._refuse(f"the block is damaged: {error}")
 
     def _metadata(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}

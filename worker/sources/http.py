@@ -164,7 +164,7 @@ class HttpSource:
         status, size, outcome = 0, 0, "ok"
         try:
             async with self._slots:
-                response = await self._fetched(asked)
+                response = await self._fetched(asked, room)
             status, size = response.status, len(response.body)
             try:
                 return await self._understand(asked, response, room)
@@ -188,14 +188,15 @@ class HttpSource:
             )
             self._emit(ended)
 
-    async def _fetched(self, asked: _Asked) -> Response:
+    async def _fetched(self, asked: _Asked, room: Room) -> Response:
         """The answer to a request, which may be a redirect that a rule is about."""
         auth = self._auth[asked.partition]
         if not self._doubtful:
-            return await self._client.fetch(asked.request, auth)
+            return await self._client.fetch(asked.request, auth, receive=room.receive)
         return await self._client.fetch(
             asked.request,
             auth,
+            receive=room.receive,
             doubtful=self._doubtful,
             stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
         )

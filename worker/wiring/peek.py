@@ -83,6 +83,10 @@ class OnePage:
     bound_bytes: int
     first: tuple[int, int] = (0, 0)
 
+    async def receive(self, body_bytes: int) -> int:
+        refuse_over(body_bytes, self.bound_bytes)
+        return self.bound_bytes
+
     async def decode(self, body_bytes: int, page_bytes: int) -> None:
         refuse_over(page_bytes, self.bound_bytes)
         self.first = self.first if self.first[0] else (body_bytes, page_bytes)
