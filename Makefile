@@ -105,7 +105,7 @@ $(JARS)/.stamp: tests/schema/java/pom.xml tests/schema/java/jars.sha256
 long-readers: $(STAMP) $(if $(shell command -v java),$(JARS)/.stamp) ## what is written, read back by Apache Avro for Java too; fetches its jars by Maven
 	JAVA_JARS=$(CURDIR)/$(JARS) $(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=random tests/schema/test_readers.py
 
-long-memory: $(STAMP) ## pages of 20 MB in a cgroup of 128 MiB for ten minutes; needs root
+long-memory: $(STAMP) ## pages of 20 MB, sent in three ways, in a cgroup of 128 MiB for ten minutes each; needs root
 	CONTAINER_SECONDS=600 $(BIN)/python -m pytest -q tests/chaos/test_container.py -m chaos
 
 conformance: $(STAMP) ## the Avro engine on cases of the specification and of public suites

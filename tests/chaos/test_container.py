@@ -7,6 +7,7 @@ other pipelines read lands.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import sys
@@ -77,15 +78,22 @@ def twenty_mb() -> bytes:
     return b'{"items": [' + b",".join([record.encode()] * (20_000_000 // len(record))) + b"]}"
 
 
+@pytest.mark.parametrize("sent", ["with its length", "in chunks", "compressed"])
 async def test_pages_that_do_not_fit_the_container_park_and_the_others_land(
-    tmp_path: Path, cgroup: Path
+    tmp_path: Path, cgroup: Path, sent: str
 ) -> None:
     large, served = twenty_mb(), {"large": 0, "small": 0}
+    packed = gzip.compress(large, 1)
 
     async def answer(request: web.Request) -> web.Response:
         served[request.match_info["kind"]] += 1
         if request.match_info["kind"] == "large":
-            return web.Response(body=large, content_type="application/json")
+            found = web.Response(body=large, content_type="application/json")
+            if sent == "in chunks":
+                found.enable_chunked_encoding()
+            elif sent == "compressed":
+                found = web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+            return found
         return web.json_response({"items": [kit.item(served["small"], second=served["small"])]})
 
     application = web.Application()
