@@ -15,8 +15,7 @@ def _tests(room: str, *names: str) -> tuple[str, ...]:
 
 def _paging(*names: str) -> tuple[str, ...]:
     """The own tests, and those that read whole passes."""
-    passes = ("alarms", "planner", "judge", "resume", "page_sizes", "windowed_passes")
-    return _tests("paging", *dict.fromkeys((*names, *passes)))
+    return _tests("paging", *dict.fromkeys((*names, "alarms", "judge", "resume", "planner")))
 
 
 _AUDIT: Final = _tests("runtime", "corruptions", "verify")
@@ -33,7 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/audit.py": _AUDIT,
     "core/checkpoint.py": (*_tests("core", "rebuild"), *_KEEPER),
     "core/collect.py": (*_tests("wiring", "record_paths"), *_tests("transforms", "texts")),
-    "core/cursor.py": _tests("core", "cursor", "meaning") + _paging("resume", "recovery"),
+    "core/cursor.py": _tests("core", "cursor", "meaning") + _paging("recovery"),
     "core/dead_letter.py": (*_tests("core", "dead_letter"), "tests/test_writer.py", *_KEEPER),
     "core/delivery.py": _tests("wiring", "describe", "warnings") + _tests("docs", "pages"),
     "core/digest.py": (*_tests("core", "digest"), *_AUDIT, *_COMMITTER),
@@ -61,20 +60,20 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/urls.py": _tests("core", "urls") + _tests("sources", "requests"),
     "core/word_columns.py": _tests("core", "time_columns") + _tests("paging", "columns"),
     "core/written_times.py": _TIMES,
-    "paging/ahead.py": _paging("planner", "windowed_passes"),
+    "paging/ahead.py": _paging("planner", "page_sizes", "windowed_passes"),
     "paging/bound.py": _paging("bound"),
     "paging/counting.py": _paging("counting"),
     "paging/due.py": _paging("due"),
     "paging/duplicates.py": _paging("duplicates", "columns"),
     "paging/emptiness.py": _paging("endings"),
     "paging/endings.py": _paging("endings"),
-    "paging/judge.py": _paging("judge", "alarms", "skipped_pages"),
+    "paging/judge.py": _paging("judge", "alarms", "skipped_pages", "windowed_passes"),
     "paging/loops.py": _paging("loops"),
-    "paging/mark_rules.py": _paging("alarms", "marks", "recovery"),
+    "paging/mark_rules.py": _paging("alarms", "marks", "recovery", "windowed_passes"),
     "paging/marks.py": _paging("marks", "columns", "duplicates"),
     "paging/memory.py": _paging("memory"),
     "paging/page_sizes.py": _paging("page_sizes", "skipped_pages"),
-    "paging/planner.py": _paging("planner"),
+    "paging/planner.py": _paging("planner", "page_sizes", "windowed_passes"),
     "paging/proof.py": _paging("endings", "skipped_pages"),
     "paging/refused_pages.py": _paging("skipped_pages"),
     "paging/resume.py": _paging("resume"),
@@ -82,11 +81,11 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "paging/seen.py": _paging("seen"),
     "paging/spec.py": _paging("alarms"),
     "paging/standing.py": _paging("alarms"),
-    "paging/steps.py": _paging("alarms", "skipped_pages"),
+    "paging/steps.py": _paging("alarms", "skipped_pages", "windowed_passes"),
     "paging/style.py": _paging("windowed_passes"),
     "paging/totals.py": _paging("totals"),
     "paging/verdict.py": _paging("judge"),
-    "paging/windows.py": _paging("windows"),
+    "paging/windows.py": _paging("windows", "windowed_passes"),
     "runtime/committer.py": (*_COMMITTER, *_tests("state", "hazards"), "tests/test_writer.py"),
     "sinks/chain_root.py": (*_tests("sinks", "chain_root"), *_SINK),
     "sinks/commit_records.py": _SINK,
