@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice
@@ -75,12 +76,13 @@ def main() -> int:
     every = {module: list(mutations(module, source)) for module, source in sources.items()}
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-", dir=_fastest()) as directory:
-        copies = Copies(Path(directory), options.python.absolute(), options.jobs)
-        try:
-            results = _run(copies, _sample(every, sources, options.size, options.seed))
-        except Void as void:
-            print(void)
-            return 2
+        sample = _sample(every, sources, options.size, options.seed)
+        with closing(Copies(Path(directory), options.python.absolute(), options.jobs)) as copies:
+            try:
+                results = _run(copies, sample)
+            except Void as void:
+                print(void)
+                return 2
     run = Run(
         seed=options.seed,
         mutants={module: len(found) for module, found in every.items()},
@@ -153,7 +155,6 @@ def _rank(identity: Identity, seed: int) -> bytes:
 def _run(copies: Copies, sample: Sequence[Mutant]) -> list[Result]:
     modules = {CONTROL.module, *(each.module for each in sample)}
     files = sorted(set(chain(*(COMMANDS[module] for module in modules))))
-    copies.each(lambda copy: copy.compile(files))
     seconds = dict(zip(files, copies.map(_seconds, files), strict=True))
     limits = {
         module: _LEAST_LIMIT_S + _SLOWER * sum(seconds[file] for file in COMMANDS[module])

@@ -26,6 +26,7 @@ _OPERATORS: Final = {
 _WEAKER: Final = {"ReplaceComparisonOperator_Is_Eq", "ReplaceComparisonOperator_IsNot_NotEq"}
 # read by the type checker only
 _DECORATORS_OF_TYPES: Final = {"overload"}
+_BARE: Final = re.compile(r'\s*(\.\.\.|"""(?:(?!""").)*""")(\s*#[^\n]*)?\s*', re.S)
 _NAME_OF_A_TYPE: Final = re.compile(r"_?[A-Z]+[a-z]")
 
 
@@ -46,7 +47,7 @@ def mutations(module: str, source: str) -> Iterator[Mutation]:
             for (line_number, _), _ in implementation.mutation_positions(node):
                 position = positions[operator]
                 positions[operator] += 1
-                if operator in _WEAKER or _only_for_types(node):
+                if operator in _WEAKER or _is_idle(node):
                     continue
                 line = lines[line_number - 1].strip()
                 identity = Identity(module, operator, line, same[operator, line])
@@ -73,20 +74,28 @@ def mutated(source: str, mutation: Mutation) -> str | None:
     return str(changed)
 
 
-def _only_for_types(node: NodeOrLeaf) -> bool:
-    """Whether a node says something of types only: an annotation (`from __future__ import
-    annotations` leaves them text), the name of a type, how a dataclass is laid out.
+def _is_idle(node: NodeOrLeaf) -> bool:
+    """Whether nothing that runs depends on a node: an annotation (`from __future__ import
+    annotations` leaves them text), the name of a type, how a dataclass is laid out, what a Protocol
+    declares, and the bare `*` among parameters, which is no operator.
     """
+    if node.parent is not None and node.parent.type == "parameters":
+        return True
     if isinstance(node, Decorator) and _decorates(node) in _DECORATORS_OF_TYPES:
         return True
     child, parent = node, node.parent
     while parent is not None:
-        if _is_annotation(child, parent) or _is_alias(parent):
-            return True
-        if isinstance(parent, Decorator) and _decorates(parent) == "dataclass":
+        if _is_annotation(child, parent) or _is_alias(parent) or _declares(parent):
             return True
         child, parent = parent, parent.parent
     return False
+
+
+def _declares(parent: NodeOrLeaf) -> bool:
+    """`@dataclass(...)`, or a function whose body is a docstring, or `...`."""
+    if parent.type == "decorator":
+        return _decorates(parent) == "dataclass"
+    return parent.type == "funcdef" and _BARE.fullmatch(parent.children[-1].get_code()) is not None
 
 
 def _decorates(decorator: Decorator) -> str:

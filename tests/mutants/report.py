@@ -80,7 +80,7 @@ A mutant that is known to be noticed runs first, as a control, and the tests pas
 * {counts[Outcome.SURVIVED]} were not noticed; each is below, with its reason from `tests/mutants/survivors.toml`.
 * {counts[Outcome.UNTESTED]} more could not be imported, so that no test was asked; they count neither way.
 
-These are no mutants: changes of annotations, of names of types, and of the arguments of `@dataclass`; a removed `@overload`; `is` that becomes `==`; and what Python does not compile, or warns of.
+These are no mutants: changes of annotations, of names of types, of the arguments of `@dataclass`, of what a `Protocol` declares, and of the bare `*` among parameters; a removed `@overload`; `is` that becomes `==`; and what Python does not compile, or warns of.
 """
 
 
