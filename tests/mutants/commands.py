@@ -82,7 +82,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "paging/spec.py": _paging("alarms"),
     "paging/standing.py": _paging("alarms"),
     "paging/steps.py": _paging("alarms", "skipped_pages", "windowed_passes"),
-    "paging/style.py": _paging("windowed_passes"),
+    "paging/style.py": _paging("style", "windowed_passes"),
     "paging/totals.py": _paging("totals"),
     "paging/verdict.py": _paging("judge"),
     "paging/windows.py": _paging("windows", "windowed_passes"),
