@@ -29,7 +29,7 @@ _TIMES: Final = _tests("core", "written_times", "time_columns")
 
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/adoption.py": (*_tests("core", "meaning"), *_ADOPT),
-    "core/audit.py": _AUDIT,
+    "core/audit.py": (*_tests("core", "audit"), *_AUDIT),
     "core/checkpoint.py": (*_tests("core", "rebuild"), *_KEEPER),
     "core/collect.py": (*_tests("wiring", "record_paths"), *_tests("transforms", "texts")),
     "core/cursor.py": _tests("core", "cursor", "meaning") + _paging("recovery"),
