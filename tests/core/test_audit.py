@@ -126,10 +126,7 @@ def audited(rows: Sequence[CommitRow], chain: ChainRow = CHAIN) -> tuple[list[st
         ),
         (
             {"third": {"ends": ends(("b", 1))}},
-            [
-                "pipeline p, commit 3: it follows commit 1 of partition b,"
-                " which commit 2 moved last"
-            ],
+            ["pipeline p, commit 3: it follows commit 1 of partition b, which commit 2 moved last"],
         ),
         ({"third": {"ends": ends(("b", 0), ("c", 7))}}, []),
     ],
@@ -205,7 +202,9 @@ def test_a_commit_has_its_record_or_is_not_published_yet(
 
 def test_a_record_of_another_commit_is_named() -> None:
     (found,) = of_record(commit(1, ""), proof_of(commit(1, "", id="other")), None)
-    assert found.code == "record_changed" and "its record beside the output differs in" in str(found)
+    assert found.code == "record_changed" and "its record beside the output differs in" in str(
+        found
+    )
 
 
 PARTITIONS = {
