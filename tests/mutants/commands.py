@@ -21,6 +21,7 @@ def _paging(*names: str) -> tuple[str, ...]:
 _AUDIT: Final = _tests("runtime", "corruptions", "verify")
 _KEEPER: Final = _tests("runtime", "keeper")
 _COMMITTER: Final = _tests("runtime", "committer")
+_PAGES: Final = _tests("docs", "reference")  # compares bounds and defaults of keys
 _YEARS: Final = _tests("cli", "years")
 _ADOPT: Final = _tests("cli", "adopt")
 _LOG: Final = (*_tests("state", "commit_log", "sqlite", "hazards"), *_KEEPER, *_YEARS)
@@ -36,7 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/dead_letter.py": (*_tests("core", "dead_letter"), "tests/test_writer.py", *_KEEPER),
     "core/delivery.py": _tests("wiring", "describe", "warnings") + _tests("docs", "pages"),
     "core/digest.py": (*_tests("core", "digest"), *_AUDIT, *_COMMITTER),
-    "core/errors.py": _tests("core", "errors") + _tests("docs", "reference"),
+    "core/errors.py": (*_tests("core", "errors"), *_PAGES),
     "core/events.py": _tests("telemetry", "emit", "series", "logs"),
     "core/identities.py": _tests("core", "identities", "replay") + _tests("paging", "duplicates"),
     "core/instants.py": _tests("core", "instants") + _tests("paging", "bound", "windows"),
@@ -89,13 +90,13 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "runtime/committer.py": (*_COMMITTER, *_tests("state", "hazards"), "tests/test_writer.py"),
     "sinks/chain_root.py": (*_tests("sinks", "chain_root"), *_SINK),
     "sinks/commit_records.py": _SINK,
-    "sinks/config.py": _tests("wiring", "record_paths", "pipelines") + _tests("sinks", "contract"),
-    "sinks/files.py": _SINK,
+    "sinks/config.py": (*_PAGES, *_tests("wiring", "record_paths", "pipelines")),
+    "sinks/files.py": (*_SINK, *_PAGES),
     "sinks/files_root.py": (*_SINK, *_ADOPT),
     "sinks/root_ids.py": (*_tests("sinks", "chain_root"), *_SINK),
     "sinks/used_roots.py": (*_tests("sinks", "used_roots"), *_ADOPT),
     "state/commit_rows.py": _LOG,
-    "state/config.py": _LOG,
+    "state/config.py": (*_PAGES, *_LOG),
     "state/database.py": (*_tests("state", "sqlite"), *_LOG, *_tests("runtime", "descriptors")),
     "state/images.py": _LOG,
     "state/lock.py": (*_tests("state", "lock"), *_AUDIT, *_YEARS),

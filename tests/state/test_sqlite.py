@@ -249,6 +249,44 @@ def test_a_database_that_another_program_holds_is_waited_for_and_not_called_dama
         assert Owner(log, "a")["a"].cursor.received == 1
 
 
+def test_a_state_that_another_program_writes_is_shrunk_the_next_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.state.database.LOCKED_S", 0.01)
+    with (
+        closing(SqliteCommitLog(path)) as log,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        log.load("p", MEANING)
+        other.execute("CREATE TABLE theirs AS SELECT zeroblob(1000000) AS a")
+        other.execute("DROP TABLE theirs")
+        other.execute("BEGIN IMMEDIATE")
+        log._file.shrink()
+        assert other.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        other.execute("ROLLBACK")
+        log._file.shrink()
+        assert other.execute("PRAGMA freelist_count").fetchone()[0] == 0
+
+
+def test_a_state_that_cannot_be_shrunk_is_named(
+    log: SqliteCommitLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(sqlite3.Connection):
+        def executescript(self, script: str) -> sqlite3.Cursor:
+            if "vacuum" in script:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().executescript(script)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **kw: connect(*args, factory=Broken, **kw)
+    )
+    log._file.reopen()
+    monkeypatch.undo()
+    with pytest.raises(StateError, match="disk I/O error"):
+        log._file.shrink()
+
+
 @pytest.mark.parametrize("committed", [False, True])
 def test_an_unknown_outcome_is_read_back(
     log: SqliteCommitLog, committed: bool, monkeypatch: pytest.MonkeyPatch
