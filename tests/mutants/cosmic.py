@@ -172,7 +172,7 @@ def _run(copies: Copies, sample: Sequence[Mutant]) -> list[Result]:
             outcome=outcome,
         )
         if outcome not in NOTICED:
-            print(f"{outcome.name} {result}", flush=True)
+            print(result, flush=True)
         return result
 
     control = next(copies.map(judge, [_control()]))

@@ -28,6 +28,11 @@ class Result:
     change: tuple[str, ...]
     outcome: Outcome
 
+    def __str__(self) -> str:
+        known = f"worker/{self.identity.module}:{self.line_number} {self.identity.operator}"
+        same = f", occurrence {self.identity.occurrence}" if self.identity.occurrence else ""
+        return "\n    ".join((f"{self.outcome.name} {known}{same}", *self.change))
+
 
 @dataclass(frozen=True)
 class Run:
