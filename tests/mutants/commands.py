@@ -70,7 +70,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "paging/endings.py": _paging("endings"),
     "paging/judge.py": _paging("judge", "alarms", "skipped_pages", "windowed_passes"),
     "paging/loops.py": _paging("loops"),
-    "paging/mark_rules.py": _paging("alarms", "marks", "recovery", "windowed_passes"),
+    "paging/mark_rules.py": _paging("mark_rules", "alarms", "marks", "recovery", "windowed_passes"),
     "paging/marks.py": _paging("marks", "columns", "duplicates"),
     "paging/memory.py": _paging("memory"),
     "paging/page_sizes.py": _paging("page_sizes", "skipped_pages"),

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.model import MISSING
-from worker.paging.mark_rules import _token_mark
 from worker.paging.marks import MarkFormat
 
 MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
@@ -127,19 +125,3 @@ def test_the_ends_of_the_calendar_can_be_asked_for(param: str, zone: str, value:
     for overlap in (0, 60_000_000):
         bound = style.bound(style.text(mark - overlap))
         assert bound is None or (isinstance(bound, int) and bound <= mark)
-
-
-@pytest.mark.parametrize(
-    ("token", "mark"),
-    [
-        *((end, None) for end in (MISSING, None, False, "")),
-        *((same, same) for same in ("a", "0", 0, 1, 2, -7)),
-        (True, "true"),
-        (1.5, "1.5"),
-        ([1], "[1]"),
-        ({"a": 1}, '{"a":1}'),
-    ],
-)
-def test_a_token_that_is_kept_as_the_mark_is_sent_back_as_it_came(token: Any, mark: Any) -> None:
-    found = _token_mark(token)
-    assert (found, type(found)) == (mark, type(mark))
