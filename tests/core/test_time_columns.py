@@ -190,6 +190,9 @@ def test_a_usual_text_with_a_character_changed_says_what_it_says_alone(
 
 @given(st.sampled_from(ZONES[1:]), st.integers(1880, 2040), st.lists(st.integers(0, 366 * 96)))
 @example(ZoneInfo("Europe/Berlin"), 2024, [8 * 96 * 30 + each for each in range(2_000)])
+@example(ZoneInfo("Europe/Berlin"), 2024, [*range(90 * 96, 91 * 96), *range(300 * 96, 301 * 96)])
+# it changes its clock by half an hour, in the middle of one
+@example(ZONES[3], 2024, [*range(97 * 96, 98 * 96), *range(279 * 96, 280 * 96)])
 def test_changes_of_clocks_are_read_as_one_by_one(
     zone: ZoneInfo, year: int, quarters: list[int]
 ) -> None:
@@ -210,6 +213,9 @@ def test_changes_of_clocks_are_read_as_one_by_one(
         (USUAL, "date", "20240506"),
         (USUAL, "date", "6 May 2024"),
         (USUAL, "timestamp", "Mon, 06 May 2024 07:08:09 GMT"),
+        (USUAL, "timestamp", "Mon, 06 May 2024 23:59:59 GMT"),
+        (USUAL, "timestamp", "Mon, 06 May 2024 00:00:00 GMT"),
+        ("%Y/%m/%d %H:%M", "timestamp", "2024/5/6 7:08"),
         (USUAL, "timestamp", "6 may 2024 07:08 +0200"),
         (USUAL, "time", "07:08"),
         (USUAL, "time", "07:08:09.5"),
@@ -222,6 +228,13 @@ def test_what_is_usual_is_read_as_a_column(form: str, family: str, text: str) ->
     found = held([text, text], form, family, 9, ZoneInfo("Europe/Berlin"))
     assert found is not None
     assert None not in found
+
+
+@pytest.mark.parametrize("clock", ["00:00:00", "07:08:09", "23:59:59"])
+@pytest.mark.parametrize("day", ["Sun", "Tue", "Fri"])
+def test_a_text_that_names_another_day_of_the_week_is_in_no_column(day: str, clock: str) -> None:
+    text = f"{day}, 06 May 2024 {clock} GMT"
+    assert held([text, text], USUAL, "timestamp", 3, None) == [None, None]
 
 
 def test_texts_of_other_shapes_are_other_columns() -> None:
@@ -281,3 +294,4 @@ def test_what_is_remembered_of_layouts_and_hours_is_bounded() -> None:
         found = column(texts)
         assert found is not None
         assert found[::999] == [read(text) // 10**6 for text in texts[::999]]
+        assert len(column._offsets) <= 20_000 and len(column._layouts) <= 100

@@ -249,6 +249,38 @@ def test_a_database_that_another_program_holds_is_waited_for_and_not_called_dama
         assert Owner(log, "a")["a"].cursor.received == 1
 
 
+def test_a_journal_that_has_grown_long_is_begun_anew_once_its_readers_have_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 100_000
+    monkeypatch.setattr("worker.state.database.WAL_BYTES", most)
+    monkeypatch.setattr("worker.state.database.WAL_WAIT_MS", 1)
+    wal = path.with_name(f"{path.name}-wal")
+
+    def write(log: SqliteCommitLog, size: int) -> None:
+        with log._file.transaction() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS theirs (a)")
+            db.execute("INSERT INTO theirs VALUES (zeroblob(?))", (size,))
+
+    with (
+        closing(SqliteCommitLog(path)) as log,
+        closing(sqlite3.connect(path, isolation_level=None)) as reader,
+    ):
+        write(log, most // 2)
+        assert 0 < wal.stat().st_size < most
+        reader.executescript("BEGIN; SELECT * FROM sqlite_schema")
+        write(log, most)
+        while (size := wal.stat().st_size) < 2 * most:  # it is waited for once, and then no more
+            write(log, most // 10)
+        waited = log._file._long_wal
+        assert most < waited - most <= size
+        reader.execute("ROLLBACK")
+        while wal.stat().st_size:
+            write(log, most // 10)
+            assert wal.stat().st_size < 2 * waited
+        assert log._file._long_wal == most
+
+
 def test_a_state_that_another_program_writes_is_shrunk_the_next_time(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
