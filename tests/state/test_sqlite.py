@@ -266,8 +266,7 @@ def test_a_journal_that_has_grown_long_is_begun_anew_once_its_readers_have_gone(
         closing(SqliteCommitLog(path)) as log,
         closing(sqlite3.connect(path, isolation_level=None)) as reader,
     ):
-        write(log, most // 2)
-        assert 0 < wal.stat().st_size < most
+        write(log, 1)
         reader.executescript("BEGIN; SELECT * FROM sqlite_schema")
         write(log, most)
         while (size := wal.stat().st_size) < 2 * most:  # it is waited for once, and then no more
