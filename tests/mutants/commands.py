@@ -102,7 +102,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "state/lock.py": (*_tests("state", "lock"), *_AUDIT, *_YEARS),
     "state/remembered.py": _LOG,
     "state/retention.py": _LOG,
-    "state/schemas.py": _LOG,
+    "state/schemas.py": (*_tests("state", "schemas"), *_tests("http", "schema_registry")),
     "state/sqlite.py": (*_LOG, *_ADOPT),
     "state/tables.py": _LOG,
 }
