@@ -53,8 +53,9 @@ class Copy:
         ]
         assert self._nursery.stdin is not None and self._nursery.stdout is not None
         print(json.dumps([arguments, limit_s]), file=self._nursery.stdin, flush=True)
-        code = self._nursery.stdout.readline()
-        return _outcome(int(code)) if code.strip() else Outcome.TIMED_OUT
+        answer = self._nursery.stdout.readline()
+        assert answer, "the process that runs the tests has ended"
+        return _outcome(int(answer)) if answer.strip() else Outcome.TIMED_OUT
 
     @contextmanager
     def changed(self, module: str, source: str) -> Iterator[None]:
