@@ -90,7 +90,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "runtime/committer.py": (*_COMMITTER, *_tests("state", "hazards"), "tests/test_writer.py"),
     "sinks/chain_root.py": (*_tests("sinks", "chain_root"), *_SINK),
     "sinks/commit_records.py": _SINK,
-    "sinks/config.py": (*_PAGES, *_tests("wiring", "record_paths", "pipelines")),
+    "sinks/config.py": ("tests/test_settings.py", *_tests("config", "problems", "merge"), *_PAGES),
     "sinks/files.py": (*_SINK, *_PAGES),
     "sinks/files_root.py": (*_SINK, *_ADOPT),
     "sinks/root_ids.py": (*_tests("sinks", "chain_root"), *_SINK),
