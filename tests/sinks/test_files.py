@@ -445,3 +445,14 @@ def test_what_was_staged_last_is_proven_where_it_was_staged(tmp_path: Path) -> N
     records.stage(8, b"of the new root")
     records.prove(8)
     assert records.proven(8) == b"of the new root" and records.staged(8) == b"of the old root"
+
+
+def test_open_files_hold_back_no_more_than_they_may(tmp_path: Path) -> None:
+    files, chunk_bytes, held = sink(tmp_path), 200 * 1024, []
+    for route in range(50):
+        files.write(Chunk(f"a={route}", "f" * 16, chunk_bytes, bytes(chunk_bytes)))
+        held.append(files._pending_bytes)
+    assert held[: 8 * 1024 // 200] == [chunk_bytes * each for each in range(1, 41)]
+    assert 8 * 1024**2 - chunk_bytes < max(held) <= 8 * 1024**2
+    files.write(Chunk("a=49", "f" * 16, chunk_bytes, bytes(chunk_bytes)))  # a block is full
+    assert files._pending_bytes == held[-1] - chunk_bytes
