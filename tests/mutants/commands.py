@@ -61,7 +61,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/urls.py": _tests("core", "urls") + _tests("sources", "requests"),
     "core/word_columns.py": _tests("core", "time_columns") + _tests("paging", "columns"),
     "core/written_times.py": _TIMES,
-    "paging/ahead.py": _paging("planner", "page_sizes", "windowed_passes"),
+    "paging/ahead.py": _paging("ahead", "planner", "page_sizes", "windowed_passes"),
     "paging/bound.py": _paging("bound"),
     "paging/counting.py": _paging("counting"),
     "paging/due.py": _paging("due"),
