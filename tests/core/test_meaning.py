@@ -119,6 +119,8 @@ def test_a_change_after_which_marks_say_nothing_can_only_be_reset(
     with pytest.raises(ConfigError, match="marks cannot be kept") as caught:
         adoption("items", rows, known=known, now=now, remembered={})
     assert "state reset CONFIG --pipeline items" in caught.value.remedy
+    named = [f"source.{each}" for each in found.ends_marks if each != "mark"]
+    assert all(each in caught.value.message for each in named)
     # without a mark nothing is lost
     assert not changed(before, after, cursor=BEGUN).ends_marks
 

@@ -96,7 +96,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sinks/root_ids.py": (*_tests("sinks", "chain_root"), *_SINK),
     "sinks/used_roots.py": (*_tests("sinks", "used_roots"), *_ADOPT),
     "state/commit_rows.py": _LOG,
-    "state/config.py": (*_PAGES, *_LOG),
+    "state/config.py": ("tests/test_settings.py", *_PAGES),
     "state/database.py": (*_tests("state", "sqlite"), *_LOG, *_tests("runtime", "descriptors")),
     "state/images.py": _LOG,
     "state/lock.py": (*_tests("state", "lock"), *_AUDIT, *_YEARS),
