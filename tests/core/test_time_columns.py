@@ -242,6 +242,7 @@ def test_texts_of_other_shapes_are_other_columns() -> None:
     bad = ["", "x" * 20, "2024-05-06T07:08:09é"]
     found = held([*good, *bad, *good], USUAL, "timestamp", 3, None)
     assert [each is None for each in found] == [*[False] * 3, *[True] * 3, *[False] * 3]
+    assert None not in held(good * 100, USUAL, "timestamp", 3, None)
     shapes = ["x" * each for each in range(50)]
     assert len(set(held([*shapes, *good], USUAL, "timestamp", 3, None))) <= 1 + len(good)
 

@@ -666,6 +666,9 @@ def test_a_total_of_one_page_is_not_known_to_count_more(kill: bool) -> None:
     plan = with_total(spec(offset_style(), key=("id",), size=5))
     outcome = read(plan, pages(page(rows(1, 2), total=2)), kill=kill)
     assert outcome.reasons == ["total reached"] and not outcome.cursor.total_seen
+    found = pages(page(rows(1, 1, 2), total=2), page([], total=2))  # one record comes twice
+    outcome = read(plan, found, kill=kill)
+    assert (len(outcome.got), outcome.cursor.total_seen) == (2, False)
 
 
 def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
