@@ -303,6 +303,11 @@ def test_a_schema_is_kept_as_long_as_files_have_it(
     assert found == [f"pipeline p: {each}" for each in said]
 
 
+def test_a_snapshot_knows_its_own_chains_from_those_of_others() -> None:
+    assert SNAPSHOT.own_chains == (CHAIN,)
+    assert replace(SNAPSHOT, pipeline="q").own_chains == SNAPSHOT.chains[1:]
+
+
 def test_a_commit_is_named_with_its_shard_where_there_are_several() -> None:
     assert place_of(commit(1, "")) == "pipeline p, commit 1"
     assert place_of(replace(commit(1, ""), shard=1)) == "pipeline p, shard 1, commit 1"

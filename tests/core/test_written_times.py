@@ -286,6 +286,11 @@ def test_a_json_date_counts_in_utc_and_shows_its_offset(
     assert instant(written) == (seconds - offset) * NANOS
 
 
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_a_json_date_counts_milliseconds(millis: int) -> None:
+    assert instant(time_reader("json_date")(f"/Date({millis})/")) == millis * (NANOS // 1_000)
+
+
 @pytest.mark.parametrize(
     "value", ["", "Date(1)", "/Date()/", "/Date(1.5)/", "/Date(1+2)/", 5, None]
 )

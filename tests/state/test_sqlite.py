@@ -18,6 +18,7 @@ from worker.core.digest import digest_of
 from worker.core.errors import ConfigError, SinkUnavailable, StateError
 from worker.core.model import Due
 from worker.runtime import fs
+from worker.state.database import LOCKED_S
 from worker.state.sqlite import SqliteCommitLog
 from worker.state.tables import FORMATS
 from worker.testing.commit_log_contract import MEANING, Owner, at, staged
@@ -272,6 +273,7 @@ def test_a_journal_that_has_grown_long_is_begun_anew_once_its_readers_have_gone(
         while (size := wal.stat().st_size) < 2 * most:  # it is waited for once, and then no more
             write(log, most // 10)
         waited = log._file._long_wal
+        assert log._file.connection.execute("PRAGMA busy_timeout").fetchone()[0] == LOCKED_S * 1000
         assert most < waited - most <= size
         reader.execute("ROLLBACK")
         while wal.stat().st_size:
