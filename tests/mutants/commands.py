@@ -38,7 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/delivery.py": _tests("wiring", "describe", "warnings") + _tests("docs", "pages"),
     "core/digest.py": (*_tests("core", "digest"), *_AUDIT, *_COMMITTER),
     "core/errors.py": (*_tests("core", "errors"), *_PAGES),
-    "core/events.py": _tests("telemetry", "emit", "series", "logs"),
+    "core/events.py": (*_tests("telemetry", "emit", "series", "logs"), *_tests("wiring", "hangs")),
     "core/identities.py": _tests("core", "identities", "replay") + _tests("paging", "duplicates"),
     "core/instants.py": _tests("core", "instants") + _tests("paging", "bound", "windows"),
     "core/json_kinds.py": _tests("transforms", "kinds", "texts") + _tests("core", "replay"),

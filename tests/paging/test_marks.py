@@ -125,3 +125,12 @@ def test_the_ends_of_the_calendar_can_be_asked_for(param: str, zone: str, value:
     for overlap in (0, 60_000_000):
         bound = style.bound(style.text(mark - overlap))
         assert bound is None or (isinstance(bound, int) and bound <= mark)
+
+
+@pytest.mark.parametrize(
+    ("record", "quick"),
+    [("rfc3339", True), ("epoch_ms", True), ("epoch_ns", False), ("int", True), ("string", False)],
+)
+def test_usual_formats_have_a_quick_way_for_whole_pages(record: str, quick: bool) -> None:
+    read = "".join(list(record))  # as a config has it: equal, and not the same object
+    assert (MarkFormat(read).column() is not None) == quick
