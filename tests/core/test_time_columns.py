@@ -247,6 +247,13 @@ def test_texts_of_other_shapes_are_other_columns() -> None:
     assert len(set(held([*shapes, *good], USUAL, "timestamp", 3, None))) <= 1 + len(good)
 
 
+@pytest.mark.parametrize("place", range(len("2024-05-06T07:08:09Z")))
+@pytest.mark.parametrize("other", "0:/;-9 T")
+def test_a_digit_and_what_is_none_are_never_the_same(place: int, other: str) -> None:
+    good = "2024-05-06T07:08:09Z"
+    held([good, f"{good[:place]}{other}{good[place + 1 :]}"], USUAL, "timestamp", 3, None)
+
+
 @pytest.mark.parametrize("place", [0, 500, 999])
 @pytest.mark.parametrize(
     ("form", "bad"), [("%Y-%m-%d %H:%M:%S", "0000-00-00 00:00:00"), (USUAL, "2024-02-30 00:00:00")]
