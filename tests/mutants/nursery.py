@@ -44,7 +44,7 @@ def _run(arguments: list[str], limit_s: float) -> int | None:
     if child == 0:
         try:
             _be_alone()
-            os._exit(int(pytest.main(arguments)))
+            os._exit(_pytest(arguments))
         finally:
             os._exit(_FAILED_TO_END)
     descriptor = os.pidfd_open(child)
@@ -55,6 +55,21 @@ def _run(arguments: list[str], limit_s: float) -> int | None:
         os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) if ended else None
+
+
+class _Collection:
+    """Whether all files could be imported; with `-x` the exit code does not tell."""
+
+    failed = False
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.failed |= report.failed
+
+
+def _pytest(arguments: list[str]) -> int:
+    collection = _Collection()
+    code = pytest.main(arguments, plugins=[collection])
+    return int(pytest.ExitCode.INTERRUPTED if collection.failed else code)
 
 
 def _be_alone() -> None:
