@@ -96,7 +96,7 @@ def _table(run: Run) -> Iterator[str]:
     for module, mutants in run.mutants.items():
         judged = [each for each in run.judged if each.identity.module == module]
         noticed = sum(each.outcome in NOTICED for each in judged)
-        tests = ", ".join(f"`tests/{each}`" for each in run.tests[module])
+        tests = ", ".join(f"`{each}`" for each in run.tests[module])
         yield f"| `worker/{module}` | {mutants} | {len(judged)} | {noticed} | {tests} |"
     yield ""
 
