@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/collect.py": (*_tests("wiring", "record_paths"), *_tests("transforms", "texts")),
     "core/cursor.py": _tests("core", "cursor", "meaning") + _paging("recovery"),
     "core/dead_letter.py": (*_tests("core", "dead_letter"), "tests/test_writer.py", *_KEEPER),
-    "core/delivery.py": _tests("wiring", "describe", "warnings"),
+    "core/delivery.py": _tests("core", "delivery") + _tests("wiring", "describe", "warnings"),
     "core/digest.py": (*_tests("core", "digest"), *_AUDIT, *_COMMITTER),
     "core/errors.py": (*_tests("core", "errors"), *_PAGES),
     "core/events.py": (*_tests("telemetry", "emit", "series", "logs"), *_tests("wiring", "hangs")),
