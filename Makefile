@@ -82,10 +82,12 @@ takeover: SECONDS := 120
 takeover: $(STAMP) ## eight owners take a pipeline from each other, SECONDS=120
 	SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -m chaos -s tests/chaos/test_takeover.py
 
-long-mutants: $(STAMP) ## break promises one at a time in a copy; the tests must notice each
-	$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants
-
 SEED :=
+MUTANTS = PYTHONPATH=tests $(TOOLS)/python -u -m mutants.cosmic $(BIN)/python
+long-mutants: $(STAMP) $(TOOLS_STAMP) ## break promises, then a sample of operators, one at a time in a copy; the tests must notice; SEED= SIZE= ONLY=paging/
+	$(if $(ONLY),,$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants)
+	$(MUTANTS) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY))
+
 long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS=3 of them; SEED= repeats one
 	@for seed in $(or $(SEED),$$($(BIN)/python -c 'import secrets; print(*[secrets.randbits(32) for _ in range($(or $(ROUNDS),3))])')); do \
 		echo "make long-random SEED=$$seed"; \

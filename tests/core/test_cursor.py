@@ -6,12 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from worker.core.cursor import Before, Cursor, PassState, Window, WindowState
-from worker.core.errors import StateError
+from worker.core.cursor import (
+    CURSOR_LIMIT_BYTES,
+    Before,
+    Cursor,
+    PassState,
+    Window,
+    WindowState,
+)
+from worker.core.errors import CursorTooLarge, StateError
 
 CORPUS = json.loads((Path(__file__).parent / "cursors.json").read_text())
 marks = st.none() | st.integers(-(2**62), 2**62) | st.text(max_size=8)
@@ -97,6 +106,42 @@ def test_a_state_is_printed_in_words() -> None:
         "2024-05-06T07:08:09Z to 2024-05-06T07:08:10.500000Z, asked for from 2024 on"
     )
     assert str(PassState(at=None, unmarked=True)) == "0 pages read, the next one is at the start"
+
+
+def test_what_a_stored_cursor_does_not_say_is_as_it_began() -> None:
+    cursor = Cursor.from_json('{"v": 2, "position": {"at": null}}')
+    assert cursor.pass_no == 1 and cursor.position is not None
+    begun = structs.asdict(cursor.position)
+    began = structs.asdict(cursor.evolve(pass_no=0, position=None))
+    assert [name for name, value in {**begun, **began}.items() if value] == []
+    before = msgspec.json.decode(b"{}", type=Before)
+    assert (before.pages, before.received, before.proven, before.counting) == (0, 0, True, False)
+
+
+@given(states)
+def test_the_place_of_a_pass_names_its_window_where_there_is_one(state: PassState) -> None:
+    if state.window is None:
+        assert state.place == state.at
+        assert (state.before.pages, state.pages_here) == (0, state.pages)
+    else:
+        window = state.window.window
+        assert state.place["at"] == state.at
+        shown = state.place["window"]
+        assert (shown["start"], shown["end"]) == (window.start, window.end)
+        assert state.before == state.window.before
+        assert state.pages_here == state.pages - state.window.before.pages
+
+
+def test_a_cursor_may_be_as_large_as_it_says() -> None:
+    bare = len(Cursor(position=PassState(at="")).to_json())
+    most = Cursor(position=PassState(at="x" * (CURSOR_LIMIT_BYTES - bare)))
+    assert len(most.to_json()) == CURSOR_LIMIT_BYTES == 65_536
+    most.refuse_oversized("a")
+    larger = Cursor(position=PassState(at="x" * (CURSOR_LIMIT_BYTES - bare + 1)))
+    with pytest.raises(StateError, match="65537 bytes, at most 65536"):
+        larger.to_json()
+    with pytest.raises(CursorTooLarge, match="65537 bytes, at most 65536"):
+        larger.refuse_oversized("a")
 
 
 POSITION = {"since": None, "at": {"token": "a"}, "pages": 1, "fresh": True}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.dead_letter import DeadLetter, Rejection, dead_letter_line
+from worker.core.dead_letter import DeadLetter, Rejection, dead_letter_line, is_body
 from worker.core.model import FieldError, Reject
 
 WRONG = FieldError(path="$.a", found="text", allowed="a number")
 
 
-def line(raw: bytes) -> bytes:
+def line(raw: bytes, kept: Literal["", "masked", "errors"] = "") -> bytes:
     reject = Reject(index=3, stage="validate", code="invalid", errors=(WRONG,), raw=raw)
     return dead_letter_line(
         reject,
@@ -26,6 +27,7 @@ def line(raw: bytes) -> bytes:
             at="2024-01-01T00:00:00.000Z",
             fingerprint="f" * 16,
         ),
+        kept=kept,
     )
 
 
@@ -60,3 +62,32 @@ def test_a_letter_has_the_keys_that_letters_always_had(raw: bytes, kept: dict[st
     *first, last = found
     assert (first[-1], last) == (next(iter(kept)), "schema_fingerprint")
     assert DeadLetter.from_line(line(raw)).shown == next(iter(kept.values()))
+
+
+@given(st.binary(max_size=50))
+def test_a_letter_says_whether_its_record_is_whole(raw: bytes) -> None:
+    letter = DeadLetter.from_line(line(raw))
+    assert letter.whole
+    assert not DeadLetter.from_line(line(raw, "masked")).whole
+    bare = DeadLetter.from_line(line(raw, "errors"))
+    assert (bare.whole, bare.received, bare.shown) == (False, b"", "")
+    assert letter.without_record() == bare
+
+
+def test_a_letter_knows_when_it_was_written() -> None:
+    assert DeadLetter.from_line(line(b"{}")).time_us == 1_704_067_200_000_000
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "body"),
+    [
+        ("decode", "bad_body", True),
+        ("decode", "invalid", False),
+        ("validate", "bad_body", False),
+        ("a", "bad_body", False),
+    ],
+)
+def test_a_body_that_was_rejected_as_a_whole_is_known_by_stage_and_code(
+    stage: str, code: str, body: bool
+) -> None:
+    assert is_body(Reject(index=0, stage=stage, code=code, errors=(WRONG,), raw=b"")) == body

@@ -22,6 +22,7 @@ MARK = {"field": "at", "param": "since", "initial": "2024-01-01T00:00:00Z"}
 RANGE = {"field": "at", "initial": "2024-01-01T00:00:00Z"}
 TOKEN = {"from": {"body": "delta"}, "param": "token"}
 MARKED = Cursor(pass_no=3, mark=7)
+MARKS, FLAG, COUNT = st.none() | st.integers(0, 9), st.booleans(), st.integers(0, 9)
 BEGUN = Cursor(pass_no=3, received=20, position=PassState(at={"page": 3}, pages=2))
 
 
@@ -118,6 +119,8 @@ def test_a_change_after_which_marks_say_nothing_can_only_be_reset(
     with pytest.raises(ConfigError, match="marks cannot be kept") as caught:
         adoption("items", rows, known=known, now=now, remembered={})
     assert "state reset CONFIG --pipeline items" in caught.value.remedy
+    named = [f"source.{each}" for each in found.ends_marks if each != "mark"]
+    assert all(each in caught.value.message for each in named)
     # without a mark nothing is lost
     assert not changed(before, after, cursor=BEGUN).ends_marks
 
@@ -208,6 +211,62 @@ def test_an_incremental_pass_keeps_mark_and_keys_unless_key_or_format_changed(
     assert [each.partition for each in found.partitions] == (
         ["default", "idle"] if forgotten else ["default"]
     )
+
+
+@given(cursor=st.builds(Cursor, mark=MARKS, floor=MARKS, keyed=FLAG, token_seen=FLAG, redone=COUNT))
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({"params": {"a": 2}}, set()),
+        ({"key": ["id", "x"]}, {"keyed"}),
+        ({"pagination": PAGE}, {"token_seen"}),
+    ],
+)
+def test_a_cursor_forgets_only_what_rests_on_the_change(
+    changes: dict[str, Any], lost: set[str], cursor: Cursor
+) -> None:
+    source = {"incremental": MARK, "key": ["id"], "pagination": CURSOR}
+    found = adoption(
+        "items",
+        rows_of(default=cursor.evolve(position=PassState(at={"page": 3}, pages=2), received=20)),
+        known=pipeline(**source).meaning(),
+        now=pipeline(**{**source, **changes}).meaning(),
+        remembered={"default": 5},
+    )
+    after = found.partitions[0].after
+    assert after.keyed == (cursor.keyed and "keyed" not in lost)
+    assert after.token_seen == (cursor.token_seen and "token_seen" not in lost)
+    # below the floor no key is kept; with the keys it goes, unless a mark stands in its place
+    assert after.floor == (None if "keyed" in lost and cursor.mark is None else cursor.floor)
+    assert (after.mark, after.redone, after.position) == (cursor.mark, 0, None)
+
+
+def test_programs_are_told_what_is_dropped_of_each_partition() -> None:
+    source = {"incremental": MARK, "key": ["id"]}
+    found = adoption(
+        "items",
+        rows_of(begun=BEGUN, idle=MARKED),
+        known=pipeline(**source).meaning(),
+        now=pipeline(**{**source, "key": ["x"]}).meaning(),
+        remembered={"begun": 5, "idle": 2},
+    )
+    assert [
+        (part["pass_dropped"], part["pages_dropped"], part["next_pass"], part["keys_forgotten"])
+        for part in (each.to_json() for each in found.partitions)
+    ] == [(3, 2, 3, 5), (None, 0, 3, 2)]
+
+
+def test_partitions_that_were_read_once_are_counted_and_stay_complete() -> None:
+    keys = {
+        "known": pipeline(params={"a": 1}).meaning(),
+        "now": pipeline(params={"a": 2}).meaning(),
+        "remembered": {},
+    }
+    said = "read once and stay complete"
+    one = adoption("items", rows_of(a=BEGUN, b=Cursor(complete=True)), **keys)
+    assert one.complete == 1 and said in "\n".join(told("items", one, most=9))
+    none = adoption("items", rows_of(a=BEGUN), **keys)
+    assert none.complete == 0 and said not in "\n".join(told("items", none, most=9))
 
 
 def test_a_mark_of_another_kind_where_there_was_none_reads_anew() -> None:

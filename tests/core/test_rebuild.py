@@ -179,3 +179,15 @@ def test_a_checkpoint_is_read_as_it_was_written_or_not_at_all(steps: list[Step])
     flipped[len(data) // 2] ^= 1
     assert decoded(bytes(flipped)) is None
     assert decoded(encoded(structs.replace(history.checkpoints[-1], v=99))) is None
+
+
+@pytest.mark.parametrize("version", [-1, 0, 1, 3, None, "2"])
+def test_a_record_of_another_version_is_not_whole(version: Any) -> None:
+    history = History()
+    Owner(history.log, "a")
+    (record,) = [
+        commit_record(Owner(history.log, "a").draft({"a": Progress(Cursor(received=1))}), owner="o")
+    ]
+    assert whole_record(record) is not None
+    changed = {**msgspec.json.decode(record), "v": version}
+    assert whole_record(msgspec.json.encode(changed)) is None

@@ -190,6 +190,9 @@ def test_a_usual_text_with_a_character_changed_says_what_it_says_alone(
 
 @given(st.sampled_from(ZONES[1:]), st.integers(1880, 2040), st.lists(st.integers(0, 366 * 96)))
 @example(ZoneInfo("Europe/Berlin"), 2024, [8 * 96 * 30 + each for each in range(2_000)])
+@example(ZoneInfo("Europe/Berlin"), 2024, [*range(90 * 96, 91 * 96), *range(300 * 96, 301 * 96)])
+# it changes its clock by half an hour, in the middle of one
+@example(ZONES[3], 2024, [*range(97 * 96, 98 * 96), *range(279 * 96, 280 * 96)])
 def test_changes_of_clocks_are_read_as_one_by_one(
     zone: ZoneInfo, year: int, quarters: list[int]
 ) -> None:
@@ -210,6 +213,9 @@ def test_changes_of_clocks_are_read_as_one_by_one(
         (USUAL, "date", "20240506"),
         (USUAL, "date", "6 May 2024"),
         (USUAL, "timestamp", "Mon, 06 May 2024 07:08:09 GMT"),
+        (USUAL, "timestamp", "Mon, 06 May 2024 23:59:59 GMT"),
+        (USUAL, "timestamp", "Mon, 06 May 2024 00:00:00 GMT"),
+        ("%Y/%m/%d %H:%M", "timestamp", "2024/5/6 7:08"),
         (USUAL, "timestamp", "6 may 2024 07:08 +0200"),
         (USUAL, "time", "07:08"),
         (USUAL, "time", "07:08:09.5"),
@@ -260,13 +266,28 @@ def test_seconds_of_all_years_are_counted(days: list[str], clock: str) -> None:
     assert None not in held([f"{day}T{clock}Z" for day in days], USUAL, "timestamp", 3, None)
 
 
+@pytest.mark.parametrize("clock", ["00:00:00", "07:08:09", "23:59:59"])
+@pytest.mark.parametrize("day", ["Sun", "Tue", "Fri"])
+def test_a_text_that_names_another_day_of_the_week_is_in_no_column(day: str, clock: str) -> None:
+    text = f"{day}, 06 May 2024 {clock} GMT"
+    assert held([text, text], USUAL, "timestamp", 3, None) == [None, None]
+
+
 def test_texts_of_other_shapes_are_other_columns() -> None:
     good = ["2024-05-06T07:08:09.5Z", "2024-05-06T07:08:09Z", "2024-05-06T07:08:09-02:00"]
     bad = ["", "x" * 20, "2024-05-06T07:08:09é"]
     found = held([*good, *bad, *good], USUAL, "timestamp", 3, None)
     assert [each is None for each in found] == [*[False] * 3, *[True] * 3, *[False] * 3]
+    assert None not in held(good * 100, USUAL, "timestamp", 3, None)
     shapes = ["x" * each for each in range(50)]
     assert len(set(held([*shapes, *good], USUAL, "timestamp", 3, None))) <= 1 + len(good)
+
+
+@pytest.mark.parametrize("place", range(len("2024-05-06T07:08:09Z")))
+@pytest.mark.parametrize("other", "0:/;-9 T")
+def test_a_digit_and_what_is_none_are_never_the_same(place: int, other: str) -> None:
+    good = "2024-05-06T07:08:09Z"
+    held([good, f"{good[:place]}{other}{good[place + 1 :]}"], USUAL, "timestamp", 3, None)
 
 
 @pytest.mark.parametrize("place", [0, 500, 999])
@@ -317,3 +338,4 @@ def test_what_is_remembered_of_layouts_and_hours_is_bounded() -> None:
         found = column(texts)
         assert found is not None
         assert found[::999] == [read(text) // 10**6 for text in texts[::999]]
+        assert len(column._offsets) <= 20_000 and len(column._layouts) <= 100

@@ -227,6 +227,16 @@ def test_a_fraction_of_a_second_keeps_nine_digits(number: Decimal) -> None:
     assert instant(time_reader("epoch_s")(f"{number:f}")) == int(number * NANOS)
 
 
+@pytest.mark.parametrize(
+    ("form", "digits"), [("epoch_s", 0), ("epoch_ms", 3), ("epoch_us", 6), ("epoch_ns", 9)]
+)
+@given(st.integers(-(10**9), 10**10), st.integers(0, NANOS - 1))
+def test_a_count_is_in_its_unit(form: str, digits: int, seconds: int, nanos: int) -> None:
+    whole = seconds * NANOS + nanos
+    unit = 10 ** (9 - digits)
+    assert instant(time_reader(form)(whole // unit)) == whole // unit * unit
+
+
 def test_a_float_is_the_digits_that_it_shows() -> None:
     read = time_reader("epoch_s")
     assert instant(read(1714979289.1)) == MAY + 100_000_000
@@ -274,6 +284,11 @@ def test_a_json_date_counts_in_utc_and_shows_its_offset(
     written = time_reader("json_date")(text)
     assert written == Written(seconds, 0, offset)
     assert instant(written) == (seconds - offset) * NANOS
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_a_json_date_counts_milliseconds(millis: int) -> None:
+    assert instant(time_reader("json_date")(f"/Date({millis})/")) == millis * (NANOS // 1_000)
 
 
 @pytest.mark.parametrize(

@@ -596,17 +596,20 @@ def totals(*said: Any, size: int = 2, **changes: Any) -> Outcome:
 def test_a_total_that_grows_to_what_came_is_no_failure(kill: bool) -> None:
     outcome = totals(4, 6, 6, kill=kill)
     assert (outcome.code, len(outcome.got)) == ("", 6)
+    assert not any("the pages ended" in each.drift for each in outcome.taken)
     assert any("grew" in each.drift for each in outcome.taken)
 
 
 def test_a_total_that_grew_and_was_not_reached_is_no_failure(kill: bool) -> None:
     outcome = totals(4, 9, kill=kill)
     assert (outcome.code, len(outcome.got), outcome.levels) == ("", 4, ["unknown"])
+    assert outcome.taken[-1].drift == "the pages ended with 4 of 9 records"
 
 
 def test_a_total_that_shrank_is_no_failure_and_holds_no_end_open(kill: bool) -> None:
     outcome = totals(9, 8, 8, kill=kill)
     assert (outcome.code, len(outcome.got), outcome.levels) == ("", 6, ["unknown"])
+    assert outcome.taken[-1].drift == "the pages ended with 6 of 8 records"
 
 
 def test_a_total_that_stands_still_and_is_missed_is_a_failure(kill: bool) -> None:
@@ -663,6 +666,9 @@ def test_a_total_of_one_page_is_not_known_to_count_more(kill: bool) -> None:
     plan = with_total(spec(offset_style(), key=("id",), size=5))
     outcome = read(plan, pages(page(rows(1, 2), total=2)), kill=kill)
     assert outcome.reasons == ["total reached"] and not outcome.cursor.total_seen
+    found = pages(page(rows(1, 1, 2), total=2), page([], total=2))  # one record comes twice
+    outcome = read(plan, found, kill=kill)
+    assert (len(outcome.got), outcome.cursor.total_seen) == (2, False)
 
 
 def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:

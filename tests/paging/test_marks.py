@@ -56,6 +56,7 @@ def test_what_is_no_instant_is_refused(value: str) -> None:
         (MarkFormat("string"), "b7", "b7"),
         (MarkFormat("rfc3339", "%Y-%m-%d %H:%M"), "2024-05-06T07:08:59Z", "2024-05-06 07:08"),
         (MarkFormat("rfc3339", "epoch_s"), "1970-01-01T00:00:01.999Z", "1"),
+        (MarkFormat("rfc3339", "json_date"), "1970-01-01T00:00:01.9999Z", "/Date(1999)/"),
         (MarkFormat("%d.%m.%Y", "rfc3339"), "02.01.1970", "1970-01-02T00:00:00Z"),
         (
             MarkFormat("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M", "Europe/Berlin"),
@@ -147,3 +148,12 @@ def test_the_ends_of_the_calendar_can_be_asked_for(param: str, zone: str, value:
     for overlap in (0, 60_000_000):
         bound = style.bound(style.text(mark - overlap))
         assert bound is None or (isinstance(bound, int) and bound <= mark)
+
+
+@pytest.mark.parametrize(
+    ("record", "quick"),
+    [("rfc3339", True), ("epoch_ms", True), ("epoch_ns", False), ("int", True), ("string", False)],
+)
+def test_usual_formats_have_a_quick_way_for_whole_pages(record: str, quick: bool) -> None:
+    read = "".join(list(record))  # as a config has it: equal, and not the same object
+    assert (MarkFormat(read).column() is not None) == quick

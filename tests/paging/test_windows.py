@@ -283,6 +283,25 @@ def test_a_format_that_is_not_read_back_has_no_resolution(form: MarkFormat) -> N
     assert resolution(form) is None
 
 
+@pytest.mark.parametrize(
+    ("written", "shortest"),
+    [
+        ("rfc3339", 1),
+        ("epoch_us", 1),
+        ("epoch_ms", 1000),
+        ("epoch_s", MICROS),
+        ("%Y-%m-%d %H:%M:%S", MICROS),
+        ("%Y-%m-%d %H:%M", 60 * MICROS),
+        ("%Y-%m-%d %H", 3600 * MICROS),
+        ("%Y-%m-%d", 86_400 * MICROS),
+        ("%Y-%m", 31 * 86_400 * MICROS),
+        ("%Y", 366 * 86_400 * MICROS),
+    ],
+)
+def test_a_format_says_how_short_its_steps_are(written: str, shortest: int) -> None:
+    assert resolution(MarkFormat("rfc3339", written, zone="UTC")) == shortest
+
+
 def test_the_zones_of_the_tests_are_there() -> None:
     assert {str(ZoneInfo(form.zone)) for form in FORMS.values()} == {
         "UTC",

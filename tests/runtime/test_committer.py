@@ -214,6 +214,21 @@ def test_where_nothing_waits_recovery_marks_and_publishes_nothing() -> None:
     assert "records.publish" not in journal.calls
 
 
+def test_a_root_is_kept_when_it_is_first_seen_and_when_it_moved_and_only_then() -> None:
+    lake = Lake()
+
+    def kept() -> int:
+        journal = Journal(fatal="commits.sweep")
+        with pytest.raises(Killed):
+            lake.attempt(journal)
+        return journal.calls.count("log.keep_root")
+
+    assert (kept(), kept()) == (2, 0)
+    lake.records.url = "memory://moved"
+    assert (kept(), kept()) == (1, 0)
+    assert lake.log.roots("p")[RECORDS].path == "memory://moved"
+
+
 # -- what is true afterwards ----------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from worker.core.errors import RootUnknown, SinkUnavailable, StateError
 from worker.core.model import RECORDS, ChainState, CommitRow, Ledger, Root, StagedFile
 from worker.core.ports import FileState
 from worker.sinks.chain_root import ChainRoot, root_before
+from worker.sinks.config import SinkDeps
+from worker.sinks.files import Config, commits
 from worker.sinks.files_root import FilesRoot
 from worker.sinks.root_ids import make_root_id, root_id
 
@@ -118,6 +121,18 @@ def test_files_are_where_their_root_is(tmp_path: Path) -> None:
     second.rename(tmp_path / "away")
     with pytest.raises(SinkUnavailable):
         root.refuse_absent(staged(second, ids[1]))
+
+
+def test_records_are_looked_for_in_the_root_that_the_chain_comes_from(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    records = old / ".worker/l/p/commits"
+    records.mkdir(parents=True)
+    (records / "000000000001.json").write_bytes(b"one")
+    state = chain(known=Root(str(old), make_root_id(old)))
+    here: Any = SinkDeps(chain=state, encoder=lambda *_: None)  # type: ignore[arg-type,return-value]
+    assert commits(Config(path=new), here).proven(1) == b"one"
+    assert commits(Config(path=old), here).proven(1) == b"one"
+    assert commits(Config(path=old), here).proven(2) is None
 
 
 def test_commands_find_files_where_their_root_was_last_seen(tmp_path: Path) -> None:

@@ -417,3 +417,42 @@ def test_a_kill_while_a_record_is_aside_loses_none(tmp_path: Path, staged_since:
     assert four.staged(1) == head("three")
     four.prove(1)
     assert [path.name for path in tmp_path.iterdir()] == ["000000000001.json"]
+
+
+def test_in_recovery_a_record_is_proven_in_the_root_where_it_was_staged(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    FileCommitRecords(old, "one", ()).stage(7, b"seven")
+    new.mkdir()
+    recovering = FileCommitRecords(new, "two", ("one",), lambda: old)
+    assert (recovering.staged(7), recovering.proven(7), recovering.newest()) == (b"seven", None, 0)
+    recovering.prove(7)
+    assert (recovering.staged(7), recovering.proven(7), recovering.newest()) == (None, b"seven", 7)
+    assert [path.name for path in old.iterdir()] == ["000000000007.json"] and not list(
+        new.iterdir()
+    )
+    recovering.bring(7, b"seven")
+    recovering.drop(7)
+    assert recovering.newest() == 0
+
+
+def test_what_was_staged_last_is_proven_where_it_was_staged(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    FileCommitRecords(old, "one", ()).stage(8, b"of the old root")
+    records = FileCommitRecords(new, "two", ("one",), lambda: old)
+    new.mkdir()
+    records.stage(8, b"of the new root")
+    records.prove(8)
+    assert records.proven(8) == b"of the new root" and records.staged(8) == b"of the old root"
+
+
+def test_open_files_hold_back_no_more_than_they_may(tmp_path: Path) -> None:
+    files, chunk_bytes, held = sink(tmp_path), 200 * 1024, []
+    for route in range(50):
+        files.write(Chunk(f"a={route}", "f" * 16, chunk_bytes, bytes(chunk_bytes)))
+        held.append(files._pending_bytes)
+    assert held[: 8 * 1024 // 200] == [chunk_bytes * each for each in range(1, 41)]
+    assert 8 * 1024**2 - chunk_bytes < max(held) <= 8 * 1024**2
+    files.write(Chunk("a=49", "f" * 16, chunk_bytes, bytes(chunk_bytes)))  # a block is full
+    assert files._pending_bytes == held[-1] - chunk_bytes

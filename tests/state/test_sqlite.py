@@ -18,6 +18,7 @@ from worker.core.digest import digest_of
 from worker.core.errors import ConfigError, SinkUnavailable, StateError
 from worker.core.model import Due
 from worker.runtime import fs
+from worker.state.database import LOCKED_S
 from worker.state.sqlite import SqliteCommitLog
 from worker.state.tables import FORMATS
 from worker.testing.commit_log_contract import MEANING, Owner, at, staged
@@ -247,6 +248,76 @@ def test_a_database_that_another_program_holds_is_waited_for_and_not_called_dama
     with closing(SqliteCommitLog(path)) as log:
         Owner(log, "a", name="me", held=owner.chain.epoch).commit({"a": at(1)})
         assert Owner(log, "a")["a"].cursor.received == 1
+
+
+def test_a_journal_that_has_grown_long_is_begun_anew_once_its_readers_have_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 100_000
+    monkeypatch.setattr("worker.state.database.WAL_BYTES", most)
+    monkeypatch.setattr("worker.state.database.WAL_WAIT_MS", 1)
+    wal = path.with_name(f"{path.name}-wal")
+
+    def write(log: SqliteCommitLog, size: int) -> None:
+        with log._file.transaction() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS theirs (a)")
+            db.execute("INSERT INTO theirs VALUES (zeroblob(?))", (size,))
+
+    with (
+        closing(SqliteCommitLog(path)) as log,
+        closing(sqlite3.connect(path, isolation_level=None)) as reader,
+    ):
+        write(log, 1)
+        reader.executescript("BEGIN; SELECT * FROM sqlite_schema")
+        write(log, most)
+        while (size := wal.stat().st_size) < 2 * most:  # it is waited for once, and then no more
+            write(log, most // 10)
+        waited = log._file._long_wal
+        assert log._file.connection.execute("PRAGMA busy_timeout").fetchone()[0] == LOCKED_S * 1000
+        assert most < waited - most <= size
+        reader.execute("ROLLBACK")
+        while wal.stat().st_size:
+            write(log, most // 10)
+            assert wal.stat().st_size < 2 * waited
+        assert log._file._long_wal == most
+
+
+def test_a_state_that_another_program_writes_is_shrunk_the_next_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.state.database.LOCKED_S", 0.01)
+    with (
+        closing(SqliteCommitLog(path)) as log,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        log.load("p", MEANING)
+        other.execute("CREATE TABLE theirs AS SELECT zeroblob(1000000) AS a")
+        other.execute("DROP TABLE theirs")
+        other.execute("BEGIN IMMEDIATE")
+        log._file.shrink()
+        assert other.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        other.execute("ROLLBACK")
+        log._file.shrink()
+        assert other.execute("PRAGMA freelist_count").fetchone()[0] == 0
+
+
+def test_a_state_that_cannot_be_shrunk_is_named(
+    log: SqliteCommitLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(sqlite3.Connection):
+        def executescript(self, script: str) -> sqlite3.Cursor:
+            if "vacuum" in script:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().executescript(script)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **kw: connect(*args, factory=Broken, **kw)
+    )
+    log._file.reopen()
+    monkeypatch.undo()
+    with pytest.raises(StateError, match="disk I/O error"):
+        log._file.shrink()
 
 
 @pytest.mark.parametrize("committed", [False, True])

@@ -774,6 +774,8 @@ class CommitLogContract:
             owner.commit({"a": at(number)}, files=(staged(number),))
         owner.published(3)
         assert log.prunable("p", "2024-01-01T00:00:00.000Z", 10).seqs == ()
+        found = log.prunable("p", "2030", 1)
+        assert (found.upto, found.seqs, found.more) == (1, (1,), True)
         found = log.prunable("p", "2024-01-01T00:00:00.001Z", 2)
         assert (found.upto, found.seqs, found.more) == (2, (1, 2), True)
         log.prune("p", found)
