@@ -16,6 +16,7 @@ import forked
 import kit
 import pytest
 from kit import worker
+from ruamel.yaml import YAML
 
 from worker.app import run
 from worker.settings import load_settings
@@ -241,3 +242,21 @@ async def test_what_cannot_be_rebuilt_changes_nothing(tmp_path: Path) -> None:
     records[-1].unlink()
     code, _, errors = await worker("state", "rebuild", world.config, "--yes")
     assert code == 78 and "the state is the newer one" in errors
+
+
+async def test_a_pipeline_that_nothing_is_found_of_is_named(tmp_path: Path) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 8), shape) as replica:
+        await World(replica, tmp_path, "incremental").run()
+        config = tmp_path / "worker.yaml"
+        document = YAML(typ="safe").load(config)
+        other = {**document["pipelines"]["items"], "sink": {"path": str(tmp_path / "other")}}
+        document["pipelines"]["other"] = other
+        with config.open("w") as file:
+            YAML(typ="safe").dump(document, file)
+        shutil.rmtree(tmp_path / "state")
+        dry = ("state", "rebuild", str(config), "--dry-run")
+        code, text, errors = await worker(*dry)
+        assert code == 0 and f"other: {tmp_path}/other has no commit of it" in text, errors
+        _, text, _ = await worker(*dry, "--json")
+        assert json.loads(text)["absent"] == {"other": str(tmp_path / "other")}

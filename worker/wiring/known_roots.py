@@ -16,9 +16,10 @@ from worker.core.errors import (
     RootUnknown,
     SinkUnavailable,
     StateError,
+    Unproven,
     WorkerError,
 )
-from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
+from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown, unproven
 from worker.core.model import DEAD_LETTERS, RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
 from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
 from worker.core.roots import MISSED, Decision, Sight, decide, known_root, refuse
@@ -78,7 +79,9 @@ class OutputsSeen:
         """Raises what an attempt would end or pause with, in its order."""
         for seen in self.roots:
             seen.refuse(self.pipeline)
-            lineages = seen.root.lineages(self.pipeline)
+            lineages = [*seen.root.lineages(self.pipeline)]
+            if seen.known is None and self.last is None:
+                lineages += seen.root.published_lineages(self.pipeline)
             refuse_unknown(str(seen.root), self.pipeline, lineages, known_lineages)
         self.refuse_other_age()
 
@@ -96,6 +99,19 @@ class OutputsSeen:
                 remedy="let it run once: `worker run CONFIG --once`; then prune",
             )
         self.refuse_other_age()
+
+    def refuse_unproven(self) -> None:
+        """Raises Unproven where a file of the last commit is nowhere and may not be published.
+
+        Consumers that may take it away leave a marker, which only an attempt looks at.
+        """
+        if self.last is None or self.last.published:
+            return
+        for root in (each.root for each in self.roots):
+            for file in of_kind(self.last.files, root.kind):
+                if root.standing(file) is FileState.GONE:
+                    place = root.place(file)
+                    raise unproven(self.last.seq, file, str(root), place, self.pipeline)
 
     def refuse_other_age(self) -> None:
         """Raises StateOlder and OutputOlder."""
@@ -196,7 +212,8 @@ def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> Worke
         for each in seen.roots:
             each.refuse(seen.pipeline)
         seen.refuse_other_age()
-    except (SinkUnavailable, RootUnknown, PipelineRenamed) as error:
+        seen.refuse_unproven()
+    except (SinkUnavailable, RootUnknown, PipelineRenamed, Unproven) as error:
         return error
     except OutputOlder as error:
         records = seen.records

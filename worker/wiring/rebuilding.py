@@ -26,11 +26,23 @@ def found_chains(settings: Settings) -> list[Found]:
     if not found:
         raise ConfigError(
             "no output of this config has a commit",
-            remedy="check sink.path and the working directory; without commits, `worker run` begins"
-            " anew",
+            remedy="check sink.path and the working directory, and bring back `.worker`, which"
+            " stands there; where nothing was ever committed, `worker run` begins anew",
         )
     _refuse_newer(settings, found)
     return found
+
+
+def absent(settings: Settings, found: Sequence[Found]) -> dict[str, str]:
+    """The pipelines that nothing was found of, and where their outputs would be: they begin anew,
+    or are refused where something of them is left.
+    """
+    there = {each.chain.pipeline for each in found}
+    return {
+        name: str(output_roots(settings, name)[0])
+        for name in settings.pipelines
+        if name not in there
+    }
 
 
 def rebuild(settings: Settings, found: Sequence[Found], emit: Emit) -> Path | None:
