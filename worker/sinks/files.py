@@ -234,7 +234,8 @@ class FilesSink:
             elif not _is(staged, file):
                 raise StateError(
                     f"{staged} is not the file that was committed",
-                    remedy="restore it, or reset the pipeline",
+                    remedy="restore it, or read and write everything again: `worker state reset"
+                    f" CONFIG --pipeline {self._chain.pipeline}`",
                 )
 
     def _refuse_unproven(self, seq: int, file: StagedFile) -> None:
