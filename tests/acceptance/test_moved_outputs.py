@@ -404,6 +404,33 @@ async def test_accepting_one_output_gives_up_nothing_of_the_other(outputs: Outpu
     assert (len(ids(lake)), outputs.findings()) == (len(GOOD) - 18, [])
 
 
+async def test_dead_letters_in_an_output_of_before_that_is_nowhere_may_be_given_up(
+    outputs: Outputs,
+) -> None:
+    """The run goes on without them; nothing that waits elsewhere can be replayed until then."""
+    await outputs.killed()
+    outputs.more["dead_letters"]["path"] = str(outputs.directory / "later")
+    assert (await outputs.run()).exit_code == 0
+    lost = dead(outputs.directory / "dead")
+    assert lost and sorted([*lost, *dead(outputs.directory / "later")]) == BAD
+    shutil.rmtree(outputs.directory / "dead")
+    assert (await outputs.run()).exit_code == 0
+    config = str(outputs.config())
+    replay = ("dlq", "replay", config, "--pipeline", "items")
+    code, text = await outputs.call(*replay)
+    assert code == 74 and "`worker state adopt CONFIG PIPELINE --root`" in text
+    adopt = ("state", "adopt", config, "items", "--root", "--yes")
+    code, text = await outputs.call(*adopt)
+    assert code == 0 and "committed files are not there, and are given up" in text
+    assert f"{outputs.directory}/dead/items-" in text
+    assert (await outputs.call(*replay))[0] == 0
+    assert outputs.findings() == []
+    code, text = await outputs.call(*adopt)
+    assert (code, "nothing to accept" in text) == (0, True)
+    assert (await outputs.run()).exit_code == 0
+    assert ids(outputs.directory / "lake") == GOOD
+
+
 async def test_an_output_with_another_history_is_never_accepted(outputs: Outputs) -> None:
     assert (await outputs.run()).exit_code == 0
     newest = max((outputs.directory / "lake").rglob("commits/*.json"))
@@ -522,6 +549,8 @@ async def test_a_copy_of_a_state_that_runs_beside_it_is_refused_at_once(outputs:
     code, text = await outputs.call("run", copied, "--once")
     assert (code, f"(pid {first.pid})" in text) == (75, True)
     code, text = await outputs.call("dlq", "purge", copied, "--pipeline", "items", "--yes")
+    assert (code, f"(pid {first.pid})" in text) == (75, True)
+    code, text = await outputs.call("state", "rebuild", copied, "--yes")
     assert (code, f"(pid {first.pid})" in text) == (75, True)
     first.terminate()
     assert await first.wait() == 0
