@@ -287,8 +287,12 @@ async def test_a_damaged_state_is_refused_and_says_what_to_do(tmp_path: Path) ->
             data[place] ^= 0xFF
         database.write_bytes(data)
         code, said = await finish(config, "--once")
-    assert code == 74, said
-    assert "state.db" in said and "remedy" in said and "Traceback" not in said
+        assert code == 74, said
+        assert "state.db" in said and "remedy" in said and "Traceback" not in said
+        assert "`worker state rebuild CONFIG`" in said
+        assert kit.lake_ids(tmp_path) == list(range(COUNT))
+        assert (await kit.worker("state", "rebuild", str(config), "--yes"))[0] == 0
+        assert (await finish(config, "--once"))[0] == 0
     assert kit.lake_ids(tmp_path) == list(range(COUNT))
 
 

@@ -404,6 +404,33 @@ async def test_accepting_one_output_gives_up_nothing_of_the_other(outputs: Outpu
     assert (len(ids(lake)), outputs.findings()) == (len(GOOD) - 18, [])
 
 
+async def test_dead_letters_in_an_output_of_before_that_is_nowhere_may_be_given_up(
+    outputs: Outputs,
+) -> None:
+    """The run goes on without them; nothing that waits elsewhere can be replayed until then."""
+    await outputs.killed()
+    outputs.more["dead_letters"]["path"] = str(outputs.directory / "later")
+    assert (await outputs.run()).exit_code == 0
+    lost = dead(outputs.directory / "dead")
+    assert lost and sorted([*lost, *dead(outputs.directory / "later")]) == BAD
+    shutil.rmtree(outputs.directory / "dead")
+    assert (await outputs.run()).exit_code == 0
+    config = str(outputs.config())
+    replay = ("dlq", "replay", config, "--pipeline", "items")
+    code, text = await outputs.call(*replay)
+    assert code == 74 and "`worker state adopt CONFIG PIPELINE --root`" in text
+    adopt = ("state", "adopt", config, "items", "--root", "--yes")
+    code, text = await outputs.call(*adopt)
+    assert code == 0 and "committed files are not there, and are given up" in text
+    assert f"{outputs.directory}/dead/items-" in text
+    assert (await outputs.call(*replay))[0] == 0
+    assert outputs.findings() == []
+    code, text = await outputs.call(*adopt)
+    assert (code, "nothing to accept" in text) == (0, True)
+    assert (await outputs.run()).exit_code == 0
+    assert ids(outputs.directory / "lake") == GOOD
+
+
 async def test_an_output_with_another_history_is_never_accepted(outputs: Outputs) -> None:
     assert (await outputs.run()).exit_code == 0
     newest = max((outputs.directory / "lake").rglob("commits/*.json"))
@@ -418,11 +445,69 @@ async def test_an_output_that_lacks_the_last_record_may_be_accepted(outputs: Out
     max((outputs.directory / "lake").rglob("commits/*.json")).unlink()
     code, text = await outputs.check()
     assert code == 78 and "has no record of commit" in text
+    assert "rebuild" not in text, "it would go back, and is refused"
     config = str(outputs.config())
     code, text = await outputs.call("state", "adopt", config, "items", "--root", "--yes")
     assert code == 0 and "0 committed files are not there" in text
     assert (await outputs.run()).exit_code == 0
     assert ids(outputs.directory / "lake") == GOOD
+
+
+@pytest.mark.fault(6, by="the state and all that stands beside the files are deleted")
+@pytest.mark.parametrize("dead_letters", ["kept", "gone"])
+async def test_files_alone_tell_that_a_pipeline_is_not_new(
+    outputs: Outputs, dead_letters: str
+) -> None:
+    """As after a copy without dot files: the names of the files are all that is left."""
+    assert (await outputs.run()).exit_code == 0
+    for gone in ("state", "lake/.worker", "dead/.worker"):
+        shutil.rmtree(outputs.directory / gone)
+    if dead_letters == "gone":
+        shutil.rmtree(outputs.directory / "dead")
+    config = str(outputs.config())
+    for arguments in (("check", config), ("run", config, "--once")):
+        code, text = await outputs.call(*arguments)
+        assert code == 78 and "this state knows nothing of" in text, text
+    assert ids(outputs.directory / "lake") == GOOD
+    reset = ("state", "reset", config, "--pipeline", "items", "--remove-files", "--yes")
+    assert (await outputs.call(*reset))[0] == 0
+    assert ids(outputs.directory / "lake") == []
+    assert (await outputs.run()).exit_code == 0
+    assert ids(outputs.directory / "lake") == GOOD
+
+
+async def test_the_way_out_of_a_lost_state_that_is_named_loses_and_doubles_nothing(
+    outputs: Outputs,
+) -> None:
+    assert (await outputs.run()).exit_code == 0
+    shutil.rmtree(outputs.directory / "state")
+    code, text = await outputs.check()
+    assert code == 78 and "`worker state rebuild CONFIG`" in text
+    assert (await outputs.call("state", "rebuild", str(outputs.config()), "--yes"))[0] == 0
+    assert (await outputs.run()).exit_code == 0
+    assert ids(outputs.directory / "lake") == GOOD
+
+
+@pytest.mark.fault(39, by="a file is taken away between its COMMIT and its mark, and is given up")
+async def test_a_file_that_nobody_can_prove_may_be_given_up(outputs: Outputs) -> None:
+    lake = outputs.directory / "lake"
+    await outputs.killed()
+    taken = outputs.directory / "taken"
+    taken.mkdir()
+    for path in lake.rglob("staging/*/*.avro"):
+        path.rename(taken / path.name)
+    outputs.sink["files_are_taken"] = True  # too late for this commit
+    config = str(outputs.config())
+    code, text = await outputs.call("run", config, "--once")
+    assert code == 74 and "`worker state adopt CONFIG items --root`" in text
+    del outputs.sink["files_are_taken"]
+    code, text = await outputs.check()
+    assert code == 74 and "somebody took it away" in text
+    code, text = await outputs.call("state", "adopt", config, "items", "--root", "--yes")
+    assert code == 0 and "1 committed files are not there, and are given up" in text, text
+    assert (await outputs.run()).exit_code == 0
+    assert ids(lake, taken) == GOOD
+    assert outputs.findings() == []
 
 
 async def test_a_renamed_pipeline_asks(outputs: Outputs) -> None:
@@ -464,6 +549,8 @@ async def test_a_copy_of_a_state_that_runs_beside_it_is_refused_at_once(outputs:
     code, text = await outputs.call("run", copied, "--once")
     assert (code, f"(pid {first.pid})" in text) == (75, True)
     code, text = await outputs.call("dlq", "purge", copied, "--pipeline", "items", "--yes")
+    assert (code, f"(pid {first.pid})" in text) == (75, True)
+    code, text = await outputs.call("state", "rebuild", copied, "--yes")
     assert (code, f"(pid {first.pid})" in text) == (75, True)
     first.terminate()
     assert await first.wait() == 0

@@ -16,6 +16,7 @@ import forked
 import kit
 import pytest
 from kit import worker
+from ruamel.yaml import YAML
 
 from worker.app import run
 from worker.settings import load_settings
@@ -241,3 +242,46 @@ async def test_what_cannot_be_rebuilt_changes_nothing(tmp_path: Path) -> None:
     records[-1].unlink()
     code, _, errors = await worker("state", "rebuild", world.config, "--yes")
     assert code == 78 and "the state is the newer one" in errors
+
+
+async def test_a_pipeline_that_nothing_is_found_of_is_named(tmp_path: Path) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 8), shape) as replica:
+        await World(replica, tmp_path, "incremental").run()
+        config = tmp_path / "worker.yaml"
+        document = YAML(typ="safe").load(config)
+        other = {**document["pipelines"]["items"], "sink": {"path": str(tmp_path / "other")}}
+        document["pipelines"]["other"] = other
+        with config.open("w") as file:
+            YAML(typ="safe").dump(document, file)
+        shutil.rmtree(tmp_path / "state")
+        dry = ("state", "rebuild", str(config), "--dry-run")
+        code, text, errors = await worker(*dry)
+        assert code == 0 and f"other: {tmp_path}/other has no commit of it" in text, errors
+        _, text, _ = await worker(*dry, "--json")
+        assert json.loads(text)["absent"] == {"other": str(tmp_path / "other")}
+
+
+@pytest.mark.fault(46, by="sink.path is changed, also back, and then the state is lost")
+@pytest.mark.parametrize("lakes", [("one", "two"), ("one", "two", "one")])
+async def test_the_present_output_is_enough_to_rebuild_a_state_from(
+    tmp_path: Path, lakes: tuple[str, ...]
+) -> None:
+    """The records of commits stay in the output that was left; a checkpoint comes along."""
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 20), shape) as replica:
+        world = World(replica, tmp_path, "incremental")
+        for number, lake in enumerate(lakes, 1):
+            document = YAML(typ="safe").load(Path(world.config))
+            document["pipelines"]["items"]["sink"]["path"] = str(tmp_path / "lake" / lake)
+            with open(world.config, "w") as file:
+                YAML(typ="safe").dump(document, file)
+            await world.run()
+            replica.records += items(20 * number, 20 * number + 20)
+        await world.is_sound()
+        world.lose()
+        await world.rebuild()
+        await world.run()
+        await world.is_sound()
+        good = [each["id"] for each in replica.records if each["value"] != "bad"]
+        assert kit.lake_ids(tmp_path) == good

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from worker.core.names import commit_of
+from worker.core.names import commit_of, lineage_of
 
-LINEAGE = "0123456789abcdef"
+LINEAGE, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,17 @@ LINEAGE = "0123456789abcdef"
 )
 def test_the_number_in_a_name(place: str, seq: int | None) -> None:
     assert commit_of(place, "items", LINEAGE) == seq
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "lineage"),
+    [
+        (f"items-{LINEAGE}-000000000017-0001.avro", "items", LINEAGE),
+        (f"items-{OTHER}-{LINEAGE}-000000000017-0001.avro", "items", None),
+        (f"items-{OTHER}-{LINEAGE}-000000000017-0001.avro", f"items-{OTHER}", LINEAGE),
+        ("items-000000000017-000000000017-0001.avro", "items", None),
+        ("items-.avro", "items", None),
+    ],
+)
+def test_the_lineage_in_a_name(name: str, pipeline: str, lineage: str | None) -> None:
+    assert lineage_of(f"/lake/a=1/{name}", pipeline) == lineage

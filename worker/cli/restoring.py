@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,14 +31,15 @@ def rebuild(config: tuple[Path, ...], dry_run: bool, yes: bool, as_json: bool) -
     from worker.cli.warn import warn
     from worker.settings import load_settings
     from worker.state.lock import lock_state
-    from worker.wiring.rebuilding import found_chains
+    from worker.wiring.rebuilding import absent, found_chains
     from worker.wiring.rebuilding import rebuild as make_state
 
     settings = load_settings(config)
     with lock_state(settings.state.path.absolute()):
         found = found_chains(settings)
+        missing = absent(settings, found)
         if not as_json:
-            _tell(found)
+            _tell(found, missing)
         if dry_run:
             aside = None
         else:
@@ -57,6 +58,7 @@ def rebuild(config: tuple[Path, ...], dry_run: bool, yes: bool, as_json: bool) -
                 "rebuilt": not dry_run,
                 "aside": None if aside is None else str(aside),
                 "chains": [_document(each) for each in found],
+                "absent": missing,
             }
         )
     elif not dry_run:
@@ -65,7 +67,7 @@ def rebuild(config: tuple[Path, ...], dry_run: bool, yes: bool, as_json: bool) -
         click.echo("rebuilt; `worker run` goes on with it")
 
 
-def _tell(found: Sequence[Found]) -> None:
+def _tell(found: Sequence[Found], missing: Mapping[str, str]) -> None:
     for each in found:
         chain = each.chain
         click.echo(
@@ -83,6 +85,11 @@ def _tell(found: Sequence[Found]) -> None:
             click.echo(f"    {file.root}/{file.final}")
         if len(each.lost) > _SHOWN:
             click.echo(f"    and {len(each.lost) - _SHOWN} more (--json lists all)")
+    for name, place in missing.items():
+        click.echo(
+            f"{name}: {place} has no commit of it: it begins anew there (if it is a volume, mount"
+            " it first)"
+        )
 
 
 def _document(each: Found) -> dict[str, Any]:

@@ -332,7 +332,14 @@ def reset(
             raise click.UsageError("--remove-files needs a whole pipeline: files have no partition")
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
     roots = output_roots(settings, pipeline)
-    lineages = sorted({lineage for root in roots for lineage in root.lineages(pipeline)})
+    lineages = sorted(
+        {
+            lineage
+            for root in roots
+            for found in (root.lineages(pipeline), root.published_lineages(pipeline))
+            for lineage in found
+        }
+    )
     with (
         lock_state(settings.state.path.absolute()),
         closing(open_log(settings, read_only=False)) as log,

@@ -460,8 +460,9 @@ class StateError(WorkerError):
 
 class Unproven(StateError):
     """A committed file is neither in staging nor where it was to be published.
-    Somebody took it away before it was known to be published. Put it back, or say that consumers
-    take files away with `sink.files_are_taken`; `worker state reset` reads everything again.
+    Somebody took it away before it was known to be published. Put it back, or give it up with
+    `worker state adopt --root`. Where consumers take files away, set `sink.files_are_taken`, which
+    counts from the next commit on.
     """
 
     code = "unproven"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from worker.core.digest import record_head
-from worker.core.errors import ConfigError, OutputOlder, StateOlder
-from worker.core.model import CommitRow
+from worker.core.errors import ConfigError, OutputOlder, StateOlder, Unproven
+from worker.core.model import CommitRow, StagedFile
 
 
 def is_of(record: bytes | None, commit: CommitRow) -> bool:
@@ -54,7 +54,8 @@ def refuse_other_age(
             " state",
             remedy="bring back the output that belongs to this state, or the state that belongs"
             f" to this output; `worker state adopt CONFIG {pipeline} --root` says that this output"
-            " is right, `worker state rebuild` makes a state from it",
+            f" is right and names what is lost, `worker state reset CONFIG --pipeline {pipeline}`"
+            " reads everything again",
         )
 
 
@@ -62,11 +63,30 @@ def refuse_unknown(
     place: str, pipeline: str, lineages: Collection[str], known: Collection[str]
 ) -> None:
     """Raises ConfigError for an output that holds lineages of a pipeline that nobody knows."""
-    unknown = [name for name in lineages if name not in known]
+    unknown = sorted({*lineages} - {*known})
     if unknown:
         raise ConfigError(
             f"{place} holds files of pipeline {pipeline!r} that this state knows"
             f" nothing of (lineage {', '.join(unknown)})",
-            remedy="bring its state back, or say that they stay and everything is read again:"
+            remedy="bring its state back, or make it from the output: `worker state rebuild"
+            " CONFIG`; or say that they stay and everything is read and written again:"
             f" `worker state reset CONFIG --pipeline {pipeline}`",
         )
+
+
+def unproven(seq: int, file: StagedFile, root: str, final: str, pipeline: str) -> Unproven:
+    """What a file of a commit means that is nowhere, though nobody has published it for sure.
+
+    Args:
+        root: where its root is now.
+        final: where it would be published.
+    """
+    return Unproven(
+        f"{file.final} of commit {seq} is neither in staging nor in {root}: somebody took it away"
+        " before it was known to be published",
+        where=final,
+        remedy=f"put it back; or say that it is given up: `worker state adopt CONFIG {pipeline}"
+        " --root`; or read and write everything again: `worker state reset CONFIG --pipeline"
+        f" {pipeline}`. If consumers take files as soon as they are published, set"
+        " sink.files_are_taken, so that this is expected from the next commit on",
+    )

@@ -699,7 +699,14 @@ class OutputRoot(Protocol):
         """
 
     def lineages(self, pipeline: str) -> Sequence[str]:
-        """The lineages of a pipeline that left something here. Once per `state reset`."""
+        """The lineages of a pipeline that left something beside its files. Once per `state reset`,
+        `state rebuild` and `check`, and as often as letters that are too old are looked for.
+        """
+
+    def published_lineages(self, pipeline: str) -> Sequence[str]:
+        """The lineages of a pipeline that the names of its published files tell, as far as these
+        are still here. Once per `state reset`, and per `check` of a pipeline that has never run.
+        """
 
     def sight(self, chain: ChainRow, path: str = "") -> Sight:
         """What is found here, or at another path, of the root of a chain.

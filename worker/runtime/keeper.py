@@ -105,9 +105,13 @@ class Keeper:
         return Kept(expired.files, len(commits.seqs), written, commits.more or expired.more)
 
     def _is_due(self, newest: int) -> bool:
-        """The records after the newest checkpoint are larger than it; or there is none, and a state
-        could not be rebuilt from the records, because older versions made them.
+        """The records after the newest checkpoint are larger than it; or a state could not be
+        rebuilt from them, because some are in an output that the chain has left, or because older
+        versions made them.
         """
+        later = [seq for seq in self._records.seqs() if seq > newest]
+        if later and len(later) < max(later) - newest:
+            return True
         if not newest:
             first = self._records.proven(1)
             head = None if first is None else record_head(first)

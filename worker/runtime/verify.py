@@ -18,10 +18,12 @@ from worker.core.digest import is_stub, record_notes
 from worker.core.errors import StateError
 from worker.core.model import (
     DEAD_LETTERS,
+    RECORDS,
     ChainRow,
     CommitRow,
     Snapshot,
     StagedFile,
+    of_kind,
 )
 from worker.core.names import commit_of
 from worker.core.ports import CommitHistory, CommitRecords, Evidence, FileState, OutputRoot
@@ -260,10 +262,26 @@ def _recorded_from(log: CommitHistory, chain: ChainRow, records: CommitRecords) 
     """The first commit whose record must be at the present root: the one that the chain brought
     there, where it was at another one before or an operator accepted another one.
     """
-    first = min(records.seqs(), default=0)
+    seqs = records.seqs()
+    first = min(seqs, default=0)
     roots, places = log.roots(chain.pipeline), log.places(chain.pipeline)
-    moved = len(places) > len({root.id for root in roots.values()})
-    return first if moved or is_stub(records.proven(first)) else 0
+    if len(places) > len({root.id for root in roots.values()}):
+        away = _last_elsewhere(log, chain, roots[RECORDS].id) if RECORDS in roots else 0
+        return min((seq for seq in seqs if seq > away), default=away + 1)
+    return first if is_stub(records.proven(first)) else 0
+
+
+def _last_elsewhere(log: CommitHistory, chain: ChainRow, root_id: str) -> int:
+    """The last commit whose records went to another root than this one."""
+    commits = log.commits(chain.pipeline, kind=RECORDS, shard=chain.shard)
+    return max(
+        (
+            commit.seq
+            for commit in commits
+            if any(file.root_id != root_id for file in of_kind(commit.files, RECORDS))
+        ),
+        default=0,
+    )
 
 
 def _replayed_to(snapshot: Snapshot) -> int:

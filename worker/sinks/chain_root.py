@@ -37,6 +37,11 @@ class ChainRoot:
         self._chain, self._used = chain, used
         self._known = known_to(chain, kind)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the chain has never written here, nor anywhere else."""
+        return self._known is None and self._chain.last is None
+
     def look(self) -> None:
         """Finds out which root it is, and changes nothing. First, once.
 

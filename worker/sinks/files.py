@@ -19,8 +19,8 @@ from pydantic import Field
 
 from worker.config.effects import Effect
 from worker.config.scalars import Whole
-from worker.core.errors import StateError, Unproven
-from worker.core.matching import refuse_unknown
+from worker.core.errors import StateError
+from worker.core.matching import refuse_unknown, unproven
 from worker.core.model import RECORDS, ChainState, Chunk, Root, StagedFile
 from worker.core.ports import Swept
 from worker.core.roots import area_of
@@ -29,7 +29,7 @@ from worker.runtime import fs
 from worker.sinks.chain_root import ChainRoot, root_before
 from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.config import MakeEncoder, SinkConfig, SinkDeps
-from worker.sinks.files_root import FilesRoot, lineages_in
+from worker.sinks.files_root import FilesRoot, lineages_in, published_lineages
 from worker.sinks.used_roots import UsedRoots
 
 Key = tuple[str, str, int | None]
@@ -215,7 +215,10 @@ class FilesSink:
         with fs.translated(self._root):
             self._place.look()
             pipeline, known = self._chain.pipeline, {self._chain.lineage, *accepted_lineages}
-            refuse_unknown(str(self._root), pipeline, lineages_in(self._root, pipeline), known)
+            lineages = lineages_in(self._root, pipeline)
+            if self._place.is_new:
+                lineages += published_lineages(self._root, pipeline)
+            refuse_unknown(str(self._root), pipeline, lineages, known)
             fs.make_root(self._root)
             root = self._place.enter()
             fs.make_dirs(self._root, self._own, 0o700)
@@ -231,7 +234,8 @@ class FilesSink:
             elif not _is(staged, file):
                 raise StateError(
                     f"{staged} is not the file that was committed",
-                    remedy="restore it, or reset the pipeline",
+                    remedy="restore it, or read and write everything again: `worker state reset"
+                    f" CONFIG --pipeline {self._chain.pipeline}`",
                 )
 
     def _refuse_unproven(self, seq: int, file: StagedFile) -> None:
@@ -243,14 +247,7 @@ class FilesSink:
         if self._files_are_taken and _marker((root / file.staging).parent, seq).exists():
             return
         self._place.refuse_absent(file)
-        raise Unproven(
-            f"{file.final} of commit {seq} is neither in staging nor in {root}: somebody"
-            " took it away before it was known to be published",
-            where=str(final),
-            remedy="put it back; or, if consumers take files as soon as they are published, set"
-            " sink.files_are_taken; or read everything again: `worker state reset CONFIG"
-            f" --pipeline {self._chain.pipeline}`",
-        )
+        raise unproven(seq, file, str(root), str(final), self._chain.pipeline)
 
     def settle(self, seq: int) -> None:
         if self._files_are_taken:

@@ -11,6 +11,7 @@ from pathlib import Path
 from worker.core.digest import proof_of
 from worker.core.errors import SinkUnavailable, WorkerError
 from worker.core.model import ChainRow, CommitRow, Root, StagedFile
+from worker.core.names import lineage_of
 from worker.core.ports import Evidence, FileState
 from worker.core.roots import HIDDEN, Sight, area_of
 from worker.formats.component import rows_in
@@ -91,12 +92,15 @@ class FilesRoot:
 
     def listing(self, pipeline: str, lineage: str) -> Iterator[str]:
         prefix = f"{pipeline}-{lineage}-"
-        for directory, below, names in os.walk(self.path):
-            below[:] = sorted(name for name in below if name != HIDDEN)
+        for directory, names in _visible(self.path):
             yield from (f"{directory}/{name}" for name in sorted(names) if name.startswith(prefix))
 
     def lineages(self, pipeline: str) -> list[str]:
         return lineages_in(self.path, pipeline)
+
+    def published_lineages(self, pipeline: str) -> list[str]:
+        with fs.translated(self.path):
+            return published_lineages(self.path, pipeline)
 
     def head(self, place: str) -> bytes:
         try:
@@ -160,7 +164,8 @@ class FilesRoot:
             raise SinkUnavailable(
                 f"the output {file.root_id}, which was at"
                 f" {self._places.get(file.root_id, file.root)}, is not there",
-                remedy="mount it, or put it back",
+                remedy="mount it, or put it back; `worker state adopt CONFIG PIPELINE --root` gives"
+                " up what was in it",
             )
         return self._final(file)
 
@@ -188,6 +193,22 @@ def lineages_in(root: Path, pipeline: str) -> list[str]:
         if not hidden.is_dir():
             return []
         return sorted(path.name for path in hidden.iterdir() if (path / pipeline).is_dir())
+
+
+def published_lineages(root: Path, pipeline: str) -> list[str]:
+    """The lineages of a pipeline that the names of files below this root tell.
+
+    Also where all that stands beside the files is gone, as in a copy without dot files.
+    """
+    found = {lineage_of(name, pipeline) for _, names in _visible(root) for name in names}
+    return sorted(lineage for lineage in found if lineage is not None)
+
+
+def _visible(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """The directories of a root in order, and what stands in them."""
+    for directory, below, names in os.walk(root):
+        below[:] = sorted(name for name in below if name != HIDDEN)
+        yield directory, names
 
 
 def _is_absent(path: Path) -> bool:

@@ -39,6 +39,12 @@ _NO_NAMES: Final = frozenset(
 Inode = tuple[int, int]
 
 
+class HeldElsewhere(SinkUnavailable):
+    """Another machine holds the lock of an output, or did when it died.
+    If that machine is gone, the file system lets go of the lock.
+    """
+
+
 class UsedRoots:
     """The roots of a process. Used from several threads.
 
@@ -72,8 +78,9 @@ class UsedRoots:
         Once per attempt and root, before anything else is written there; a lock that is held is
         taken again only where its file was taken away. Raises RootBusy where another process of
         this machine holds it, or one of another machine does for longer than `WAIT_S`;
-        SinkUnavailable while that one may be dead; ConfigError for a file system where no file can
-        get a name without replacing another; StateError for a link in the place of the lock.
+        HeldElsewhere while that one may be dead; SinkUnavailable for an output that is full or
+        cannot be written; ConfigError for a file system where no file can get a name without
+        replacing another; StateError for a link in the place of the lock.
         """
         with self._one_at_a_time, fs.translated(root):
             fs.make_dirs(root, LOCKS, 0o700)
@@ -118,7 +125,7 @@ class UsedRoots:
         who = f"pid {pid} of machine {host}" if host else "somebody who has not said who"
         if self._monotonic() - since >= WAIT_S:
             raise RootBusy(f"{path} is held by {who}", remedy=remedy)
-        raise SinkUnavailable(
+        raise HeldElsewhere(
             f"{path} is held by {who}",
             remedy=f"if that machine is gone, the file system lets go of it; after {WAIT_S:.0f} s"
             " the pipeline ends",

@@ -383,8 +383,8 @@ class Database:
         """The file holds what was never written there."""
         return StateError(
             f"{self.path} is damaged: {what}",
-            remedy="restore it from a copy; published files are untouched,"
-            " and `worker state reset` reads everything again",
+            remedy="make it again from its output: `worker state rebuild CONFIG`, which puts the"
+            " damaged file aside; or bring back a copy of it",
         )
 
 

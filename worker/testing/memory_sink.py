@@ -18,6 +18,7 @@ from worker.core.model import (
     Root,
     StagedFile,
 )
+from worker.core.names import lineage_of
 from worker.core.ports import Evidence, FileState, Swept
 from worker.core.roots import HIDDEN as _HIDDEN
 from worker.core.roots import Sight, decide, known_to, refuse
@@ -46,6 +47,11 @@ class MemoryStore:
     def published(self) -> list[str]:
         """What a plain listing shows."""
         return sorted(name for name in self.names if not name.startswith(_HIDDEN))
+
+    def published_lineages(self, pipeline: str) -> list[str]:
+        """See the `OutputRoot` port."""
+        found = {lineage_of(name, pipeline) for name in self.published}
+        return sorted(lineage for lineage in found if lineage is not None)
 
     def sight(self, chain: ChainState | ChainRow) -> Sight:
         """What is found here of the root of a chain."""
@@ -88,6 +94,8 @@ class MemorySink:
         refuse(decision, self._pipeline, kept, self._store.url, here)
         known = {self._lineage, *accepted_lineages}
         found = {lineage for lineage, name in self._store.areas if name == self._pipeline}
+        if kept is None and not has_commits:
+            found.update(self._store.published_lineages(self._pipeline))
         if unknown := sorted(found - known):
             raise ConfigError(f"{self._store.url} holds files of lineage {', '.join(unknown)}")
         self._store.areas.add((self._lineage, self._pipeline))
@@ -290,6 +298,9 @@ class MemoryRoot:
 
     def lineages(self, pipeline: str) -> list[str]:
         return sorted(lineage for lineage, name in self._store.areas if name == pipeline)
+
+    def published_lineages(self, pipeline: str) -> list[str]:
+        return self._store.published_lineages(pipeline)
 
     def sight(self, chain: ChainRow, path: str = "") -> Sight:
         return Sight() if path else self._store.sight(chain)

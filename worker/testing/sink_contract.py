@@ -487,6 +487,19 @@ class SinkContract:
         assert sorted(place.root().lineages(PIPELINE)) == sorted([LINEAGE, OTHER])
         assert list(place.root().lineages("never")) == []
 
+    def test_published_files_tell_their_lineage_when_nothing_else_is_left(
+        self, place: SinkPlace
+    ) -> None:
+        sink, root = prepared(place), place.root()
+        sink.publish(1, staged(sink, chunk("a=1", "x")))
+        root.forget(PIPELINE, LINEAGE)
+        assert list(root.published_lineages(PIPELINE)) == [LINEAGE]
+        assert list(root.published_lineages("a")) == []
+        with pytest.raises(ConfigError):
+            place.sink(chain(lineage=OTHER)).prepare(())
+        assert list(root.lineages(PIPELINE)) == []
+        place.sink(chain(lineage=OTHER)).prepare((LINEAGE,))
+
     def test_a_record_is_brought_where_the_next_ones_will_be(self, place: SinkPlace) -> None:
         prepared(place)
         commits = place.commits(chain())

@@ -5,7 +5,7 @@ Nothing is created or changed but by `adopt_roots`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,11 +16,13 @@ from worker.core.errors import (
     RootUnknown,
     SinkUnavailable,
     StateError,
+    Unproven,
     WorkerError,
 )
-from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown
+from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown, unproven
 from worker.core.model import DEAD_LETTERS, RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
 from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
+from worker.core.replays import replayed_to
 from worker.core.roots import MISSED, Decision, Sight, decide, known_root, refuse
 from worker.settings import Settings
 from worker.wiring.outputs import output_roots
@@ -78,7 +80,9 @@ class OutputsSeen:
         """Raises what an attempt would end or pause with, in its order."""
         for seen in self.roots:
             seen.refuse(self.pipeline)
-            lineages = seen.root.lineages(self.pipeline)
+            lineages = [*seen.root.lineages(self.pipeline)]
+            if seen.known is None and self.last is None:
+                lineages += seen.root.published_lineages(self.pipeline)
             refuse_unknown(str(seen.root), self.pipeline, lineages, known_lineages)
         self.refuse_other_age()
 
@@ -96,6 +100,19 @@ class OutputsSeen:
                 remedy="let it run once: `worker run CONFIG --once`; then prune",
             )
         self.refuse_other_age()
+
+    def refuse_unproven(self) -> None:
+        """Raises Unproven where a file of the last commit is nowhere and may not be published.
+
+        Consumers that may take it away leave a marker, which only an attempt looks at.
+        """
+        if self.last is None or self.last.published:
+            return
+        for root in (each.root for each in self.roots):
+            for file in of_kind(self.last.files, root.kind):
+                if root.standing(file) is FileState.GONE:
+                    place = root.place(file)
+                    raise unproven(self.last.seq, file, str(root), place, self.pipeline)
 
     def refuse_other_age(self) -> None:
         """Raises StateOlder and OutputOlder."""
@@ -196,7 +213,9 @@ def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> Worke
         for each in seen.roots:
             each.refuse(seen.pipeline)
         seen.refuse_other_age()
-    except (SinkUnavailable, RootUnknown, PipelineRenamed) as error:
+        seen.refuse_unproven()
+        _refuse_lost_letters(log, seen)
+    except (SinkUnavailable, RootUnknown, PipelineRenamed, Unproven) as error:
         return error
     except OutputOlder as error:
         records = seen.records
@@ -205,6 +224,19 @@ def _refused(log: CommitHistory, settings: Settings, seen: OutputsSeen) -> Worke
             return error
         raise
     return None
+
+
+def _refuse_lost_letters(log: CommitHistory, seen: OutputsSeen) -> None:
+    """Raises SinkUnavailable where dead letters wait in an output of before that is nowhere.
+
+    An attempt goes on without them, but nothing can be replayed any more.
+    """
+    waiting, given_up = replayed_to(log.partitions(seen.pipeline)) + 1, log.gone(seen.pipeline)
+    (root,) = (each.root for each in seen.roots if each.root.kind == DEAD_LETTERS)
+    for commit in log.commits(seen.pipeline, waiting, kind=DEAD_LETTERS):
+        for file in of_kind(commit.files, DEAD_LETTERS):
+            if (file.kind, file.final) not in given_up:
+                next(root.lines(file), None)
 
 
 def _lost(log: CommitHistory, seen: OutputsSeen) -> Iterator[tuple[str, StagedFile]]:
@@ -222,8 +254,10 @@ def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None
     """
     seen = found.seen
     log.keep_gone(seen.pipeline, list(found.lost.values()), LOST)
-    for each in (each for each in seen.roots if each.adoptable):
-        _adopt(log, seen, each)
+    for each in seen.roots:
+        _give_up_roots(log, seen, each, found.lost.values())
+        if each.adoptable:
+            _adopt(log, seen, each)
     if seen.chain is not None and seen.last is not None and not seen.last.published:
         _finish(log, settings, seen.chain, seen.last)
 
@@ -245,6 +279,26 @@ def _adopt(log: CommitLog, seen: OutputsSeen, found: RootSeen) -> None:
     if known_id not in ("", root.id):
         log.keep_root(seen.pipeline, found.root.kind, Root(path="", id=known_id))
     log.keep_root(seen.pipeline, found.root.kind, root)
+
+
+def _give_up_roots(
+    log: CommitLog, seen: OutputsSeen, found: RootSeen, lost: Iterable[StagedFile]
+) -> None:
+    """The outputs of before that lost files were in are not looked for any more."""
+    gone = {file.root_id for file in of_kind(lost, found.root.kind) if _is_away(found.root, file)}
+    if not gone or found.known is None:
+        return
+    for root_id in sorted(gone):
+        log.keep_root(seen.pipeline, found.root.kind, Root(path="", id=root_id))
+    log.keep_root(seen.pipeline, found.root.kind, found.known)  # the last one is where it goes on
+
+
+def _is_away(root: OutputRoot, file: StagedFile) -> bool:
+    try:
+        next(root.lines(file), None)
+    except SinkUnavailable:
+        return True
+    return False
 
 
 def _finish(log: CommitLog, settings: Settings, chain: ChainRow, last: CommitRow) -> None:

@@ -62,6 +62,8 @@ class OpenState:
                 refuse_renamed(self._settings, name, self._log)
                 outputs = outputs_seen(self._log, self._settings, name)
                 outputs.refuse([*self._log.lineages(name)])
+                if not config.sink.files_are_taken:
+                    outputs.refuse_unproven()
         except WorkerError as error:
             return StateSeen(state, error)
         return StateSeen(state)
@@ -89,7 +91,8 @@ class UnreadState:
         """What a run would end with that begins with an empty state."""
         try:
             for root in output_roots(self._settings, name):
-                refuse_unknown(str(root), name, root.lineages(name), ())
+                lineages = [*root.lineages(name), *root.published_lineages(name)]
+                refuse_unknown(str(root), name, lineages, ())
         except WorkerError as error:
             return error
         return None

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from worker.core.errors import SinkUnavailable
 from worker.core.events import Emit
 from worker.settings import Settings
 from worker.sinks.root_ids import root_id
-from worker.sinks.used_roots import WAIT_S, UsedRoots
+from worker.sinks.used_roots import WAIT_S, HeldElsewhere, UsedRoots
 from worker.wiring.outputs import output_paths
 
 _ASK_S: Final = 1.0
@@ -38,7 +37,7 @@ def locked_outputs(
                 try:
                     used.enter(path, state_id, 0)
                     break
-                except SinkUnavailable:
+                except HeldElsewhere:
                     if monotonic() > end:
                         raise
                 sleep(_ASK_S)

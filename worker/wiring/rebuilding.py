@@ -26,21 +26,34 @@ def found_chains(settings: Settings) -> list[Found]:
     if not found:
         raise ConfigError(
             "no output of this config has a commit",
-            remedy="check sink.path and the working directory; without commits, `worker run` begins"
-            " anew",
+            remedy="check sink.path and the working directory, and bring back `.worker`, which"
+            " stands there; where nothing was ever committed, `worker run` begins anew",
         )
     _refuse_newer(settings, found)
     return found
+
+
+def absent(settings: Settings, found: Sequence[Found]) -> dict[str, str]:
+    """The pipelines that nothing was found of, and where their outputs would be: they begin anew,
+    or are refused where something of them is left.
+    """
+    there = {each.chain.pipeline for each in found}
+    return {
+        name: str(output_roots(settings, name)[0])
+        for name in settings.pipelines
+        if name not in there
+    }
 
 
 def rebuild(settings: Settings, found: Sequence[Found], emit: Emit) -> Path | None:
     """Makes the state, and returns the name that the one before it has got. The state must be
     locked.
 
-    Raises RootBusy while an instance runs over the state that was lost. Its id is known from a
-    checkpoint; where there was none, the fence decides.
+    Raises RootBusy while an instance runs over the state that was lost, or over the original of the
+    copy that is there. Its id is known from a checkpoint, or from that copy; where there is
+    neither, the fence decides.
     """
-    state = next((each.chain.state for each in found if each.chain.state), "")
+    state = next((each.chain.state for each in found if each.chain.state), "") or _id_of(settings)
     with ExitStack() as stack:
         for pipeline in {each.chain.pipeline for each in found} if state else ():
             stack.enter_context(locked_outputs(settings, pipeline, state, emit))
@@ -52,6 +65,15 @@ def rebuild(settings: Settings, found: Sequence[Found], emit: Emit) -> Path | No
             for pipeline in {each.chain.pipeline for each in found if each.letters}:
                 begin_letters_anew(log, settings, pipeline)
     return aside
+
+
+def _id_of(settings: Settings) -> str:
+    """The id of the state that is there; empty where none can be read."""
+    try:
+        with closing(open_log(settings, read_only=True)) as log:
+            return log.state_id()
+    except (StateError, SinkUnavailable):
+        return ""
 
 
 def _place(settings: Settings, name: str) -> Place:
