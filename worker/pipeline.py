@@ -31,6 +31,7 @@ from worker.core.events import Emit, ForeignStaging, NothingToDo, RecordsDiscard
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
 from worker.core.model import ChainState, Claim, Due
 from worker.core.ports import Clock, CommitHistory, CommitLog, Outputs
+from worker.core.roots import area_of
 from worker.paging.due import next_pass, not_before, worth_keeping
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
@@ -100,6 +101,7 @@ class Opened:
     """What an attempt begins with: the partitions it owns, and where their records go.
 
     Attributes:
+        area: the directory below an output that holds what is not published.
         foreign: nonces of owners that left something in staging, and that this state never had.
     """
 
@@ -107,6 +109,7 @@ class Opened:
     committer: Committer
     keeper: Keeper
     outputs: Outputs
+    area: str
     foreign: tuple[str, ...]
 
 
@@ -186,7 +189,14 @@ class Pipeline:
             keep_s=self.spec.keep_s,
             expiry=self.spec.expiry and self.spec.expiry(self._log),
         )
-        return Opened(claimed.partitions, committer, keeper, outputs, foreign=foreign)
+        return Opened(
+            claimed.partitions,
+            committer,
+            keeper,
+            outputs,
+            area=area_of(claimed.chain),
+            foreign=foreign,
+        )
 
     async def _run(
         self,
@@ -198,7 +208,7 @@ class Pipeline:
     ) -> None:
         """The three tasks, from the claims to the last commit."""
         if opened.foreign:
-            self._emit(ForeignStaging(self.name, opened.foreign))
+            self._emit(ForeignStaging(self.name, opened.foreign, f"{opened.area}/staging"))
         self._report_complete(opened.claims)
         pages: Channel[Page] = Channel(share.ahead_bound)
         shaped: Channel[Held] = Channel(share.ahead_bound)

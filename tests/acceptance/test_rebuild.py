@@ -223,6 +223,21 @@ async def test_dead_letters_that_went_with_the_state_are_named_as_lost_and_begin
         assert chain["lost"] == [], "known by now"
 
 
+async def test_an_output_that_lost_its_id_with_the_state_is_right_as_it_is(tmp_path: Path) -> None:
+    shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
+    async with Replica(items(0, 40), shape) as replica:
+        world = World(replica, tmp_path, "incremental")
+        await world.run()
+        (tmp_path / "lake" / ".worker" / "root.json").unlink()
+        world.lose()
+        await world.rebuild()
+        replica.records += items(40, 50)
+        await world.run()
+        await world.is_sound()
+        good = [each["id"] for each in replica.records if each["value"] != "bad"]
+        assert kit.lake_ids(tmp_path) == good
+
+
 async def test_what_cannot_be_rebuilt_changes_nothing(tmp_path: Path) -> None:
     shape = Shape(style="cursor", cap=4, since="since", filters=("tenant",))
     async with Replica(items(0, 40), shape) as replica:

@@ -232,11 +232,18 @@ class AttemptFailed(Event):
 class ForeignStaging(Event):
     """Somebody who never owned this state has left files in the staging of the pipeline. They are
     left alone: a copy of the state may still be writing them.
+
+    `staging`: where each owner has a directory, below the output and below that of dead letters.
     """
 
     level: ClassVar[str] = "warning"
     pipeline: str
     owners: tuple[str, ...]
+    staging: str
+    remedy: str = (
+        "if no copy of this state runs, as after a rebuild, delete the directories of these owners"
+        " in staging: nothing in them was committed"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,13 +262,13 @@ def adopt_roots(log: CommitLog, settings: Settings, found: RootAdoption) -> None
         _finish(log, settings, seen.chain, seen.last)
 
 
-def begin_letters_anew(log: CommitLog, settings: Settings, pipeline: str) -> None:
-    """Says to a state that was made from its outputs that the directory of dead letters is right as
-    it is, where the next attempt would miss another one.
+def accept_outputs(log: CommitLog, settings: Settings, pipeline: str) -> None:
+    """Says to a state that was made from its outputs that these are right, where the next attempt
+    would miss others: an output that lost its id, and the directory of dead letters that are lost.
     """
     seen = outputs_seen(log, settings, pipeline)
     for each in seen.roots:
-        if each.root.kind == DEAD_LETTERS and each.decision in MISSED:
+        if each.decision in MISSED:
             _adopt(log, seen, each)
 
 

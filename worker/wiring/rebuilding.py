@@ -10,7 +10,7 @@ from worker.core.errors import ConfigError, SinkUnavailable, StateError
 from worker.core.events import Emit
 from worker.runtime.rebuild import Found, Place, chains_of
 from worker.settings import Settings
-from worker.wiring.known_roots import begin_letters_anew
+from worker.wiring.known_roots import accept_outputs
 from worker.wiring.locked_outputs import locked_outputs
 from worker.wiring.logs import open_log, put_aside
 from worker.wiring.outputs import commit_records, output_roots
@@ -62,8 +62,8 @@ def rebuild(settings: Settings, found: Sequence[Found], emit: Emit) -> Path | No
         aside = put_aside(settings)
         with closing(open_log(settings, read_only=False)) as log:
             log.restore(state, [(each.chain, each.rows()) for each in found])
-            for pipeline in {each.chain.pipeline for each in found if each.letters}:
-                begin_letters_anew(log, settings, pipeline)
+            for pipeline in {each.chain.pipeline for each in found}:
+                accept_outputs(log, settings, pipeline)
     return aside
 
 
