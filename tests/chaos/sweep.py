@@ -144,7 +144,13 @@ class World:
         return f"left in staging: {staged}" if staged else ""
 
     def wrong(self) -> str:
-        """What is lost or double, by the server's own list; empty when exact."""
+        """What is lost or double, by the server's own list, or torn; empty when exact."""
+        try:
+            return self._wrong()
+        except (ValueError, EOFError) as error:  # of the readers, which a torn file ends with
+            return f"a published file cannot be read: {error!r}"
+
+    def _wrong(self) -> str:
         good = sorted(record["id"] for record in self.replica.records if record["value"] != "bad")
         bad = sorted(record["id"] for record in self.replica.records if record["value"] == "bad")
         found = []
