@@ -120,8 +120,9 @@ class Hold:
     def become(self, state: State) -> None:
         """The page goes on."""
         self.share.move(self.size_bytes, self.state, state)
-        self.state = state
-        self.share.budget.land(self)
+        before, self.state = self.state, state
+        if before == "flying":
+            self.share.budget.land(self)
         if state == "kept":
             self.share.budget.look()  # nobody waits for it any more
 
@@ -136,7 +137,8 @@ class Hold:
     def release(self) -> None:
         """Gives everything back. Nothing happens the second time."""
         self.resize(0)
-        self.share.budget.land(self)
+        if self.state == "flying":
+            self.share.budget.land(self)
         self.share.budget.look()
 
 
@@ -194,9 +196,11 @@ class Share:
 
     def move(self, size_bytes: int, before: State, after: State) -> None:
         """A page that holds so much goes on from one state to another."""
-        for held in (self.held,) if self.closed else (self.held, self.budget.held):
-            held[before] -= size_bytes
-            held[after] += size_bytes
+        self.held[before] -= size_bytes
+        self.held[after] += size_bytes
+        if not self.closed:
+            self.budget.held[before] -= size_bytes
+            self.budget.held[after] += size_bytes
 
     def close(self) -> None:
         """Nothing of it is held any more, whoever still has a page of it."""
@@ -238,24 +242,23 @@ class _Request:
     since: float = 0.0
     admitted: asyncio.Future[Hold] = field(init=False)
 
-    @property
-    def page_bytes(self) -> int:
-        return min(self.expected.page_bytes, self.share.budget.bound_bytes)
-
-    @property
-    def size_bytes(self) -> int:
-        return self.page_bytes if self.early else min(self.expected.body_bytes, self.page_bytes)
+    def sizes(self) -> tuple[int, int]:
+        """What it reserves, and what its page will hold in the end."""
+        page_bytes = min(self.expected.page_bytes, self.share.budget.bound_bytes)
+        return page_bytes if self.early else min(self.expected.body_bytes, page_bytes), page_bytes
 
     def fits(self, budget: Budget) -> bool:
-        if not self.share.may_ask(self.size_bytes):
+        size_bytes, page_bytes = self.sizes()
+        if not self.share.may_ask(size_bytes):
             return False
-        to_come = max(self.page_bytes - self.size_bytes, budget.growth_bytes)
-        return not budget.used_bytes or self.size_bytes + to_come <= budget.free_bytes
+        to_come = max(page_bytes - size_bytes, budget.growth_bytes)
+        return not budget.used_bytes or size_bytes + to_come <= budget.free_bytes
 
     def take(self) -> Hold:
+        size_bytes, page_bytes = self.sizes()
         hold = Hold(self.share)
-        hold.resize(self.size_bytes)
-        hold.growth_bytes = self.page_bytes - self.size_bytes
+        hold.resize(size_bytes)
+        hold.growth_bytes = page_bytes - size_bytes
         self.share.budget.fly(hold)
         return hold
 
