@@ -48,7 +48,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core/memory_sum.py": _tests("core", "memory_sum") + _tests("state", "commit_log"),
     "core/meter.py": (*_tests("core", "meter"), "tests/test_writer.py"),
     "core/model.py": (
-        *_tests("core", "audit"),
+        *_tests("core", "audit", "news"),
         "tests/test_writer.py",
         "tests/test_pipeline.py",
         *_paging("planner"),
