@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pools import offset_pool
 
-from worker.core.cursor import Cursor
 from worker.core.errors import OverMemory
-from worker.core.meter import Backlog, StageTimes
-from worker.core.model import Claim, Decoded, Due, Facts
+from worker.core.model import Decoded, Facts
 from worker.core.ports import Room
-from worker.paging.planner import PartitionPlanner
-from worker.paging.spec import Fetch, PagingSpec, Reply
+from worker.paging.spec import Fetch, Reply
 from worker.runtime.budget import (
     DOOR_S,
     PATIENCE_S,
@@ -31,9 +29,7 @@ from worker.runtime.budget import (
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.clock import SystemClock
 from worker.runtime.expected import DECODED_FACTOR, LEAST_FACTOR, Expected
-from worker.runtime.fetch import FetchPool, Page
-from worker.runtime.timetable import Timetable
-from worker.sources.pagination import offset
+from worker.runtime.fetch import Page
 from worker.testing.clock import FakeClock
 
 BOUND = 100
@@ -262,24 +258,8 @@ class Pipeline:
         self._shared, self._parts, self.asked, self.over = shared, parts, 0, 0
         self._share, self._channel = shared.share(), Channel[Page](1 << 40)
         self.written: dict[str, list[int]] = {name: [] for name in parts}
-        clock, style = SystemClock(), offset.build(offset.Config(type="offset", param="o"))
-        spec = PagingSpec(style=style, once=True, depth=depth)
-        self.pool = FetchPool(
-            [PartitionPlanner(spec, Claim(name, 0, Cursor())) for name in parts],
-            self._fetch,
-            self._channel,
-            self._share,
-            Timetable({name: Due() for name in parts}, _nowhere, clock, once=True, passes=False),
-            parked={},
-            pipeline="p",
-            concurrency=4,
-            may_give_up=False,
-            once=True,
-            patience_s=3600.0,
-            clock=clock,
-            emit=lambda event: None,
-            times=StageTimes(clock.monotonic, 4),
-            backlog=Backlog(),
+        self.pool = offset_pool(
+            parts, self._fetch, self._channel, self._share, depth=depth, may_give_up=False
         )
 
     async def _fetch(self, partition: str, fetch: Fetch, room: Room) -> Reply:
@@ -321,9 +301,6 @@ class Pipeline:
             self.written[page.partition] += page.accepted.decoded.records
             page.hold.release()
             await self._channel.release(weight)
-
-
-async def _nowhere(due: object) -> None: ...
 
 
 async def test_a_page_that_was_given_back_has_all_its_room_before_it_is_asked_for_again() -> None:

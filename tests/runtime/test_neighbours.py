@@ -11,20 +11,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from pools import offset_pool
 
-from worker.core.cursor import Cursor
 from worker.core.errors import Deferred, PermanentError, TransientError
-from worker.core.meter import Backlog, StageTimes
-from worker.core.model import Claim, Decoded, Due, Facts
+from worker.core.model import Decoded, Facts
 from worker.core.ports import Room
-from worker.paging.planner import PartitionPlanner
-from worker.paging.spec import Fetch, PagingSpec, Reply
+from worker.paging.spec import Fetch, Reply
 from worker.runtime.budget import Budget
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.clock import SystemClock
-from worker.runtime.fetch import FetchPool, Page
-from worker.runtime.timetable import Timetable
-from worker.sources.pagination import offset
+from worker.runtime.fetch import Page
 
 OTHERS, PAGES, LATENCY = 49, 5, 30
 BUDGET = 96_000_000
@@ -96,32 +92,13 @@ class Pipeline:
     def __init__(self, answer: Answer, shared: Budget, *, written: bool = True) -> None:
         self.asked, self._answer, self._written = 0, answer, written
         self._share, self._channel = shared.share(), Channel[Page](1 << 40)
-        clock, style = SystemClock(), offset.build(offset.Config(type="offset", param="o"))
-        spec = PagingSpec(style=style, once=True, depth=4)
-        self._pool = FetchPool(
-            [PartitionPlanner(spec, Claim("p", 0, Cursor()))],
-            self.fetch,
-            self._channel,
-            self._share,
-            Timetable({"p": Due()}, self._nowhere, clock, once=True, passes=False),
-            parked={},
-            pipeline="p",
-            concurrency=4,
-            may_give_up=True,
-            once=True,
-            patience_s=3600.0,
-            clock=clock,
-            emit=lambda event: None,
-            times=StageTimes(clock.monotonic, 4),
-            backlog=Backlog(),
+        self._pool = offset_pool(
+            ["p"], self.fetch, self._channel, self._share, depth=4, may_give_up=True
         )
 
     async def fetch(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         self.asked += 1
         return await self._answer(fetch, room)
-
-    @staticmethod
-    async def _nowhere(due: object) -> None: ...
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -322,7 +322,7 @@ def reset(
     from worker.state.lock import lock_state
     from worker.wiring.locked_outputs import locked_outputs
     from worker.wiring.logs import open_log
-    from worker.wiring.outputs import output_roots
+    from worker.wiring.outputs import lineages_at, output_roots
 
     settings = load_settings(config)
     settings.pipeline(pipeline)
@@ -332,14 +332,7 @@ def reset(
             raise click.UsageError("--remove-files needs a whole pipeline: files have no partition")
     what = f"pipeline {pipeline}" + (f", partition {partition}" if partition else "")
     roots = output_roots(settings, pipeline)
-    lineages = sorted(
-        {
-            lineage
-            for root in roots
-            for found in (root.lineages(pipeline), root.published_lineages(pipeline))
-            for lineage in found
-        }
-    )
+    lineages = sorted({lineage for root in roots for lineage in lineages_at(root, pipeline)})
     with (
         lock_state(settings.state.path.absolute()),
         closing(open_log(settings, read_only=False)) as log,

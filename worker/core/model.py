@@ -318,12 +318,10 @@ class ProgressSum:
     @property
     def remembers(self) -> bool:
         """Whether the steps have anything to remember."""
-        floor = self._floor
-        if floor is None:
-            return bool(self._keys or self._tokens)
+        if self._tokens or (floor := self._floor) is None:
+            return bool(self._tokens or self._keys)
         # the last ones are the likeliest to be left
-        left = any(key[0] >= floor for key in reversed(self._keys))  # type: ignore[operator]
-        return left or bool(self._tokens)
+        return any(key[0] >= floor for key in reversed(self._keys))  # type: ignore[operator]
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,7 +23,7 @@ there which root it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -111,6 +111,21 @@ def decide(
     if is_root(known, there):
         return Decision.SWITCH
     return Decision.REFUSE if has_commits else Decision.REGISTER
+
+
+def look(
+    known: Root | None, configured: str, sight: Callable[[str], Sight], *, has_commits: bool
+) -> tuple[Sight, Decision]:
+    """What is found at the configured path, and what follows from that.
+
+    Args:
+        configured: as for `decide`.
+        sight: what is found at a path; at the configured one where that is empty.
+    """
+    here, there = sight(""), Sight()
+    if known is not None and known.path != configured:
+        there = sight(known.path)
+    return here, decide(known, configured, here=here, there=there, has_commits=has_commits)
 
 
 def is_root(known: Root, found: Sight) -> bool:

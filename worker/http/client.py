@@ -106,7 +106,7 @@ async def _any_room(body_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class _Outgoing:
     """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
 
     method: str
@@ -251,7 +251,9 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, params)
                 _check_headers(headers)
-                answer = await self._sent(_Sent(method, sent, headers, body, doubtful, receive))
+                answer = await self._answer(
+                    _Outgoing(method, sent, headers, body, doubtful, receive)
+                )
                 answer = replace(answer, url=str(url), credentials=credentials)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
@@ -282,26 +284,30 @@ class HttpClient:
             )
         return url
 
-    async def _sent(self, sent: _Sent) -> Response:
+    async def _answer(self, outgoing: _Outgoing) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
         try:
-            return await self._exchange(sent)
+            return await self._exchange(outgoing)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if sent.method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+            if outgoing.method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
                 raise
-            return await self._exchange(sent)
+            return await self._exchange(outgoing)
 
-    async def _exchange(self, sent: _Sent) -> Response:
+    async def _exchange(self, outgoing: _Outgoing) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
         async with self._session.request(
-            sent.method, sent.url, headers=sent.headers, data=sent.body, allow_redirects=False
+            outgoing.method,
+            outgoing.url,
+            headers=outgoing.headers,
+            data=outgoing.body,
+            allow_redirects=False,
         ) as answer:
-            if _leads_on(answer) and answer.status not in sent.doubtful:
+            if _leads_on(answer) and answer.status not in outgoing.doubtful:
                 return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
-            return await self._received(answer, sent.receive)
+            return await self._received(answer, outgoing.receive)
 
     async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
         decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from msgspec import structs
@@ -20,7 +21,7 @@ from worker.core.model import DEAD_LETTERS, RECORDS, ChainRow, CommitRow, Staged
 from worker.core.ports import CommitRecords, FileState, OutputRoot
 from worker.core.rebuild import ChainRebuild, Record, whole_record
 from worker.core.replays import replayed_to
-from worker.core.roots import MISSED, Sight, decide, known_root
+from worker.core.roots import MISSED, known_root, look
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -133,9 +134,9 @@ def _found(place: Place, lineage: str, others: set[str]) -> Found:
 
 def _new_letters(place: Place, chain: Checkpoint, last: CommitRow) -> str:
     root = place.roots[DEAD_LETTERS]
-    known, row = known_root(chain.roots, DEAD_LETTERS, (last,)), _chain_row(chain)
-    there = Sight() if known is None else root.sight(row, known.path)
-    found = decide(known, str(root), here=root.sight(row), there=there, has_commits=True)
+    known = known_root(chain.roots, DEAD_LETTERS, (last,))
+    sight = partial(root.sight, _chain_row(chain))
+    _, found = look(known, str(root), sight, has_commits=True)
     return str(root) if found in MISSED else ""
 
 

@@ -112,20 +112,22 @@ class Rule:
     when: Holds = _always
     says: When | None = None
 
+    def is_said(self, evidence: Evidence) -> bool:
+        """Whether the body of an answer says what the rule is about."""
+        return self.says is None or self.says.holds(evidence.read)
+
 
 def judge(evidence: Evidence, rules: Iterable[Rule]) -> Meaning:
     """The meaning by the first rule that holds. The last rule holds for every answer."""
     for rule in _rules_of(evidence, rules):
-        if rule.says is None or rule.says.holds(evidence.read):
+        if rule.is_said(evidence):
             return rule.meaning
     raise AssertionError("no rule holds")
 
 
 def is_decided(evidence: Evidence, rules: Iterable[Rule]) -> bool:
     """Whether one of the rules holds for an answer."""
-    return any(
-        rule.says is None or rule.says.holds(evidence.read) for rule in _rules_of(evidence, rules)
-    )
+    return any(rule.is_said(evidence) for rule in _rules_of(evidence, rules))
 
 
 def may_mean(evidence: Evidence, rules: Iterable[Rule]) -> list[Meaning]:

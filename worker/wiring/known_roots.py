@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from worker.core.checkpoint import LOST
@@ -23,7 +24,7 @@ from worker.core.matching import is_leftover, refuse_other_age, refuse_unknown, 
 from worker.core.model import DEAD_LETTERS, RECORDS, ChainRow, CommitRow, Root, StagedFile, of_kind
 from worker.core.ports import CommitHistory, CommitLog, FileState, OutputRoot
 from worker.core.replays import replayed_to
-from worker.core.roots import MISSED, Decision, Sight, decide, known_root, refuse
+from worker.core.roots import MISSED, Decision, Sight, known_root, look, refuse
 from worker.settings import Settings
 from worker.wiring.outputs import output_roots
 
@@ -149,10 +150,8 @@ def _seen(
     if chain is None:
         return RootSeen(root, None, Sight(), Decision.REGISTER)
     known = known_root(roots, root.kind, () if last is None else (last,))
-    here, there = root.sight(chain), Sight()
-    if known is not None and known.path != str(root):
-        there = root.sight(chain, known.path)
-    decision = decide(known, str(root), here=here, there=there, has_commits=last is not None)
+    sight = partial(root.sight, chain)
+    here, decision = look(known, str(root), sight, has_commits=last is not None)
     return RootSeen(root, known, here, decision)
 
 

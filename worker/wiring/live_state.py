@@ -21,7 +21,7 @@ from worker.settings import PipelineSettings, Settings
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import outputs_seen, refuse_renamed
 from worker.wiring.logs import open_log
-from worker.wiring.outputs import output_roots
+from worker.wiring.outputs import lineages_at, output_roots
 from worker.wiring.parts import Parts
 
 
@@ -91,8 +91,7 @@ class UnreadState:
         """What a run would end with that begins with an empty state."""
         try:
             for root in output_roots(self._settings, name):
-                lineages = [*root.lineages(name), *root.published_lineages(name)]
-                refuse_unknown(str(root), name, lineages, ())
+                refuse_unknown(str(root), name, lineages_at(root, name), ())
         except WorkerError as error:
             return error
         return None

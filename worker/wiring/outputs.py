@@ -88,6 +88,11 @@ def output_roots(
     return records, FilesRoot(dead, DEAD_LETTERS, places)
 
 
+def lineages_at(root: OutputRoot, pipeline: str) -> set[str]:
+    """The lineages of a pipeline that left anything at an output, published files included."""
+    return {*root.lineages(pipeline), *root.published_lineages(pipeline)}
+
+
 def output_paths(settings: Settings, pipeline: str) -> tuple[Path, Path]:
     """The directories of (records, dead letters)."""
     config = settings.pipelines[pipeline]
