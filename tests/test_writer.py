@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -473,3 +475,27 @@ async def test_marks_that_are_no_instants_have_no_lag() -> None:
     step = replace(part([1], 1), progress=Progress(Cursor(received=1, mark=40)))
     await desk.write(step)
     assert desk.writer.lag_s(100.0) is None
+
+
+async def test_a_commit_that_is_made_while_the_attempt_is_cancelled_counts() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(MemorySink):
+        def publish(self, *args: Any) -> None:
+            begun.set()
+            assert go_on.wait(20)
+            super().publish(*args)
+
+    desk = Desk(Slow, roll=RollSpec(records=2))
+    await desk.put(part([1, 2], 2), part([3], 3))
+    writing = asyncio.create_task(desk.write_open())
+    async with asyncio.timeout(20):
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        writing.cancel()
+        go_on.set()
+        with suppress(asyncio.CancelledError):
+            await writing
+    assert desk.output.numbers() == [1, 2]
+    assert [commit.ledger.sent for commit in desk.commits()] == [2]
+    assert (desk.totals.commits, desk.backlog.records) == (1, 1)

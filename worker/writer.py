@@ -253,8 +253,8 @@ class Writer:
         self._quality.add(part.looked_at, part.rejects)
         if part.progress is not None:
             self._quality.end_page(part.partition, pass_over=part.pass_over)
-        if part.chunks or part.rejects:
-            await self._io(self._put, part)
+        if (chunks := self._not_collected(part.chunks)) or part.rejects:
+            await self._io(self._put, chunks, part)
         self._staged.add(part, self._durable[part.partition])
         self._mid_page = part.progress is None
         if self._staged.filled:
@@ -291,9 +291,18 @@ class Writer:
         """
         self._passed(partition, cursor.pass_no - 1, self._durable[partition].cursor.pass_no - 1)
 
-    def _put(self, part: Shaped) -> None:
+    def _not_collected(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """What is left to be written, from the first chunk on that the sink did not collect:
+        records of a file stay in order.
+        """
+        for number, chunk in enumerate(chunks):
+            if not self._records.collect(chunk):
+                return chunks[number:]
+        return ()
+
+    def _put(self, chunks: Sequence[Chunk], part: Shaped) -> None:
         """In the IO pool."""
-        for chunk in part.chunks:
+        for chunk in chunks:
             self._records.write(chunk)
         if part.rejects:
             self._dead_letters.write(self._letters(part))
@@ -326,18 +335,31 @@ class Writer:
     async def _commit(self, trigger: str) -> None:
         """One commit of everything staged, if it says anything new.
 
-        Cancelling never tears it: the job is awaited.
+        Cancelling never tears it: the job is awaited, and what it committed counts.
         """
         staged = self._staged
-        if staged.steps:
-            started = self._clock.monotonic()
-            ends = self._ends()
-            ledger = staged.told + staged.ledger
-            commit = await self._io(self._committer.commit, ends, ledger)
-            for end in ends:
-                self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)
-            self._report(commit, started, trigger)
-            await self._forget()
+        if not staged.steps:
+            self._begin_anew()
+            return
+        started, ends, made = self._clock.monotonic(), self._ends(), list[CommitRow]()
+        try:
+            await self._io(self._commit_to, made, ends, staged.told + staged.ledger)
+        finally:
+            for commit in made:
+                for end in ends:
+                    self._durable[end.partition] = Durable(commit.seq, end.progress.cursor)
+                self._report(commit, started, trigger)
+                self._begin_anew()
+        await self._forget()
+
+    def _commit_to(
+        self, made: list[CommitRow], ends: Sequence[PartitionEnd], ledger: Ledger
+    ) -> None:
+        """In the IO pool."""
+        made.append(self._committer.commit(ends, ledger))
+
+    def _begin_anew(self) -> None:
+        """Nothing is staged any more."""
         self._staged = Staged()
         self._backlog.durable()
         self._roll.reset()

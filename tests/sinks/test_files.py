@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 import fastavro
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.core.errors import Fenced, PublishConflict, SinkUnavailable
 from worker.core.model import DEAD_LETTERS, RECORDS, ChainState, Chunk, StagedFile
@@ -25,6 +28,7 @@ from worker.sinks import commit_records
 from worker.sinks.commit_records import FileCommitRecords
 from worker.sinks.files import FilesSink, SinkLimits
 from worker.sinks.files_root import FilesRoot
+from worker.testing.sink_contract import put
 
 SCHEMA = json.dumps({"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]})
 
@@ -64,9 +68,9 @@ def listing(root: Path) -> list[str]:
 
 def test_nothing_is_seen_before_it_is_published_and_then_all_of_it(tmp_path: Path) -> None:
     files = sink(tmp_path)
-    files.write(chunk("a=1", 1, 2))
-    files.write(chunk("a=2", 3))
-    files.write(chunk("a=1", 4))
+    put(files, chunk("a=1", 1, 2))
+    put(files, chunk("a=2", 3))
+    put(files, chunk("a=1", 4))
     sealed = files.seal()
     assert listing(tmp_path) == []
     files.publish(1, sealed)
@@ -82,7 +86,7 @@ def test_nothing_is_seen_before_it_is_published_and_then_all_of_it(tmp_path: Pat
 def test_the_file_that_was_not_written_to_for_longest_is_sealed_first(tmp_path: Path) -> None:
     files = sink(tmp_path, open_files=2)
     for route in ("a", "b", "a", "c", "b"):
-        files.write(chunk(route, 1))
+        put(files, chunk(route, 1))
     parts = [(file.final.split("/")[0], file.final[-9:-5], file.rows) for file in files.seal()]
     assert parts == [("b", "0002", 1), ("a", "0001", 2), ("c", "0003", 1), ("b", "0004", 1)]
 
@@ -90,7 +94,7 @@ def test_the_file_that_was_not_written_to_for_longest_is_sealed_first(tmp_path: 
 def test_the_files_of_passes_that_are_over_are_closed_before_the_commit(tmp_path: Path) -> None:
     files = sink(tmp_path)
     for route, group in (("a", 1), ("b", 1), ("a", 2), ("a", None)):
-        files.write(Chunk(route, "f" * 16, 1, b"\x02", group))
+        put(files, Chunk(route, "f" * 16, 1, b"\x02", group))
     open_files = len(os.listdir("/dev/fd"))
     files.leave(2)
     assert len(os.listdir("/dev/fd")) == open_files - 2
@@ -100,7 +104,7 @@ def test_the_files_of_passes_that_are_over_are_closed_before_the_commit(tmp_path
 def test_a_full_file_is_followed_by_its_next_part(tmp_path: Path) -> None:
     files = sink(tmp_path, file_bytes=300, block_bytes=1)
     for number in range(50):
-        files.write(chunk("", number % 60))
+        put(files, chunk("", number % 60))
     sealed = files.seal()
     assert len(sealed) > 1
     files.publish(1, sealed)
@@ -114,7 +118,7 @@ def test_a_directory_is_durable_before_a_file_is_moved_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = sink(tmp_path)
-    files.write(chunk("a=1/b=2", 1))
+    put(files, chunk("a=1/b=2", 1))
     sealed = files.seal()
     publish, fsync_dirs, seen = fs.publish, fs.fsync_dirs, list[object]()
     monkeypatch.setattr(
@@ -144,8 +148,8 @@ def test_a_disk_that_refuses_to_write_leaves_no_file_open(
 
     monkeypatch.setattr(fs, "write_all", refuse)
     with pytest.raises(SinkUnavailable, match="No space"):
-        files.write(chunk("a", 1))
-        files.write(chunk("b", 1))
+        put(files, chunk("a", 1))
+        put(files, chunk("b", 1))
         files.seal()
     files.close()
     assert len(os.listdir("/dev/fd")) == before
@@ -154,9 +158,9 @@ def test_a_disk_that_refuses_to_write_leaves_no_file_open(
 def test_a_commit_of_many_files_is_due(tmp_path: Path) -> None:
     files = sink(tmp_path, commit_files=3)
     for route in ("a", "b"):
-        files.write(chunk(route, 1))
+        put(files, chunk(route, 1))
     assert not files.full
-    files.write(chunk("c", 1))
+    put(files, chunk("c", 1))
     assert files.full
     files.seal()
     files.begin(2)
@@ -168,7 +172,7 @@ def test_a_link_in_the_output_is_not_followed(tmp_path: Path) -> None:
     elsewhere.mkdir()
     files = sink(root)
     (root / "a").symlink_to(elsewhere)
-    files.write(chunk("a", 1))
+    put(files, chunk("a", 1))
     with pytest.raises(PublishConflict):
         files.publish(1, files.seal())
     assert list(elsewhere.iterdir()) == []
@@ -178,7 +182,7 @@ def test_what_is_hidden_is_for_its_user_only_and_records_have_the_number_of_thei
     tmp_path: Path,
 ) -> None:
     files = sink(tmp_path)
-    files.write(chunk("", 1))
+    put(files, chunk("", 1))
     (file,) = files.seal()
     area = tmp_path / ".worker" / ("l" * 16) / "p"
     commits = FileCommitRecords(area / "commits", "me", ())
@@ -311,8 +315,8 @@ def test_a_cleaner_of_empty_directories_is_no_more_than_a_pause(tmp_path: Path) 
                     files.prepare(())
                     if not sealed:
                         files.sweep(())
-                        files.write(chunk("a=1/b=1", 1, 2))
-                        files.write(chunk("a=1/b=2", 3))
+                        put(files, chunk("a=1/b=1", 1, 2))
+                        put(files, chunk("a=1/b=2", 3))
                         sealed = files.seal()
                     files.publish(1, sealed)
                     break
@@ -329,10 +333,10 @@ def test_a_cleaner_of_empty_directories_is_no_more_than_a_pause(tmp_path: Path) 
 
 def test_an_output_whose_directories_are_gone_pauses(tmp_path: Path) -> None:
     files = sink(tmp_path / "lake")
-    files.write(chunk("a", 1))
+    put(files, chunk("a", 1))
     shutil.rmtree(tmp_path / "lake")
     with pytest.raises(SinkUnavailable, match="lake"):
-        files.write(chunk("b", 1))
+        put(files, chunk("b", 1))
     with pytest.raises(SinkUnavailable, match="lake"):
         files.seal()
     with pytest.raises(SinkUnavailable, match="lake"):
@@ -349,11 +353,11 @@ def test_an_output_that_is_unmounted_lazily_pauses(tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", root], check=True)
     try:
         files = sink(root)
-        files.write(chunk("a", 1))
+        put(files, chunk("a", 1))
     finally:
         subprocess.run(["umount", "-l", root], check=True)
     with pytest.raises(SinkUnavailable, match="lake"):
-        files.write(chunk("b", 1))
+        put(files, chunk("b", 1))
     with pytest.raises(SinkUnavailable, match="lake"):
         files.seal()
     with pytest.raises(SinkUnavailable, match="lake"):
@@ -447,12 +451,55 @@ def test_what_was_staged_last_is_proven_where_it_was_staged(tmp_path: Path) -> N
     assert records.proven(8) == b"of the new root" and records.staged(8) == b"of the old root"
 
 
+@given(
+    routes=st.lists(st.sampled_from("abc"), max_size=40),
+    file_bytes=st.sampled_from((150, 10**6)),
+    block_bytes=st.sampled_from((1, 7, 40)),
+    held_bytes=st.sampled_from((3, 50)),
+)
+def test_what_is_collected_stands_where_it_would_if_it_were_written(
+    routes: list[str], file_bytes: int, block_bytes: int, held_bytes: int
+) -> None:
+    def files_of(how: Callable[[FilesSink, Chunk], None]) -> list[tuple[str, int, list[int]]]:
+        with tempfile.TemporaryDirectory() as name:
+            files = sink(
+                Path(name),
+                open_files=2,
+                file_bytes=file_bytes,
+                block_bytes=block_bytes,
+                held_bytes=held_bytes,
+            )
+            for number, route in enumerate(routes):
+                how(files, chunk(route, number))
+            sealed = files.seal()
+            files.publish(1, sealed)
+            return [(each.final, each.rows, read(Path(name) / each.final)) for each in sealed]
+
+    assert files_of(put) == files_of(FilesSink.write)
+
+
+def test_a_chunk_is_collected_without_a_file_or_a_write(tmp_path: Path) -> None:
+    files = sink(tmp_path, block_bytes=4)
+    assert not files.collect(chunk("a", 1))  # there is no file yet
+    files.write(chunk("a", 1))
+    (staged,) = (path for path in tmp_path.rglob("*.avro"))
+    before = staged.stat().st_size
+    assert files.collect(chunk("a", 2)) and files.collect(chunk("a", 3))
+    assert staged.stat().st_size == before
+    assert not files.collect(chunk("a", 4))  # a block is full
+    files.write(chunk("a", 4))
+    assert staged.stat().st_size > before
+    (sealed,) = files.seal()
+    files.publish(1, [sealed])
+    assert read(tmp_path / sealed.final) == [1, 2, 3, 4]
+
+
 def test_open_files_hold_back_no_more_than_they_may(tmp_path: Path) -> None:
     files, chunk_bytes, held = sink(tmp_path), 200 * 1024, []
     for route in range(50):
-        files.write(Chunk(f"a={route}", "f" * 16, chunk_bytes, bytes(chunk_bytes)))
+        put(files, Chunk(f"a={route}", "f" * 16, chunk_bytes, bytes(chunk_bytes)))
         held.append(files._pending_bytes)
     assert held[: 8 * 1024 // 200] == [chunk_bytes * each for each in range(1, 41)]
     assert 8 * 1024**2 - chunk_bytes < max(held) <= 8 * 1024**2
-    files.write(Chunk("a=49", "f" * 16, chunk_bytes, bytes(chunk_bytes)))  # a block is full
+    put(files, Chunk("a=49", "f" * 16, chunk_bytes, bytes(chunk_bytes)))  # a block is full
     assert files._pending_bytes == held[-1] - chunk_bytes

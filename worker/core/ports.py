@@ -487,10 +487,10 @@ class Swept:
 class Sink(Protocol):
     """Where chunks go: files that stay invisible in staging until a commit makes them visible.
 
-    Belongs to one pipeline and lineage, and to one attempt, in whose IO pool all methods are
-    called. All raise SinkUnavailable (the pipeline pauses and begins again from the commit log),
-    DurabilityLost (the attempt is redone once, then the pipeline ends with 74) and StateError (the
-    pipeline ends with 74), besides what they name.
+    Belongs to one pipeline and lineage, and to one attempt, in whose IO pool all methods but
+    `collect` are called. All but that raise SinkUnavailable (the pipeline pauses and begins again
+    from the commit log), DurabilityLost (the attempt is redone once, then the pipeline ends with
+    74) and StateError (the pipeline ends with 74), besides what they name.
     """
 
     kind: str
@@ -542,8 +542,15 @@ class Sink(Protocol):
             owners: nonces of the earlier owners, the oldest first.
         """
 
+    def collect(self, chunk: Chunk) -> bool:
+        """Takes a chunk into the commit in the making if that is done in memory, at once; whether
+        it did. Called in the event loop, while no other method is.
+
+        For most small pages it does: a call in the IO pool costs a tenth of such a page.
+        """
+
     def write(self, chunk: Chunk) -> None:
-        """Takes a chunk into the commit in the making; may compress and write. Once per chunk."""
+        """Takes a chunk that was not collected; may compress and write."""
 
     def leave(self, group: int) -> None:
         """No chunk of a group before this one follows: their files need not stay open until the

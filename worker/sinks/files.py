@@ -288,6 +288,18 @@ class FilesSink:
     def begin(self, seq: int) -> None:
         self._seq, self._parts, self._sealed = seq, 0, []
 
+    def collect(self, chunk: Chunk) -> bool:
+        key, size_bytes = (chunk.route, chunk.fingerprint, chunk.group), len(chunk.data)
+        file = self._open.get(key)
+        if (
+            file is None
+            or file.pending_bytes + size_bytes >= self._limits.block_bytes
+            or self._pending_bytes + size_bytes > self._limits.held_bytes
+        ):
+            return False
+        self._hold_back(file, chunk)
+        return True
+
     def write(self, chunk: Chunk) -> None:
         try:  # not `fs.translated`: with many routes this is called for every few records
             self._add(chunk)
@@ -299,15 +311,18 @@ class FilesSink:
         file = self._open.get(key)
         if file is None:
             file = self._create(key)
-        self._open.move_to_end(key)
-        file.add(chunk)
-        self._pending_bytes += len(chunk.data)
+        self._hold_back(file, chunk)
         if file.pending_bytes >= self._limits.block_bytes:
             self._flush(file)
         while self._pending_bytes > self._limits.held_bytes:
             self._flush(max(self._open.values(), key=lambda each: each.pending_bytes))
         if file.size_bytes >= self._limits.file_bytes:
             self._seal(file)
+
+    def _hold_back(self, file: _OpenFile, chunk: Chunk) -> None:
+        self._open.move_to_end(file.key)
+        file.add(chunk)
+        self._pending_bytes += len(chunk.data)
 
     def _create(self, key: Key) -> _OpenFile:
         if len(self._open) >= self._limits.open_files:

@@ -147,6 +147,12 @@ class MemorySink:
             del self._store.names[name]
         return Swept(len(swept), tuple(sorted(foreign)))
 
+    def collect(self, chunk: Chunk) -> bool:
+        if (chunks := self._open.get((chunk.route, chunk.fingerprint, chunk.group))) is None:
+            return False
+        chunks.append(chunk)
+        return True
+
     def write(self, chunk: Chunk) -> None:
         self._open.setdefault((chunk.route, chunk.fingerprint, chunk.group), []).append(chunk)
 

@@ -128,10 +128,16 @@ def committed() -> CommitRow:
 
 
 def staged(sink: Sink, *chunks: Chunk) -> tuple[StagedFile, ...]:
-    """Writes and seals chunks."""
+    """Puts chunks into a commit, and seals it."""
     for each in chunks:
-        sink.write(each)
+        put(sink, each)
     return sink.seal()
+
+
+def put(sink: Sink, chunk: Chunk) -> None:
+    """As a writer does."""
+    if not sink.collect(chunk):
+        sink.write(chunk)
 
 
 def standing(root: OutputRoot, files: Iterable[StagedFile]) -> set[FileState]:
@@ -246,10 +252,10 @@ class SinkContract:
     def test_what_was_left_is_in_its_commit_all_the_same(self, place: SinkPlace) -> None:
         sink, root = prepared(place), place.root()
         for group, line in ((1, "a"), (2, "b"), (None, "c")):
-            sink.write(chunk("", line, group=group))
+            put(sink, chunk("", line, group=group))
         sink.leave(2)
         sink.leave(2)
-        sink.write(chunk("", "d", group=2))
+        put(sink, chunk("", "d", group=2))
         files = sink.seal()
         sink.publish(1, files)
         lines = [list(root.lines(file)) for file in files]
@@ -278,7 +284,7 @@ class SinkContract:
         sink, root = prepared(place), place.root()
         files = staged(sink, chunk("", "x"), chunk("a=1", "y"))
         sink.begin(2)
-        sink.write(chunk("", "open"))
+        put(sink, chunk("", "open"))
         sink.close()
         again = prepared(place, owner="two", owners=("one",))
         assert again.sweep(("one",)).files >= 2
@@ -303,9 +309,9 @@ class SinkContract:
 
     def test_two_owners_write_beside_each_other(self, place: SinkPlace) -> None:
         one, two = prepared(place), prepared(place, owner="two", owners=("one",))
-        one.write(chunk("", "x"))
+        put(one, chunk("", "x"))
         two.sweep(("one",))  # one was displaced, and does not know it yet
-        one.write(chunk("a=1", "z"))
+        put(one, chunk("a=1", "z"))
         (file,) = staged(two, chunk("", "y"))
         one.seal()
         two.publish(1, [file])
