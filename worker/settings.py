@@ -323,7 +323,7 @@ class PipelineSettings(Model):
         source = self.source
         groups: dict[str, Any] = {
             "url": source.url,
-            "params": source.params,
+            "params": source.plain_params,
             "pagination": source.pagination.model_dump(
                 mode="json", by_alias=True, exclude_defaults=True
             ),
@@ -338,7 +338,7 @@ class PipelineSettings(Model):
             "method": source.method,
             "headers": {
                 name.lower(): value
-                for name, value in source.headers.items()
+                for name, value in source.plain_headers.items()
                 if not _HARMLESS_HEADER.search(name)
             },
         }

@@ -84,7 +84,8 @@ def _secret(
     except ValidationError:
         return  # the model has said it
     assert isinstance(secret, SecretRef)
-    read = credential if "auth" in at else secret_value
+    sent = not {"auth", "params", "headers"}.isdisjoint(at)
+    read = credential if sent else secret_value
     for values in partitions if "{partition." in "".join(secret.texts) else [{}]:
         try:
             read(secret, values)

@@ -115,13 +115,14 @@ def _read(path: Path, remedy: str) -> str:
     return text
 
 
-def _kind_of_secret(value: Any) -> str:
+def kind_of_secret(value: Any) -> str:
+    """`reference` or `text`: the tags of a value that may be either."""
     return "reference" if isinstance(value, dict | SecretRef) else "text"
 
 
 Secret = Annotated[
     Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")],
-    Discriminator(_kind_of_secret),
+    Discriminator(kind_of_secret),
 ]
 """A literal, or where the secret is."""
 

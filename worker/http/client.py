@@ -27,9 +27,10 @@ from yarl import URL
 from worker.core.errors import PermanentError, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
-from worker.http.auth import Auth
+from worker.http.auth import Auth, in_url_of
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.headers import REDIRECTS, with_headers, without_credentials
+from worker.http.in_url import filled, put_back
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
@@ -87,6 +88,7 @@ class Response:
         body: decoded; bytes, or the map of a spooled file.
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
+        in_url: its secrets that were filled into the URL, by their names.
     """
 
     status: int
@@ -95,6 +97,7 @@ class Response:
     url: str
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    in_url: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 Receive = Callable[[int], Awaitable[int]]
@@ -241,23 +244,26 @@ class HttpClient:
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
+                in_url: Mapping[str, str] = {}
                 if str(url.origin()) not in self._trusted:
                     headers = without_credentials(headers)
                 elif auth is not None:
                     credentials = await auth.headers()
                     headers = with_headers(headers, credentials)
+                    if in_url := await in_url_of(auth):
+                        sent = URL(filled(str(url), in_url), encoded=True)
                     if params := await auth.params():
-                        sent = URL(with_query(str(url), params.items()), encoded=True)
+                        sent = URL(with_query(str(sent), params.items()), encoded=True)
                         names |= params.keys()
-                    secrets |= credentials_in(credentials, params)
+                    secrets |= credentials_in(credentials, {**params, **in_url})
                 _check_headers(headers)
                 answer = await self._answer(
                     _Outgoing(method, sent, headers, body, doubtful, receive)
                 )
-                answer = replace(answer, url=str(url), credentials=credentials)
+                answer = replace(answer, url=str(url), credentials=credentials, in_url=in_url)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
-                place = url_stripper(tuple(names))(answer.headers["Location"])
+                place = url_stripper(tuple(names))(put_back(answer.headers["Location"], in_url))
                 url = self._checked(_parsed(place, base=url), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(

@@ -44,7 +44,7 @@ from worker.sources.answers import (
     rules_of,
 )
 from worker.sources.conditions import Read
-from worker.sources.echo import position_headers, refuse_echo
+from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
@@ -119,7 +119,7 @@ class HttpSource:
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
         self._doubtful = redirects_named_in(self._redirect_rules)
-        self._position_headers = position_headers(config)
+        self._positions = Positions(config)
         self._unknown = UnknownFields(pipeline, emit)
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
@@ -210,7 +210,9 @@ class HttpSource:
     async def _secrets(self, asked: _Asked, response: Response) -> set[str]:
         """What was sent with a request as credentials."""
         auth = self._auth[asked.partition]
-        return set() if auth is None else credentials_in(response.credentials, await auth.params())
+        if auth is None:
+            return set()
+        return credentials_in(response.credentials, {**await auth.params(), **response.in_url})
 
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
@@ -237,11 +239,24 @@ class HttpSource:
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
-        refuse_echo(response, decoded.facts, self._position_headers)
+        headers = await self._without_echo(asked, response, decoded)
         now_us = self._answered_us(response)
         condition = asked.condition
         validators = None if condition is None else condition.validators_of(response.headers)
-        return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+        return Reply(decoded, headers, validators=validators, now_us=now_us)
+
+    async def _without_echo(
+        self, asked: _Asked, response: Response, decoded: Decoded
+    ) -> Mapping[str, str]:
+        """The headers of a page. Neither they nor its facts have a credential where a position is
+        read. Raises PermanentError for a position that cannot be had without one.
+        """
+        headers = response.headers
+        if response.in_url:
+            headers = self._positions.put_back(decoded.facts, headers, response.in_url)
+        if secrets := await self._secrets(asked, response):
+            self._positions.refuse_echo(decoded.facts, headers, secrets)
+        return headers
 
     def _evidence(self, asked: _Asked, response: Response) -> Evidence:
         condition = asked.condition

@@ -111,7 +111,7 @@ async def http_source(
     """
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source.auth, values)
+        check_secrets(source, values)
     client = await shared.stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -308,5 +308,5 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         completeness=parts.plain_completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),
+        strip=url_stripper(source.secret_params),
     )

@@ -27,7 +27,7 @@ from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
 from worker.wiring.origins import Origins
-from worker.wiring.secrets import check_secrets, registry_auth
+from worker.wiring.secrets import check_registry_secrets, registry_auth
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Registries:
     async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         key = server.model_dump_json()
         if key not in self._clients:
-            check_secrets(server.auth, {})
+            check_registry_secrets(server.auth)
             http = await self._stack.enter_async_context(
                 HttpClient(
                     origin_of(server.url),

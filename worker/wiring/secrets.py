@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from worker import __version__
 from worker.components import AUTH
@@ -15,7 +16,8 @@ from worker.config.secrets import SecretRef, credential
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
-from worker.http.auth import Auth, AuthConfig, AuthDeps, Fetch
+from worker.http.auth import Auth, AuthConfig, AuthDeps, Fetch, StaticAuth
+from worker.http.auth.combined import Combined
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.tls import tls_of
@@ -35,10 +37,10 @@ def open_auth(
 
     Partitions whose secrets are the same share them. Their clients are open until the stack closes.
     """
-    config = source.auth
-    if config is None:
+    secrets = [secret for _, secret in source.secrets()]
+    if source.auth is None and not secrets:
         return lambda values: None
-    kind, placeholders = AUTH.load(config.type), _placeholders(config)
+    placeholders = _placeholders(secrets)
     shared: dict[tuple[str, ...], Auth] = {}
 
     def fetch_from(url: str) -> Fetch:
@@ -47,10 +49,32 @@ def open_auth(
     def auth(values: Values) -> Auth:
         key = tuple(values[name] for name in placeholders)
         if key not in shared:
-            shared[key] = kind.build(config, AuthDeps(values, clock, fetch_from))
+            shared[key] = _auth_of(source, AuthDeps(values, clock, fetch_from))
         return shared[key]
 
     return auth
+
+
+def _auth_of(source: HttpConfig, deps: AuthDeps) -> Auth:
+    """The credentials of a source: those of `auth`, and the secrets of `headers` and `params`."""
+    parts: list[Auth] = []
+    if source.auth is not None:
+        parts.append(AUTH.load(source.auth.type).build(source.auth, deps))
+    headers, params = (_readers(values, deps) for values in (source.headers, source.params))
+    if headers or params:
+        parts.append(StaticAuth(partial(_read_all, headers), partial(_read_all, params)))
+    return parts[0] if len(parts) == 1 else Combined(parts)
+
+
+def _readers(values: Mapping[str, Any], deps: AuthDeps) -> dict[str, Callable[[], str]]:
+    """What reads those of the values that are references to secrets."""
+    return {
+        name: deps.reading(value) for name, value in values.items() if isinstance(value, SecretRef)
+    }
+
+
+def _read_all(readers: Mapping[str, Callable[[], str]]) -> dict[str, str]:
+    return {name: read() for name, read in readers.items()}
 
 
 def _fetch_from(stack: AsyncExitStack, source: HttpConfig, url: str, spool: Path) -> Fetch:
@@ -90,18 +114,19 @@ def _no_endpoint(url: str) -> Fetch:
     raise AssertionError("the credentials of a registry are not asked for")
 
 
-def check_secrets(config: AuthConfig | None, values: Values) -> None:
+def check_secrets(source: HttpConfig, values: Values) -> None:
     """Raises ConfigError for a secret that is missing, or that no header can carry."""
-    for _, secret in secrets_of(config) if config is not None else ():
+    for _, secret in source.secrets():
         credential(secret, values)
 
 
-def _placeholders(config: AuthConfig) -> list[str]:
+def check_registry_secrets(config: AuthConfig | None) -> None:
+    """The same for the credentials of a registry."""
+    for _, secret in secrets_of(config) if config is not None else ():
+        credential(secret, {})
+
+
+def _placeholders(secrets: Iterable[str | SecretRef]) -> list[str]:
     """Names in `{partition.name}` of references to secrets."""
-    texts = [
-        text
-        for _, secret in secrets_of(config)
-        if isinstance(secret, SecretRef)
-        for text in secret.texts
-    ]
+    texts = [text for each in secrets if isinstance(each, SecretRef) for text in each.texts]
     return sorted(set(re.findall(r"\{partition\.([^{}]*)\}", " ".join(texts))))

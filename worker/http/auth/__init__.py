@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,19 @@ class Auth(Protocol):
         """
 
 
+@runtime_checkable
+class FillsUrl(Protocol):
+    """Credentials of which a part stands in the URL; one more method that an `Auth` may have."""
+
+    async def in_url(self) -> dict[str, str]:
+        """The values of `{secret.NAME}` in the URL; asked for together with the headers."""
+
+
+async def in_url_of(auth: Auth) -> dict[str, str]:
+    """The secrets that credentials have for the URL."""
+    return await auth.in_url() if isinstance(auth, FillsUrl) else {}
+
+
 class AuthConfig(Model):
     """Base of the `Config` of a kind."""
 
@@ -62,6 +75,11 @@ class AuthConfig(Model):
     def carried(self) -> tuple[str, str, str]:
         """Where requests carry them: (key that says so, `header` or `param`, name)."""
         return ("type", "header", "Authorization")
+
+    @property
+    def url_secrets(self) -> tuple[str, ...]:
+        """Names of `{secret.NAME}` that stand in the URL."""
+        return ()
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -111,14 +129,18 @@ class StaticAuth:
         self,
         headers: Callable[[], dict[str, str]] = dict,
         params: Callable[[], dict[str, str]] = dict,
+        in_url: Callable[[], dict[str, str]] = dict,
     ) -> None:
-        self._headers, self._params = headers, params
+        self._headers, self._params, self._in_url = headers, params, in_url
 
     async def headers(self) -> dict[str, str]:
         return self._headers()
 
     async def params(self) -> dict[str, str]:
         return self._params()
+
+    async def in_url(self) -> dict[str, str]:
+        return self._in_url()
 
     def renew(self, sent: Mapping[str, str]) -> bool:
         return False
