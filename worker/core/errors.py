@@ -231,6 +231,15 @@ class AuthError(PermanentError):
     code = "auth"
 
 
+class ProxyRefused(PermanentError):
+    """The proxy does not let the request through.
+    Check `source.proxy`: its user name and password, and whether it allows this origin.
+    """
+
+    exit = Exit.PERMISSION
+    code = "proxy"
+
+
 class PaginationLoop(PermanentError):
     """The source led back to a page that was already read in this pass.
     Check `source.pagination`; scroll ids need `repeat: allow`, and a source that repeats its last

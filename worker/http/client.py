@@ -24,13 +24,14 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from worker.core.errors import PermanentError, TransientError, WorkerError
+from worker.core.errors import PermanentError, ProxyRefused, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth, in_url_of
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.headers import REDIRECTS, with_headers, without_credentials
 from worker.http.in_url import filled, put_back
+from worker.http.proxy import Route, Via
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
@@ -44,6 +45,7 @@ HEADER_BYTES: Final = 64 * 1024
 DETAIL_CHARS: Final = 100
 UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
+PROXY_AUTH_NEEDED: Final = 407
 BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset(
     {
@@ -89,6 +91,7 @@ class Response:
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
         in_url: its secrets that were filled into the URL, by their names.
+        secrets: everything secret that was sent, which the answer may repeat.
     """
 
     status: int
@@ -98,6 +101,7 @@ class Response:
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     in_url: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 Receive = Callable[[int], Awaitable[int]]
@@ -118,6 +122,7 @@ class _Outgoing:
     body: bytes | None
     doubtful: Container[int]
     receive: Receive
+    via: Via | None
 
 
 class TlsError(PermanentError):
@@ -140,6 +145,7 @@ _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] =
     (TimeoutError, TransientError, "no answer in time"),
     (aiohttp.ClientPayloadError, TransientError, "the body broke off"),
     (aiohttp.ClientConnectorDNSError, TransientError, "the host name does not resolve"),
+    (aiohttp.ClientProxyConnectionError, TransientError, "the proxy cannot be reached"),
     (aiohttp.ClientConnectionError, TransientError, "the connection failed"),
     (aiohttp.InvalidURL, PermanentError, "the URL is not valid"),
     (aiohttp.ClientError, TransientError, "the exchange failed"),
@@ -152,6 +158,7 @@ class HttpClient:
 
     Args:
         origin: where requests, followed links and redirects go, with credentials.
+        proxy: the proxy of each request; None: none goes through one.
         allowed_origins: URLs of the other origins that links and redirects may lead to, and whether
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
@@ -171,6 +178,7 @@ class HttpClient:
         connections: int,
         spool: Path,
         tls: ssl.SSLContext | bool = True,
+        proxy: Route | None = None,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
         repeats: bool = True,
     ) -> None:
@@ -181,6 +189,7 @@ class HttpClient:
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
         self._spool, self._repeats = spool, repeats
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -241,6 +250,7 @@ class HttpClient:
         method, body = request.method, request.body
         secrets = set[str]()  # the paths of redirects may repeat what was sent
         names = set[str]()  # and so may their queries
+        via: Via | None = None
         try:
             for _ in range(MAX_HOPS + 1):
                 headers, sent, credentials = dict(request.headers), url, dict[str, str]()
@@ -257,10 +267,20 @@ class HttpClient:
                         names |= params.keys()
                     secrets |= credentials_in(credentials, {**params, **in_url})
                 _check_headers(headers)
+                if self._proxy is not None and (via := await self._proxy(str(url))) is not None:
+                    secrets |= credentials_in(via.headers, {})
                 answer = await self._answer(
-                    _Outgoing(method, sent, headers, body, doubtful, receive)
+                    _Outgoing(method, sent, headers, body, doubtful, receive, via)
                 )
-                answer = replace(answer, url=str(url), credentials=credentials, in_url=in_url)
+                if via is not None and answer.status == PROXY_AUTH_NEEDED:
+                    raise _refused_by_proxy(answer.status)
+                answer = replace(
+                    answer,
+                    url=str(url),
+                    credentials=credentials,
+                    in_url=in_url,
+                    secrets=frozenset(secrets),
+                )
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
                 place = url_stripper(tuple(names))(put_back(answer.headers["Location"], in_url))
@@ -274,7 +294,7 @@ class HttpClient:
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
         except Exception as error:
-            raise _translated(error, url, secrets) from error
+            raise _through(via, _translated(error, url, secrets)) from error
 
     def _checked(self, url: URL, what: str) -> URL:
         if (
@@ -304,12 +324,17 @@ class HttpClient:
     async def _exchange(self, outgoing: _Outgoing) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
+        via, headers = outgoing.via, outgoing.headers
+        if via is not None and outgoing.url.scheme == "http":
+            headers = with_headers(headers, via.headers)  # there is no CONNECT that would have them
         async with self._session.request(
             outgoing.method,
             outgoing.url,
-            headers=outgoing.headers,
+            headers=headers,
             data=outgoing.body,
             allow_redirects=False,
+            proxy=None if via is None else via.url,
+            proxy_headers=None if via is None else via.headers,
         ) as answer:
             if _leads_on(answer) and answer.status not in outgoing.doubtful:
                 return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
@@ -480,6 +505,10 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
         return error
     if _lacks_a_descriptor(error):
         return exhausted(where)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        refused = _refused_by_proxy(error.status)
+        refused.where = where
+        return refused
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
@@ -488,6 +517,28 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
                 where=where,
                 remedy=DISTRUSTED if distrusted else "",
             )
+    return error
+
+
+def _refused_by_proxy(status: int) -> WorkerError:
+    """The error of a proxy that answers itself, and does not let the request through."""
+    if status == PROXY_AUTH_NEEDED:
+        return ProxyRefused(
+            "the proxy wants other credentials (407)",
+            remedy="check username and password of source.proxy",
+        )
+    if status >= 500 or status in (408, 425, 429):
+        return TransientError(f"the proxy answered {status}")
+    return ProxyRefused(
+        f"the proxy does not let the request through: it answered {status}",
+        remedy="check that the proxy of source.proxy allows CONNECT to this origin",
+    )
+
+
+def _through(via: Via | None, error: Exception) -> Exception:
+    """The error with the proxy that the request went through."""
+    if via is not None and isinstance(error, WorkerError):
+        error.message = f"{error.message}, through the proxy {via.url}"
     return error
 
 

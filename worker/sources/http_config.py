@@ -42,6 +42,7 @@ from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.in_url import names_in
+from worker.http.proxy import Proxy
 from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
 from worker.sources.carriers import check_carriers, hides
@@ -198,6 +199,13 @@ class HttpConfig(Model):
     timeout: TimeoutConfig = Field(default_factory=TimeoutConfig, description="timeouts")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
+    proxy: Proxy = Field(
+        "none",
+        description=(
+            "what requests go through, those for credentials too: a URL, {url, username, "
+            "password}, environment (HTTP_PROXY, HTTPS_PROXY and NO_PROXY), or none"
+        ),
+    )
 
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
@@ -309,7 +317,7 @@ class HttpConfig(Model):
             "tls.*",
             lambda source, key: source.encrypted,
             "nothing is asked for over https",
-            "it counts with a url, an allowed origin or a token endpoint of https",
+            "it counts with a url, an allowed origin, a token endpoint or a proxy of https",
         ),
     )
     """Keys that count only beside others."""
@@ -329,7 +337,8 @@ class HttpConfig(Model):
     def encrypted(self) -> bool:
         """Whether anything is asked for over https."""
         endpoints = self.auth.endpoints if self.auth is not None else ()
-        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
+        proxy = self.proxy if isinstance(self.proxy, str) else self.proxy.url
+        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints, proxy)
         return any(url.lower().startswith("https:") for url in urls)
 
     @property

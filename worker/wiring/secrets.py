@@ -12,7 +12,7 @@ from typing import Any, Final
 from worker import __version__
 from worker.components import AUTH
 from worker.config.models import secrets_of
-from worker.config.secrets import SecretRef, credential
+from worker.config.secrets import SecretRef, credential, reading
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
@@ -20,6 +20,7 @@ from worker.http.auth import Auth, AuthConfig, AuthDeps, Fetch, StaticAuth
 from worker.http.auth.combined import Combined
 from worker.http.body import BodyLimits
 from worker.http.client import HttpClient, Response, Timeouts
+from worker.http.proxy import ProxyConfig, Route, route_of
 from worker.http.tls import tls_of
 from worker.sources.http_config import HttpConfig
 
@@ -53,6 +54,11 @@ def open_auth(
         return shared[key]
 
     return auth
+
+
+def route_to(source: HttpConfig) -> Route | None:
+    """What finds the proxy of each request. Raises ConfigError."""
+    return route_of(source.proxy, lambda secret: reading(secret, {}))
 
 
 def _auth_of(source: HttpConfig, deps: AuthDeps) -> Auth:
@@ -94,6 +100,7 @@ def _fetch_from(stack: AsyncExitStack, source: HttpConfig, url: str, spool: Path
                 connections=ENDPOINT_CONNECTIONS,
                 spool=spool,
                 tls=tls_of(source.tls, "source.tls"),
+                proxy=route_to(source),
                 repeats=False,
             )
             await stack.enter_async_context(client)
@@ -118,6 +125,9 @@ def check_secrets(source: HttpConfig, values: Values) -> None:
     """Raises ConfigError for a secret that is missing, or that no header can carry."""
     for _, secret in source.secrets():
         credential(secret, values)
+    if isinstance(source.proxy, ProxyConfig):
+        for secret in source.proxy.secrets.values():
+            credential(secret, {})
 
 
 def check_registry_secrets(config: AuthConfig | None) -> None:
