@@ -111,7 +111,7 @@ async def http_source(
     """
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source, values)
+        check_secrets(source, values, shared.settings.environ)
     client = await shared.stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -127,7 +127,7 @@ async def http_source(
             connections=source.concurrency + most_lent(source.concurrency),
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
-            proxy=route_to(source),
+            proxy=route_to(source, shared.secrets),
             allowed_origins={
                 each.url: each.credentials == "send" for each in source.allowed_origins
             },
@@ -139,7 +139,7 @@ async def http_source(
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=open_auth(shared.stack, source, spool=spool, clock=shared.clock),
+        auth=open_auth(shared.stack, source, shared.secrets, spool=spool, clock=shared.clock),
         pages=parts.pages,
         json_of=parts.config.decode.json_of,
         fetch_writer_schema=await _writer_schemas(shared, parts),

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from worker.config.model import Issues, Model
 from worker.config.models import secrets_of
-from worker.config.secrets import Secret, reading, sendable
+from worker.config.secrets import Secret, secret_value, sendable
 from worker.core.model import Request
 from worker.core.ports import Clock
 
@@ -110,16 +110,18 @@ class AuthDeps:
 
     Attributes:
         values: the values of the partition, which fill the placeholders of references to secrets.
+        read: gives the text of a secret for the values of the partition.
         fetch_from: what sends requests to the origin of a URL, for credentials that are asked for.
     """
 
     values: Mapping[str, str]
     clock: Clock
     fetch_from: Callable[[str], Fetch]
+    read: Callable[[Secret, Mapping[str, str]], str] = secret_value
 
     def reading(self, secret: Secret) -> Callable[[], str]:
         """A function that reads a secret anew each time it is called, so that it may be rotated."""
-        return reading(secret, self.values)
+        return lambda: self.read(secret, self.values)
 
 
 class StaticAuth:
