@@ -73,6 +73,8 @@ async def _printed(process: asyncio.subprocess.Process) -> bytes:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Leaves no process of the command behind."""
     _kill(process)
+    # a process that has left the group may keep the pipe open, and nothing public closes ours
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
     await asyncio.shield(process.wait())
 
 

@@ -70,10 +70,18 @@ class SecretStore:
 
     Args:
         environ: the variables of the process, and what stands behind them.
+        fetch_of: what asks for the secrets of a kind of reference.
     """
 
-    def __init__(self, environ: Mapping[str, str], clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        clock: Clock,
+        emit: Emit,
+        fetch_of: Callable[[str], Fetch] | None = None,
+    ) -> None:
         self._environ, self._clock, self._emit = environ, clock, emit
+        self._fetch_of = fetch_of or _fetch_of
         self._kept: dict[Key, _Kept] = {}
 
     def read(self, secret: str | SecretRef, values: Values) -> str:
@@ -115,7 +123,7 @@ class SecretStore:
                 raise copy(kept.failure) from kept.failure
             return
         try:
-            text = await _fetch_of(secret.kind)(key[1:])
+            text = await self._fetch_of(secret.kind)(key[1:])
         except WorkerError as error:
             kept.until = self._clock.monotonic() + TRY_AGAIN_S
             if kept.text:

@@ -30,7 +30,8 @@ from worker.resilience.backoff import doubling_s
 T = TypeVar("T")
 
 PAUSE_S: Final = 30.0
-"""The wait where a registry or a secret does not answer, and the first one where it has no schema to use."""
+"""The wait where a registry or a secret does not answer, and the first one where a registry has no
+schema to use."""
 LONGEST_PAUSE_S: Final = 600.0
 
 
