@@ -120,9 +120,9 @@ def _of_pages(style: StyleConfig) -> Iterator[Carrier]:
 
 
 def _of_marks(incremental: Incremental | None) -> Iterator[Carrier]:
-    if incremental is not None and incremental.target is not None:
+    if incremental is not None and incremental.to is not None:
         always = incremental.initial is not None
-        yield _carrier(incremental.target_path, incremental.target, always=always)
+        yield _carrier(incremental.target_path, incremental.to, always=always)
 
 
 def _of_auth(auth: AuthConfig | None) -> Iterator[Carrier]:

@@ -60,7 +60,6 @@ from worker.sources.rules import (
     Action,
     OnBody,
     ResponseRule,
-    Rules,
     Schedule,
     Stop,
     general_rules,
@@ -341,22 +340,17 @@ class HttpConfig(Model):
         urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints, proxy)
         return any(url.lower().startswith("https:") for url in urls)
 
-    @property
-    def answers(self) -> Rules:
-        """What answers mean: `responses`, `on_status` and `on_body` in their one general form."""
-        return general_rules(self.responses, self.on_status, self.on_body)
-
     def brings_a_page(self, status: int) -> bool:
         """Whether an answer with this status is a page that is decoded."""
-        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.statuses)
+        whole = (rule for rule in self.responses if rule.when is None and status in rule.statuses)
         action = next((rule.do for rule in whole), None)
         return status in PAGES - {202} if action is None else action == "page"
 
     def is_asked(self, key: Path_) -> bool:
         """Whether the rule that was written as this key is asked of any answer."""
         known, name = self._split_status, tuple(map(str, key))
-        for path, rule in self.answers:
-            if tuple(map(str, path)) == name:
+        for rule in self.responses:
+            if tuple(map(str, rule.written_as)) == name:
                 return not known.issuperset(rule.statuses)
             if rule.when is None:
                 known.update(rule.statuses)
@@ -426,7 +420,7 @@ class HttpConfig(Model):
         """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:
             return "the window"
-        if self.incremental is not None and (target := self.incremental.target) is not None:
+        if self.incremental is not None and (target := self.incremental.to) is not None:
             return target.words
         marked = self.marked_texts()
         return ".".join(map(str, marked[0])) if marked else ""
@@ -436,14 +430,13 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
-        rules = [rule for _, rule in self.answers]
-        pages = PAGES.union(*(rule.statuses for rule in rules if rule.do == "page"))
+        pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
             *(
                 rule.when.path
-                for rule in rules
+                for rule in self.responses
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
@@ -470,6 +463,13 @@ class HttpConfig(Model):
             )
         issues.check()
         return value
+
+    @model_validator(mode="after")
+    def _in_general_form(self) -> HttpConfig:
+        """The short forms of `responses` become rules of it."""
+        written = [rule for rule in self.responses if not rule.short]
+        self.__dict__["responses"] = general_rules(written, self.on_status, self.on_body)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
@@ -507,11 +507,11 @@ class HttpConfig(Model):
             for path in marked:
                 issues.add(path, "{mark} needs incremental", "incremental")
         elif self.pagination.windows is None:
-            if incremental.target is not None and marked:
+            if incremental.to is not None and marked:
                 issues.add(
                     incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-            elif incremental.target is None and not marked and not incremental.reads_all:
+            elif incremental.to is None and not marked and not incremental.reads_all:
                 issues.add(
                     ("incremental", "param"),
                     (
@@ -524,8 +524,9 @@ class HttpConfig(Model):
 
     def _check_actions(self, issues: Issues) -> None:
         """Pages that are left out, or asked for smaller, are counted by us."""
-        for path, rule in self.answers:
+        for rule in self.responses:
             if rule.do in ("skip", "smaller_page") and (why := self.pagination.refuses(rule.do)):
+                path = rule.written_as
                 at = path if path[0] == "on_status" else (*path, "do")
                 issues.add(
                     at,
@@ -543,7 +544,7 @@ class HttpConfig(Model):
             incremental=self.incremental,
             marked=self.marked_texts(),
             conditional=self.conditional,
-            on_status=self.on_status,
+            rules=self.responses,
             stop_codes=frozenset(rule.code for rule in self.stop.status),
         )
         check_windows(keys, at, around, issues)
