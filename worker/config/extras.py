@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final
 
-from worker.core.errors import ConfigError
+from worker.config.model import Issues
 
 
-def needed(module: str, package: str, extra: str, what: str) -> Any:
-    """The module of a package. Raises ConfigError, which names the extra, where it is missing.
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An extra of this package.
 
-    Args:
-        what: what needs it, in words.
+    Attributes:
+        name: of the extra.
+        package: what it installs.
+        modules: what is imported of it.
     """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            f"{what} needs the package {package}, which cannot be imported: {error}",
-            remedy=f"install worker-ingest[{extra}]",
-        ) from error
+
+    name: str
+    package: str
+    modules: tuple[str, ...]
+
+    def check(self, issues: Issues, *path: str) -> None:
+        """Adds an issue at the key that needs the extra, where it is not installed."""
+        if not all(map(find_spec, self.modules)):
+            issues.add(
+                path,
+                f"this needs the package {self.package}, which is not installed",
+                remedy=f"install worker-ingest[{self.name}]",
+            )
+
+
+AWS: Final = Extra("aws", "botocore", ("botocore",))
+JWT: Final = Extra("jwt", "PyJWT", ("jwt", "cryptography"))

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 from pydantic import Field, model_validator
 from yarl import URL
 
-from worker.config.extras import needed
+from worker.config.extras import AWS
 from worker.config.model import Issues
 from worker.config.secrets import Secret
 from worker.core.errors import AuthError
@@ -48,8 +48,9 @@ class Config(AuthConfig):
     )
 
     @model_validator(mode="after")
-    def _keys_together(self) -> Config:
+    def _complete(self) -> Config:
         issues = Issues()
+        AWS.check(issues, "type")
         if bool(self.access_key) != bool(self.secret_key):
             lacking = "secret_key" if self.access_key else "access_key"
             issues.add(
@@ -72,8 +73,6 @@ class Keys(NamedTuple):
 
 
 def build(config: Config, deps: AuthDeps) -> AwsSigV4:
-    """Raises ConfigError without botocore."""
-    needed("botocore.auth", "botocore", "aws", "auth of type aws_sigv4")
     keys = _configured(config, deps) if config.access_key else _from_chain()
     return AwsSigV4(config.service, config.region, keys)
 

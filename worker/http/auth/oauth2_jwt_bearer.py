@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from worker.config.extras import needed
+from worker.config.extras import JWT
+from worker.config.model import Issues
 from worker.config.scalars import PositiveDuration, unit_field
 from worker.config.secrets import Secret, Unsent
 from worker.core.errors import ConfigError
@@ -52,6 +53,13 @@ class Config(TokenConfig):
     ] = Field("RS256", description="how it is signed (RFC 7518, 3.1)")
     lifetime: PositiveDuration = unit_field("5m", description="how long the assertion is valid")
 
+    @model_validator(mode="after")
+    def _installed(self) -> Config:
+        issues = Issues()
+        JWT.check(issues, "type")
+        issues.check()
+        return self
+
 
 def build(config: Config, deps: AuthDeps) -> Renewable:
     endpoint = TokenEndpoint(
@@ -68,8 +76,9 @@ def build(config: Config, deps: AuthDeps) -> Renewable:
 
 
 def _signer(config: Config, deps: AuthDeps) -> Callable[[], str]:
-    """A function that signs a fresh assertion (RFC 7523, 3). Raises ConfigError without PyJWT."""
-    jwt = needed("jwt", "PyJWT", "jwt", "auth of type oauth2_jwt_bearer")
+    """A function that signs a fresh assertion (RFC 7523, 3)."""
+    import jwt  # an extra
+
     issuer, subject = deps.reading(config.issuer), deps.reading(config.subject)
     key = deps.reading(config.private_key)
     headers = {"kid": config.key_id} if config.key_id else None
@@ -86,7 +95,7 @@ def _signer(config: Config, deps: AuthDeps) -> Callable[[], str]:
             **config.claims,
         }
         try:
-            signed: str = jwt.encode(claims, key(), algorithm=config.algorithm, headers=headers)
+            return jwt.encode(claims, key(), algorithm=config.algorithm, headers=headers)
         except (ValueError, TypeError, jwt.exceptions.PyJWTError) as error:
             # what it says may quote the key
             raise ConfigError(
@@ -95,6 +104,5 @@ def _signer(config: Config, deps: AuthDeps) -> Callable[[], str]:
                 remedy="it is the whole PEM of a private key without a password, of the kind that "
                 "the algorithm needs",
             ) from None
-        return signed
 
     return assertion
