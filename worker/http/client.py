@@ -27,10 +27,10 @@ from yarl import URL
 from worker.core.errors import PermanentError, ProxyRefused, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
-from worker.http.auth import Auth, in_url_of
+from worker.http.auth import Auth, Outgoing
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.headers import REDIRECTS, with_headers, without_credentials
-from worker.http.in_url import filled, put_back
+from worker.http.in_url import put_back
 from worker.http.proxy import Route, Via
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
@@ -90,8 +90,11 @@ class Response:
         body: decoded; bytes, or the map of a spooled file.
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
+        params: the parameters of the Auth that were sent with it.
         in_url: its secrets that were filled into the URL, by their names.
         secrets: everything secret that was sent, which the answer may repeat.
+        trusted: it came from an origin that gets credentials.
+        set_cookies: the values of its lines `Set-Cookie`, which cannot be joined (RFC 6265, 3).
     """
 
     status: int
@@ -100,8 +103,11 @@ class Response:
     url: str
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     in_url: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    trusted: bool = False
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
 
 
 Receive = Callable[[int], Awaitable[int]]
@@ -113,15 +119,34 @@ async def _any_room(body_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outgoing:
-    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
+class _Wanted:
+    """What is asked about an answer; see `HttpClient.fetch`."""
 
-    method: str
-    url: URL
-    headers: dict[str, str]
-    body: bytes | None
     doubtful: Container[int]
     receive: Receive
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What was sent with a request and its redirects, whose paths and queries may repeat it.
+
+    Attributes:
+        secrets: the secret parts.
+        names: of parameters that carry one.
+        via: the proxy of the last hop.
+    """
+
+    secrets: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    via: Via | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request as it is sent."""
+
+    request: Outgoing
+    wanted: _Wanted
     via: Via | None
 
 
@@ -247,43 +272,15 @@ class HttpClient:
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        method, body = request.method, request.body
-        secrets = set[str]()  # the paths of redirects may repeat what was sent
-        names = set[str]()  # and so may their queries
-        via: Via | None = None
+        method, body, sent = request.method, request.body, _Sent()
         try:
             for _ in range(MAX_HOPS + 1):
-                headers, sent, credentials = dict(request.headers), url, dict[str, str]()
-                in_url: Mapping[str, str] = {}
-                if str(url.origin()) not in self._trusted:
-                    headers = without_credentials(headers)
-                elif auth is not None:
-                    credentials = await auth.headers()
-                    headers = with_headers(headers, credentials)
-                    if in_url := await in_url_of(auth):
-                        sent = URL(filled(str(url), in_url), encoded=True)
-                    if params := await auth.params():
-                        sent = URL(with_query(str(sent), params.items()), encoded=True)
-                        names |= params.keys()
-                    secrets |= credentials_in(credentials, {**params, **in_url})
-                _check_headers(headers)
-                if self._proxy is not None and (via := await self._proxy(str(url))) is not None:
-                    secrets |= credentials_in(via.headers, {})
-                answer = await self._answer(
-                    _Outgoing(method, sent, headers, body, doubtful, receive, via)
-                )
-                if via is not None and answer.status == PROXY_AUTH_NEEDED:
-                    raise _refused_by_proxy(answer.status)
-                answer = replace(
-                    answer,
-                    url=str(url),
-                    credentials=credentials,
-                    in_url=in_url,
-                    secrets=frozenset(secrets),
-                )
+                asked = Outgoing(method, str(url), dict(request.headers), body)
+                answer = await self._hop(asked, auth, sent, _Wanted(doubtful, receive))
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
-                place = url_stripper(tuple(names))(put_back(answer.headers["Location"], in_url))
+                place = put_back(answer.headers["Location"], answer.in_url)
+                place = url_stripper(tuple(sent.names))(place)
                 url = self._checked(_parsed(place, base=url), "a redirect")
                 if method not in ("GET", "HEAD"):
                     raise PermanentError(
@@ -294,7 +291,39 @@ class HttpClient:
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
         except Exception as error:
-            raise _through(via, _translated(error, url, secrets)) from error
+            raise _through(sent.via, _translated(error, url, sent.secrets)) from error
+
+    async def _hop(
+        self, asked: Outgoing, auth: Auth | None, sent: _Sent, wanted: _Wanted
+    ) -> Response:
+        """The answer to one request, with the credentials that may go where it goes."""
+        url = asked.url
+        trusted = origin_of(url) in self._trusted
+        if not trusted:
+            asked = replace(asked, headers=without_credentials(asked.headers))
+        elif auth is not None:
+            asked = await auth.authorize(asked)
+            sent.names |= asked.params.keys()
+            sent.secrets |= credentials_in(asked.credentials, {**asked.params, **asked.in_url})
+        _check_headers(asked.headers)
+        sent.via = None if self._proxy is None else await self._proxy(url)
+        if sent.via is not None:
+            sent.secrets |= credentials_in(sent.via.headers, {})
+        answer = await self._answer(_Exchange(asked, wanted, sent.via))
+        if sent.via is not None and answer.status == PROXY_AUTH_NEEDED:
+            raise _refused_by_proxy(answer.status)
+        answer = replace(
+            answer,
+            url=url,
+            credentials=asked.credentials,
+            params=asked.params,
+            in_url=asked.in_url,
+            secrets=frozenset(sent.secrets),
+            trusted=trusted,
+        )
+        if trusted and auth is not None:
+            auth.answered(answer)
+        return answer
 
     def _checked(self, url: URL, what: str) -> URL:
         if (
@@ -310,35 +339,44 @@ class HttpClient:
             )
         return url
 
-    async def _answer(self, outgoing: _Outgoing) -> Response:
+    async def _answer(self, outgoing: _Exchange) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
         try:
             return await self._exchange(outgoing)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if outgoing.method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+            if (
+                outgoing.request.method == "GET" or not self._repeats
+            ):  # a GET was sent again by aiohttp
                 raise
             return await self._exchange(outgoing)
 
-    async def _exchange(self, outgoing: _Outgoing) -> Response:
+    async def _exchange(self, outgoing: _Exchange) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
-        via, headers = outgoing.via, outgoing.headers
-        if via is not None and outgoing.url.scheme == "http":
+        request, via, headers = outgoing.request, outgoing.via, outgoing.request.headers
+        url = URL(request.url, encoded=True)
+        if via is not None and url.scheme == "http":
             headers = with_headers(headers, via.headers)  # there is no CONNECT that would have them
         async with self._session.request(
-            outgoing.method,
-            outgoing.url,
+            request.method,
+            url,
             headers=headers,
-            data=outgoing.body,
+            data=request.body,
             allow_redirects=False,
             proxy=None if via is None else via.url,
             proxy_headers=None if via is None else via.headers,
         ) as answer:
-            if _leads_on(answer) and answer.status not in outgoing.doubtful:
-                return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
-            return await self._received(answer, outgoing.receive)
+            if _leads_on(answer) and answer.status not in outgoing.wanted.doubtful:
+                return Response(
+                    answer.status,
+                    _joined(answer.headers),
+                    b"",
+                    str(answer.url),
+                    set_cookies=_cookies_of(answer),
+                )
+            return await self._received(answer, outgoing.wanted.receive)
 
     async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
         decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)
@@ -362,6 +400,7 @@ class HttpClient:
             body=body,
             url=str(answer.url),
             wire_bytes=decoder.wire_bytes,
+            set_cookies=_cookies_of(answer),
         )
 
     def _check_rate(self, wire_bytes: int, elapsed_s: float) -> None:
@@ -375,6 +414,10 @@ class HttpClient:
 def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     """Whether an answer is a redirect."""
     return answer.status in REDIRECTS and "Location" in answer.headers
+
+
+def _cookies_of(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
+    return tuple(answer.headers.getall("Set-Cookie", ()))
 
 
 def _length_of(answer: aiohttp.ClientResponse) -> int:

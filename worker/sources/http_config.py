@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from worker.components import AUTH, PAGINATIONS
+from worker.components import PAGINATIONS
 from worker.config.chosen import ByType, default_of
 from worker.config.effects import Effect
 from worker.config.model import Issues, Model
@@ -40,6 +40,7 @@ from worker.config.scalars import (
 from worker.config.secrets import SecretRef, kind_of_secret
 from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
+from worker.http.auth.keys import AuthKeys, each_of, paths_of
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.in_url import names_in
 from worker.http.proxy import Proxy
@@ -115,7 +116,14 @@ class HttpConfig(Model):
         {}, description="request headers; a reference to a secret is a credential"
     )
     body: Any = Field(None, description="JSON body of a POST")
-    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
+    cookies: Literal["keep", "drop"] = Field(
+        "drop",
+        description=(
+            "keep: cookies that the source sets are sent back to it; they are kept in memory, for "
+            "each of the credentials"
+        ),
+    )
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
@@ -333,9 +341,14 @@ class HttpConfig(Model):
         return bool(self.key) or by_field or self.pagination.numbered
 
     @property
+    def credentials(self) -> tuple[AuthConfig, ...]:
+        """The kinds of credentials of a request, in their order."""
+        return each_of(self.auth)
+
+    @property
     def encrypted(self) -> bool:
         """Whether anything is asked for over https."""
-        endpoints = self.auth.endpoints if self.auth is not None else ()
+        endpoints = [url for each in self.credentials for url in each.endpoints]
         proxy = self.proxy if isinstance(self.proxy, str) else self.proxy.url
         urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints, proxy)
         return any(url.lower().startswith("https:") for url in urls)
@@ -365,8 +378,9 @@ class HttpConfig(Model):
 
     def secrets(self) -> Iterator[tuple[Path_, str | SecretRef]]:
         """Every secret of its requests with its path: literals of `auth`, and references."""
-        for name, secret in secrets_of(self.auth) if self.auth is not None else ():
-            yield ("auth", name), secret
+        for path, each in paths_of(self.auth):
+            for below, secret in secrets_of(each):
+                yield (*path, *below), secret
         for key, values in (("params", self.params), ("headers", self.headers)):
             for name, value in values.items():
                 if isinstance(value, SecretRef):
@@ -385,14 +399,14 @@ class HttpConfig(Model):
     @property
     def secret_params(self) -> tuple[str, ...]:
         """Query parameters that carry a secret; they are never stored."""
-        of_auth = self.auth.secret_params if self.auth is not None else ()
+        of_auth = (name for each in self.credentials for name in each.secret_params)
         return (*of_auth, *_references(self.params))
 
     @property
     def credential(self) -> str:
         """One text for each credential, made of references and not of what they lead to."""
         parts = {
-            "auth": self.auth,
+            "auth": self.credentials,
             "params": _references(self.params),
             "headers": _references(self.headers),
         }
@@ -564,15 +578,15 @@ class HttpConfig(Model):
 
     def _check_secret_places(self, issues: Issues) -> None:
         """`{secret.NAME}` stands in the url, and `auth` has a secret of that name for it."""
-        known = self.auth.url_secrets if self.auth is not None else ()
+        known = {name: path for path, each in paths_of(self.auth) for name in each.url_secrets}
         placed = names_in(self.url)
         for path, text in self._texts():
             for name in names_in(text):
-                self._check_secret_place(path, name, known, issues)
-        for name in known:
+                self._check_secret_place(path, name, tuple(known), issues)
+        for name, path in known.items():
             if name not in placed:
                 issues.add(
-                    ("auth", "name"),
+                    (*path, "name"),
                     f"the secret {name} goes nowhere: url has no {{secret.{name}}}",
                     "url",
                     remedy=f"write {{secret.{name}}} where the key stands in url",

@@ -37,7 +37,7 @@ from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import expiry_of, output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
-from worker.wiring.secrets import check_secrets, open_auth, route_to
+from worker.wiring.secrets import check_secrets, route_to
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
 
@@ -139,7 +139,7 @@ async def http_source(
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=open_auth(shared.stack, source, shared.secrets, spool=spool, clock=shared.clock),
+        auth=shared.credentials.of(source),
         pages=parts.pages,
         json_of=parts.config.decode.json_of,
         fetch_writer_schema=await _writer_schemas(shared, parts),

@@ -20,7 +20,7 @@ from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import Registries, subject_text, subjects_of
-from worker.wiring.secrets import with_secrets_of_steps
+from worker.wiring.secrets import Credentials, with_secrets_of_steps
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Shared:
     emit: Emit
     origins: Origins
     secrets: SecretStore
+    credentials: Credentials
     registries: Registries
     used: UsedRoots
     io: IoPool
@@ -61,6 +62,7 @@ class Shared:
         stack.callback(used.close)
         io = IoPool()
         stack.callback(io.close)
+        state = settings.state.path.absolute()
         return cls(
             settings=settings,
             stack=stack,
@@ -68,6 +70,7 @@ class Shared:
             emit=emit,
             origins=origins,
             secrets=secrets,
+            credentials=Credentials(stack, secrets, clock, state=state, spool=state / "spool"),
             registries=registries,
             used=used,
             io=io,

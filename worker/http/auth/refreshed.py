@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
-from worker.http.auth import Auth, in_url_of
+from worker.http.auth import Answer, Auth, Outgoing
 
 
 class Refreshed:
@@ -20,32 +20,29 @@ class Refreshed:
     ) -> None:
         self._auth, self._refresh, self._forget = auth, refresh, forget
 
-    async def headers(self) -> dict[str, str]:
+    async def authorize(self, request: Outgoing) -> Outgoing:
         await self._refresh()
-        return await self._auth.headers()
+        return await self._auth.authorize(request)
 
-    async def params(self) -> dict[str, str]:
-        return await self._auth.params()
+    def answered(self, answer: Answer) -> None:
+        self._auth.answered(answer)
 
-    async def in_url(self) -> dict[str, str]:
-        return await in_url_of(self._auth)
-
-    def renew(self, sent: Mapping[str, str]) -> bool:
-        renewed = self._auth.renew(sent)
+    def renew(self, refused: Answer) -> bool:
+        renewed = self._auth.renew(refused)
         return self._forget() or renewed
 
 
 class Unfit:
-    """An Auth that raises an error with each request, so that its partition is parked."""
+    """An Auth that raises an error for each request, so that its partition is parked."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def headers(self) -> dict[str, str]:
+    async def authorize(self, request: Outgoing) -> Outgoing:
         raise self._error
 
-    async def params(self) -> dict[str, str]:
-        raise self._error
+    def answered(self, answer: Answer) -> None:
+        """No request is sent."""
 
-    def renew(self, sent: Mapping[str, str]) -> bool:
+    def renew(self, refused: Answer) -> bool:
         return False
