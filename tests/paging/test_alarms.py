@@ -876,6 +876,14 @@ def test_a_boundary_that_is_full_names_the_future_where_the_mark_is_held_at_now(
     assert "future" not in full.error.remedy
 
 
+def test_a_pass_that_is_read_again_is_not_stuck_though_it_knows_its_records(kill: bool) -> None:
+    """A pass that `max_pages` cuts shows nothing, so that it is read again: three times in all."""
+    plan = required("assumed", token_style(), stop=StopSpec(max_pages=1))
+    outcome = read(plan, pages(page(rows(5, 6), next="a")), kill=kill)
+    assert (outcome.code, outcome.asked, outcome.got) == ("", 3, rows(5, 6))
+    assert [end.missed for end in outcome.ends] == ["assumed"]
+
+
 @pytest.mark.parametrize("capped", [True, False])
 def test_a_bound_that_does_not_move_names_the_future_where_it_is_held_at_now(capped: bool) -> None:
     incremental = IncrementalSpec("u", MarkFormat("epoch_us"), capped=capped)

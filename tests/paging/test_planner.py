@@ -511,6 +511,7 @@ def test_a_status_stop_ends_the_pass() -> None:
     assert isinstance(todo, Fetch)
     [taken] = planner.accept(todo, Reply(None, stop="status 400"), 0.0)
     assert taken.pass_end is not None and taken.pass_end.reason == "status 400"
+    assert not taken.noted
 
 
 @given(
