@@ -70,7 +70,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "paging/bound.py": _paging("bound"),
     "paging/counting.py": _paging("counting"),
     "paging/due.py": _paging("due"),
-    "paging/duplicates.py": _paging("duplicates", "columns"),
+    "paging/duplicates.py": _paging("duplicates", "columns", "skipped_pages"),
     "paging/emptiness.py": _paging("endings"),
     "paging/endings.py": _paging("endings"),
     "paging/judge.py": _paging("judge", "alarms", "skipped_pages", "windowed_passes"),

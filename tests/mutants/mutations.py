@@ -120,4 +120,5 @@ def _is_alias(statement: NodeOrLeaf) -> bool:
     """`Name = Some | None` at the top of a module."""
     if statement.type != "expr_stmt" or statement.parent.parent.type != "file_input":
         return False
-    return re.match(_NAME_OF_A_TYPE, statement.children[0].get_code()) is not None
+    name = statement.children[0].get_code(include_prefix=False)
+    return re.match(_NAME_OF_A_TYPE, name) is not None

@@ -692,6 +692,7 @@ def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
         (4, 2, 2),  # reached on the second page
         (2, 5, 2),  # reached on the first one, which the source may have cut short
         (2, 2, 2),  # as many as a full page: it may be the total of the page
+        (600, 300, 2),  # more than the small numbers, of which Python has one object each
         (0, 2, 1),
     ],
 )
