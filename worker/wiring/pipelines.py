@@ -130,6 +130,7 @@ async def http_source(
             allowed_origins={
                 each.url: each.credentials == "send" for each in source.allowed_origins
             },
+            form=parts.config.decode.form,
             repeats=source.may_repeat,
         )
     )
