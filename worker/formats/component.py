@@ -69,6 +69,11 @@ class DecodeConfig(Model):
         return self
 
     @property
+    def needs_first_page(self) -> bool:
+        """Whether the first page of a pass says how the others are read (see `HeadedPages`)."""
+        return False
+
+    @property
     def form(self) -> BodyForm:
         """What bodies are written in."""
         if self.compression == "none":

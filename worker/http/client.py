@@ -491,9 +491,7 @@ class _Spool:
         if self._file is not None:
             await self._file.close()
 
-    async def take(
-        self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed
-    ) -> None:
+    async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
         """Adds what a decoder makes, as far as there is room for it."""
         for piece in pieces:
             if decoder.body_bytes > allowed.body_bytes:

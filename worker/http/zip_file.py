@@ -91,7 +91,7 @@ def only_file(body: Any) -> ZipEntry:
 
 
 def _is_beside(name: str) -> bool:
-    return name.endswith("/") or name.startswith("__MACOSX/") or name.endswith(".DS_Store")
+    return name.endswith(("/", ".DS_Store")) or name.startswith("__MACOSX/")
 
 
 def _entries(body: Any) -> Iterator[ZipEntry]:
@@ -151,4 +151,4 @@ def _data_start(body: Any, offset: int) -> int:
     mark, *_, name_size, extra_size = _LOCAL.unpack_from(body, offset)
     if mark != _LOCAL_MARK:
         raise BadBody("the zip is damaged: its directory cannot be read")
-    return offset + _LOCAL.size + name_size + extra_size
+    return offset + _LOCAL.size + int(name_size) + int(extra_size)

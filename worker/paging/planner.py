@@ -187,6 +187,7 @@ class PartitionPlanner:
             window=window,
             validators=self._cursor.validators if begins else None,
             size=state.asked,
+            columns=state.columns,
         )
         self._ahead.launched(fetch)
         return fetch

@@ -164,6 +164,7 @@ class Fetch:
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
     size: int = 0  # records that it asks for, as in `PassState.asked`
+    columns: tuple[str, ...] = ()  # of the pages behind the first one, as in `PassState.columns`
 
 
 @dataclass(frozen=True, slots=True)

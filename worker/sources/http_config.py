@@ -453,7 +453,9 @@ class HttpConfig(Model):
     def _check_bodies(self, issues: Issues) -> None:
         """A request has one body, and a GET has none."""
         there = (self.body is not None, bool(self.form), self.text is not None)
-        given = [key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there]
+        given = [
+            key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there
+        ]
         for key in given:
             if self.method == "GET":
                 issues.add((key,), f"a {key} needs method: POST", "method")
@@ -482,8 +484,8 @@ class HttpConfig(Model):
                     ("incremental", "param"),
                     (
                         "the mark goes nowhere: set param or to, or write {mark} in url, params, "
-                        "headers, body, form or text; a source that takes no bound is read whole with "
-                        "below_bound: drop, or down to the mark with order: descending"
+                        "headers, body, form or text; a source that takes no bound is read whole "
+                        "with below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
                 )
