@@ -27,6 +27,7 @@ from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import CsvWeight
 
 SLICE_BYTES: Final = 1024 * 1024
+NO_HEADER: Final = "where the body has no header write decode.csv: {header: none, names: [...]}"
 SHOWN_NAMES: Final = 12
 _encode: Final = msgspec.json.encode
 _ROWS: Final = msgspec.json.Decoder(list[list[str]])
@@ -192,14 +193,13 @@ class CsvPages:
         if (twice := _repeated(names)) is not None:
             raise BadBody(
                 f"two columns are called {twice!r}",
-                remedy="where the body has no header write decode.csv: {header: none, names: [...]}",
+                remedy=NO_HEADER,
             )
         if known and known.isdisjoint(names):
             shown = ", ".join(map(repr, names[:SHOWN_NAMES]))
             raise BadBody(
                 f"the header has no column of the schema; its columns are {shown}",
-                remedy="correct decode.csv.delimiter, or the names in the schema; where the body "
-                "has no header write decode.csv: {header: none, names: [...]}",
+                remedy="correct decode.csv.delimiter, or the names in the schema; " + NO_HEADER,
             )
         return names
 

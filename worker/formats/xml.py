@@ -11,7 +11,6 @@ import re
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-import msgspec
 from pydantic import Field
 
 from worker.core.errors import BadBody, ConfigError

@@ -314,7 +314,8 @@ class HttpSource:
         try:
             return await self._decoded_with_schemas(response, pages)
         except BadBody as error:
-            bad = BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition)
+            said = f"{error.message}; it begins {_snippet(response)}"
+            bad = BadBody(said, where=partition, remedy=error.remedy)
             bad.body, bad.headers = bytes(response.body), response.headers
             raise bad from error
 
