@@ -187,6 +187,7 @@ class PartitionPlanner:
             unmarked=state.unmarked,
             window=window,
             validators=self._cursor.validators if begins else None,
+            columns=state.columns,
         )
         self._ahead.launched(fetch)
         return fetch

@@ -164,6 +164,7 @@ class Fetch:
     window: Window | None = None  # that the page is in
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
+    columns: tuple[str, ...] = ()  # of the pages behind the first one, as in `PassState.columns`
 
 
 @dataclass(frozen=True, slots=True)
