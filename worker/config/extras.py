@@ -29,7 +29,7 @@ class Extra:
             issues.add(
                 path,
                 f"this needs the package {self.package}, which is not installed",
-                remedy=f"install worker-ingest[{self.name}]",
+                remedy=f"install the extra that has it: pip install 'worker-ingest[{self.name}]'",
             )
 
 

@@ -78,7 +78,9 @@ SentHeader = Annotated[
     Annotated[HeaderValue, Tag("text")] | Annotated[SecretRef, Tag("reference")],
     Discriminator(kind_of_secret),
 ]
-_MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
+_MARK_PLACES: Final = (
+    *("param", "to", "url", "params", "headers", "body", "form", "text", "pagination"),
+)
 
 
 class HttpConfig(Model):
@@ -116,6 +118,20 @@ class HttpConfig(Model):
         {}, description="request headers; a reference to a secret is a credential"
     )
     body: Any = Field(None, description="JSON body of a POST")
+    form: dict[ParamName, ParamValue] = Field(
+        {},
+        description=(
+            "instead of body: the fields of a form, application/x-www-form-urlencoded; a list "
+            "repeats the field"
+        ),
+    )
+    text: str | None = Field(
+        None,
+        description=(
+            "instead of body: text as it is sent, with the placeholders filled; text/plain unless "
+            "headers say another Content-Type"
+        ),
+    )
     auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
     cookies: Literal["keep", "drop"] = Field(
         "drop",
@@ -300,11 +316,17 @@ class HttpConfig(Model):
             "partitions.*",
             lambda source, name: name in source.used_partitions(),
             "nothing has {{partition.{0}}}, so each of its values would read the same records",
-            "it counts in url, params, headers, body, and in references to secrets",
+            "it counts in url, params, headers, body, form, text, and in references to secrets",
         ),
         Effect(
             "params.*",
             lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "form.*",
+            lambda source, name: not hides(source, "form", name),
             "pagination or incremental sends {0} in each request",
             "it counts while nothing else sends it",
         ),
@@ -492,8 +514,7 @@ class HttpConfig(Model):
             issues.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
             issues.add(("path",), "origin and path go together", "origin")
-        if self.body is not None and self.method == "GET":
-            issues.add(("body",), "a body needs method: POST", "method")
+        self._check_bodies(issues)
         check_carriers(self, issues)
         self._check_marks(issues)
         self._check_secret_places(issues)
@@ -513,6 +534,23 @@ class HttpConfig(Model):
         issues.check()
         return self
 
+    def _check_bodies(self, issues: Issues) -> None:
+        """A request has one body, and a GET has none."""
+        there = (self.body is not None, bool(self.form), self.text is not None)
+        given = [
+            key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there
+        ]
+        for key in given:
+            if self.method == "GET":
+                issues.add((key,), f"a {key} needs method: POST", "method")
+            if key != given[0]:
+                issues.add(
+                    (key,),
+                    f"{given[0]} and {key} are both given, and a request has one body",
+                    given[0],
+                    remedy="take one of them out",
+                )
+
     def _check_marks(self, issues: Issues) -> None:
         """The mark goes out in one way: by `param` or `to`, by the placeholder, or by a window."""
         marked = self.marked_texts()
@@ -530,8 +568,8 @@ class HttpConfig(Model):
                     ("incremental", "param"),
                     (
                         "the mark goes nowhere: set param or to, or write {mark} in url, params, "
-                        "headers or body; a source that takes no bound is read whole with "
-                        "below_bound: drop, or down to the mark with order: descending"
+                        "headers, body, form or text; a source that takes no bound is read whole "
+                        "with below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
                 )
@@ -680,6 +718,8 @@ class HttpConfig(Model):
         yield from _texts_in(self.params, ("params",))
         yield from _texts_in(self.headers, ("headers",))
         yield from _texts_in(self.body, ("body",))
+        yield from _texts_in(self.form, ("form",))
+        yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
         for path, secret in self.secrets():
