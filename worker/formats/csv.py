@@ -222,7 +222,9 @@ class CsvPages:
                     error = FieldError(
                         "$", f"a row of {len(row)} values", f"{len(columns)}, as many as columns"
                     )
-                    self._records.refuse(batch, _encode(row), "wrong_columns", (error,))
+                    raw = _encode(row)
+                    batch.add_source(lambda raw=raw: [raw])  # type: ignore[misc]
+                    self._records.refuse(batch, raw, "wrong_columns", (error,))
                     yield
         if len(batch.rejects) > rejects:
             lines = list(_first_lines(rows, line))

@@ -218,9 +218,10 @@ class _Brotli:
     def _inflated(self, data: bytes) -> Iterator[bytes]:
         stream = self._stream
         try:
-            yield stream.process(data, output_buffer_limit=BROTLI_BYTES)
-            while not (stream.is_finished() or stream.can_accept_more_data()):
-                yield stream.process(b"", output_buffer_limit=BROTLI_BYTES)
+            out = stream.process(data, output_buffer_limit=BROTLI_BYTES)
+            while out:  # what it says of more to come is not so in the middle of a long run
+                yield out
+                out = stream.process(b"", output_buffer_limit=BROTLI_BYTES)
         except self._error as error:
             raise BadBody(f"the compressed body is damaged: {error}") from error
 
