@@ -344,7 +344,7 @@ async def test_redirects_to_strange_places_are_refused(location: str, tmp_path: 
         + location.encode()
         + b"\r\n\r\n"
     ) as origin:
-        with pytest.raises(PermanentError, match="a redirect leads to|a link that is no URL"):
+        with pytest.raises(PermanentError, match=r"a redirect leads to|a link that is no URL"):
             await get(origin, tmp_path)
 
 

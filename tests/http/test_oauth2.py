@@ -298,7 +298,7 @@ async def test_a_token_endpoint_that_redirects_is_refused(
 ) -> None:
     server = TokenServer([(status, "")], headers={"Location": location})
     async with served(server, tmp_path) as (make, _, _, _):
-        with pytest.raises(PermanentError, match="a redirect leads to|was redirected to"):
+        with pytest.raises(PermanentError, match=r"a redirect leads to|was redirected to"):
             await make().headers()
     assert len(server.asked) == 1  # the secret goes nowhere but to the endpoint
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mutants.guards import GUARDS
+from mutants.guards import CHECKS, GUARDS
 
 ROOT = Path(__file__).parents[2]
 FAILED_TESTS = (
@@ -618,30 +618,46 @@ MUTANTS = [
         """                seam=b"",""",
         "skipped_pages",
     ),
-    Mutant(
-        "an allowed origin gets credentials only where the config says so",
-        "http/client.py",
-        "if str(url.origin()) not in self._trusted:",
-        "if str(url.origin()) not in self._allowed:",
-        "http/test_client.py",
-    ),
     *(Mutant(*guard) for guard in GUARDS),
 ]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.promise.replace(" ", "_"))
+TAMPERED = [Mutant(*check) for check in CHECKS]
+_NOT_OURS = shutil.ignore_patterns(
+    *("*.pyc", ".git", ".venv*", ".coverage*", ".hypothesis", "*_cache", ".fuzz", ".java"),
+    *("dist", "var"),
+)
+
+
+def name_of(mutant: Mutant) -> str:
+    return mutant.promise.replace(" ", "_")
+
+
+def changed(file: Path, mutant: Mutant) -> None:
+    """Makes the mutant of a file in a copy."""
+    text = file.read_text()
+    assert text.count(mutant.old) == 1, f"{mutant.file} has changed: the mutant no longer fits"
+    file.write_text(text.replace(mutant.old, mutant.new))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)
 def test_the_text_of_a_mutant_stands_once_in_the_source(mutant: Mutant) -> None:
     """So that whoever changes the source is told at once, and not by the long suite."""
     assert (ROOT / "worker" / mutant.file).read_text().count(mutant.old) == 1
 
 
-def run_tests(package: Path, tests: str) -> subprocess.CompletedProcess[str]:
-    """The tests against the copy of the package that stands in `package`."""
+@pytest.mark.parametrize("mutant", TAMPERED, ids=name_of)
+def test_the_text_of_a_check_stands_once_in_its_file(mutant: Mutant) -> None:
+    assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
+
+
+def run_tests(copy: Path, tests: str, repository: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """The tests of a repository against the package that stands in `copy`."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, str(ROOT / "tests" / tests)],
-        cwd=package,  # first on the path of `python -m`
-        env={**os.environ, "PYTHONPATH": str(package)},
+        [*command, str(repository / "tests" / tests)],
+        cwd=copy,  # first on the path of `python -m`
+        env={**os.environ, "PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -656,6 +672,12 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of the repository, with its tests."""
+    return Path(shutil.copytree(ROOT, tmp_path / "repository", ignore=_NOT_OURS))
+
+
 @pytest.mark.mutants
 @pytest.mark.parametrize("tests", sorted({mutant.tests for mutant in MUTANTS}))
 def test_the_tests_run_against_the_copy_and_pass_without_a_mutant(
@@ -668,11 +690,18 @@ def test_the_tests_run_against_the_copy_and_pass_without_a_mutant(
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.promise.replace(" ", "_"))
+@pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)
 def test_a_broken_promise_is_noticed(package: Path, mutant: Mutant) -> None:
-    file = package / "worker" / mutant.file
-    text = file.read_text()
-    assert text.count(mutant.old) == 1, f"{mutant.file} has changed: the mutant no longer fits"
-    file.write_text(text.replace(mutant.old, mutant.new))
+    changed(package / "worker" / mutant.file, mutant)
     ended = run_tests(package, mutant.tests)
     assert ended.returncode == FAILED_TESTS, ended.stdout + ended.stderr
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize("mutant", TAMPERED, ids=name_of)
+def test_a_repository_that_was_tampered_with_is_noticed(repository: Path, mutant: Mutant) -> None:
+    before = run_tests(repository, mutant.tests, repository)
+    assert before.returncode == 0, before.stdout + before.stderr
+    changed(repository / mutant.file, mutant)
+    after = run_tests(repository, mutant.tests, repository)
+    assert after.returncode == FAILED_TESTS, after.stdout + after.stderr
