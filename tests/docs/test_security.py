@@ -12,7 +12,7 @@ from mutants.guards import CHECKS, GUARDS
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 ROWS = [row for row in re.findall(r"^\| (.+) \|$", PAGE, re.M) if not re.match(r"threat \||-", row)]
-NODES = sorted(set(re.findall(r"`(tests/[^`]+)`", PAGE)))
+NODES = sorted(set(re.findall(r"`(tests/[^`]+::[^`]+)`", PAGE)))
 GUARDED = sorted({f"tests/{tests}" for *_, tests in (*GUARDS, *CHECKS)})
 
 
@@ -46,7 +46,8 @@ def test_a_test_that_is_named_is_that_of_a_guard_that_is_taken_out(node: str) ->
 
 def test_every_row_has_a_threat_a_requirement_and_a_test() -> None:
     assert len(ROWS) > 35
+    named = r"`tests/[^`]+\.py::test_[^`]+`"
     for row in ROWS:
         threat, requirement, tests = row.split(" | ")
         assert threat and requirement, row
-        assert re.fullmatch(r"`tests/[^`]+`( `tests/[^`]+`)*", tests), row
+        assert re.fullmatch(rf"{named}( {named})*", tests), row
