@@ -291,8 +291,13 @@ async def test_nothing_that_is_shown_carries_a_secret(tmp_path: Path) -> None:
         assert not any(secret in text for secret in (SECRET, "s3%2F", "bWU6", "s3cret", "t4"))
 
 
-@pytest.mark.parametrize("location", ["http://127.0.0.1:1/token", "/token"])
-@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize(
+    ("status", "location"),
+    [
+        *((status, "http://127.0.0.1:1/token") for status in (302, 303, 307)),
+        *((status, "/token") for status in (302, 307)),
+    ],
+)
 async def test_a_token_endpoint_that_redirects_is_refused(
     status: int, location: str, tmp_path: Path
 ) -> None:
