@@ -26,7 +26,7 @@ from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, HeadedPages, Pages, Room, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.redact import credentials_in, redact
+from worker.http.redact import redact
 from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
@@ -44,7 +44,7 @@ from worker.sources.answers import (
     rules_of,
 )
 from worker.sources.conditions import Read
-from worker.sources.echo import position_headers, refuse_echo
+from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
@@ -125,7 +125,7 @@ class HttpSource:
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
         self._doubtful = redirects_named_in(self._redirect_rules)
-        self._position_headers = position_headers(config)
+        self._positions = Positions(config)
         self._unknown = UnknownFields(pipeline, emit)
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
@@ -176,7 +176,9 @@ class HttpSource:
             try:
                 return await self._understand(asked, response, room)
             except WorkerError as error:
-                self._redact(error, response)
+                # it quotes the body, which may repeat what was sent
+                error.message = redact(error.message, response.secrets)
+                error.where = redact(error.where, response.secrets)
                 raise
         except WorkerError as error:
             outcome = error.code
@@ -208,19 +210,13 @@ class HttpSource:
             stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
         )
 
-    def _redact(self, error: WorkerError, response: Response) -> None:
-        """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
-        secrets = _secrets(response)
-        error.message = redact(error.message, secrets)
-        error.where = redact(error.where, secrets)
-
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         evidence = self._evidence(asked, response)
         meanings = may_mean(evidence, self._rules)
         if "page" not in meanings:
             meaning = judge(evidence, self._rules)
-            return await self._without_page(meaning, evidence, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
             pages = self._pages_of(asked.fetch)
             await room.decode(len(response.body), pages.weigh(response.body))
@@ -230,23 +226,34 @@ class HttpSource:
                 raise  # no rule can be asked of what cannot be read
             meaning = judge(evidence, self._rules)
             if meaning != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             error.where = error.where or asked.partition
             raise
         if len(meanings) > 1:
             found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
             if (meaning := judge(found, self._rules)) != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
         if self._refusals:
             self._refusals.pop(asked.request, None)
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
-        refuse_echo(response, decoded.facts, self._position_headers)
+        headers = self._without_echo(response, decoded)
         now_us = self._answered_us(response)
         condition = asked.condition
         validators = None if condition is None else condition.validators_of(response.headers)
-        return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+        return Reply(decoded, headers, validators=validators, now_us=now_us)
+
+    def _without_echo(self, response: Response, decoded: Decoded) -> Mapping[str, str]:
+        """The headers of a page. Neither they nor its facts have a credential where a position is
+        read. Raises PermanentError for a position that cannot be had without one.
+        """
+        headers = response.headers
+        if response.in_url:
+            headers = self._positions.put_back(decoded.facts, headers, response.in_url)
+        if response.secrets:
+            self._positions.refuse_echo(decoded.facts, headers, response.secrets)
+        return headers
 
     def _evidence(self, asked: _Asked, response: Response) -> Evidence:
         condition = asked.condition
@@ -271,12 +278,11 @@ class HttpSource:
             self._emit(ClockSkewSeen(self._pipeline, self._skew_s, _skew_in_words(self._skew_s)))
         return min(ours, theirs)
 
-    async def _without_page(
+    def _without_page(
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        secrets = _secrets(response)
-        said = redact(f"status {response.status}: {_snippet(response)}", secrets)
+        said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
@@ -380,11 +386,6 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
         rejects=[Reject(0, "decode", error.code, (wrong,), body)],
         facts=Facts(1, values=[MISSING], keys=identity, contents=identity, size_bytes=len(body)),
     )
-
-
-def _secrets(response: Response) -> set[str]:
-    """What was sent with a request as credentials."""
-    return credentials_in(response.credentials, response.params)
 
 
 def _reader(facts: Facts, read: Read) -> Read:

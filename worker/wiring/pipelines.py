@@ -37,7 +37,7 @@ from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import expiry_of, output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
-from worker.wiring.secrets import check_secrets
+from worker.wiring.secrets import check_secrets, route_to
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
 
@@ -111,7 +111,7 @@ async def http_source(
     """
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source.credentials, values)
+        check_secrets(source, values, shared.settings.environ)
     client = await shared.stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -127,6 +127,7 @@ async def http_source(
             connections=source.concurrency + most_lent(source.concurrency),
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
+            proxy=route_to(source, shared.secrets),
             allowed_origins={
                 each.url: each.credentials == "send" for each in source.allowed_origins
             },
