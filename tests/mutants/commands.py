@@ -104,6 +104,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "state/config.py": ("tests/test_settings.py", *_PAGES),
     "state/database.py": (*_tests("state", "sqlite"), *_LOG, *_tests("runtime", "descriptors")),
     "state/images.py": _LOG,
+    "state/kept_secrets.py": _tests("state", "kept_secrets"),
     "state/lock.py": (*_tests("state", "lock"), *_AUDIT, *_YEARS),
     "state/remembered.py": _LOG,
     "state/retention.py": _LOG,

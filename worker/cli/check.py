@@ -193,7 +193,7 @@ def _examined(
         problems += preflight_state(merged, state)
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
-        found = preflight(merged, name, raw, PipelineSettings)
+        found = preflight(merged, name, raw, PipelineSettings, inspection.environ)
         sound = not found and not _has_problems(inspection, name)
         if sound and settings is not None and name in settings.pipelines:
             found = list(_compiled(inspection, settings, name, promises, live))

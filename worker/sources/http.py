@@ -26,7 +26,7 @@ from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, HeadedPages, Pages, Room, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.redact import credentials_in, redact
+from worker.http.redact import redact
 from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
@@ -44,7 +44,7 @@ from worker.sources.answers import (
     rules_of,
 )
 from worker.sources.conditions import Read
-from worker.sources.echo import position_headers, refuse_echo
+from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
@@ -57,6 +57,11 @@ if TYPE_CHECKING:  # a config is read without the client
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_WRITERS: Final = 200
+MOST_RENEWALS: Final = 3
+"""How often the credentials of one request are renewed in a row: a refusal may be about an old
+token, then about a nonce that another request used up."""
+MOST_REFUSALS: Final = 1_000
+"""Requests whose refusals are counted; more of them begin to be counted anew."""
 
 
 Config = HttpConfig
@@ -120,11 +125,12 @@ class HttpSource:
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
         self._doubtful = redirects_named_in(self._redirect_rules)
-        self._position_headers = position_headers(config)
+        self._positions = Positions(config)
         self._unknown = UnknownFields(pipeline, emit)
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
         self._skew_s = 0.0
+        self._refusals: dict[Request, int] = {}  # in a row, of the requests that are sent again
 
     async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors.
@@ -170,7 +176,9 @@ class HttpSource:
             try:
                 return await self._understand(asked, response, room)
             except WorkerError as error:
-                await self._redact(error, asked, response)
+                # it quotes the body, which may repeat what was sent
+                error.message = redact(error.message, response.secrets)
+                error.where = redact(error.where, response.secrets)
                 raise
         except WorkerError as error:
             outcome = error.code
@@ -202,24 +210,13 @@ class HttpSource:
             stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
         )
 
-    async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
-        """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
-        secrets = await self._secrets(asked, response)
-        error.message = redact(error.message, secrets)
-        error.where = redact(error.where, secrets)
-
-    async def _secrets(self, asked: _Asked, response: Response) -> set[str]:
-        """What was sent with a request as credentials."""
-        auth = self._auth[asked.partition]
-        return set() if auth is None else credentials_in(response.credentials, await auth.params())
-
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         evidence = self._evidence(asked, response)
         meanings = may_mean(evidence, self._rules)
         if "page" not in meanings:
             meaning = judge(evidence, self._rules)
-            return await self._without_page(meaning, evidence, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
             pages = self._pages_of(asked.fetch)
             await room.decode(len(response.body), pages.weigh(response.body))
@@ -229,21 +226,34 @@ class HttpSource:
                 raise  # no rule can be asked of what cannot be read
             meaning = judge(evidence, self._rules)
             if meaning != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             error.where = error.where or asked.partition
             raise
         if len(meanings) > 1:
             found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
             if (meaning := judge(found, self._rules)) != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
+        if self._refusals:
+            self._refusals.pop(asked.request, None)
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
-        refuse_echo(response, decoded.facts, self._position_headers)
+        headers = self._without_echo(response, decoded)
         now_us = self._answered_us(response)
         condition = asked.condition
         validators = None if condition is None else condition.validators_of(response.headers)
-        return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+        return Reply(decoded, headers, validators=validators, now_us=now_us)
+
+    def _without_echo(self, response: Response, decoded: Decoded) -> Mapping[str, str]:
+        """The headers of a page. Neither they nor its facts have a credential where a position is
+        read. Raises PermanentError for a position that cannot be had without one.
+        """
+        headers = response.headers
+        if response.in_url:
+            headers = self._positions.put_back(decoded.facts, headers, response.in_url)
+        if response.secrets:
+            self._positions.refuse_echo(decoded.facts, headers, response.secrets)
+        return headers
 
     def _evidence(self, asked: _Asked, response: Response) -> Evidence:
         condition = asked.condition
@@ -268,17 +278,15 @@ class HttpSource:
             self._emit(ClockSkewSeen(self._pipeline, self._skew_s, _skew_in_words(self._skew_s)))
         return min(ours, theirs)
 
-    async def _without_page(
+    def _without_page(
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        secrets = await self._secrets(asked, response)
-        said = redact(f"status {response.status}: {_snippet(response)}", secrets)
+        said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
-        auth = self._auth[asked.partition]
-        if meaning == "refresh_auth" and auth is not None and auth.renew(response.credentials):
+        if meaning == "refresh_auth" and self._renewed(asked, response):
             # to be sent again at once: this is neither a failure nor a retry
             now = self._clock.monotonic()
             raise Deferred(now, f"{where}: the credentials are renewed after {said}")
@@ -291,6 +299,18 @@ class HttpSource:
             limited=meaning == "rate_limited",
         )
         raise error_of(meaning, said, where=where, wait_s=wait_s)
+
+    def _renewed(self, asked: _Asked, response: Response) -> bool:
+        """Whether a request is sent again with other credentials, so many times at most."""
+        auth, times = self._auth[asked.partition], self._refusals.pop(asked.request, 0)
+        if auth is None or not response.trusted or times >= MOST_RENEWALS:
+            return False
+        if not auth.renew(response):
+            return False
+        if len(self._refusals) >= MOST_REFUSALS:
+            self._refusals.clear()
+        self._refusals[asked.request] = times + 1
+        return True
 
     def _read(self, response: Response, path: str) -> Any:
         """The value at a path of a body that may be no page."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from worker.config.secrets import SecretRef, secret_value
 from worker.http.tls import tls_of
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.live_state import LiveState
 from worker.wiring.memory import described, warnings_of_memory
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subject_text, subjects_of
-from worker.wiring.secrets import check_secrets
+from worker.wiring.secrets import NOT_READ, check_secrets, steps_with
 from worker.wiring.warnings import warnings_of
 
 
@@ -39,9 +42,9 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         unread = ", ".join(map(subject_text, subjects))
         known |= {"not_checked": f"{unread}: needs the registry, so --connect"}
         return known | _found(live, name, config, None)
-    parts = Parts.of(name, config)
+    parts = Parts.of(name, steps_with(config, partial(_unasked, settings.environ)))
     for values in parts.partitions.values():
-        check_secrets(config.source.auth, values)
+        check_secrets(config.source, values, settings.environ)
     tls_of(config.source.tls, "source.tls")
     known |= {
         "partitions": len(parts.partitions),
@@ -56,6 +59,11 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         ],
     }
     return known | _found(live, name, config, parts)
+
+
+def _unasked(environ: Mapping[str, str], secret: SecretRef) -> str:
+    """The secret of a step; what stands for it where somebody would have to be asked."""
+    return NOT_READ if secret.remote else secret_value(secret, {}, environ)
 
 
 def _found(

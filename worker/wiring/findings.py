@@ -300,7 +300,7 @@ def _is_next(name: str, value: Any) -> bool:
 
 def _full(config: HttpConfig, page: PageSeen) -> Iterator[str]:
     """Whether as many records came as a parameter asks for."""
-    for name, value in config.params.items():
+    for name, value in config.plain_params.items():
         if str(value) == str(page.received) and page.received > 1:
             yield f"it has as many records as {name} asks for"
 
