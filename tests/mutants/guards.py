@@ -118,7 +118,7 @@ GUARDS: Final = [
         "sources/echo.py",
         "facts.body = {**facts.body, path: put_back(link, in_url)}",
         "pass",
-        "sources/test_echo.py",
+        "sources/test_echo.py::test_a_secret_of_the_url_becomes_its_placeholder_in_links_only",
     ),
     (
         "a secret of the url is a placeholder again in redirects",
@@ -132,14 +132,14 @@ GUARDS: Final = [
         "http/in_url.py",
         "if segment != template and segment in _DOTS:",
         "if False:",
-        "http/test_in_url.py",
+        "http/test_in_url.py::test_a_secret_that_would_lead_elsewhere_is_refused",
     ),
     (
         "what was found names no secret unless it is plain",
         "wiring/secrets.py",
         "if name in found and not is_fit(values[name]):",
         "if False:",
-        "wiring/test_secrets.py",
+        "wiring/test_secrets.py::test_a_found_value_fills_a_secret_only_where_it_is_plain",
     ),
     (
         "secrets are in no fingerprint",
@@ -153,7 +153,7 @@ GUARDS: Final = [
         "config/dotenv.py",
         "ChainMap(os.environ, found)",
         "ChainMap(found, os.environ)",
-        "config/test_dotenv.py",
+        "config/test_dotenv.py::test_variables_of_the_file_stand_behind_those_of_the_process",
     ),
     (
         "a command is started without a shell",
@@ -210,6 +210,13 @@ GUARDS: Final = [
         "sent.secrets |= credentials_in(sent.via.headers, {})",
         "pass",
         "http/test_proxy.py::test_what_a_proxy_says_back_is_known_as_a_secret",
+    ),
+    (
+        "a proxy that refuses is named",
+        "http/client.py",
+        "if sent.via is not None and answer.status == PROXY_AUTH_NEEDED:",
+        "if False:",
+        "http/test_proxy.py::test_a_proxy_that_wants_other_credentials_is_named_without_them",
     ),
     (
         "a proxy makes no origin allowed",
@@ -452,8 +459,8 @@ GUARDS: Final = [
     (
         "an origin gets credentials only where the config sends them",
         "http/client.py",
-        "if str(url.origin()) not in self._trusted:",
-        "if str(url.origin()) not in self._allowed:",
+        "trusted = origin_of(url) in self._trusted",
+        "trusted = origin_of(url) in self._allowed",
         "http/test_client.py::test_an_allowed_origin_gets_credentials_only_where_the_config_sends_them",
     ),
     (
@@ -480,7 +487,7 @@ GUARDS: Final = [
     (
         "an error about a page quotes no credential",
         "sources/http.py",
-        "        error.message = redact(error.message, secrets)\n",
+        "                error.message = redact(error.message, response.secrets)\n",
         "",
         "acceptance/test_canary.py::test_the_canary_stays_inside",
     ),
@@ -494,14 +501,14 @@ GUARDS: Final = [
     (
         "what is told of a refused page quotes no credential",
         "sources/http.py",
-        'said = redact(f"status {response.status}: {_snippet(response)}", secrets)',
+        'said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)',
         'said = f"status {response.status}: {_snippet(response)}"',
         "acceptance/test_canary.py::test_what_a_source_says_of_a_page_that_it_refuses_is_told_without_the_credential",
     ),
     (
         "a position holds no credential",
         "sources/echo.py",
-        "if secrets and echoes(",
+        "if sent and echoes(",
         "if False and echoes(",
         "acceptance/test_canary.py::test_a_page_token_with_the_credential_in_it_is_refused_and_kept_nowhere",
     ),
@@ -522,7 +529,7 @@ GUARDS: Final = [
     (
         "the parts of a header are credentials",
         "http/redact.py",
-        'found |= {value, rest, value.partition("=")[2]}',
+        'found |= {value, rest, value.partition("=")[2], *cookies}',
         "found |= {value}",
         "http/test_redact.py::test_the_parts_of_headers_that_are_secret",
     ),
