@@ -118,7 +118,7 @@ GUARDS: Final = [
         "sources/echo.py",
         "facts.body = {**facts.body, path: put_back(link, in_url)}",
         "pass",
-        "sources/test_echo.py",
+        "sources/test_echo.py::test_a_secret_of_the_url_becomes_its_placeholder_in_links_only",
     ),
     (
         "a secret of the url is a placeholder again in redirects",
@@ -132,14 +132,14 @@ GUARDS: Final = [
         "http/in_url.py",
         "if segment != template and segment in _DOTS:",
         "if False:",
-        "http/test_in_url.py",
+        "http/test_in_url.py::test_a_secret_that_would_lead_elsewhere_is_refused",
     ),
     (
         "what was found names no secret unless it is plain",
         "wiring/secrets.py",
         "if name in found and not is_fit(values[name]):",
         "if False:",
-        "wiring/test_secrets.py",
+        "wiring/test_secrets.py::test_a_found_value_fills_a_secret_only_where_it_is_plain",
     ),
     (
         "secrets are in no fingerprint",
@@ -153,7 +153,7 @@ GUARDS: Final = [
         "config/dotenv.py",
         "ChainMap(os.environ, found)",
         "ChainMap(found, os.environ)",
-        "config/test_dotenv.py",
+        "config/test_dotenv.py::test_variables_of_the_file_stand_behind_those_of_the_process",
     ),
     (
         "a command is started without a shell",
@@ -210,6 +210,13 @@ GUARDS: Final = [
         "sent.secrets |= credentials_in(sent.via.headers, {})",
         "pass",
         "http/test_proxy.py::test_what_a_proxy_says_back_is_known_as_a_secret",
+    ),
+    (
+        "a proxy that refuses is named",
+        "http/client.py",
+        "if sent.via is not None and answer.status == PROXY_AUTH_NEEDED:",
+        "if False:",
+        "http/test_proxy.py::test_a_proxy_that_wants_other_credentials_is_named_without_them",
     ),
     (
         "a proxy makes no origin allowed",
@@ -270,15 +277,15 @@ GUARDS: Final = [
     (
         "layers are few",
         "http/body.py",
-        "if len(self._layers) > MAX_LAYERS:",
+        "if len(layers) > MAX_LAYERS:",
         "if False:",
         "http/test_body.py::test_many_layers_are_refused",
     ),
     (
         "an unknown coding is refused",
-        "http/body.py",
-        "        if unknown:\n",
-        "        if False:\n",
+        "http/codings.py",
+        "if name in _UNREADABLE:",
+        "if False:",
         "http/test_body.py::test_a_coding_that_was_not_asked_for_is_refused",
     ),
     (
@@ -452,8 +459,8 @@ GUARDS: Final = [
     (
         "an origin gets credentials only where the config sends them",
         "http/client.py",
-        "if str(url.origin()) not in self._trusted:",
-        "if str(url.origin()) not in self._allowed:",
+        "trusted = origin_of(url) in self._trusted",
+        "trusted = origin_of(url) in self._allowed",
         "http/test_client.py::test_an_allowed_origin_gets_credentials_only_where_the_config_sends_them",
     ),
     (
@@ -480,7 +487,7 @@ GUARDS: Final = [
     (
         "an error about a page quotes no credential",
         "sources/http.py",
-        "        error.message = redact(error.message, secrets)\n",
+        "                error.message = redact(error.message, response.secrets)\n",
         "",
         "acceptance/test_canary.py::test_the_canary_stays_inside",
     ),
@@ -494,14 +501,14 @@ GUARDS: Final = [
     (
         "what is told of a refused page quotes no credential",
         "sources/http.py",
-        'said = redact(f"status {response.status}: {_snippet(response)}", secrets)',
+        'said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)',
         'said = f"status {response.status}: {_snippet(response)}"',
         "acceptance/test_canary.py::test_what_a_source_says_of_a_page_that_it_refuses_is_told_without_the_credential",
     ),
     (
         "a position holds no credential",
         "sources/echo.py",
-        "if secrets and echoes(",
+        "if sent and echoes(",
         "if False and echoes(",
         "acceptance/test_canary.py::test_a_page_token_with_the_credential_in_it_is_refused_and_kept_nowhere",
     ),
@@ -522,7 +529,7 @@ GUARDS: Final = [
     (
         "the parts of a header are credentials",
         "http/redact.py",
-        'found |= {value, rest, value.partition("=")[2]}',
+        'found |= {value, rest, value.partition("=")[2], *cookies}',
         "found |= {value}",
         "http/test_redact.py::test_the_parts_of_headers_that_are_secret",
     ),
@@ -613,8 +620,8 @@ GUARDS: Final = [
     (
         "every layer of a body is counted",
         "http/body.py",
-        "        self._count(data, layer)\n        if layer == len(self._layers):\n",
-        "        if layer == len(self._layers):\n            self._count(data, layer)\n",
+        "        self._count(data, layer)\n",
+        "        if layer in (0, len(self._layers)):\n            self._count(data, layer)\n",
         "http/test_body.py::test_a_bomb_in_an_inner_layer_is_stopped",
     ),
     (
@@ -693,6 +700,69 @@ GUARDS: Final = [
         'found = max((name for name in self.names if _is_of(error.path, name)), key=len, default="")',
         'found = error.path.removeprefix("$.")',
         "formats/test_kept_letters.py::test_errors_keeps_place_and_reasons_only",
+    ),
+    (
+        "a body that inflates to too much is stopped whatever inflates it",
+        "http/body.py",
+        "if reached > RATIO_FREE_BYTES and reached > self.wire_bytes * limits.ratio:",
+        "if False:",
+        "http/test_codings.py::test_a_bomb_is_stopped_before_it_inflates",
+    ),
+    (
+        "gzip and deflate are inflated in pieces",
+        "http/codings.py",
+        "return stream.decompress(data, PIECE_BYTES)",
+        "return stream.decompress(data)",
+        "http/test_codings.py::test_a_body_is_never_inflated_in_pieces_of_any_size",
+    ),
+    (
+        "bzip2 and zstd are inflated in pieces",
+        "http/codings.py",
+        "return self._stream.decompress(data, PIECE_BYTES)",
+        "return self._stream.decompress(data)",
+        "http/test_codings.py::test_a_body_is_never_inflated_in_pieces_of_any_size",
+    ),
+    (
+        "brotli is inflated in pieces",
+        "http/codings.py",
+        "out = stream.process(data, output_buffer_limit=BROTLI_BYTES)",
+        "out = stream.process(data)",
+        "http/test_codings.py::test_a_body_is_never_inflated_in_pieces_of_any_size",
+    ),
+    (
+        "the window of a frame fits into memory",
+        "http/codings.py",
+        "window_log_max: window}",
+        "window_log_max: WIDEST_WINDOW}",
+        "http/test_codings.py::test_a_frame_whose_window_is_over_the_memory_is_refused",
+    ),
+    (
+        "the names in a zip are counted",
+        "http/zip_file.py",
+        "if count > MOST_ENTRIES:",
+        "if False:",
+        "http/test_codings.py::test_a_zip_holds_one_file",
+    ),
+    (
+        "a document type is refused",
+        "formats/xml_document.py",
+        "        parser.StartDoctypeDeclHandler = _refuse_doctype\n",
+        "",
+        "formats/test_xml_pages.py::test_what_is_refused",
+    ),
+    (
+        "levels of XML are counted",
+        "formats/xml_document.py",
+        "if depth > MAX_DEPTH:",
+        "if False:",
+        "formats/test_xml_pages.py::test_what_is_refused",
+    ),
+    (
+        "names of XML are counted",
+        "formats/xml_document.py",
+        ">= MAX_NAMES",
+        ">= 10**9",
+        "formats/test_xml_pages.py::test_what_is_refused",
     ),
 ]
 
