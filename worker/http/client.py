@@ -360,6 +360,7 @@ class HttpClient:
         """The file in an archive, which is held beside it meanwhile."""
         entry = only_file(archive)
         inner = decoder.unzipping(entry)
+        allowed = replace(allowed, held_bytes=len(archive))
         async with _Spool(self._spool) as spool:
             for at in range(entry.start, entry.end, READ_BYTES):
                 data = archive[at : min(at + READ_BYTES, entry.end)]
@@ -465,13 +466,17 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 @dataclass(slots=True)
 class _Allowed:
-    """How large a body may become until there is asked for more room."""
+    """How large a body may become until there is asked for more room; `held_bytes` are beside
+    it."""
 
     receive: Receive
     body_bytes: int
+    held_bytes: int = 0
 
-    async def more(self, body_bytes: int) -> None:
-        self.body_bytes = await self.receive(body_bytes)
+    async def take(self, body_bytes: int) -> None:
+        """Waits until the body may be so large."""
+        if (held := body_bytes + self.held_bytes) > self.body_bytes:
+            self.body_bytes = await self.receive(held)
 
 
 class _Spool:
@@ -494,8 +499,7 @@ class _Spool:
     async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
         """Adds what a decoder makes, as far as there is room for it."""
         for piece in pieces:
-            if decoder.body_bytes > allowed.body_bytes:
-                await allowed.more(decoder.body_bytes)
+            await allowed.take(decoder.body_bytes)
             await self.add(piece)
 
     async def add(self, piece: bytes) -> None:

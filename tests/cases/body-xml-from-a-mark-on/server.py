@@ -1,7 +1,6 @@
 """XML read from a mark on, by page numbers with a total, in two runs."""
 
-from cases.server import Answer, Ask
-from cases.server import rows
+from cases.server import Answer, Ask, rows
 
 
 def answer(ask: Ask) -> Answer:
