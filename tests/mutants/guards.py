@@ -155,7 +155,7 @@ GUARDS: Final = [
     (
         "layers are few",
         "http/body.py",
-        "if len(self._layers) > MAX_LAYERS:",
+        "if len(layers) > MAX_LAYERS:",
         "if False:",
         "http/test_body.py::test_many_layers_are_refused",
     ),

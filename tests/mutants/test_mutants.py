@@ -339,7 +339,7 @@ MUTANTS = [
     Mutant(
         "a body reserves its room while it comes in",
         "http/client.py",
-        "if decoder.body_bytes > allowed_bytes:",
+        "if (held := body_bytes + self.held_bytes) > self.body_bytes:",
         "if False:",
         "http/test_client.py",
     ),
