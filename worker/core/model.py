@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -20,7 +20,7 @@ DEAD_LETTERS: Final = "dead_letters"
 class _Missing:
     """The value of a path that is absent (JSON null is None)."""
 
-    _instance: _Missing | None = None
+    _instance: ClassVar[_Missing | None] = None
 
     def __repr__(self) -> str:
         return "MISSING"

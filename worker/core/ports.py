@@ -215,8 +215,8 @@ class Shaping:
 
     chunks: list[tuple[str, int, bytes]]
     refused: list[tuple[int, InvalidRecord]]
-    filtered: int = 0
-    expanded: int = 0
+    filtered: int
+    expanded: int
 
 
 class Shape(Protocol):

@@ -39,7 +39,7 @@ class End:
     explicit: bool = True
 
 
-class UrlPosition(msgspec.Struct, forbid_unknown_fields=True):
+class UrlPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The position of a style that follows URLs; None for the first page."""
 
     url: str

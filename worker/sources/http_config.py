@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from worker.components import AUTH, PAGINATIONS
+from worker.components import PAGINATIONS
 from worker.config.chosen import ByType, default_of
 from worker.config.effects import Effect
 from worker.config.model import Issues, Model
@@ -31,6 +31,7 @@ from worker.config.scalars import (
 from worker.config.secrets import SecretRef
 from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
+from worker.http.auth.keys import AuthKeys, each_of, paths_of
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
@@ -49,7 +50,6 @@ from worker.sources.rules import (
     Action,
     OnBody,
     ResponseRule,
-    Rules,
     Schedule,
     Stop,
     general_rules,
@@ -107,7 +107,14 @@ class HttpConfig(Model):
             "headers say another Content-Type"
         ),
     )
-    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
+    cookies: Literal["keep", "drop"] = Field(
+        "drop",
+        description=(
+            "keep: cookies that the source sets are sent back to it; they are kept in memory, for "
+            "each of the credentials"
+        ),
+    )
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
@@ -323,28 +330,33 @@ class HttpConfig(Model):
         return bool(self.key) or by_field or self.pagination.numbered
 
     @property
+    def credentials(self) -> tuple[AuthConfig, ...]:
+        """The kinds of credentials of a request, in their order."""
+        return each_of(self.auth)
+
+    @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Query parameters that carry a secret; they are never stored."""
+        return tuple(name for each in self.credentials for name in each.secret_params)
+
+    @property
     def encrypted(self) -> bool:
         """Whether anything is asked for over https."""
-        endpoints = self.auth.endpoints if self.auth is not None else ()
+        endpoints = [url for each in self.credentials for url in each.endpoints]
         urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
         return any(url.lower().startswith("https:") for url in urls)
 
-    @property
-    def answers(self) -> Rules:
-        """What answers mean: `responses`, `on_status` and `on_body` in their one general form."""
-        return general_rules(self.responses, self.on_status, self.on_body)
-
     def brings_a_page(self, status: int) -> bool:
         """Whether an answer with this status is a page that is decoded."""
-        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.statuses)
+        whole = (rule for rule in self.responses if rule.when is None and status in rule.statuses)
         action = next((rule.do for rule in whole), None)
         return status in PAGES - {202} if action is None else action == "page"
 
     def is_asked(self, key: Path_) -> bool:
         """Whether the rule that was written as this key is asked of any answer."""
         known, name = self._split_status, tuple(map(str, key))
-        for path, rule in self.answers:
-            if tuple(map(str, path)) == name:
+        for rule in self.responses:
+            if tuple(map(str, rule.written_as)) == name:
                 return not known.issuperset(rule.statuses)
             if rule.when is None:
                 known.update(rule.statuses)
@@ -379,7 +391,7 @@ class HttpConfig(Model):
         """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:
             return "the window"
-        if self.incremental is not None and (target := self.incremental.target) is not None:
+        if self.incremental is not None and (target := self.incremental.to) is not None:
             return target.words
         marked = self.marked_texts()
         return ".".join(map(str, marked[0])) if marked else ""
@@ -389,14 +401,13 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
-        rules = [rule for _, rule in self.answers]
-        pages = PAGES.union(*(rule.statuses for rule in rules if rule.do == "page"))
+        pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
             *(
                 rule.when.path
-                for rule in rules
+                for rule in self.responses
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
@@ -423,6 +434,13 @@ class HttpConfig(Model):
             )
         issues.check()
         return value
+
+    @model_validator(mode="after")
+    def _in_general_form(self) -> HttpConfig:
+        """The short forms of `responses` become rules of it."""
+        written = [rule for rule in self.responses if not rule.short]
+        self.__dict__["responses"] = general_rules(written, self.on_status, self.on_body)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
@@ -475,11 +493,11 @@ class HttpConfig(Model):
             for path in marked:
                 issues.add(path, "{mark} needs incremental", "incremental")
         elif self.pagination.windows is None:
-            if incremental.target is not None and marked:
+            if incremental.to is not None and marked:
                 issues.add(
                     incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-            elif incremental.target is None and not marked and not incremental.reads_all:
+            elif incremental.to is None and not marked and not incremental.reads_all:
                 issues.add(
                     ("incremental", "param"),
                     (
@@ -492,8 +510,9 @@ class HttpConfig(Model):
 
     def _check_actions(self, issues: Issues) -> None:
         """Pages that are left out, or asked for smaller, are counted by us."""
-        for path, rule in self.answers:
+        for rule in self.responses:
             if rule.do in ("skip", "smaller_page") and (why := self.pagination.refuses(rule.do)):
+                path = rule.written_as
                 at = path if path[0] == "on_status" else (*path, "do")
                 issues.add(
                     at,
@@ -511,7 +530,7 @@ class HttpConfig(Model):
             incremental=self.incremental,
             marked=self.marked_texts(),
             conditional=self.conditional,
-            on_status=self.on_status,
+            rules=self.responses,
             stop_codes=frozenset(rule.code for rule in self.stop.status),
         )
         check_windows(keys, at, around, issues)
@@ -603,10 +622,11 @@ class HttpConfig(Model):
         yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
-        for name, secret in secrets_of(self.auth) if self.auth is not None else ():
-            if isinstance(secret, SecretRef):
-                for text in secret.texts:
-                    yield ("auth", name), text
+        for path, each in paths_of(self.auth):
+            for below, secret in secrets_of(each):
+                if isinstance(secret, SecretRef):
+                    for text in secret.texts:
+                        yield (*path, *below), text
 
 
 def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:

@@ -130,6 +130,11 @@ class Target(_Place):
         return Address(body={self.body or "": value})
 
 
+def param_target(name: str) -> Target:
+    """A parameter of the query, of which the config has the name alone."""
+    return Target(param=name)
+
+
 class TokenTarget(Target):
     """Where a request carries a token of the source."""
 
