@@ -492,11 +492,6 @@ class _Allowed:
     body_bytes: int
     held_bytes: int = 0
 
-    async def take(self, body_bytes: int) -> None:
-        """Waits until the body may be so large."""
-        if (held := body_bytes + self.held_bytes) > self.body_bytes:
-            self.body_bytes = await self.receive(held)
-
 
 class _Spool:
     """Collects a body: in memory up to 8 MiB, in an unnamed file beyond."""
@@ -518,7 +513,8 @@ class _Spool:
     async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
         """Adds what a decoder makes, as far as there is room for it."""
         for piece in pieces:
-            await allowed.take(decoder.body_bytes)
+            if (held_bytes := decoder.body_bytes + allowed.held_bytes) > allowed.body_bytes:
+                allowed.body_bytes = await allowed.receive(held_bytes)
             await self.add(piece)
 
     async def add(self, piece: bytes) -> None:
