@@ -261,7 +261,7 @@ class PipelineSettings(Model):
                 not pipeline.decode.one_record and pipeline.source.records not in (None, "@")
             ),
             "the whole page is the records, so no path can be missing",
-            "it counts with decode.type json and records: PATH",
+            "it counts with records: PATH, and a decode.type other than avro and csv",
         ),
         Effect(
             "dead_letters.keep",

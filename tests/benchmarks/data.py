@@ -264,6 +264,7 @@ KINDS: Final[dict[str, Callable[[], Iterator[Record]]]] = {
     "ascending": _ascending_flights,
     "readings": _readings,
     "tickets": _tickets,
+    "csv": _flights,
 }
 SCHEMAS: Final[dict[str, Callable[[], Schema]]] = {
     "flights": flight_schema,
@@ -272,6 +273,7 @@ SCHEMAS: Final[dict[str, Callable[[], Schema]]] = {
     "ascending": flight_schema,
     "readings": reading_schema,
     "tickets": ticket_schema,
+    "csv": flight_schema,
     "delays": delay_schema,
 }
 """The schema of each kind of records, and of what the row `transforms` writes."""

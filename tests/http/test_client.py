@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
+import random
 import ssl
 import subprocess
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,7 +35,8 @@ from worker.core.errors import (
 from worker.core.model import Request
 from worker.http.auth import Auth, StaticAuth
 from worker.http.body import BodyLimits
-from worker.http.client import HttpClient, Timeouts, TlsError, _parsed
+from worker.http.body_form import COMPRESSIONS, BodyForm
+from worker.http.client import SPOOL_BYTES, HttpClient, Timeouts, TlsError, _parsed
 
 Handler = Callable[[web.Request], Any]
 
@@ -919,3 +923,66 @@ async def test_an_error_names_the_url_without_its_secret(secret: str, tmp_path: 
     with pytest.raises(TransientError) as raised:
         await get("http://127.0.0.1:9", tmp_path, "/v1/{secret.key}/x", OF_URL)
     assert "/v1/{secret.key}/x" in str(raised.value) and "s3cret" not in str(raised.value)
+
+
+async def test_see_other_after_a_post_is_asked_with_get(tmp_path: Path) -> None:
+    """RFC 9110, 15.4.4: neither the body nor what describes it is sent there."""
+    asked = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append((request.method, request.path, await request.text(), dict(request.headers)))
+        if request.path == "/search":
+            return web.Response(status=303, headers={"Location": "/results"})
+        return web.Response(text="[]")
+
+    async with served(handler) as origin:
+        client = HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(1, 1, 3),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+        )
+        async with client:
+            headers = (("Content-Type", "text/plain"), ("X-Other", "1"))
+            request = Request("POST", f"{origin}/search", headers=headers, body=b"q")
+            response = await client.fetch(request)
+    assert bytes(response.body) == b"[]"
+    assert [(method, path, body) for method, path, body, _ in asked] == [
+        ("POST", "/search", "q"),
+        ("GET", "/results", ""),
+    ]
+    assert "Content-Type" not in asked[1][3] and asked[1][3]["X-Other"] == "1"
+
+
+async def test_a_large_zip_is_unpacked_beside_its_archive(tmp_path: Path) -> None:
+    """Both are files: neither fits what is kept in memory."""
+    data = random.Random(1).randbytes(SPOOL_BYTES + 1_000_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.bin", data)
+    asked_for = []
+
+    async def room(size: int) -> int:
+        asked_for.append(size)
+        return size
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=packed.getvalue())
+
+    async with served(handler) as origin:
+        client = HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(1, 5, 10),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+            form=BodyForm(frozenset(COMPRESSIONS)),
+        )
+        async with client:
+            response = await client.fetch(Request("GET", f"{origin}/a"), receive=room)
+    assert response.body[:] == data
+    assert max(asked_for) >= len(data) + len(packed.getvalue())
+    assert list(tmp_path.iterdir()) == []

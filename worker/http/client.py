@@ -429,6 +429,7 @@ class HttpClient:
         """The file in an archive, which is held beside it meanwhile."""
         entry = only_file(archive)
         inner = decoder.unzipping(entry)
+        allowed = replace(allowed, held_bytes=len(archive))
         async with _Spool(self._spool) as spool:
             for at in range(entry.start, entry.end, READ_BYTES):
                 data = archive[at : min(at + READ_BYTES, entry.end)]
@@ -538,13 +539,12 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 @dataclass(slots=True)
 class _Allowed:
-    """How large a body may become until there is asked for more room."""
+    """How large a body may become until there is asked for more room; `held_bytes` are beside
+    it."""
 
     receive: Receive
     body_bytes: int
-
-    async def more(self, body_bytes: int) -> None:
-        self.body_bytes = await self.receive(body_bytes)
+    held_bytes: int = 0
 
 
 class _Spool:
@@ -567,8 +567,8 @@ class _Spool:
     async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
         """Adds what a decoder makes, as far as there is room for it."""
         for piece in pieces:
-            if decoder.body_bytes > allowed.body_bytes:
-                await allowed.more(decoder.body_bytes)
+            if (held_bytes := decoder.body_bytes + allowed.held_bytes) > allowed.body_bytes:
+                allowed.body_bytes = await allowed.receive(held_bytes)
             await self.add(piece)
 
     async def add(self, piece: bytes) -> None:
