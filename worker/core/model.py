@@ -58,6 +58,7 @@ class Reject:
         raw: the bytes as received.
         letter: the line of the dead letter that it was, where a replay found one that does not
             hold its record; it becomes that letter again.
+        place: where it stands in the body, in words, where `index` does not say that.
     """
 
     index: int
@@ -66,6 +67,7 @@ class Reject:
     errors: tuple[FieldError, ...]
     raw: bytes
     letter: bytes = b""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class Facts:
             has records of several; else empty.
         unknown: the fields of sampled records that the schema lacks.
         doubts: the fields whose times are most likely counted in another unit.
+        item_ends: number of records up to the end of each item of the page, where what the source
+            lists has several records, or none; None where each item is a record.
     """
 
     count: int
@@ -148,10 +152,20 @@ class Facts:
     keyless: int = 0
     null: bool = False
     errors: bool = False
+    item_ends: Sequence[int] | None = None
+
+    @property
+    def listed(self) -> int:
+        """How many records the source sees in the page: its positions and totals count those."""
+        return self.count if self.item_ends is None else len(self.item_ends)
 
 
 def _no_raw(index: int) -> bytes:
     raise IndexError(index)
+
+
+def _no_place(index: int) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -163,6 +177,8 @@ class Decoded:
         indices: `indices[i]` is the place of `records[i]` in the page; None where it is `i`.
         rejects: the others, in any order.
         raw: the record at a place of the page as it was received; slow, for dead letters.
+        place: where a record stands in the body, where its place in the page does not say that;
+            likewise.
     """
 
     records: list[Any]
@@ -170,6 +186,7 @@ class Decoded:
     rejects: list[Reject]
     facts: Facts
     raw: Callable[[int], bytes] = _no_raw
+    place: Callable[[int], str] = _no_place
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,29 +19,24 @@ from typing import Any, Final, Literal
 import msgspec
 from pydantic import Field
 
-from worker.core.errors import BadBody, RecordsMissing
-from worker.core.json_kinds import describe_kind
+from worker.core.errors import BadBody
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
-from worker.core.outline import arrays_in, listing
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
 from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_repeats import RecordsPath
 from worker.formats.json_split import outline, split_array
+from worker.formats.missing import has_errors, missing_records
 from worker.formats.records import Batch, PageSpec, RecordDecoder
+from worker.formats.shaped_json import ShapedPages
 from worker.formats.weight import JsonWeight
 from worker.schema.values import parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
 DOCUMENTS_PER_YIELD: Final = 200
-SHOWN_KEYS: Final = 12
-MISSING_REMEDY: Final = (
-    "set source.records (or records: '@' for one object), name error bodies with on_body, "
-    "or set records_missing: empty"
-)
 _SPACE: Final = b" \t\r\n"
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
@@ -53,8 +48,9 @@ class Decode(JsonDecode):
     type: Literal["json"] = Field("json", description="format of a page")
 
 
-def pages(config: Decode, deps: DecodeDeps) -> JsonPages:
-    return JsonPages(deps.spec, deps.plan, prefix=config.prefix)
+def pages(config: Decode, deps: DecodeDeps) -> JsonPages | ShapedPages:
+    made = JsonPages if deps.spec.shape.plain else ShapedPages
+    return made(deps.spec, deps.plan, prefix=config.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,21 +255,21 @@ class JsonPages:
         if records is MISSING and self._may_be_missing and isinstance(document, dict):
             return []
         if records is not None and not isinstance(records, list):
-            raise _missing(self._spec.records, document)
+            raise missing_records(self._spec.records, document)
         return records
 
     def _present(self, records: Any, body: Any) -> list[Any]:
         """The records of a typed page: null is an empty page, an absent path is not."""
         self._refuse_repeats(body, records)
         if records is MISSING and not self._may_be_missing:
-            raise _missing(self._spec.records, msgspec.json.decode(body))
+            raise missing_records(self._spec.records, msgspec.json.decode(body))
         return records or []
 
     def _complete(self, batch: Batch, facts: Mapping[str, Any], null: Any | None = None) -> Decoded:
         """The complete page; `null` is its body if null stands in place of its records."""
         decoded = self._records.complete(batch, facts)
         if null is not None:
-            decoded.facts.null, decoded.facts.errors = True, _has_errors(null)
+            decoded.facts.null, decoded.facts.errors = True, has_errors(null)
         return decoded
 
 
@@ -296,28 +292,6 @@ def _records_finder(path: str | None) -> Callable[[Any], Any]:
         return MISSING if records is None else records  # it cannot tell null from absent
 
     return find
-
-
-def _has_errors(body: Any) -> bool:
-    """Whether a body reports errors beside what it holds, as those of GraphQL do."""
-    document = msgspec.json.decode(body)
-    return isinstance(document, dict) and bool(document.get("errors"))
-
-
-def _missing(path: str | None, document: Any) -> RecordsMissing:
-    """The error of a page without records at the path."""
-    shown, remedy = describe_kind(document), MISSING_REMEDY
-    if isinstance(document, dict):
-        shown = "an object with the keys " + ", ".join(map(repr, list(document)[:SHOWN_KEYS]))
-        if path in document:
-            shown += f"; for the key {path!r} itself write '\"{path}\"'"
-        if arrays := arrays_in(document):
-            shown += "; arrays are at " + listing([f"{at} ({size})" for at, size in arrays])
-            remedy = f"records: {arrays[0][0]} is the likeliest path; else {MISSING_REMEDY}"
-    elif isinstance(document, list) and path is not None:
-        remedy = f"take records out: the page itself is the array; else {MISSING_REMEDY}"
-    where = "the root" if path is None else f"records path {path!r}"
-    return RecordsMissing(f"{where} holds no array of records; the page is {shown}", remedy=remedy)
 
 
 def _is_one_value(raw: bytes) -> bool:

@@ -54,6 +54,10 @@ class RecordsPath:
         elif self._may_repeat(body):
             self._check_keys(self._without_records(body))
 
+    def check_around(self, body: Any) -> None:
+        """The same for a page whose records stand in a value of any kind."""
+        self._check_keys(self._without_records(body))
+
     def _check_keys(self, document: Any) -> None:
         if len(list(islice(self._key.finditer(document), 2))) < 2:
             return
