@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -20,12 +21,11 @@ from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.core.outline import path_text
 from worker.core.ports import SLICE_RECORDS
-from worker.formats.json_items import Items, parsed
+from worker.formats.json_items import SLICE_BYTES, Items, parsed
 from worker.formats.json_texts import text_reader
 from worker.formats.records import Refusal
 from worker.formats.shape import Shape
 
-SLICE_BYTES: Final = 1024 * 1024
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _BLANK: Final = b" \t\r\n"
@@ -64,7 +64,6 @@ class Places:
         keys: of the items; None where they are the elements of an array.
         ends: number of records up to the end of each item, where an item has elements.
         alone: the value is the item.
-        last: the fields that the records of the last item get, also where it has none.
     """
 
     path: str
@@ -72,7 +71,11 @@ class Places:
     keys: Sequence[str] | None
     alone: bool
     ends: list[int] = field(default_factory=list)
-    last: Sequence[Member] = ()
+
+    def add(self, records: int) -> None:
+        """Notes how many records the next item has."""
+        if self.each:
+            self.ends.append(records + (self.ends[-1] if self.ends else 0))
 
     def __call__(self, place: int) -> str:
         """Item and element of the record at a place of the page, in words of its paths."""
@@ -118,27 +121,39 @@ class Cutter:
         Args:
             around: the fields that every record of the page gets.
         """
-        cut, total = Cut(), 0
+        cut = Cut()
         for number, text in enumerate(items.texts):
             members, elements = self._elements(text, around)
-            if items.keys is not None:
-                key = msgspec.json.encode(items.keys[number])
-                members = [(self._shape.map_key, key), *members]
+            members = [*self._key(items, number), *members]
             if isinstance(elements, Refusal):
                 cut.refused[len(cut.texts)] = elements
                 cut.texts.append(bytes(text))
-                total += 1
+                places.add(1)
             else:
                 for start in range(0, len(elements), SLICE_RECORDS):
                     self._row.add(cut, members, elements[start : start + SLICE_RECORDS])
                     if cut.full:
                         yield cut
                         cut = Cut()
-                total += len(elements)
-            if self._shape.divides:
-                places.ends.append(total)
-            places.last = members
+                places.add(len(elements))
         yield cut
+
+    def texts(self, items: Items, around: Sequence[Member]) -> list[bytes]:
+        """The texts of all records of items."""
+        cuts = self.cut(items, around, self.places(items))
+        return list(chain.from_iterable(cut.texts for cut in cuts))
+
+    def last_members(self, items: Items, around: Sequence[Member]) -> dict[str, bytes]:
+        """The fields that the records of the last item get, which may have none."""
+        if not items.texts:
+            return {}
+        members, _ = self._elements(items.texts[-1], around)
+        return dict([*self._key(items, -1), *members])
+
+    def _key(self, items: Items, number: int) -> Sequence[Member]:
+        if items.keys is None:
+            return ()
+        return ((self._shape.map_key, msgspec.json.encode(items.keys[number])),)
 
     def _elements(
         self, item: Any, around: Sequence[Member]
@@ -246,7 +261,7 @@ class _Row:
             if self._may_be_taken(texts):
                 texts = self._each(cut, texts, partial(self._checked, members))
             else:
-                head = _joined(members)
+                head = joined(members)
                 texts = [_spliced(head, text) for text in texts]
         cut.texts += texts
         cut.size += sum(map(len, texts))
@@ -299,10 +314,11 @@ class _Row:
                     f"none beside that of source.records.{self._key_of[name]}, unless it is equal",
                 )
                 raise _Refused(Refusal("field_taken", error))
-        return _spliced(_joined(left), text) if left else text
+        return _spliced(joined(left), text) if left else text
 
 
-def _joined(members: Sequence[Member]) -> bytes:
+def joined(members: Sequence[Member]) -> bytes:
+    """Fields as they stand in an object."""
     return b",".join([b"%b:%b" % (msgspec.json.encode(name), text) for name, text in members])
 
 
