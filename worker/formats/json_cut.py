@@ -21,9 +21,9 @@ from worker.core.json_kinds import describe_kind
 from worker.core.model import FieldError
 from worker.core.outline import path_text
 from worker.core.ports import SLICE_RECORDS
-from worker.formats.json_items import SLICE_BYTES, Items, parsed
+from worker.formats.json_items import Items, parsed
 from worker.formats.json_texts import text_reader
-from worker.formats.records import Refusal
+from worker.formats.records import SLICE_BYTES, Refusal
 from worker.formats.shape import Shape
 
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode

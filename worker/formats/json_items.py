@@ -12,10 +12,9 @@ import msgspec
 
 from worker.core.errors import BadBody
 from worker.core.json_kinds import describe_kind
-from worker.core.ports import SLICE_RECORDS
+from worker.formats.records import parts_of
 from worker.formats.shape import Shape
 
-SLICE_BYTES: Final = 1024 * 1024
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _TEXT: Final = msgspec.json.Decoder(str).decode
@@ -49,13 +48,12 @@ class Items(NamedTuple):
 
     def parts(self) -> Iterator[Items]:
         """The same in parts that are quick to decode."""
-        start = size = 0
-        for end, text in enumerate(self.texts, 1):
-            size += memoryview(text).nbytes
-            if size >= SLICE_BYTES or end - start >= SLICE_RECORDS or end == len(self.texts):
-                keys = None if self.keys is None else self.keys[start:end]
-                yield Items(self.texts[start:end], keys, self.listed)
-                start, size = end, 0
+        start = 0
+        for texts in parts_of(self.texts):
+            end = start + len(texts)
+            keys = None if self.keys is None else self.keys[start:end]
+            yield Items(texts, keys, self.listed)
+            start = end
 
 
 NONE: Final = Items(())

@@ -44,6 +44,8 @@ _KINDS: Final = {
     type(None): "null",
 }
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
+SLICE_BYTES: Final = 1024 * 1024
+"""So much text is decoded before the event loop may serve others."""
 
 
 class Refusal(NamedTuple):
@@ -192,6 +194,16 @@ class Batch:
         return [*places, *range(start, self.count)]
 
 
+def parts_of(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Texts in parts that are quick to decode; the whole of them where that is."""
+    start = size = 0
+    for end, text in enumerate(texts, 1):
+        size += memoryview(text).nbytes
+        if size >= SLICE_BYTES or end - start >= SLICE_RECORDS or end == len(texts):
+            yield texts[start:end]
+            start, size = end, 0
+
+
 class RecordDecoder:
     """Adds records to a batch, and notes their facts. Pure but for the number of pages."""
 
@@ -241,15 +253,17 @@ class RecordDecoder:
         batch.add_source(lambda: texts)
         start = 0
         for place in sorted(refused):
-            yield from self._add_run(batch, texts[start:place])
+            yield from self.add_run(batch, texts[start:place])
             code, error = refused[place]
             self.refuse(batch, bytes(texts[place]), code, (error,))
             start = place + 1
-        yield from self._add_run(batch, texts[start:])
+        yield from self.add_run(batch, texts[start:])
 
-    def _add_run(self, batch: Batch, texts: Sequence[Any]) -> Steps[None]:
-        long = any(memoryview(each).nbytes > self._spec.record_bytes for each in texts)
-        records = None if long else self._typed(b"[" + b",".join(texts) + b"]")
+    def add_run(self, batch: Batch, texts: Sequence[Any]) -> Steps[None]:
+        """Adds records of which each is a JSON text; `add_source` has said where they are."""
+        array, most = b"[%b]" % b",".join(texts), self._spec.record_bytes
+        long = len(array) > most and any(memoryview(each).nbytes > most for each in texts)
+        records = None if long else self._typed(array)
         if records is not None and len(records) == len(texts):
             yield from self.add_typed(batch, records)
         else:

@@ -46,7 +46,7 @@ class JsonWeight:
 
     def __call__(self, body: Any) -> int:
         """Bytes of the body together with the page that it becomes."""
-        size, sample = len(body), _sample(body)
+        size, sample = len(body), sample_of(body)
         objects = sample.count(b"{")
         values = sample.count(b",") + sample.count(b"[")
         keys = max(sample.count(b":") - objects * self._fields, 0)
@@ -54,7 +54,7 @@ class JsonWeight:
         return 2 * size + (found * size // len(sample) if sample else 0)
 
 
-def _sample(body: Any) -> bytes:
+def sample_of(body: Any) -> bytes:
     """Pieces from all over a body; the whole of it where it is short."""
     size = len(body)
     samples = min(max(size // BYTES_PER_SAMPLE, FEWEST_SAMPLES), SAMPLES)
