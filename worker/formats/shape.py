@@ -51,10 +51,5 @@ class Shape:
         """The fields that a record gets from around it."""
         return (*((self.map_key,) if self.map_key else ()), *self.keep, *self.envelope)
 
-    @property
-    def made(self) -> tuple[str, ...]:
-        """The fields whose names the shape gives."""
-        return (*self.added, *self.names, *self.zip)
-
 
 PLAIN = Shape()

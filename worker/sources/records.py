@@ -5,7 +5,6 @@ A path alone is short for a mapping with that path; the rest of the worker knows
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from worker.config.model import Issues, Model
+from worker.config.problems import Path_
 from worker.config.scalars import Flag, JmesPath
 from worker.formats.shape import Shape
 
@@ -127,20 +127,23 @@ class Records(Model):
         issues.check()
         return self
 
-    def _repeated(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """(key, name) of each field that is given again after its first place."""
-        places: list[tuple[tuple[str | int, ...], str]] = [
+    def made(self) -> list[tuple[Path_, str]]:
+        """(key, name) of each field whose name stands here."""
+        return [
             *((("names", number), name) for number, name in enumerate(self.names)),
             *((("zip", number), name) for number, name in enumerate(self.zip_)),
             *((("keep", name), name) for name in self.keep),
             *([(("map_key",), self.map_key)] if self.map_key else []),
             *((("envelope", name), name) for name in self.envelope),
         ]
-        seen: Counter[str] = Counter()
-        for path, name in places:
-            if seen[name] and name:
+
+    def _repeated(self) -> Iterator[tuple[Path_, str]]:
+        """(key, name) of each field that is given again after its first place."""
+        seen: set[str] = set()
+        for path, name in self.made():
+            if name in seen:
                 yield path, name
-            seen[name] += 1
+            seen.add(name)
 
 
 def _from_path(value: Any) -> Any:
