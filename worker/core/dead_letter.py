@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -83,6 +83,16 @@ class DeadLetter(msgspec.Struct, frozen=True):
 def is_body(found: Reject | DeadLetter) -> bool:
     """Whether it is a body that was rejected as a whole (`on_body_error: dead_letter`)."""
     return (found.stage, found.code) == ("decode", BadBody.code)
+
+
+UNSHAPED: Final = frozenset({"no_elements", "more_than_names", "field_taken"})
+"""Codes of what is no record, because none could be made of the item that it stands in."""
+
+
+def is_unshaped(letter: DeadLetter) -> bool:
+    """Whether it is an item, or an element of one, that no record could be made of: what a record
+    gets from around it is not there, so that reading it again would make another record."""
+    return letter.stage == "decode" and letter.code in UNSHAPED
 
 
 class Rejection(NamedTuple):

@@ -255,7 +255,7 @@ class RecordDecoder:
         for place in sorted(refused):
             yield from self.add_run(batch, texts[start:place])
             code, error = refused[place]
-            self.refuse(batch, bytes(texts[place]), code, (error,))
+            self.refuse(batch, bytes(texts[place]), code, (error,), stage="decode")
             start = place + 1
         yield from self.add_run(batch, texts[start:])
 
@@ -431,9 +431,17 @@ class RecordDecoder:
         else:
             self.refuse(batch, raw, "invalid", ())
 
-    def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
+    def refuse(
+        self,
+        batch: Batch,
+        raw: bytes,
+        code: str,
+        errors: tuple[FieldError, ...],
+        *,
+        stage: str = "validate",
+    ) -> None:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""
-        batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
+        batch.rejects.append(Reject(batch.count, stage, code, errors, raw))
         try:
             document = self._decode_document(shown(raw))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
