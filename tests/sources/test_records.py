@@ -22,6 +22,7 @@ def test_a_path_alone_is_a_mapping_with_that_path(path: str) -> None:
 
 def test_nothing_said_means_nothing() -> None:
     assert Records().meaning is None and not Records().given
+    assert READ.validate_python(None) == Records()
 
 
 def test_what_is_said_beside_the_path_counts_for_cursors() -> None:

@@ -147,8 +147,12 @@ class Records(Model):
 
 
 def _from_path(value: Any) -> Any:
+    if value is None:
+        return Records()
     return {"path": value} if isinstance(value, str) else value
 
 
-RecordsAt = Annotated[Records, BeforeValidator(_from_path, json_schema_input_type=str | Records)]
-"""A mapping, or a path alone."""
+RecordsAt = Annotated[
+    Records, BeforeValidator(_from_path, json_schema_input_type=str | Records | None)
+]
+"""A mapping, or a path alone; null is the root array, also where `defaults` say something else."""
