@@ -31,6 +31,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
             `errors` where there is nothing. See `dead_letters.keep`.
         schema_fingerprint: of the schema that it did not fit.
         place: where it stands in the body, in words, where `index` does not say that.
+        line: of its body, where the record begins; only where the body is made of lines.
     """
 
     time: str
@@ -47,6 +48,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     kept: Literal["masked", "errors"] | UnsetType = UNSET
     schema_fingerprint: str = ""
     place: str | UnsetType = UNSET
+    line: int | UnsetType = UNSET
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
@@ -142,5 +144,6 @@ def dead_letter_line(
         kept=kept or UNSET,
         schema_fingerprint=of.fingerprint,
         place=reject.place or UNSET,
+        line=reject.line or UNSET,
     )
     return msgspec.json.encode(letter) + b"\n"

@@ -231,16 +231,26 @@ class RecordDecoder:
 
         Raises msgspec.DecodeError where the range is not JSON.
         """
-        batch.add_source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
-        array = b"[" + body[start:end] + b"]"
-        long = end - start > self._spec.record_bytes
+        yield from self.add_array(
+            batch,
+            b"[" + body[start:end] + b"]",
+            lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"),
+        )
+
+    def add_array(self, batch: Batch, array: bytes, raws: Load) -> Steps[None]:
+        """Adds the records in a JSON array, which `raws` finds again.
+
+        Raises msgspec.DecodeError where it is not JSON.
+        """
+        batch.add_source(raws)
+        long = len(array) > self._spec.record_bytes
         records = None if long else self._typed(array)
         if records is not None:
             yield from self.add_typed(batch, records)
             return
-        raws = self._raw_decoder.decode(array)
+        found = self._raw_decoder.decode(array)
         yield
-        yield from self.add_raws(batch, raws, sized=long)
+        yield from self.add_raws(batch, found, sized=long)
 
     def add_texts(
         self, batch: Batch, texts: Sequence[Any], refused: Mapping[int, Refusal] = NO_REFUSALS

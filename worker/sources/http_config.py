@@ -50,7 +50,6 @@ from worker.sources.rules import (
     Action,
     OnBody,
     ResponseRule,
-    Rules,
     Schedule,
     Stop,
     general_rules,
@@ -60,7 +59,9 @@ from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
-_MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
+_MARK_PLACES: Final = (
+    *("param", "to", "url", "params", "headers", "body", "form", "text", "pagination"),
+)
 
 
 class HttpConfig(Model):
@@ -92,6 +93,20 @@ class HttpConfig(Model):
     )
     headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
+    form: dict[ParamName, ParamValue] = Field(
+        {},
+        description=(
+            "instead of body: the fields of a form, application/x-www-form-urlencoded; a list "
+            "repeats the field"
+        ),
+    )
+    text: str | None = Field(
+        None,
+        description=(
+            "instead of body: text as it is sent, with the placeholders filled; text/plain unless "
+            "headers say another Content-Type"
+        ),
+    )
     auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
@@ -260,11 +275,17 @@ class HttpConfig(Model):
             "partitions.*",
             lambda source, name: name in source.used_partitions(),
             "nothing has {{partition.{0}}}, so each of its values would read the same records",
-            "it counts in url, params, headers, body, and in references to secrets",
+            "it counts in url, params, headers, body, form, text, and in references to secrets",
         ),
         Effect(
             "params.*",
             lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "form.*",
+            lambda source, name: not hides(source, "form", name),
             "pagination or incremental sends {0} in each request",
             "it counts while nothing else sends it",
         ),
@@ -307,22 +328,17 @@ class HttpConfig(Model):
         urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
         return any(url.lower().startswith("https:") for url in urls)
 
-    @property
-    def answers(self) -> Rules:
-        """What answers mean: `responses`, `on_status` and `on_body` in their one general form."""
-        return general_rules(self.responses, self.on_status, self.on_body)
-
     def brings_a_page(self, status: int) -> bool:
         """Whether an answer with this status is a page that is decoded."""
-        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.statuses)
+        whole = (rule for rule in self.responses if rule.when is None and status in rule.statuses)
         action = next((rule.do for rule in whole), None)
         return status in PAGES - {202} if action is None else action == "page"
 
     def is_asked(self, key: Path_) -> bool:
         """Whether the rule that was written as this key is asked of any answer."""
         known, name = self._split_status, tuple(map(str, key))
-        for path, rule in self.answers:
-            if tuple(map(str, path)) == name:
+        for rule in self.responses:
+            if tuple(map(str, rule.written_as)) == name:
                 return not known.issuperset(rule.statuses)
             if rule.when is None:
                 known.update(rule.statuses)
@@ -357,7 +373,7 @@ class HttpConfig(Model):
         """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:
             return "the window"
-        if self.incremental is not None and (target := self.incremental.target) is not None:
+        if self.incremental is not None and (target := self.incremental.to) is not None:
             return target.words
         marked = self.marked_texts()
         return ".".join(map(str, marked[0])) if marked else ""
@@ -367,14 +383,13 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
-        rules = [rule for _, rule in self.answers]
-        pages = PAGES.union(*(rule.statuses for rule in rules if rule.do == "page"))
+        pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
             *(
                 rule.when.path
-                for rule in rules
+                for rule in self.responses
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
@@ -403,14 +418,20 @@ class HttpConfig(Model):
         return value
 
     @model_validator(mode="after")
+    def _in_general_form(self) -> HttpConfig:
+        """The short forms of `responses` become rules of it."""
+        written = [rule for rule in self.responses if not rule.short]
+        self.__dict__["responses"] = general_rules(written, self.on_status, self.on_body)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
         issues = Issues()
         if not self.url:
             issues.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
             issues.add(("path",), "origin and path go together", "origin")
-        if self.body is not None and self.method == "GET":
-            issues.add(("body",), "a body needs method: POST", "method")
+        self._check_bodies(issues)
         check_carriers(self, issues)
         self._check_marks(issues)
         self._check_placeholders(issues)
@@ -437,6 +458,23 @@ class HttpConfig(Model):
         issues.check()
         return self
 
+    def _check_bodies(self, issues: Issues) -> None:
+        """A request has one body, and a GET has none."""
+        there = (self.body is not None, bool(self.form), self.text is not None)
+        given = [
+            key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there
+        ]
+        for key in given:
+            if self.method == "GET":
+                issues.add((key,), f"a {key} needs method: POST", "method")
+            if key != given[0]:
+                issues.add(
+                    (key,),
+                    f"{given[0]} and {key} are both given, and a request has one body",
+                    given[0],
+                    remedy="take one of them out",
+                )
+
     def _check_marks(self, issues: Issues) -> None:
         """The mark goes out in one way: by `param` or `to`, by the placeholder, or by a window."""
         marked = self.marked_texts()
@@ -445,25 +483,26 @@ class HttpConfig(Model):
             for path in marked:
                 issues.add(path, "{mark} needs incremental", "incremental")
         elif self.pagination.windows is None:
-            if incremental.target is not None and marked:
+            if incremental.to is not None and marked:
                 issues.add(
                     incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-            elif incremental.target is None and not marked and not incremental.reads_all:
+            elif incremental.to is None and not marked and not incremental.reads_all:
                 issues.add(
                     ("incremental", "param"),
                     (
                         "the mark goes nowhere: set param or to, or write {mark} in url, params, "
-                        "headers or body; a source that takes no bound is read whole with "
-                        "below_bound: drop, or down to the mark with order: descending"
+                        "headers, body, form or text; a source that takes no bound is read whole "
+                        "with below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
                 )
 
     def _check_actions(self, issues: Issues) -> None:
         """Pages that are left out, or asked for smaller, are counted by us."""
-        for path, rule in self.answers:
+        for rule in self.responses:
             if rule.do in ("skip", "smaller_page") and (why := self.pagination.refuses(rule.do)):
+                path = rule.written_as
                 at = path if path[0] == "on_status" else (*path, "do")
                 issues.add(
                     at,
@@ -481,7 +520,7 @@ class HttpConfig(Model):
             incremental=self.incremental,
             marked=self.marked_texts(),
             conditional=self.conditional,
-            on_status=self.on_status,
+            rules=self.responses,
             stop_codes=frozenset(rule.code for rule in self.stop.status),
         )
         check_windows(keys, at, around, issues)
@@ -569,6 +608,8 @@ class HttpConfig(Model):
         yield from _texts_in(self.params, ("params",))
         yield from _texts_in(self.headers, ("headers",))
         yield from _texts_in(self.body, ("body",))
+        yield from _texts_in(self.form, ("form",))
+        yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
         for name, secret in secrets_of(self.auth) if self.auth is not None else ():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from worker.config.model import Model, unfit
 from worker.config.problems import Path_
@@ -91,41 +91,54 @@ class ResponseRule(Model):
     when: When | None = Field(None, description="and what the body says")
     do: Action = Field(description="what it means")
 
+    _written_as: Path_ = PrivateAttr(("responses",))
+
+    @property
+    def written_as(self) -> Path_:
+        """The key of the source that the rule was written as."""
+        return self._written_as
+
+    @property
+    def short(self) -> bool:
+        """Whether it was written in a short form."""
+        return self._written_as[0] != "responses"
+
+    def named(self, *path: str | int) -> Self:
+        """The same rule, written as this key."""
+        self._written_as = path
+        return self
+
     @property
     def statuses(self) -> Collection[int]:
         """The statuses that the rule is about."""
         return self.status or ANY_STATUS
 
 
-Rules = Sequence[tuple[Path_, ResponseRule]]
-"""Rules in order, each with the key that it was written as. The first that holds decides."""
-
-
 def general_rules(
     responses: Sequence[ResponseRule],
     on_status: Mapping[int, Action],
     on_body: Sequence[OnBody],
-) -> Rules:
-    """The rules of a source in their one general form.
+) -> tuple[ResponseRule, ...]:
+    """The rules of a source in their one general form, in order: the first that holds decides.
 
     A status that `on_status` calls a page comes last: whether its body is one is asked of
     `on_body`, as of every page.
     """
     by_status = [
-        (("on_status", status), ResponseRule(status=(status,), do=action))
+        ResponseRule(status=(status,), do=action).named("on_status", status)
         for status, action in on_status.items()
     ]
-    pages = [each for each in by_status if each[1].do == "page"]
-    bodies = tuple(sorted(PAGES | {status for _, rule in pages for status in rule.statuses}))
-    return [
-        *((("responses", number), rule) for number, rule in enumerate(responses)),
-        *(each for each in by_status if each not in pages),
+    pages = [rule for rule in by_status if rule.do == "page"]
+    bodies = tuple(sorted(PAGES.union(*(rule.statuses for rule in pages))))
+    return (
+        *(rule.named("responses", number) for number, rule in enumerate(responses)),
+        *(rule for rule in by_status if rule.do != "page"),
         *(
-            (("on_body", number), ResponseRule(status=bodies, when=rule.when, do=rule.do))
+            ResponseRule(status=bodies, when=rule.when, do=rule.do).named("on_body", number)
             for number, rule in enumerate(on_body)
         ),
         *pages,
-    ]
+    )
 
 
 class StopStatus(Model):
