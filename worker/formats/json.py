@@ -50,8 +50,12 @@ class Decode(JsonDecode):
 
 
 def pages(config: Decode, deps: DecodeDeps) -> JsonPages | ShapedPages:
-    made = JsonPages if deps.spec.shape.plain else ShapedPages
-    return made(deps.spec, deps.plan, prefix=config.prefix)
+    return json_pages(deps.spec, deps.plan, prefix=config.prefix)
+
+
+def json_pages(spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> JsonPages | ShapedPages:
+    """The decoder of JSON documents whose records are of the shape."""
+    return (JsonPages if spec.shape.plain else ShapedPages)(spec, plan, prefix=prefix)
 
 
 @dataclass(frozen=True, slots=True)

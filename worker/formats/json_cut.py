@@ -64,6 +64,7 @@ class Places:
         keys: of the items; None where they are the elements of an array.
         ends: number of records up to the end of each item, where an item has elements.
         alone: the value is the item.
+        first: number of the first item.
     """
 
     path: str
@@ -71,6 +72,7 @@ class Places:
     keys: Sequence[str] | None
     alone: bool
     ends: list[int] = field(default_factory=list)
+    first: int = 0
 
     def add(self, records: int) -> None:
         """Notes how many records the next item has."""
@@ -87,7 +89,11 @@ class Places:
         return f"{shown}{'' if self.each == '@' else f'.{self.each}'}[{place - first}]"
 
     def _name(self, item: int) -> str:
-        return str(item) if self.keys is None else msgspec.json.encode(self.keys[item]).decode()
+        return (
+            str(self.first + item)
+            if self.keys is None
+            else msgspec.json.encode(self.keys[item]).decode()
+        )
 
 
 class Cutter:
