@@ -17,7 +17,7 @@ import msgspec
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
+from worker.components import FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
 from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misprinted, pipelines_of
 from worker.config.directories import Directory
@@ -44,7 +44,7 @@ from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
 from worker.core.meaning import MARK, SPLIT, leaves
 from worker.formats.component import DecodeConfig
-from worker.http.auth import AuthConfig
+from worker.http.auth.keys import AuthKeys
 from worker.http.registry_config import SchemaRef
 from worker.resilience.config import RateLimit
 from worker.sinks.config import SinkConfig
@@ -192,7 +192,7 @@ class OriginConfig(Model):
     """A server that several pipelines read from."""
 
     url: Url = Field(description="URL that the `path` of a source is added to")
-    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
     rate_limit: RateLimit | None = Field(
         None, description="requests in a time, of all pipelines together"
     )

@@ -241,7 +241,7 @@ def test_a_literal_secret_that_no_header_can_carry_is_refused_at_its_key(
     with pytest.raises(ValidationError) as caught:
         config(auth=auth)
     [error] = caught.value.errors()
-    assert error["loc"] == ("auth", key) and "control characters" in error["msg"]
+    assert error["loc"] == ("auth", "one kind", key) and "control characters" in error["msg"]
 
 
 @pytest.mark.parametrize("value", ["a\x7f", "a\nb", "\x00"])

@@ -22,7 +22,15 @@ from worker.config.models import annotation_below, holds_secret, markers_of, mod
 from worker.config.problems import Path_, Place, Problem
 from worker.config.references import OutputDirectory, ReadableFile, Reference, SchemaFile
 from worker.config.schema_file import FilesConfig, schema_file, schema_files
-from worker.config.secrets import Secret, SecretRef, credential, secret_value
+from worker.config.secrets import (
+    HoldsReferences,
+    Secret,
+    SecretRef,
+    Unsent,
+    credential,
+    is_reference,
+    secret_value,
+)
 from worker.core.errors import ConfigError
 from worker.schema import Schema
 from worker.schema.errors import SchemaError
@@ -64,10 +72,21 @@ def preflight_state(merged: Merged, directory: Path) -> list[Problem]:
 def _walk(annotation: Any, raw: Any, path: Path_) -> Iterator[tuple[Path_, Any, Any]]:
     """(path, type, raw value) of everything in a value that the language knows."""
     yield path, annotation, raw
+    if any(markers_of(annotation, HoldsReferences)):
+        yield from ((at, Secret, each) for at, each in _references_in(raw, path))
     items = raw.items() if isinstance(raw, dict) else ()
     for key, value in enumerate(raw) if isinstance(raw, list) else items:
         if (below := annotation_below(annotation, key, raw)) is not None:
             yield from _walk(below, value, (*path, key))
+
+
+def _references_in(raw: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
+    """(path, raw reference) of every reference to a secret in a JSON value."""
+    if is_reference(raw):
+        yield path, raw
+    elif isinstance(raw, dict | list):
+        for key, value in raw.items() if isinstance(raw, dict) else enumerate(raw):
+            yield from _references_in(value, (*path, key))
 
 
 # -- secrets ---------------------------------------------------------------------------------------
@@ -84,7 +103,8 @@ def _secret(
     except ValidationError:
         return  # the model has said it
     assert isinstance(secret, SecretRef)
-    read = credential if "auth" in at else secret_value
+    unsent = any(markers_of(annotation, Unsent))
+    read = credential if "auth" in at and not unsent else secret_value
     for values in partitions if "{partition." in "".join(secret.texts) else [{}]:
         try:
             read(secret, values)

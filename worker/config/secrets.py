@@ -126,6 +126,33 @@ Secret = Annotated[
 """A literal, or where the secret is."""
 
 
+class HoldsReferences:
+    """Marks the type of a JSON value that may hold references to secrets anywhere."""
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a raw JSON value is meant as a reference to a secret: an object of its keys."""
+    return (
+        isinstance(value, Mapping) and bool(value) and set(SecretRef.model_fields).issuperset(value)
+    )
+
+
+def with_references(value: Any) -> Any:
+    """A JSON value in which each reference to a secret is a SecretRef."""
+    if is_reference(value):
+        return SecretRef.model_validate(value)
+    if isinstance(value, Mapping):
+        return {name: with_references(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_references(each) for each in value]
+    return value
+
+
+class Unsent:
+    """Marks the type of a secret that no request carries as it is, so that it may have several
+    lines: a key that something is signed with."""
+
+
 def sendable(text: str) -> str:
     """A literal secret as it is. Raises `unfit` where a header cannot carry it."""
     if _CONTROL.search(text):

@@ -73,7 +73,7 @@ class CsvWeight:
         rows = max(sample.count(b"\n"), sample.count(b"\r"))
         values = sample.count(self._delimiter) + rows
         found = values * TEXT_BYTES + rows * self._object_bytes
-        return 3 * size + (found * size // len(sample) if sample else 0)
+        return 4 * size + (found * size // len(sample) if sample else 0)
 
 
 class XmlWeight:
@@ -91,13 +91,13 @@ class XmlWeight:
         """Bytes of the body, the JSON that it becomes, and the page that this becomes."""
         size, sample = len(body), sample_of(body)
         values = sample.count(b"<") - sample.count(b"</") + sample.count(b'="')
-        objects = len(_PARENT_ENDS.findall(sample)) + sample.count(b"/>")
+        objects = len(_OBJECT_ENDS.findall(sample)) + sample.count(b"/>")
         found = values * self._value_bytes + objects * self._object_bytes
         return 4 * size + (found * size // len(sample) if sample else 0)
 
 
-_PARENT_ENDS: Final = re.compile(rb"(?:/>|</[^<>]*>)\s*(?=</)")
-"""What the last element within another one ends with."""
+_OBJECT_ENDS: Final = re.compile(rb">\s*</")
+"""The end of an element that has no text, and so may be a record."""
 
 
 def _is_typed(record_type: Any) -> bool:

@@ -104,7 +104,7 @@ def codec_of(name: str) -> str:
         return ""
     try:
         found = codecs.lookup(name).name
-        b"".decode(found)  # refused by codecs that make no text
+        b"0".decode(found, "replace")  # refused by codecs that make no text
     except (LookupError, ValueError, UnicodeError):
         return ""
     if found in _NO_CHARSET:

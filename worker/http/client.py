@@ -27,11 +27,11 @@ from yarl import URL
 from worker.core.errors import PermanentError, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
-from worker.http.auth import Auth
+from worker.http.auth import Auth, Outgoing
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.body_form import AS_IT_COMES, BodyForm
 from worker.http.codings import accepted_codings
-from worker.http.headers import REDIRECTS, with_headers, without_credentials
+from worker.http.headers import REDIRECTS, without_credentials
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.http.zip_file import only_file
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
@@ -95,6 +95,9 @@ class Response:
         body: decoded; bytes, or the map of a spooled file.
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
+        params: the parameters of the Auth that were sent with it.
+        trusted: it came from an origin that gets credentials.
+        set_cookies: the values of its lines `Set-Cookie`, which cannot be joined (RFC 6265, 3).
     """
 
     status: int
@@ -103,6 +106,9 @@ class Response:
     url: str
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trusted: bool = False
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
 
 
 Receive = Callable[[int], Awaitable[int]]
@@ -114,13 +120,10 @@ async def _any_room(body_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outgoing:
+class _Exchange:
     """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
 
-    method: str
-    url: URL
-    headers: dict[str, str]
-    body: bytes | None
+    request: Outgoing
     doubtful: Container[int]
     receive: Receive
 
@@ -253,21 +256,24 @@ class HttpClient:
         names = set[str]()  # and so may their queries
         try:
             for _ in range(MAX_HOPS + 1):
-                headers, sent, credentials = dict(request.headers), url, dict[str, str]()
-                if str(url.origin()) not in self._trusted:
-                    headers = without_credentials(headers)
+                asked = Outgoing(method, str(url), dict(request.headers), body)
+                trusted = str(url.origin()) in self._trusted
+                if not trusted:
+                    asked = replace(asked, headers=without_credentials(asked.headers))
                 elif auth is not None:
-                    credentials = await auth.headers()
-                    headers = with_headers(headers, credentials)
-                    if params := await auth.params():
-                        sent = URL(with_query(str(url), params.items()), encoded=True)
-                        names |= params.keys()
-                    secrets |= credentials_in(credentials, params)
-                _check_headers(headers)
-                answer = await self._answer(
-                    _Outgoing(method, sent, headers, body, doubtful, receive)
+                    asked = await auth.authorize(asked)
+                    names |= asked.params.keys()
+                    secrets |= credentials_in(asked.credentials, asked.params)
+                _check_headers(asked.headers)
+                answer = replace(
+                    await self._answer(_Exchange(asked, doubtful, receive)),
+                    url=str(url),
+                    credentials=asked.credentials,
+                    params=asked.params,
+                    trusted=trusted,
                 )
-                answer = replace(answer, url=str(url), credentials=credentials)
+                if trusted and auth is not None:
+                    auth.answered(answer)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
                 place = url_stripper(tuple(names))(answer.headers["Location"])
@@ -299,29 +305,37 @@ class HttpClient:
             )
         return url
 
-    async def _answer(self, outgoing: _Outgoing) -> Response:
+    async def _answer(self, outgoing: _Exchange) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
         try:
             return await self._exchange(outgoing)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if outgoing.method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+            was_repeated = outgoing.request.method == "GET"  # by aiohttp
+            if was_repeated or not self._repeats:
                 raise
             return await self._exchange(outgoing)
 
-    async def _exchange(self, outgoing: _Outgoing) -> Response:
+    async def _exchange(self, outgoing: _Exchange) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
+        request = outgoing.request
         async with self._session.request(
-            outgoing.method,
-            outgoing.url,
-            headers=outgoing.headers,
-            data=outgoing.body,
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body,
             allow_redirects=False,
         ) as answer:
             if _leads_on(answer) and answer.status not in outgoing.doubtful:
-                return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
+                return Response(
+                    answer.status,
+                    _joined(answer.headers),
+                    b"",
+                    str(answer.url),
+                    set_cookies=_cookies_of(answer),
+                )
             return await self._received(answer, outgoing.receive)
 
     async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
@@ -352,6 +366,7 @@ class HttpClient:
             body=body,
             url=str(answer.url),
             wire_bytes=wire_bytes,
+            set_cookies=_cookies_of(answer),
         )
 
     async def _unzipped(
@@ -378,6 +393,10 @@ class HttpClient:
 def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     """Whether an answer is a redirect."""
     return answer.status in REDIRECTS and "Location" in answer.headers
+
+
+def _cookies_of(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
+    return tuple(answer.headers.getall("Set-Cookie", ()))
 
 
 def _without_content(request: Request) -> Request:

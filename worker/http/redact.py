@@ -28,7 +28,8 @@ def credentials_in(headers: Mapping[str, str], params: Mapping[str, str]) -> set
     found = set(params.values())
     for value in headers.values():
         _, _, rest = value.partition(" ")
-        found |= {value, rest, value.partition("=")[2]}
+        cookies = (pair.partition("=")[2] for pair in value.split("; "))
+        found |= {value, rest, value.partition("=")[2], *cookies}
         if value.startswith("Basic "):
             try:
                 found.add(base64.b64decode(rest, validate=True).decode().partition(":")[2])

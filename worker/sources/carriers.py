@@ -14,6 +14,7 @@ from worker.config.model import Issues
 from worker.config.problems import Path_, shown
 from worker.core.urls import names_in_query
 from worker.http.auth import AuthConfig
+from worker.http.auth.keys import paths_of
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.places import Target, index_in, is_index
@@ -24,8 +25,8 @@ class Carrier(NamedTuple):
 
     Attributes:
         path: the key.
-        kind: `param`, `header`, `body` or `form`.
-        name: of the parameter, header or field, or the path in the body.
+        kind: `param`, `header`, `cookie`, `body` or `form`.
+        name: of the parameter, header, cookie or field, or the path in the body.
         always: each request has it; otherwise a configured value counts while there is none, like
             the token of the first page.
     """
@@ -70,7 +71,7 @@ class Source(Protocol):
     @property
     def incremental(self) -> Incremental | None: ...
     @property
-    def auth(self) -> AuthConfig | None: ...
+    def auth(self) -> AuthConfig | tuple[AuthConfig, ...] | None: ...
 
 
 def carriers_of(source: Source) -> list[Carrier]:
@@ -109,10 +110,10 @@ def _of_marks(incremental: Incremental | None) -> Iterator[Carrier]:
         yield _carrier(incremental.target_path, incremental.to, always=always)
 
 
-def _of_auth(auth: AuthConfig | None) -> Iterator[Carrier]:
-    if auth is not None:
-        key, kind, name = auth.carried
-        yield Carrier(("auth", key), kind, name)
+def _of_auth(auth: AuthConfig | tuple[AuthConfig, ...] | None) -> Iterator[Carrier]:
+    for path, each in paths_of(auth):
+        key, kind, name = each.carried
+        yield Carrier((*path, key), kind, name)
 
 
 def _carrier(path: Path_, target: Target, *, always: bool = True) -> Carrier:
@@ -297,7 +298,13 @@ def _add_unwritable(carrier: Carrier, why: str, remedy: str, issues: Issues) -> 
     issues.add(carrier.path, found, "body", remedy=remedy)
 
 
-_WORDS = {"param": "parameter", "header": "header", "body": "path in the body", "form": "field"}
+_WORDS = {
+    "param": "parameter",
+    "header": "header",
+    "cookie": "cookie",
+    "body": "path in the body",
+    "form": "field",
+}
 
 
 def _keys(path: Path_) -> tuple[str, ...]:

@@ -57,6 +57,11 @@ if TYPE_CHECKING:  # a config is read without the client
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_WRITERS: Final = 200
+MOST_RENEWALS: Final = 3
+"""How often the credentials of one request are renewed in a row: a refusal may be about an old
+token, then about a nonce that another request used up."""
+MOST_REFUSALS: Final = 1_000
+"""Requests whose refusals are counted; more of them begin to be counted anew."""
 
 
 Config = HttpConfig
@@ -125,6 +130,7 @@ class HttpSource:
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
         self._skew_s = 0.0
+        self._refusals: dict[Request, int] = {}  # in a row, of the requests that are sent again
 
     async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors.
@@ -170,7 +176,7 @@ class HttpSource:
             try:
                 return await self._understand(asked, response, room)
             except WorkerError as error:
-                await self._redact(error, asked, response)
+                self._redact(error, response)
                 raise
         except WorkerError as error:
             outcome = error.code
@@ -202,16 +208,11 @@ class HttpSource:
             stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
         )
 
-    async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
+    def _redact(self, error: WorkerError, response: Response) -> None:
         """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
-        secrets = await self._secrets(asked, response)
+        secrets = _secrets(response)
         error.message = redact(error.message, secrets)
         error.where = redact(error.where, secrets)
-
-    async def _secrets(self, asked: _Asked, response: Response) -> set[str]:
-        """What was sent with a request as credentials."""
-        auth = self._auth[asked.partition]
-        return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
@@ -236,6 +237,8 @@ class HttpSource:
             found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
             if (meaning := judge(found, self._rules)) != "page":
                 return await self._without_page(meaning, evidence, asked, response)
+        if self._refusals:
+            self._refusals.pop(asked.request, None)
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
@@ -272,13 +275,12 @@ class HttpSource:
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        secrets = await self._secrets(asked, response)
+        secrets = _secrets(response)
         said = redact(f"status {response.status}: {_snippet(response)}", secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
-        auth = self._auth[asked.partition]
-        if meaning == "refresh_auth" and auth is not None and auth.renew(response.credentials):
+        if meaning == "refresh_auth" and self._renewed(asked, response):
             # to be sent again at once: this is neither a failure nor a retry
             now = self._clock.monotonic()
             raise Deferred(now, f"{where}: the credentials are renewed after {said}")
@@ -291,6 +293,18 @@ class HttpSource:
             limited=meaning == "rate_limited",
         )
         raise error_of(meaning, said, where=where, wait_s=wait_s)
+
+    def _renewed(self, asked: _Asked, response: Response) -> bool:
+        """Whether a request is sent again with other credentials, so many times at most."""
+        auth, times = self._auth[asked.partition], self._refusals.pop(asked.request, 0)
+        if auth is None or not response.trusted or times >= MOST_RENEWALS:
+            return False
+        if not auth.renew(response):
+            return False
+        if len(self._refusals) >= MOST_REFUSALS:
+            self._refusals.clear()
+        self._refusals[asked.request] = times + 1
+        return True
 
     def _read(self, response: Response, path: str) -> Any:
         """The value at a path of a body that may be no page."""
@@ -366,6 +380,11 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
         rejects=[Reject(0, "decode", error.code, (wrong,), body)],
         facts=Facts(1, values=[MISSING], keys=identity, contents=identity, size_bytes=len(body)),
     )
+
+
+def _secrets(response: Response) -> set[str]:
+    """What was sent with a request as credentials."""
+    return credentials_in(response.credentials, response.params)
 
 
 def _reader(facts: Facts, read: Read) -> Read:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from worker.components import AUTH, PAGINATIONS
+from worker.components import PAGINATIONS
 from worker.config.chosen import ByType, default_of
 from worker.config.effects import Effect
 from worker.config.model import Issues, Model
@@ -31,6 +31,7 @@ from worker.config.scalars import (
 from worker.config.secrets import SecretRef
 from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
+from worker.http.auth.keys import AuthKeys, each_of, paths_of
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.tls import TlsConfig
 from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
@@ -107,7 +108,14 @@ class HttpConfig(Model):
             "headers say another Content-Type"
         ),
     )
-    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
+    cookies: Literal["keep", "drop"] = Field(
+        "drop",
+        description=(
+            "keep: cookies that the source sets are sent back to it; they are kept in memory, for "
+            "each of the credentials"
+        ),
+    )
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
@@ -322,9 +330,19 @@ class HttpConfig(Model):
         return bool(self.key) or by_field or self.pagination.numbered
 
     @property
+    def credentials(self) -> tuple[AuthConfig, ...]:
+        """The kinds of credentials of a request, in their order."""
+        return each_of(self.auth)
+
+    @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Query parameters that carry a secret; they are never stored."""
+        return tuple(name for each in self.credentials for name in each.secret_params)
+
+    @property
     def encrypted(self) -> bool:
         """Whether anything is asked for over https."""
-        endpoints = self.auth.endpoints if self.auth is not None else ()
+        endpoints = [url for each in self.credentials for url in each.endpoints]
         urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
         return any(url.lower().startswith("https:") for url in urls)
 
@@ -612,10 +630,11 @@ class HttpConfig(Model):
         yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
-        for name, secret in secrets_of(self.auth) if self.auth is not None else ():
-            if isinstance(secret, SecretRef):
-                for text in secret.texts:
-                    yield ("auth", name), text
+        for path, each in paths_of(self.auth):
+            for below, secret in secrets_of(each):
+                if isinstance(secret, SecretRef):
+                    for text in secret.texts:
+                        yield (*path, *below), text
 
 
 def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:

@@ -41,7 +41,7 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         return known | _found(live, name, config, None)
     parts = Parts.of(name, config)
     for values in parts.partitions.values():
-        check_secrets(config.source.auth, values)
+        check_secrets(config.source.credentials, values)
     tls_of(config.source.tls, "source.tls")
     known |= {
         "partitions": len(parts.partitions),

@@ -35,7 +35,7 @@ class Origins:
     def guard(self, source: HttpConfig) -> Guard:
         """The guard of a source: its own retries round what the origin shares."""
         origin = origin_of(source.url)
-        credential = "" if source.auth is None else source.auth.model_dump_json()
+        credential = "".join(each.model_dump_json() for each in source.credentials)
         limit = source.rate_limit
         guard = Guard(
             _retry_spec(source.retry),

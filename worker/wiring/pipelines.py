@@ -37,7 +37,7 @@ from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import expiry_of, output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
-from worker.wiring.secrets import check_secrets, open_auth
+from worker.wiring.secrets import check_secrets
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
 
@@ -111,7 +111,7 @@ async def http_source(
     """
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source.auth, values)
+        check_secrets(source.credentials, values)
     client = await shared.stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -139,7 +139,7 @@ async def http_source(
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=open_auth(shared.stack, source, spool=spool, clock=shared.clock),
+        auth=shared.credentials.of(source),
         pages=parts.pages,
         json_of=parts.config.decode.json_of,
         fetch_writer_schema=await _writer_schemas(shared, parts),
@@ -309,5 +309,5 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         completeness=parts.plain_completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),
+        strip=url_stripper(source.secret_params),
     )

@@ -94,7 +94,7 @@ class Registries:
     async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         key = server.model_dump_json()
         if key not in self._clients:
-            check_secrets(server.auth, {})
+            check_secrets(() if server.auth is None else (server.auth,), {})
             http = await self._stack.enter_async_context(
                 HttpClient(
                     origin_of(server.url),

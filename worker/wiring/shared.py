@@ -19,6 +19,7 @@ from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import Registries, subject_text, subjects_of
+from worker.wiring.secrets import Credentials
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Shared:
     clock: Clock
     emit: Emit
     origins: Origins
+    credentials: Credentials
     registries: Registries
     used: UsedRoots
     io: IoPool
@@ -57,12 +59,14 @@ class Shared:
         stack.callback(used.close)
         io = IoPool()
         stack.callback(io.close)
+        state = settings.state.path.absolute()
         return cls(
             settings=settings,
             stack=stack,
             clock=clock,
             emit=emit,
             origins=origins,
+            credentials=Credentials(stack, clock, state=state, spool=state / "spool"),
             registries=registries,
             used=used,
             io=io,

@@ -39,7 +39,7 @@ class Config(AuthConfig):
     @property
     def carried(self) -> tuple[str, str, str]:
         if self.in_ == "cookie":
-            return ("name", "header", "Cookie")
+            return ("name", "cookie", self.name)
         return ("name", "param" if self.in_ == "query" else "header", self.name)
 
     @property
