@@ -182,12 +182,16 @@ class Cutter:
             *((name, text) for name, text in zip(self._shape.keep, kept, strict=True) if text),
             *around,
         ]
+        return members, self._elements_at(value, item)
+
+    def _elements_at(self, value: bytes | None, item: Any) -> Sequence[Any] | Refusal:
+        """The elements of an item with this value at `each`; None where it has none."""
         if value is None:
             absent = self._absent_is_none and bytes(item)[:1] == b"{"
-            return members, () if absent else self._unfit("nothing")
+            return () if absent else self._unfit("nothing")
         if value == b"null" or (self._shape.single and value == b'""'):
-            return members, ()
-        return members, self._divided(value)
+            return ()
+        return self._divided(value)
 
     def _divided(self, value: bytes) -> Sequence[Any] | Refusal:
         """The elements of the value at `each`."""

@@ -66,23 +66,36 @@ def items_of(value: bytes, shape: Shape) -> Items:
     that stands twice in an object of records.
     """
     if shape.parse and value[:1] == b'"':
-        try:
-            value = parsed(value)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BadBody(f"the text at the records path holds no JSON: {error}") from error
-        if value == b"null":
-            return NONE
-    if shape.single and value == b'""':
+        value = _parsed_value(value)
+    if value == b"null" or (shape.single and value == b'""'):
         return NONE
     if shape.map_key:
         return _of_object(value)
     if value[:1] == b"[":
         return Items(_ELEMENTS(value))
-    if value[:1] == b"{" and shape.zip and shape.each is None:
+    if value[:1] == b"{":
+        return _alone(value, shape)
+    raise _unfit(value, shape)
+
+
+def _alone(value: bytes, shape: Shape) -> Items:
+    """The items of an object, which may be the only one, or the columns of the records."""
+    if shape.zip and shape.each is None:
         return Items((value,), listed=False)
-    if value[:1] == b"{" and shape.single:
-        return Items((value,))
-    raise Unfit(f"is {_kind(value)}, {_needed(shape)}")
+    if not shape.single:
+        raise _unfit(value, shape)
+    return Items((value,))
+
+
+def _unfit(value: bytes, shape: Shape) -> Unfit:
+    return Unfit(f"is {_kind(value)}, {_needed(shape)}")
+
+
+def _parsed_value(value: bytes) -> bytes:
+    try:
+        return parsed(value)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadBody(f"the text at the records path holds no JSON: {error}") from error
 
 
 def parsed(value: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
@@ -120,39 +121,57 @@ def _put(place: _Place, source: Any, records: Sequence[Any]) -> bool:
 def typed_items(shape: Shape, plan: Plan, *, absent_is_none: bool) -> TypedItems | None:
     """None for a shape that only texts can have, and where paths are more than keys or overlap."""
     known = {each.encode_name: each for each in fields(plan.record_type)}
-    if shape.names or shape.map_key or shape.zip or shape.parse or set(shape.added) - known.keys():
+    if _needs_texts(shape) or set(shape.added) - known.keys():
         return None
-    record: Any = list.__class_getitem__(_without(plan.record_type, shape.added))
+    records = _list_of(_without(plan.record_type, shape.added))
     page = {(name,): name for name in shape.envelope}
     around = build_leaves({keys: known[name].type for keys, name in page.items()})
-    item = _item(shape, record, known)
-    if around is None or item is None:
+    if around is None:
+        return None
+    made = partial(
+        TypedItems,
+        around=plan.decoder(around.type),
+        page=_places(page, around, known),
+        absent_is_none=absent_is_none,
+    )
+    if shape.each is None:
+        return made(plan.decoder(records), None, ())
+    item = _item(shape.each, shape, records, known)
+    if item is None:
         return None
     leaves, kept = item
-    return TypedItems(
-        plan.decoder(record if shape.each is None else list.__class_getitem__(leaves.type)),
-        None if shape.each is None else leaves.getter(plain_keys(shape.each) or ()),
-        [_place(known[name], leaves.getter(keys)) for keys, name in kept.items()],
-        plan.decoder(around.type),
-        [_place(known[name], around.getter(keys)) for keys, name in page.items()],
-        absent_is_none=absent_is_none,
+    return made(
+        plan.decoder(_list_of(leaves.type)),
+        leaves.getter(plain_keys(shape.each) or ()),
+        _places(kept, leaves, known),
     )
 
 
+def _needs_texts(shape: Shape) -> bool:
+    return bool(shape.names or shape.map_key or shape.zip or shape.parse)
+
+
+def _list_of(form: Any) -> Any:
+    return list.__class_getitem__(form)
+
+
 def _item(
-    shape: Shape, record: Any, known: Mapping[str, FieldInfo]
+    each: str, shape: Shape, records: Any, known: Mapping[str, FieldInfo]
 ) -> tuple[Leaves, dict[Keys, str]] | None:
     """The shape of an item, and the field that each value in it is kept as."""
-    if shape.each is None:
-        leaves = build_leaves({})
-        return None if leaves is None else (leaves, {})
-    keys = separate_keys((shape.each, *shape.keep.values()))
+    keys = separate_keys((each, *shape.keep.values()))
     if keys is None or len(set(keys)) < len(keys):
         return None
     kept = dict(zip(keys[1:], shape.keep, strict=True))
-    kinds = {keys[0]: record | None} | {at: known[name].type for at, name in kept.items()}
+    kinds = {keys[0]: records | None} | {at: known[name].type for at, name in kept.items()}
     leaves = build_leaves(kinds)
     return None if leaves is None else (leaves, kept)
+
+
+def _places(
+    names: Mapping[Keys, str], leaves: Leaves, known: Mapping[str, FieldInfo]
+) -> list[_Place]:
+    return [_place(known[name], leaves.getter(keys)) for keys, name in names.items()]
 
 
 def _place(field: FieldInfo, get: Callable[[Any], Any]) -> _Place:

@@ -48,6 +48,8 @@ class Seen(msgspec.Struct, frozen=True):
         those that did not come before with all of them."""
         if facts.item_ends is None:
             return self.distinct
+        if self.distinct == facts.count:
+            return facts.listed
         places = (range(start, end) for start, end in pairwise((0, *facts.item_ends)))
         return sum(not each or not self.repeated.issuperset(each) for each in places)
 
