@@ -257,9 +257,7 @@ class PipelineSettings(Model):
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
             "source.records_missing",
-            lambda pipeline: (
-                not pipeline.decode.one_record and pipeline.source.records not in (None, "@")
-            ),
+            lambda pipeline: not pipeline.decode.one_record and pipeline.source.records.may_miss,
             "the whole page is the records, so no path can be missing",
             "it counts with records: PATH, and a decode.type other than avro and csv",
         ),
@@ -305,7 +303,7 @@ class PipelineSettings(Model):
     def _check_decode(self, issues: Issues) -> None:
         """What the format settles need not be said, and cannot be said otherwise."""
         decode = self.decode
-        if decode.one_record and self.source.records is not None:
+        if decode.one_record and self.source.records.given:
             issues.add(
                 ("source", "records"),
                 f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
@@ -335,7 +333,7 @@ class PipelineSettings(Model):
             if source.incremental
             else None,
             "partitions": sorted(source.partitions),
-            "records": source.records,
+            "records": source.records.meaning,
             "key": source.key,
             "method": source.method,
             "headers": {

@@ -56,6 +56,7 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
+from worker.sources.records import Records, RecordsAt
 from worker.sources.rules import (
     PAGES,
     Action,
@@ -143,14 +144,13 @@ class HttpConfig(Model):
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
-    records: JmesPath | None = Field(
-        None,
-        description=(
-            "path of the records; omitted: the root array; '@': the root object is one record"
-        ),
+    records: RecordsAt = Field(
+        default_factory=Records,
+        description="where the records of a page are, and what one is; a path alone is short for "
+        "{path: PATH}",
     )
     records_missing: Literal["fail", "empty"] = Field(
-        "fail", description="what a page without that path is"
+        "fail", description="what a page without that path is, and an item without each"
     )
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
     pagination: Annotated[StyleConfig, ByType(PAGINATIONS)] = Field(
@@ -522,6 +522,14 @@ class HttpConfig(Model):
         self._check_conditional(issues)
         self._check_windows(issues)
         self._check_actions(issues)
+        if self.pagination.seams and self.records.shape.divides:
+            issues.add(
+                ("pagination", "seam"),
+                "the item that two pages share is several records, or none, so seams cannot be "
+                "compared",
+                "records",
+                remedy="take seam out, or the each and zip of records",
+            )
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             issues.add(
                 ("on_body_error",),
