@@ -31,6 +31,7 @@ from worker.core.events import (
 )
 from worker.core.model import StagedFile
 from worker.core.ports import Shaping
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec
 from worker.resilience.quality import TooManyRejects
 from worker.runtime.roll import RollSpec
@@ -375,7 +376,7 @@ async def test_a_page_over_the_bound_of_the_channels_passes_alone() -> None:
 
 
 STYLE = offset.build(offset.Config(type="offset", param="offset"))
-HOURLY = PagingSpec(STYLE, every_s=3600.0)
+HOURLY = PagingSpec(STYLE, schedule=Schedule(3600.0))
 
 
 async def served(

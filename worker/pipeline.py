@@ -322,7 +322,7 @@ class Pipeline:
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:
         """Why nothing is fetched, where everything was read once and there is no schedule."""
-        once = self.spec.paging.every_s is None
+        once = self.spec.paging.schedule is None
         if once and claims and all(claim.cursor.complete for claim in claims.values()):
             self.totals.note = (
                 "read once and complete; nothing was fetched "

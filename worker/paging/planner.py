@@ -20,6 +20,7 @@ the partition.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from worker.core.cursor import Cursor, Json, PassState, Window
 from worker.core.errors import PermanentError
@@ -38,6 +39,9 @@ from worker.paging.resume import (
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 from worker.paging.standing import Standing
 from worker.paging.verdict import Verdict
+
+LOOK_S: Final = 300.0
+"""Who waits for a time of day looks at the clock so often: it may be set meanwhile."""
 
 
 class PartitionPlanner:
@@ -64,6 +68,7 @@ class PartitionPlanner:
         self._forgets_pass = False
         self._fell_back = False
         self._due = due
+        self._planned = 0.0  # the same in seconds since 1970, once it is known
         self._passes = 0
         position = self._cursor.position
         if is_resized(spec, position):
@@ -152,13 +157,22 @@ class PartitionPlanner:
 
     def _between_passes(self, now: float) -> Wait | Done | None:
         """What there is to do before a new pass may begin; None when it may."""
-        if self._passes and (self._spec.once or self._spec.every_s is None):
+        schedule = self._spec.schedule
+        if self._passes and (self._spec.once or schedule is None):
             return Done("pass complete")
-        return Wait(self._due) if self._due is not None and now < self._due else None
+        if schedule is None or self._spec.once or not schedule.by_clock:
+            return Wait(self._due) if self._due is not None and now < self._due else None
+        wall = self._spec.wall()
+        if self._due is not None and not self._planned:
+            self._planned = wall + self._due - now
+        wait_s = schedule.admits(max(self._planned, wall)) - wall
+        return Wait(now + min(wait_s, LOOK_S)) if wait_s > 0 else None
 
     def _schedule(self, now: float) -> None:
-        if self._spec.every_s is not None:
-            self._due = now + self._spec.every_s + self._spec.jitter()
+        if (schedule := self._spec.schedule) is not None:
+            wall = self._spec.wall()
+            self._planned = schedule.after(wall, self._planned) + self._spec.jitter()
+            self._due = now + self._planned - wall
 
     def _idle(self, now: float) -> Wait | Done:
         """No window is over yet: there is nothing to ask for."""
@@ -319,7 +333,7 @@ class PartitionPlanner:
 
 def _reopened(cursor: Cursor, spec: PagingSpec) -> Cursor:
     """The cursor of a source that was read once: a schedule that was added since reads it again."""
-    if not cursor.complete or spec.every_s is None:
+    if not cursor.complete or spec.schedule is None:
         return cursor
     return Cursor(pass_no=cursor.pass_no + 1, validators=cursor.validators)
 

@@ -49,10 +49,10 @@ from worker.sources.rules import (
     Action,
     OnBody,
     ResponseRule,
-    Schedule,
     Stop,
     general_rules,
 )
+from worker.sources.schedule import Schedule
 from worker.sources.waits import WaitPlace
 from worker.sources.window_rules import Surroundings, check_windows
 

@@ -186,7 +186,7 @@ def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[Parts, Pagin
     paging = paging_spec(parts, once=True, clock=shared.clock)
     assert paging.incremental is not None
     begun = replace(paging.incremental, initial=form.text(begin), until=end)
-    return parts, replace(paging, every_s=None, incremental=begun)
+    return parts, replace(paging, schedule=None, incremental=begun)
 
 
 def _mark(form: MarkFormat, text: str, option: str) -> int | str:
@@ -275,6 +275,8 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
     incremental, schedule = source.incremental, source.schedule
+    period_s = 0.0 if schedule is None else schedule.plan.period_s(clock.time())
+    spread_s = min(period_s * SPREAD_SHARE, SPREAD_CAP_S)
     total, windows = source.pagination.total, source.pagination.windows
     random_source = random.Random()
 
@@ -300,9 +302,9 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         stable=source.stable,
         empty_missing=source.records_missing == "empty",
         required=required,
-        every_s=schedule.every if schedule else None,
+        schedule=None if schedule is None else schedule.plan,
         jitter=up_to(schedule.jitter if schedule else 0.0),
-        spread=up_to(min(schedule.every * SPREAD_SHARE, SPREAD_CAP_S) if schedule else 0.0),
+        spread=up_to(spread_s),
         once=once,
         depth=source.concurrency,
         completeness=parts.plain_completeness,
