@@ -73,6 +73,7 @@ class PipelineSpec:
         patience_s: how long a source may keep a partition waiting, with `once`.
         keep_s: how long the log keeps a commit.
         expiry: makes what removes dead letters that are too old; None where they are kept.
+        spending: how far its rate limits are used: limit -> (used, allowed).
     """
 
     name: str
@@ -94,6 +95,7 @@ class PipelineSpec:
     patience_s: float
     keep_s: float
     expiry: Callable[[CommitLog], Expiry] | None = None
+    spending: Callable[[], Mapping[str, tuple[float, float]]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,4 +371,5 @@ class Pipeline:
             done=0 if pool is None else len(pool.done),
             parked=0 if pool is None else len(pool.parked),
             lag_s=None if writer is None else writer.lag_s(self._clock.time()),
+            limits=self.spec.spending(),
         )

@@ -46,7 +46,7 @@ def test_each_credential_has_a_gate_of_its_own() -> None:
 def test_the_rate_limit_of_the_config_is_that_of_the_gate() -> None:
     gate = origins().guard(source(rate_limit={"requests": 2, "per": "10s"})).gate
     assert [gate.acquire(0.0), gate.acquire(0.0)] == [None, None]
-    assert gate.acquire(0.0) == 5.0
+    assert gate.acquire(0.0) == 10.0
 
 
 def test_a_registry_at_the_origin_of_the_source_has_a_breaker_of_its_own() -> None:

@@ -33,7 +33,7 @@ from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
 from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.tls import TlsConfig
-from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.resilience.config import BreakerConfig, RetryConfig
 from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.origins import AllowedOrigins
@@ -44,6 +44,7 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
+from worker.sources.rate_limit import RateLimits
 from worker.sources.rules import (
     PAGES,
     Action,
@@ -132,7 +133,9 @@ class HttpConfig(Model):
         le=256,
         description="requests at once; while some hang, up to a quarter more (at least one)",
     )
-    rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time; or a list of such limits"
+    )
     responses: tuple[ResponseRule, ...] = Field(
         (), description="what an answer means; the first rule that holds decides"
     )
@@ -361,6 +364,7 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
+        costs = [each.from_ for each in self.rate_limit or ()]
         pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
@@ -371,6 +375,7 @@ class HttpConfig(Model):
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
+            *(path for each in costs if each is not None for path in each.body_paths),
         )
 
     @field_validator("partitions")

@@ -20,6 +20,7 @@ from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
 from worker.resilience.retry_budget import RetryBudget
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import limits_of
 
 
 class Origins:
@@ -36,13 +37,10 @@ class Origins:
         """The guard of a source: its own retries round what the origin shares."""
         origin = origin_of(source.url)
         credential = "" if source.auth is None else source.auth.model_dump_json()
-        limit = source.rate_limit
         guard = Guard(
             _retry_spec(source.retry),
             self._breakers.setdefault(origin, Breaker(_breaker_spec(source.breaker))),
-            self._gates.setdefault(
-                (origin, credential), Gate(limit.requests, limit.per) if limit else Gate()
-            ),
+            self._gates.setdefault((origin, credential), Gate(limits_of(source.rate_limit))),
             self._clock,
             self._emit,
             target=origin,

@@ -98,6 +98,7 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
     spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
+    spec = replace(spec, spending=source.spending)
     return Pipeline(spec, shared.commit_log, shared.io, shared.clock, shared.emit)
 
 
