@@ -25,9 +25,7 @@ def registry() -> CollectorRegistry:
     metrics = Metrics()
     stages = {stage: dict.fromkeys(STATES, 0.0) for stage in ("read", "process", "write")}
     queues, limits = {"pages": (0, 1)}, {"10 requests per 1s": (2.0, 10.0)}
-    metrics.watch(
-        lambda: [Reading("p", "running", stages, 0, 0.0, queues, 1, 0, 0, 0.0, limits)]
-    )
+    metrics.watch(lambda: [Reading("p", "running", stages, 0, 0.0, queues, 1, 0, 0, 0.0, limits)])
     return metrics.registry
 
 
