@@ -433,6 +433,31 @@ async def test_five_restarts_of_a_slow_source_with_a_schedule_make_one_pass() ->
     assert [end.pass_no for end in world.of(PassEnded)] == [1, 2]
 
 
+async def test_restarts_keep_the_time_of_the_day() -> None:
+    world = World({"a": range(9)}, once=False, paging=replace(HOURLY, schedule=Schedule()))
+    wall = world.clock.time
+    at = int(wall()) // 60 * 60 + 600  # in ten minutes
+    minute, hour = at // 60 % 60, at // 3_600 % 24
+    daily = Schedule(cron=f"{minute} {hour} * * *")
+    world._spec = replace(world._spec, paging=replace(HOURLY, schedule=daily, wall=wall))
+
+    async def ended_after(seconds: float) -> int:
+        world.clock.advance(seconds)
+        await served(world)
+        return len(world.of(PassEnded))
+
+    assert await ended_after(0) == 0
+    assert await ended_after(at - wall() - 1) == 0
+    assert await ended_after(1) == 1
+    for hours in (0, 12, 11):
+        assert await ended_after(3_600 * hours) == 1
+    assert await ended_after(3_600) == 2
+    world.clock.advance(3 * 86_400)  # nothing runs
+    assert await ended_after(0) <= 3  # what was missed is spread over its first seconds
+    assert await ended_after(30) == 3
+    assert await ended_after(3_600) == 3
+
+
 async def test_a_pass_that_a_kill_undid_begins_again_at_once() -> None:
     world = daemon({"a": range(9)})
     await served(world, asked=3, died=True)

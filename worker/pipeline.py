@@ -269,8 +269,11 @@ class Pipeline:
         share: Share,
         timetable: Timetable,
     ) -> FetchPool:
+        planners = [self._planner(claim) for claim in claims.values()]
+        for planner in planners:
+            timetable.waits(planner.partition, planner.due)
         return FetchPool(
-            [self._planner(claim) for claim in claims.values()],
+            planners,
             self.spec.fetcher,
             pages,
             share,
