@@ -146,7 +146,10 @@ FORMATS: Final = Kind(
     "worker.formats",
     {
         "json": "worker.formats.json",
+        "json_stream": "worker.formats.json_stream",
         "ndjson": "worker.formats.ndjson",
+        "csv": "worker.formats.csv",
+        "xml": "worker.formats.xml",
         "avro": "worker.formats.avro",
     },
     (("Decode", "pages"), ("CODECS", "EXTENSIONS", "rows", "encoder", "rows_in")),

@@ -342,8 +342,8 @@ class PipelineSettings(Model):
                 if not _HARMLESS_HEADER.search(name)
             },
         }
-        if source.body is not None:
-            groups["body"] = source.body
+        contents = {"body": source.body, "form": source.form or None, "text": source.text}
+        groups |= {name: value for name, value in contents.items() if value is not None}
         keys = dict(leaves({name: groups[name] for name in SPLIT}))
         hashes = {
             name: hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]

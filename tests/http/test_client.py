@@ -344,7 +344,7 @@ async def test_redirects_to_strange_places_are_refused(location: str, tmp_path: 
         + location.encode()
         + b"\r\n\r\n"
     ) as origin:
-        with pytest.raises(WorkerError):
+        with pytest.raises(PermanentError, match=r"a redirect leads to|a link that is no URL"):
             await get(origin, tmp_path)
 
 
@@ -446,7 +446,10 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
 
     async with served(handler) as origin:
         await get(origin, tmp_path, auth=kit.auth_of("bearer", token="k3y"))
-    assert seen == ["Bearer k3y", "Bearer k3y"]
+        link = str(URL(origin).with_user("mallory").with_password("pw"))
+        async with client_of(origin, tmp_path) as client:
+            await client.fetch(Request("GET", f"{link}/next", followed=True))
+    assert seen == ["Bearer k3y", "Bearer k3y", None]
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\nb", "nul\0", "\ud800"])
@@ -517,7 +520,7 @@ async def test_secrets_are_read_anew_for_each_request(
     assert answers == [b"Bearer old", b"Bearer new"]
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None:
     """As a GET it would ask for something else, as a POST it might do something twice."""
     reached = []

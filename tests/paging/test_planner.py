@@ -514,6 +514,7 @@ def test_a_status_stop_ends_the_pass() -> None:
     assert isinstance(todo, Fetch)
     [taken] = planner.accept(todo, Reply(None, stop="status 400"), 0.0)
     assert taken.pass_end is not None and taken.pass_end.reason == "status 400"
+    assert not taken.noted
 
 
 @given(
@@ -609,6 +610,15 @@ def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -
     planner = PartitionPlanner(kept, claim)
     assert ids(run(planner, server, 10.0)) == [2, 3]
     assert planner.next(10.0) == Wait(70.0)
+
+
+def test_a_source_that_was_read_once_is_read_again_where_it_has_a_schedule_since() -> None:
+    server, first = Server([{"id": 1}], cap=2), Claim("p", 0, Cursor())
+    once = run(PartitionPlanner(spec(offset_style()), first), server)
+    kept = spec(offset_style(), once=False, every_s=60.0)
+    again = run(PartitionPlanner(kept, resumed(first, once)), server, 10.0)
+    numbers = [each.pass_end.number for each in (*once, *again) if each.pass_end is not None]
+    assert numbers == [1, 2] and ids(again) == [1]
 
 
 # -- pages fetched ahead ----------------------------------------------------------------------------

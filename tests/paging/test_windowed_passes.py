@@ -592,6 +592,19 @@ def test_one_window_without_its_total_and_the_pass_is_not_proven() -> None:
     assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == "assumed"
 
 
+def test_the_last_page_of_a_window_ends_it_when_it_comes_again_and_the_total_is_reached() -> None:
+    """A total is not believed until it has counted several pages, so one more is asked for."""
+
+    class Repeating(Server):
+        def answer(self, fetch: Fetch) -> Reply:
+            first = replace(fetch, position={"offset": 0})  # every window here has one page
+            return super().answer(first)
+
+    server = Repeating(records([1, 2, 3, 14, 15, 26]), "offset", total=True)
+    taken = run(PartitionPlanner(plan("offset", Wall(BEGIN + 33)), claim()), server)
+    assert ids(taken) == list(range(6))
+
+
 @pytest.mark.parametrize("style", ["window", "offset"])
 def test_a_pass_that_max_pages_cut_goes_on_at_the_mark(style: str) -> None:
     wall, server, at, seen, ends = (

@@ -36,6 +36,7 @@ def request(
         speculative=False,
         first=True,
         generation=0,
+        size=0,
         **fetch,
     )
     return build_request(config, asked, {"region": "eu"})
@@ -169,6 +170,7 @@ def asked(url: str, value: str, *, mark: Any = None, **source: Any) -> Request:
         speculative=False,
         first=True,
         generation=0,
+        size=0,
     )
     return build_request(config, fetch, {"x": value})
 

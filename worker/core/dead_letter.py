@@ -30,6 +30,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         kept: what there is of it, where that is not the record as it was received: `masked`, or
             `errors` where there is nothing. See `dead_letters.keep`.
         schema_fingerprint: of the schema that it did not fit.
+        line: of its body, where the record begins; only where the body is made of lines.
     """
 
     time: str
@@ -45,6 +46,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     raw_base64: str | UnsetType = UNSET
     kept: Literal["masked", "errors"] | UnsetType = UNSET
     schema_fingerprint: str = ""
+    line: int | UnsetType = UNSET
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
@@ -129,5 +131,6 @@ def dead_letter_line(
         raw_base64=binary,
         kept=kept or UNSET,
         schema_fingerprint=of.fingerprint,
+        line=reject.line or UNSET,
     )
     return msgspec.json.encode(letter) + b"\n"

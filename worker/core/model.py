@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -20,7 +20,7 @@ DEAD_LETTERS: Final = "dead_letters"
 class _Missing:
     """The value of a path that is absent (JSON null is None)."""
 
-    _instance: _Missing | None = None
+    _instance: ClassVar[_Missing | None] = None
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -56,6 +56,7 @@ class Reject:
         stage: `decode`, `validate`, `transform` or `route`.
         code: stable short reason.
         raw: the bytes as received.
+        line: where it begins in a body of lines, from 1; 0 where that says nothing.
         letter: the line of the dead letter that it was, where a replay found one that does not
             hold its record; it becomes that letter again.
     """
@@ -66,6 +67,7 @@ class Reject:
     errors: tuple[FieldError, ...]
     raw: bytes
     letter: bytes = b""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class Facts:
         received_us: when it came, in microseconds since 1970.
         came_each: when each received record came, in order, and from which partition, where a page
             has records of several; else empty.
+        columns: the names of the columns of the page, where the pages behind it do not say them.
         unknown: the fields of sampled records that the schema lacks.
         doubts: the fields whose times are most likely counted in another unit.
     """
@@ -142,6 +145,7 @@ class Facts:
     url: str = ""
     received_us: int = 0
     came_each: list[tuple[int, str]] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
     unknown: dict[str, Unknown] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     contents: Sequence[bytes] = ()

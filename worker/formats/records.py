@@ -206,9 +206,19 @@ class RecordDecoder:
 
         Raises msgspec.DecodeError where the range is not JSON.
         """
-        batch.add_source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
-        array = b"[" + body[start:end] + b"]"
-        if not self.needs_raw and end - start <= self._spec.record_bytes:
+        yield from self.add_array(
+            batch,
+            b"[" + body[start:end] + b"]",
+            lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"),
+        )
+
+    def add_array(self, batch: Batch, array: bytes, raws: Load) -> Steps[None]:
+        """Adds the records in a JSON array, which `raws` finds again.
+
+        Raises msgspec.DecodeError where it is not JSON.
+        """
+        batch.add_source(raws)
+        if not self.needs_raw and len(array) <= self._spec.record_bytes:
             try:
                 records = self._decode_typed(array)
             except (msgspec.ValidationError, UnicodeDecodeError):
@@ -216,9 +226,9 @@ class RecordDecoder:
             else:
                 yield from self.add_typed(batch, records)
                 return
-        raws = self._raw_decoder.decode(array)
+        found = self._raw_decoder.decode(array)
         yield
-        yield from self.add_raws(batch, raws, sized=end - start > self._spec.record_bytes)
+        yield from self.add_raws(batch, found, sized=len(array) > self._spec.record_bytes)
 
     def add_typed(self, batch: Batch, records: list[Any]) -> Steps[None]:
         """Adds records that have their types, in slices.

@@ -12,7 +12,7 @@ import mmap
 import re
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -29,8 +29,11 @@ from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth
 from worker.http.body import BodyDecoder, BodyLimits
+from worker.http.body_form import AS_IT_COMES, BodyForm
+from worker.http.codings import accepted_codings
 from worker.http.headers import REDIRECTS, with_headers, without_credentials
 from worker.http.redact import credentials_in, redact, url_stripper
+from worker.http.zip_file import only_file
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
@@ -43,6 +46,10 @@ HEADER_BYTES: Final = 64 * 1024
 DETAIL_CHARS: Final = 100
 UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
+HTTP_ERRORS: Final = 400
+"""From this status on a body is no page."""
+SEE_OTHER: Final = 303
+"""Another place is to be asked with GET, whatever was sent here (RFC 9110, 15.4.4)."""
 BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset(
     {
@@ -56,6 +63,7 @@ ONE_VALUE: Final = frozenset(
         "retry-after",
     }
 )
+_DESCRIBES: Final = re.compile("(?i)content-")
 _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -153,6 +161,7 @@ class HttpClient:
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
             as the response.
+        form: what bodies are written in.
         repeats: a request may be sent twice. Servers close idle connections, and whether one is
             open shows only when it is used: a request that finds it closed is sent again then.
             Without it each request has a connection of its own.
@@ -169,6 +178,7 @@ class HttpClient:
         spool: Path,
         tls: ssl.SSLContext | bool = True,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
+        form: BodyForm = AS_IT_COMES,
         repeats: bool = True,
     ) -> None:
         self._origin = origin_of(origin)
@@ -177,7 +187,7 @@ class HttpClient:
         self._trusted = frozenset({self._origin, *map(origin_of, trusted)})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
-        self._spool, self._repeats = spool, repeats
+        self._spool, self._repeats, self._form = spool, repeats, form
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -197,7 +207,10 @@ class HttpClient:
             ),
             auto_decompress=False,
             trust_env=False,
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip, deflate"},
+            headers={
+                "User-Agent": self._user_agent,
+                "Accept-Encoding": accepted_codings(),
+            },
             read_bufsize=READ_BYTES,
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
@@ -259,7 +272,9 @@ class HttpClient:
                     return answer
                 place = url_stripper(tuple(names))(answer.headers["Location"])
                 url = self._checked(_parsed(place, base=url), "a redirect")
-                if method not in ("GET", "HEAD"):
+                if answer.status == SEE_OTHER:
+                    method, body, request = "GET", None, _without_content(request)
+                elif method not in ("GET", "HEAD"):
                     raise PermanentError(
                         f"{method} was redirected to {_shown(url)}",
                         remedy="configure the final URL",
@@ -310,28 +325,47 @@ class HttpClient:
             return await self._received(answer, outgoing.receive)
 
     async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
-        decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)
+        decoder = BodyDecoder.of(
+            answer.headers.get("Content-Encoding", ""),
+            self._limits,
+            self._form if answer.status < HTTP_ERRORS else self._form.lenient,
+            answer.headers.get("Content-Type", ""),
+        )
         length = _length_of(answer)
         self._limits.refuse_unholdable(length)
-        allowed_bytes = await receive(length)
+        allowed = _Allowed(receive, await receive(length))
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with _Spool(self._spool) as spool:
             async for data in answer.content.iter_any():
-                for piece in decoder.feed(data):
-                    if decoder.body_bytes > allowed_bytes:
-                        allowed_bytes = await receive(decoder.body_bytes)
-                    await spool.add(piece)
+                await spool.take(decoder.feed(data), decoder, allowed)
                 self._check_rate(decoder.wire_bytes, loop.time() - started)
-            decoder.finish(may_be_empty=_says_its_length(answer))
+            ending = decoder.finish(may_be_empty=_says_its_length(answer))
+            await spool.take(ending, decoder, allowed)
             body = await spool.body()
+        wire_bytes = decoder.wire_bytes
+        while decoder.is_zip:
+            body, decoder = await self._unzipped(body, decoder, allowed)
         return Response(
             status=answer.status,
             headers=_joined(answer.headers),
             body=body,
             url=str(answer.url),
-            wire_bytes=decoder.wire_bytes,
+            wire_bytes=wire_bytes,
         )
+
+    async def _unzipped(
+        self, archive: Any, decoder: BodyDecoder, allowed: _Allowed
+    ) -> tuple[Any, BodyDecoder]:
+        """The file in an archive, which is held beside it meanwhile."""
+        entry = only_file(archive)
+        inner = decoder.unzipping(entry)
+        async with _Spool(self._spool) as spool:
+            for at in range(entry.start, entry.end, READ_BYTES):
+                data = archive[at : min(at + READ_BYTES, entry.end)]
+                await spool.take(inner.feed(data), inner, allowed)
+            await spool.take(inner.finish(), inner, allowed)
+            return await spool.body(), inner
 
     def _check_rate(self, wire_bytes: int, elapsed_s: float) -> None:
         """Raises TransientError for a body that comes in too slowly ever to be complete."""
@@ -344,6 +378,12 @@ class HttpClient:
 def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     """Whether an answer is a redirect."""
     return answer.status in REDIRECTS and "Location" in answer.headers
+
+
+def _without_content(request: Request) -> Request:
+    """The request without its body and the headers that describe one (RFC 9110, 8.3 to 8.6)."""
+    kept = ((name, each) for name, each in request.headers if not _DESCRIBES.match(name))
+    return replace(request, headers=tuple(kept))
 
 
 def _length_of(answer: aiohttp.ClientResponse) -> int:
@@ -423,6 +463,17 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
+@dataclass(slots=True)
+class _Allowed:
+    """How large a body may become until there is asked for more room."""
+
+    receive: Receive
+    body_bytes: int
+
+    async def more(self, body_bytes: int) -> None:
+        self.body_bytes = await self.receive(body_bytes)
+
+
 class _Spool:
     """Collects a body: in memory up to 8 MiB, in an unnamed file beyond."""
 
@@ -439,6 +490,13 @@ class _Spool:
         self._pieces = []  # an error on its way up still has this object in its traceback
         if self._file is not None:
             await self._file.close()
+
+    async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
+        """Adds what a decoder makes, as far as there is room for it."""
+        for piece in pieces:
+            if decoder.body_bytes > allowed.body_bytes:
+                await allowed.more(decoder.body_bytes)
+            await self.add(piece)
 
     async def add(self, piece: bytes) -> None:
         self._pieces.append(piece)

@@ -197,10 +197,11 @@ class PartitionPlanner:
             speculative=speculative,
             first=begins or window != _window(state),
             generation=self._ahead.generation,
+            size=state.asked,
             unmarked=state.unmarked,
             window=window,
             validators=self._cursor.validators if begins else None,
-            size=state.asked,
+            columns=state.columns,
         )
         self._ahead.launched(fetch)
         return fetch

@@ -161,10 +161,11 @@ class Fetch:
     speculative: bool
     first: bool  # of the pass, or of its window: no status stop rule applies
     generation: int
+    size: int  # records that it asks for, as in `PassState.asked`
     window: Window | None = None  # that the page is in
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
-    size: int = 0  # records that it asks for, as in `PassState.asked`
+    columns: tuple[str, ...] = ()  # of the pages behind the first one, as in `PassState.columns`
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class PassEnd:
     because: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A page taken in order: what to shape, and what changes when it is committed.
 

@@ -125,6 +125,7 @@ class Steps:
             uncounted=state.uncounted or standing.has_too_many(self._spec),
             counting=self._counting(standing, page, ending.following),
             walked=state.walked + page.records if state.known_pages else 0,
+            columns=page.facts.columns or state.columns,
         )
 
     def _counting(self, standing: Standing, page: PageBrought, following: Next) -> bool:

@@ -24,8 +24,8 @@ class Carrier(NamedTuple):
 
     Attributes:
         path: the key.
-        kind: `param`, `header` or `body`.
-        name: of the parameter or header, or the path in the body.
+        kind: `param`, `header`, `body` or `form`.
+        name: of the parameter, header or field, or the path in the body.
         always: each request has it; otherwise a configured value counts while there is none, like
             the token of the first page.
     """
@@ -62,6 +62,10 @@ class Source(Protocol):
     @property
     def body(self) -> Any: ...
     @property
+    def form(self) -> Mapping[str, Any]: ...
+    @property
+    def text(self) -> str | None: ...
+    @property
     def pagination(self) -> StyleConfig: ...
     @property
     def incremental(self) -> Incremental | None: ...
@@ -87,8 +91,8 @@ def check_carriers(source: Source, issues: Issues) -> None:
     _check_query(source, carriers, issues)
     _check_headers(source.headers, issues)
     for each in carriers:
-        if each.kind == "body":
-            _check_body(source, each, issues)
+        if each.kind in ("body", "form") and _check_content(source, each, issues):
+            (_check_body if each.kind == "body" else _check_form)(source, each, issues)
 
 
 def _of_pages(style: StyleConfig) -> Iterator[Carrier]:
@@ -196,7 +200,8 @@ def _check_headers(headers: Mapping[str, str], issues: Issues) -> None:
             )
 
 
-def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
+def _check_content(source: Source, carrier: Carrier, issues: Issues) -> bool:
+    """Whether requests have a body of the kind that a carrier writes into."""
     if source.method == "GET":
         issues.add(
             carrier.path,
@@ -205,7 +210,38 @@ def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
             allowed="param and header are allowed with method: GET",
             remedy="name a param or a header, or set method: POST",
         )
-        return
+        return False
+    kinds = {each.kind for each in carriers_of(source)}
+    given = {
+        "body": source.body is not None or "body" in kinds,
+        "form": bool(source.form) or "form" in kinds,
+        "text": source.text is not None,
+    }
+    other = next((key for key, there in given.items() if there and key != carrier.kind), None)
+    if other is not None:
+        issues.add(
+            carrier.path,
+            f"{carrier.name} goes into a {carrier.kind}, and the requests have a {other} instead",
+            other,
+            allowed=f"param, header{'' if other == 'text' else f' and {other}'} are allowed",
+            remedy="write {mark} into the text, or name a param or a header"
+            if other == "text"
+            else f"write to: {{{other}: ...}}",
+        )
+    return other is None
+
+
+def _check_form(source: Source, carrier: Carrier, issues: Issues) -> None:
+    if isinstance(source.form.get(carrier.name), tuple) and not carrier.always:
+        issues.add(
+            carrier.path,
+            f"the field {carrier.name} has several values in form, and one of its own here",
+            "form",
+            remedy="name another field in one of the two, or take one of them out",
+        )
+
+
+def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
     keys, there, in_array = carrier.name.split("."), source.body, False
     for depth, key in enumerate(keys):
         at = ".".join(("body", *keys[:depth]))
@@ -261,7 +297,7 @@ def _add_unwritable(carrier: Carrier, why: str, remedy: str, issues: Issues) -> 
     issues.add(carrier.path, found, "body", remedy=remedy)
 
 
-_WORDS = {"param": "parameter", "header": "header", "body": "path in the body"}
+_WORDS = {"param": "parameter", "header": "header", "body": "path in the body", "form": "field"}
 
 
 def _keys(path: Path_) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from worker.core.identities import digest16
 from worker.core.instants import MICROS
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
-from worker.core.ports import Clock, Pages, Room, SchemaNeeded
+from worker.core.ports import Clock, HeadedPages, Pages, Room, SchemaNeeded
 from worker.http.auth import Auth
 from worker.http.redact import credentials_in, redact
 from worker.http.source_clock import LEAST_SAID_S, answered_us
@@ -115,6 +115,7 @@ class HttpSource:
         self._client, self._guard, self._slots = client, guard, slots
         self._json_of = json_of
         self._pages, self._fetch_writer_schema = pages, fetch_writer_schema
+        self._headed = pages if isinstance(pages, HeadedPages) else None
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
         self._auth = {name: auth(values) for name, values in partitions.items()}
@@ -224,10 +225,10 @@ class HttpSource:
             meaning = judge(evidence, self._rules)
             return await self._without_page(meaning, evidence, asked, response)
         try:
-            await room.decode(len(response.body), self._pages.weigh(response.body))
-            decoded = await self._decoded(asked.partition, response)
-            if self._costs:
-                self._note_costs(asked, decoded.facts, response)
+            pages = self._pages_of(asked.fetch)
+            await room.decode(len(response.body), pages.weigh(response.body))
+            decoded = await self._decoded(asked.partition, response, pages)
+            self._note_costs(asked, decoded.facts, response)
         except (RecordsMissing, BadBody) as error:
             if isinstance(error, BadBody) and meanings[-1] == "page":
                 raise  # no rule can be asked of what cannot be read
@@ -276,9 +277,8 @@ class HttpSource:
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        if self._costs:
-            refused = meaning == "rate_limited"
-            self._note_costs(asked, _said(self._config, evidence.read), response, refused=refused)
+        refused = meaning == "rate_limited"
+        self._note_costs(asked, _said(self._config, evidence.read), response, refused=refused)
         secrets = await self._secrets(asked, response)
         said = redact(f"status {response.status}: {_snippet(response)}", secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
@@ -321,22 +321,31 @@ class HttpSource:
             document = None
         return reader(path)(document)
 
-    async def _decoded(self, partition: str, response: Response) -> Decoded:
+    def _pages_of(self, fetch: Fetch) -> Pages:
+        """What decodes the answer to a fetch."""
+        return (
+            self._pages
+            if self._headed is None or fetch.first
+            else self._headed.behind(fetch.columns)
+        )
+
+    async def _decoded(self, partition: str, response: Response, pages: Pages) -> Decoded:
         """The page. Raises BadBody, which then carries the body; RecordsMissing, SchemaMismatch."""
         try:
-            return await self._decoded_with_schemas(response)
+            return await self._decoded_with_schemas(response, pages)
         except BadBody as error:
-            bad = BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition)
+            said = f"{error.message}; it begins {_snippet(response)}"
+            bad = BadBody(said, where=partition, remedy=error.remedy)
             bad.body, bad.headers = bytes(response.body), response.headers
             raise bad from error
 
-    async def _decoded_with_schemas(self, response: Response) -> Decoded:
+    async def _decoded_with_schemas(self, response: Response, pages: Pages) -> Decoded:
         """The page, decoded again whenever the schema of one of its writers had to be fetched."""
         received_us = int(self._clock.time() * 1e6)
         for _ in range(MAX_WRITERS):
             try:
                 return await in_slices(
-                    self._pages.decode(
+                    pages.decode(
                         response.body,
                         url=response.url,
                         received_us=received_us,

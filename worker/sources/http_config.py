@@ -59,7 +59,9 @@ from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
-_MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
+_MARK_PLACES: Final = (
+    *("param", "to", "url", "params", "headers", "body", "form", "text", "pagination"),
+)
 
 
 class HttpConfig(Model):
@@ -91,6 +93,20 @@ class HttpConfig(Model):
     )
     headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
     body: Any = Field(None, description="JSON body of a POST")
+    form: dict[ParamName, ParamValue] = Field(
+        {},
+        description=(
+            "instead of body: the fields of a form, application/x-www-form-urlencoded; a list "
+            "repeats the field"
+        ),
+    )
+    text: str | None = Field(
+        None,
+        description=(
+            "instead of body: text as it is sent, with the placeholders filled; text/plain unless "
+            "headers say another Content-Type"
+        ),
+    )
     auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
@@ -262,11 +278,17 @@ class HttpConfig(Model):
             "partitions.*",
             lambda source, name: name in source.used_partitions(),
             "nothing has {{partition.{0}}}, so each of its values would read the same records",
-            "it counts in url, params, headers, body, and in references to secrets",
+            "it counts in url, params, headers, body, form, text, and in references to secrets",
         ),
         Effect(
             "params.*",
             lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "form.*",
+            lambda source, name: not hides(source, "form", name),
             "pagination or incremental sends {0} in each request",
             "it counts while nothing else sends it",
         ),
@@ -414,8 +436,7 @@ class HttpConfig(Model):
             issues.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
             issues.add(("path",), "origin and path go together", "origin")
-        if self.body is not None and self.method == "GET":
-            issues.add(("body",), "a body needs method: POST", "method")
+        self._check_bodies(issues)
         check_carriers(self, issues)
         self._check_marks(issues)
         self._check_placeholders(issues)
@@ -434,6 +455,23 @@ class HttpConfig(Model):
         issues.check()
         return self
 
+    def _check_bodies(self, issues: Issues) -> None:
+        """A request has one body, and a GET has none."""
+        there = (self.body is not None, bool(self.form), self.text is not None)
+        given = [
+            key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there
+        ]
+        for key in given:
+            if self.method == "GET":
+                issues.add((key,), f"a {key} needs method: POST", "method")
+            if key != given[0]:
+                issues.add(
+                    (key,),
+                    f"{given[0]} and {key} are both given, and a request has one body",
+                    given[0],
+                    remedy="take one of them out",
+                )
+
     def _check_marks(self, issues: Issues) -> None:
         """The mark goes out in one way: by `param` or `to`, by the placeholder, or by a window."""
         marked = self.marked_texts()
@@ -451,8 +489,8 @@ class HttpConfig(Model):
                     ("incremental", "param"),
                     (
                         "the mark goes nowhere: set param or to, or write {mark} in url, params, "
-                        "headers or body; a source that takes no bound is read whole with "
-                        "below_bound: drop, or down to the mark with order: descending"
+                        "headers, body, form or text; a source that takes no bound is read whole "
+                        "with below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
                 )
@@ -567,6 +605,8 @@ class HttpConfig(Model):
         yield from _texts_in(self.params, ("params",))
         yield from _texts_in(self.headers, ("headers",))
         yield from _texts_in(self.body, ("body",))
+        yield from _texts_in(self.form, ("form",))
+        yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
         for name, secret in secrets_of(self.auth) if self.auth is not None else ():

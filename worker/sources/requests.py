@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
-from worker.core.cursor import Json
 from worker.core.model import Request
 from worker.core.urls import at_origin, origin_of, with_encoded
 from worker.http.headers import with_headers
@@ -32,13 +32,11 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
     mark = "" if fetch.since is None else as_text(fetch.since)
     fill, address = filler(values, mark), fetch.address
     headers = {name: fill(value) for name, value in config.headers.items()}
-    body = _filled(config.body, fill)
     for added in _added(config, fetch):
         headers = with_headers(headers, added.headers or {})
-        for path, value in (added.body or {}).items():
-            body = _with(body, path, value)
-    if body is not None and "content-type" not in map(str.lower, headers):
-        headers["Content-Type"] = "application/json"
+    content_type, content = _content(config, fetch, fill)
+    if content is not None and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = content_type
     if address.url is None:
         url, params = _asked_for(config, fetch, fill, filled_url(config.url, values, mark))
     else:
@@ -48,9 +46,27 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
         url,
         params,
         tuple(headers.items()),
-        _encoded(body),
+        content,
         followed=address.url is not None,
     )
+
+
+def _content(config: HttpConfig, fetch: Fetch, fill: Fill) -> tuple[str, bytes | None]:
+    """The body of a request and its type; None for no body."""
+    if config.text is not None:
+        return "text/plain; charset=utf-8", fill(config.text).encode()
+    added = list(_added(config, fetch))
+    form = _filled_params(config.form, fill)
+    for each in added:
+        form |= {name: (value,) for name, value in (each.form or {}).items()}
+    if form:
+        pairs = [(name, each) for name, values in form.items() for each in values]
+        return "application/x-www-form-urlencoded", urlencode(pairs).encode()
+    body = _filled(config.body, fill)
+    for each in added:
+        for path, value in (each.body or {}).items():
+            body = _with(body, path, value)
+    return "application/json", None if body is None else msgspec.json.encode(body)
 
 
 def _added(config: HttpConfig, fetch: Fetch) -> Iterator[Address]:
@@ -111,10 +127,6 @@ def _with(body: Any, path: str, value: Any) -> Any:
     inner = dict(body) if isinstance(body, Mapping) else {}
     inner[head] = _with(inner.get(head), rest, value) if rest else value
     return inner
-
-
-def _encoded(body: Json) -> bytes | None:
-    return None if body is None else msgspec.json.encode(body)
 
 
 def _text(value: Any) -> str:

@@ -131,6 +131,7 @@ async def http_source(
             allowed_origins={
                 each.url: each.credentials == "send" for each in source.allowed_origins
             },
+            form=parts.config.decode.form,
             repeats=source.may_repeat,
         )
     )
@@ -307,7 +308,7 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         jitter=up_to(schedule.jitter if schedule else 0.0),
         spread=up_to(spread_s),
         once=once,
-        depth=source.concurrency,
+        depth=1 if parts.config.decode.needs_first_page else source.concurrency,
         completeness=parts.plain_completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds

@@ -5,6 +5,7 @@ its word from us. Only its records tell whether it did.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -96,4 +97,4 @@ class Numbered:
         """The request of a page: its number, and the page size."""
         at = self._target.address(number)
         params: Mapping[str, str] = {**self._size, **(at.params or {})}
-        return Address(params=params, headers=at.headers, body=at.body)
+        return replace(at, params=params)
