@@ -615,7 +615,7 @@ def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -
 def test_a_source_that_was_read_once_is_read_again_where_it_has_a_schedule_since() -> None:
     server, first = Server([{"id": 1}], cap=2), Claim("p", 0, Cursor())
     once = run(PartitionPlanner(spec(offset_style()), first), server)
-    kept = spec(offset_style(), once=False, every_s=60.0)
+    kept = spec(offset_style(), once=False, schedule=Schedule(60.0))
     again = run(PartitionPlanner(kept, resumed(first, once)), server, 10.0)
     numbers = [each.pass_end.number for each in (*once, *again) if each.pass_end is not None]
     assert numbers == [1, 2] and ids(again) == [1]

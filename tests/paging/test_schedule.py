@@ -263,6 +263,23 @@ def test_a_restart_waits_for_the_time_that_was_kept() -> None:
     assert begins(planner(clock, DAILY, kept), clock) == at(2026, 12, 2, 2, 15)
 
 
+def test_a_first_page_that_is_asked_for_again_does_not_put_the_next_pass_off() -> None:
+    minutely = Schedule(cron="* * * * *")
+    clock = Clock(600_000_000.0)
+    found = planner(clock, minutely)
+    wait = found.next(clock.now)
+    assert isinstance(wait, Wait)
+    clock.passes(wait.until - clock.now)
+    for _ in range(5):
+        step = found.next(clock.now)
+        assert isinstance(step, Fetch)
+        found.drop(step)
+        clock.passes(9.0)
+        assert found.due is not None
+        assert clock.wall + found.due - clock.now == pytest.approx(600_000_120.0)
+    assert clock.wall == 600_000_105.0
+
+
 def test_a_restart_obeys_the_hours() -> None:
     nightly = Schedule(3_600.0, hours=Hours(22 * 60, 6 * 60, "Europe/Berlin"))
     clock = Clock(at(2026, 12, 1, 12))

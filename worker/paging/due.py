@@ -50,10 +50,17 @@ def next_pass(
         return now + spec.spread() if ran else None
     if kept.next_us is None:
         return now + schedule.first(wall) - wall if schedule.cron else None
+    return _after_kept(kept, kept.next_us / 1e6 - wall, cursor, spec, now=now, wall=wall)
+
+
+def _after_kept(
+    kept: Due, left_s: float, cursor: Cursor, spec: PagingSpec, *, now: float, wall: float
+) -> float | None:
+    """The same, where it was kept that so many seconds are left."""
     begun = cursor.pass_no if cursor.position is not None else cursor.pass_no - 1
     if kept.pass_no > begun:  # that pass was not over
         return None
-    left_s = min(kept.next_us / 1e6 - wall, longest_s(spec, wall))
+    left_s = min(left_s, longest_s(spec, wall))
     if left_s <= 0 and cursor.position is None:
         return now + spec.spread()
     return now + max(left_s, 0.0)

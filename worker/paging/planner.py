@@ -36,6 +36,7 @@ from worker.paging.resume import (
     refuse_unfit,
     resized,
 )
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 from worker.paging.standing import Standing
 from worker.paging.verdict import Verdict
@@ -69,6 +70,7 @@ class PartitionPlanner:
         self._fell_back = False
         self._due = due
         self._planned = 0.0  # the same in seconds since 1970, once it is known
+        self._begun_for = 0.0  # what that was of the last pass that was begun here
         self._passes = 0
         position = self._cursor.position
         if is_resized(spec, position):
@@ -121,6 +123,7 @@ class PartitionPlanner:
         if self._cursor.position is None and self._opening is None:
             if (rest := self._between_passes(now)) is not None:
                 return rest
+            self._begun_for = self._planned
             # kept until its first page is accepted: the answer must be to what was asked, however
             # late it comes
             self._opening = self._judge.rule.begin(self._cursor)
@@ -160,8 +163,12 @@ class PartitionPlanner:
         schedule = self._spec.schedule
         if self._passes and (self._spec.once or schedule is None):
             return Done("pass complete")
-        if schedule is None or self._spec.once or not schedule.by_clock:
-            return Wait(self._due) if self._due is not None and now < self._due else None
+        if schedule is not None and schedule.by_clock and not self._spec.once:
+            return self._until_admitted(schedule, now)
+        return Wait(self._due) if self._due is not None and now < self._due else None
+
+    def _until_admitted(self, schedule: Schedule, now: float) -> Wait | None:
+        """Waits for a time of day, by the wall clock; None when it has come."""
         wall = self._spec.wall()
         if self._due is not None and not self._planned:
             self._planned = wall + self._due - now
@@ -171,7 +178,7 @@ class PartitionPlanner:
     def _schedule(self, now: float) -> None:
         if (schedule := self._spec.schedule) is not None:
             wall = self._spec.wall()
-            self._planned = schedule.after(wall, self._planned) + self._spec.jitter()
+            self._planned = schedule.after(wall, self._begun_for) + self._spec.jitter()
             self._due = now + self._planned - wall
 
     def _idle(self, now: float) -> Wait | Done:

@@ -318,7 +318,8 @@ class Guard:
             return result
         finally:
             self.gate.released(started)
-            self.gate.settle(self._clock.monotonic(), self._asker, held, costs)
+            if held:
+                self.gate.settle(self._clock.monotonic(), self._asker, held, costs)
             if not recorded:
                 self.breaker.release(permit)
 

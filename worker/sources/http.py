@@ -404,8 +404,8 @@ def _reader(facts: Facts, read: Read) -> Read:
 
 def _said(config: HttpConfig, read: Read) -> Facts:
     """What a body says about costs that is no page."""
-    places = [each.from_ for each in config.rate_limit or () if each.from_ is not None]
-    return Facts(0, body={path: read(path) for place in places for path in place.body_paths})
+    limits = config.rate_limit or ()
+    return Facts(0, body={path: read(path) for limit in limits for path in limit.body_paths})
 
 
 def _snippet(response: Response) -> str:

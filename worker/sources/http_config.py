@@ -386,7 +386,6 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
-        costs = [each.from_ for each in self.rate_limit or ()]
         pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
@@ -397,7 +396,7 @@ class HttpConfig(Model):
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
-            *(path for each in costs if each is not None for path in each.body_paths),
+            *(path for limit in self.rate_limit or () for path in limit.body_paths),
         )
 
     @field_validator("partitions")

@@ -64,6 +64,11 @@ class RateLimit(Model):
             return Limit(self.cost, self.per, cost=True)
         return Limit(self.requests or 1.0, self.per)
 
+    @property
+    def body_paths(self) -> tuple[str, ...]:
+        """The paths of bodies that say a cost."""
+        return () if self.from_ is None else self.from_.body_paths
+
     def cost_of(self, facts: Facts, headers: Mapping[str, str]) -> float | None:
         """What an answer says that its request has cost; None where it does not."""
         if self.from_ is None:

@@ -24,6 +24,7 @@ from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.redact import url_stripper
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec, no_total
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
@@ -273,14 +274,17 @@ def _letter_line(parts: Parts) -> LetterLine:
     )
 
 
+def _spread_s(schedule: Schedule | None, wall: float) -> float:
+    """Within how many seconds passes begin that are overdue at a start."""
+    return 0.0 if schedule is None else min(schedule.period_s(wall) * SPREAD_SHARE, SPREAD_CAP_S)
+
+
 def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
     incremental, schedule = source.incremental, source.schedule
-    period_s = 0.0 if schedule is None else schedule.plan.period_s(clock.time())
-    spread_s = min(period_s * SPREAD_SHARE, SPREAD_CAP_S)
     total, windows = source.pagination.total, source.pagination.windows
-    random_source = random.Random()
+    plan, random_source = None if schedule is None else schedule.plan, random.Random()
 
     def up_to(longest_s: float) -> Callable[[], float]:
         return lambda: random_source.uniform(0, longest_s)
@@ -304,9 +308,9 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         stable=source.stable,
         empty_missing=source.records_missing == "empty",
         required=required,
-        schedule=None if schedule is None else schedule.plan,
+        schedule=plan,
         jitter=up_to(schedule.jitter if schedule else 0.0),
-        spread=up_to(spread_s),
+        spread=up_to(_spread_s(plan, clock.time())),
         once=once,
         depth=1 if parts.config.decode.needs_first_page else source.concurrency,
         completeness=parts.plain_completeness,
