@@ -48,9 +48,9 @@ from worker.core.meaning import MARK, SPLIT, leaves
 from worker.formats.component import DecodeConfig
 from worker.http.auth.keys import AuthKeys
 from worker.http.registry_config import SchemaRef
-from worker.resilience.config import RateLimit
 from worker.sinks.config import SinkConfig
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import RateLimits
 from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
@@ -195,8 +195,8 @@ class OriginConfig(Model):
 
     url: Url = Field(description="URL that the `path` of a source is added to")
     auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
-    rate_limit: RateLimit | None = Field(
-        None, description="requests in a time, of all pipelines together"
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time, of all pipelines together; or a list"
     )
     concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
 

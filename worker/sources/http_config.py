@@ -45,7 +45,7 @@ from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.in_url import names_in
 from worker.http.proxy import Proxy
 from worker.http.tls import TlsConfig
-from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.resilience.config import BreakerConfig, RetryConfig
 from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.origins import AllowedOrigins
@@ -56,16 +56,17 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
+from worker.sources.rate_limit import RateLimits
 from worker.sources.records import Records, RecordsAt
 from worker.sources.rules import (
     PAGES,
     Action,
     OnBody,
     ResponseRule,
-    Schedule,
     Stop,
     general_rules,
 )
+from worker.sources.schedule import Schedule
 from worker.sources.waits import WaitPlace
 from worker.sources.window_rules import Surroundings, check_windows
 
@@ -181,7 +182,9 @@ class HttpConfig(Model):
         le=256,
         description="requests at once; while some hang, up to a quarter more (at least one)",
     )
-    rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time; or a list of such limits"
+    )
     responses: tuple[ResponseRule, ...] = Field(
         (), description="what an answer means; the first rule that holds decides"
     )
@@ -476,6 +479,7 @@ class HttpConfig(Model):
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
+            *(path for limit in self.rate_limit or () for path in limit.body_paths),
         )
 
     @field_validator("partitions")
