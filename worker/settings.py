@@ -48,9 +48,9 @@ from worker.core.meaning import MARK, SPLIT, leaves
 from worker.formats.component import DecodeConfig
 from worker.http.auth.keys import AuthKeys
 from worker.http.registry_config import SchemaRef
-from worker.resilience.config import RateLimit
 from worker.sinks.config import SinkConfig
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import RateLimits
 from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
@@ -195,8 +195,8 @@ class OriginConfig(Model):
 
     url: Url = Field(description="URL that the `path` of a source is added to")
     auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
-    rate_limit: RateLimit | None = Field(
-        None, description="requests in a time, of all pipelines together"
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time, of all pipelines together; or a list"
     )
     concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
 
@@ -257,9 +257,7 @@ class PipelineSettings(Model):
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
             "source.records_missing",
-            lambda pipeline: (
-                not pipeline.decode.one_record and pipeline.source.records not in (None, "@")
-            ),
+            lambda pipeline: not pipeline.decode.one_record and pipeline.source.records.may_miss,
             "the whole page is the records, so no path can be missing",
             "it counts with records: PATH, and a decode.type other than avro and csv",
         ),
@@ -305,7 +303,7 @@ class PipelineSettings(Model):
     def _check_decode(self, issues: Issues) -> None:
         """What the format settles need not be said, and cannot be said otherwise."""
         decode = self.decode
-        if decode.one_record and self.source.records is not None:
+        if decode.one_record and self.source.records.given:
             issues.add(
                 ("source", "records"),
                 f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
@@ -335,7 +333,7 @@ class PipelineSettings(Model):
             if source.incremental
             else None,
             "partitions": sorted(source.partitions),
-            "records": source.records,
+            "records": source.records.meaning,
             "key": source.key,
             "method": source.method,
             "headers": {

@@ -109,6 +109,8 @@ def _shown(value: Any) -> Any:
     """A value of a promise for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "none" if value is None else value
 
 

@@ -46,6 +46,7 @@ from worker.sources.answers import (
 from worker.sources.conditions import Read
 from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import limit_words
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
 from worker.sources.waits import wait_of
@@ -79,6 +80,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
     fetch: Fetch
     request: Request
     condition: Condition | None
+    costs: list[float | None]
 
 
 class HttpSource:
@@ -127,6 +129,7 @@ class HttpSource:
         self._doubtful = redirects_named_in(self._redirect_rules)
         self._positions = Positions(config)
         self._unknown = UnknownFields(pipeline, emit)
+        self._costs = tuple(config.rate_limit or ())
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
         self._skew_s = 0.0
@@ -150,6 +153,7 @@ class HttpSource:
                 lambda: self._attempt(asked, room),
                 speculative=fetch.speculative,
                 on_retry=retried,
+                costs=asked.costs,
             )
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
@@ -160,10 +164,10 @@ class HttpSource:
     def _asked(self, partition: str, fetch: Fetch) -> _Asked:
         request = build_request(self._config, fetch, self._partitions[partition])
         if not (self._config.conditional and fetch.first):
-            return _Asked(partition, fetch, request, None)
+            return _Asked(partition, fetch, request, None, [None] * len(self._costs))
         condition = Condition.of(request, self._meaning, fetch.validators)
         request = replace(request, headers=(*request.headers, *condition.headers))
-        return _Asked(partition, fetch, request, condition)
+        return _Asked(partition, fetch, request, condition, [None] * len(self._costs))
 
     async def _attempt(self, asked: _Asked, room: Room) -> Reply:
         """One request, and what the planner is told of the answer."""
@@ -221,6 +225,7 @@ class HttpSource:
             pages = self._pages_of(asked.fetch)
             await room.decode(len(response.body), pages.weigh(response.body))
             decoded = await self._decoded(asked.partition, response, pages)
+            self._note_costs(asked, decoded.facts, response)
         except (RecordsMissing, BadBody) as error:
             if isinstance(error, BadBody) and meanings[-1] == "page":
                 raise  # no rule can be asked of what cannot be read
@@ -282,6 +287,8 @@ class HttpSource:
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
+        refused = meaning == "rate_limited"
+        self._note_costs(asked, _said(self._config, evidence.read), response, refused=refused)
         said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
@@ -311,6 +318,19 @@ class HttpSource:
             self._refusals.clear()
         self._refusals[asked.request] = times + 1
         return True
+
+    def _note_costs(
+        self, asked: _Asked, facts: Facts, response: Response, *, refused: bool = False
+    ) -> None:
+        """What the request has cost; what was refused because of a limit costs nothing.
+
+        Args:
+            facts: what the body says.
+        """
+        for number, limit in enumerate(self._costs):
+            if asked.costs[number] is None:
+                cost = limit.cost_of(facts, response.headers)
+                asked.costs[number] = 0.0 if cost is None and refused else cost
 
     def _read(self, response: Response, path: str) -> Any:
         """The value at a path of a body that may be no page."""
@@ -355,6 +375,11 @@ class HttpSource:
                 await self._fetch_writer_schema(needed.schema_id)
         raise BadBody(f"more than {MAX_WRITERS} schemas of writers in one body")
 
+    def spending(self) -> dict[str, tuple[float, float]]:
+        """How far the rate limits are used by all that share them: limit -> (used, allowed)."""
+        spent = self._guard.gate.spending(self._clock.monotonic())
+        return {limit_words(limit): (used, limit.amount) for limit, used in spent}
+
     def status(self) -> dict[str, Any]:
         """For `/status`: what holds requests back now, and which fields the schema lacks."""
         now, breaker = self._clock.monotonic(), self._guard.breaker
@@ -363,6 +388,10 @@ class HttpSource:
             "breaker": breaker.state,
             "breaker_opens_in_s": round(opens_in_s, 3),
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
+            "rate_limits": {
+                limit: {"used": round(used, 3), "allowed": allowed}
+                for limit, (used, allowed) in self.spending().items()
+            },
             "clock_skew_s": round(self._skew_s, 3),
             "unknown_fields": self._unknown.status(),
         }
@@ -391,6 +420,12 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
 def _reader(facts: Facts, read: Read) -> Read:
     """Reads the paths that the page was decoded with; `read` has the others."""
     return lambda path: facts.body[path] if path in facts.body else read(path)
+
+
+def _said(config: HttpConfig, read: Read) -> Facts:
+    """What a body says about costs that is no page."""
+    limits = config.rate_limit or ()
+    return Facts(0, body={path: read(path) for limit in limits for path in limit.body_paths})
 
 
 def _snippet(response: Response) -> str:

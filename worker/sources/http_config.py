@@ -45,7 +45,7 @@ from worker.http.client_config import LimitsConfig, TimeoutConfig
 from worker.http.in_url import names_in
 from worker.http.proxy import Proxy
 from worker.http.tls import TlsConfig
-from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.resilience.config import BreakerConfig, RetryConfig
 from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.origins import AllowedOrigins
@@ -56,15 +56,17 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
+from worker.sources.rate_limit import RateLimits
+from worker.sources.records import Records, RecordsAt
 from worker.sources.rules import (
     PAGES,
     Action,
     OnBody,
     ResponseRule,
-    Schedule,
     Stop,
     general_rules,
 )
+from worker.sources.schedule import Schedule
 from worker.sources.waits import WaitPlace
 from worker.sources.window_rules import Surroundings, check_windows
 
@@ -143,14 +145,13 @@ class HttpConfig(Model):
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
-    records: JmesPath | None = Field(
-        None,
-        description=(
-            "path of the records; omitted: the root array; '@': the root object is one record"
-        ),
+    records: RecordsAt = Field(
+        default_factory=Records,
+        description="where the records of a page are, and what one is; a path alone is short for "
+        "{path: PATH}",
     )
     records_missing: Literal["fail", "empty"] = Field(
-        "fail", description="what a page without that path is"
+        "fail", description="what a page without that path is, and an item without each"
     )
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
     pagination: Annotated[StyleConfig, ByType(PAGINATIONS)] = Field(
@@ -181,7 +182,9 @@ class HttpConfig(Model):
         le=256,
         description="requests at once; while some hang, up to a quarter more (at least one)",
     )
-    rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time; or a list of such limits"
+    )
     responses: tuple[ResponseRule, ...] = Field(
         (), description="what an answer means; the first rule that holds decides"
     )
@@ -476,6 +479,7 @@ class HttpConfig(Model):
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
+            *(path for limit in self.rate_limit or () for path in limit.body_paths),
         )
 
     @field_validator("partitions")
@@ -522,6 +526,14 @@ class HttpConfig(Model):
         self._check_conditional(issues)
         self._check_windows(issues)
         self._check_actions(issues)
+        if self.pagination.seams and self.records.shape.divides:
+            issues.add(
+                ("pagination", "seam"),
+                "the item that two pages share is several records, or none, so seams cannot be "
+                "compared",
+                "records",
+                remedy="take seam out, or the each and zip of records",
+            )
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             issues.add(
                 ("on_body_error",),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from worker.config.secrets import SecretRef, secret_value
 from worker.http.tls import tls_of
+from worker.runtime.clock import SystemClock
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.live_state import LiveState
 from worker.wiring.memory import described, warnings_of_memory
@@ -15,6 +16,9 @@ from worker.wiring.parts import Parts
 from worker.wiring.schemas import subject_text, subjects_of
 from worker.wiring.secrets import NOT_READ, check_secrets, steps_with
 from worker.wiring.warnings import warnings_of
+
+SHOWN_PASSES: Final = 3
+"""Of those that a schedule by the time of day will begin."""
 
 
 def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str, Any]]:
@@ -38,6 +42,8 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         "pagination": config.source.pagination.type,
         "output": str(config.sink.path),
     }
+    if (schedule := config.source.schedule) is not None and schedule.plan.by_clock:
+        known["next_passes"] = schedule.next_texts(SystemClock().time(), SHOWN_PASSES)
     if subjects := subjects_of(config):
         unread = ", ".join(map(subject_text, subjects))
         known |= {"not_checked": f"{unread}: needs the registry, so --connect"}

@@ -21,6 +21,7 @@ from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
 from worker.resilience.retry_budget import RetryBudget
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import limits_of
 
 
 class Origins:
@@ -38,13 +39,10 @@ class Origins:
         origin, credential = origin_of(source.url), source.credential
         proxy = proxy_shown(source.proxy, source.url)
         reached = f"{origin} through {proxy}" if proxy else origin
-        limit = source.rate_limit
         guard = Guard(
             _retry_spec(source.retry),
             self._breakers.setdefault(reached, Breaker(_breaker_spec(source.breaker))),
-            self._gates.setdefault(
-                (origin, credential), Gate(limit.requests, limit.per) if limit else Gate()
-            ),
+            self._gates.setdefault((origin, credential), Gate(limits_of(source.rate_limit))),
             self._clock,
             self._emit,
             target=reached,

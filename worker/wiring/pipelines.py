@@ -24,6 +24,7 @@ from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.redact import url_stripper
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec, no_total
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
@@ -98,6 +99,7 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
     spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
+    spec = replace(spec, spending=source.spending)
     return Pipeline(spec, shared.commit_log, shared.io, shared.clock, shared.emit)
 
 
@@ -188,7 +190,7 @@ def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[Parts, Pagin
     paging = paging_spec(parts, once=True, clock=shared.clock)
     assert paging.incremental is not None
     begun = replace(paging.incremental, initial=form.text(begin), until=end)
-    return parts, replace(paging, every_s=None, incremental=begun)
+    return parts, replace(paging, schedule=None, incremental=begun)
 
 
 def _mark(form: MarkFormat, text: str, option: str) -> int | str:
@@ -273,12 +275,17 @@ def _letter_line(parts: Parts) -> LetterLine:
     )
 
 
+def _spread_s(schedule: Schedule | None, wall: float) -> float:
+    """Within how many seconds passes begin that are overdue at a start."""
+    return 0.0 if schedule is None else min(schedule.period_s(wall) * SPREAD_SHARE, SPREAD_CAP_S)
+
+
 def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
     incremental, schedule = source.incremental, source.schedule
     total, windows = source.pagination.total, source.pagination.windows
-    random_source = random.Random()
+    plan, random_source = None if schedule is None else schedule.plan, random.Random()
 
     def up_to(longest_s: float) -> Callable[[], float]:
         return lambda: random_source.uniform(0, longest_s)
@@ -302,9 +309,9 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         stable=source.stable,
         empty_missing=source.records_missing == "empty",
         required=required,
-        every_s=schedule.every if schedule else None,
+        schedule=plan,
         jitter=up_to(schedule.jitter if schedule else 0.0),
-        spread=up_to(min(schedule.every * SPREAD_SHARE, SPREAD_CAP_S) if schedule else 0.0),
+        spread=up_to(_spread_s(plan, clock.time())),
         once=once,
         depth=1 if parts.config.decode.needs_first_page else source.concurrency,
         completeness=parts.plain_completeness,
