@@ -24,7 +24,7 @@ from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import XmlWeight
 from worker.formats.xml_document import XmlReader
 from worker.formats.xml_shapes import Shape, shape_of
-from worker.http.body_form import BodyForm
+from worker.http.body_form import HEAD_BYTES, BodyForm
 from worker.schema import CompiledPlan
 
 FEED_BYTES: Final = 64 * 1024
@@ -53,7 +53,7 @@ class Decode(TextValueKeys):
 
 def declared_charset(head: bytes) -> str:
     """The character set that a document names in its declaration; empty for none."""
-    match = _DECLARED.match(head)
+    match = _DECLARED.match(head[:HEAD_BYTES])
     name = "" if match is None else match[1].decode().lower()
     # what can be read as ASCII is not in one of these, whatever it says
     return "" if name.startswith(("utf-16", "utf-32", "ucs", "iso-10646")) else name
