@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
-from benchmarks.data import KINDS
+from benchmarks.data import ITEMS, KINDS
 
 REQUEST: Final = re.compile(rb"GET /([\w-]+)/(\d+)(?:\?(\S*))? ")
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nX-Next: %s\r\nContent-Length: %d\r\n\r\n%s%s"
@@ -92,11 +92,12 @@ class Connection(asyncio.Protocol):
 
 def render(kind: str, size: int, count: int) -> list[bytes]:
     """`count` pages of `size` records, each without its end, which `Answers` adds."""
-    records = KINDS[kind]()
+    records, items = KINDS[kind](), ITEMS.get(kind, list)
     if kind == CSV:
         return [_rows(list(islice(records, size))) for _ in range(count)]
     return [
-        orjson.dumps({"data": {"items": list(islice(records, size))}})[:-1] for _ in range(count)
+        orjson.dumps({"data": {"items": items(list(islice(records, size)))}})[:-1]
+        for _ in range(count)
     ]
 
 

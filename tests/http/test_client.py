@@ -12,6 +12,7 @@ import subprocess
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import Request
-from worker.http.auth import Auth
+from worker.http.auth import Auth, StaticAuth
 from worker.http.body import BodyLimits
 from worker.http.body_form import COMPRESSIONS, BodyForm
 from worker.http.client import SPOOL_BYTES, HttpClient, Timeouts, TlsError, _parsed
@@ -863,6 +864,65 @@ async def test_a_body_that_finds_no_room_is_let_go_of(tmp_path: Path) -> None:
     async with served(handler) as origin, client_of(origin, tmp_path) as client:
         with pytest.raises(Deferred, match="no memory"):
             await client.fetch(Request("GET", origin + "/"), receive=receive)
+
+
+# -- secrets of the url ----------------------------------------------------------------------------
+
+OF_URL = StaticAuth(in_url=lambda: {"key": "s3cret/key+1"})
+
+
+async def test_a_secret_of_the_url_is_filled_in_where_the_request_leaves(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"raw": request.raw_path})
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path, "/v1/{secret.key}/a b?x={secret.key}", OF_URL)
+    raw = "/v1/s3cret%2Fkey%2B1/a%20b?x=s3cret/key%2B1"
+    assert json.loads(answer.body) == {"raw": raw}
+    assert answer.url == f"{origin}/v1/{{secret.key}}/a%20b?x={{secret.key}}"
+    assert answer.in_url == {"key": "s3cret/key+1"}
+    assert "s3cret" not in repr(replace(answer, body=b""))
+    assert "s3cret/key+1" in answer.secrets
+
+
+async def test_a_redirect_that_repeats_a_secret_of_the_url_has_its_placeholder(
+    tmp_path: Path,
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.raw_path.startswith("/v1/"):
+            raise web.HTTPFound("/v2/s3cret%2fkey%2b1/items")
+        return web.json_response({"raw": request.raw_path})
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path, "/v1/{secret.key}", OF_URL)
+    assert answer.url == f"{origin}/v2/{{secret.key}}/items"
+    assert json.loads(answer.body) == {"raw": "/v2/s3cret%2Fkey%2B1/items"}
+
+
+async def test_a_secret_of_the_url_goes_to_no_origin_without_credentials(tmp_path: Path) -> None:
+    async def told(request: web.Request) -> web.Response:
+        return web.json_response({"raw": request.raw_path})
+
+    async with served(told) as other:
+
+        async def handler(request: web.Request) -> web.Response:
+            raise web.HTTPFound(f"{other}/v2/s3cret%2Fkey%2B1/items")
+
+        async with served(handler) as origin:
+            answer = await get(
+                *(origin, tmp_path, "/v1/{secret.key}", OF_URL), allowed_origins={other: False}
+            )
+    assert "s3cret" not in json.loads(answer.body)["raw"]
+
+
+@pytest.mark.parametrize("secret", ["", ".", ".."])
+async def test_an_error_names_the_url_without_its_secret(secret: str, tmp_path: Path) -> None:
+    auth = StaticAuth(in_url=lambda: {"key": secret})
+    with pytest.raises(PermanentError, match=r"\{secret\.key\}"):
+        await get("http://127.0.0.1:9", tmp_path, "/v1/{secret.key}/x", auth)
+    with pytest.raises(TransientError) as raised:
+        await get("http://127.0.0.1:9", tmp_path, "/v1/{secret.key}/x", OF_URL)
+    assert "/v1/{secret.key}/x" in str(raised.value) and "s3cret" not in str(raised.value)
 
 
 async def test_see_other_after_a_post_is_asked_with_get(tmp_path: Path) -> None:

@@ -598,6 +598,13 @@ MUTANTS = [
         "page_sizes",
     ),
     reading(
+        "an item of which all records came before is not counted again",
+        "seen.py",
+        "not each or not self.repeated.issuperset(each)",
+        "True",
+        "seen",
+    ),
+    reading(
         "a smaller page is not taken for a short one",
         "judge.py",
         "whole=bool(state.asked) and page.records >= state.asked,",

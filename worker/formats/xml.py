@@ -18,7 +18,7 @@ from worker.core.jsonpath import plain_keys
 from worker.core.model import Decoded
 from worker.core.ports import Steps
 from worker.formats.component import BOM, DecodeDeps
-from worker.formats.json import JsonPages
+from worker.formats.json import json_pages
 from worker.formats.records import PageSpec
 from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import XmlWeight
@@ -79,10 +79,13 @@ class XmlPages:
     """
 
     def __init__(self, spec: PageSpec, plan: CompiledPlan) -> None:
-        keys = plain_keys(spec.records) if spec.records is not None else None
-        self._keys, self._whole = keys or (), spec.records == "@"
+        plain = spec.shape.plain
+        keys = plain_keys(spec.records) if spec.records is not None and plain else None
+        self._keys, self._whole = keys or (), spec.records == "@" and plain
         self._shape: Shape = shape_of(plan.incoming)
-        self._json = JsonPages(spec, plan)
+        # an array of one element looks like that element
+        shape = spec.shape if plain else replace(spec.shape, single=True)
+        self._json = json_pages(replace(spec, shape=shape), plan)
         self._weight = XmlWeight(plan.record_type if keys else Any)
 
     def weigh(self, body: Any) -> int:
