@@ -247,3 +247,31 @@ async def test_a_look_beside_a_run_does_not_use_up_the_refresh_token(tmp_path: P
             code, out, errors = await kit.worker(*arguments)
             assert code == 0, out + errors
     assert good == "r4" and not stolen
+
+
+async def test_at_another_origin_there_is_neither_session_nor_cookie(tmp_path: Path) -> None:
+    seen = list[tuple[bool, bool, bool]]()
+
+    async def login(request: web.Request) -> web.Response:
+        answer = web.json_response({"token": "t1"})
+        answer.set_cookie("lb", "1")
+        return answer
+
+    async def items(request: web.Request) -> web.Response:
+        ours = (request.host or "").startswith("127.")
+        seen.append((ours, "Authorization" in request.headers, "Cookie" in request.headers))
+        elsewhere = str(request.url.with_host("localhost"))
+        records = [kit.item(len(seen), second=1)]
+        return web.json_response({"items": records, "next": elsewhere if ours else None})
+
+    async with served({"/login": login, "/items": items}) as url:
+        source = {
+            "auth": {**LOGIN, "login": {"url": f"{url}/login", "body": {"user": "me"}}},
+            "cookies": "keep",
+            "pagination": {"type": "next_url", "path": "next"},
+            "allowed_origins": [url.replace("127.0.0.1", "localhost")],
+        }
+        config = kit.write_config(tmp_path, f"{url}/items", source=source)
+        result = await run_async(load_settings([config]), once=True)
+    assert result.exit_code == Exit.OK
+    assert seen == [(True, True, True), (False, False, False)]

@@ -621,8 +621,8 @@ MUTANTS = [
     Mutant(
         "an allowed origin gets credentials only where the config says so",
         "http/client.py",
-        "if str(url.origin()) not in self._trusted:",
-        "if str(url.origin()) not in self._allowed:",
+        "trusted = str(url.origin()) in self._trusted",
+        "trusted = str(url.origin()) in self._allowed",
         "http/test_client.py",
     ),
     *(Mutant(*guard) for guard in GUARDS),

@@ -119,11 +119,20 @@ async def _any_room(body_bytes: int) -> int:
     return UNBOUNDED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Exchange:
-    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
+    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`.
+
+    Attributes:
+        url: where it is sent to.
+        shown: the same without credentials.
+        trusted: it goes where credentials may go.
+    """
 
     request: Outgoing
+    url: URL
+    shown: str
+    trusted: bool
     doubtful: Container[int]
     receive: Receive
 
@@ -258,20 +267,16 @@ class HttpClient:
             for _ in range(MAX_HOPS + 1):
                 asked = Outgoing(method, str(url), dict(request.headers), body)
                 trusted = str(url.origin()) in self._trusted
+                exchange = _Exchange(asked, url, asked.url, trusted, doubtful, receive)
                 if not trusted:
-                    asked = replace(asked, headers=without_credentials(asked.headers))
+                    headers = without_credentials(asked.headers)
+                    exchange.request = Outgoing(method, asked.url, headers, body)
                 elif auth is not None:
-                    asked = await auth.authorize(asked)
+                    exchange.request = asked = await auth.authorize(asked)
+                    exchange.url = URL(asked.url, encoded=True)
                     names |= asked.params.keys()
                     secrets |= credentials_in(asked.credentials, asked.params)
-                _check_headers(asked.headers)
-                answer = replace(
-                    await self._answer(_Exchange(asked, doubtful, receive)),
-                    url=str(url),
-                    credentials=asked.credentials,
-                    params=asked.params,
-                    trusted=trusted,
-                )
+                answer = await self._answer(exchange)
                 if trusted and auth is not None:
                     auth.answered(answer)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
@@ -307,6 +312,7 @@ class HttpClient:
 
     async def _answer(self, outgoing: _Exchange) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
+        _check_headers(outgoing.request.headers)
         try:
             return await self._exchange(outgoing)
         except aiohttp.ClientConnectorError:
@@ -323,22 +329,28 @@ class HttpClient:
         request = outgoing.request
         async with self._session.request(
             request.method,
-            URL(request.url, encoded=True),
+            outgoing.url,
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
         ) as answer:
-            if _leads_on(answer) and answer.status not in outgoing.doubtful:
-                return Response(
-                    answer.status,
-                    _joined(answer.headers),
-                    b"",
-                    str(answer.url),
-                    set_cookies=_cookies_of(answer),
-                )
-            return await self._received(answer, outgoing.receive)
+            body, wire_bytes = b"", 0
+            if not _leads_on(answer) or answer.status in outgoing.doubtful:
+                body, wire_bytes = await self._received(answer, outgoing.receive)
+            return Response(
+                status=answer.status,
+                headers=_joined(answer.headers),
+                body=body,
+                url=outgoing.shown,
+                wire_bytes=wire_bytes,
+                credentials=request.credentials,
+                params=request.params,
+                trusted=outgoing.trusted,
+                set_cookies=tuple(answer.headers.getall("Set-Cookie", ())),
+            )
 
-    async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
+    async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> tuple[Any, int]:
+        """The decoded body, and how many bytes it had on the wire."""
         decoder = BodyDecoder.of(
             answer.headers.get("Content-Encoding", ""),
             self._limits,
@@ -360,14 +372,7 @@ class HttpClient:
         wire_bytes = decoder.wire_bytes
         while decoder.is_zip:
             body, decoder = await self._unzipped(body, decoder, allowed)
-        return Response(
-            status=answer.status,
-            headers=_joined(answer.headers),
-            body=body,
-            url=str(answer.url),
-            wire_bytes=wire_bytes,
-            set_cookies=_cookies_of(answer),
-        )
+        return body, wire_bytes
 
     async def _unzipped(
         self, archive: Any, decoder: BodyDecoder, allowed: _Allowed
@@ -393,10 +398,6 @@ class HttpClient:
 def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     """Whether an answer is a redirect."""
     return answer.status in REDIRECTS and "Location" in answer.headers
-
-
-def _cookies_of(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
-    return tuple(answer.headers.getall("Set-Cookie", ()))
 
 
 def _without_content(request: Request) -> Request:
