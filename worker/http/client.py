@@ -136,6 +136,17 @@ class _Exchange:
     doubtful: Container[int]
     receive: Receive
 
+    async def authorize(self, auth: Auth | None) -> Outgoing:
+        """The request with credentials where they may go, and without any elsewhere."""
+        request = self.request
+        if not self.trusted:
+            headers = without_credentials(request.headers)
+            self.request = Outgoing(request.method, request.url, headers, request.body)
+        elif auth is not None:
+            self.request = await auth.authorize(request)
+            self.url = URL(self.request.url, encoded=True)
+        return self.request
+
 
 class TlsError(PermanentError):
     """The certificate of the server is not trusted, or the TLS handshake failed.
@@ -260,41 +271,26 @@ class HttpClient:
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        method, body = request.method, request.body
-        secrets = set[str]()  # the paths of redirects may repeat what was sent
-        names = set[str]()  # and so may their queries
+        sent = list[Outgoing]()  # redirects may repeat it in their paths and queries
         try:
             for _ in range(MAX_HOPS + 1):
-                asked = Outgoing(method, str(url), dict(request.headers), body)
+                asked = Outgoing(request.method, str(url), dict(request.headers), request.body)
                 trusted = str(url.origin()) in self._trusted
                 exchange = _Exchange(asked, url, asked.url, trusted, doubtful, receive)
-                if not trusted:
-                    headers = without_credentials(asked.headers)
-                    exchange.request = Outgoing(method, asked.url, headers, body)
-                elif auth is not None:
-                    exchange.request = asked = await auth.authorize(asked)
-                    exchange.url = URL(asked.url, encoded=True)
-                    names |= asked.params.keys()
-                    secrets |= credentials_in(asked.credentials, asked.params)
+                sent.append(await exchange.authorize(auth))
                 answer = await self._answer(exchange)
                 if trusted and auth is not None:
                     auth.answered(answer)
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
-                place = url_stripper(tuple(names))(answer.headers["Location"])
+                place = _place_of(answer, sent)
                 url = self._checked(_parsed(place, base=url), "a redirect")
-                if answer.status == SEE_OTHER:
-                    method, body, request = "GET", None, _without_content(request)
-                elif method not in ("GET", "HEAD"):
-                    raise PermanentError(
-                        f"{method} was redirected to {_shown(url)}",
-                        remedy="configure the final URL",
-                    )
+                request = _redirected(request, answer.status, url)
             raise PermanentError(
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
         except Exception as error:
-            raise _translated(error, url, secrets) from error
+            raise _translated(error, url, sent) from error
 
     def _checked(self, url: URL, what: str) -> URL:
         if (
@@ -400,10 +396,29 @@ def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     return answer.status in REDIRECTS and "Location" in answer.headers
 
 
+def _place_of(answer: Response, sent: Iterable[Outgoing]) -> str:
+    """Where a redirect leads to, without the credentials that it repeats of what was sent."""
+    names = tuple({name for each in sent for name in each.params})
+    return url_stripper(names)(answer.headers["Location"])
+
+
+def _redirected(request: Request, status: int, url: URL) -> Request:
+    """The request behind a redirect to a URL (RFC 9110, 15.4). Raises PermanentError for one that
+    may not be sent again.
+    """
+    if status == SEE_OTHER:
+        return _without_content(request)
+    if request.method in ("GET", "HEAD"):
+        return request
+    raise PermanentError(
+        f"{request.method} was redirected to {_shown(url)}", remedy="configure the final URL"
+    )
+
+
 def _without_content(request: Request) -> Request:
-    """The request without its body and the headers that describe one (RFC 9110, 8.3 to 8.6)."""
+    """A GET without a body and the headers that describe one (RFC 9110, 8.3 to 8.6)."""
     kept = ((name, each) for name, each in request.headers if not _DESCRIBES.match(name))
-    return replace(request, headers=tuple(kept))
+    return replace(request, method="GET", headers=tuple(kept), body=None)
 
 
 def _length_of(answer: aiohttp.ClientResponse) -> int:
@@ -544,8 +559,9 @@ class _Spool:
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
+def _translated(error: Exception, url: URL, sent: Iterable[Outgoing]) -> Exception:
     """The error of ours that an exception of the libraries is; itself where it is a bug."""
+    secrets = set[str]().union(*(credentials_in(each.credentials, each.params) for each in sent))
     where = redact(_shown(url), secrets)
     if isinstance(error, WorkerError):
         error.message, error.where = redact(error.message, secrets), error.where or where
