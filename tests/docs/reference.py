@@ -275,8 +275,12 @@ Its `stage` says which step rejected the record: `decode`, `validate`, `transfor
 REJECTS = {
     "invalid": "Fields are not what the schema says; `errors` names every one of them.",
     "no_json": "The record is no JSON value, or holds a scalar that JSON does not have.",
+    "wrong_columns": "A row of CSV has more or fewer values than there are columns.",
     "record_too_large": "The record has more bytes than `source.limits.record`.",
     "nested_too_deep": "The record has more levels than `source.limits.depth`, or than a parser can follow.",
+    "no_elements": "An item has no array at `source.records.each`, or no object for `zip`.",
+    "more_than_names": "A record is an array of more values than `source.records.names`.",
+    "field_taken": "A record has a field of its own under a name that it gets from around it, with another value.",
     "bad_body": "The whole body is no valid document, and `source.on_body_error` is `dead_letter`.",
     "incremental_value": "The value of `incremental.field` is absent or not of `incremental.format`.",
     "division_by_zero": "An expression divides by zero.",

@@ -303,11 +303,21 @@ async def test_nothing_that_is_shown_carries_a_secret(tmp_path: Path) -> None:
         assert not any(secret in text for secret in (SECRET, "s3%2F", "bWU6", "s3cret", "t4"))
 
 
-async def test_a_token_endpoint_that_redirects_is_refused(tmp_path: Path) -> None:
-    server = TokenServer([(307, "")], headers={"Location": "http://127.0.0.1:1/token"})
+@pytest.mark.parametrize(
+    ("status", "location"),
+    [
+        *((status, "http://127.0.0.1:1/token") for status in (302, 303, 307)),
+        *((status, "/token") for status in (302, 307)),
+    ],
+)
+async def test_a_token_endpoint_that_redirects_is_refused(
+    status: int, location: str, tmp_path: Path
+) -> None:
+    server = TokenServer([(status, "")], headers={"Location": location})
     async with served(server, tmp_path) as (make, _, _, _):
-        with pytest.raises(PermanentError, match="redirect"):
+        with pytest.raises(PermanentError, match=r"a redirect leads to|was redirected to"):
             await sent(make())
+    assert len(server.asked) == 1  # the secret goes nowhere but to the endpoint
 
 
 async def fetched(client: HttpClient, origin: str, auth: Auth) -> Response:

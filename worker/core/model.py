@@ -59,6 +59,7 @@ class Reject:
         line: where it begins in a body of lines, from 1; 0 where that says nothing.
         letter: the line of the dead letter that it was, where a replay found one that does not
             hold its record; it becomes that letter again.
+        place: where it stands in the body, in words, where `index` does not say that.
     """
 
     index: int
@@ -67,6 +68,7 @@ class Reject:
     errors: tuple[FieldError, ...]
     raw: bytes
     letter: bytes = b""
+    place: str = ""
     line: int = 0
 
 
@@ -134,6 +136,8 @@ class Facts:
         columns: the names of the columns of the page, where the pages behind it do not say them.
         unknown: the fields of sampled records that the schema lacks.
         doubts: the fields whose times are most likely counted in another unit.
+        item_ends: number of records up to the end of each item of the page, where what the source
+            lists has several records, or none; None where each item is a record.
     """
 
     count: int
@@ -152,10 +156,20 @@ class Facts:
     keyless: int = 0
     null: bool = False
     errors: bool = False
+    item_ends: Sequence[int] | None = None
+
+    @property
+    def listed(self) -> int:
+        """How many records the source sees in the page: its positions and totals count those."""
+        return self.count if self.item_ends is None else len(self.item_ends)
 
 
 def _no_raw(index: int) -> bytes:
     raise IndexError(index)
+
+
+def _no_place(index: int) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -167,6 +181,8 @@ class Decoded:
         indices: `indices[i]` is the place of `records[i]` in the page; None where it is `i`.
         rejects: the others, in any order.
         raw: the record at a place of the page as it was received; slow, for dead letters.
+        place: where a record stands in the body, where its place in the page does not say that;
+            likewise.
     """
 
     records: list[Any]
@@ -174,6 +190,7 @@ class Decoded:
     rejects: list[Reject]
     facts: Facts
     raw: Callable[[int], bytes] = _no_raw
+    place: Callable[[int], str] = _no_place
 
 
 @dataclass(frozen=True, slots=True)

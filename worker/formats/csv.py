@@ -27,6 +27,8 @@ from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import CsvWeight
 
 SLICE_BYTES: Final = 1024 * 1024
+SLICE_VALUES: Final = 20_000
+"""Most values that are objects of their own before they are records."""
 NO_HEADER: Final = "where the body has no header write decode.csv: {header: none, names: [...]}"
 SHOWN_NAMES: Final = 12
 _encode: Final = msgspec.json.encode
@@ -181,7 +183,8 @@ class CsvPages:
         line = reader.line_num
         if columns is self._columns and _names(first) != columns:
             yield from self._add(batch, columns, [first], line - _line_breaks(first) - 1)
-        while rows := list(islice(reader, SLICE_RECORDS)):
+        size = max(min(SLICE_RECORDS, SLICE_VALUES // max(len(columns), 1)), 1)
+        while rows := list(islice(reader, size)):
             yield from self._add(batch, columns, rows, line)
             line = reader.line_num
             yield
@@ -219,7 +222,9 @@ class CsvPages:
                     error = FieldError(
                         "$", f"a row of {len(row)} values", f"{len(columns)}, as many as columns"
                     )
-                    self._records.refuse(batch, _encode(row), "wrong_columns", (error,))
+                    raw = _encode(row)
+                    batch.add_source(lambda raw=raw: [raw])  # type: ignore[misc]
+                    self._records.refuse(batch, raw, "wrong_columns", (error,))
                     yield
         if len(batch.rejects) > rejects:
             lines = list(_first_lines(rows, line))

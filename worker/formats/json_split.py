@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from worker.core.errors import BadBody
 from worker.core.ports import SLICE_RECORDS, Steps
 
@@ -37,6 +39,7 @@ _VALUE: Final = re.compile(rb"(?s)" + _FLAT + rb"|" + _STRING + rb"|[-+.\w]+|(?P
 _COMMA: Final = ord(",")
 _NESTING: Final = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _NOT_SPACE: Final = re.compile(rb"[^ \t\r\n]")
+_SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,27 @@ def outline(text: bytes) -> bytes:
     It is JSON if the brackets, commas and colons of `text` are in place, whatever its scalars are.
     """
     return _SCALAR.sub(_simplest, text)
+
+
+def is_one_value(raw: bytes) -> bool:
+    """Whether bytes are exactly one JSON value.
+
+    An object, array or text counts that a parser refuses for its scalars or its depth only.
+    """
+    try:
+        _SKIP.decode(raw)
+    except RecursionError:
+        return True
+    except msgspec.DecodeError:
+        if raw[:1] not in (b"{", b"[", b'"'):
+            return False
+        try:
+            _SKIP.decode(outline(raw))
+        except RecursionError:
+            return True
+        except msgspec.DecodeError:
+            return False
+    return True
 
 
 def _simplest(scalar: re.Match[bytes]) -> bytes:

@@ -69,7 +69,7 @@ class JsonStreamPages:
             yield from self._values.add(batch, [bytes(body[at:end]) for at, end in run])
             yield
         self._values.refuse_none(batch)
-        decoded = self._values.records.complete(batch, {})
+        decoded = self._values.complete(batch)
         facts = decoded.facts
         facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         return decoded

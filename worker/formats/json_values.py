@@ -14,11 +14,12 @@ import msgspec
 from worker.core.errors import BadBody, RecordsMissing
 from worker.core.json_kinds import describe_kind
 from worker.core.jsonpath import plain_keys, reader
-from worker.core.model import MISSING, FieldError
+from worker.core.model import MISSING, Decoded, FieldError
 from worker.core.ports import Plan, Steps
 from worker.formats.envelope import build_whole
 from worker.formats.json_depth import nesting
 from worker.formats.records import Batch, PageSpec, RecordDecoder
+from worker.formats.shaped_values import ShapedValues
 from worker.schema.no_json import no_json_values
 from worker.schema.values import encode_number, parse_number
 
@@ -35,10 +36,13 @@ class JsonValues:
     """
 
     def __init__(self, spec: PageSpec, plan: Plan, where: str) -> None:
-        self.records = RecordDecoder(spec.record, plan)
         self._where = where
-        inside = spec.records not in (None, "@")
+        inside = spec.records not in (None, "@") and spec.shape.plain
         self._within = _Within(spec.records or "", spec, where) if inside else None
+        self._shaped = None if spec.shape.plain else ShapedValues(spec, plan)
+        self.records = RecordDecoder(spec.record, plan)
+        if self._shaped is not None:
+            self.records = self._shaped.records.decoder
 
     def add(self, batch: Batch, values: Sequence[bytes]) -> Steps[None]:
         """Adds values in order. Raises RecordsMissing for one without records at the path."""
@@ -50,14 +54,25 @@ class JsonValues:
                 yield from self._add_json(batch, [value])
             else:
                 batch.add_source(lambda value=value: [value])  # type: ignore[misc]
+                if self._shaped is not None:
+                    self._shaped.add_bad(batch)
                 error = FieldError("$", "no JSON value", f"one JSON value {self._where}")
                 self.records.refuse(batch, value, "no_json", no_json_values(value) or (error,))
         yield
 
     def _add_json(self, batch: Batch, values: Sequence[bytes]) -> Steps[None]:
+        if self._shaped is not None:
+            yield from self._shaped.add(batch, values)
+            return
         raws = values if self._within is None else self._within.find(values)
         batch.add_source(lambda: raws)
         yield from self.records.add_raws(batch, raws, sized=True)
+
+    def complete(self, batch: Batch) -> Decoded:
+        """The complete page."""
+        if self._shaped is not None:
+            return self._shaped.complete(batch)
+        return self.records.complete(batch, {})
 
     def refuse_none(self, batch: Batch) -> None:
         """Raises BadBody where the body has values, and none of them is JSON."""

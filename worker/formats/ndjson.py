@@ -72,7 +72,7 @@ class NdjsonPages:
             start = end
             yield
         self._values.refuse_none(batch)
-        decoded = self._values.records.complete(batch, {})
+        decoded = self._values.complete(batch)
         facts = decoded.facts
         facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         return decoded

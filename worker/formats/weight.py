@@ -48,7 +48,7 @@ class JsonWeight:
 
     def __call__(self, body: Any) -> int:
         """Bytes of the body together with the page that it becomes."""
-        size, sample = len(body), _sample(body)
+        size, sample = len(body), sample_of(body)
         objects = sample.count(b"{")
         values = sample.count(b",") + sample.count(b"[")
         keys = max(sample.count(b":") - objects * self._fields, 0)
@@ -69,11 +69,11 @@ class CsvWeight:
 
     def __call__(self, body: Any) -> int:
         """Bytes of the body, the rows that it is found again in, and the page that it becomes."""
-        size, sample = len(body), _sample(body)
+        size, sample = len(body), sample_of(body)
         rows = max(sample.count(b"\n"), sample.count(b"\r"))
         values = sample.count(self._delimiter) + rows
         found = values * TEXT_BYTES + rows * self._object_bytes
-        return 3 * size + (found * size // len(sample) if sample else 0)
+        return 4 * size + (found * size // len(sample) if sample else 0)
 
 
 class XmlWeight:
@@ -89,15 +89,15 @@ class XmlWeight:
 
     def __call__(self, body: Any) -> int:
         """Bytes of the body, the JSON that it becomes, and the page that this becomes."""
-        size, sample = len(body), _sample(body)
+        size, sample = len(body), sample_of(body)
         values = sample.count(b"<") - sample.count(b"</") + sample.count(b'="')
-        objects = len(_PARENT_ENDS.findall(sample)) + sample.count(b"/>")
+        objects = len(_OBJECT_ENDS.findall(sample)) + sample.count(b"/>")
         found = values * self._value_bytes + objects * self._object_bytes
         return 4 * size + (found * size // len(sample) if sample else 0)
 
 
-_PARENT_ENDS: Final = re.compile(rb"(?:/>|</[^<>]*>)\s*(?=</)")
-"""What the last element within another one ends with."""
+_OBJECT_ENDS: Final = re.compile(rb">\s*</")
+"""The end of an element that has no text, and so may be a record."""
 
 
 def _is_typed(record_type: Any) -> bool:
@@ -110,7 +110,7 @@ def _object_bytes(record_type: Any) -> int:
     return max((each.__basicsize__ + RECORD_BYTES for each in structs), default=OBJECT_BYTES)
 
 
-def _sample(body: Any) -> bytes:
+def sample_of(body: Any) -> bytes:
     """Pieces from all over a body; the whole of it where it is short."""
     size = len(body)
     samples = min(max(size // BYTES_PER_SAMPLE, FEWEST_SAMPLES), SAMPLES)

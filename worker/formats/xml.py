@@ -18,12 +18,13 @@ from worker.core.jsonpath import plain_keys
 from worker.core.model import Decoded
 from worker.core.ports import Steps
 from worker.formats.component import BOM, DecodeDeps
-from worker.formats.json import JsonPages
+from worker.formats.json import json_pages
 from worker.formats.records import PageSpec
 from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import XmlWeight
 from worker.formats.xml_document import XmlReader
 from worker.formats.xml_shapes import Shape, shape_of
+from worker.http.body_form import BodyForm
 from worker.schema import CompiledPlan
 
 FEED_BYTES: Final = 64 * 1024
@@ -45,11 +46,17 @@ class Decode(TextValueKeys):
         except BadBody:
             return super().json_of(body)
 
-    def declared_charset(self, head: bytes) -> str:
-        # a declaration that can be read as ASCII is not in UTF-16, whatever it says
-        match = _DECLARED.match(head)
-        name = "" if match is None else match[1].decode().lower()
-        return "" if name.startswith(("utf-16", "utf-32", "ucs", "iso-10646")) else name
+    @property
+    def form(self) -> BodyForm:
+        return replace(super().form, declared=declared_charset)
+
+
+def declared_charset(head: bytes) -> str:
+    """The character set that a document names in its declaration; empty for none."""
+    match = _DECLARED.match(head)
+    name = "" if match is None else match[1].decode().lower()
+    # what can be read as ASCII is not in one of these, whatever it says
+    return "" if name.startswith(("utf-16", "utf-32", "ucs", "iso-10646")) else name
 
 
 def pages(config: Decode, deps: DecodeDeps) -> XmlPages:
@@ -72,10 +79,13 @@ class XmlPages:
     """
 
     def __init__(self, spec: PageSpec, plan: CompiledPlan) -> None:
-        keys = plain_keys(spec.records) if spec.records is not None else None
-        self._keys, self._whole = keys or (), spec.records == "@"
+        plain = spec.shape.plain
+        keys = plain_keys(spec.records) if spec.records is not None and plain else None
+        self._keys, self._whole = keys or (), spec.records == "@" and plain
         self._shape: Shape = shape_of(plan.incoming)
-        self._json = JsonPages(spec, plan)
+        # an array of one element looks like that element
+        shape = spec.shape if plain else replace(spec.shape, single=True)
+        self._json = json_pages(replace(spec, shape=shape), plan)
         self._weight = XmlWeight(plan.record_type if keys else Any)
 
     def weigh(self, body: Any) -> int:

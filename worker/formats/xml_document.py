@@ -22,15 +22,43 @@ _NIL: Final = f"{_ATTRIBUTES_OF_SCHEMAS} nil"
 
 
 class _Open:
-    """An element whose end has not come yet."""
+    """An element whose end has not come yet.
+
+    Attributes:
+        fields: what stands in it besides text; None for nothing.
+        texts: None for none.
+        on_way: it stands on the way to the records.
+    """
 
     __slots__ = ("fields", "is_nil", "line", "name", "on_way", "texts")
 
     def __init__(self, name: str, on_way: bool, line: int) -> None:
         self.name, self.on_way, self.line = name, on_way, line
-        self.fields: dict[str, Any] = {}
-        self.texts: list[str] = []
+        self.fields: dict[str, Any] | None = None
+        self.texts: list[str] | None = None
         self.is_nil = False
+
+    def add(self, name: str, value: Any) -> None:
+        """Adds an attribute or an element."""
+        fields = self.fields
+        if fields is None:
+            self.fields = {name: value}
+        elif name not in fields:
+            fields[name] = value
+        elif isinstance(there := fields[name], list):
+            there.append(value)
+        else:
+            fields[name] = [there, value]
+
+    @property
+    def value(self) -> Any:
+        """What the element stands for."""
+        text = "" if self.texts is None else "".join(self.texts)
+        if self.fields is None:
+            return None if self.is_nil else text if text.strip() else ""
+        if text := text.strip():
+            self.fields["#text"] = text
+        return self.fields
 
 
 class XmlReader:
@@ -66,6 +94,7 @@ class XmlReader:
     def close(self) -> bytes:
         """The document as JSON. Raises BadBody for one that has not ended."""
         self._parse(b"", last=True)
+        self._let_go()
         document: Any = self._open[0].fields
         if self._keys:
             _put(document, self._keys, self._found())
@@ -81,15 +110,24 @@ class XmlReader:
         try:
             self._parser.Parse(data, last)
         except expat.ExpatError as error:
+            self._let_go()
             raise BadBody(f"the body is no XML document: {error}") from error
+        except BadBody:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """The parser knows this object, which would be kept until somebody looks for circles."""
+        parser = self._parser
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
 
     def _start(self, name: str, attributes: Sequence[str]) -> None:
         depth = len(self._open)
         if depth > MAX_DEPTH:
             raise BadBody(f"elements are nested more than {MAX_DEPTH} levels deep")
-        local = self._local(name)
-        keys = self._keys
-        on_way = depth <= len(keys) and self._open[-1].on_way and keys[depth - 1] == local
+        local = self._names.get(name) or self._local(name)
+        above, keys = self._open[-1], self._keys
+        on_way = above.on_way and depth <= len(keys) and keys[depth - 1] == local
         line = self._parser.CurrentLineNumber if on_way else 0
         element = _Open(local, on_way, line)
         self._open.append(element)
@@ -97,14 +135,18 @@ class XmlReader:
             if attributes[at] == _NIL:
                 element.is_nil = attributes[at + 1].strip() in ("true", "1")
             else:
-                element.fields[f"@{self._local(attributes[at])}"] = attributes[at + 1]
+                element.add(f"@{self._local(attributes[at])}", attributes[at + 1])
 
     def _text(self, text: str) -> None:
-        self._open[-1].texts.append(text)
+        element = self._open[-1]
+        if element.texts is None:
+            element.texts = [text]
+        else:
+            element.texts.append(text)
 
     def _end(self, name: str) -> None:
         element = self._open.pop()
-        value = _value_of(element)
+        value = element.value
         if element.on_way and len(self._open) == len(self._keys):
             record = value if self._shape is None else self._shape(value)
             self._records.append(msgspec.Raw(msgspec.json.encode(record)))
@@ -112,13 +154,7 @@ class XmlReader:
             return
         if element.on_way and len(self._open) == len(self._keys) - 1:
             self._empty_parent |= not value or _has_attributes_alone(value)
-        fields = self._open[-1].fields
-        if element.name not in fields:
-            fields[element.name] = value
-        elif isinstance(there := fields[element.name], list):
-            there.append(value)
-        else:
-            fields[element.name] = [there, value]
+        self._open[-1].add(element.name, value)
 
     def _local(self, name: str) -> str:
         """A name without the namespace that the parser puts before it."""
@@ -127,15 +163,6 @@ class XmlReader:
                 raise BadBody(f"elements and attributes have more than {MAX_NAMES} names")
             local = self._names[name] = name.rpartition(" ")[2]
         return local
-
-
-def _value_of(element: _Open) -> Any:
-    text = "".join(element.texts)
-    if not element.fields:
-        return None if element.is_nil else text if text.strip() else ""
-    if text := text.strip():
-        element.fields["#text"] = text
-    return element.fields
 
 
 def _has_attributes_alone(value: Any) -> bool:

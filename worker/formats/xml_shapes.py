@@ -7,9 +7,10 @@ none. One with attributes may be the number that stands in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from worker.schema.model import Field, Schema, Type, is_nullable
+from worker.schema.model import Schema, Type, is_nullable
 
 Shape = Callable[[Any], Any]
 """A value of XML -> the same as its type has it, as far as it can."""
@@ -26,15 +27,14 @@ class _Shapes:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._fields: dict[str, dict[str, Shape]] = {}
+        self._records: dict[str, _Record] = {}
 
     def of(self, kind: Type) -> Shape:
         found = self._schema.value_type(kind)
         empty: dict[str, Any] | None = None if is_nullable(kind) else {}
         if found.kind == "record":
-            fields = self._of_fields(found)
-            arrays = [each.json_name for each in found.fields if self._needs_array(each)]
-            return lambda value: _record(value, fields, arrays, empty)
+            record = self._of_record(found)
+            return lambda value: _record(value, record, empty)
         if found.kind == "map" and found.items is not None:
             item = self.of(found.items)
             return lambda value: _map(value, item, empty)
@@ -44,27 +44,46 @@ class _Shapes:
             return lambda value: _array(value, item, is_text=is_text)
         return _as_it_is if found.kind == "union" else _scalar
 
-    def _of_fields(self, record: Type) -> Mapping[str, Shape]:
-        if record.name not in self._fields:
-            fields = self._fields[record.name] = {}
-            for each in record.fields:
-                shape = self.of(each.type)
-                if shape is not _as_it_is:
-                    fields[each.json_name] = shape
-        return self._fields[record.name]
+    def _of_record(self, kind: Type) -> _Record:
+        if (made := self._records.get(kind.name)) is None:
+            made = self._records[kind.name] = _Record()
+            for each in kind.fields:
+                name, shape = each.json_name, self.of(each.type)
+                made.fields[name] = shape
+                if shape is not _as_it_is and shape is not _scalar:
+                    made.nested.append(name)
+                if self._schema.resolve(each.type).kind == "array":
+                    made.arrays.append(name)
+        return made
 
-    def _needs_array(self, field: Field) -> bool:
-        return self._schema.resolve(field.type).kind == "array"
+
+@dataclass(slots=True)
+class _Record:
+    """The shapes of the fields of a record.
+
+    Attributes:
+        nested: the fields whose texts have a shape too.
+        arrays: the fields that are an empty array where nothing is.
+    """
+
+    fields: dict[str, Shape] = field(default_factory=dict)
+    nested: list[str] = field(default_factory=list)
+    arrays: list[str] = field(default_factory=list)
 
 
-def _record(value: Any, fields: Mapping[str, Shape], arrays: list[str], empty: Any) -> Any:
+def _record(value: Any, record: _Record, empty: Any) -> Any:
     if value == "":
         value = None if empty is None else {}
     if not isinstance(value, dict):
         return value
-    for name in value.keys() & fields.keys():
-        value[name] = fields[name](value[name])
-    for name in arrays:
+    shapes = record.fields
+    for name, each in value.items():
+        if type(each) is not str and (shape := shapes.get(name)) is not None:
+            value[name] = shape(each)
+    for name in record.nested:
+        if type(each := value.get(name)) is str:
+            value[name] = shapes[name](each)
+    for name in record.arrays:
         value.setdefault(name, [])
     return value
 

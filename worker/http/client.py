@@ -24,14 +24,16 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from worker.core.errors import PermanentError, TransientError, WorkerError
+from worker.core.errors import PermanentError, ProxyRefused, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth, Outgoing
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.body_form import AS_IT_COMES, BodyForm
 from worker.http.codings import accepted_codings
-from worker.http.headers import REDIRECTS, without_credentials
+from worker.http.headers import REDIRECTS, with_headers, without_credentials
+from worker.http.in_url import put_back
+from worker.http.proxy import Route, Via
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.http.zip_file import only_file
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
@@ -46,6 +48,7 @@ HEADER_BYTES: Final = 64 * 1024
 DETAIL_CHARS: Final = 100
 UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
+PROXY_AUTH_NEEDED: Final = 407
 HTTP_ERRORS: Final = 400
 """From this status on a body is no page."""
 SEE_OTHER: Final = 303
@@ -96,6 +99,8 @@ class Response:
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
         params: the parameters of the Auth that were sent with it.
+        in_url: its secrets that were filled into the URL, by their names.
+        secrets: everything secret that was sent, which the answer may repeat.
         trusted: it came from an origin that gets credentials.
         set_cookies: the values of its lines `Set-Cookie`, which cannot be joined (RFC 6265, 3).
     """
@@ -107,6 +112,8 @@ class Response:
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    in_url: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
     trusted: bool = False
     set_cookies: tuple[str, ...] = field(default=(), repr=False)
 
@@ -119,33 +126,36 @@ async def _any_room(body_bytes: int) -> int:
     return UNBOUNDED
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`.
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked about an answer; see `HttpClient.fetch`."""
 
-    Attributes:
-        url: where it is sent to.
-        shown: the same without credentials.
-        trusted: it goes where credentials may go.
-    """
-
-    request: Outgoing
-    url: URL
-    shown: str
-    trusted: bool
     doubtful: Container[int]
     receive: Receive
 
-    async def authorize(self, auth: Auth | None) -> Outgoing:
-        """The request with credentials where they may go, and without any elsewhere."""
-        request = self.request
-        if not self.trusted:
-            headers = without_credentials(request.headers)
-            self.request = Outgoing(request.method, request.url, headers, request.body)
-        elif auth is not None:
-            self.request = await auth.authorize(request)
-            self.url = URL(self.request.url, encoded=True)
-        return self.request
+
+@dataclass(slots=True)
+class _Sent:
+    """What was sent with a request and its redirects, whose paths and queries may repeat it.
+
+    Attributes:
+        secrets: the secret parts.
+        names: of parameters that carry one.
+        via: the proxy of the last hop.
+    """
+
+    secrets: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    via: Via | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request as it is sent."""
+
+    request: Outgoing
+    wanted: _Wanted
+    via: Via | None
 
 
 class TlsError(PermanentError):
@@ -168,6 +178,7 @@ _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] =
     (TimeoutError, TransientError, "no answer in time"),
     (aiohttp.ClientPayloadError, TransientError, "the body broke off"),
     (aiohttp.ClientConnectorDNSError, TransientError, "the host name does not resolve"),
+    (aiohttp.ClientProxyConnectionError, TransientError, "the proxy cannot be reached"),
     (aiohttp.ClientConnectionError, TransientError, "the connection failed"),
     (aiohttp.InvalidURL, PermanentError, "the URL is not valid"),
     (aiohttp.ClientError, TransientError, "the exchange failed"),
@@ -180,6 +191,7 @@ class HttpClient:
 
     Args:
         origin: where requests, followed links and redirects go, with credentials.
+        proxy: the proxy of each request; None: none goes through one.
         allowed_origins: URLs of the other origins that links and redirects may lead to, and whether
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
@@ -200,6 +212,7 @@ class HttpClient:
         connections: int,
         spool: Path,
         tls: ssl.SSLContext | bool = True,
+        proxy: Route | None = None,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
         form: BodyForm = AS_IT_COMES,
         repeats: bool = True,
@@ -211,6 +224,7 @@ class HttpClient:
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
         self._spool, self._repeats, self._form = spool, repeats, form
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -271,26 +285,55 @@ class HttpClient:
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        sent = list[Outgoing]()  # redirects may repeat it in their paths and queries
+        sent = _Sent()
         try:
             for _ in range(MAX_HOPS + 1):
                 asked = Outgoing(request.method, str(url), dict(request.headers), request.body)
-                trusted = str(url.origin()) in self._trusted
-                exchange = _Exchange(asked, url, asked.url, trusted, doubtful, receive)
-                sent.append(await exchange.authorize(auth))
-                answer = await self._answer(exchange)
-                if trusted and auth is not None:
-                    auth.answered(answer)
+                answer = await self._hop(asked, auth, sent, _Wanted(doubtful, receive))
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
-                place = _place_of(answer, sent)
+                place = put_back(answer.headers["Location"], answer.in_url)
+                place = url_stripper(tuple(sent.names))(place)
                 url = self._checked(_parsed(place, base=url), "a redirect")
                 request = _redirected(request, answer.status, url)
             raise PermanentError(
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
         except Exception as error:
-            raise _translated(error, url, sent) from error
+            raise _through(sent.via, _translated(error, url, sent.secrets)) from error
+
+    async def _hop(
+        self, asked: Outgoing, auth: Auth | None, sent: _Sent, wanted: _Wanted
+    ) -> Response:
+        """The answer to one request, with the credentials that may go where it goes."""
+        url = asked.url
+        trusted = origin_of(url) in self._trusted
+        if not trusted:
+            headers = without_credentials(asked.headers)
+            asked = Outgoing(asked.method, asked.url, headers, asked.body)
+        elif auth is not None:
+            asked = await auth.authorize(asked)
+            sent.names |= asked.params.keys()
+            sent.secrets |= credentials_in(asked.credentials, {**asked.params, **asked.in_url})
+        _check_headers(asked.headers)
+        sent.via = None if self._proxy is None else await self._proxy(url)
+        if sent.via is not None:
+            sent.secrets |= credentials_in(sent.via.headers, {})
+        answer = await self._answer(_Exchange(asked, wanted, sent.via))
+        if sent.via is not None and answer.status == PROXY_AUTH_NEEDED:
+            raise _refused_by_proxy(answer.status)
+        answer = replace(
+            answer,
+            url=url,
+            credentials=asked.credentials,
+            params=asked.params,
+            in_url=asked.in_url,
+            secrets=frozenset(sent.secrets),
+            trusted=trusted,
+        )
+        if trusted and auth is not None:
+            auth.answered(answer)
+        return answer
 
     def _checked(self, url: URL, what: str) -> URL:
         if (
@@ -308,7 +351,6 @@ class HttpClient:
 
     async def _answer(self, outgoing: _Exchange) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
-        _check_headers(outgoing.request.headers)
         try:
             return await self._exchange(outgoing)
         except aiohttp.ClientConnectorError:
@@ -322,31 +364,30 @@ class HttpClient:
     async def _exchange(self, outgoing: _Exchange) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
-        request = outgoing.request
+        request, via, headers = outgoing.request, outgoing.via, outgoing.request.headers
+        url = URL(request.url, encoded=True)
+        if via is not None and url.scheme == "http":
+            headers = with_headers(headers, via.headers)  # there is no CONNECT that would have them
         async with self._session.request(
             request.method,
-            outgoing.url,
-            headers=request.headers,
+            url,
+            headers=headers,
             data=request.body,
             allow_redirects=False,
+            proxy=None if via is None else via.url,
+            proxy_headers=None if via is None else via.headers,
         ) as answer:
-            body, wire_bytes = b"", 0
-            if not _leads_on(answer) or answer.status in outgoing.doubtful:
-                body, wire_bytes = await self._received(answer, outgoing.receive)
-            return Response(
-                status=answer.status,
-                headers=_joined(answer.headers),
-                body=body,
-                url=outgoing.shown,
-                wire_bytes=wire_bytes,
-                credentials=request.credentials,
-                params=request.params,
-                trusted=outgoing.trusted,
-                set_cookies=tuple(answer.headers.getall("Set-Cookie", ())),
-            )
+            if _leads_on(answer) and answer.status not in outgoing.wanted.doubtful:
+                return Response(
+                    answer.status,
+                    _joined(answer.headers),
+                    b"",
+                    str(answer.url),
+                    set_cookies=_cookies_of(answer),
+                )
+            return await self._received(answer, outgoing.wanted.receive)
 
-    async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> tuple[Any, int]:
-        """The decoded body, and how many bytes it had on the wire."""
+    async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
         decoder = BodyDecoder.of(
             answer.headers.get("Content-Encoding", ""),
             self._limits,
@@ -368,7 +409,14 @@ class HttpClient:
         wire_bytes = decoder.wire_bytes
         while decoder.is_zip:
             body, decoder = await self._unzipped(body, decoder, allowed)
-        return body, wire_bytes
+        return Response(
+            status=answer.status,
+            headers=_joined(answer.headers),
+            body=body,
+            url=str(answer.url),
+            wire_bytes=wire_bytes,
+            set_cookies=_cookies_of(answer),
+        )
 
     async def _unzipped(
         self, archive: Any, decoder: BodyDecoder, allowed: _Allowed
@@ -376,6 +424,7 @@ class HttpClient:
         """The file in an archive, which is held beside it meanwhile."""
         entry = only_file(archive)
         inner = decoder.unzipping(entry)
+        allowed = replace(allowed, held_bytes=len(archive))
         async with _Spool(self._spool) as spool:
             for at in range(entry.start, entry.end, READ_BYTES):
                 data = archive[at : min(at + READ_BYTES, entry.end)]
@@ -396,10 +445,8 @@ def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     return answer.status in REDIRECTS and "Location" in answer.headers
 
 
-def _place_of(answer: Response, sent: Iterable[Outgoing]) -> str:
-    """Where a redirect leads to, without the credentials that it repeats of what was sent."""
-    names = tuple({name for each in sent for name in each.params})
-    return url_stripper(names)(answer.headers["Location"])
+def _cookies_of(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
+    return tuple(answer.headers.getall("Set-Cookie", ()))
 
 
 def _redirected(request: Request, status: int, url: URL) -> Request:
@@ -500,13 +547,12 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 @dataclass(slots=True)
 class _Allowed:
-    """How large a body may become until there is asked for more room."""
+    """How large a body may become until there is asked for more room; `held_bytes` are beside
+    it."""
 
     receive: Receive
     body_bytes: int
-
-    async def more(self, body_bytes: int) -> None:
-        self.body_bytes = await self.receive(body_bytes)
+    held_bytes: int = 0
 
 
 class _Spool:
@@ -529,8 +575,8 @@ class _Spool:
     async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
         """Adds what a decoder makes, as far as there is room for it."""
         for piece in pieces:
-            if decoder.body_bytes > allowed.body_bytes:
-                await allowed.more(decoder.body_bytes)
+            if (held_bytes := decoder.body_bytes + allowed.held_bytes) > allowed.body_bytes:
+                allowed.body_bytes = await allowed.receive(held_bytes)
             await self.add(piece)
 
     async def add(self, piece: bytes) -> None:
@@ -559,15 +605,18 @@ class _Spool:
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _translated(error: Exception, url: URL, sent: Iterable[Outgoing]) -> Exception:
+def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
     """The error of ours that an exception of the libraries is; itself where it is a bug."""
-    secrets = set[str]().union(*(credentials_in(each.credentials, each.params) for each in sent))
     where = redact(_shown(url), secrets)
     if isinstance(error, WorkerError):
         error.message, error.where = redact(error.message, secrets), error.where or where
         return error
     if _lacks_a_descriptor(error):
         return exhausted(where)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        refused = _refused_by_proxy(error.status)
+        refused.where = where
+        return refused
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
@@ -576,6 +625,28 @@ def _translated(error: Exception, url: URL, sent: Iterable[Outgoing]) -> Excepti
                 where=where,
                 remedy=DISTRUSTED if distrusted else "",
             )
+    return error
+
+
+def _refused_by_proxy(status: int) -> WorkerError:
+    """The error of a proxy that answers itself, and does not let the request through."""
+    if status == PROXY_AUTH_NEEDED:
+        return ProxyRefused(
+            "the proxy wants other credentials (407)",
+            remedy="check username and password of source.proxy",
+        )
+    if status >= 500 or status in (408, 425, 429):
+        return TransientError(f"the proxy answered {status}")
+    return ProxyRefused(
+        f"the proxy does not let the request through: it answered {status}",
+        remedy="check that the proxy of source.proxy allows CONNECT to this origin",
+    )
+
+
+def _through(via: Via | None, error: Exception) -> Exception:
+    """The error with the proxy that the request went through."""
+    if via is not None and isinstance(error, WorkerError):
+        error.message = f"{error.message}, through the proxy {via.url}"
     return error
 
 

@@ -33,6 +33,8 @@ one large piece.
 PADDING: Final = b"\0 \t\r\n"
 """What servers and editors put behind a compressed stream."""
 BROTLI_HELD_BYTES: Final = 64
+BROTLI_BYTES: Final = PIECE_BYTES // 2
+"""The limit that its library is given, which makes up to twice as much of it."""
 WIDEST_WINDOW: Final = 27
 """The widest window that zstd itself reads without being told to, as a power of two: 128 MiB."""
 NARROWEST_WINDOW: Final = 10
@@ -216,9 +218,10 @@ class _Brotli:
     def _inflated(self, data: bytes) -> Iterator[bytes]:
         stream = self._stream
         try:
-            yield stream.process(data, output_buffer_limit=PIECE_BYTES)
-            while not (stream.is_finished() or stream.can_accept_more_data()):
-                yield stream.process(b"", output_buffer_limit=PIECE_BYTES)
+            out = stream.process(data, output_buffer_limit=BROTLI_BYTES)
+            while out:  # what it says of more to come is not so in the middle of a long run
+                yield out
+                out = stream.process(b"", output_buffer_limit=BROTLI_BYTES)
         except self._error as error:
             raise BadBody(f"the compressed body is damaged: {error}") from error
 

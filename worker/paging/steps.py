@@ -148,7 +148,8 @@ class Steps:
         cursor, key = standing.cursor, self._spec.key
         if cursor.keyed or not key or facts.keyless < facts.count:
             return cursor.keyed or (bool(key) and facts.count > 0)
-        came = cursor.received + facts.count
+        # of items that have several records, what the pass has received are the items
+        came = facts.count + (cursor.received if facts.item_ends is None else 0)
         if came >= KEYLESS_RECORDS or (came and isinstance(ending, PassOver)):
             raise KeyMissing(
                 f"none of {came} records has a value at {', '.join(key)}",
@@ -179,7 +180,7 @@ class Steps:
 
     def closed(self, cursor: Cursor, *, missed: bool = False) -> Cursor:
         """The cursor after a finished pass; one that missed what is required is read again."""
-        again = self._spec.incremental is not None or self._spec.every_s is not None
+        again = self._spec.incremental is not None or self._spec.schedule is not None
         if not again and not missed:
             return cursor.evolve(position=None, complete=True)
         return cursor.evolve(

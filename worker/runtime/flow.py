@@ -116,7 +116,12 @@ def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int, str]]:
 def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:
     index = place if decoded.indices is None else decoded.indices[place]
     return Reject(
-        index=index, stage=why.stage, code=why.code, errors=why.errors, raw=decoded.raw(index)
+        index=index,
+        stage=why.stage,
+        code=why.code,
+        errors=why.errors,
+        raw=decoded.raw(index),
+        place=decoded.place(index),
     )
 
 
