@@ -275,3 +275,26 @@ async def test_at_another_origin_there_is_neither_session_nor_cookie(tmp_path: P
         result = await run_async(load_settings([config]), once=True)
     assert result.exit_code == Exit.OK
     assert seen == [(True, True, True), (False, False, False)]
+
+
+async def test_a_source_whose_answers_never_like_a_session_is_asked_four_times(
+    tmp_path: Path,
+) -> None:
+    """Its status is 200, so that each session looks accepted."""
+    logins, asked = Logins(), 0
+
+    async def items(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        body = {"errcode": 1} if asked < 20 else {"items": [kit.item(1, second=1)]}
+        return web.json_response(body)
+
+    async with served({"/login": logins.login, "/items": items}) as url:
+        source = {
+            "auth": {**LOGIN, "login": {"url": f"{url}/login", "body": {"user": "me"}}},
+            "on_body": [{"when": {"path": "errcode", "exists": True}, "do": "refresh_auth"}],
+        }
+        config = kit.write_config(tmp_path, f"{url}/items", source=source)
+        result = await run_async(load_settings([config]), once=True)
+    assert result.exit_code == Exit.PERMISSION
+    assert (asked, len(logins.asked)) == (4, 4)

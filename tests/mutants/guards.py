@@ -272,7 +272,7 @@ GUARDS: Final = [
         "sources/http.py",
         "times >= MOST_RENEWALS",
         "False",
-        "acceptance/test_credentials.py::test_a_request_that_is_refused_with_every_session_ends",
+        "acceptance/test_credentials.py::test_a_source_whose_answers_never_like_a_session_is_asked_four_times",
     ),
     (
         "a value with an end of a line is no header",
