@@ -20,7 +20,7 @@ from worker.formats.json_split import Split, is_one_value, split_array
 from worker.formats.json_texts import text_reader
 from worker.formats.missing import missing_records
 from worker.formats.pace import Pace
-from worker.formats.records import PageSpec, parts_of
+from worker.formats.records import PageSpec
 
 _BLANK: Final = b" \t\r\n"
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -90,7 +90,7 @@ class PageReader:
             return None
         if self._repeats is not None:
             self._repeats.check(text, records)
-        return Page(shape.facts_of(page), self._members(text), Items(records))
+        return Page(shape.facts_of(page), self._members(text), Items(records, size=len(text)))
 
     def _split(self, text: Any, most: int) -> Steps[Page | None]:
         """The same step by step, in slices of so many items; slices of one need be no JSON."""
@@ -119,9 +119,9 @@ class PageReader:
             return None
         try:
             page = yield from self._split(text, 1)
-            for part in parts_of(page.items.texts if page is not None else ()):
+            for part, _ in page.items.parts() if page is not None else ():
                 yield
-                if not all(map(is_one_value, part)):
+                if not all(map(is_one_value, part.texts)):
                     return None
         except (msgspec.DecodeError, RecursionError, BadBody):
             return None  # the error of the whole page says more: its place is one in the page
