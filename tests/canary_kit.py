@@ -83,6 +83,19 @@ KINDS: dict[str, Any] = {
         {"type": "bearer", "token": SECRET},
     ],
 }
+_OF_URL = {"auth": {"type": "api_key", "in": "path", "name": "k", "value": SECRET}}
+PLACED: dict[str, dict[str, Any]] = {
+    "secret in a header": {"headers": {"X-More": SECRET}},
+    "secret in a parameter": {"params": {"more": SECRET}},
+    "secret in the path": {"url": "BASE/{secret.k}/items", **_OF_URL},
+    "secret in the query of the url": {"url": "BASE/any/items?k={secret.k}", **_OF_URL},
+    "secret of a command": {"headers": {"X-More": {"exec": ["printenv", "CANARY"]}}},
+    "password of a proxy": {
+        "url": "http://api.example.test/any/items",
+        "proxy": {"url": "BASE", "username": "me", "password": SECRET},
+    },
+}
+"""Secrets beside `auth`: the keys of their sources."""
 ASKED_FOR = [name for name, auth in KINDS.items() if "BASE" in str(auth)]
 """The kinds with an endpoint."""
 NEVER_SENT = ("digest",)
@@ -134,20 +147,22 @@ def said(request: web.Request) -> str:
     sent = {
         name: value
         for name, value in sorted(request.headers.items(), key=lambda each: len(each[1]))
-        if name.startswith(("X-", "Authorization", "Cookie"))
+        if name.startswith(("X-", "Authorization", "Cookie", "Proxy-Authorization"))
     }
-    raw = request.raw_path.partition("?")[2]
+    raw = request.raw_path
     return f"sent {sent} and {dict(request.query)} as {raw} {json.dumps(sent)}"
 
 
 def config_of(directory: Path, base: str, kind: str) -> Path:
     """A config that reads the source with a kind of credentials."""
-    auth = json.loads(json.dumps(KINDS[kind]).replace("BASE", base))
+    given = PLACED.get(kind) or {"auth": KINDS[kind]}
+    url = f"BASE/{'digest' if kind == 'digest' else 'any'}/items"
+    keys = json.loads(json.dumps({"url": url, **given}).replace("BASE", base))
     config = kit.write_config(
         directory,
-        f"{base}/{'digest' if kind == 'digest' else 'any'}/items",
+        keys.pop("url"),
         source={
-            "auth": auth,
+            **keys,
             "cookies": "keep",
             "records": None,
             "pagination": {"type": "page", "param": "page"},

@@ -131,7 +131,7 @@ def test_an_environment_is_made_of_what_its_lock_names_and_of_nothing_else(
             "HOME": str(tmp_path),
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(tmp_path),
-            "UV_NO_INDEX": "1",
+            "UV_OFFLINE": "1",
             "UV_FIND_LINKS": str(tmp_path),
         },
         capture_output=True,

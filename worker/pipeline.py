@@ -73,6 +73,7 @@ class PipelineSpec:
         patience_s: how long a source may keep a partition waiting, with `once`.
         keep_s: how long the log keeps a commit.
         expiry: makes what removes dead letters that are too old; None where they are kept.
+        spending: how far its rate limits are used: limit -> (used, allowed).
     """
 
     name: str
@@ -94,6 +95,7 @@ class PipelineSpec:
     patience_s: float
     keep_s: float
     expiry: Callable[[CommitLog], Expiry] | None = None
+    spending: Callable[[], Mapping[str, tuple[float, float]]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +269,11 @@ class Pipeline:
         share: Share,
         timetable: Timetable,
     ) -> FetchPool:
+        planners = [self._planner(claim) for claim in claims.values()]
+        for planner in planners:
+            timetable.waits(planner.partition, planner.due)
         return FetchPool(
-            [self._planner(claim) for claim in claims.values()],
+            planners,
             self.spec.fetcher,
             pages,
             share,
@@ -322,7 +327,7 @@ class Pipeline:
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:
         """Why nothing is fetched, where everything was read once and there is no schedule."""
-        once = self.spec.paging.every_s is None
+        once = self.spec.paging.schedule is None
         if once and claims and all(claim.cursor.complete for claim in claims.values()):
             self.totals.note = (
                 "read once and complete; nothing was fetched "
@@ -369,4 +374,5 @@ class Pipeline:
             done=0 if pool is None else len(pool.done),
             parked=0 if pool is None else len(pool.parked),
             lag_s=None if writer is None else writer.lag_s(self._clock.time()),
+            limits=self.spec.spending(),
         )

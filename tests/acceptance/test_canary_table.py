@@ -10,7 +10,7 @@ from pathlib import Path
 
 import canary_kit
 import pytest
-from canary_kit import ASKED_FOR, KINDS, NEVER_SENT, PLACES, Seen
+from canary_kit import ASKED_FOR, KINDS, NEVER_SENT, PLACED, PLACES, Seen
 
 
 async def seen_of(
@@ -22,7 +22,7 @@ async def seen_of(
         return await canary_kit.shown(config, None if guarded else canary_kit.guards_off)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *PLACED])
 async def test_nothing_of_a_credential_is_in_any_place(kind: str, tmp_path: Path) -> None:
     seen = await seen_of(kind, tmp_path)
     assert {place: canary_kit.found_in(seen[place]) for place in PLACES} == dict.fromkeys(
@@ -48,13 +48,15 @@ async def unseen_without_guards(kind: str, directory: Path) -> list[str]:
     return [place for place in PLACES if not canary_kit.found_in(seen[place])]
 
 
-@pytest.mark.parametrize("kind", ["api_key in the query", "session in a cookie"])
+@pytest.mark.parametrize(
+    "kind", ["api_key in the query", "session in a cookie", "secret in the path"]
+)
 async def test_without_the_guards_it_is_found_in_each_place(kind: str, tmp_path: Path) -> None:
     assert await unseen_without_guards(kind, tmp_path) == []
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NEVER_SENT])
+@pytest.mark.parametrize("kind", [kind for kind in (*KINDS, *PLACED) if kind not in NEVER_SENT])
 async def test_without_the_guards_each_kind_is_found_in_each_place(
     kind: str, tmp_path: Path
 ) -> None:

@@ -275,6 +275,7 @@ KINDS: Final[dict[str, Callable[[], Iterator[Record]]]] = {
     "ascending": _ascending_flights,
     "readings": _readings,
     "tickets": _tickets,
+    "csv": _flights,
     "carriers": _flights,
 }
 ITEMS: Final[dict[str, Callable[[Sequence[Record]], list[Record]]]] = {"carriers": by_carrier}
@@ -286,6 +287,7 @@ SCHEMAS: Final[dict[str, Callable[[], Schema]]] = {
     "ascending": flight_schema,
     "readings": reading_schema,
     "tickets": ticket_schema,
+    "csv": flight_schema,
     "carriers": flight_schema,
     "delays": delay_schema,
 }

@@ -161,6 +161,22 @@ PAGES: Final = (
     ),
     PageRow(name="readings", says="small integers, short texts", pages=600, kind="readings"),
     PageRow(
+        name="csv",
+        says="flights as CSV; the script reads them as JSON",
+        pages=300,
+        kind="csv",
+        script_kind="flights",
+        source={
+            "records": None,
+            "pagination": {
+                "type": "cursor",
+                "from": {"header": "X-Next"},
+                "to": {"param": "cursor"},
+            },
+        },
+        pipeline={"decode": {"type": "csv", "csv": {"header": "each"}}},
+    ),
+    PageRow(
         name="incremental",
         says="an incremental field and a key",
         pages=300,

@@ -275,6 +275,7 @@ Its `stage` says which step rejected the record: `decode`, `validate`, `transfor
 REJECTS = {
     "invalid": "Fields are not what the schema says; `errors` names every one of them.",
     "no_json": "The record is no JSON value, or holds a scalar that JSON does not have.",
+    "wrong_columns": "A row of CSV has more or fewer values than there are columns.",
     "record_too_large": "The record has more bytes than `source.limits.record`.",
     "nested_too_deep": "The record has more levels than `source.limits.depth`, or than a parser can follow.",
     "no_elements": "An item has no array at `source.records.each`, or no object for `zip`.",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from worker.core.errors import BadBody, RecordsMissing
 from worker.core.model import Decoded
 from worker.formats.records import PageSpec, RecordSpec
-from worker.formats.xml import Decode, XmlPages
+from worker.formats.xml import Decode, XmlPages, declared_charset
 from worker.formats.xml_document import MAX_DEPTH, MAX_NAMES, XmlReader
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
@@ -222,7 +222,7 @@ def test_any_bytes_end_in_a_page_or_a_named_error(data: bytes) -> None:
     ],
 )
 def test_a_declaration_names_the_character_set(head: bytes, charset: str) -> None:
-    assert CONFIG.declared_charset(head) == charset
+    assert declared_charset(head) == charset
 
 
 def test_error_bodies_are_read_by_paths_whether_they_are_xml_or_json() -> None:

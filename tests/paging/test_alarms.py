@@ -27,6 +27,7 @@ from worker.core.instants import MICROS
 from worker.core.model import Claim, Decoded
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import (
     Accepted,
     Done,
@@ -48,7 +49,7 @@ Server = Callable[[Fetch], Reply]
 
 def spec(style: Any, **changes: Any) -> PagingSpec:
     """A source that is read on a schedule, and says no total."""
-    return replace(PagingSpec(style=style, every_s=HOUR_S), **changes)
+    return replace(PagingSpec(style=style, schedule=Schedule(HOUR_S)), **changes)
 
 
 def with_total(plan: PagingSpec) -> PagingSpec:

@@ -35,6 +35,7 @@ from worker.core.errors import (
 )
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import (
     Accepted,
     Done,
@@ -296,7 +297,7 @@ def test_without_a_window_that_is_over_nothing_is_asked_for() -> None:
     assert PartitionPlanner(plan("window", wall), claim()).next(0.0) == Done(
         "no window is over yet"
     )
-    scheduled = PartitionPlanner(plan("window", wall, once=False, every_s=60.0), claim())
+    scheduled = PartitionPlanner(plan("window", wall, once=False, schedule=Schedule(60.0)), claim())
     assert scheduled.next(5.0) == Wait(65.0)
     wall.now += 1
     assert isinstance(scheduled.next(65.0), Fetch)
@@ -304,7 +305,7 @@ def test_without_a_window_that_is_over_nothing_is_asked_for() -> None:
 
 def test_a_daemon_goes_on_from_pass_to_pass() -> None:
     wall, server = Wall(BEGIN + 13), Server(records(list(range(40))))
-    planner = PartitionPlanner(plan("window", wall, once=False, every_s=60.0), claim())
+    planner = PartitionPlanner(plan("window", wall, once=False, schedule=Schedule(60.0)), claim())
     taken = run(planner, server)
     for now in (60.0, 120.0):
         wall.now += 10

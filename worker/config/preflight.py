@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,12 +43,15 @@ _SECRET: Final = TypeAdapter(Secret)
 _UNSUPPORTED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
-def preflight(merged: Merged, name: str, pipeline: Any, model: Any) -> list[Problem]:
+def preflight(
+    merged: Merged, name: str, pipeline: Any, model: Any, environ: Mapping[str, str]
+) -> list[Problem]:
     """Every problem of what one pipeline refers to, also when the pipeline is wrong in other ways.
 
     Args:
         pipeline: the raw values of the pipeline.
         model: the model of a pipeline, whose types say what refers to something.
+        environ: what references to secrets are looked up in.
     """
     if not isinstance(pipeline, dict):
         return []
@@ -58,7 +61,7 @@ def preflight(merged: Merged, name: str, pipeline: Any, model: Any) -> list[Prob
         problem
         for at, annotation, value in _walk(model, pipeline, ("pipelines", name))
         for problem in (
-            *_secret(merged, at, annotation, value, partitions),
+            *_secret(merged, at, annotation, value, partitions, environ),
             *_references(merged, at, annotation, value),
         )
     ]
@@ -93,7 +96,12 @@ def _references_in(raw: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
 
 
 def _secret(
-    merged: Merged, at: Path_, annotation: Any, value: Any, partitions: list[dict[str, str]]
+    merged: Merged,
+    at: Path_,
+    annotation: Any,
+    value: Any,
+    partitions: list[dict[str, str]],
+    environ: Mapping[str, str],
 ) -> Iterator[Problem]:
     """Whether a reference leads to a secret, in every partition whose values it has."""
     if not isinstance(value, dict) or not holds_secret(annotation):
@@ -103,11 +111,14 @@ def _secret(
     except ValidationError:
         return  # the model has said it
     assert isinstance(secret, SecretRef)
+    if secret.remote:
+        return  # nobody is asked before it is used
+    sent = not {"auth", "params", "headers", "proxy"}.isdisjoint(at)
     unsent = any(markers_of(annotation, Unsent))
-    read = credential if "auth" in at and not unsent else secret_value
+    read = credential if sent and not unsent else secret_value
     for values in partitions if "{partition." in "".join(secret.texts) else [{}]:
         try:
-            read(secret, values)
+            read(secret, values, environ)
         except ConfigError as error:
             yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
 

@@ -129,11 +129,7 @@ class TextDecodeConfig(DecodeConfig):
     @property
     def form(self) -> BodyForm:
         compressions = super().form.compressions
-        return BodyForm(compressions, charset=self.charset, declared=self.declared_charset)
-
-    def declared_charset(self, head: bytes) -> str:
-        """The character set that a body names in its first bytes; empty for none."""
-        return ""
+        return BodyForm(compressions, charset=self.charset)
 
 
 @dataclass(frozen=True, slots=True)

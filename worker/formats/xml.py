@@ -24,6 +24,7 @@ from worker.formats.text_values import TextValueKeys
 from worker.formats.weight import XmlWeight
 from worker.formats.xml_document import XmlReader
 from worker.formats.xml_shapes import Shape, shape_of
+from worker.http.body_form import BodyForm
 from worker.schema import CompiledPlan
 
 FEED_BYTES: Final = 64 * 1024
@@ -45,11 +46,17 @@ class Decode(TextValueKeys):
         except BadBody:
             return super().json_of(body)
 
-    def declared_charset(self, head: bytes) -> str:
-        # a declaration that can be read as ASCII is not in UTF-16, whatever it says
-        match = _DECLARED.match(head)
-        name = "" if match is None else match[1].decode().lower()
-        return "" if name.startswith(("utf-16", "utf-32", "ucs", "iso-10646")) else name
+    @property
+    def form(self) -> BodyForm:
+        return replace(super().form, declared=declared_charset)
+
+
+def declared_charset(head: bytes) -> str:
+    """The character set that a document names in its declaration; empty for none."""
+    match = _DECLARED.match(head)
+    name = "" if match is None else match[1].decode().lower()
+    # what can be read as ASCII is not in one of these, whatever it says
+    return "" if name.startswith(("utf-16", "utf-32", "ucs", "iso-10646")) else name
 
 
 def pages(config: Decode, deps: DecodeDeps) -> XmlPages:

@@ -107,7 +107,8 @@ class BodyDecoder:
         Args:
             codings: the value of Content-Encoding; the one that was applied last is the last one.
         """
-        layers = [Layer(each) for each in codings_in(codings, limits.memory_bytes)]
+        named = codings_in(codings, limits.memory_bytes) if codings else ()
+        layers = [Layer(each) for each in named]
         if len(layers) > MAX_LAYERS:
             count = f"{len(layers)} content codings on top of each other"
             raise BadBody(f"{count}, {MAX_LAYERS} are allowed")
@@ -141,7 +142,19 @@ class BodyDecoder:
                 f"more than {self._limits.wire_bytes} bytes on the wire",
                 remedy="ask for smaller pages, or raise source.limits.wire",
             )
-        yield from self._through(data, 0)
+        if self._passes(data):
+            self._count(data, 0)
+            yield data
+        else:
+            yield from self._through(data, 0)
+
+    def _passes(self, data: bytes) -> bool:
+        """Whether the next bytes are those of the body, as they are of most bodies."""
+        if self._layers:
+            return False
+        if not (self._is_known or self._head):
+            self._is_known = self._form.takes_as_it_is(data, self._content_type)
+        return self._is_known
 
     def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
         self._count(data, layer)

@@ -43,6 +43,18 @@ _NO_CHARSET: Final = frozenset(
 _REPLACED: Final = "worker-c1"
 
 
+_USUAL: Final = b"{[<\t\r\n "
+"""What most bodies begin with."""
+_TOLD_BYTES: Final = 4
+_SKIPPED_FRAME: Final = b"\x2a\x4d\x18"
+"""A frame of zstd that is skipped may begin with `[`."""
+
+
+def _declares_nothing(head: bytes) -> str:
+    """Of a text that does not name its own character set."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class BodyForm:
     """See the module.
@@ -57,13 +69,25 @@ class BodyForm:
 
     compressions: frozenset[str] = frozenset()
     charset: str | None = None
-    declared: Callable[[bytes], str] = lambda head: ""
+    declared: Callable[[bytes], str] = _declares_nothing
     strict: bool = True
 
     @property
     def lenient(self) -> BodyForm:
         """The same for an answer that is no page, of which people see a few words."""
         return replace(self, strict=False)
+
+    def takes_as_it_is(self, head: bytes, content_type: str) -> bool:
+        """Whether a body that begins so, as most do, is neither compressed nor in another character
+        set. It is told quickly; False says nothing.
+        """
+        return (
+            len(head) >= _TOLD_BYTES
+            and head[:1] in _USUAL
+            and head[1:_TOLD_BYTES] != _SKIPPED_FRAME
+            and self.declared is _declares_nothing
+            and (self.charset is None or not _codec(self.charset, content_type))
+        )
 
     def compression_of(self, head: bytes) -> str:
         """How a body that begins so is compressed; empty where it is not, or is taken as it is."""
@@ -79,11 +103,12 @@ class BodyForm:
         """
         if self.charset is None:
             return ""
-        found = next((codec for bom, codec in _BOMS if head.startswith(bom)), "")
-        if not found and self.charset != AUTO:
-            found = codec_of(self.charset)
-        found = found or codec_of(_said(content_type)) or codec_of(self.declared(head))
-        return "" if found in ("", UTF_8) else found
+        found = next((codec for bom, codec in _BOMS if head.startswith(bom)), None)
+        if found is None:
+            found = _codec(self.charset, content_type)
+        if found is None:
+            found = codec_of(self.declared(head))
+        return "" if found == UTF_8 else found
 
     def recoder(self, codec: str) -> Recoder:
         """What makes UTF-8 of texts in a character set."""
@@ -113,6 +138,14 @@ def codec_of(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
+def _codec(charset: str, content_type: str) -> str | None:
+    """The codec that the config or else the header names; empty for UTF-8, None where they name
+    none.
+    """
+    found = codec_of(charset) if charset != AUTO else codec_of(_said(content_type))
+    return "" if found == UTF_8 else found or None
+
+
 def _said(content_type: str) -> str:
     """The character set that a Content-Type names; empty for none."""
     match = _CHARSET.search(content_type)

@@ -24,14 +24,16 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from worker.core.errors import PermanentError, TransientError, WorkerError
+from worker.core.errors import PermanentError, ProxyRefused, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
 from worker.http.auth import Auth, Outgoing
 from worker.http.body import BodyDecoder, BodyLimits
 from worker.http.body_form import AS_IT_COMES, BodyForm
 from worker.http.codings import accepted_codings
-from worker.http.headers import REDIRECTS, without_credentials
+from worker.http.headers import REDIRECTS, with_headers, without_credentials
+from worker.http.in_url import put_back
+from worker.http.proxy import Route, Via
 from worker.http.redact import credentials_in, redact, url_stripper
 from worker.http.zip_file import only_file
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
@@ -46,6 +48,7 @@ HEADER_BYTES: Final = 64 * 1024
 DETAIL_CHARS: Final = 100
 UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
+PROXY_AUTH_NEEDED: Final = 407
 HTTP_ERRORS: Final = 400
 """From this status on a body is no page."""
 SEE_OTHER: Final = 303
@@ -96,6 +99,8 @@ class Response:
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
         params: the parameters of the Auth that were sent with it.
+        in_url: its secrets that were filled into the URL, by their names.
+        secrets: everything secret that was sent, which the answer may repeat.
         trusted: it came from an origin that gets credentials.
         set_cookies: the values of its lines `Set-Cookie`, which cannot be joined (RFC 6265, 3).
     """
@@ -107,6 +112,8 @@ class Response:
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    in_url: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
     trusted: bool = False
     set_cookies: tuple[str, ...] = field(default=(), repr=False)
 
@@ -120,12 +127,35 @@ async def _any_room(body_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exchange:
-    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
+class _Wanted:
+    """What is asked about an answer; see `HttpClient.fetch`."""
 
-    request: Outgoing
     doubtful: Container[int]
     receive: Receive
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What was sent with a request and its redirects, whose paths and queries may repeat it.
+
+    Attributes:
+        secrets: the secret parts.
+        names: of parameters that carry one.
+        via: the proxy of the last hop.
+    """
+
+    secrets: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    via: Via | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request as it is sent."""
+
+    request: Outgoing
+    wanted: _Wanted
+    via: Via | None
 
 
 class TlsError(PermanentError):
@@ -148,6 +178,7 @@ _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] =
     (TimeoutError, TransientError, "no answer in time"),
     (aiohttp.ClientPayloadError, TransientError, "the body broke off"),
     (aiohttp.ClientConnectorDNSError, TransientError, "the host name does not resolve"),
+    (aiohttp.ClientProxyConnectionError, TransientError, "the proxy cannot be reached"),
     (aiohttp.ClientConnectionError, TransientError, "the connection failed"),
     (aiohttp.InvalidURL, PermanentError, "the URL is not valid"),
     (aiohttp.ClientError, TransientError, "the exchange failed"),
@@ -160,6 +191,7 @@ class HttpClient:
 
     Args:
         origin: where requests, followed links and redirects go, with credentials.
+        proxy: the proxy of each request; None: none goes through one.
         allowed_origins: URLs of the other origins that links and redirects may lead to, and whether
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
@@ -180,6 +212,7 @@ class HttpClient:
         connections: int,
         spool: Path,
         tls: ssl.SSLContext | bool = True,
+        proxy: Route | None = None,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
         form: BodyForm = AS_IT_COMES,
         repeats: bool = True,
@@ -191,6 +224,7 @@ class HttpClient:
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
         self._spool, self._repeats, self._form = spool, repeats, form
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -251,32 +285,15 @@ class HttpClient:
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        method, body = request.method, request.body
-        secrets = set[str]()  # the paths of redirects may repeat what was sent
-        names = set[str]()  # and so may their queries
+        method, body, sent = request.method, request.body, _Sent()
         try:
             for _ in range(MAX_HOPS + 1):
                 asked = Outgoing(method, str(url), dict(request.headers), body)
-                trusted = str(url.origin()) in self._trusted
-                if not trusted:
-                    asked = replace(asked, headers=without_credentials(asked.headers))
-                elif auth is not None:
-                    asked = await auth.authorize(asked)
-                    names |= asked.params.keys()
-                    secrets |= credentials_in(asked.credentials, asked.params)
-                _check_headers(asked.headers)
-                answer = replace(
-                    await self._answer(_Exchange(asked, doubtful, receive)),
-                    url=str(url),
-                    credentials=asked.credentials,
-                    params=asked.params,
-                    trusted=trusted,
-                )
-                if trusted and auth is not None:
-                    auth.answered(answer)
+                answer = await self._hop(asked, auth, sent, _Wanted(doubtful, receive))
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
-                place = url_stripper(tuple(names))(answer.headers["Location"])
+                place = put_back(answer.headers["Location"], answer.in_url)
+                place = url_stripper(tuple(sent.names))(place)
                 url = self._checked(_parsed(place, base=url), "a redirect")
                 if answer.status == SEE_OTHER:
                     method, body, request = "GET", None, _without_content(request)
@@ -289,7 +306,39 @@ class HttpClient:
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
         except Exception as error:
-            raise _translated(error, url, secrets) from error
+            raise _through(sent.via, _translated(error, url, sent.secrets)) from error
+
+    async def _hop(
+        self, asked: Outgoing, auth: Auth | None, sent: _Sent, wanted: _Wanted
+    ) -> Response:
+        """The answer to one request, with the credentials that may go where it goes."""
+        url = asked.url
+        trusted = origin_of(url) in self._trusted
+        if not trusted:
+            asked = replace(asked, headers=without_credentials(asked.headers))
+        elif auth is not None:
+            asked = await auth.authorize(asked)
+            sent.names |= asked.params.keys()
+            sent.secrets |= credentials_in(asked.credentials, {**asked.params, **asked.in_url})
+        _check_headers(asked.headers)
+        sent.via = None if self._proxy is None else await self._proxy(url)
+        if sent.via is not None:
+            sent.secrets |= credentials_in(sent.via.headers, {})
+        answer = await self._answer(_Exchange(asked, wanted, sent.via))
+        if sent.via is not None and answer.status == PROXY_AUTH_NEEDED:
+            raise _refused_by_proxy(answer.status)
+        answer = replace(
+            answer,
+            url=url,
+            credentials=asked.credentials,
+            params=asked.params,
+            in_url=asked.in_url,
+            secrets=frozenset(sent.secrets),
+            trusted=trusted,
+        )
+        if trusted and auth is not None:
+            auth.answered(answer)
+        return answer
 
     def _checked(self, url: URL, what: str) -> URL:
         if (
@@ -320,15 +369,20 @@ class HttpClient:
     async def _exchange(self, outgoing: _Exchange) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
-        request = outgoing.request
+        request, via, headers = outgoing.request, outgoing.via, outgoing.request.headers
+        url = URL(request.url, encoded=True)
+        if via is not None and url.scheme == "http":
+            headers = with_headers(headers, via.headers)  # there is no CONNECT that would have them
         async with self._session.request(
             request.method,
-            URL(request.url, encoded=True),
-            headers=request.headers,
+            url,
+            headers=headers,
             data=request.body,
             allow_redirects=False,
+            proxy=None if via is None else via.url,
+            proxy_headers=None if via is None else via.headers,
         ) as answer:
-            if _leads_on(answer) and answer.status not in outgoing.doubtful:
+            if _leads_on(answer) and answer.status not in outgoing.wanted.doubtful:
                 return Response(
                     answer.status,
                     _joined(answer.headers),
@@ -336,7 +390,7 @@ class HttpClient:
                     str(answer.url),
                     set_cookies=_cookies_of(answer),
                 )
-            return await self._received(answer, outgoing.receive)
+            return await self._received(answer, outgoing.wanted.receive)
 
     async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
         decoder = BodyDecoder.of(
@@ -375,6 +429,7 @@ class HttpClient:
         """The file in an archive, which is held beside it meanwhile."""
         entry = only_file(archive)
         inner = decoder.unzipping(entry)
+        allowed = replace(allowed, held_bytes=len(archive))
         async with _Spool(self._spool) as spool:
             for at in range(entry.start, entry.end, READ_BYTES):
                 data = archive[at : min(at + READ_BYTES, entry.end)]
@@ -484,13 +539,12 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 @dataclass(slots=True)
 class _Allowed:
-    """How large a body may become until there is asked for more room."""
+    """How large a body may become until there is asked for more room; `held_bytes` are beside
+    it."""
 
     receive: Receive
     body_bytes: int
-
-    async def more(self, body_bytes: int) -> None:
-        self.body_bytes = await self.receive(body_bytes)
+    held_bytes: int = 0
 
 
 class _Spool:
@@ -513,8 +567,8 @@ class _Spool:
     async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
         """Adds what a decoder makes, as far as there is room for it."""
         for piece in pieces:
-            if decoder.body_bytes > allowed.body_bytes:
-                await allowed.more(decoder.body_bytes)
+            if (held_bytes := decoder.body_bytes + allowed.held_bytes) > allowed.body_bytes:
+                allowed.body_bytes = await allowed.receive(held_bytes)
             await self.add(piece)
 
     async def add(self, piece: bytes) -> None:
@@ -551,6 +605,10 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
         return error
     if _lacks_a_descriptor(error):
         return exhausted(where)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        refused = _refused_by_proxy(error.status)
+        refused.where = where
+        return refused
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
@@ -559,6 +617,28 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
                 where=where,
                 remedy=DISTRUSTED if distrusted else "",
             )
+    return error
+
+
+def _refused_by_proxy(status: int) -> WorkerError:
+    """The error of a proxy that answers itself, and does not let the request through."""
+    if status == PROXY_AUTH_NEEDED:
+        return ProxyRefused(
+            "the proxy wants other credentials (407)",
+            remedy="check username and password of source.proxy",
+        )
+    if status >= 500 or status in (408, 425, 429):
+        return TransientError(f"the proxy answered {status}")
+    return ProxyRefused(
+        f"the proxy does not let the request through: it answered {status}",
+        remedy="check that the proxy of source.proxy allows CONNECT to this origin",
+    )
+
+
+def _through(via: Via | None, error: Exception) -> Exception:
+    """The error with the proxy that the request went through."""
+    if via is not None and isinstance(error, WorkerError):
+        error.message = f"{error.message}, through the proxy {via.url}"
     return error
 
 

@@ -180,7 +180,7 @@ class Steps:
 
     def closed(self, cursor: Cursor, *, missed: bool = False) -> Cursor:
         """The cursor after a finished pass; one that missed what is required is read again."""
-        again = self._spec.incremental is not None or self._spec.every_s is not None
+        again = self._spec.incremental is not None or self._spec.schedule is not None
         if not again and not missed:
             return cursor.evolve(position=None, complete=True)
         return cursor.evolve(

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from worker.config.model import Issues
 from worker.config.problems import Path_, shown
+from worker.config.secrets import SecretRef
 from worker.core.urls import names_in_query
 from worker.http.auth import AuthConfig
 from worker.http.auth.keys import paths_of
@@ -25,7 +26,7 @@ class Carrier(NamedTuple):
 
     Attributes:
         path: the key.
-        kind: `param`, `header`, `cookie`, `body` or `form`.
+        kind: `param`, `header`, `cookie`, `body`, `form`, or `url` for a placeholder in it.
         name: of the parameter, header, cookie or field, or the path in the body.
         always: each request has it; otherwise a configured value counts while there is none, like
             the token of the first page.
@@ -59,7 +60,7 @@ class Source(Protocol):
     @property
     def params(self) -> Mapping[str, Any]: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, Any]: ...
     @property
     def body(self) -> Any: ...
     @property
@@ -91,9 +92,28 @@ def check_carriers(source: Source, issues: Issues) -> None:
     _check_pairs(carriers, issues)
     _check_query(source, carriers, issues)
     _check_headers(source.headers, issues)
+    _check_secrets(source, carriers, issues)
     for each in carriers:
         if each.kind in ("body", "form") and _check_content(source, each, issues):
             (_check_body if each.kind == "body" else _check_form)(source, each, issues)
+
+
+def _check_secrets(source: Source, carriers: Sequence[Carrier], issues: Issues) -> None:
+    """A parameter or header that is a secret is added to each request: nothing else fills it."""
+    for key, kind, values in (
+        ("params", "param", source.params),
+        ("headers", "header", source.headers),
+    ):
+        for name in (name for name, value in values.items() if isinstance(value, SecretRef)):
+            place = Carrier((key, name), kind, name)
+            for each in carriers:
+                if each.meets(place) and each.path[0] != "auth" and not each.always:
+                    issues.add(
+                        each.path,
+                        f"the {_WORDS[kind]} {name} is sent twice: it is a secret of {key}",
+                        *_keys((key, name)),
+                        remedy="name another place in one of the two, or take one of them out",
+                    )
 
 
 def _of_pages(style: StyleConfig) -> Iterator[Carrier]:
@@ -189,7 +209,7 @@ def _check_repeated(source: Source, params: Iterable[Carrier], issues: Issues) -
             )
 
 
-def _check_headers(headers: Mapping[str, str], issues: Issues) -> None:
+def _check_headers(headers: Mapping[str, Any], issues: Issues) -> None:
     seen: dict[str, str] = {}
     for name in headers:
         if (other := seen.setdefault(name.lower(), name)) != name:
@@ -303,6 +323,7 @@ _WORDS = {
     "header": "header",
     "cookie": "cookie",
     "body": "path in the body",
+    "url": "placeholder in the url",
     "form": "field",
 }
 

@@ -26,7 +26,7 @@ from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
 from worker.core.ports import Clock, HeadedPages, Pages, Room, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.redact import credentials_in, redact
+from worker.http.redact import redact
 from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
@@ -44,8 +44,9 @@ from worker.sources.answers import (
     rules_of,
 )
 from worker.sources.conditions import Read
-from worker.sources.echo import position_headers, refuse_echo
+from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import limit_words
 from worker.sources.requests import build_request
 from worker.sources.unknown_fields import UnknownFields
 from worker.sources.waits import wait_of
@@ -79,6 +80,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
     fetch: Fetch
     request: Request
     condition: Condition | None
+    costs: list[float | None]
 
 
 class HttpSource:
@@ -125,8 +127,9 @@ class HttpSource:
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
         self._doubtful = redirects_named_in(self._redirect_rules)
-        self._position_headers = position_headers(config)
+        self._positions = Positions(config)
         self._unknown = UnknownFields(pipeline, emit)
+        self._costs = tuple(config.rate_limit or ())
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
         self._skew_s = 0.0
@@ -150,6 +153,7 @@ class HttpSource:
                 lambda: self._attempt(asked, room),
                 speculative=fetch.speculative,
                 on_retry=retried,
+                costs=asked.costs,
             )
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
@@ -160,10 +164,10 @@ class HttpSource:
     def _asked(self, partition: str, fetch: Fetch) -> _Asked:
         request = build_request(self._config, fetch, self._partitions[partition])
         if not (self._config.conditional and fetch.first):
-            return _Asked(partition, fetch, request, None)
+            return _Asked(partition, fetch, request, None, [None] * len(self._costs))
         condition = Condition.of(request, self._meaning, fetch.validators)
         request = replace(request, headers=(*request.headers, *condition.headers))
-        return _Asked(partition, fetch, request, condition)
+        return _Asked(partition, fetch, request, condition, [None] * len(self._costs))
 
     async def _attempt(self, asked: _Asked, room: Room) -> Reply:
         """One request, and what the planner is told of the answer."""
@@ -176,7 +180,9 @@ class HttpSource:
             try:
                 return await self._understand(asked, response, room)
             except WorkerError as error:
-                self._redact(error, response)
+                # it quotes the body, which may repeat what was sent
+                error.message = redact(error.message, response.secrets)
+                error.where = redact(error.where, response.secrets)
                 raise
         except WorkerError as error:
             outcome = error.code
@@ -208,45 +214,51 @@ class HttpSource:
             stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
         )
 
-    def _redact(self, error: WorkerError, response: Response) -> None:
-        """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
-        secrets = _secrets(response)
-        error.message = redact(error.message, secrets)
-        error.where = redact(error.where, secrets)
-
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         evidence = self._evidence(asked, response)
         meanings = may_mean(evidence, self._rules)
         if "page" not in meanings:
             meaning = judge(evidence, self._rules)
-            return await self._without_page(meaning, evidence, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
             pages = self._pages_of(asked.fetch)
             await room.decode(len(response.body), pages.weigh(response.body))
             decoded = await self._decoded(asked.partition, response, pages)
+            self._note_costs(asked, decoded.facts, response)
         except (RecordsMissing, BadBody) as error:
             if isinstance(error, BadBody) and meanings[-1] == "page":
                 raise  # no rule can be asked of what cannot be read
             meaning = judge(evidence, self._rules)
             if meaning != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             error.where = error.where or asked.partition
             raise
         if len(meanings) > 1:
             found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
             if (meaning := judge(found, self._rules)) != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
         if self._refusals:
             self._refusals.pop(asked.request, None)
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
-        refuse_echo(response, decoded.facts, self._position_headers)
+        headers = self._without_echo(response, decoded)
         now_us = self._answered_us(response)
         condition = asked.condition
         validators = None if condition is None else condition.validators_of(response.headers)
-        return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+        return Reply(decoded, headers, validators=validators, now_us=now_us)
+
+    def _without_echo(self, response: Response, decoded: Decoded) -> Mapping[str, str]:
+        """The headers of a page. Neither they nor its facts have a credential where a position is
+        read. Raises PermanentError for a position that cannot be had without one.
+        """
+        headers = response.headers
+        if response.in_url:
+            headers = self._positions.put_back(decoded.facts, headers, response.in_url)
+        if response.secrets:
+            self._positions.refuse_echo(decoded.facts, headers, response.secrets)
+        return headers
 
     def _evidence(self, asked: _Asked, response: Response) -> Evidence:
         condition = asked.condition
@@ -271,12 +283,13 @@ class HttpSource:
             self._emit(ClockSkewSeen(self._pipeline, self._skew_s, _skew_in_words(self._skew_s)))
         return min(ours, theirs)
 
-    async def _without_page(
+    def _without_page(
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        secrets = _secrets(response)
-        said = redact(f"status {response.status}: {_snippet(response)}", secrets)
+        refused = meaning == "rate_limited"
+        self._note_costs(asked, _said(self._config, evidence.read), response, refused=refused)
+        said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
@@ -305,6 +318,19 @@ class HttpSource:
             self._refusals.clear()
         self._refusals[asked.request] = times + 1
         return True
+
+    def _note_costs(
+        self, asked: _Asked, facts: Facts, response: Response, *, refused: bool = False
+    ) -> None:
+        """What the request has cost; what was refused because of a limit costs nothing.
+
+        Args:
+            facts: what the body says.
+        """
+        for number, limit in enumerate(self._costs):
+            if asked.costs[number] is None:
+                cost = limit.cost_of(facts, response.headers)
+                asked.costs[number] = 0.0 if cost is None and refused else cost
 
     def _read(self, response: Response, path: str) -> Any:
         """The value at a path of a body that may be no page."""
@@ -349,6 +375,11 @@ class HttpSource:
                 await self._fetch_writer_schema(needed.schema_id)
         raise BadBody(f"more than {MAX_WRITERS} schemas of writers in one body")
 
+    def spending(self) -> dict[str, tuple[float, float]]:
+        """How far the rate limits are used by all that share them: limit -> (used, allowed)."""
+        spent = self._guard.gate.spending(self._clock.monotonic())
+        return {limit_words(limit): (used, limit.amount) for limit, used in spent}
+
     def status(self) -> dict[str, Any]:
         """For `/status`: what holds requests back now, and which fields the schema lacks."""
         now, breaker = self._clock.monotonic(), self._guard.breaker
@@ -357,6 +388,10 @@ class HttpSource:
             "breaker": breaker.state,
             "breaker_opens_in_s": round(opens_in_s, 3),
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
+            "rate_limits": {
+                limit: {"used": round(used, 3), "allowed": allowed}
+                for limit, (used, allowed) in self.spending().items()
+            },
             "clock_skew_s": round(self._skew_s, 3),
             "unknown_fields": self._unknown.status(),
         }
@@ -382,14 +417,15 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
     )
 
 
-def _secrets(response: Response) -> set[str]:
-    """What was sent with a request as credentials."""
-    return credentials_in(response.credentials, response.params)
-
-
 def _reader(facts: Facts, read: Read) -> Read:
     """Reads the paths that the page was decoded with; `read` has the others."""
     return lambda path: facts.body[path] if path in facts.body else read(path)
+
+
+def _said(config: HttpConfig, read: Read) -> Facts:
+    """What a body says about costs that is no page."""
+    limits = config.rate_limit or ()
+    return Facts(0, body={path: read(path) for limit in limits for path in limit.body_paths})
 
 
 def _snippet(response: Response) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from worker.components import PAGINATIONS
 from worker.config.chosen import ByType, default_of
@@ -28,13 +37,15 @@ from worker.config.scalars import (
     header_value,
     without_fragment,
 )
-from worker.config.secrets import SecretRef
+from worker.config.secrets import SecretRef, kind_of_secret
 from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
 from worker.http.auth.keys import AuthKeys, each_of, paths_of
 from worker.http.client_config import LimitsConfig, TimeoutConfig
+from worker.http.in_url import names_in
+from worker.http.proxy import Proxy
 from worker.http.tls import TlsConfig
-from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.resilience.config import BreakerConfig, RetryConfig
 from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.origins import AllowedOrigins
@@ -45,21 +56,30 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
+from worker.sources.rate_limit import RateLimits
 from worker.sources.records import Records, RecordsAt
 from worker.sources.rules import (
     PAGES,
     Action,
     OnBody,
     ResponseRule,
-    Schedule,
     Stop,
     general_rules,
 )
+from worker.sources.schedule import Schedule
 from worker.sources.waits import WaitPlace
 from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
+SentParam = Annotated[
+    Annotated[ParamValue, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(kind_of_secret),
+]
+SentHeader = Annotated[
+    Annotated[HeaderValue, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(kind_of_secret),
+]
 _MARK_PLACES: Final = (
     *("param", "to", "url", "params", "headers", "body", "form", "text", "pagination"),
 )
@@ -89,10 +109,16 @@ class HttpConfig(Model):
     idempotent: Flag | None = Field(
         None, description="a request may be sent twice; default: true for GET"
     )
-    params: dict[ParamName, ParamValue] = Field(
-        {}, description="query parameters; a list repeats the parameter, once for each value"
+    params: dict[ParamName, SentParam] = Field(
+        {},
+        description=(
+            "query parameters; a list repeats the parameter, once for each value, and a reference "
+            "to a secret is a credential"
+        ),
     )
-    headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
+    headers: dict[ConfiguredHeaderName, SentHeader] = Field(
+        {}, description="request headers; a reference to a secret is a credential"
+    )
     body: Any = Field(None, description="JSON body of a POST")
     form: dict[ParamName, ParamValue] = Field(
         {},
@@ -156,7 +182,9 @@ class HttpConfig(Model):
         le=256,
         description="requests at once; while some hang, up to a quarter more (at least one)",
     )
-    rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time; or a list of such limits"
+    )
     responses: tuple[ResponseRule, ...] = Field(
         (), description="what an answer means; the first rule that holds decides"
     )
@@ -197,6 +225,13 @@ class HttpConfig(Model):
     timeout: TimeoutConfig = Field(default_factory=TimeoutConfig, description="timeouts")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
+    proxy: Proxy = Field(
+        "none",
+        description=(
+            "what requests go through, those for credentials too: a URL, {url, username, "
+            "password}, environment (HTTP_PROXY, HTTPS_PROXY and NO_PROXY), or none"
+        ),
+    )
 
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
@@ -244,10 +279,11 @@ class HttpConfig(Model):
         Effect(
             "allowed_origins.*.credentials",
             lambda source, number: (
-                source.auth is not None or source.allowed_origins[number].credentials == "drop"
+                any(True for _ in source.secrets())
+                or source.allowed_origins[number].credentials == "drop"
             ),
             "the source has no credentials",
-            "it counts with auth",
+            "it counts with auth, or a secret in headers or params",
         ),
         Effect(
             "next_origin",
@@ -313,7 +349,7 @@ class HttpConfig(Model):
             "tls.*",
             lambda source, key: source.encrypted,
             "nothing is asked for over https",
-            "it counts with a url, an allowed origin or a token endpoint of https",
+            "it counts with a url, an allowed origin, a token endpoint or a proxy of https",
         ),
     )
     """Keys that count only beside others."""
@@ -335,15 +371,11 @@ class HttpConfig(Model):
         return each_of(self.auth)
 
     @property
-    def secret_params(self) -> tuple[str, ...]:
-        """Query parameters that carry a secret; they are never stored."""
-        return tuple(name for each in self.credentials for name in each.secret_params)
-
-    @property
     def encrypted(self) -> bool:
         """Whether anything is asked for over https."""
         endpoints = [url for each in self.credentials for url in each.endpoints]
-        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
+        proxy = self.proxy if isinstance(self.proxy, str) else self.proxy.url
+        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints, proxy)
         return any(url.lower().startswith("https:") for url in urls)
 
     def brings_a_page(self, status: int) -> bool:
@@ -368,6 +400,42 @@ class HttpConfig(Model):
         windows = self.pagination.windows
         split = None if windows is None else windows.split_on
         return set() if split is None or split.when is not None else {split.status}
+
+    def secrets(self) -> Iterator[tuple[Path_, str | SecretRef]]:
+        """Every secret of its requests with its path: literals of `auth`, and references."""
+        for path, each in paths_of(self.auth):
+            for below, secret in secrets_of(each):
+                yield (*path, *below), secret
+        for key, values in (("params", self.params), ("headers", self.headers)):
+            for name, value in values.items():
+                if isinstance(value, SecretRef):
+                    yield (key, name), value
+
+    @property
+    def plain_params(self) -> dict[str, Any]:
+        """The parameters that are no secrets."""
+        return _plain(self.params)
+
+    @property
+    def plain_headers(self) -> dict[str, str]:
+        """The headers that are no secrets."""
+        return _plain(self.headers)
+
+    @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Query parameters that carry a secret; they are never stored."""
+        of_auth = (name for each in self.credentials for name in each.secret_params)
+        return (*of_auth, *_references(self.params))
+
+    @property
+    def credential(self) -> str:
+        """One text for each credential, made of references and not of what they lead to."""
+        parts = {
+            "auth": self.credentials,
+            "params": _references(self.params),
+            "headers": _references(self.headers),
+        }
+        return "" if not any(parts.values()) else _credential(parts)
 
     def used_partitions(self) -> set[str]:
         """Names of partitions whose value stands anywhere."""
@@ -411,6 +479,7 @@ class HttpConfig(Model):
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
+            *(path for limit in self.rate_limit or () for path in limit.body_paths),
         )
 
     @field_validator("partitions")
@@ -452,6 +521,7 @@ class HttpConfig(Model):
         self._check_bodies(issues)
         check_carriers(self, issues)
         self._check_marks(issues)
+        self._check_secret_places(issues)
         self._check_placeholders(issues)
         self._check_conditional(issues)
         self._check_windows(issues)
@@ -556,9 +626,43 @@ class HttpConfig(Model):
                 at = [*map(str, self.partitions[name])].index(value)
                 issues.add(("partitions", name, at), error.message, "url", remedy=error.remedy)
 
+    def _check_secret_places(self, issues: Issues) -> None:
+        """`{secret.NAME}` stands in the url, and `auth` has a secret of that name for it."""
+        known = {name: path for path, each in paths_of(self.auth) for name in each.url_secrets}
+        placed = names_in(self.url)
+        for path, text in self._texts():
+            for name in names_in(text):
+                self._check_secret_place(path, name, tuple(known), issues)
+        for name, path in known.items():
+            if name not in placed:
+                issues.add(
+                    (*path, "name"),
+                    f"the secret {name} goes nowhere: url has no {{secret.{name}}}",
+                    "url",
+                    remedy=f"write {{secret.{name}}} where the key stands in url",
+                )
+
+    def _check_secret_place(
+        self, path: Path_, name: str, known: Sequence[str], issues: Issues
+    ) -> None:
+        if path != ("url",):
+            issues.add(
+                path,
+                f"{{secret.{name}}} has no meaning here: it stands in url only",
+                remedy="give the whole value as a reference: {env: NAME}",
+            )
+        elif name not in known:
+            hint = did_you_mean(name, known)
+            issues.add(
+                path,
+                f"{{secret.{name}}} names no secret{'; ' + hint if hint else ''}",
+                "auth",
+                remedy=f"give it: auth: {{type: api_key, in: path, name: {name}, value: ...}}",
+            )
+
     def _check_header_values(self, issues: Issues) -> None:
         """Values that go into a header can stand in one."""
-        used = {place.name for text in self.headers.values() for place in partitions_in(text)}
+        used = {place.name for text in self.plain_headers.values() for place in partitions_in(text)}
         for name in used & set(self.partitions):
             for number, value in enumerate(self.partitions[name]):
                 with issues.at("partitions", name, number):
@@ -630,11 +734,24 @@ class HttpConfig(Model):
         yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
-        for path, each in paths_of(self.auth):
-            for below, secret in secrets_of(each):
-                if isinstance(secret, SecretRef):
-                    for text in secret.texts:
-                        yield (*path, *below), text
+        for path, secret in self.secrets():
+            if isinstance(secret, SecretRef):
+                for text in secret.texts:
+                    yield path, text
+
+
+def _references(values: Mapping[str, Any]) -> dict[str, SecretRef]:
+    """Those of the values that are references to secrets."""
+    return {name: value for name, value in values.items() if isinstance(value, SecretRef)}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that are no references to secrets."""
+    return {name: value for name, value in values.items() if not isinstance(value, SecretRef)}
+
+
+def _credential(parts: Mapping[str, Any]) -> str:
+    return json.dumps(parts, default=lambda model: model.model_dump(mode="json"), sort_keys=True)
 
 
 def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:

@@ -31,7 +31,7 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
     """
     mark = "" if fetch.since is None else as_text(fetch.since)
     fill, address = filler(values, mark), fetch.address
-    headers = {name: fill(value) for name, value in config.headers.items()}
+    headers = {name: fill(value) for name, value in config.plain_headers.items()}
     for added in _added(config, fetch):
         headers = with_headers(headers, added.headers or {})
     content_type, content = _content(config, fetch, fill)
@@ -84,7 +84,7 @@ def _asked_for(
     config: HttpConfig, fetch: Fetch, fill: Fill, url: str
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The URL with what its query has as it came, and the other parameters."""
-    params = _filled_params(config.params, fill)
+    params = _filled_params(config.plain_params, fill)
     if config.incremental is not None and fetch.unmarked:
         params |= _filled_params(config.incremental.first, fill)
     query: dict[str, str] = {}

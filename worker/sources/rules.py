@@ -1,4 +1,4 @@
-"""When passes start and end, and what statuses and bodies mean."""
+"""When passes end, and what statuses and bodies mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from worker.config.model import Model, unfit
 from worker.config.problems import Path_
-from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
+from worker.config.scalars import Flag, Whole
 from worker.core.model import Facts
 from worker.paging.spec import StopSpec
 from worker.sources.conditions import When
@@ -33,13 +33,6 @@ STATUSES: Final = range(100, 600)
 PAGES: Final = frozenset(range(200, 300)) - {204, 205}
 """Statuses of answers that have a body, and no other meaning than a page once that is there."""
 _CLASS: Final = re.compile(r"[1-5]xx", re.ASCII | re.IGNORECASE)
-
-
-class Schedule(Model):
-    """When passes start."""
-
-    every: PositiveDuration = Field(description="from the start of a pass to the start of the next")
-    jitter: Duration = unit_field("0s", description="random time added to each")
 
 
 class OnBody(Model):

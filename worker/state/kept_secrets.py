@@ -32,7 +32,7 @@ PATIENCE_S: Final = 60.0
 MOST_BYTES: Final = 1024 * 1024
 
 
-class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int
     values: dict[str, str]
 

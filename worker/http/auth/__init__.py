@@ -15,11 +15,12 @@ from pydantic import Field, model_validator
 
 from worker.config.model import Issues, Model
 from worker.config.models import secrets_of
-from worker.config.secrets import Secret, reading, sendable
+from worker.config.secrets import Secret, secret_value, sendable
 from worker.core.model import Request
 from worker.core.ports import Clock
 from worker.core.urls import with_query
 from worker.http.headers import header_of, with_headers
+from worker.http.in_url import filled
 
 
 class Answer(Protocol):
@@ -64,6 +65,7 @@ class Outgoing:
         url: with its whole query.
         credentials: the headers that were added, with their values.
         params: the parameters that were added.
+        in_url: the secrets that were filled into the URL, by their names.
     """
 
     method: str
@@ -72,6 +74,17 @@ class Outgoing:
     body: bytes | None = None
     credentials: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+    in_url: Mapping[str, str] = field(default_factory=dict)
+
+    def with_url_secrets(self, secrets: Mapping[str, str]) -> Outgoing:
+        """The same with secrets in the place of `{secret.NAME}`.
+
+        Raises PermanentError for one that would lead elsewhere.
+        """
+        if not secrets:
+            return self
+        url = filled(self.url, secrets)
+        return replace(self, url=url, in_url={**self.in_url, **secrets})
 
     def with_headers(self, headers: Mapping[str, str]) -> Outgoing:
         """The same with headers, which replace others of the same name; cookies are added to those
@@ -128,6 +141,11 @@ class AuthConfig(Model):
         return ("type", "header", "Authorization")
 
     @property
+    def url_secrets(self) -> tuple[str, ...]:
+        """Names of `{secret.NAME}` that stand in the URL."""
+        return ()
+
+    @property
     def endpoints(self) -> tuple[str, ...]:
         """URLs that the credentials themselves are asked for at."""
         return ()
@@ -178,16 +196,18 @@ class AuthDeps:
         values: the values of the partition, which fill the placeholders of references to secrets.
         fetch_from: what sends requests to the origin of a URL, for credentials that are asked for.
         kept: the durable place of the secret with this name.
+        read: gives the text of a secret for the values of the partition.
     """
 
     values: Mapping[str, str]
     clock: Clock
     fetch_from: Callable[[str], Fetch]
     kept: Callable[[str], KeptSecret] = _nowhere
+    read: Callable[[Secret, Mapping[str, str]], str] = secret_value
 
     def reading(self, secret: Secret) -> Callable[[], str]:
         """A function that reads a secret anew each time it is called, so that it may be rotated."""
-        return reading(secret, self.values)
+        return lambda: self.read(secret, self.values)
 
 
 Headers = Callable[[], dict[str, str]]
@@ -196,11 +216,14 @@ Headers = Callable[[], dict[str, str]]
 class StaticAuth:
     """Credentials that do not change by themselves."""
 
-    def __init__(self, headers: Headers = dict, params: Headers = dict) -> None:
-        self._headers, self._params = headers, params
+    def __init__(
+        self, headers: Headers = dict, params: Headers = dict, in_url: Headers = dict
+    ) -> None:
+        self._headers, self._params, self._in_url = headers, params, in_url
 
     async def authorize(self, request: Outgoing) -> Outgoing:
-        return request.with_headers(self._headers()).with_params(self._params())
+        filled = request.with_url_secrets(self._in_url())
+        return filled.with_headers(self._headers()).with_params(self._params())
 
     def answered(self, answer: Answer) -> None:
         """Nothing that is answered changes them."""

@@ -109,7 +109,7 @@ def _text(secret: Secret) -> str:
     """A reference as it is written; of a literal, a digest."""
     if isinstance(secret, str):
         return hashlib.sha256(secret.encode()).hexdigest()
-    return secret.model_dump_json()
+    return secret.model_dump_json(exclude_none=True, exclude={"ttl"})
 
 
 async def _unbroken(work: Callable[[], Awaitable[T]]) -> T:
