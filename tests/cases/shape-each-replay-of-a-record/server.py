@@ -2,4 +2,6 @@ from cases.server import Answer
 
 
 def answer(ask):
-    return Answer({"items": [{"id": 1, "rows": [{"v": 1}]}, {"id": 2, "rows": [{"v": 2}, {"v": "many"}]}]})
+    return Answer(
+        {"items": [{"id": 1, "rows": [{"v": 1}]}, {"id": 2, "rows": [{"v": 2}, {"v": "many"}]}]}
+    )
