@@ -41,12 +41,14 @@ class Items(NamedTuple):
         keys: under which they stand; None where they are the elements of an array, or the value.
         listed: they are the source's own list, which its positions and totals count.
         size: bytes of all of them, about.
+        alone: the value is the only one.
     """
 
     texts: Sequence[Any]
     keys: Sequence[str] | None = None
     listed: bool = True
     size: int = 0
+    alone: bool = False
 
     def parts(self) -> Iterator[tuple[Items, bytes]]:
         """The same in parts that are quick to decode, each with the JSON array of its items."""
@@ -83,10 +85,10 @@ def items_of(value: bytes, shape: Shape) -> Items:
 def _alone(value: bytes, shape: Shape) -> Items:
     """The items of an object, which may be the only one, or the columns of the records."""
     if shape.zip and shape.each is None:
-        return Items((value,), listed=False)
-    if not shape.single:
+        return Items((value,), listed=False, alone=True)
+    if not (shape.single or shape.alone):
         raise _unfit(value, shape)
-    return Items((value,))
+    return Items((value,), alone=True)
 
 
 def _unfit(value: bytes, shape: Shape) -> Unfit:

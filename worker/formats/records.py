@@ -128,6 +128,7 @@ class Batch:
         last: facts of the last record; None where they are needed and it cannot be read.
         raws: the records as they were received.
         contents: the bytes that identify records without a key, where these are not `raws`.
+        places: where the records stand in the body, as whoever adds them notes it.
     """
 
     records: list[Any] = field(default_factory=list)
@@ -138,6 +139,7 @@ class Batch:
     count: int = 0
     raws: Runs = field(default_factory=Runs)
     contents: Runs = field(default_factory=Runs)
+    places: object = None
 
     def add_source(self, raws: Load) -> None:
         """Says how the records that are added next are found again as they were received."""

@@ -151,7 +151,10 @@ class PageReader:
             none = self._shape.single or self._spec.missing_is_empty
             if none and bytes(text[:1]) == b"{":
                 return NONE
-            raise missing_records(self._spec.records, msgspec.json.decode(text))
+            document = msgspec.json.decode(text)
+            if self._shape.hollow and _ends_in_nothing(document, self._keys or ()):
+                return NONE
+            raise missing_records(self._spec.records, document)
         if value == b"null":
             return NONE
         try:
@@ -159,6 +162,17 @@ class PageReader:
         except Unfit as unfit:
             document = msgspec.json.decode(text)
             raise missing_records(self._spec.records, document, unfit.why) from unfit
+
+
+def _ends_in_nothing(document: Any, keys: Sequence[str]) -> bool:
+    """Whether the last element that is there on the way has no elements in it."""
+    for key in keys:
+        if not isinstance(document, dict) or key not in document:
+            break
+        document = document[key]
+    if isinstance(document, dict):
+        return all(name.startswith("@") for name in document)
+    return document in (None, "")
 
 
 def _list_finder(spec: PageSpec) -> Envelope | None:

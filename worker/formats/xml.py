@@ -84,7 +84,7 @@ class XmlPages:
         self._keys, self._whole = keys or (), spec.records == "@" and plain
         self._shape: Shape = shape_of(plan.incoming)
         # an array of one element looks like that element
-        shape = spec.shape if plain else replace(spec.shape, single=True)
+        shape = spec.shape if plain else replace(spec.shape, alone=True, hollow=True)
         self._json = json_pages(replace(spec, shape=shape), plan)
         self._weight = XmlWeight(plan.record_type if keys else Any)
 
