@@ -79,6 +79,7 @@ class Column:
 
 
 _INDENT: Final = "    "
+ENVELOPE: Final = "envelope."
 
 
 class Program:
@@ -99,6 +100,7 @@ class Program:
             )
             for number, each in enumerate(plan.schema.root.fields)
         }
+        self._came = dict(self.columns)
         self._shapes: dict[str, tuple[Type, bool]] = {}
         self._lines: list[str] = []
         self._sources: list[str] = []
@@ -117,6 +119,9 @@ class Program:
         column = self.columns[name]
         if not column.local:
             column = self.columns[name] = replace(column, code=self.local(column.code), local=True)
+        return self._value(column)
+
+    def _value(self, column: Column) -> Term:
         if column.kind.name == "record" and column.type is not None:
             self._shapes[column.code] = (self.schema.value_type(column.type), column.struct_like)
         term = Term(column.code, column.kind, column.nullable, atom=True)
@@ -151,6 +156,16 @@ class Program:
             return term
         x = term.code
         return replace(term, code=self.local(f"None if {x} is None or {x}.value is None else {x}"))
+
+    def context(self, name: str) -> Term:
+        if name not in self.contexts():
+            raise KeyError(name)
+        # a step may have changed or dropped the field, but not what came
+        column = self._came[name.removeprefix(ENVELOPE)]
+        return self._value(replace(column, code=self.local(column.code)))
+
+    def contexts(self) -> list[str]:
+        return [f"{ENVELOPE}{name}" for name in self._contexts.envelope if name in self._came]
 
     def temp(self) -> str:
         self._temps += 1

@@ -90,7 +90,7 @@ class Parts:
                 rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
-                contexts=Contexts(name, partitions),
+                contexts=Contexts(name, partitions, envelope=tuple(source.records.envelope)),
             )
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
