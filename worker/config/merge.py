@@ -132,6 +132,15 @@ def _placed(pipeline: Any, document: Document) -> Any:
         return placed
 
     placed = {key: schema(value) if key in SCHEMAS else value for key, value in pipeline.items()}
+    source = placed.get("source")
+    partitions = source.get("partitions") if isinstance(source, dict) else None
+    if isinstance(partitions, dict):
+        found = {
+            name: {**each, "file": file(each["file"])}
+            for name, each in partitions.items()
+            if isinstance(each, dict) and "file" in each
+        }
+        placed["source"] = {**source, "partitions": {**partitions, **found}}
     decode = placed.get("decode")
     if isinstance(decode, dict) and "writer_schema" in decode:
         files = decode["writer_schema"]

@@ -20,7 +20,7 @@ from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable, is_wide
 from worker.transforms.context import Contexts
-from worker.transforms.kinds import Kind, kind_of, same_values
+from worker.transforms.kinds import STR, Kind, kind_of, same_values
 from worker.transforms.outputs import convert
 from worker.transforms.routes import Part, shared_segments
 from worker.transforms.terms import Term, lift
@@ -79,6 +79,7 @@ class Column:
 
 
 _INDENT: Final = "    "
+PARTITION: Final = "partition."
 
 
 class Program:
@@ -151,6 +152,16 @@ class Program:
             return term
         x = term.code
         return replace(term, code=self.local(f"None if {x} is None or {x}.value is None else {x}"))
+
+    def context(self, name: str) -> Term:
+        if name not in self.contexts():
+            raise KeyError(name)
+        self._told = True
+        value = name.removeprefix(PARTITION)
+        return Term(self.local(f"context.partition[{value!r}]"), STR, atom=True)
+
+    def contexts(self) -> list[str]:
+        return [f"{PARTITION}{name}" for name in self._contexts.names]
 
     def temp(self) -> str:
         self._temps += 1
@@ -336,7 +347,8 @@ class Program:
             if literal:
                 parts.append(repr(literal))
             if name:
-                parts.append(f"{self.bind(segment)}[{codes[name]}]")
+                code = self.context(name).code if name.startswith(PARTITION) else codes[name]
+                parts.append(f"{self.bind(segment)}[{code}]")
         code = " + ".join(parts)
         shared = shared_segments(route)
         return code if shared is None else f"{self.bind(shared)}[{code}]"

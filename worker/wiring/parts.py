@@ -22,7 +22,7 @@ from worker.runtime.flow import Flow
 from worker.schema import CompiledPlan, Schema, compile_plan
 from worker.schema.canonical import fingerprint
 from worker.schema.kept import with_field
-from worker.schema.plan import field_infos
+from worker.schema.plan import FieldInfo, field_infos
 from worker.schema.sizes import recursive_names
 from worker.schema.spellings import Spellings
 from worker.settings import PipelineSettings
@@ -35,6 +35,7 @@ from worker.wiring.schemas import Fetched, schema_of
 from worker.wiring.spelled import spellings_of
 
 ONLY_PARTITION: Final = "default"
+TEXT: Final = FieldInfo("", "string", None, nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,10 @@ class Parts:
         sink = config.sink
         route: tuple[Part, ...] = ()
         with found.part("sink.partition_by"):
-            route = route_parts(sink.partition_by, field_infos(output)) if sink.partition_by else ()
+            fields = field_infos(output) | dict.fromkeys(
+                (f"partition.{each}" for each in source.partition_values), TEXT
+            )
+            route = route_parts(sink.partition_by, fields) if sink.partition_by else ()
         partitions = _partitions(source)
         rows = FORMATS.load(sink.format).rows(output, config.validation.bytes)
         with found.part("transforms"):
@@ -90,7 +94,7 @@ class Parts:
                 rows,
                 route,
                 fill=config.validation.missing_fields == "fill",
-                contexts=Contexts(name, partitions),
+                contexts=Contexts(name, partitions, source.partition_values),
             )
         grouped = source.incremental is None and source.schedule is not None
         order = source.incremental.order if source.incremental else None
@@ -204,11 +208,15 @@ def _output(
 
 
 def _partitions(source: HttpConfig) -> dict[str, dict[str, str]]:
-    """Name -> values of every partition; one called `default` without any."""
+    """Name -> values of every partition; one called `default` without any. Those that are found
+    come later.
+    """
     if not source.partitions:
         return {ONLY_PARTITION: {}}
-    names = list(source.partitions)
-    combinations = itertools.product(*(map(str, source.partitions[name]) for name in names))
+    if source.found is not None:
+        return {}
+    names, listed = list(source.partitions), source.listed
+    combinations = itertools.product(*(map(str, listed[name]) for name in names))
     return {
         ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True)): dict(
             zip(names, values, strict=True)
