@@ -94,6 +94,25 @@ class Child(msgspec.Struct, frozen=True, gc=False):
     in_last: bool
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What a pipeline looks for in the records of another one.
+
+    Attributes:
+        field: has the values.
+        carry: other fields that go with them.
+        by: the pipeline that looks for them.
+    """
+
+    field: str
+    carry: tuple[str, ...]
+    by: str
+
+    @property
+    def list(self) -> str:
+        """The name of the list that it reads."""
+        return list_of(self.field, self.carry)
+
+
 def list_of(field: str, carry: Sequence[str]) -> str:
     """The name of a list, by what it is made of."""
     return ",".join((field, *carry))

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.http.tls import tls_of
 from worker.settings import PipelineSettings, Settings
+from worker.wiring.children import wanted_of
 from worker.wiring.live_state import LiveState
 from worker.wiring.memory import described, warnings_of_memory
 from worker.wiring.parts import Parts
@@ -39,7 +40,7 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         unread = ", ".join(map(subject_text, subjects))
         known |= {"not_checked": f"{unread}: needs the registry, so --connect"}
         return known | _found(live, name, config, None)
-    parts = Parts.of(name, config)
+    parts = Parts.of(name, config, wanted=wanted_of(settings, name))
     for values in parts.partitions.values():
         check_secrets(config.source.auth, values)
     tls_of(config.source.tls, "source.tls")

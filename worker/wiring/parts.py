@@ -7,12 +7,14 @@ would be given its share of that list.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.components import FORMATS, PAGINATIONS
 from worker.core import delivery
 from worker.core.collect import Collector
+from worker.core.found import Wanted
 from worker.core.ports import Pages
 from worker.formats.component import DecodeDeps
 from worker.formats.records import PageSpec, RecordSpec
@@ -51,15 +53,25 @@ class Parts:
     writers: WriterSchemas
     flow: Flow
     partitions: dict[str, dict[str, str]]
+    lists: tuple[str, ...]
     delivery: str
     completeness: str
     plain_completeness: str
 
     @classmethod
-    def of(cls, name: str, config: PipelineSettings, fetched: Fetched | None = None) -> Parts:
-        """Compiles a pipeline.
+    def of(
+        cls,
+        name: str,
+        config: PipelineSettings,
+        fetched: Fetched | None = None,
+        *,
+        wanted: Sequence[Wanted] = (),
+    ) -> Parts:
+        """Compiles a pipeline. Raises ConfigError.
 
-        `fetched`: the schemas of it that are in registries. Raises ConfigError.
+        Args:
+            fetched: the schemas of it that are in registries.
+            wanted: what other pipelines look for in its records.
         """
         fetched = fetched or {}
         source = config.source
@@ -95,8 +107,10 @@ class Parts:
                 route,
                 fill=config.validation.missing_fields == "fill",
                 contexts=Contexts(name, partitions, source.partition_values),
+                lists=wanted,
             )
-        grouped = source.incremental is None and source.schedule is not None
+        whole = source.incremental is None
+        grouped = whole and source.again
         order = source.incremental.order if source.incremental else None
         plain, complete = (
             delivery.completeness(
@@ -136,8 +150,9 @@ class Parts:
             output,
             pages,
             writers,
-            Flow(shape, fingerprint(output), grouped=grouped),
+            Flow(shape, fingerprint(output), grouped=grouped, whole=whole and bool(wanted)),
             partitions,
+            tuple(dict.fromkeys(each.list for each in wanted)),
             delivers,
             complete,
             plain,

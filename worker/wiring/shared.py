@@ -14,6 +14,7 @@ from worker.runtime.io_pool import IoPool
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
 from worker.wiring.compatibility_check import register_output
+from worker.wiring.children import wanted_of
 from worker.wiring.logs import open_log
 from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
@@ -77,7 +78,7 @@ class Shared:
         """
         fetched = await self.registries.fetch(config)
         try:
-            return Parts.of(name, config, fetched)
+            return Parts.of(name, config, fetched, wanted=wanted_of(self.settings, name))
         except ConfigError as error:
             if not fetched:
                 raise
