@@ -115,6 +115,7 @@ class HttpSource:
         self._pages, self._fetch_writer_schema = pages, fetch_writer_schema
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
+        self._auth_of_values = auth
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
@@ -149,6 +150,14 @@ class HttpSource:
                 raise
             # where the next page is may stand in the headers
             return Reply(_rejected_page(error, error.body), error.headers)
+
+    def _auth_of(self, partition: str) -> Auth | None:
+        """The credentials of a partition. Those of one that was found are made as they are needed:
+        partitions whose secrets are the same share them.
+        """
+        if partition in self._auth:
+            return self._auth[partition]
+        return self._auth_of_values(self._partitions[partition])
 
     def _asked(self, partition: str, fetch: Fetch) -> _Asked:
         request = build_request(self._config, fetch, self._partitions[partition])
@@ -190,7 +199,7 @@ class HttpSource:
 
     async def _fetched(self, asked: _Asked, room: Room) -> Response:
         """The answer to a request, which may be a redirect that a rule is about."""
-        auth = self._auth[asked.partition]
+        auth = self._auth_of(asked.partition)
         if not self._doubtful:
             return await self._client.fetch(asked.request, auth, receive=room.receive)
         return await self._client.fetch(
@@ -209,7 +218,7 @@ class HttpSource:
 
     async def _secrets(self, asked: _Asked, response: Response) -> set[str]:
         """What was sent with a request as credentials."""
-        auth = self._auth[asked.partition]
+        auth = self._auth_of(asked.partition)
         return set() if auth is None else credentials_in(response.credentials, await auth.params())
 
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
@@ -275,7 +284,7 @@ class HttpSource:
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
-        auth = self._auth[asked.partition]
+        auth = self._auth_of(asked.partition)
         if meaning == "refresh_auth" and auth is not None and auth.renew(response.credentials):
             # to be sent again at once: this is neither a failure nor a retry
             now = self._clock.monotonic()

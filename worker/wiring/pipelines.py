@@ -33,6 +33,7 @@ from worker.sources.dead_letters import REPLAY_PLAN, DeadLetters
 from worker.sources.http import HttpSource
 from worker.sources.pagination.common import as_count
 from worker.transforms.masked import masked_fields
+from worker.wiring.children import file_of, roster_of
 from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import expiry_of, output_roots, outputs_of
@@ -98,6 +99,12 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
     spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
+    if parts.lists:
+        announce = partial(shared.news.announce, parts.name)
+        spec = replace(spec, lists=parts.lists, announce=announce)
+    if (found := roster_of(shared.settings, parts.name, shared.news)) is not None:
+        file = file_of(parts.config.source)
+        spec = replace(spec, found=found, file=file, values=parts.partitions)
     return Pipeline(spec, shared.commit_log, shared.io, shared.clock, shared.emit)
 
 
@@ -309,4 +316,5 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
         strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),
+        listed=bool(parts.lists) and source.incremental is None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.core.errors import ConfigError, SchemaUnfit
 from worker.core.events import Emit, Event
@@ -14,7 +14,7 @@ from worker.runtime.io_pool import IoPool
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
 from worker.wiring.compatibility_check import register_output
-from worker.wiring.children import wanted_of
+from worker.wiring.children import News, wanted_of
 from worker.wiring.logs import open_log
 from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
@@ -39,6 +39,7 @@ class Shared:
     used: UsedRoots
     io: IoPool
     budget: Budget
+    news: News = field(default_factory=News)
     _log: CommitLog | None = None
 
     @classmethod
