@@ -30,8 +30,8 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.errors import WorkerError, deciding_error
-from worker.core.found import FILE, Found
 from worker.core.events import Emit, ForeignStaging, NothingToDo, RecordsDiscarded
+from worker.core.found import FILE, Found
 from worker.core.meter import Backlog, Reading, StageTimes, Totals
 from worker.core.model import ChainState, Claim, Due
 from worker.core.ports import Clock, CommitHistory, CommitLog, Outputs
@@ -43,16 +43,16 @@ from worker.runtime.budget import Budget, Share
 from worker.runtime.channel import Channel, Closed
 from worker.runtime.committer import Committer
 from worker.runtime.expiry import Expiry
-from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page, Parked
+from worker.runtime.fetch import REPROBE_CAP_S, Fetcher, FetchPool, Page
 from worker.runtime.flow import Flow
 from worker.runtime.io_pool import InOrder, IoPool
 from worker.runtime.keeper import Keeper
+from worker.runtime.parked import Parked
 from worker.runtime.registry import Registry
 from worker.runtime.residents import Residents
 from worker.runtime.roster import Arrival, Roster, RosterSpec
 from worker.runtime.timetable import Timetable
 from worker.writer import Held, Writer, WriterSpec
-
 
 FILE_BATCH: Final = 1_000
 """So many values of a file are kept in one transaction."""

@@ -71,7 +71,7 @@ class Ending(Enum):
     """What ended an attempt: the rows of the table."""
 
     UNWRITABLE = auto()
-    DOUBTFUL = auto()
+    TOO_MANY_REJECTS = auto()
     DURABILITY_LOST = auto()
     BUG = auto()
     FAILED = auto()
@@ -153,7 +153,7 @@ Rule = Restart | Pause | GiveUp
 
 DAEMON: Final[Mapping[Ending, Rule]] = {
     Ending.UNWRITABLE: Pause(first_s=1.0, longest_s=30.0),
-    Ending.DOUBTFUL: Pause(first_s=300.0, longest_s=300.0),
+    Ending.TOO_MANY_REJECTS: Pause(first_s=300.0, longest_s=300.0),
     Ending.DURABILITY_LOST: Restart(times=1, first_s=1.0),
     Ending.BUG: Restart(times=MOST_RESTARTS, first_s=2.0, within_s=600.0),
     Ending.FAILED: GiveUp(),
@@ -161,7 +161,7 @@ DAEMON: Final[Mapping[Ending, Rule]] = {
 ONCE: Final[Mapping[Ending, Rule]] = {
     **DAEMON,
     Ending.UNWRITABLE: Pause(first_s=1.0, longest_s=30.0, patience_s=600.0),
-    Ending.DOUBTFUL: GiveUp(),
+    Ending.TOO_MANY_REJECTS: GiveUp(),
 }
 
 
@@ -243,7 +243,8 @@ class Supervisor:
         try:
             if self._once and parent in self._over:
                 self._state[pipeline.name] = "waiting"
-                if not await done_unless(stop, self._over[parent].wait(), name="parent"):
+                await done_unless(stop, _wait(self._over[parent]), name="parent")
+                if stop.is_set():
                     return self._end(pipeline)
             return await self._keep(pipeline, stop, drain_deadline)
         finally:
@@ -298,10 +299,14 @@ class Supervisor:
         return Outcome(pipeline)
 
 
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
 _ENDINGS: Final[Mapping[type[WorkerError], Ending]] = {
     SinkUnavailable: Ending.UNWRITABLE,
-    TooManyRejects: Ending.DOUBTFUL,
-    PartitionsVanished: Ending.DOUBTFUL,
+    TooManyRejects: Ending.TOO_MANY_REJECTS,
+    PartitionsVanished: Ending.TOO_MANY_REJECTS,
     DurabilityLost: Ending.DURABILITY_LOST,
     Bug: Ending.BUG,
 }

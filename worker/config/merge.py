@@ -133,8 +133,7 @@ def _placed(pipeline: Any, document: Document) -> Any:
 
     placed = {key: schema(value) if key in SCHEMAS else value for key, value in pipeline.items()}
     source = placed.get("source")
-    partitions = source.get("partitions") if isinstance(source, dict) else None
-    if isinstance(partitions, dict):
+    if isinstance(source, dict) and isinstance(partitions := source.get("partitions"), dict):
         found = {
             name: {**each, "file": file(each["file"])}
             for name, each in partitions.items()

@@ -19,6 +19,7 @@ from worker.core.model import (
     ChainRow,
     ChainState,
     Chunk,
+    Claim,
     Claimed,
     Commit,
     CommitRow,
@@ -276,7 +277,9 @@ class CommitHistory(Protocol):
         Once per command, and once per replay, to find files that were committed to earlier ones.
         """
 
-    def standing(self, pipeline: str, partitions: Sequence[str]) -> Mapping[str, tuple[Cursor, Due]]:
+    def standing(
+        self, pipeline: str, partitions: Sequence[str]
+    ) -> Mapping[str, tuple[Cursor, Due]]:
         """Where those of the partitions stand that there are, and when they are served next.
 
         Once per batch of partitions that were found, to tell which of them have nothing to do.

@@ -49,6 +49,7 @@ from worker.runtime.budget import Hold, NoRoom, Share
 from worker.runtime.channel import Channel
 from worker.runtime.expected import DECODED_FACTOR, Expected
 from worker.runtime.lanes import Lanes, Place
+from worker.runtime.parked import Parked
 from worker.runtime.registry import Registry
 from worker.runtime.timetable import Timetable
 
@@ -78,15 +79,6 @@ class Fetcher(Protocol):
     """
 
     async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply: ...
-
-
-@dataclass(slots=True)
-class Parked:
-    """Why a partition is not served, until which monotonic second, and its failures in a row."""
-
-    error: WorkerError
-    until: float
-    times: int
 
 
 @dataclass(slots=True, eq=False)
@@ -352,7 +344,7 @@ class FetchPool:
             case None:
                 pass  # its pages are in flight elsewhere; whoever carries them puts it back
 
-    # -- partitions that are found ------------------------------------------------------------------
+    # -- partitions that are found ----------------------------------------------------------------
 
     def _rests(self, planner: PartitionPlanner, until: float | None) -> bool:
         """Whether a partition was found, so that it need not stay here until it is due again."""

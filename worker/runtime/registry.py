@@ -9,22 +9,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from worker.core.errors import WorkerError
 from worker.core.model import Due
 from worker.paging.planner import PartitionPlanner
+from worker.runtime.parked import Parked
 from worker.runtime.residents import Residents
 from worker.runtime.roster import BATCH, IN_SERVICE, Arrival, Candidate, Roster
-
-if TYPE_CHECKING:  # they know each other
-    from worker.runtime.fetch import FetchPool, Parked
 
 MOST_KNOWN: Final = 5_000
 """So many are known at most: those in service, and those that rest and wait for a commit."""
 
 Run = Callable[..., Awaitable[Any]]
 """Calls a function in the IO pool."""
+
+
+class Pool(Protocol):
+    """Serves the partitions that are in service."""
+
+    parked: dict[str, Parked]
+
+    async def serve(self, planner: PartitionPlanner, parked: Parked | None = None) -> None: ...
+    async def wake(self) -> None: ...
+    def forget(self, partition: str) -> None: ...
 
 
 class Party(Protocol):
@@ -72,7 +80,7 @@ class Registry:
         self._still_parked = still_parked
         self._known: dict[str, _Known] = {}
         self._resting = 0
-        self._pool: FetchPool | None = None
+        self._pool: Pool | None = None
         self._feeding = True
         self._room = asyncio.Event()
         residents.settled = self._settled
@@ -92,7 +100,7 @@ class Registry:
 
     # -- who comes --------------------------------------------------------------------------------
 
-    async def feed(self, pool: FetchPool, workers: Iterable[asyncio.Task[None]]) -> None:
+    async def feed(self, pool: Pool, workers: Iterable[asyncio.Task[None]]) -> None:
         """Brings partitions into service as long as there may be any."""
         try:
             await self._feed(pool)
@@ -103,7 +111,7 @@ class Registry:
         self._feeding = False
         await pool.wake()
 
-    async def _feed(self, pool: FetchPool) -> None:
+    async def _feed(self, pool: Pool) -> None:
         roster = self._roster
         while True:
             if roster.spec.news.is_set():
@@ -127,7 +135,7 @@ class Registry:
         serving = len(self._known) - self._resting
         return min(IN_SERVICE - serving, MOST_KNOWN - len(self._known), BATCH)
 
-    async def _strangers(self, pool: FetchPool, room: int) -> list[Arrival]:
+    async def _strangers(self, pool: Pool, room: int) -> list[Arrival]:
         """Who comes into service now; what it means for those who are known is seen to."""
         candidates: list[Candidate] = await self._run(self._roster.candidates, room)
         strangers = [each for each in candidates if each.name not in self._known]
@@ -137,7 +145,7 @@ class Registry:
         arrivals: list[Arrival] = await self._run(self._roster.arrivals, strangers)
         return arrivals
 
-    async def _meet(self, pool: FetchPool, known: _Known, candidate: Candidate) -> None:
+    async def _meet(self, pool: Pool, known: _Known, candidate: Candidate) -> None:
         """Somebody who is known may be due again."""
         if self._roster.spec.by_change:
             known.planner.ask_for(candidate.child.digest)
@@ -146,7 +154,7 @@ class Registry:
             self._resting -= 1
             await pool.serve(known.planner)
 
-    async def _bring(self, pool: FetchPool, arrival: Arrival) -> None:
+    async def _bring(self, pool: Pool, arrival: Arrival) -> None:
         self._known[arrival.claim.partition] = _Known(arrival.planner, arrival.values)
         self._party.enter(arrival)
         await pool.serve(arrival.planner, self._still_parked(arrival.claim.due))
@@ -180,7 +188,7 @@ class Registry:
         known = self._known.get(partition)
         return known is not None and known.rests
 
-    def rests(self, pool: FetchPool, planner: PartitionPlanner, until: float | None) -> bool:
+    def rests(self, pool: Pool, planner: PartitionPlanner, until: float | None) -> bool:
         """A partition has nothing to ask for, until a monotonic second or a change.
 
         False for one that was not found, which stays.

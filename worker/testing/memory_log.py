@@ -138,9 +138,7 @@ class _Lists:
             seen, pass_no = there.get(text, (False, False)), row.found.pass_no
             there[text] = (seen[0] or pass_no >= stands.pass_no, seen[1] or pass_no >= stands.ended)
         return [
-            Child(
-                text, row.found.carried, row.found.digest, row.number, row.changed, *there[text]
-            )
+            Child(text, row.found.carried, row.found.digest, row.number, row.changed, *there[text])
             for text, row in sorted(last.items(), key=lambda each: _order(each[1], by_change))
         ]
 
@@ -668,9 +666,7 @@ def _state(tables: Tables, pipeline: str, shard: int) -> ChainState:
 
 def _memory(boundary: set[BoundaryKey], tokens: set[bytes], found: Iterable[Found] = ()) -> str:
     return memory_sum.as_text(
-        memory_sum.of_boundary(boundary)
-        + memory_sum.of_tokens(tokens)
-        + memory_sum.of_found(found)
+        memory_sum.of_boundary(boundary) + memory_sum.of_tokens(tokens) + memory_sum.of_found(found)
     )
 
 

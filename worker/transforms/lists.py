@@ -76,6 +76,4 @@ def found_of(taken: Sequence[Taken], names: Sequence[str]) -> list[Found]:
 
 def _digest(record: Any) -> bytes:
     """Of the record as it came: what steps make of it, the time when it came, is no change."""
-    return blake2b(
-        msgspec.json.encode(record, enc_hook=repr), digest_size=DIGEST_BYTES
-    ).digest()
+    return blake2b(msgspec.json.encode(record, enc_hook=repr), digest_size=DIGEST_BYTES).digest()

@@ -21,8 +21,8 @@ from worker.core.ports import InvalidRecord, Shaping
 from worker.schema.codegen import CodeBuilder, compile_function
 from worker.schema.model import NO_DEFAULT, Field, Schema, Type, is_nullable, is_wide
 from worker.transforms.context import Contexts
-from worker.transforms.lists import Taken, entry, found_of
 from worker.transforms.kinds import STR, Kind, kind_of, same_values
+from worker.transforms.lists import Taken, entry, found_of
 from worker.transforms.outputs import convert
 from worker.transforms.routes import Part, shared_segments
 from worker.transforms.terms import Term, lift

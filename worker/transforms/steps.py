@@ -30,7 +30,7 @@ def compile_steps(
 ) -> Shaper:
     """The function of a pipeline: its steps in order, then `encoder` over the fields of `output`.
 
-    `contexts` makes what steps may ask for beside a record, and `lists` is what other pipelines look
+    `contexts` makes what steps may ask for beside a record. `lists` is what other pipelines look
     for in the records.
 
     Raises ConfigError with the step, ConfigErrors for several. Behind a step that would have made

@@ -65,8 +65,7 @@ class Scope(Protocol):
         """A field of a record-valued term; KeyError when there is none."""
 
     def context(self, name: str) -> Term:
-        """A value that stands beside the record, like `partition.x`; KeyError where there is none.
-        """
+        """A value that stands beside the record, like `partition.x`; KeyError for any other."""
 
     def contexts(self) -> list[str]:
         """The names of these values."""

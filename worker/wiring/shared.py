@@ -13,8 +13,8 @@ from worker.runtime.budget import Budget
 from worker.runtime.io_pool import IoPool
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
-from worker.wiring.compatibility_check import register_output
 from worker.wiring.children import News, wanted_of
+from worker.wiring.compatibility_check import register_output
 from worker.wiring.logs import open_log
 from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
