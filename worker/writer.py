@@ -95,6 +95,7 @@ class WriterSpec:
             share does.
         reject_window: how many of the last records that share is taken of.
         once: the run ends when every pass is done.
+        values: those of each partition, by its name.
     """
 
     pipeline: str
@@ -105,6 +106,7 @@ class WriterSpec:
     max_reject_ratio: float = 1.0
     reject_window: int = 1_000
     once: bool = False
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -358,9 +360,16 @@ class Writer:
             position=part.position,
             at=rfc3339_at(self._clock.time()),
             fingerprint=fingerprint,
+            values=self._spec.values.get(part.partition, {}),
         )
-        lines = [self._spec.dead_letter(reject, of) for reject in part.rejects]
+        lines = [self._spec.dead_letter(reject, self._from(reject, of)) for reject in part.rejects]
         return Chunk(route="", fingerprint=fingerprint, rows=len(lines), data=b"".join(lines))
+
+    def _from(self, reject: Reject, of: Rejection) -> Rejection:
+        """Of what a replay brings again, the partition that it came from first."""
+        if not reject.origin:
+            return of
+        return of._replace(partition=reject.origin, values=self._spec.values.get(reject.origin, {}))
 
     async def _finish(self, error: BaseException | None) -> None:
         judged = self._spec.once and error is None

@@ -7,7 +7,9 @@ It is what becomes of a bad record: `formats/records.py` and `runtime/flow.py` m
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
@@ -30,6 +32,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         kept: what there is of it, where that is not the record as it was received: `masked`, or
             `errors` where there is nothing. See `dead_letters.keep`.
         schema_fingerprint: of the schema that it did not fit.
+        values: those of its partition, by their names.
     """
 
     time: str
@@ -45,6 +48,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     raw_base64: str | UnsetType = UNSET
     kept: Literal["masked", "errors"] | UnsetType = UNSET
     schema_fingerprint: str = ""
+    values: dict[str, str] | UnsetType = UNSET
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
@@ -89,6 +93,7 @@ class Rejection(NamedTuple):
     Attributes:
         at: when they are written, RFC 3339 in UTC.
         fingerprint: of the schema that the records did not fit.
+        values: those of the partition.
     """
 
     pipeline: str
@@ -97,6 +102,7 @@ class Rejection(NamedTuple):
     position: Any
     at: str
     fingerprint: str
+    values: Mapping[str, str] = MappingProxyType({})
 
 
 def dead_letter_line(
@@ -129,5 +135,6 @@ def dead_letter_line(
         raw_base64=binary,
         kept=kept or UNSET,
         schema_fingerprint=of.fingerprint,
+        values=dict(of.values) if of.values and not kept else UNSET,
     )
     return msgspec.json.encode(letter) + b"\n"

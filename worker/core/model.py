@@ -59,6 +59,7 @@ class Reject:
         raw: the bytes as received.
         letter: the line of the dead letter that it was, where a replay found one that does not
             hold its record; it becomes that letter again.
+        origin: the partition that the record came from, where a replay brings it again.
     """
 
     index: int
@@ -67,6 +68,7 @@ class Reject:
     errors: tuple[FieldError, ...]
     raw: bytes
     letter: bytes = b""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

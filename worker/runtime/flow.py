@@ -71,7 +71,9 @@ class Flow:
         for start, end, received_us, origin in _parts(decoded):
             part = records[start:end]
             shaping = self._shape(part, received_us, origin or partition)
-            rejects = [_reject(decoded, start + index, why) for index, why in shaping.refused]
+            rejects = [
+                _reject(decoded, start + index, why, origin) for index, why in shaping.refused
+            ]
             chunks = [
                 Chunk(route, self._fingerprint, rows, data, group)
                 for route, rows, data in shaping.chunks
@@ -128,10 +130,15 @@ def _parts(decoded: Decoded) -> Iterator[tuple[int, int, int, str]]:
             return
 
 
-def _reject(decoded: Decoded, place: int, why: InvalidRecord) -> Reject:
+def _reject(decoded: Decoded, place: int, why: InvalidRecord, origin: str) -> Reject:
     index = place if decoded.indices is None else decoded.indices[place]
     return Reject(
-        index=index, stage=why.stage, code=why.code, errors=why.errors, raw=decoded.raw(index)
+        index=index,
+        stage=why.stage,
+        code=why.code,
+        errors=why.errors,
+        raw=decoded.raw(index),
+        origin=origin,
     )
 
 

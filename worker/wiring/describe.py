@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from worker.http.tls import tls_of
@@ -15,7 +16,9 @@ from worker.wiring.secrets import check_secrets
 from worker.wiring.warnings import warnings_of
 
 
-def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str, Any]]:
+def describe(
+    settings: Settings, live: LiveState | None = None, *, only: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """What each pipeline promises; of one whose schema is in a registry, that it was not checked.
 
     Raises ConfigError, or ConfigErrors for several; their places are below the pipeline.
@@ -23,8 +26,9 @@ def describe(settings: Settings, live: LiveState | None = None) -> list[dict[str
     Args:
         live: the state that is there; with it, what `run` would refuse stands under `refused`, as
             the error that it would end with, or None.
+        only: these pipelines; none: all.
     """
-    return [_described(settings, name, live) for name in settings.pipelines]
+    return [_described(settings, name, live) for name in only or settings.pipelines]
 
 
 def _described(settings: Settings, name: str, live: LiveState | None) -> dict[str, Any]:
@@ -45,7 +49,7 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         check_secrets(config.source.auth, values)
     tls_of(config.source.tls, "source.tls")
     known |= {
-        "partitions": len(parts.partitions),
+        "partitions": len(parts.partitions) if config.source.found is None else "found",
         "schema_fingerprint": parts.plan.fingerprint,
         **({"kept_in": config.validation.kept} if config.validation.kept else {}),
         "delivery": parts.delivery,

@@ -215,7 +215,9 @@ def _replay(shared: Shared, parts: Parts) -> Pipeline:
         depth=levels(parts.config.source, parts.plan),
     )
     _, dead = output_roots(shared.settings, parts.name, letters.places(parts.name))
-    source = DeadLetters(parts.name, letters, dead, parts.plan, limits, parts.pages)
+    source = DeadLetters(
+        parts.name, letters, dead, parts.plan, limits, parts.pages, values=parts.partitions
+    )
     spec = _spec(shared, parts, source, REPLAY_PLAN, partitions=(REPLAYED,))
     # all of them were rejected before: however many still are, the others are worth having
     spec = replace(spec, writer=replace(spec.writer, max_reject_ratio=1.0))
@@ -251,6 +253,7 @@ def _spec(
             max_reject_ratio=config.dead_letters.max_ratio,
             reject_window=config.dead_letters.window,
             once=paging.once,
+            values=parts.partitions,
         ),
         outputs=outputs_of(shared.settings, parts, shared.used),
         output_schema=parts.output.source,
