@@ -70,11 +70,14 @@ class RosterSpec:
     prefix: str = ""
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def values(self, child: Child, other: Mapping[str, str]) -> dict[str, str]:
+    def values_of(
+        self, value: str, carried: Sequence[str], other: Mapping[str, str]
+    ) -> dict[str, str]:
         """The values of a partition, as placeholders name them."""
-        own = {self.name: child.value, **other}
-        carried = dict(zip(self.carry, child.carried, strict=True))
-        return {name: own[name] for name in self.names} | carried
+        own = {self.name: value, **other}
+        return {name: own[name] for name in self.names} | dict(
+            zip(self.carry, carried, strict=True)
+        )
 
     def partition(self, values: Mapping[str, str]) -> str:
         """The name of the partition with these values."""
@@ -87,7 +90,7 @@ class Arrival(NamedTuple):
 
     Attributes:
         claim: where it stands.
-        values: see `RosterSpec.values`.
+        values: see `RosterSpec.values_of`.
         planner: asks for its pages.
     """
 
@@ -225,7 +228,7 @@ class Roster:
         return every[:most]
 
     def _candidate(self, child: Child, other: int, *, woken: bool) -> Candidate:
-        values = self.spec.values(child, self.spec.others[other])
+        values = self.spec.values_of(child.value, child.carried, self.spec.others[other])
         return Candidate(self.spec.partition(values), child, other, woken)
 
     def arrivals(self, candidates: Sequence[Candidate]) -> list[Arrival]:
@@ -247,7 +250,8 @@ class Roster:
         return [self._arrival(each, claims[each.name]) for each in due]
 
     def _arrival(self, candidate: Candidate, claim: Claim) -> Arrival:
-        values = self.spec.values(candidate.child, self.spec.others[candidate.other])
+        child, other = candidate.child, self.spec.others[candidate.other]
+        values = self.spec.values_of(child.value, child.carried, other)
         asks_for = candidate.child.digest if self.spec.by_change else b""
         return Arrival(claim, values, PartitionPlanner(self._paging, claim, None, asks_for))
 

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import structs
 
-from worker.core.errors import BadBody, Deferred, RecordsMissing, WorkerError
+from worker.core.errors import (
+    BadBody,
+    ConfigError,
+    Deferred,
+    PermanentError,
+    RecordsMissing,
+    WorkerError,
+)
 from worker.core.events import ClockSkewSeen, Emit, RequestEnded, RequestRetried
 from worker.core.identities import digest16
 from worker.core.instants import MICROS
@@ -46,7 +53,7 @@ from worker.sources.answers import (
 from worker.sources.conditions import Read
 from worker.sources.echo import position_headers, refuse_echo
 from worker.sources.http_config import HttpConfig
-from worker.sources.requests import build_request
+from worker.sources.requests import build_request, refuse_unfit_for_secrets
 from worker.sources.unknown_fields import UnknownFields
 from worker.sources.waits import wait_of
 
@@ -115,7 +122,7 @@ class HttpSource:
         self._pages, self._fetch_writer_schema = pages, fetch_writer_schema
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
-        self._auth_of_values = auth
+        self._auth_of_values, self._in_secrets = auth, config.in_secrets
         self._auth = {name: auth(values) for name, values in partitions.items()}
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
@@ -157,7 +164,12 @@ class HttpSource:
         """
         if partition in self._auth:
             return self._auth[partition]
-        return self._auth_of_values(self._partitions[partition])
+        values = self._partitions[partition]
+        refuse_unfit_for_secrets(self._in_secrets, values)
+        try:
+            return self._auth_of_values(values)
+        except ConfigError as error:
+            raise PermanentError(error.message, where=partition, remedy=error.remedy) from error
 
     def _asked(self, partition: str, fetch: Fetch) -> _Asked:
         request = build_request(self._config, fetch, self._partitions[partition])

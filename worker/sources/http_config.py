@@ -373,6 +373,15 @@ class HttpConfig(Model):
         )
 
     @property
+    def in_secrets(self) -> tuple[str, ...]:
+        """What is found and stands in references to secrets."""
+        if self.found is None:
+            return ()
+        places = (place for _, text in self._secret_texts() for place in partitions_in(text))
+        names = {place.name for place in places}
+        return tuple(name for name in names if name.partition(".")[0] == self.found[0])
+
+    @property
     def partition_values(self) -> tuple[str, ...]:
         """What `{partition.NAME}` may name."""
         return tuple(value_names(self.partitions))
