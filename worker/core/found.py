@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
-FILE: Final = "file"
-"""The list of a pipeline whose partitions stand in a file; no commit writes it."""
+FILE: Final = "@file"
+"""The list of a pipeline whose partitions stand in a file, and what brings its values: no commit
+does."""
 
 _ESCAPED: Final = {"%": "%25", ",": "%2C", "=": "%3D"}
 

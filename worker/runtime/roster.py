@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from worker.core.cursor import Cursor
 from worker.core.errors import ListIncomplete, PartitionsVanished
-from worker.core.found import Child, partition_name
+from worker.core.found import FILE, Child, partition_name
 from worker.core.model import Claim, Due
 from worker.core.ports import Clock, CommitLog
 from worker.paging.due import next_pass, not_before
@@ -187,7 +187,7 @@ class Roster:
                 raise PartitionsVanished(
                     f"{stands.ended_size} values of {spec.name} are left in {place}, where"
                     f" {stands.size} were",
-                    where="" if origin in ("default", "@file") else origin,
+                    where="" if origin in ("default", FILE) else origin,
                     remedy="see what the source answers; where that is right, set"
                     f" source.partitions.{spec.name}.vanish: allow",
                 )

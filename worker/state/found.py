@@ -118,7 +118,7 @@ def _end_pass(file: Database, db: sqlite3.Connection, at: At, pass_no: int) -> N
         at,
         (
             before.get(name, Standing(name)).after(pass_no, sizes.get(name, 0))
-            for name in {*names, *sizes}
+            for name in {*names, *sizes, *before}
         ),
     )
 

@@ -115,7 +115,8 @@ class _Lists:
                 self.rows[key] = _Listed(each, old.number, changed)
         if list_over:
             brought = [each for each in self.of(origin) if each.pass_no == list_over]
-            for name in {*self.since, *(each.list for each in brought)}:
+            known = {of for by, of in self.standings if by == origin}
+            for name in {*self.since, *known, *(each.list for each in brought)}:
                 size = sum(each.list == name for each in brought)
                 before = self.standings.get((origin, name), Standing(name))
                 self.standings[origin, name] = before.after(list_over, size)
