@@ -314,7 +314,7 @@ async def test_one_of_many_that_takes_long_keeps_none_of_the_others(
 def test_far_more_are_found_than_are_in_service(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("IN_SERVICE", 7), ("MOST_KNOWN", 20), ("BATCH", 5)):
+    for name, value in (("IN_SERVICE", 7), ("MOST_KNOWN", 20), ("BATCH", 5), ("REFILL", 2)):
         monkeypatch.setattr(f"worker.runtime.registry.{name}", value)
     monkeypatch.setattr("worker.writer.MOST_PARTITIONS", 6)
     monkeypatch.setattr("worker.writer.MOST_FOUND", 10)

@@ -21,6 +21,9 @@ from worker.runtime.roster import BATCH, IN_SERVICE, Arrival, Candidate, Roster
 MOST_KNOWN: Final = 5_000
 """So many are known at most: those in service, and those that rest and wait for a commit."""
 
+REFILL: Final = 100
+"""Others come into service when there is room for so many: they are read from the log together."""
+
 Run = Callable[..., Awaitable[Any]]
 """Calls a function in the IO pool."""
 
@@ -118,7 +121,7 @@ class Registry:
                 roster.heard()
             if roster.is_new:
                 await self._run(roster.refuse_unfit)
-            if (room := self._space) <= 0:
+            if (room := self._space) < REFILL:
                 await self._wait(roster.spec.news, None)
                 continue
             for candidate in await self._strangers(pool, room):

@@ -148,7 +148,7 @@ def children(
     """
     order = "changed" if by_change else "number"
     same = "o.pipeline = f.pipeline AND o.list = f.list AND o.value = f.value"
-    later = f"o.{order} > f.{order}"
+    later = f"+o.{order} > f.{order}"  # the sign keeps SQLite from walking the index of all others
     there = (
         f"SELECT 1 FROM found o LEFT JOIN standings s USING (pipeline, origin, list) WHERE {same}"
         " AND o.pass_no >= coalesce(s.{}, 0)"
