@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from worker.core.cursor import Cursor
@@ -124,7 +125,8 @@ class Staged:
 
     Attributes:
         steps: of partitions that have moved, or have records in open files.
-        found: values for lists that other pipelines read, by the partition that brought them.
+        found: values for lists that other pipelines read, by the partition that brought them and by
+            the list.
         found_count: how many of them came.
         filled: partitions that have records in open files.
         ended: whether a pass, of which a part is committed, has ended since then.
@@ -133,7 +135,7 @@ class Staged:
     """
 
     steps: dict[str, ProgressSum] = field(default_factory=dict)
-    found: dict[str, dict[tuple[str, str], Found]] = field(default_factory=dict)
+    found: dict[str, dict[str, dict[str, Found]]] = field(default_factory=dict)
     found_count: int = 0
     filled: set[str] = field(default_factory=set)
     ended: bool = False
@@ -149,8 +151,9 @@ class Staged:
             self.filled.add(part.partition)
         if part.found:
             self.found_count += len(part.found)
-            mine = self.found.setdefault(part.partition, {})
-            mine.update(((each.list, each.value), each) for each in part.found)
+            lists = self.found.setdefault(part.partition, {})
+            for each in part.found:
+                lists.setdefault(each.list, {})[each.value] = each
         if part.progress is not None:
             self._move(part.partition, part.progress, durable.cursor)
 
@@ -450,8 +453,10 @@ class Writer:
         ]
 
     def _with_found(self, partition: str, step: Progress) -> Progress:
-        found = self._staged.found.get(partition)
-        return step if found is None else replace(step, found=tuple(found.values()))
+        lists = self._staged.found.pop(partition, None)
+        if lists is None:
+            return step
+        return replace(step, found=tuple(chain.from_iterable(map(dict.values, lists.values()))))
 
     def _report(self, commit: CommitRow, started: float, trigger: str) -> None:
         now = self._clock.monotonic()

@@ -23,8 +23,9 @@ does."""
 _ESCAPED: Final = {"%": "%25", ",": "%2C", "=": "%3D"}
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """A value of a list as a record has it.
+class Found(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A value of a list as a record has it. There may be a hundred thousand in a commit, so that
+    its JSON is an array.
 
     Attributes:
         list: the list.

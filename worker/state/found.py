@@ -31,9 +31,15 @@ def all_of(file: Database, at: At) -> Iterator[Found]:
     return map(_found, rows)
 
 
+def each_of(file: Database, at: At) -> Iterator[Found]:
+    """The same, one by one, within a transaction."""
+    return map(_found, file.each(f"SELECT {_FOUND} FROM found WHERE {_OF_ORIGIN}", *at))
+
+
 def known(file: Database, at: At, found: Sequence[Found]) -> Iterator[Found]:
     """Those of the values that the partition has brought before, as they were."""
-    return (_found(row) for row, *_ in _known(file, at, found).values())
+    for batch in _batches(found):
+        yield from (_found(row) for row, *_ in _known(file, at, batch).values())
 
 
 def standings(file: Database, at: At) -> dict[str, Standing]:
@@ -44,8 +50,8 @@ def standings(file: Database, at: At) -> dict[str, Standing]:
 
 def change(file: Database, db: sqlite3.Connection, at: At, step: Progress) -> None:
     """Takes what a step has found, in the transaction of the caller."""
-    if step.found:
-        _keep(file, db, at, step.found)
+    for batch in _batches(step.found):
+        _keep(file, db, at, batch)
     if step.list_over:
         _end_pass(file, db, at, step.list_over)
 
@@ -59,9 +65,15 @@ def restore(
 ) -> None:
     """Puts back what a partition had brought, in the transaction of the caller."""
     _insert_standings(db, at, standing)
-    found = iter(found)
-    while batch := list(islice(found, BATCH)):
+    for batch in _batches(found):
         _keep(file, db, at, batch)
+
+
+def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
+    """The values a few at a time: however many there are, they take no more memory at once."""
+    left = iter(found)
+    while batch := list(islice(left, BATCH)):
+        yield batch
 
 
 def _keep(file: Database, db: sqlite3.Connection, at: At, found: Sequence[Found]) -> None:
@@ -195,15 +207,13 @@ def _known(file: Database, at: At, found: Sequence[Found]) -> dict[_Key, _Known]
         by_list[each.list].append(each.value)
     there: dict[_Key, _Known] = {}
     for name, values in by_list.items():
-        for start in range(0, len(values), BATCH):
-            batch = values[start : start + BATCH]
-            marks = ", ".join("?" * len(batch))
-            for *row, number, changed in file.rows(
-                f"SELECT {_FOUND}, number, changed FROM found"
-                f" WHERE pipeline = ? AND list = ? AND value IN ({marks}) AND origin = ?",
-                *(at[0], name, *batch, at[1]),
-            ):
-                there[name, row[1]] = tuple(row), number, changed
+        marks = ", ".join("?" * len(values))
+        for *row, number, changed in file.rows(
+            f"SELECT {_FOUND}, number, changed FROM found"
+            f" WHERE pipeline = ? AND list = ? AND value IN ({marks}) AND origin = ?",
+            *(at[0], name, *values, at[1]),
+        ):
+            there[name, row[1]] = tuple(row), number, changed
     return there
 
 

@@ -67,7 +67,7 @@ def checkpoint_of(
                         *(pipeline, part.partition),
                     )
                 ),
-                found=tuple(found.all_of(file, (pipeline, part.partition))),
+                found=tuple(found.each_of(file, (pipeline, part.partition))),
                 standings=tuple(found.standings(file, (pipeline, part.partition)).values()),
             )
             for part in log.partitions(pipeline)
