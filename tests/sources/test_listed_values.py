@@ -13,9 +13,7 @@ from worker.sources.listed_values import values_in
 def read(tmp_path: Path, name: str, text: str | bytes, field: str = "id", *carry: str) -> list[str]:
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return [
-        "/".join((each.value, *each.carried)) for each in values_in(path, field, carry)
-    ]
+    return ["/".join((each.value, *each.carried)) for each in values_in(path, field, carry)]
 
 
 @pytest.mark.parametrize(
