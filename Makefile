@@ -84,9 +84,9 @@ takeover: $(STAMP) ## eight owners take a pipeline from each other, SECONDS=120
 
 SEED :=
 MUTANTS = PYTHONPATH=tests $(TOOLS)/python -u -m mutants.cosmic $(BIN)/python
-long-mutants: $(STAMP) $(TOOLS_STAMP) ## break promises, then a sample of operators, one at a time in a copy; the tests must notice; SEED= SIZE= ONLY=paging/
+long-mutants: $(STAMP) $(TOOLS_STAMP) ## break promises, then a sample of operators, one at a time in a copy; the tests must notice; SEED= SHARE= ONLY=paging/
 	$(if $(ONLY),,$(BIN)/python -m pytest -n $(JOBS) -m mutants tests/mutants)
-	$(MUTANTS) $(if $(SEED),--seed $(SEED)) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY))
+	$(MUTANTS) $(if $(SEED),--seed $(SEED)) $(if $(SHARE),--share $(SHARE)) $(if $(ONLY),--only $(ONLY))
 
 long-random: $(STAMP) ## properties with examples that no run had before, ROUNDS=3 of them; SEED= repeats one
 	@for seed in $(or $(SEED),$$($(BIN)/python -c 'import secrets; print(*[secrets.randbits(32) for _ in range($(or $(ROUNDS),3))])')); do \
@@ -191,7 +191,7 @@ changelog: $(TOOLS_STAMP) ## what the fragments in changelog.d say of the next r
 LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: ## write the locks from pyproject.toml (needs uv); UPGRADE=1 takes newer versions
 	$(LOCK) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements.lock
-	$(LOCK) --no-annotate -c requirements.lock --extra snappy pyproject.toml -o deploy/container/requirements.txt
+	$(LOCK) --no-annotate -c requirements.lock --extra aws --extra brotli --extra jwt --extra snappy pyproject.toml -o deploy/container/requirements.txt
 	$(LOCK) --no-annotate -c requirements.lock --group pyproject.toml:tools $(if $(UPGRADE),--upgrade) -o requirements-tools.lock
 
 clean: ## take the environments and caches away

@@ -84,10 +84,15 @@ def start(
     *arguments: str | Path,
     log: Path = Path(os.devnull),
     first: Callable[[], object] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Process:
-    """The command line in a process of its own, whose output goes nowhere; `first` as above."""
+    """The command line in a process of its own, whose output goes nowhere; `first` and
+    `environment` as above.
+    """
     streams = [Path(os.devnull), log]
-    return Process(_main, [*map(str, arguments)], _variables(None), Path.cwd(), streams, first)
+    return Process(
+        _main, [*map(str, arguments)], _variables(environment), Path.cwd(), streams, first
+    )
 
 
 def _variables(given: Mapping[str, str] | None) -> dict[str, str]:

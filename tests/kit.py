@@ -17,10 +17,12 @@ from typing import Any
 
 import fastavro
 import forked
+from multidict import CIMultiDict
 from ruamel.yaml import YAML
 
 from worker.components import AUTH
 from worker.http.auth import Auth, AuthDeps
+from worker.http.client import Response
 from worker.runtime.clock import SystemClock
 
 SCHEMA: dict[str, Any] = {
@@ -102,6 +104,11 @@ def auth_of(kind: str, **keys: Any) -> Auth:
     config = module.Config.model_validate({"type": kind, **keys})
     found: Auth = module.build(config, AuthDeps({}, SystemClock(), _no_endpoint))
     return found
+
+
+def answered(status: int, **more: Any) -> Response:
+    """An answer of a server."""
+    return Response(status, CIMultiDict(more.pop("headers", {})), b"", "http://h/", **more)
 
 
 def _no_endpoint(url: str) -> Any:

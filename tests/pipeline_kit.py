@@ -72,6 +72,8 @@ def shape(records: Sequence[int], received: int, partition: str) -> Shaping:
     return Shaping(
         [("", len(good), data)] if good else [],
         [(index, InvalidRecord("negative", (), stage="transform")) for index in bad],
+        filtered=0,
+        expanded=0,
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,6 +24,10 @@ LOCKS = ("requirements.lock", "requirements-tools.lock", "deploy/container/requi
 INSTALLERS = re.compile(
     r"\b(?:pipx?|pip3|uv(?: pip| tool)?|poetry|pdm|uvx)\s+(?:install|add|run|download|wheel)\b(?P<words>[^\n#&;|`]*)"
 )
+REQUIREMENT = re.compile(
+    r"[\w.-]+(?:\[\w,-]+\])?==[^\s;]+(?: ; [^#]+?)?(?:\s+--hash=sha256:[0-9a-f]{64})+"
+)
+FROM_A_FILE = re.compile(r"\binstall\b.*\s(?:-r|--requirement)[\s=]")
 ROOMS = (".ci", ".github", "changelog.d", "configs", "deploy", "docs", "tests", "worker")
 TEXTS = (".md", ".py", ".toml", ".yaml", ".yml", ".service", ".sh", ".lock", ".txt")
 
@@ -69,11 +76,71 @@ def test_no_page_installs_the_other_project_that_has_our_name_on_the_index() -> 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_has_hashes_names_no_index_and_not_us(lock: str) -> None:
-    text = (ROOT / lock).read_text()
-    requirements = re.findall(r"^([\w.-]+)==(?:.*\\\n)+.*--hash=sha256:", text, re.M)
-    assert len(requirements) == len(re.findall(r"^[\w.-]+==", text, re.M)) > 10
-    assert "://" not in text
-    assert not {"worker", NAME} & set(requirements)
+    lines = (ROOT / lock).read_text().replace("\\\n", "").splitlines()
+    requirements = [line for line in lines if not line.lstrip().startswith("#")]
+    assert [line for line in requirements if not REQUIREMENT.fullmatch(line)] == []
+    assert len(requirements) > 10
+    assert not {"worker", NAME} & {line.partition("==")[0] for line in requirements}
+
+
+def test_whatever_installs_from_a_lock_demands_its_hashes() -> None:
+    commands = [
+        (path.relative_to(ROOT), line)
+        for path in texts()
+        for line in path.read_text(errors="replace").splitlines()
+        if FROM_A_FILE.search(line) and path.suffix != ".py"
+    ]
+    assert len(commands) >= 3
+    assert [each for each in commands if "--require-hashes" not in each[1]] == []
+
+
+def wheel_of(name: str, directory: Path) -> Path:
+    """A wheel with nothing in it."""
+    path = directory / f"{name}-1.0-py3-none-any.whl"
+    information = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(
+            f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        )
+        file.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{information}/RECORD", "")
+    return path
+
+
+@pytest.mark.thorough  # three environments, of which each takes seconds
+@pytest.mark.parametrize(
+    ("lock", "is_made"),
+    [
+        ("lone==1.0 --hash=sha256:{}", True),
+        ("lone==1.0 --hash=sha256:{:.0}" + "0" * 64, False),
+        ("lone==1.0", False),
+    ],
+    ids=["its hash", "another hash", "no hash"],
+)
+def test_an_environment_is_made_of_what_its_lock_names_and_of_nothing_else(
+    lock: str, is_made: bool, tmp_path: Path
+) -> None:
+    digest = hashlib.sha256(wheel_of("lone", tmp_path).read_bytes()).hexdigest()
+    (tmp_path / "requirements-tools.lock").write_text(lock.format(digest) + "\n")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    made = subprocess.run(
+        ["make", "-s", ".venv-tools/.stamp", f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(tmp_path),
+            "UV_OFFLINE": "1",
+            "UV_FIND_LINKS": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    installed = bool(list(tmp_path.rglob("site-packages/lone-1.0.dist-info")))
+    assert (made.returncode == 0, installed) == (is_made, is_made), made.stderr
+    assert is_made or "hash" in made.stderr.lower()
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -31,6 +31,7 @@ from worker.core.events import (
 )
 from worker.core.model import StagedFile
 from worker.core.ports import Shaping
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec
 from worker.resilience.quality import TooManyRejects
 from worker.runtime.roll import RollSpec
@@ -375,7 +376,7 @@ async def test_a_page_over_the_bound_of_the_channels_passes_alone() -> None:
 
 
 STYLE = offset.build(offset.Config(type="offset", param="offset"))
-HOURLY = PagingSpec(STYLE, every_s=3600.0)
+HOURLY = PagingSpec(STYLE, schedule=Schedule(3600.0))
 
 
 async def served(
@@ -430,6 +431,31 @@ async def test_five_restarts_of_a_slow_source_with_a_schedule_make_one_pass() ->
     world.clock.advance(1)
     await served(world)
     assert [end.pass_no for end in world.of(PassEnded)] == [1, 2]
+
+
+async def test_restarts_keep_the_time_of_the_day() -> None:
+    world = World({"a": range(9)}, once=False, paging=replace(HOURLY, schedule=Schedule()))
+    wall = world.clock.time
+    at = int(wall()) // 60 * 60 + 600  # in ten minutes
+    minute, hour = at // 60 % 60, at // 3_600 % 24
+    daily = Schedule(cron=f"{minute} {hour} * * *")
+    world._spec = replace(world._spec, paging=replace(HOURLY, schedule=daily, wall=wall))
+
+    async def ended_after(seconds: float) -> int:
+        world.clock.advance(seconds)
+        await served(world)
+        return len(world.of(PassEnded))
+
+    assert await ended_after(0) == 0
+    assert await ended_after(at - wall() - 1) == 0
+    assert await ended_after(1) == 1
+    for hours in (0, 12, 11):
+        assert await ended_after(3_600 * hours) == 1
+    assert await ended_after(3_600) == 2
+    world.clock.advance(3 * 86_400)  # nothing runs
+    assert await ended_after(0) <= 3  # what was missed is spread over its first seconds
+    assert await ended_after(30) == 3
+    assert await ended_after(3_600) == 3
 
 
 async def test_a_pass_that_a_kill_undid_begins_again_at_once() -> None:

@@ -94,6 +94,13 @@ def test_one_check_of_the_workflow_stands_for_all() -> None:
     assert set(jobs["all"]["needs"]) == set(jobs) - {"all"}
 
 
+def test_the_workflow_runs_every_check() -> None:
+    """What `.ci/run` runs, which makes the environments by a step of its own."""
+    checks = made_by((ROOT / ".ci" / "run").read_text()) - {"environments"}
+    assert {"lint", "audit", "lint-workflows", "bandit"} <= checks
+    assert checks <= made_by((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+
+
 def test_the_workflow_tests_the_versions_of_the_classifiers() -> None:
     jobs = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
     prefix = "Programming Language :: Python :: "

@@ -499,3 +499,30 @@ async def test_a_commit_that_is_made_while_the_attempt_is_cancelled_counts() -> 
     assert desk.output.numbers() == [1, 2]
     assert [commit.ledger.sent for commit in desk.commits()] == [2]
     assert (desk.totals.commits, desk.backlog.records) == (1, 1)
+
+
+@pytest.mark.parametrize("refused", [set(), {2}, {4}, {2, 4}, {2, 3, 4, 5}])
+async def test_records_of_a_file_are_sent_once_and_in_order_whichever_the_sink_collects(
+    refused: set[int],
+) -> None:
+    class Fitful(MemorySink):
+        def collect(self, chunk: Chunk) -> bool:
+            return int(chunk.data) not in refused and super().collect(chunk)
+
+        def write(self, chunk: Chunk) -> None:
+            written.append(int(chunk.data))
+            super().write(chunk)
+
+    written: list[int] = []
+    desk = Desk(Fitful)
+    routes = {2: "x", 3: "y", 4: "x", 5: "y"}
+    chunks = [Chunk(route, "0123", 1, b"%d\n" % number) for number, route in routes.items()]
+    await desk.write(
+        part([1], 1, route="x"),
+        replace(part([], 5), chunks=chunks, ledger=Ledger(received=4, sent=4)),
+    )
+    lake = desk.output.lake
+    landed = {name.partition("/")[0]: lake.names[name] for name in lake.published}
+    assert landed == {"x": b"1\n2\n4\n", "y": b"3\n5\n"}
+    first = min({3, *refused})  # which has no file yet
+    assert written == [1, *range(first, 6)]

@@ -138,6 +138,12 @@ AUTH: Final = Kind(
         "bearer": "worker.http.auth.bearer",
         "api_key": "worker.http.auth.api_key",
         "oauth2_client_credentials": "worker.http.auth.oauth2_client_credentials",
+        "oauth2_refresh_token": "worker.http.auth.oauth2_refresh_token",
+        "oauth2_password": "worker.http.auth.oauth2_password",
+        "oauth2_jwt_bearer": "worker.http.auth.oauth2_jwt_bearer",
+        "session": "worker.http.auth.session",
+        "digest": "worker.http.auth.digest",
+        "aws_sigv4": "worker.http.auth.aws_sigv4",
     },
 )
 
@@ -146,7 +152,10 @@ FORMATS: Final = Kind(
     "worker.formats",
     {
         "json": "worker.formats.json",
+        "json_stream": "worker.formats.json_stream",
         "ndjson": "worker.formats.ndjson",
+        "csv": "worker.formats.csv",
+        "xml": "worker.formats.xml",
         "avro": "worker.formats.avro",
     },
     (("Decode", "pages"), ("CODECS", "EXTENSIONS", "rows", "encoder", "rows_in")),

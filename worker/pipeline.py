@@ -84,6 +84,7 @@ class PipelineSpec:
         patience_s: how long a source may keep a partition waiting, with `once`.
         keep_s: how long the log keeps a commit.
         expiry: makes what removes dead letters that are too old; None where they are kept.
+        spending: how far its rate limits are used: limit -> (used, allowed).
         lists: what other pipelines look for in its records.
         announce: tells them of a commit that has brought some.
         found: where its partitions are found; None where they are listed.
@@ -110,6 +111,7 @@ class PipelineSpec:
     patience_s: float
     keep_s: float
     expiry: Callable[[CommitLog], Expiry] | None = None
+    spending: Callable[[], Mapping[str, tuple[float, float]]] = dict
     lists: tuple[str, ...] = ()
     announce: Callable[[], None] | None = None
     found: RosterSpec | None = None
@@ -353,8 +355,11 @@ class Pipeline:
         timetable: Timetable,
         registry: Registry | None,
     ) -> FetchPool:
+        planners = [self._planner(claim) for claim in claims.values()]
+        for planner in planners:
+            timetable.waits(planner.partition, planner.due)
         return FetchPool(
-            [self._planner(claim) for claim in claims.values()],
+            planners,
             self.spec.fetcher,
             pages,
             share,
@@ -414,7 +419,7 @@ class Pipeline:
 
     def _report_complete(self, claims: Mapping[str, Claim]) -> None:
         """Why nothing is fetched, where everything was read once and there is no schedule."""
-        once = self.spec.paging.every_s is None
+        once = self.spec.paging.schedule is None
         if once and claims and all(claim.cursor.complete for claim in claims.values()):
             self.totals.note = (
                 "read once and complete; nothing was fetched "
@@ -462,4 +467,5 @@ class Pipeline:
             done=(0 if pool is None else len(pool.done)) + (registry.done if registry else 0),
             parked=0 if pool is None else len(pool.parked),
             lag_s=None if writer is None else writer.lag_s(self._clock.time()),
+            limits=self.spec.spending(),
         )

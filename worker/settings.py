@@ -9,25 +9,27 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.components import AUTH, FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
+from worker.components import FORMATS, SINKS, SOURCES, STATE, TRANSFORMS
 from worker.config.chosen import ByType, ByVerb, Step, default_of
 from worker.config.cross_checks import conflicting, misled, misprinted, pipelines_of
 from worker.config.directories import Directory
+from worker.config.dotenv import NAME as ENV_FILE
+from worker.config.dotenv import environ_beside
 from worker.config.effects import Effect, without_effect
 from worker.config.explain import problems_of
 from worker.config.mark_format import with_mark_format
 from worker.config.merge import merge
 from worker.config.merged import Merged
 from worker.config.model import Issues, Model
-from worker.config.problems import ConfigProblems, Problem, did_you_mean, in_order, listed
+from worker.config.problems import ConfigProblems, Place, Problem, did_you_mean, in_order, listed
 from worker.config.references import OutputDirectory
 from worker.config.scalars import (
     Duration,
@@ -44,11 +46,11 @@ from worker.config.yaml import Document, load_yaml
 from worker.core.errors import ConfigError
 from worker.core.meaning import MARK, SPLIT, leaves
 from worker.formats.component import DecodeConfig
-from worker.http.auth import AuthConfig
+from worker.http.auth.keys import AuthKeys
 from worker.http.registry_config import SchemaRef
-from worker.resilience.config import RateLimit
 from worker.sinks.config import SinkConfig
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import RateLimits
 from worker.state.config import StateConfig
 
 MAX_PORT: Final = 65_535
@@ -192,9 +194,9 @@ class OriginConfig(Model):
     """A server that several pipelines read from."""
 
     url: Url = Field(description="URL that the `path` of a source is added to")
-    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
-    rate_limit: RateLimit | None = Field(
-        None, description="requests in a time, of all pipelines together"
+    auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time, of all pipelines together; or a list"
     )
     concurrency: Whole = Field(4, ge=1, le=256, description="requests at once")
 
@@ -255,11 +257,9 @@ class PipelineSettings(Model):
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
             "source.records_missing",
-            lambda pipeline: (
-                not pipeline.decode.one_record and pipeline.source.records not in (None, "@")
-            ),
+            lambda pipeline: not pipeline.decode.one_record and pipeline.source.records.may_miss,
             "the whole page is the records, so no path can be missing",
-            "it counts with decode.type json and records: PATH",
+            "it counts with records: PATH, and a decode.type other than avro and csv",
         ),
         Effect(
             "dead_letters.keep",
@@ -303,7 +303,7 @@ class PipelineSettings(Model):
     def _check_decode(self, issues: Issues) -> None:
         """What the format settles need not be said, and cannot be said otherwise."""
         decode = self.decode
-        if decode.one_record and self.source.records is not None:
+        if decode.one_record and self.source.records.given:
             issues.add(
                 ("source", "records"),
                 f"records has no meaning with decode.type {decode.type}: {decode.one_record}",
@@ -323,7 +323,7 @@ class PipelineSettings(Model):
         source = self.source
         groups: dict[str, Any] = {
             "url": source.url,
-            "params": source.params,
+            "params": source.plain_params,
             "pagination": source.pagination.model_dump(
                 mode="json", by_alias=True, exclude_defaults=True
             ),
@@ -333,17 +333,17 @@ class PipelineSettings(Model):
             if source.incremental
             else None,
             "partitions": sorted(source.partitions),
-            "records": source.records,
+            "records": source.records.meaning,
             "key": source.key,
             "method": source.method,
             "headers": {
                 name.lower(): value
-                for name, value in source.headers.items()
+                for name, value in source.plain_headers.items()
                 if not _HARMLESS_HEADER.search(name)
             },
         }
-        if source.body is not None:
-            groups["body"] = source.body
+        contents = {"body": source.body, "form": source.form or None, "text": source.text}
+        groups |= {name: value for name, value in contents.items() if value is not None}
         keys = dict(leaves({name: groups[name] for name in SPLIT}))
         hashes = {
             name: hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]
@@ -384,6 +384,20 @@ class Settings(BaseSettings):
     )
     pipelines: dict[Name, PipelineSettings] = Field(min_length=1, description="the pipelines")
 
+    _environ: Mapping[str, str] = PrivateAttr(default=os.environ)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variables that references to secrets are looked up in: those of the process, and
+        behind them those of `.env` beside the config.
+        """
+        return self._environ
+
+    def beside(self, environ: Mapping[str, str]) -> Settings:
+        """These settings, whose secrets are looked up in `environ`."""
+        self._environ = environ
+        return self
+
     def pipeline(self, name: str) -> PipelineSettings:
         """A pipeline that a command names. Raises ConfigError for one that there is not."""
         if name not in self.pipelines:
@@ -414,21 +428,24 @@ class Inspection:
 
     Attributes:
         settings: None when there are problems.
+        environ: what references to secrets are looked up in.
         merged: the values with their places, also when there are problems.
     """
 
     merged: Merged
     settings: Settings | None = None
     problems: Sequence[Problem] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def usable(self) -> Settings | None:
         """Settings of those pipelines that are right, for further checks; None without any."""
         if self.settings is not None:
             return self.settings
         try:
-            return Settings(version=1, pipelines=_right_pipelines(self.merged))
+            usable = Settings(version=1, pipelines=_right_pipelines(self.merged))
         except ValidationError:
             return None
+        return usable.beside(self.environ)
 
 
 def _right_pipelines(merged: Merged) -> dict[str, PipelineSettings]:
@@ -468,8 +485,21 @@ def inspect_settings(paths: Sequence[Path], *, without_schema: bool = False) -> 
     problems += (*misprinted(merged), *conflicting(merged), *misled(merged))
     for name, pipeline in _right_pipelines(merged).items():
         problems += without_effect(merged, pipeline, ("pipelines", name))
-    right = settings if isinstance(settings, Settings) and not problems else None
-    return Inspection(merged, right, in_order(problems, paths))
+    environ = _environ_beside(paths[0], problems)
+    right = None
+    if isinstance(settings, Settings) and not problems:
+        right = settings.beside(environ)
+    return Inspection(merged, right, in_order(problems, paths), environ)
+
+
+def _environ_beside(path: Path, problems: list[Problem]) -> Mapping[str, str]:
+    """What references to secrets are looked up in; a `.env` that cannot be read is a problem."""
+    try:
+        return environ_beside(path)
+    except ConfigError as error:
+        place = Place(str(path.parent / ENV_FILE), 0, "")
+        problems.append(Problem("file", place, error.message, remedy=error.remedy))
+        return os.environ
 
 
 def _name_no_schema(merged: Merged) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from itertools import count, cycle, islice
@@ -21,6 +21,7 @@ Schema = dict[str, Any]
 DEMO: Final = files("worker.demo")
 PAGE: Final = 1_000
 TIES: Final = 25
+ITEM_FLIGHTS: Final = 20
 """Records that share a time in the kind `ascending`: so many boundary keys stay after a pass."""
 
 BRANCHES: Final[list[Schema]] = [
@@ -82,6 +83,16 @@ def _union_flights() -> Iterator[Record]:
         time, delay = flight.pop("arr_time"), flight.pop("arr_delay")
         flown = {"arr_time": time, "arr_delay": delay}
         yield flight | {"outcome": {"reason": "weather"} if time is None else flown}
+
+
+def by_carrier(flights: Sequence[Record]) -> list[Record]:
+    """Flights in items, which have the carrier of theirs."""
+    items = []
+    for start in range(0, len(flights), ITEM_FLIGHTS):
+        part = flights[start : start + ITEM_FLIGHTS]
+        kept = [{name: each[name] for name in each if name != "carrier"} for each in part]
+        items.append({"carrier": part[0]["carrier"], "flights": kept})
+    return items
 
 
 def _ascending_flights() -> Iterator[Record]:
@@ -264,7 +275,11 @@ KINDS: Final[dict[str, Callable[[], Iterator[Record]]]] = {
     "ascending": _ascending_flights,
     "readings": _readings,
     "tickets": _tickets,
+    "csv": _flights,
+    "carriers": _flights,
 }
+ITEMS: Final[dict[str, Callable[[Sequence[Record]], list[Record]]]] = {"carriers": by_carrier}
+"""What a page has in place of its records."""
 SCHEMAS: Final[dict[str, Callable[[], Schema]]] = {
     "flights": flight_schema,
     "bad": flight_schema,
@@ -272,6 +287,8 @@ SCHEMAS: Final[dict[str, Callable[[], Schema]]] = {
     "ascending": flight_schema,
     "readings": reading_schema,
     "tickets": ticket_schema,
+    "csv": flight_schema,
+    "carriers": flight_schema,
     "delays": delay_schema,
 }
 """The schema of each kind of records, and of what the row `transforms` writes."""

@@ -141,7 +141,41 @@ PAGES: Final = (
     PageRow(name="pages-100", says="pages of 100", pages=1_500, size=100, counted_pages=100),
     PageRow(name="pages-5000", says="pages of 5,000 (1.5 MB)", pages=60, size=5_000),
     PageRow(name="tickets", says="3 KB a record, nested", pages=600, size=100, kind="tickets"),
+    PageRow(
+        name="tickets-1000",
+        says="the same in pages of 3 MB",
+        pages=60,
+        size=1_000,
+        kind="tickets",
+        counted_pages=10,
+    ),
+    PageRow(
+        name="each",
+        says="flights in items of 20, whose carrier each of them keeps",
+        pages=400,
+        kind="carriers",
+        script_kind="flights",
+        source={
+            "records": {"path": "data.items", "each": "flights", "keep": {"carrier": "carrier"}}
+        },
+    ),
     PageRow(name="readings", says="small integers, short texts", pages=600, kind="readings"),
+    PageRow(
+        name="csv",
+        says="flights as CSV; the script reads them as JSON",
+        pages=300,
+        kind="csv",
+        script_kind="flights",
+        source={
+            "records": None,
+            "pagination": {
+                "type": "cursor",
+                "from": {"header": "X-Next"},
+                "to": {"param": "cursor"},
+            },
+        },
+        pipeline={"decode": {"type": "csv", "csv": {"header": "each"}}},
+    ),
     PageRow(
         name="incremental",
         says="an incremental field and a key",

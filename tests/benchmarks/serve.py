@@ -12,19 +12,23 @@ twice.
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import re
 import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
-from benchmarks.data import KINDS
+from benchmarks.data import ITEMS, KINDS
 
 REQUEST: Final = re.compile(rb"GET /([\w-]+)/(\d+)(?:\?(\S*))? ")
-HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s%s"
+HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nX-Next: %s\r\nContent-Length: %d\r\n\r\n%s%s"
+CSV: Final = "csv"
+"""The kind whose pages are no JSON: their header says which page comes next."""
 EMPTY: Final = b'{"data":{"items":[]}'
 
 
@@ -41,13 +45,19 @@ class Answers:
         assert match is not None, head
         name, count, query = match[1].decode(), int(match[2]), match[3] or b""
         asked = {key: values[0] for key, values in parse_qs(query.decode()).items()}
+        kind, following = b"application/json", b"null"
         if name.startswith("polled-"):
             body, tail = b"%d" % self._polled(name.removeprefix("polled-")), b""
+        elif name.startswith(f"{CSV}-"):
+            number, kind, tail = int(asked.get("cursor", 0)), b"text/csv", b""
+            body = self._pages[name][number] if count else b""
+            following = b"%d" % (number + 1) if number + 1 < count else b"null"
         else:
             if "who" in asked:
                 self._polls[asked["who"], asked["n"]] += 1
             body, tail = self._page(name, count, int(asked.get("cursor", asked.get("page", 0))))
-        return HEAD % (len(body) + len(tail), body, tail), int(asked.get("delay_ms", 0)) / 1000
+        head = HEAD % (kind, following, len(body) + len(tail), body, tail)
+        return head, int(asked.get("delay_ms", 0)) / 1000
 
     def _page(self, name: str, count: int, number: int) -> tuple[bytes, bytes]:
         """A page and what follows its records; which page comes next depends on the request."""
@@ -82,10 +92,22 @@ class Connection(asyncio.Protocol):
 
 def render(kind: str, size: int, count: int) -> list[bytes]:
     """`count` pages of `size` records, each without its end, which `Answers` adds."""
-    records = KINDS[kind]()
+    records, items = KINDS[kind](), ITEMS.get(kind, list)
+    if kind == CSV:
+        return [_rows(list(islice(records, size))) for _ in range(count)]
     return [
-        orjson.dumps({"data": {"items": list(islice(records, size))}})[:-1] for _ in range(count)
+        orjson.dumps({"data": {"items": items(list(islice(records, size)))}})[:-1]
+        for _ in range(count)
     ]
+
+
+def _rows(records: list[dict[str, Any]]) -> bytes:
+    """A page of CSV with its header."""
+    written = io.StringIO(newline="")
+    writer = csv.DictWriter(written, list(records[0]))
+    writer.writeheader()
+    writer.writerows(records)
+    return written.getvalue().encode()
 
 
 async def main(port_file: Path, wanted: list[str]) -> None:

@@ -25,6 +25,7 @@ NAMED = {row.name: row for row in PAGES}
 SMALL = [
     replace(NAMED["bad"], pages=1),
     replace(NAMED["partitions"], pages=3),
+    replace(NAMED["csv"], pages=2),
     replace(NAMED["commits-100k"], pages=3, commits_before=300),
 ]
 

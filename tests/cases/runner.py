@@ -6,7 +6,9 @@ A case is a folder:
                     `check` (the exit code of `worker check`, default 0), `error` (the code that the
                     run which fails must name), `says` (words of that error), `twin` (the healthy
                     case beside an alarm), `requests` (how many the last run may make),
-                    `faults` (the rows of tests/faults/rows.py that it shows)
+                    `faults` (the rows of tests/faults/rows.py that it shows), `env` (variables of
+                    the user, where PORT stands for the port of the server), `hides` (words that
+                    are neither in a file that was made, nor told)
     config.yaml     as a user writes it; PORT stands for the port of the server
     server.py       `answer(ask) -> Answer`, see server.py beside this file
     expected.txt    the records that must be in the files at the end, one JSON object a line, each
@@ -44,7 +46,10 @@ DEFAULT_SCHEMA = {
 }
 COPIED = {".avsc", ".csv", ".json", ".ndjson", ".lines"}
 """Files of the user, besides the config."""
-KEYS = {"title", "runs", "check", "error", "says", "twin", "requests", "replay", "faults"}
+KEYS = {
+    *("title", "runs", "check", "error", "says", "twin", "requests", "replay", "faults"),
+    *("env", "hides"),
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,11 @@ class Case:
     def rows(self) -> tuple[int, ...]:
         """The rows of the table of faults that it shows."""
         return tuple(self.meta.get("faults", ()))
+
+    def env(self, port: int) -> dict[str, str]:
+        """The variables of the user."""
+        given = dict(self.meta.get("env", {}))
+        return {name: str(each).replace("PORT", str(port)) for name, each in given.items()}
 
     @property
     def alarm(self) -> bool:

@@ -18,19 +18,22 @@ def test_what_lands_is_what_the_server_has_or_the_error_says_why_not(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    case = CASES[name]
+    case, config = CASES[name], tmp_path / "config.yaml"
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "helper", raising=False)
     with serve(case) as server:
         case.write(tmp_path, server.port)
+        for variable, value in case.env(server.port).items():
+            monkeypatch.setenv(variable, value)
         code = worker("check", "config.yaml")
-        told = shown(capfd)
+        told = all_told = shown(capfd)
         assert code == case.check, told
         for number, expected in enumerate(case.exits, 1):
             server.begin_run(number)
             code = worker("run", "config.yaml", "--once")
             told = shown(capfd)
+            all_told += told
             assert code == expected, f"run {number}: {told}"
         if "requests" in case.meta:
             last = [ask for ask in server.asked if ask.run == len(case.exits)]
@@ -41,6 +44,10 @@ def test_what_lands_is_what_the_server_has_or_the_error_says_why_not(
             told = shown(capfd)
             assert code == case.meta["replay"], told
     assert landed(tmp_path) == case.expected
+    for words in case.meta.get("hides", ()):
+        assert words not in all_told
+        made = [path for path in tmp_path.rglob("*") if path.is_file() and path != config]
+        assert not [path for path in made if words.encode() in path.read_bytes()]
     if "error" in case.meta:
         named = case.meta["error"]
         assert f'"code":"{named}"' in told or f"error [{named}]" in told, told

@@ -58,6 +58,7 @@ def die_at(kind: str, number: int, how: int = signal.SIGKILL) -> None:
     patch(selector_events._SelectorSocketTransport, "_read_ready", "receive")
     patch(os, "fsync", "fsync")
     patch(os, "mkdir", "mkdir")
+    patch(os, "replace", "replace")
     patch(fs, "rename_noreplace", "rename")
     patch(Path, "unlink", "unlink")
 
@@ -164,6 +165,15 @@ def mutate(name: str) -> None:
         FilesSink._refuse_unproven = nothing  # type: ignore[method-assign]
     elif name == "record_not_proven":
         FileCommitRecords.prove = nothing  # type: ignore[method-assign]
+    elif name == "token_kept_later":
+        from worker.http.auth.oauth2_refresh_token import RefreshTokens
+
+        async def keep_with_the_next(self: RefreshTokens, token: str, origin: str) -> None:
+            if self._unkept:
+                await self._kept.write({"refresh_token": self._unkept, "of": origin})
+            self._unkept = token if token != self._unkept else ""
+
+        RefreshTokens._keep = keep_with_the_next  # type: ignore[method-assign]
     elif name:
         raise ValueError(name)
 

@@ -55,12 +55,20 @@ def test_what_holds_it_back_stands_first() -> None:
         "stages": WELL["stages"] | {"write": {"busy": 7.0, "blocked": 0.0, "idle": 0.0}},
         "troubles": [{"event": "partition.parked", "at": 0.0, "times": 3, "reason": "status 401"}],
         "source": WELL["source"]
-        | {"breaker": "open", "gate_opens_in_s": 12.0, "unknown_fields": {"b": {}, "a": {}}},
+        | {
+            "breaker": "open",
+            "gate_opens_in_s": 12.0,
+            "rate_limits": {
+                "10 requests per 1s": {"used": 10.0, "allowed": 10.0},
+                "cost 50 per 1h": {"used": 20.0, "allowed": 50.0},
+            },
+            "unknown_fields": {"b": {}, "a": {}},
+        },
     }
     assert lines("items", now) == [
         (
             "items: running, breaker open; the source asked for a pause of 12 s more; "
-            "1 of 3 partitions parked"
+            "the rate limit of 10 requests per 1s is used up; 1 of 3 partitions parked"
         ),
         "  10 records, 1 rejects, 2 files in 1 commits; 5 not durable, the oldest for 61.5 s",
         "  the mark is 120 s behind now",

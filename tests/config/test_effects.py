@@ -214,12 +214,6 @@ NO_EFFECT: dict[str, tuple[str, str, str, str]] = {
         "sends authorization in each request",
         source("headers: {authorization: x}, auth: {type: api_key, value: t}"),
     ),
-    "a cookie that auth sends": (
-        source("headers: {cookie: x}, auth: {type: api_key, in: cookie, name: s, value: t}"),
-        AT + "headers.cookie",
-        "sends cookie",
-        source("headers: {cookie: x}"),
-    ),
     "the order of a token": (
         source(TOKEN + ", order: any}"),
         AT + "incremental.order",

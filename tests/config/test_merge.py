@@ -191,7 +191,7 @@ def test_an_origin_gives_its_limits_to_a_pipeline_that_has_it_alone(load: Load) 
     assert (
         source.concurrency == 2
         and source.rate_limit is not None
-        and (source.rate_limit.requests, source.rate_limit.per) == (3, 2)
+        and [(each.requests, each.per) for each in source.rate_limit] == [(3, 2)]
     )
 
 
@@ -273,7 +273,7 @@ def test_the_limits_of_an_origin_are_shared(load: Load) -> None:
     settings = load(text)
     assert {each.source.concurrency for each in settings.pipelines.values()} == {2}
     assert all(
-        each.source.rate_limit is not None and each.source.rate_limit.requests == 3
+        [limit.requests for limit in each.source.rate_limit or ()] == [3]
         for each in settings.pipelines.values()
     )
 

@@ -1022,8 +1022,8 @@ WRONG: dict[str, tuple[str | bytes, str, int, str, tuple[str, ...]]] = {
         "pipelines.items.source.tls.key_file",
         ("cert_file",),
     ),
-    "records of lines": (
-        source("records: a").replace("schema:", "decode: {type: ndjson}\n    schema:"),
+    "records of rows": (
+        source("records: a").replace("schema:", "decode: {type: csv}\n    schema:"),
         "not_allowed",
         5,
         "pipelines.items.source.records",

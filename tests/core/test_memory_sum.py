@@ -44,3 +44,12 @@ def test_a_text_reads_back(number: int) -> None:
     text = memory_sum.as_text(number)
     assert len(text) == 32
     assert memory_sum.as_text(memory_sum.from_text(text)) == text
+
+
+def test_a_sum_is_what_states_on_disk_have() -> None:
+    keys = [(7, b"k" * 16), ("7", b"l" * 16)]
+    assert memory_sum.as_text(memory_sum.of_boundary(keys)) == "6dd253470793951f6ea30045d006c48d"
+    assert (
+        memory_sum.as_text(memory_sum.of_tokens([b"t" * 16])) == "28fccb0576386afb37d0911a3970d11b"
+    )
+    assert memory_sum.as_text(-1) == "f" * 32

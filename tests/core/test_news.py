@@ -132,8 +132,17 @@ def test_keys_that_are_forgotten_again_do_not_pile_up_and_are_not_searched_with_
                  boundary_floor=10 * page)
         for page in range(5_000)
     ]  # fmt: skip
-    whole = ProgressSum(steps[0])
+    searches = 0
+
+    class Counted(ProgressSum):
+        def _worth_keeping(self) -> list[BoundaryKey]:
+            nonlocal searches
+            searches += 1
+            return super()._worth_keeping()
+
+    whole = Counted(steps[0])
     for step in steps[1:]:
         whole.add(step)
         assert len(whole._keys) <= MANY_KEYS + 20
+    assert searches <= 10 * len(steps) / MANY_KEYS
     assert whole.remembers and len(whole.total().boundary_added) == 10

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from worker.core.errors import RootUnknown, SinkUnavailable
 from worker.core.model import DEAD_LETTERS, RECORDS, CommitRow, Ledger, Root, StagedFile
-from worker.core.roots import Decision, Sight, decide, is_root, known_root, refuse
+from worker.core.roots import Decision, Sight, decide, is_root, known_root, look, refuse
 
 IDS = st.sampled_from(["", "x", "y"])
 SIGHTS = st.builds(Sight, id=IDS, area=st.booleans())
@@ -40,6 +40,13 @@ def test_nothing_is_registered_while_commits_may_stand_somewhere_else(
     else:
         wanted = {Decision.REFUSE if commits else Decision.REGISTER}
     assert decision in wanted
+
+
+@pytest.mark.parametrize("configured", ["/a", "/b", "/c"])
+def test_what_is_known_is_looked_for_where_it_was_wherever_that_is(configured: str) -> None:
+    seen = {"": Sight(), "/b": Sight(id="x")}
+    found = look(Root("/b", "x"), configured, seen.__getitem__, has_commits=True)
+    assert found == (Sight(), Decision.PAUSE if configured == "/b" else Decision.SWITCH)
 
 
 @given(known=KNOWN, here=SIGHTS, there=SIGHTS, commits=st.booleans())

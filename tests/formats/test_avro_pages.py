@@ -519,7 +519,7 @@ def test_a_source_of_json_cannot_send_datums(path: str) -> None:
 
 def test_nor_do_lines_of_json_that_imitate_them() -> None:
     plan, good = a_stored_seven()
-    found = exhausted(NdjsonPages(RecordSpec(), plan).decode(good + b'\n{"id": 1}\n'))
+    found = exhausted(NdjsonPages(PageSpec(), plan).decode(good + b'\n{"id": 1}\n'))
     assert found.records == [plan.one(b'{"id": 1}')]
     assert len(found.rejects) == 2
 

@@ -134,10 +134,10 @@ def test_a_long_page_is_cut_at_its_deep_records_too() -> None:
 @pytest.mark.parametrize("ending", [b"\n", b""])
 def test_a_deep_line_is_one_reject(ending: bytes) -> None:
     lines = [record(1), record(2, LEVELS)]
-    decoded = decode(NdjsonPages(RecordSpec(), PLAN), b"\n".join(lines) + ending)
+    decoded = decode(NdjsonPages(PageSpec(), PLAN), b"\n".join(lines) + ending)
     assert [(reject.index, reject.code) for reject in decoded.rejects] == [(1, "nested_too_deep")]
     with pytest.raises(BadBody, match="cut"):
-        decode(NdjsonPages(RecordSpec(), PLAN), b"\n".join(lines)[:-1])
+        decode(NdjsonPages(PageSpec(), PLAN), b"\n".join(lines)[:-1])
 
 
 @pytest.mark.parametrize("path", ["items", "items[?id > `0`]"])

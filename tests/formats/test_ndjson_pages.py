@@ -10,7 +10,7 @@ import pytest
 from worker.core.errors import BadBody
 from worker.core.model import Decoded
 from worker.formats.ndjson import NdjsonPages
-from worker.formats.records import RecordSpec
+from worker.formats.records import PageSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
 
@@ -18,7 +18,7 @@ LINES = [json.dumps(kit.item(number, second=number)).encode() for number in rang
 
 
 def decode(body: bytes) -> Decoded:
-    pages = NdjsonPages(RecordSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
+    pages = NdjsonPages(PageSpec(), compile_plan(parse_schema(json.dumps(kit.SCHEMA))))
     return at_once(pages.decode(body))
 
 

@@ -16,7 +16,7 @@ from worker.formats import json as json_format
 from worker.formats.json import JsonPages
 from worker.formats.json_encoding import begin_of_json
 from worker.formats.ndjson import NdjsonPages
-from worker.formats.records import PageSpec, RecordSpec
+from worker.formats.records import PageSpec
 from worker.runtime.slices import at_once
 from worker.schema import compile_plan, parse_schema
 
@@ -51,7 +51,7 @@ def test_lines_are_the_same_with_and_without_a_prefix(
     prefix: str, mark: bytes, before: bytes, behind: bytes, there: bool
 ) -> None:
     body = mark + before + (prefix.encode() if there else b"") + behind + LINES
-    pages = NdjsonPages(RecordSpec(), PLAN, prefix=prefix.encode())
+    pages = NdjsonPages(PageSpec(), PLAN, prefix=prefix.encode())
     decoded = at_once(pages.decode(body))
     assert (len(decoded.records), decoded.rejects) == (3, [])
 
@@ -65,7 +65,7 @@ def test_what_is_no_json_behind_the_prefix_is_a_bad_body(body: bytes) -> None:
 
 
 def test_a_line_behind_a_prefix_that_was_cut_is_noticed() -> None:
-    pages = NdjsonPages(RecordSpec(), PLAN, prefix=b"OK:")
+    pages = NdjsonPages(PageSpec(), PLAN, prefix=b"OK:")
     with pytest.raises(BadBody, match="cut"):
         at_once(pages.decode(b"OK:" + LINES[:-5]))
     assert at_once(pages.decode(b"OK:\n")).records == []

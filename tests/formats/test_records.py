@@ -36,7 +36,7 @@ def decoded(
     )
     spec = record or RecordSpec()
     if lines:
-        page = at_once(NdjsonPages(spec, plan).decode("\n".join(texts).encode()))
+        page = at_once(NdjsonPages(PageSpec(record=spec), plan).decode("\n".join(texts).encode()))
     else:
         body = f"[{','.join(texts)}]".encode()
         page = at_once(JsonPages(PageSpec(record=spec), plan).decode(body))

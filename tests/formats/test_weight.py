@@ -15,8 +15,12 @@ from benchmarks import data
 
 from worker.formats.avro import AvroPages, AvroSpec
 from worker.formats.avro_weight import AVRO_FACTOR, SAMPLED_BYTES
-from worker.formats.records import RecordSpec
+from worker.formats.csv import CsvKeys, CsvPages
+from worker.formats.csv import Decode as CsvDecode
+from worker.formats.records import PageSpec, RecordSpec
 from worker.formats.weight import FEWEST_SAMPLES, SAMPLE_BYTES, JsonWeight
+from worker.formats.xml import XmlPages
+from worker.runtime.slices import at_once
 from worker.schema import Schema, compile_plan, parse_schema
 from worker.schema.container import file_header, frame_block
 
@@ -75,6 +79,64 @@ def test_a_page_weighs_what_it_takes(name: str) -> None:
     kind, body = PAGES[name]
     share = JsonWeight(kind)(body) / held(kind, body)
     assert 0.9 <= share <= 2.5
+
+
+def texts_of(fields: int, value: Any, optional: bool) -> tuple[Any, list[list[str]]]:
+    """A plan of so many fields, and rows for it."""
+    kind: Any = ["null", "long"] if optional else "long" if value is int else "string"
+    described = [
+        {"name": f"f{each}", "type": kind, **({"default": None} if optional else {})}
+        for each in range(fields)
+    ]
+    schema = parse_schema(json.dumps({"type": "record", "name": "R", "fields": described}))
+    plan = compile_plan(schema, spellings=CsvDecode(type="csv").spellings)
+    count = COUNT // fields
+    made = [
+        ["" if optional else str(number + 1000) if value is int else value for _ in range(fields)]
+        for number in range(count)
+    ]
+    return plan, made
+
+
+TEXTS = {
+    "a number each": (1, int, False),
+    "twenty numbers each": (20, int, False),
+    "twenty texts each": (20, "text", False),
+    "long texts": (2, "long " * 100, False),
+    "a hundred fields, none given": (100, int, True),
+}
+
+
+def held_of(pages: Any, body: bytes) -> int:
+    at_once(pages.decode(body))  # what is made once
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    page = at_once(pages.decode(body))
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert page.records and not page.rejects
+    return taken + len(body)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_page_of_csv_weighs_what_it_takes(name: str) -> None:
+    plan, made = texts_of(*TEXTS[name])
+    names = [f"f{each}" for each in range(len(made[0]))]
+    body = "\n".join(map(",".join, [names, *made])).encode()
+    pages = CsvPages(CsvKeys(), RecordSpec(), plan)
+    assert 0.9 <= pages.weigh(body) / held_of(pages, body) <= 6
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_page_of_xml_weighs_what_it_takes(name: str) -> None:
+    plan, made = texts_of(*TEXTS[name])
+    items = (
+        "".join(f"<f{at}>{text}</f{at}>" for at, text in enumerate(row) if text) for row in made
+    )
+    body = f"<r>{''.join(f'<i>{each}</i>' for each in items)}</r>".encode()
+    pages = XmlPages(PageSpec("r.i"), plan)
+    assert 0.9 <= pages.weigh(body) / held_of(pages, body) <= 3
 
 
 def test_keys_by_the_million_weigh_more_than_the_same_bytes_of_text() -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.errors import BadBody, WorkerError
-from worker.http.body import PIECE_BYTES, BodyDecoder, BodyLimits, BodyTooLarge
+from worker.http.body import BodyDecoder, BodyLimits, BodyTooLarge
+from worker.http.codings import PIECE_BYTES
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -32,12 +33,12 @@ PACK = {
 def decode(
     codings: str, data: bytes, cuts: Sequence[int] = (), limits: BodyLimits | None = None
 ) -> bytes:
-    decoder = BodyDecoder(codings, limits or BodyLimits())
+    decoder = BodyDecoder.of(codings, limits or BodyLimits())
     at, out = 0, []
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
         out += decoder.feed(data[at:cut])
         at = cut
-    decoder.finish()
+    out += decoder.finish()
     return b"".join(out)
 
 
@@ -128,17 +129,17 @@ def test_damaged_gzip_is_refused(data: bytes) -> None:
         decode("gzip", data)
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br", "dcb"])
+@pytest.mark.parametrize("coding", ["compress", "gzip, dcz", "dcb"])
 def test_a_coding_that_was_not_asked_for_is_refused(coding: str) -> None:
     """A bomb of a coding that is never decoded is no bomb."""
     with pytest.raises(BadBody, match=f"{coding.split()[-1]}.* was not asked for"):
-        BodyDecoder(coding, BodyLimits())
+        BodyDecoder.of(coding, BodyLimits())
 
 
 @pytest.mark.fault(41, by="a gzip bomb")
 def test_a_bomb_is_stopped_before_it_inflates() -> None:
     bomb = gzip.compress(b"\0" * 200_000_000)
-    decoder, size = BodyDecoder("gzip", BodyLimits()), 0
+    decoder, size = BodyDecoder.of("gzip", BodyLimits()), 0
     with pytest.raises(BodyTooLarge, match="inflates"):
         for piece in decoder.feed(bomb):
             size += len(piece)
@@ -154,7 +155,7 @@ def test_a_bomb_in_an_inner_layer_is_stopped() -> None:
 
 def test_many_layers_are_refused() -> None:
     with pytest.raises(BadBody, match="4 content codings"):
-        BodyDecoder("gzip, " * 4, BodyLimits())
+        BodyDecoder.of("gzip, " * 4, BodyLimits())
 
 
 def test_thousands_of_empty_members_take_no_more_time_than_their_bytes() -> None:

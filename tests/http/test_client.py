@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
+import random
 import ssl
 import subprocess
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,9 +33,10 @@ from worker.core.errors import (
     WorkerError,
 )
 from worker.core.model import Request
-from worker.http.auth import Auth
+from worker.http.auth import Auth, StaticAuth
 from worker.http.body import BodyLimits
-from worker.http.client import HttpClient, Timeouts, TlsError, _parsed
+from worker.http.body_form import COMPRESSIONS, BodyForm
+from worker.http.client import SPOOL_BYTES, HttpClient, Timeouts, TlsError, _parsed
 
 Handler = Callable[[web.Request], Any]
 
@@ -344,7 +349,7 @@ async def test_redirects_to_strange_places_are_refused(location: str, tmp_path: 
         + location.encode()
         + b"\r\n\r\n"
     ) as origin:
-        with pytest.raises(WorkerError):
+        with pytest.raises(PermanentError, match=r"a redirect leads to|a link that is no URL"):
             await get(origin, tmp_path)
 
 
@@ -446,7 +451,10 @@ async def test_a_password_in_a_link_is_not_sent(tmp_path: Path) -> None:
 
     async with served(handler) as origin:
         await get(origin, tmp_path, auth=kit.auth_of("bearer", token="k3y"))
-    assert seen == ["Bearer k3y", "Bearer k3y"]
+        link = str(URL(origin).with_user("mallory").with_password("pw"))
+        async with client_of(origin, tmp_path) as client:
+            await client.fetch(Request("GET", f"{link}/next", followed=True))
+    assert seen == ["Bearer k3y", "Bearer k3y", None]
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\nb", "nul\0", "\ud800"])
@@ -517,7 +525,7 @@ async def test_secrets_are_read_anew_for_each_request(
     assert answers == [b"Bearer old", b"Bearer new"]
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirected_post_is_refused(status: int, tmp_path: Path) -> None:
     """As a GET it would ask for something else, as a POST it might do something twice."""
     reached = []
@@ -856,3 +864,125 @@ async def test_a_body_that_finds_no_room_is_let_go_of(tmp_path: Path) -> None:
     async with served(handler) as origin, client_of(origin, tmp_path) as client:
         with pytest.raises(Deferred, match="no memory"):
             await client.fetch(Request("GET", origin + "/"), receive=receive)
+
+
+# -- secrets of the url ----------------------------------------------------------------------------
+
+OF_URL = StaticAuth(in_url=lambda: {"key": "s3cret/key+1"})
+
+
+async def test_a_secret_of_the_url_is_filled_in_where_the_request_leaves(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"raw": request.raw_path})
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path, "/v1/{secret.key}/a b?x={secret.key}", OF_URL)
+    raw = "/v1/s3cret%2Fkey%2B1/a%20b?x=s3cret/key%2B1"
+    assert json.loads(answer.body) == {"raw": raw}
+    assert answer.url == f"{origin}/v1/{{secret.key}}/a%20b?x={{secret.key}}"
+    assert answer.in_url == {"key": "s3cret/key+1"}
+    assert "s3cret" not in repr(replace(answer, body=b""))
+    assert "s3cret/key+1" in answer.secrets
+
+
+async def test_a_redirect_that_repeats_a_secret_of_the_url_has_its_placeholder(
+    tmp_path: Path,
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.raw_path.startswith("/v1/"):
+            raise web.HTTPFound("/v2/s3cret%2fkey%2b1/items")
+        return web.json_response({"raw": request.raw_path})
+
+    async with served(handler) as origin:
+        answer = await get(origin, tmp_path, "/v1/{secret.key}", OF_URL)
+    assert answer.url == f"{origin}/v2/{{secret.key}}/items"
+    assert json.loads(answer.body) == {"raw": "/v2/s3cret%2Fkey%2B1/items"}
+
+
+async def test_a_secret_of_the_url_goes_to_no_origin_without_credentials(tmp_path: Path) -> None:
+    async def told(request: web.Request) -> web.Response:
+        return web.json_response({"raw": request.raw_path})
+
+    async with served(told) as other:
+
+        async def handler(request: web.Request) -> web.Response:
+            raise web.HTTPFound(f"{other}/v2/s3cret%2Fkey%2B1/items")
+
+        async with served(handler) as origin:
+            answer = await get(
+                *(origin, tmp_path, "/v1/{secret.key}", OF_URL), allowed_origins={other: False}
+            )
+    assert "s3cret" not in json.loads(answer.body)["raw"]
+
+
+@pytest.mark.parametrize("secret", ["", ".", ".."])
+async def test_an_error_names_the_url_without_its_secret(secret: str, tmp_path: Path) -> None:
+    auth = StaticAuth(in_url=lambda: {"key": secret})
+    with pytest.raises(PermanentError, match=r"\{secret\.key\}"):
+        await get("http://127.0.0.1:9", tmp_path, "/v1/{secret.key}/x", auth)
+    with pytest.raises(TransientError) as raised:
+        await get("http://127.0.0.1:9", tmp_path, "/v1/{secret.key}/x", OF_URL)
+    assert "/v1/{secret.key}/x" in str(raised.value) and "s3cret" not in str(raised.value)
+
+
+async def test_see_other_after_a_post_is_asked_with_get(tmp_path: Path) -> None:
+    """RFC 9110, 15.4.4: neither the body nor what describes it is sent there."""
+    asked = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append((request.method, request.path, await request.text(), dict(request.headers)))
+        if request.path == "/search":
+            return web.Response(status=303, headers={"Location": "/results"})
+        return web.Response(text="[]")
+
+    async with served(handler) as origin:
+        client = HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(1, 1, 3),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+        )
+        async with client:
+            headers = (("Content-Type", "text/plain"), ("X-Other", "1"))
+            request = Request("POST", f"{origin}/search", headers=headers, body=b"q")
+            response = await client.fetch(request)
+    assert bytes(response.body) == b"[]"
+    assert [(method, path, body) for method, path, body, _ in asked] == [
+        ("POST", "/search", "q"),
+        ("GET", "/results", ""),
+    ]
+    assert "Content-Type" not in asked[1][3] and asked[1][3]["X-Other"] == "1"
+
+
+async def test_a_large_zip_is_unpacked_beside_its_archive(tmp_path: Path) -> None:
+    """Both are files: neither fits what is kept in memory."""
+    data = random.Random(1).randbytes(SPOOL_BYTES + 1_000_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.bin", data)
+    asked_for = []
+
+    async def room(size: int) -> int:
+        asked_for.append(size)
+        return size
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=packed.getvalue())
+
+    async with served(handler) as origin:
+        client = HttpClient(
+            origin,
+            user_agent="t",
+            timeouts=Timeouts(1, 5, 10),
+            limits=BodyLimits(),
+            connections=1,
+            spool=tmp_path,
+            form=BodyForm(frozenset(COMPRESSIONS)),
+        )
+        async with client:
+            response = await client.fetch(Request("GET", f"{origin}/a"), receive=room)
+    assert response.body[:] == data
+    assert max(asked_for) >= len(data) + len(packed.getvalue())
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from worker.core.cursor import Cursor
 from worker.core.model import Claim, Decoded, Facts, Request
 from worker.http.validators import Condition
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
 from worker.sources.pagination import cursor, none
 
@@ -96,7 +97,9 @@ def test_validators_of_the_first_page_are_kept_when_the_pass_is_complete_whateve
             {"type": "cursor", "from": {"body": "next"}, "to": {"param": "c"}}
         )
     )
-    spec = PagingSpec(style, incremental=IncrementalSpec("u", order="descending"), every_s=0.0)
+    spec = PagingSpec(
+        style, incremental=IncrementalSpec("u", order="descending"), schedule=Schedule(0.0)
+    )
     planner = PartitionPlanner(spec, Claim("p", 0, Cursor(validators="old")))
     for number in range(pages):
         if number == crash:

@@ -28,7 +28,7 @@ _LOG: Final = (*_tests("state", "commit_log", "sqlite", "hazards"), *_KEEPER, *_
 _SINK: Final = (*_tests("sinks", "contract", "files", "chain_root"), *_COMMITTER, *_AUDIT, *_YEARS)
 _TIMES: Final = _tests("core", "written_times", "time_columns")
 
-COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
+_OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "core/adoption.py": (*_tests("core", "meaning"), *_ADOPT),
     "core/audit.py": (*_tests("core", "audit"), *_AUDIT),
     "core/checkpoint.py": (*_tests("core", "rebuild"), *_KEEPER),
@@ -70,8 +70,8 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "paging/ahead.py": _paging("ahead", "planner", "page_sizes", "windowed_passes"),
     "paging/bound.py": _paging("bound"),
     "paging/counting.py": _paging("counting"),
-    "paging/due.py": _paging("due"),
-    "paging/duplicates.py": _paging("duplicates", "columns"),
+    "paging/due.py": _paging("due", "schedule"),
+    "paging/duplicates.py": _paging("duplicates", "columns", "skipped_pages"),
     "paging/emptiness.py": _paging("endings"),
     "paging/endings.py": _paging("endings"),
     "paging/judge.py": _paging("judge", "alarms", "skipped_pages", "windowed_passes"),
@@ -82,8 +82,9 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "paging/page_sizes.py": _paging("page_sizes", "skipped_pages"),
     "paging/planner.py": _paging("planner", "page_sizes", "windowed_passes"),
     "paging/proof.py": _paging("endings", "skipped_pages"),
-    "paging/refused_pages.py": _paging("skipped_pages"),
+    "paging/refused_pages.py": _paging("skipped_pages", "page_sizes"),
     "paging/resume.py": _paging("resume"),
+    "paging/schedule.py": _paging("schedule"),
     "paging/seam.py": _paging("loops"),
     "paging/seen.py": _paging("seen"),
     "paging/spec.py": _paging("alarms"),
@@ -105,6 +106,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "state/config.py": ("tests/test_settings.py", *_PAGES),
     "state/database.py": (*_tests("state", "sqlite"), *_LOG, *_tests("runtime", "descriptors")),
     "state/images.py": _LOG,
+    "state/kept_secrets.py": _tests("state", "kept_secrets"),
     "state/lock.py": (*_tests("state", "lock"), *_AUDIT, *_YEARS),
     "state/found.py": _LOG,
     "state/remembered.py": _LOG,
@@ -112,4 +114,8 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "state/schemas.py": (*_tests("state", "schemas"), *_tests("http", "schema_registry")),
     "state/sqlite.py": (*_LOG, *_ADOPT),
     "state/tables.py": _LOG,
+}
+# last, because it imports more than the others need
+COMMANDS: Final = {
+    module: tuple(dict.fromkeys((*tests, "tests/test_values.py"))) for module, tests in _OWN.items()
 }

@@ -1,11 +1,9 @@
 """Mutation testing by cosmic-ray of what decides what lands, in copies of the tree.
 
-    python -m mutants.cosmic PYTHON [--size 440] [--seed 1] [--jobs 2] [--only paging/judge.py]
+    python -m mutants.cosmic PYTHON [--share 0.042] [--seed 1] [--jobs 2] [--only paging/judge.py]
 
 Each module has its own tests (`commands.py`), which must pass without a mutant. Then a mutant that
-is known to be noticed runs, as a control, and then a sample of all mutants, drawn by the seed from
-each module by its share. The sample hardly changes when a module does: a mutant is drawn by the
-digest of its name.
+is known to be noticed runs, as a control, and then a sample of all mutants (`sample.py`).
 
 What the tests do not notice has its reason in `survivors.toml`. The exit code is 1 where one has
 none, where too few are noticed, or too few could be judged. It is 2 where the run says nothing,
@@ -15,17 +13,15 @@ because the tests fail without a mutant or do not notice the control.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +29,10 @@ from mutants.commands import COMMANDS, ROOT
 from mutants.copies import Copies, Copy
 from mutants.mutations import Mutation, mutated, mutations
 from mutants.report import NOTICED, Outcome, Result, Run, changed_lines, page
+from mutants.sample import is_drawn
 from mutants.survivors import Identity, reasons
 
-SIZE: Final = 440  # some cannot be imported and are not judged
+SHARE: Final = 0.042  # some are no Python, or cannot be imported, and are not judged
 LEAST_JUDGED: Final = 400
 LEAST_KILLED: Final = 0.85
 CONTROL: Final = Identity(
@@ -74,17 +71,24 @@ def main() -> int:
         if module.startswith(options.only)
     }
     every = {module: list(mutations(module, source)) for module, source in sources.items()}
+    sample = [
+        mutant
+        for module, source in sources.items()
+        for mutant in _mutants(source, _drawn(every[module], options.seed, options.share))
+    ]
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutants-", dir=_fastest()) as directory:
-        sample = _sample(every, sources, options.size, options.seed)
-        with closing(Copies(Path(directory), options.python.absolute(), options.jobs)) as copies:
-            try:
-                results = _run(copies, sample)
-            except Void as void:
-                print(void)
-                return 2
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-", dir=_fastest()) as directory,
+        closing(Copies(Path(directory), options.python.absolute(), options.jobs)) as copies,
+    ):
+        try:
+            results = _run(copies, sample)
+        except Void as void:
+            print(void)
+            return 2
     run = Run(
         seed=options.seed,
+        share=options.share,
         mutants={module: len(found) for module, found in every.items()},
         tests=COMMANDS,
         results=results,
@@ -100,7 +104,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("python", type=Path, help="an environment with the tests")
-    parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--share", type=float, default=SHARE, help="of all mutants")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="modules that begin so; writes no page")
@@ -123,22 +127,13 @@ def _verdict(run: Run) -> int:
     if run.killed < LEAST_KILLED:
         wrong.append(f"less than {LEAST_KILLED:.0%} were noticed")
     if len(run.judged) < LEAST_JUDGED:
-        wrong.append(f"less than {LEAST_JUDGED} could be judged: raise --size")
+        wrong.append(f"less than {LEAST_JUDGED} could be judged: raise --share")
     print("\n".join(wrong))
     return 1 if wrong else 0
 
 
-def _sample(
-    every: Mapping[str, Sequence[Mutation]], sources: Mapping[str, str], size: int, seed: int
-) -> list[Mutant]:
-    """At least `size`, unless there are not so many; of each module by its share, at least one."""
-    total = sum(map(len, every.values()))
-    chosen: list[Mutant] = []
-    for module, found in every.items():
-        share = math.ceil(size * len(found) / total)
-        ranked = sorted(found, key=lambda each: _rank(each.identity, seed))
-        chosen += islice(_mutants(sources[module], ranked), share)
-    return chosen
+def _drawn(found: Iterable[Mutation], seed: int, share: float) -> list[Mutation]:
+    return [each for each in found if is_drawn(each.identity, seed, share)]
 
 
 def _mutants(source: str, found: Iterable[Mutation]) -> Iterator[Mutant]:
@@ -146,10 +141,6 @@ def _mutants(source: str, found: Iterable[Mutation]) -> Iterator[Mutant]:
         changed = mutated(source, each)
         if changed is not None:
             yield Mutant(each, source, changed)
-
-
-def _rank(identity: Identity, seed: int) -> bytes:
-    return blake2b(repr((seed, identity)).encode(), digest_size=8).digest()
 
 
 def _run(copies: Copies, sample: Sequence[Mutant]) -> list[Result]:

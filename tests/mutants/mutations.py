@@ -49,7 +49,7 @@ def mutations(module: str, source: str) -> Iterator[Mutation]:
                 positions[operator] += 1
                 if operator in _WEAKER or _is_idle(node):
                     continue
-                line = lines[line_number - 1].strip()
+                line = lines[_named_by(node, line_number) - 1].strip()
                 identity = Identity(module, operator, line, same[operator, line])
                 same[operator, line] += 1
                 yield Mutation(identity, line_number, position)
@@ -74,10 +74,19 @@ def mutated(source: str, mutation: Mutation) -> str | None:
     return str(changed)
 
 
+def _named_by(node: NodeOrLeaf, line_number: int) -> int:
+    """The line that a mutant is known by: what `@dataclass` stands above, as it stands above many."""
+    decorated = node.parent
+    while decorated is not None and decorated.type != "decorated":
+        decorated = decorated.parent
+    above = decorated is not None and line_number < decorated.children[-1].start_pos[0]
+    return decorated.children[-1].start_pos[0] if above else line_number
+
+
 def _is_idle(node: NodeOrLeaf) -> bool:
     """Whether nothing that runs depends on a node: an annotation (`from __future__ import
-    annotations` leaves them text), the name of a type, how a dataclass is laid out, what a Protocol
-    declares, and the bare `*` among parameters, which is no operator.
+    annotations` leaves them text), the name of a type, what a Protocol declares, and the bare `*`
+    among parameters, which is no operator.
     """
     if node.parent is not None and node.parent.type == "parameters":
         return True
@@ -92,9 +101,7 @@ def _is_idle(node: NodeOrLeaf) -> bool:
 
 
 def _declares(parent: NodeOrLeaf) -> bool:
-    """`@dataclass(...)`, or a function whose body is a docstring, or `...`."""
-    if parent.type == "decorator":
-        return _decorates(parent) == "dataclass"
+    """A function whose body is a docstring, or `...`."""
     return parent.type == "funcdef" and _BARE.fullmatch(parent.children[-1].get_code()) is not None
 
 
@@ -113,4 +120,5 @@ def _is_alias(statement: NodeOrLeaf) -> bool:
     """`Name = Some | None` at the top of a module."""
     if statement.type != "expr_stmt" or statement.parent.parent.type != "file_input":
         return False
-    return re.match(_NAME_OF_A_TYPE, statement.children[0].get_code()) is not None
+    name = statement.children[0].get_code(include_prefix=False)
+    return re.match(_NAME_OF_A_TYPE, name) is not None

@@ -39,6 +39,7 @@ class Run:
     """`mutants` counts all of each module, of which `results` are a sample."""
 
     seed: int
+    share: float
     mutants: Mapping[str, int]
     tests: Mapping[str, Sequence[str]]
     results: Sequence[Result]
@@ -80,12 +81,12 @@ This page is written by `make long-mutants`; what it says of the tests is what t
 What is changed is what decides what lands: paging, the core, the commit log, the committer and the sink.
 A mutant that is known to be noticed runs first, as a control, and the tests pass without a mutant.
 
-* Of {sum(run.mutants.values()):,} mutants, {len(run.judged)} were judged, drawn by seed {run.seed} from each module by its share.
+* Of {sum(run.mutants.values()):,} mutants, {len(run.judged)} were judged: seed {run.seed} draws each by itself, {run.share:.1%} of them, whatever else there is.
 * {counts[Outcome.KILLED]} were noticed by a test that failed and {counts[Outcome.TIMED_OUT]} by tests that took several times as long: {run.killed:.1%}.
 * {counts[Outcome.SURVIVED]} were not noticed; each is below, with its reason from `tests/mutants/survivors.toml`.
 * {counts[Outcome.UNTESTED]} more could not be imported, so that no test was asked; they count neither way.
 
-These are no mutants: changes of annotations, of names of types, of the arguments of `@dataclass`, of what a `Protocol` declares, and of the bare `*` among parameters; a removed `@overload`; `is` that becomes `==`; and what Python does not compile, or warns of.
+These are no mutants: changes of annotations, of names of types, of what a `Protocol` declares, and of the bare `*` among parameters; a removed `@overload`; `is` that becomes `==`; and what Python does not compile, or warns of.
 """
 
 

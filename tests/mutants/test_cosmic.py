@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from mutants.commands import COMMANDS, ROOT
 from mutants.report import Outcome, Result, Run, changed_lines, page
+from mutants.sample import is_drawn
 from mutants.survivors import Identity, reasons
 
 PACKAGE = ROOT / "worker"
@@ -40,6 +41,7 @@ def test_a_page_says_what_was_judged_and_why_a_survivor_may_live() -> None:
     outcomes = (Outcome.KILLED, Outcome.TIMED_OUT, Outcome.SURVIVED, Outcome.UNTESTED)
     run = Run(
         seed=7,
+        share=0.5,
         mutants={"core/a.py": 90},
         tests={"core/a.py": ["tests/core/test_a.py"]},
         results=[
@@ -52,3 +54,15 @@ def test_a_page_says_what_was_judged_and_why_a_survivor_may_live() -> None:
     said = page(run)
     assert "| `worker/core/a.py` | 90 | 4 | 2 |" in said
     assert "It is the same." in said and "NO REASON YET" in said
+
+
+def test_a_seed_draws_about_its_share_and_a_larger_share_draws_the_same_and_more() -> None:
+    names = [Identity("core/a.py", "AddNot", f"if a{number}:", 0) for number in range(10_000)]
+
+    def drawn(seed: int, share: float) -> set[Identity]:
+        return {name for name in names if is_drawn(name, seed, share)}
+
+    assert drawn(1, 0.0) == set() and drawn(1, 1.0) == {*names}
+    assert 350 < len(drawn(1, 0.04)) < 450
+    assert drawn(1, 0.04) < drawn(1, 0.08)
+    assert len(drawn(1, 0.04) & drawn(2, 0.04)) < 50

@@ -1,8 +1,8 @@
 """Promises that are broken on purpose, one at a time: the tests that are named beside each must
 notice.
 
-A mutant is a change of the source text in a copy of the package. What the tests do not notice could
-be broken unnoticed.
+A mutant is a change of the source text in a copy of the package, or of another file in a copy of
+the repository. What the tests do not notice could be broken unnoticed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mutants.guards import GUARDS
+from mutants.guards import CHECKS, GUARDS
 
 ROOT = Path(__file__).parents[2]
 FAILED_TESTS = (
@@ -339,7 +340,7 @@ MUTANTS = [
     Mutant(
         "a body reserves its room while it comes in",
         "http/client.py",
-        "if decoder.body_bytes > allowed_bytes:",
+        "if (held_bytes := decoder.body_bytes + allowed.held_bytes) > allowed.body_bytes:",
         "if False:",
         "http/test_client.py",
     ),
@@ -597,6 +598,13 @@ MUTANTS = [
         "page_sizes",
     ),
     reading(
+        "an item of which all records came before is not counted again",
+        "seen.py",
+        "not each or not self.repeated.issuperset(each)",
+        "True",
+        "seen",
+    ),
+    reading(
         "a smaller page is not taken for a short one",
         "judge.py",
         "whole=bool(state.asked) and page.records >= state.asked,",
@@ -618,33 +626,56 @@ MUTANTS = [
         """                seam=b"",""",
         "skipped_pages",
     ),
-    Mutant(
-        "an allowed origin gets credentials only where the config says so",
-        "http/client.py",
-        "if str(url.origin()) not in self._trusted:",
-        "if str(url.origin()) not in self._allowed:",
-        "http/test_client.py",
-    ),
     *(Mutant(*guard) for guard in GUARDS),
 ]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.promise.replace(" ", "_"))
+TAMPERED = [Mutant(*check) for check in CHECKS]
+_NOT_OURS = shutil.ignore_patterns(
+    *("*.pyc", ".git", ".venv*", ".coverage*", ".hypothesis", "*_cache", ".fuzz", ".java"),
+    *("dist", "var"),
+)
+
+
+def name_of(mutant: Mutant) -> str:
+    return mutant.promise.replace(" ", "_")
+
+
+def file_of(mutant: Mutant) -> str:
+    """The file of the tests that must notice."""
+    return mutant.tests.partition("::")[0]
+
+
+def changed(file: Path, mutant: Mutant) -> None:
+    """Makes the mutant of a file in a copy."""
+    text = file.read_text()
+    assert text.count(mutant.old) == 1, f"{mutant.file} has changed: the mutant no longer fits"
+    file.write_text(text.replace(mutant.old, mutant.new))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)
 def test_the_text_of_a_mutant_stands_once_in_the_source(mutant: Mutant) -> None:
     """So that whoever changes the source is told at once, and not by the long suite."""
     assert (ROOT / "worker" / mutant.file).read_text().count(mutant.old) == 1
 
 
-def run_tests(package: Path, tests: str) -> subprocess.CompletedProcess[str]:
-    """The tests against the copy of the package that stands in `package`."""
+@pytest.mark.parametrize("mutant", TAMPERED, ids=name_of)
+def test_the_text_of_a_check_stands_once_in_its_file(mutant: Mutant) -> None:
+    assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
+
+
+def run_tests(
+    copy: Path, tests: Iterable[str], repository: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """The tests of a repository against the package that stands in `copy`."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, str(ROOT / "tests" / tests)],
-        cwd=package,  # first on the path of `python -m`
-        env={**os.environ, "PYTHONPATH": str(package)},
+        [*command, *(str(repository / "tests" / each) for each in sorted(tests))],
+        cwd=copy,  # first on the path of `python -m`
+        env={**os.environ, "PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -656,23 +687,40 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of the repository, with its tests."""
+    return Path(shutil.copytree(ROOT, tmp_path / "repository", ignore=_NOT_OURS))
+
+
 @pytest.mark.mutants
-@pytest.mark.parametrize("tests", sorted({mutant.tests for mutant in MUTANTS}))
-def test_the_tests_run_against_the_copy_and_pass_without_a_mutant(
-    package: Path, tests: str
-) -> None:
-    ended = run_tests(package, tests)
+@pytest.mark.parametrize("file", sorted({file_of(mutant) for mutant in MUTANTS}))
+def test_the_tests_run_against_the_copy_and_pass_without_a_mutant(package: Path, file: str) -> None:
+    tests = {mutant.tests for mutant in MUTANTS if file_of(mutant) == file}
+    ended = run_tests(package, {file} if file in tests else tests)
     assert ended.returncode == 0, ended.stdout
     (package / "worker" / "__init__.py").write_text("raise SystemExit('this is the copy')")
-    assert "this is the copy" in "".join((again := run_tests(package, tests)).stdout + again.stderr)
+    again = run_tests(package, [file])
+    assert "this is the copy" in again.stdout + again.stderr
 
 
 @pytest.mark.mutants
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.promise.replace(" ", "_"))
+def test_the_checks_pass_in_a_copy_of_the_repository(repository: Path) -> None:
+    ended = run_tests(repository, {mutant.tests for mutant in TAMPERED}, repository)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)
 def test_a_broken_promise_is_noticed(package: Path, mutant: Mutant) -> None:
-    file = package / "worker" / mutant.file
-    text = file.read_text()
-    assert text.count(mutant.old) == 1, f"{mutant.file} has changed: the mutant no longer fits"
-    file.write_text(text.replace(mutant.old, mutant.new))
-    ended = run_tests(package, mutant.tests)
+    changed(package / "worker" / mutant.file, mutant)
+    ended = run_tests(package, [mutant.tests])
+    assert ended.returncode == FAILED_TESTS, ended.stdout + ended.stderr
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize("mutant", TAMPERED, ids=name_of)
+def test_a_repository_that_was_tampered_with_is_noticed(repository: Path, mutant: Mutant) -> None:
+    changed(repository / mutant.file, mutant)
+    ended = run_tests(repository, [mutant.tests], repository)
     assert ended.returncode == FAILED_TESTS, ended.stdout + ended.stderr

@@ -30,6 +30,7 @@ def fetch(ahead: FetchAhead, position: Any, window: Window = FIRST) -> Fetch:
         speculative=True,
         first=False,
         generation=ahead.generation,
+        size=0,
         window=window,
     )
     ahead.launched(asked)

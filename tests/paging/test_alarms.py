@@ -27,6 +27,7 @@ from worker.core.instants import MICROS
 from worker.core.model import Claim, Decoded
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import (
     Accepted,
     Done,
@@ -48,7 +49,7 @@ Server = Callable[[Fetch], Reply]
 
 def spec(style: Any, **changes: Any) -> PagingSpec:
     """A source that is read on a schedule, and says no total."""
-    return replace(PagingSpec(style=style, every_s=HOUR_S), **changes)
+    return replace(PagingSpec(style=style, schedule=Schedule(HOUR_S)), **changes)
 
 
 def with_total(plan: PagingSpec) -> PagingSpec:
@@ -692,6 +693,7 @@ def test_a_total_of_the_first_page_alone_does_not_end_it(kill: bool) -> None:
         (4, 2, 2),  # reached on the second page
         (2, 5, 2),  # reached on the first one, which the source may have cut short
         (2, 2, 2),  # as many as a full page: it may be the total of the page
+        (600, 300, 2),  # more than the small numbers, of which Python has one object each
         (0, 2, 1),
     ],
 )
@@ -874,6 +876,14 @@ def test_a_boundary_that_is_full_names_the_future_where_the_mark_is_held_at_now(
     full = read(one, pages(page(rows(5, 6, 7, u=5), next=None)))
     assert full.error is not None and full.code == "boundary_full"
     assert "future" not in full.error.remedy
+
+
+def test_a_pass_that_is_read_again_is_not_stuck_though_it_knows_its_records(kill: bool) -> None:
+    """A pass that `max_pages` cuts shows nothing, so that it is read again: three times in all."""
+    plan = required("assumed", token_style(), stop=StopSpec(max_pages=1))
+    outcome = read(plan, pages(page(rows(5, 6), next="a")), kill=kill)
+    assert (outcome.code, outcome.asked, outcome.got) == ("", 3, rows(5, 6))
+    assert [end.missed for end in outcome.ends] == ["assumed"]
 
 
 @pytest.mark.parametrize("capped", [True, False])

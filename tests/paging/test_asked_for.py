@@ -10,6 +10,7 @@ from paging.test_planner import INCREMENTAL, Server, claim, ids, resumed, run, s
 from worker.core.cursor import Cursor
 from worker.core.model import Claim
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Done, Fetch, Wait
 
 RECORDS = [{"id": number} for number in range(5)]
@@ -59,7 +60,7 @@ def test_with_once_no_second_pass_follows_in_the_same_run() -> None:
 
 
 def test_a_change_waits_for_the_schedule() -> None:
-    one = planner(claim(), b"1", once=False, every_s=60.0)
+    one = planner(claim(), b"1", once=False, schedule=Schedule(60.0))
     run(one, Server(RECORDS, 2))
     one.ask_for(b"2")
     assert one.next(1.0) == Wait(60.0)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from worker.core.cursor import Cursor, PassState
 from worker.core.model import Due
 from worker.paging.due import next_pass, not_before, worth_keeping
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec
 from worker.sources.pagination import offset
 
 STYLE = offset.build(offset.Config(type="offset", param="o"))
-HOURLY = PagingSpec(STYLE, every_s=3600.0, jitter=lambda: 5.0, spread=lambda: 7.0)
+HOURLY = PagingSpec(STYLE, schedule=Schedule(3600.0), jitter=lambda: 5.0, spread=lambda: 7.0)
 WALL, NOW = 1_700_000_000.0, 50.0
 
 
@@ -54,7 +55,7 @@ def test_what_is_overdue_at_a_start_is_spread() -> None:
     assert due(kept(3, -600), OVER) == NOW + 7
 
 
-QUICK = PagingSpec(STYLE, every_s=10.0, jitter=lambda: 5.0, spread=lambda: 0.5)
+QUICK = PagingSpec(STYLE, schedule=Schedule(10.0), jitter=lambda: 5.0, spread=lambda: 0.5)
 
 
 def test_a_quick_schedule_is_not_kept_and_its_starts_are_spread() -> None:
@@ -70,7 +71,7 @@ def test_a_quick_schedule_is_not_kept_and_its_starts_are_spread() -> None:
     [
         (Due(), HOURLY),  # it never ran, or an older version ran
         (kept(3, 600), PagingSpec(STYLE)),  # no schedule
-        (kept(3, 600), PagingSpec(STYLE, every_s=3600.0, once=True)),
+        (kept(3, 600), PagingSpec(STYLE, schedule=Schedule(3600.0), once=True)),
         (kept(9, 600), HOURLY),  # of a state that was put back
         (Due(3, None), HOURLY),
     ],
@@ -94,7 +95,7 @@ def test_a_partition_that_fails_rests_no_longer_than_the_schedule_or_the_longest
     in_s: float, every_s: float | None
 ) -> None:
     failing = Due(3, None, 2, int((WALL + in_s) * 1e6), "auth", "401")
-    spec = PagingSpec(STYLE, every_s=every_s)
+    spec = PagingSpec(STYLE, schedule=None if every_s is None else Schedule(every_s))
     found = not_before(failing, spec, now=NOW, wall=WALL, cap_s=3600.0)
     longest = min(math.inf if every_s is None else every_s, 3600.0)
     assert found == pytest.approx(NOW + min(max(in_s, 0.0), longest), abs=1e-3)

@@ -23,6 +23,7 @@ from paging.test_planner import (
 from worker.core.errors import PermanentError
 from worker.core.model import FieldError, Reject
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec, Reply, StopSpec
 
 TOTAL = {"next": None, "total": 9}
@@ -81,7 +82,7 @@ def refused(planner: PartitionPlanner, reply: Reply) -> type[Exception]:
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_error_leaves_state_cursor_and_boundary_untouched(name: str) -> None:
     plan, before, bad = REFUSED[name]
-    planner = PartitionPlanner(replace(plan, once=False, every_s=1.0), claim())
+    planner = PartitionPlanner(replace(plan, once=False, schedule=Schedule(1.0)), claim())
     for reply in before:
         planner.accept(fetched(planner), reply, 0.0)
     fetch = fetched(planner, 100.0)
@@ -119,7 +120,7 @@ def test_a_refused_page_changes_nothing_wherever_it_comes(
         stop=StopSpec(max_pages=most),
         boundary_cap=cap,
         once=False,
-        every_s=1.0,
+        schedule=Schedule(1.0),
     )
     planner, now = PartitionPlanner(plan, claim()), 0.0
     for found, token, total in pages:

@@ -16,6 +16,7 @@ from worker.core.errors import PageRefused
 from worker.core.model import Claim
 from worker.paging.page_sizes import PageSizes
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, StopSpec, Wait
 from worker.sources.pagination import offset, page
 
@@ -183,7 +184,7 @@ def test_numbered_pages_stay_small_for_the_pass_and_the_next_one_begins_with_twi
     None
 ):
     server = Picky(20, heavy={0})
-    settings = plan("page", 8, every_s=0.0)
+    settings = plan("page", 8, schedule=Schedule(0.0))
     planner = PartitionPlanner(settings, claim())
     run(planner, server)
     assert server.sizes == [8, 4, 2, *[1] * 22]  # the empty page is asked for once more

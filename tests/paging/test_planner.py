@@ -23,6 +23,7 @@ from worker.core.errors import (
 from worker.core.model import Claim, Decoded, Facts, Progress
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import (
     Accepted,
     Done,
@@ -307,7 +308,9 @@ def test_a_page_is_not_lost_with_a_bad_one_that_was_fetched_ahead() -> None:
 
 
 def test_a_page_that_the_boundary_has_no_room_for_comes_again_whole() -> None:
-    plan = spec(token_style(), incremental=INCREMENTAL, boundary_cap=3, once=False, every_s=60.0)
+    plan = spec(
+        token_style(), incremental=INCREMENTAL, boundary_cap=3, once=False, schedule=Schedule(60.0)
+    )
     planner = PartitionPlanner(plan, claim())
     page = [{"id": number, "u": 5} for number in range(4)]
     with pytest.raises(BoundaryFull):
@@ -511,6 +514,7 @@ def test_a_status_stop_ends_the_pass() -> None:
     assert isinstance(todo, Fetch)
     [taken] = planner.accept(todo, Reply(None, stop="status 400"), 0.0)
     assert taken.pass_end is not None and taken.pass_end.reason == "status 400"
+    assert not taken.noted
 
 
 @given(
@@ -565,7 +569,7 @@ def test_a_refused_position_falls_back_to_the_mark_once() -> None:
 
 
 def test_a_scheduled_source_waits_and_starts_the_next_pass() -> None:
-    planner = PartitionPlanner(spec(token_style(), once=False, every_s=60.0), claim())
+    planner = PartitionPlanner(spec(token_style(), once=False, schedule=Schedule(60.0)), claim())
     server = Server([{"id": 1}], 2)
     run(planner, server, now=100.0)
     assert planner.next(101.0) == Wait(160.0)
@@ -579,7 +583,7 @@ def test_nobody_waits_for_the_schedule_while_the_first_page_of_a_pass_is_in_flig
 ) -> None:
     server = Server([{"id": number} for number in range(4)], cap=2)
     planner = PartitionPlanner(
-        spec(offset_style(), once=False, every_s=60.0), Claim("p", 0, Cursor()), due
+        spec(offset_style(), once=False, schedule=Schedule(60.0)), Claim("p", 0, Cursor()), due
     )
     begins = 0.0
     if due is not None:
@@ -598,7 +602,7 @@ def test_nobody_waits_for_the_schedule_while_the_first_page_of_a_pass_is_in_flig
 def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -> None:
     """A state of an older version."""
     server = Server([{"id": number} for number in range(4)], cap=2)
-    kept = spec(offset_style(), once=False, every_s=60.0)
+    kept = spec(offset_style(), once=False, schedule=Schedule(60.0))
     fresh = PartitionPlanner(kept, Claim("p", 0, Cursor()))
     first = fresh.next(0.0)
     assert isinstance(first, Fetch)
@@ -606,6 +610,15 @@ def test_a_pass_that_goes_on_without_a_known_time_schedules_the_one_after_it() -
     planner = PartitionPlanner(kept, claim)
     assert ids(run(planner, server, 10.0)) == [2, 3]
     assert planner.next(10.0) == Wait(70.0)
+
+
+def test_a_source_that_was_read_once_is_read_again_where_it_has_a_schedule_since() -> None:
+    server, first = Server([{"id": 1}], cap=2), Claim("p", 0, Cursor())
+    once = run(PartitionPlanner(spec(offset_style()), first), server)
+    kept = spec(offset_style(), once=False, schedule=Schedule(60.0))
+    again = run(PartitionPlanner(kept, resumed(first, once)), server, 10.0)
+    numbers = [each.pass_end.number for each in (*once, *again) if each.pass_end is not None]
+    assert numbers == [1, 2] and ids(again) == [1]
 
 
 # -- pages fetched ahead ----------------------------------------------------------------------------
@@ -681,7 +694,9 @@ def test_where_the_source_says_that_there_are_more_pages_they_are_fetched_ahead_
 def test_nothing_is_guessed_of_a_pass_before_its_first_page() -> None:
     """Passes of an incremental source may be as long as one page."""
     records = [{"id": number, "u": number} for number in range(9)]
-    plan = spec(offset_style(), depth=4, incremental=INCREMENTAL, once=False, every_s=60.0)
+    plan = spec(
+        offset_style(), depth=4, incremental=INCREMENTAL, once=False, schedule=Schedule(60.0)
+    )
     planner = PartitionPlanner(plan, claim())
     server = Server(records, 3)
     run(planner, server)

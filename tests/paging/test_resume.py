@@ -17,6 +17,7 @@ from worker.core.model import Claim, Decoded, Facts, PartitionRow
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
 from worker.paging.resume import refuse_unfit
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Fetch, IncrementalSpec, PagingSpec, Reply
 from worker.sources.pagination import cursor, link_header, next_url, none, offset, page
 
@@ -330,7 +331,7 @@ def test_after_an_adoption_nothing_is_lost_and_no_more_comes_twice_than_was_said
     rows = rows[::-1] if order == "descending" else rows
     style = paged(size)
     spec = marked(order, style) if order else PagingSpec(style=style, once=True, key=("id",))
-    spec = replace(spec, size=size, every_s=3600.0)
+    spec = replace(spec, size=size, schedule=Schedule(3600.0))
     partition = Partition(Server(rows))
     partition.walk(spec, pages=pages)
     part = adopted(partition, "int" if order else "none", changed)

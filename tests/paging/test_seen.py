@@ -47,6 +47,25 @@ def held(
     return compared(facts, known, memory, spec, begin=begin, counts=counts, where="p")
 
 
+@given(st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=5))
+def test_an_item_of_several_records_counts_unless_all_of_them_came_before(
+    items: list[list[int]],
+) -> None:
+    rows = [(number, 0) for item in items for number in item]
+    ends = [sum(map(len, items[: at + 1])) for at in range(len(items))]
+    facts = facts_of(rows, keyed=True)
+    facts.item_ends = ends
+    seen, came, expected = held(rows, PassMemory(), KEYED), set[int](), 0
+    for item in items:
+        new = [number for at, number in enumerate(item) if number not in {*came, *item[:at]}]
+        expected += bool(new) or not item
+        came |= set(item)
+    assert seen.listed(facts) == expected
+    assert held(rows, PassMemory(), KEYLESS).listed(facts) == len(items), "all of them count"
+    facts.item_ends = None
+    assert seen.listed(facts) == seen.distinct == len(came)
+
+
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=5)
 SPECS = {
     "by value": BY_VALUE,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from paging.test_page_sizes import plan
 from paging.test_planner import INCREMENTAL, Record, claim, decoded, ids, resumed
 
-from worker.core.errors import PagesSkipped
+from worker.core.errors import CursorStuck, PagesSkipped
 from worker.paging.planner import PartitionPlanner
 from worker.paging.refused_pages import MAX_SKIPPED
 from worker.paging.spec import Accepted, Done, Fetch, Reply, StopSpec, Wait
@@ -132,3 +132,15 @@ def test_a_page_that_is_left_out_is_one_of_max_pages() -> None:
     taken = run(PartitionPlanner(settings, claim()), server)
     assert server.asked == 3 and ids(taken) == [0, 1]
     assert taken[-1].pass_end is not None
+
+
+def test_a_pass_of_known_records_and_a_page_that_is_left_out_is_stuck() -> None:
+    server = Broken(4, 2, set())
+    for record in server.records:
+        record["u"] = 5
+    settings: Any = plan("page", 2, incremental=INCREMENTAL, stop=StopSpec(max_pages=2))
+    first = claim()
+    taken = run(PartitionPlanner(settings, first), server)
+    server.broken = {2}
+    with pytest.raises(CursorStuck):
+        run(PartitionPlanner(settings, resumed(first, taken)), server)

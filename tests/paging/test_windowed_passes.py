@@ -35,6 +35,7 @@ from worker.core.errors import (
 )
 from worker.paging.marks import MarkFormat
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import (
     Accepted,
     Done,
@@ -296,7 +297,7 @@ def test_without_a_window_that_is_over_nothing_is_asked_for() -> None:
     assert PartitionPlanner(plan("window", wall), claim()).next(0.0) == Done(
         "no window is over yet"
     )
-    scheduled = PartitionPlanner(plan("window", wall, once=False, every_s=60.0), claim())
+    scheduled = PartitionPlanner(plan("window", wall, once=False, schedule=Schedule(60.0)), claim())
     assert scheduled.next(5.0) == Wait(65.0)
     wall.now += 1
     assert isinstance(scheduled.next(65.0), Fetch)
@@ -304,7 +305,7 @@ def test_without_a_window_that_is_over_nothing_is_asked_for() -> None:
 
 def test_a_daemon_goes_on_from_pass_to_pass() -> None:
     wall, server = Wall(BEGIN + 13), Server(records(list(range(40))))
-    planner = PartitionPlanner(plan("window", wall, once=False, every_s=60.0), claim())
+    planner = PartitionPlanner(plan("window", wall, once=False, schedule=Schedule(60.0)), claim())
     taken = run(planner, server)
     for now in (60.0, 120.0):
         wall.now += 10
@@ -589,6 +590,19 @@ def test_one_window_without_its_total_and_the_pass_is_not_proven() -> None:
     spec = plan("token", Wall(BEGIN + 43), completeness="assumed")
     taken = run(PartitionPlanner(spec, claim()), Shy(records([1, 2, 15, 35]), "token"))
     assert taken[-1].pass_end is not None and taken[-1].pass_end.completeness == "assumed"
+
+
+def test_the_last_page_of_a_window_ends_it_when_it_comes_again_and_the_total_is_reached() -> None:
+    """A total is not believed until it has counted several pages, so one more is asked for."""
+
+    class Repeating(Server):
+        def answer(self, fetch: Fetch) -> Reply:
+            first = replace(fetch, position={"offset": 0})  # every window here has one page
+            return super().answer(first)
+
+    server = Repeating(records([1, 2, 3, 14, 15, 26]), "offset", total=True)
+    taken = run(PartitionPlanner(plan("offset", Wall(BEGIN + 33)), claim()), server)
+    assert ids(taken) == list(range(6))
 
 
 @pytest.mark.parametrize("style", ["window", "offset"])

@@ -22,6 +22,7 @@ from worker.core.events import Event
 from worker.resilience.breaker import OPEN, Breaker, BreakerSpec
 from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
+from worker.resilience.limits import Limit
 from worker.resilience.retry_budget import RetryBudget
 from worker.testing.clock import FakeClock
 
@@ -464,7 +465,7 @@ async def test_a_storm_that_lasts_is_amplified_by_a_fifth_and_the_floor_at_most(
 
 async def test_a_wait_says_whether_the_origin_or_our_own_rate_limit_is_its_cause() -> None:
     clock = FakeClock(0.0)
-    guarded = guard(clock, gate=Gate(1, 60.0))
+    guarded = guard(clock, gate=Gate([Limit(1, 60.0)]))
 
     async def well() -> str:
         return "ok"

@@ -16,6 +16,7 @@ from worker.core.meter import Backlog, StageTimes
 from worker.core.model import Claim, Decoded, Due, Facts
 from worker.core.ports import Room
 from worker.paging.planner import PartitionPlanner
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Fetch, PagingSpec, Reply
 from worker.resilience.breaker import Breaker, BreakerSpec
 from worker.resilience.gate import Gate
@@ -487,7 +488,7 @@ async def test_passes_of_several_pages_on_a_schedule_are_not_kept_waiting_for_th
             await asyncio.sleep(0)
         return page(fetch)
 
-    hourly = PagingSpec(style=style, every_s=3_600.0)
+    hourly = PagingSpec(style=style, schedule=Schedule(3_600.0))
     planner = PartitionPlanner(hourly, Claim("p", 0, Cursor()))
     channel: Channel[Page] = Channel(1 << 20)
     served = pool([planner], attempt, channel, concurrency=concurrency, once=False, clock=clock)

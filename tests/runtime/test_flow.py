@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -73,9 +74,8 @@ def test_every_record_of_a_page_is_accounted_for(
 def test_what_was_looked_at_is_what_came_without_duplicates_and_however_it_was_expanded(
     count: int, bad: int, duplicates: int, over: bool
 ) -> None:
-    came = page(list(range(count)), bad, duplicates)
-    came.pass_end = PassEnd(1, count, "empty page", "unknown") if over else None
-    parts = shaped(came)
+    end = PassEnd(1, count, "empty page", "unknown") if over else None
+    parts = shaped(replace(page(list(range(count)), bad, duplicates), pass_end=end))
     assert sum(part.looked_at for part in parts) == count + bad
     assert [part.pass_over for part in parts] == [False] * (len(parts) - 1) + [over]
 

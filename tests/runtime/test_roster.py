@@ -11,6 +11,7 @@ from worker.core.cursor import Cursor, PassState
 from worker.core.errors import Fenced, ListIncomplete, PartitionsVanished
 from worker.core.found import Found
 from worker.core.model import Due, Progress
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec
 from worker.runtime.roster import Roster, RosterSpec, combinations
 from worker.testing.clock import FakeClock
@@ -29,7 +30,7 @@ SPEC = RosterSpec(
     may_vanish=False,
     rereads=True,
 )
-PAGING = PagingSpec(style=token_style(), every_s=600.0)
+PAGING = PagingSpec(style=token_style(), schedule=Schedule(600.0))
 
 
 class House:
@@ -155,7 +156,7 @@ def test_one_that_has_vanished_ends_its_pass_and_begins_no_other() -> None:
 
 
 def test_one_that_was_read_once_is_not_asked_again() -> None:
-    house = House(paging=replace(PAGING, every_s=None))
+    house = House(paging=replace(PAGING, schedule=None))
     house.find("a", "b")
     house.served()
     house.moved("repo=a", Cursor(complete=True))
@@ -164,7 +165,7 @@ def test_one_that_was_read_once_is_not_asked_again() -> None:
 
 
 def test_one_whose_record_has_not_changed_is_not_asked_again() -> None:
-    house = House(replace(SPEC, by_change=True), replace(PAGING, every_s=None))
+    house = House(replace(SPEC, by_change=True), replace(PAGING, schedule=None))
     house.find("a", "b")
     house.served()
     for name in ("repo=a", "repo=b"):

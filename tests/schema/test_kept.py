@@ -74,7 +74,7 @@ def rest(raw: bytes, plan: CompiledPlan = PLAN) -> Any:
     ways = [
         exhausted(JsonPages(PageSpec(), plan).decode(b"[%s]" % raw)).records,
         exhausted(JsonPages(PageSpec(records="a"), plan).decode(b'{"a": [ %s ]}' % raw)).records,
-        exhausted(NdjsonPages(RecordSpec(), plan).decode(b" %s\n" % raw)).records,
+        exhausted(NdjsonPages(PageSpec(), plan).decode(b" %s\n" % raw)).records,
         [plan.one(raw)],
     ]
     [found] = {kept(plan, records)[0] for records in ways}
@@ -153,7 +153,7 @@ def test_a_record_whose_number_is_read_again_from_its_text_keeps_its_rest() -> N
     ids=lambda raw: str(raw[:40]),
 )
 def test_a_record_that_cannot_be_kept_is_a_reject(raw: bytes) -> None:
-    found = exhausted(NdjsonPages(RecordSpec(), PLAN).decode(b'{"item-id": 1}\n' + raw + b"\n"))
+    found = exhausted(NdjsonPages(PageSpec(), PLAN).decode(b'{"item-id": 1}\n' + raw + b"\n"))
     assert len(found.records) == len(found.rejects) == 1
     with pytest.raises(InvalidRecord):
         PLAN.one(raw)

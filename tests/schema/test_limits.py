@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import zlib
 from pathlib import Path
 from time import process_time
@@ -141,6 +142,21 @@ def test_the_inflated_block(codec: str) -> None:
     assert len(rows(file, inflated=1_000)) == 1_000
     with pytest.raises(CorruptContainer, match=r"999|1000"):
         rows(file, inflated=999)
+
+
+@pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "null"])
+def test_a_bomb_in_a_block_is_refused_before_it_is_inflated(codec: str) -> None:
+    if codec == "snappy":
+        pytest.importorskip("cramjam")
+    bomb = codecs.compress(bytes(32 * 1024 * 1024), codec)
+    tracemalloc.start()
+    try:
+        with pytest.raises(codecs.NotInflated):
+            codecs.inflate(bomb, codec, 1024 * 1024)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 16 * 1024 * 1024  # xz has a dictionary of 8 MiB
 
 
 def test_the_records_of_a_block() -> None:

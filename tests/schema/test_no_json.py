@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.core.ports import InvalidRecord
 from worker.formats.ndjson import NdjsonPages
-from worker.formats.records import RecordSpec
+from worker.formats.records import PageSpec
 from worker.schema import compile_plan, parse_schema
 from worker.schema.no_json import SHOWN, no_json_values
 
@@ -46,7 +46,7 @@ def test_the_place_is_named_and_not_that_the_record_was_cut(
 
 @pytest.mark.parametrize(("raw", "path", "found"), PLACES)
 def test_a_line_of_ndjson_says_the_same(raw: bytes, path: str, found: str) -> None:
-    steps = NdjsonPages(RecordSpec(), PLAN).decode(b'{"name": "good"}\n' + raw + b"\n")
+    steps = NdjsonPages(PageSpec(), PLAN).decode(b'{"name": "good"}\n' + raw + b"\n")
     while True:
         try:
             next(steps)

@@ -109,7 +109,7 @@ def test_files_are_where_their_root_is(tmp_path: Path) -> None:
     for each in (first, second):
         each.mkdir()
     ids = make_root_id(first), make_root_id(second)
-    state = chain(known=Root(str(second), ids[1]))
+    state = chain(known=Root(str(second), root_id(second)))
     root = entered(third, state)
     assert root.before == second
     assert root.of(staged("/elsewhere", ids[1])) == second

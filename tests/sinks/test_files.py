@@ -160,8 +160,9 @@ def test_a_commit_of_many_files_is_due(tmp_path: Path) -> None:
     for route in ("a", "b"):
         put(files, chunk(route, 1))
     assert not files.full
-    put(files, chunk("c", 1))
-    assert files.full
+    for route in ("c", "d"):
+        put(files, chunk(route, 1))
+        assert files.full
     files.seal()
     files.begin(2)
     assert not files.full
@@ -236,6 +237,17 @@ def test_a_damaged_file_is_named_with_what_is_known_of_it(tmp_path: Path, name: 
     evidence = FilesRoot(tmp_path, RECORDS).examine(committed(tmp_path, name))
     assert evidence.problem.startswith("it is damaged: ")
     assert (evidence.rows, evidence.size_bytes) == (None, 12)
+
+
+@pytest.mark.parametrize("elsewhere", ["a", "z"])
+def test_a_file_below_a_link_is_named_wherever_that_leads(tmp_path: Path, elsewhere: str) -> None:
+    root, real = tmp_path / "lake", tmp_path / elsewhere
+    for each in (root, real):
+        each.mkdir()
+    (real / "f.avro").write_bytes(b"")
+    (root / "r").symlink_to(real)
+    evidence = FilesRoot(root, RECORDS).examine(committed(root, "r/f.avro"))
+    assert evidence.problem == "a directory above it is a link"
 
 
 def test_a_file_that_nobody_may_look_at_is_not_taken_for_gone(
@@ -492,6 +504,14 @@ def test_a_chunk_is_collected_without_a_file_or_a_write(tmp_path: Path) -> None:
     (sealed,) = files.seal()
     files.publish(1, [sealed])
     assert read(tmp_path / sealed.final) == [1, 2, 3, 4]
+
+
+def test_chunks_are_collected_until_open_files_hold_back_all_that_they_may(tmp_path: Path) -> None:
+    files = sink(tmp_path, block_bytes=100, held_bytes=4)
+    for route in ("a", "b"):
+        files.write(chunk(route, 1))
+    assert files.collect(chunk("a", 2)) and files.collect(chunk("b", 2))
+    assert not files.collect(chunk("a", 3)) and not files.collect(chunk("b", 3))
 
 
 def test_open_files_hold_back_no_more_than_they_may(tmp_path: Path) -> None:

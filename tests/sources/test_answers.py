@@ -319,7 +319,7 @@ def test_the_short_forms_mean_what_their_general_form_means(
             {"when": {"path": f"e{n}", "exists": True}, "do": do} for n, do in enumerate(by_body)
         ],
     )
-    general = [rule.model_dump(exclude_none=True, exclude_unset=True) for _, rule in short.answers]
+    general = [rule.model_dump(exclude_none=True, exclude_unset=True) for rule in short.responses]
     long = rules(responses=general)
     for status in (*statuses, 201, 204, 410, 503):
         for body in ({}, {"e0": 1}, {"e1": 1}):

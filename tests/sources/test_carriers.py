@@ -241,7 +241,7 @@ def test_a_literal_secret_that_no_header_can_carry_is_refused_at_its_key(
     with pytest.raises(ValidationError) as caught:
         config(auth=auth)
     [error] = caught.value.errors()
-    assert error["loc"] == ("auth", key) and "control characters" in error["msg"]
+    assert error["loc"] == ("auth", "one kind", key) and "control characters" in error["msg"]
 
 
 @pytest.mark.parametrize("value", ["a\x7f", "a\nb", "\x00"])
@@ -339,3 +339,80 @@ def test_a_parameter_with_several_values_is_not_filled_by_a_token_too() -> None:
 
 
 FIRST = {**RANGE, "param": "since", "first": {"c": ["a", "b"]}}
+
+
+FORMS: dict[str, tuple[dict[str, Any], str, str]] = {
+    # what -> source, place of the error, words
+    "a form of a GET": ({"form": {"a": 1}}, "form", "a form needs method: POST"),
+    "text of a GET": ({"text": "a"}, "text", "a text needs method: POST"),
+    "a form beside a body": (
+        {"method": "POST", "form": {"a": 1}, "body": {}},
+        "form",
+        "body and form are both given",
+    ),
+    "text beside a form": (
+        {"method": "POST", "form": {"a": 1}, "text": ""},
+        "text",
+        "form and text are both given",
+    ),
+    "a position in a form of a GET": (
+        {"pagination": {"type": "page", "to": {"form": "p"}}},
+        "pagination.to",
+        "p goes into the body, and a GET has none",
+    ),
+    "a position in a form beside a body": (
+        {"method": "POST", "body": {}, "pagination": {"type": "page", "to": {"form": "p"}}},
+        "pagination.to",
+        "p goes into a form, and the requests have a body instead",
+    ),
+    "a position in a body beside text": (
+        {"method": "POST", "text": "x", "pagination": {"type": "page", "to": {"body": "p"}}},
+        "pagination.to",
+        "p goes into a body, and the requests have a text instead",
+    ),
+    "a position in a form and the mark in a body": (
+        {
+            "method": "POST",
+            "pagination": {"type": "page", "to": {"form": "p"}},
+            "incremental": {**RANGE, "to": {"body": "since"}},
+        },
+        "incremental.to",
+        "since goes into a body, and the requests have a form instead",
+    ),
+    "one field twice": (
+        {
+            "method": "POST",
+            "pagination": {"type": "page", "to": {"form": "p"}},
+            "incremental": {**RANGE, "to": {"form": "p"}},
+        },
+        "incremental.to",
+        "the field p is sent twice",
+    ),
+    "a field of several values and a token": (
+        {
+            "method": "POST",
+            "form": {"p": ["a", "b"]},
+            "pagination": {**CURSOR, "to": {"form": "p"}},
+        },
+        "pagination.to",
+        "the field p has several values in form",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_request_has_one_body(name: str) -> None:
+    source, place, words = FORMS[name]
+    with pytest.raises(ValidationError) as raised:
+        config(**source)
+    found = [(".".join(map(str, each["loc"])), each["msg"]) for each in raised.value.errors()]
+    assert any(at == place and words in said for at, said in found), found
+
+
+def test_a_token_takes_over_a_field_of_the_form() -> None:
+    source = config(
+        method="POST",
+        form={"p": "first", "q": "x"},
+        pagination={**CURSOR, "to": {"form": "p"}},
+    )
+    assert source.form == {"p": "first", "q": "x"}

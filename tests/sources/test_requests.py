@@ -36,6 +36,7 @@ def request(
         speculative=False,
         first=True,
         generation=0,
+        size=0,
         **fetch,
     )
     return build_request(config, asked, {"region": "eu"})
@@ -169,6 +170,7 @@ def asked(url: str, value: str, *, mark: Any = None, **source: Any) -> Request:
         speculative=False,
         first=True,
         generation=0,
+        size=0,
     )
     return build_request(config, fetch, {"x": value})
 
@@ -366,3 +368,46 @@ def test_a_link_is_followed_at_our_origin_where_the_config_keeps_it(
     source = {"pagination": {"type": "link_header"}}
     assert request(source, Address(url=link)).url == link
     assert request(source | {"next_origin": "keep"}, Address(url=link)).url == followed
+
+
+def test_a_form_is_filled_and_encoded_as_browsers_do() -> None:
+    found = request(
+        {
+            "method": "POST",
+            "form": {"r": "in {partition.region}", "n": 5, "all": True, "tag": ["a b", "c&d"]},
+            "incremental": {"field": "at", "to": {"form": "since"}},
+        },
+        Address(form={"n": "6", "page": "2"}),
+        since="2024-01-01T00:00:00+02:00",
+    )
+    assert found.body == (
+        b"r=in+eu&n=6&all=true&tag=a+b&tag=c%26d&since=2024-01-01T00%3A00%3A00%2B02%3A00&page=2"
+    )
+    assert found.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
+
+
+def test_a_form_is_made_where_a_position_goes_into_one() -> None:
+    source = {"method": "POST", "pagination": {"type": "page", "to": {"form": "page"}}}
+    assert request(source, Address(form={"page": "1"})).body == b"page=1"
+
+
+def test_text_is_sent_as_it_is_but_for_its_placeholders() -> None:
+    source = {
+        "method": "POST",
+        "text": "{ items(r: {partition.region}, since: {mark}) { é } {other} }",
+        "incremental": {"field": "at"},
+    }
+    found = request(source, since=7)
+    assert found.body == "{ items(r: eu, since: 7) { é } {other} }".encode()
+    assert found.headers == (("Content-Type", "text/plain; charset=utf-8"),)
+    typed = request({**source, "headers": {"content-type": "application/graphql"}}, since=7)
+    assert typed.headers == (("content-type", "application/graphql"),)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.lists(st.text(), min_size=2), min_size=1))
+def test_any_form_is_read_as_it_was_meant(form: dict[str, list[str]]) -> None:
+    encodable = {key: [each.replace("{", "") for each in values] for key, values in form.items()}
+    found = request({"method": "POST", "form": encodable})
+    assert found.body is not None
+    pairs = parse_qsl(found.body.decode(), keep_blank_values=True, encoding="utf-8")
+    assert pairs == [(key, each) for key, values in encodable.items() for each in values]

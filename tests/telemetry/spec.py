@@ -24,9 +24,8 @@ def registry() -> CollectorRegistry:
     """A registry with every metric, and a sample of those that are read from pipelines."""
     metrics = Metrics()
     stages = {stage: dict.fromkeys(STATES, 0.0) for stage in ("read", "process", "write")}
-    metrics.watch(
-        lambda: [Reading("p", "running", stages, 0, 0.0, {"pages": (0, 1)}, 1, 0, 0, 0.0)]
-    )
+    queues, limits = {"pages": (0, 1)}, {"10 requests per 1s": (2.0, 10.0)}
+    metrics.watch(lambda: [Reading("p", "running", stages, 0, 0.0, queues, 1, 0, 0, 0.0, limits)])
     return metrics.registry
 
 

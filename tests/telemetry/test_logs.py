@@ -80,6 +80,35 @@ def test_a_forged_line_is_read_as_what_was_said(capfd: pytest.CaptureFixture[str
     )
 
 
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"api_key": "hunter2"},
+        {"Authorization": "Bearer hunter2"},
+        {"reason": "GET http://me:hunter2@h.example/a?page=2: no answer"},
+        {"reason": "GET http://h.example/a?access_token=hunter2&page=2: no answer"},
+    ],
+)
+def test_a_secret_is_taken_out_of_a_line(
+    style: str, said: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open_logger("debug", style) as logger:
+        logger.info("request.ended", **said)
+    line = capfd.readouterr().err
+    assert "hunter2" not in line and "***" in line
+    assert ("page=2" in line) == ("reason" in said)
+
+
+def test_the_last_troubles_tell_no_secret_of_a_url(capfd: pytest.CaptureFixture[str]) -> None:
+    said = "GET http://me:hunter2@h.example/a?access_token=hunter3: no answer"
+    with open_logger("debug", "json") as logger:
+        telemetry = Telemetry(logger, Metrics(), _Clock())
+        telemetry(PartitionParked("items", "a", "transient", said, 1.0))
+    [trouble] = telemetry.troubles("items")
+    assert trouble["reason"] == "GET http://***h.example/a?*** no answer"
+
+
 def test_an_error_commands_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     show(PermanentError(f"the server said {FORGED}", remedy=FORGED))
     text = capfd.readouterr().err

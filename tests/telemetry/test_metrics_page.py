@@ -81,6 +81,8 @@ async def test_promtool_accepts_the_metrics_of_a_running_worker(tmp_path: Path) 
         "breaker": "closed",
         "breaker_opens_in_s": 0.0,
         "gate_opens_in_s": 0.0,
+        "rate_limits": {},
+        "clock_skew_s": 0.0,
         "unknown_fields": {},
     }
     assert all(set(times) == {"busy", "blocked", "idle"} for times in items["stages"].values())

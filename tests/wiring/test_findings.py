@@ -243,3 +243,18 @@ def test_the_remedy_is_the_key_that_the_error_names(allowed: str, words: str) ->
     rejects = [reject(number, allowed=allowed) for number in (0, 1)]
     [finding] = found(config(), page({"items": ITEMS}), rejects=rejects)
     assert words in finding.remedy
+
+
+COSTLY = {"rate_limit": [{"requests": 5}, {"cost": 9, "from": {"body": "cost.actual"}}]}
+
+
+def test_costs_that_no_answer_says_are_a_warning() -> None:
+    silent, said = page({"items": ITEMS}), page({"items": ITEMS, "cost": {"actual": 2}})
+    [finding] = found(config(**COSTLY), silent)
+    assert (finding.code, finding.alarm) == ("cost_unknown", False)
+    assert "path cost.actual" in finding.found
+    assert not found(config(**COSTLY), silent, said)
+    by_header = {"rate_limit": {"cost": 9, "from": {"header": "X-Cost"}}}
+    [finding] = found(config(**by_header), silent)
+    assert "header X-Cost" in finding.found
+    assert not found(config(**by_header), page({"items": ITEMS}, X_Cost="3"))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+import pytest
+
+from worker.core.model import Facts
 from worker.core.urls import origin_of
 from worker.http.registry_config import RegistryConfig
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import RateLimit, limit_words
 from worker.testing.clock import FakeClock
 from worker.wiring.origins import Origins
 
@@ -46,7 +50,32 @@ def test_each_credential_has_a_gate_of_its_own() -> None:
 def test_the_rate_limit_of_the_config_is_that_of_the_gate() -> None:
     gate = origins().guard(source(rate_limit={"requests": 2, "per": "10s"})).gate
     assert [gate.acquire(0.0), gate.acquire(0.0)] == [None, None]
-    assert gate.acquire(0.0) == 5.0
+    assert gate.acquire(0.0) == 10.0
+
+
+def test_limits_of_requests_and_of_costs_are_those_of_one_gate_in_the_words_of_the_config() -> None:
+    limits = [
+        {"requests": 10},
+        {"requests": 0.5, "per": "1m"},
+        {"cost": 1000, "per": "1h", "from": {"header": "X-Cost"}},
+    ]
+    shared = origins()
+    gate = shared.guard(source(rate_limit=limits)).gate
+    assert shared.guard(source(URL + "/more", rate_limit=limits)).gate is gate
+    assert [limit_words(limit) for limit, _ in gate.spending(0.0)] == [
+        "10 requests per 1s",
+        "0.5 requests per 1m",
+        "cost 1000 per 1h",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [(5, 5.0), ("7.5", 7.5), (0, 0.0), (-1, None), (True, None), (None, None), ("a", None)],
+)
+def test_a_cost_is_a_number_or_the_text_of_one(said: Any, cost: float | None) -> None:
+    limit = RateLimit.model_validate({"cost": 9, "from": {"body": "cost"}})
+    assert limit.cost_of(Facts(0, body={"cost": said}), {}) == cost
 
 
 def test_a_registry_at_the_origin_of_the_source_has_a_breaker_of_its_own() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from worker.core.errors import ConfigError
 from worker.core.model import DEAD_LETTERS, RECORDS, REPLAYED, ChainState
+from worker.paging.schedule import Schedule
 from worker.pipeline import Pipeline
 from worker.settings import load_settings
 from worker.sources.dead_letters import DeadLetters
@@ -49,7 +50,7 @@ async def test_a_pipeline_that_polls_has_the_partitions_and_the_schedule_of_its_
         spec = pipeline.spec
         assert isinstance(spec.fetcher, HttpSource)
         assert spec.partitions == ("tenant=a", "tenant=b")
-        assert (spec.once, spec.paging.once, spec.paging.every_s) == (once, once, 300.0)
+        assert (spec.once, spec.paging.once, spec.paging.schedule) == (once, once, Schedule(300.0))
 
 
 async def test_a_backfill_has_partitions_of_its_own_that_end_before_its_last_mark(
@@ -59,7 +60,7 @@ async def test_a_backfill_has_partitions_of_its_own_that_end_before_its_last_mar
     async with made(tmp_path, job) as pipeline:
         spec, label = pipeline.spec, "@backfill 2024-01-01T00:00:00Z..2024-01-02T00:00:00Z"
         assert spec.partitions == (f"{label} tenant=a", f"{label} tenant=b")
-        assert spec.once and spec.paging.every_s is None
+        assert spec.once and spec.paging.schedule is None
         assert spec.paging.incremental is not None
         assert spec.paging.incremental.initial == "2024-01-01T00:00:00Z"
         assert spec.paging.incremental.until == 1_704_153_600_000_000

@@ -63,6 +63,12 @@ def test_a_pipeline_that_its_registry_refused_is_not_waiting(
     assert (document["pipelines"]["items"]["state"], document["ready"]) == (state, ready)
 
 
+def test_why_a_pipeline_does_not_start_is_told_without_secrets() -> None:
+    said = "no answer from https://me:hunter22@example.com/?token=hunter23"
+    items = status(items=RegistryUnavailable(said)).document()["pipelines"]["items"]
+    assert "example.com" in items["reason"] and "hunter" not in items["reason"]
+
+
 async def test_the_document_has_the_totals_of_a_pipeline_and_its_last_troubles() -> None:
     world = World({"a": [1, 2, -3], "b": [4]})
     found = (await supervised(world, troubles=9)).document()

@@ -109,6 +109,8 @@ def _shown(value: Any) -> Any:
     """A value of a promise for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "none" if value is None else value
 
 
@@ -193,7 +195,7 @@ def _examined(
         problems += preflight_state(merged, state)
     pipelines = merged.values.get("pipelines")
     for name, raw in (pipelines if isinstance(pipelines, dict) else {}).items():
-        found = preflight(merged, name, raw, PipelineSettings)
+        found = preflight(merged, name, raw, PipelineSettings, inspection.environ)
         sound = not found and not _has_problems(inspection, name)
         if sound and settings is not None and name in settings.pipelines:
             found = list(_compiled(inspection, settings, name, promises, live))

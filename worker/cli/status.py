@@ -22,6 +22,10 @@ class _NoAnswerError(Exception):
     """There is no worker at the address."""
 
 
+USED_UP = 0.95
+"""Of a rate limit: the next request may have to wait."""
+
+
 @click.command("status")
 @click.argument("config", nargs=-1, required=True, type=CONFIGS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as /status gives it.")
@@ -117,6 +121,9 @@ def _held_back(now: dict[str, Any], source: dict[str, Any]) -> Iterator[str]:
         yield f"breaker {source['breaker']}"
     if pause_s := source.get("gate_opens_in_s"):
         yield f"the source asked for a pause of {pause_s:.0f} s more"
+    for limit, each in source.get("rate_limits", {}).items():
+        if each["used"] >= each["allowed"] * USED_UP:
+            yield f"the rate limit of {limit} is used up"
     if now["parked_count"]:
         yield f"{now['parked_count']} of {now['partitions']} partitions parked"
 

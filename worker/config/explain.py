@@ -14,7 +14,10 @@ from worker.config.problems import Path_, Place, Problem, did_you_mean, listed
 from worker.config.scalars import DURATION_PATTERN, NAME_PATTERN
 
 SECRET_KEYS: Final = frozenset(
-    {"auth", "headers", "params", "body", "mask", "first", "equals", "not_equals"}
+    {
+        *("auth", "headers", "params", "proxy", "body", "form", "mask", "first", "equals"),
+        "not_equals",
+    }
 )
 """Below these a value may be a secret: it is never shown."""
 ROUNDS: Final = 3

@@ -5,7 +5,7 @@ For error texts and the environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from worker.config.chosen import Chosen
 from worker.config.model import keys_of
-from worker.config.secrets import SecretRef
+from worker.config.problems import Path_
+from worker.config.secrets import SecretRef, Unsent
 
 
 def model_of(annotation: Any, raw: Any) -> type[BaseModel] | None:
@@ -75,11 +76,36 @@ def markers_of(annotation: Any, kind: Any) -> Iterator[Any]:
             yield from markers_of(each, kind)
 
 
-def secrets_of(model: BaseModel) -> Iterator[tuple[str, str | SecretRef]]:
-    """(key, secret) of every secret of a model, literals and references."""
+def secrets_of(model: BaseModel, *, unsent: bool = True) -> Iterator[tuple[Path_, str | SecretRef]]:
+    """(path, secret) of every secret of a model and of what it holds: each reference, and each
+    literal whose key may be a reference too.
+
+    Args:
+        unsent: also of those that no request carries as they are (`Unsent`).
+    """
     for name, each in type(model).model_fields.items():
-        if holds_secret(each.annotation) and (secret := getattr(model, name)) is not None:
-            yield each.alias or name, secret
+        if unsent or not any(isinstance(marker, Unsent) for marker in each.metadata):
+            found = _secrets_in(getattr(model, name), each.annotation, unsent)
+            key = each.alias or name
+            yield from (((key, *path), secret) for path, secret in found)
+
+
+def _secrets_in(
+    value: Any, annotation: Any, unsent: bool
+) -> Iterator[tuple[Path_, str | SecretRef]]:
+    if isinstance(value, SecretRef) or (isinstance(value, str) and holds_secret(annotation)):
+        yield (), value
+    elif isinstance(value, BaseModel):
+        yield from secrets_of(value, unsent=unsent)
+    elif isinstance(value, Mapping | list | tuple):
+        for key, inner in _items(value):
+            below = annotation_below(annotation, key, value)
+            found = _secrets_in(inner, below, unsent)
+            yield from (((key, *path), secret) for path, secret in found)
+
+
+def _items(value: Any) -> Iterable[tuple[str | int, Any]]:
+    return value.items() if isinstance(value, Mapping) else enumerate(value)
 
 
 def _field_type(model: type[BaseModel], key: str | int) -> Any:

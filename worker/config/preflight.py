@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,15 @@ from worker.config.models import annotation_below, holds_secret, markers_of, mod
 from worker.config.problems import Path_, Place, Problem
 from worker.config.references import OutputDirectory, ReadableFile, Reference, SchemaFile
 from worker.config.schema_file import FilesConfig, schema_file, schema_files
-from worker.config.secrets import Secret, SecretRef, credential, secret_value
+from worker.config.secrets import (
+    HoldsReferences,
+    Secret,
+    SecretRef,
+    Unsent,
+    credential,
+    is_reference,
+    secret_value,
+)
 from worker.core.errors import ConfigError
 from worker.schema import Schema
 from worker.schema.errors import SchemaError
@@ -35,12 +43,15 @@ _SECRET: Final = TypeAdapter(Secret)
 _UNSUPPORTED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
-def preflight(merged: Merged, name: str, pipeline: Any, model: Any) -> list[Problem]:
+def preflight(
+    merged: Merged, name: str, pipeline: Any, model: Any, environ: Mapping[str, str]
+) -> list[Problem]:
     """Every problem of what one pipeline refers to, also when the pipeline is wrong in other ways.
 
     Args:
         pipeline: the raw values of the pipeline.
         model: the model of a pipeline, whose types say what refers to something.
+        environ: what references to secrets are looked up in.
     """
     if not isinstance(pipeline, dict):
         return []
@@ -50,7 +61,7 @@ def preflight(merged: Merged, name: str, pipeline: Any, model: Any) -> list[Prob
         problem
         for at, annotation, value in _walk(model, pipeline, ("pipelines", name))
         for problem in (
-            *_secret(merged, at, annotation, value, partitions),
+            *_secret(merged, at, annotation, value, partitions, environ),
             *_references(merged, at, annotation, value),
         )
     ]
@@ -64,17 +75,33 @@ def preflight_state(merged: Merged, directory: Path) -> list[Problem]:
 def _walk(annotation: Any, raw: Any, path: Path_) -> Iterator[tuple[Path_, Any, Any]]:
     """(path, type, raw value) of everything in a value that the language knows."""
     yield path, annotation, raw
+    if any(markers_of(annotation, HoldsReferences)):
+        yield from ((at, Secret, each) for at, each in _references_in(raw, path))
     items = raw.items() if isinstance(raw, dict) else ()
     for key, value in enumerate(raw) if isinstance(raw, list) else items:
         if (below := annotation_below(annotation, key, raw)) is not None:
             yield from _walk(below, value, (*path, key))
 
 
+def _references_in(raw: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
+    """(path, raw reference) of every reference to a secret in a JSON value."""
+    if is_reference(raw):
+        yield path, raw
+    elif isinstance(raw, dict | list):
+        for key, value in raw.items() if isinstance(raw, dict) else enumerate(raw):
+            yield from _references_in(value, (*path, key))
+
+
 # -- secrets ---------------------------------------------------------------------------------------
 
 
 def _secret(
-    merged: Merged, at: Path_, annotation: Any, value: Any, partitions: list[dict[str, str]]
+    merged: Merged,
+    at: Path_,
+    annotation: Any,
+    value: Any,
+    partitions: list[dict[str, str]],
+    environ: Mapping[str, str],
 ) -> Iterator[Problem]:
     """Whether a reference leads to a secret, in every partition whose values it has."""
     if not isinstance(value, dict) or not holds_secret(annotation):
@@ -84,10 +111,14 @@ def _secret(
     except ValidationError:
         return  # the model has said it
     assert isinstance(secret, SecretRef)
-    read = credential if "auth" in at else secret_value
+    if secret.remote:
+        return  # nobody is asked before it is used
+    sent = not {"auth", "params", "headers", "proxy"}.isdisjoint(at)
+    unsent = any(markers_of(annotation, Unsent))
+    read = credential if sent and not unsent else secret_value
     for values in partitions if "{partition." in "".join(secret.texts) else [{}]:
         try:
-            read(secret, values)
+            read(secret, values, environ)
         except ConfigError as error:
             yield Problem("secret", merged.place(at), error.message, remedy=error.remedy)
 

@@ -25,7 +25,7 @@ MAX_DEPTH: Final = 64
 MAX_BYTES: Final = 2 * 1024 * 1024
 DATA_KEYS: Final = frozenset(
     {
-        *("headers", "params", "body", "first", "rename", "set", "equals", "not_equals"),
+        *("headers", "params", "body", "form", "first", "rename", "set", "equals", "not_equals"),
         *("times", "null_values"),
     }
 )

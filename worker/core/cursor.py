@@ -133,6 +133,7 @@ class PassState(_Stored, frozen=True):
             many as the config says.
         skipped: pages that were left out.
         skipped_in_row: those of them that came right before the next page.
+        columns: the names of the columns that its first page had, where the others lack them.
         began_us: when its first page was answered, in microseconds since 1970; 0: not known.
         asked_for: digest of the record that names the partition, as it was when the pass began;
             empty where passes do not follow from its changes.
@@ -167,6 +168,7 @@ class PassState(_Stored, frozen=True):
     skipped: _Count = 0
     skipped_in_row: _Count = 0
     began_us: _Whole = 0
+    columns: tuple[str, ...] = ()
     asked_for: bytes = b""
 
     @property
@@ -190,6 +192,7 @@ class PassState(_Stored, frozen=True):
             asked_again=False,
             digest=b"",
             seam=b"",
+            columns=(),
             **changes,
         )
 

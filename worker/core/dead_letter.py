@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -32,6 +32,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
         kept: what there is of it, where that is not the record as it was received: `masked`, or
             `errors` where there is nothing. See `dead_letters.keep`.
         schema_fingerprint: of the schema that it did not fit.
+        place: where it stands in the body, in words, where `index` does not say that.
+        line: of its body, where the record begins; only where the body is made of lines.
         values: those of its partition, by their names.
     """
 
@@ -48,6 +50,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     raw_base64: str | UnsetType = UNSET
     kept: Literal["masked", "errors"] | UnsetType = UNSET
     schema_fingerprint: str = ""
+    place: str | UnsetType = UNSET
+    line: int | UnsetType = UNSET
     values: dict[str, str] | UnsetType = UNSET
 
     @classmethod
@@ -85,6 +89,16 @@ class DeadLetter(msgspec.Struct, frozen=True):
 def is_body(found: Reject | DeadLetter) -> bool:
     """Whether it is a body that was rejected as a whole (`on_body_error: dead_letter`)."""
     return (found.stage, found.code) == ("decode", BadBody.code)
+
+
+UNSHAPED: Final = frozenset({"no_elements", "more_than_names", "field_taken"})
+"""Codes of what is no record, because none could be made of the item that it stands in."""
+
+
+def is_unshaped(letter: DeadLetter) -> bool:
+    """Whether it is an item, or an element of one, that no record could be made of: what a record
+    gets from around it is not there, so that reading it again would make another record."""
+    return letter.stage == "decode" and letter.code in UNSHAPED
 
 
 class Rejection(NamedTuple):
@@ -135,6 +149,8 @@ def dead_letter_line(
         raw_base64=binary,
         kept=kept or UNSET,
         schema_fingerprint=of.fingerprint,
+        place=reject.place or UNSET,
+        line=reject.line or UNSET,
         values=dict(of.values) if of.values and not kept else UNSET,
     )
     return msgspec.json.encode(letter) + b"\n"

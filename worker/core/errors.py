@@ -239,6 +239,32 @@ class AuthError(PermanentError):
     code = "auth"
 
 
+class SecretUnavailable(TransientError):
+    """A secret cannot be had now: its command failed, or the service that keeps it does not answer.
+    Requests wait for it; while an older value is there, that is used.
+    """
+
+    code = "secret_unavailable"
+
+
+class SecretRefused(PermanentError):
+    """A secret is not there, or its service refuses to show it.
+    Check the reference, and the rights of this process.
+    """
+
+    exit = Exit.PERMISSION
+    code = "secret_refused"
+
+
+class ProxyRefused(PermanentError):
+    """The proxy does not let the request through.
+    Check `source.proxy`: its user name and password, and whether it allows this origin.
+    """
+
+    exit = Exit.PERMISSION
+    code = "proxy"
+
+
 class PaginationLoop(PermanentError):
     """The source led back to a page that was already read in this pass.
     Check `source.pagination`; scroll ids need `repeat: allow`, and a source that repeats its last

@@ -67,6 +67,16 @@ class PipelineFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SecretStale(Event):
+    """A secret could not be asked for again, and the one that is there is used on."""
+
+    level: ClassVar[str] = "warning"
+    same_by: ClassVar[tuple[str, ...]] = ("reference",)
+    reference: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestEnded(Event):
     """One attempt of one request. `outcome` is `ok`, `cancelled` or an error code."""
 

@@ -153,6 +153,7 @@ class Reading:
         queues: queue (pages, shaped) -> (bytes used, bytes that fit).
         lag_s: how far the mark of the slowest partition is behind now; None for sources without
             marks in time.
+        limits: rate limit -> (what of it is used, what it allows).
     """
 
     pipeline: str
@@ -165,3 +166,4 @@ class Reading:
     done: int
     parked: int
     lag_s: float | None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ DEAD_LETTERS: Final = "dead_letters"
 class _Missing:
     """The value of a path that is absent (JSON null is None)."""
 
-    _instance: _Missing | None = None
+    _instance: ClassVar[_Missing | None] = None
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -57,8 +57,10 @@ class Reject:
         stage: `decode`, `validate`, `transform` or `route`.
         code: stable short reason.
         raw: the bytes as received.
+        line: where it begins in a body of lines, from 1; 0 where that says nothing.
         letter: the line of the dead letter that it was, where a replay found one that does not
             hold its record; it becomes that letter again.
+        place: where it stands in the body, in words, where `index` does not say that.
         origin: the partition that the record came from, where a replay brings it again.
     """
 
@@ -68,6 +70,8 @@ class Reject:
     errors: tuple[FieldError, ...]
     raw: bytes
     letter: bytes = b""
+    place: str = ""
+    line: int = 0
     origin: str = ""
 
 
@@ -132,8 +136,11 @@ class Facts:
         received_us: when it came, in microseconds since 1970.
         came_each: when each received record came, in order, and from which partition, where a page
             has records of several; else empty.
+        columns: the names of the columns of the page, where the pages behind it do not say them.
         unknown: the fields of sampled records that the schema lacks.
         doubts: the fields whose times are most likely counted in another unit.
+        item_ends: number of records up to the end of each item of the page, where what the source
+            lists has several records, or none; None where each item is a record.
     """
 
     count: int
@@ -145,16 +152,27 @@ class Facts:
     url: str = ""
     received_us: int = 0
     came_each: list[tuple[int, str]] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
     unknown: dict[str, Unknown] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     contents: Sequence[bytes] = ()
     keyless: int = 0
     null: bool = False
     errors: bool = False
+    item_ends: Sequence[int] | None = None
+
+    @property
+    def listed(self) -> int:
+        """How many records the source sees in the page: its positions and totals count those."""
+        return self.count if self.item_ends is None else len(self.item_ends)
 
 
 def _no_raw(index: int) -> bytes:
     raise IndexError(index)
+
+
+def _no_place(index: int) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -166,6 +184,8 @@ class Decoded:
         indices: `indices[i]` is the place of `records[i]` in the page; None where it is `i`.
         rejects: the others, in any order.
         raw: the record at a place of the page as it was received; slow, for dead letters.
+        place: where a record stands in the body, where its place in the page does not say that;
+            likewise.
     """
 
     records: list[Any]
@@ -173,6 +193,7 @@ class Decoded:
     rejects: list[Reject]
     facts: Facts
     raw: Callable[[int], bytes] = _no_raw
+    place: Callable[[int], str] = _no_place
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from worker.core.checkpoint import Checkpoint
 from worker.core.cursor import Cursor
@@ -105,6 +105,15 @@ class Pages(Protocol):
 
         Once per page, before it is decoded; in a small part of the time that takes.
         """
+
+
+@runtime_checkable
+class HeadedPages(Pages, Protocol):
+    """Pages of which only the first one of a pass names its columns."""
+
+    def behind(self, columns: tuple[str, ...]) -> Pages:
+        """What decodes a page behind the first one, whose `Facts.columns` these are. Once per such
+        page; without any where they are not known."""
 
 
 class Room(Protocol):
@@ -209,8 +218,8 @@ class Shaping:
 
     chunks: list[tuple[str, int, bytes]]
     refused: list[tuple[int, InvalidRecord]]
-    filtered: int = 0
-    expanded: int = 0
+    filtered: int
+    expanded: int
     found: Sequence[Found] = ()
 
 

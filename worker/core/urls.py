@@ -19,6 +19,7 @@ _IN_QUERY: Final = f"{_IN_SEGMENT}/?"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNSAFE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^%!#$&'()*+,/:;=?@\[\]~._\-0-9A-Za-z]")
 """What no URL may have (RFC 3986, 2): all but reserved and unreserved characters, and a lone %."""
+_UNSAFE_OR_SECRET: Final = re.compile(rf"(?P<secret>\{{secret\.[^{{}}]*\}})|{_UNSAFE.pattern}")
 _NO_QUERY_VALUE: Final = re.compile(rf"{_UNSAFE.pattern}|[&#]")
 """What ends a value of a query, or cannot stand in one."""
 _ORIGIN: Final = re.compile(r"[A-Za-z][\w+.-]*://[^/?#]*", re.ASCII)
@@ -40,8 +41,11 @@ def in_path(text: str) -> str:
 
 
 def as_written(text: str) -> str:
-    """A URL of a config: only what no URL may have is percent-encoded."""
-    return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
+    """A URL of a config: only what no URL may have is percent-encoded.
+
+    `{secret.NAME}` stays, until the request is sent.
+    """
+    return _UNSAFE_OR_SECRET.sub(lambda match: match["secret"] or quote(match[0], safe=""), text)
 
 
 def not_in_query(text: str) -> str:

@@ -45,6 +45,7 @@ from worker.formats.avro_weight import (
 )
 from worker.formats.component import DecodeConfig, DecodeDeps
 from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.http.body_form import AS_IT_COMES, AUTO, BodyForm
 from worker.http.registry_config import RegistryConfig
 from worker.schema.container import SYNC_BYTES, ContainerReader, file_header, frame_block
 from worker.schema.encoding import AvroRows
@@ -174,6 +175,12 @@ class Decode(DecodeConfig):
             )
         issues.check()
         return self
+
+    @property
+    def form(self) -> BodyForm:
+        # a datum alone may begin with any bytes, also with those of a compressed body
+        takes_any = self.framing == "raw" and self.compression == AUTO
+        return AS_IT_COMES if takes_any else super().form
 
     @property
     def schema_registry(self) -> RegistryConfig | None:

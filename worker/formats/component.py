@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from worker.components import FORMATS
-from worker.config.model import Model
+from worker.config.model import Model, unfit
 from worker.core.errors import ConfigError
+from worker.http.body_form import AS_IT_COMES, AUTO, COMPRESSIONS, BodyForm, codec_of
 from worker.http.registry_config import RegistryConfig
 from worker.schema.spellings import AS_USUAL, Spellings
 
@@ -40,6 +41,14 @@ class DecodeConfig(Model):
     """Base of the keys under `decode`: what the rest of the worker must know of a format."""
 
     type: str = Field(description="format of a page")
+    compression: Literal["auto", "none", "gzip", "zip", "zstd", "bzip2"] = Field(
+        AUTO,
+        description=(
+            "how bodies are compressed by themselves, beside their Content-Encoding; auto: as "
+            "their first bytes say; of a zip the only file is read; a body that is not compressed "
+            "is read as it is"
+        ),
+    )
 
     one_record: ClassVar[str] = ""
     """What one record is where that needs no path, so that `source.records` has no meaning."""
@@ -58,6 +67,19 @@ class DecodeConfig(Model):
     def unspelled(self) -> Self:
         """The same without what is said of single fields, for a schema that has none yet."""
         return self
+
+    @property
+    def needs_first_page(self) -> bool:
+        """Whether the first page of a pass says how the others are read (see `HeadedPages`)."""
+        return False
+
+    @property
+    def form(self) -> BodyForm:
+        """What bodies are written in."""
+        if self.compression == "none":
+            return AS_IT_COMES
+        named = COMPRESSIONS if self.compression == AUTO else (self.compression,)
+        return BodyForm(frozenset(named))
 
     def json_of(self, body: bytes) -> bytes:
         """The JSON of a body, without what stands before it."""
@@ -80,6 +102,34 @@ class DecodeConfig(Model):
         Each with the values that have a meaning, and what is wrong with others.
         """
         return {}
+
+
+def _charset(name: str) -> str:
+    if name != AUTO and not codec_of(name):
+        raise unfit(
+            f"{name!r} is the name of no character set",
+            allowed="auto, and names like utf-8, windows-1252, iso-8859-15, utf-16 and shift_jis "
+            "are allowed",
+            remedy="write the name that the source documents, or take it out",
+        )
+    return name
+
+
+class TextDecodeConfig(DecodeConfig):
+    """Base of the keys of formats that are text. Decoders get all of it in UTF-8."""
+
+    charset: Annotated[str, AfterValidator(_charset)] = Field(
+        AUTO,
+        description=(
+            "character set of bodies; auto: as a byte order mark, Content-Type or an XML "
+            "declaration says, else UTF-8"
+        ),
+    )
+
+    @property
+    def form(self) -> BodyForm:
+        compressions = super().form.compressions
+        return BodyForm(compressions, charset=self.charset)
 
 
 @dataclass(frozen=True, slots=True)

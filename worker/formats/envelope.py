@@ -61,24 +61,66 @@ def build_envelope(
         )
     if any(_begins_with(records, keys) for keys in facts.values()):
         return None
-    if not all(map(_is_name, (*records, *chain.from_iterable(facts.values())))):
-        return None
-    leaves = {**dict.fromkeys(_outermost(facts.values()), Any), records: record_list | None}
-    return Envelope(
-        decoder(_struct(leaves, "Page")),
-        _getter(leaves, records),
-        {path: _getter(leaves, keys) for path, keys in facts.items()},
+    leaves = build_leaves(
+        {**dict.fromkeys(_outermost(facts.values()), Any), records: record_list | None}
     )
+    if leaves is None:
+        return None
+    return Envelope(
+        decoder(leaves.type),
+        leaves.getter(records),
+        {path: leaves.getter(keys) for path, keys in facts.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """A typed shape of a document that has some of its values only.
+
+    Attributes:
+        type: the msgspec struct.
+        kinds: the type of each value, by its keys.
+    """
+
+    type: Any
+    kinds: Mapping[Keys, Any]
+
+    def getter(self, keys: Keys) -> Callable[[Any], Any]:
+        """Reads the value at keys of a decoded document, which are those of a leaf or below it;
+        MISSING for none."""
+        return _getter(self.kinds, keys)
+
+
+def build_leaves(kinds: Mapping[Keys, Any]) -> Leaves | None:
+    """The typed shape with values of these types, none of which lies within another; None for a
+    key that no typed shape can have."""
+    if not all(map(_is_name, chain.from_iterable(kinds))):
+        return None
+    return Leaves(_struct(kinds, "Page"), kinds)
+
+
+def build_facts(facts: Mapping[str, Keys]) -> Callable[[Any], dict[str, Any]] | None:
+    """Reads the facts of a body; None for keys that no typed shape can have."""
+    leaves = build_leaves(dict.fromkeys(_outermost(facts.values()), Any))
+    if leaves is None:
+        return None
+    decode = msgspec.json.Decoder(leaves.type).decode
+    getters = {path: leaves.getter(keys) for path, keys in facts.items()}
+
+    def read(body: Any) -> dict[str, Any]:
+        page = decode(body)
+        return {path: get(page) for path, get in getters.items()}
+
+    return read
 
 
 def build_whole(records: Keys) -> Callable[[Any], Any] | None:
     """Reads the last value at these keys of a body, as it is written; MISSING for none. None for
     keys that no typed shape can have."""
-    if not all(map(_is_name, records)):
+    leaves = build_leaves({records: msgspec.Raw})
+    if leaves is None:
         return None
-    leaves = {records: msgspec.Raw}
-    decode = msgspec.json.Decoder(_struct(leaves, "Whole")).decode
-    read = _getter(leaves, records)
+    decode, read = msgspec.json.Decoder(leaves.type).decode, leaves.getter(records)
     return lambda body: read(decode(body))
 
 

@@ -3,8 +3,9 @@
 typed    the usual way: one call decodes the page into an envelope of facts and typed records
 raw      records are cut out as bytes first: because the page has bad records, or because records
          are identified by their bytes
-long     pages over 2 MiB are cut into slices of whole records first, so that no decode holds the
-         event loop for long
+long     pages over 1 MiB are cut into slices of whole records first, so that no decode holds the
+         event loop for long, and no record is over its limit: by one call where that is short (see
+         pace.py), else step by step (see json_split.py)
 salvage  a parser cannot take the page (too deep, a lone surrogate): it is cut record by record, so
          that a bad record costs itself only
 untyped  paths that are more than keys (JMESPath functions, filters), or one record as the root
@@ -19,31 +20,26 @@ from typing import Any, Final, Literal
 import msgspec
 from pydantic import Field
 
-from worker.core.errors import BadBody, RecordsMissing
-from worker.core.json_kinds import describe_kind
+from worker.core.errors import BadBody
 from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import MISSING, Decoded
-from worker.core.outline import arrays_in, listing
 from worker.core.ports import SLICE_RECORDS, Plan, Steps
 from worker.formats.component import DecodeDeps
 from worker.formats.envelope import Envelope, Keys, build_envelope
 from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_repeats import RecordsPath
-from worker.formats.json_split import outline, split_array
-from worker.formats.records import Batch, PageSpec, RecordDecoder
+from worker.formats.json_split import is_one_value, split_array
+from worker.formats.missing import has_errors, missing_records
+from worker.formats.pace import Pace
+from worker.formats.records import Batch, PageSpec, RecordDecoder, parts_of
+from worker.formats.shaped_json import ShapedPages
 from worker.formats.weight import JsonWeight
 from worker.schema.values import parse_number
 
 LONG_PAGE_BYTES: Final = 2 * 1024 * 1024
 BAD_PAGES_BEFORE_RAW: Final = 3
 DOCUMENTS_PER_YIELD: Final = 200
-SHOWN_KEYS: Final = 12
-MISSING_REMEDY: Final = (
-    "set source.records (or records: '@' for one object), name error bodies with on_body, "
-    "or set records_missing: empty"
-)
 _SPACE: Final = b" \t\r\n"
-_SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _WRITTEN: Final = msgspec.json.Decoder(float_hook=parse_number)
 
 
@@ -53,8 +49,13 @@ class Decode(JsonDecode):
     type: Literal["json"] = Field("json", description="format of a page")
 
 
-def pages(config: Decode, deps: DecodeDeps) -> JsonPages:
-    return JsonPages(deps.spec, deps.plan, prefix=config.prefix)
+def pages(config: Decode, deps: DecodeDeps) -> JsonPages | ShapedPages:
+    return json_pages(deps.spec, deps.plan, prefix=config.prefix)
+
+
+def json_pages(spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> JsonPages | ShapedPages:
+    """The decoder of JSON documents whose records are of the shape."""
+    return (JsonPages if spec.shape.plain else ShapedPages)(spec, plan, prefix=prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class JsonPages:
         self._long_bytes = min(LONG_PAGE_BYTES, spec.record.record_bytes)
         self._weight = JsonWeight(Any if self._shapes is None else plan.record_type)
         self._bad_pages = 0
+        self._pace = Pace()
 
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page. Raises BadBody for what is no JSON, RecordsMissing for no records."""
@@ -180,6 +182,8 @@ class JsonPages:
 
     def _long(self, body: Any, shapes: _Shapes) -> Steps[Decoded | None]:
         """The page slice by slice; None where only the plain decode can tell what it is."""
+        if self._pace.allows(body):
+            return (yield from self._cut(body, shapes.raw))
         split = yield from self._split(body, shapes, SLICE_RECORDS)
         if split is None:
             return None
@@ -189,6 +193,23 @@ class JsonPages:
             yield
             yield from self._records.add_slice(batch, body, start, end)
         return self._complete(batch, shapes.raw.facts_of(page))
+
+    def _cut(self, body: Any, shape: Envelope) -> Steps[Decoded | None]:
+        """The page cut into its records by one call."""
+        try:
+            page = self._pace.timed(shape.decode, body)
+        except msgspec.ValidationError:
+            return None
+        records = shape.records(page)
+        if not isinstance(records, list):
+            return None
+        self._refuse_repeats(body, records)
+        batch = Batch()
+        batch.add_source(lambda: shape.records(shape.decode(body)))
+        for part in parts_of(records):
+            yield
+            yield from self._records.add_run(batch, part)
+        return self._complete(batch, shape.facts_of(page))
 
     def _salvage(self, body: Any) -> Steps[Decoded | None]:
         """The page record by record; None when more is bad than records."""
@@ -211,7 +232,7 @@ class JsonPages:
         for start in range(0, len(raws), SLICE_RECORDS):
             yield
             part = raws[start : start + SLICE_RECORDS]
-            if not all(map(_is_one_value, part)):
+            if not all(map(is_one_value, part)):
                 return None
             yield from self._records.add_raws(batch, part, sized=True)
         return self._complete(batch, shapes.raw.facts_of(page))
@@ -259,21 +280,21 @@ class JsonPages:
         if records is MISSING and self._may_be_missing and isinstance(document, dict):
             return []
         if records is not None and not isinstance(records, list):
-            raise _missing(self._spec.records, document)
+            raise missing_records(self._spec.records, document)
         return records
 
     def _present(self, records: Any, body: Any) -> list[Any]:
         """The records of a typed page: null is an empty page, an absent path is not."""
         self._refuse_repeats(body, records)
         if records is MISSING and not self._may_be_missing:
-            raise _missing(self._spec.records, msgspec.json.decode(body))
+            raise missing_records(self._spec.records, msgspec.json.decode(body))
         return records or []
 
     def _complete(self, batch: Batch, facts: Mapping[str, Any], null: Any | None = None) -> Decoded:
         """The complete page; `null` is its body if null stands in place of its records."""
         decoded = self._records.complete(batch, facts)
         if null is not None:
-            decoded.facts.null, decoded.facts.errors = True, _has_errors(null)
+            decoded.facts.null, decoded.facts.errors = True, has_errors(null)
         return decoded
 
 
@@ -296,46 +317,3 @@ def _records_finder(path: str | None) -> Callable[[Any], Any]:
         return MISSING if records is None else records  # it cannot tell null from absent
 
     return find
-
-
-def _has_errors(body: Any) -> bool:
-    """Whether a body reports errors beside what it holds, as those of GraphQL do."""
-    document = msgspec.json.decode(body)
-    return isinstance(document, dict) and bool(document.get("errors"))
-
-
-def _missing(path: str | None, document: Any) -> RecordsMissing:
-    """The error of a page without records at the path."""
-    shown, remedy = describe_kind(document), MISSING_REMEDY
-    if isinstance(document, dict):
-        shown = "an object with the keys " + ", ".join(map(repr, list(document)[:SHOWN_KEYS]))
-        if path in document:
-            shown += f"; for the key {path!r} itself write '\"{path}\"'"
-        if arrays := arrays_in(document):
-            shown += "; arrays are at " + listing([f"{at} ({size})" for at, size in arrays])
-            remedy = f"records: {arrays[0][0]} is the likeliest path; else {MISSING_REMEDY}"
-    elif isinstance(document, list) and path is not None:
-        remedy = f"take records out: the page itself is the array; else {MISSING_REMEDY}"
-    where = "the root" if path is None else f"records path {path!r}"
-    return RecordsMissing(f"{where} holds no array of records; the page is {shown}", remedy=remedy)
-
-
-def _is_one_value(raw: bytes) -> bool:
-    """Whether bytes are exactly one JSON value.
-
-    An object, array or text counts that a parser refuses for its scalars or its depth only.
-    """
-    try:
-        _SKIP.decode(raw)
-    except RecursionError:
-        return True
-    except msgspec.DecodeError:
-        if raw[:1] not in (b"{", b"[", b'"'):
-            return False
-        try:
-            _SKIP.decode(outline(raw))
-        except RecursionError:
-            return True
-        except msgspec.DecodeError:
-            return False
-    return True

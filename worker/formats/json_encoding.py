@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from worker.config.effects import Effect
 from worker.config.model import unfit
-from worker.formats.component import BOM, DecodeConfig
+from worker.formats.component import BOM, TextDecodeConfig
 from worker.formats.spelling_config import SpellingKeys
 
 _SETTLED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
@@ -45,7 +45,7 @@ def _prefix(value: str) -> str:
     return text
 
 
-class JsonDecode(SpellingKeys, DecodeConfig):
+class JsonDecode(SpellingKeys, TextDecodeConfig):
     """Base of the keys of formats whose records are JSON."""
 
     spelled: ClassVar[bool] = True

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.core.errors import BadBody
+from worker.core.model import MISSING
 from worker.formats.envelope import Keys, build_whole
 
 BRACKET_BYTES: Final = 300
@@ -54,6 +55,10 @@ class RecordsPath:
         elif self._may_repeat(body):
             self._check_keys(self._without_records(body))
 
+    def check_around(self, body: Any) -> None:
+        """The same for a page whose records stand in a value of any kind."""
+        self._check_keys(self._without_records(body))
+
     def _check_keys(self, document: Any) -> None:
         if len(list(islice(self._key.finditer(document), 2))) < 2:
             return
@@ -84,9 +89,12 @@ class RecordsPath:
         if self._whole is None:
             return text
         try:
-            whole = bytes(self._whole(body))
+            value = self._whole(body)
         except msgspec.ValidationError:  # what is no object stands on the path, before an object
             return text
+        if value is MISSING:
+            return text
+        whole = bytes(value)
         start = text.find(whole)
         return text[:start] + b"[]" + text[start + len(whole) :]
 

@@ -11,9 +11,13 @@ The scanner only finds places. The decoder decides whether a slice is valid JSON
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+import msgspec
 
 from worker.core.errors import BadBody
 from worker.core.ports import SLICE_RECORDS, Steps
@@ -30,9 +34,12 @@ _TOKEN: Final = re.compile(rb"(?s)(" + _FLAT + rb")|(" + _STRING + rb")|([{}\[\]
 _TEXT_GROUP: Final = 2
 _PUNCTUATION_GROUP: Final = 3
 _SCALAR: Final = re.compile(rb"(?s)" + _TEXT + rb'(?:"|(?P<open>\\?\Z))|[-+.$\w]+')
+_NEXT: Final = re.compile(rb"[ \t\r\n\x1e]*")
+_VALUE: Final = re.compile(rb"(?s)" + _FLAT + rb"|" + _STRING + rb"|[-+.\w]+|(?P<nested>[{\[])")
 _COMMA: Final = ord(",")
 _NESTING: Final = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _NOT_SPACE: Final = re.compile(rb"[^ \t\r\n]")
+_SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,68 @@ def _slice_begins(body: bytes, start: int, most: int) -> Steps[tuple[list[int], 
     raise BadBody("the JSON document ends inside the array of records")
 
 
+def split_values(body: bytes, start: int) -> Steps[Sequence[int]]:
+    """Where values begin and end that follow each other from `start` on, in turns.
+
+    Raises BadBody for bytes that no value begins with.
+    """
+    places, position, steps = array("Q"), start, 0
+    while (begin := _NEXT.match(body, position).end()) < len(body):  # type: ignore[union-attr]
+        steps += 1
+        if steps % STEPS_PER_YIELD == 0:
+            yield
+        value = _VALUE.match(body, begin)
+        if value is None:
+            raise BadBody(f"no JSON value begins at byte {begin}")
+        position = value.end()
+        if value.lastgroup == "nested":
+            position = yield from _end_of_nested(body, begin)
+        places.extend((begin, position))
+    return places
+
+
+def _end_of_nested(body: bytes, position: int) -> Steps[int]:
+    """Where the object or array ends that begins here; the end of the body where it does not."""
+    depth = steps = 0
+    while (match := _TOKEN.search(body, position)) is not None:
+        position = match.end()
+        steps += 1
+        if steps % STEPS_PER_YIELD == 0:
+            yield
+        if match.lastindex == _PUNCTUATION_GROUP:
+            depth += _NESTING.get(body[position - 1], 0)
+        if depth == 0:
+            return position
+    return len(body)
+
+
 def outline(text: bytes) -> bytes:
     """A value with empty texts and zeros as its scalars.
 
     It is JSON if the brackets, commas and colons of `text` are in place, whatever its scalars are.
     """
     return _SCALAR.sub(_simplest, text)
+
+
+def is_one_value(raw: bytes) -> bool:
+    """Whether bytes are exactly one JSON value.
+
+    An object, array or text counts that a parser refuses for its scalars or its depth only.
+    """
+    try:
+        _SKIP.decode(raw)
+    except RecursionError:
+        return True
+    except msgspec.DecodeError:
+        if raw[:1] not in (b"{", b"[", b'"'):
+            return False
+        try:
+            _SKIP.decode(outline(raw))
+        except RecursionError:
+            return True
+        except msgspec.DecodeError:
+            return False
+    return True
 
 
 def _simplest(scalar: re.Match[bytes]) -> bytes:

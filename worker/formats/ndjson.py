@@ -6,23 +6,21 @@ import gzip
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-import msgspec
 from pydantic import Field
 
 from worker.core.errors import BadBody
-from worker.core.model import Decoded, FieldError
+from worker.core.model import Decoded
 from worker.core.ports import Plan, Steps
 from worker.formats.component import DecodeDeps
-from worker.formats.json_depth import nesting
 from worker.formats.json_encoding import JsonDecode, begin_of_json
 from worker.formats.json_rows import JsonRows
-from worker.formats.records import Batch, RecordDecoder, RecordSpec
+from worker.formats.json_values import JsonValues, is_json
+from worker.formats.records import Batch, PageSpec
 from worker.formats.weight import JsonWeight
 from worker.schema import Schema
 from worker.schema.errors import CorruptContainer
-from worker.schema.no_json import no_json_values
 
 SLICE_BYTES: Final = 1024 * 1024
 
@@ -31,19 +29,17 @@ SLICE_BYTES: Final = 1024 * 1024
 
 
 class Decode(JsonDecode):
-    """Bodies of one JSON record a line."""
-
-    one_record: ClassVar[str] = "each line is one"
+    """Bodies of one JSON value a line: a record, or what holds some at `source.records`."""
 
     type: Literal["ndjson"] = Field(description="format of a page")
 
 
 def pages(config: Decode, deps: DecodeDeps) -> NdjsonPages:
-    return NdjsonPages(deps.spec.record, deps.plan, prefix=config.prefix)
+    return NdjsonPages(deps.spec, deps.plan, prefix=config.prefix)
 
 
 class NdjsonPages:
-    """Decodes the pages of one pipeline (the `Pages` port): one JSON record per line.
+    """Decodes the pages of one pipeline (the `Pages` port): one JSON value per line.
 
     A line that is not JSON is one reject.
 
@@ -51,9 +47,9 @@ class NdjsonPages:
         prefix: what may stand before the first line; empty for nothing.
     """
 
-    def __init__(self, spec: RecordSpec, plan: Plan, *, prefix: bytes = b"") -> None:
+    def __init__(self, spec: PageSpec, plan: Plan, *, prefix: bytes = b"") -> None:
         self._prefix = prefix
-        self._records = RecordDecoder(spec, plan)
+        self._values = JsonValues(spec, plan, "a line")
         self._weight = JsonWeight(plan.record_type)
 
     def weigh(self, body: Any) -> int:
@@ -63,45 +59,23 @@ class NdjsonPages:
     def decode(self, body: Any, *, url: str = "", received_us: int = 0) -> Steps[Decoded]:
         """Decodes one page, slice by slice; an empty body is an empty page.
 
-        Raises BadBody when no line is JSON, or when the body was cut.
+        Raises BadBody when no line is JSON, or when the body was cut, and RecordsMissing for a
+        line without records at the path.
         """
         start = begin_of_json(body, self._prefix)
         _refuse_cut(body, start)
         batch = Batch()
         while start < len(body):
             end = _line_end(body, start + SLICE_BYTES)
-            yield from self._slice(batch, bytes(body[start:end]))
+            lines = [line for line in bytes(body[start:end]).splitlines() if line.strip()]
+            yield from self._values.add(batch, lines)
             start = end
             yield
-        if (
-            batch.rejects
-            and len(batch.rejects) == batch.count
-            and all(reject.code == "no_json" for reject in batch.rejects)
-        ):
-            raise BadBody("no line of the body is JSON")
-        decoded = self._records.complete(batch, {})
+        self._values.refuse_none(batch)
+        decoded = self._values.complete(batch)
         facts = decoded.facts
         facts.size_bytes, facts.url, facts.received_us = len(body), url, received_us
         return decoded
-
-    def _slice(self, batch: Batch, text: bytes) -> Steps[None]:
-        lines = [line for line in text.splitlines() if line.strip()]
-        try:
-            raws = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[msgspec.Raw])
-        except (msgspec.DecodeError, RecursionError):
-            raws = []
-        if len(raws) == len(lines):  # otherwise a line is not JSON, or more than one value
-            batch.add_source(lambda: lines)
-            yield from self._records.add_raws(batch, lines, sized=True)
-            return
-        for line in lines:
-            batch.add_source(lambda line=line: [line])  # type: ignore[misc]
-            if _is_json(line):
-                yield from self._records.add_raws(batch, [line], sized=True)
-            else:
-                error = FieldError("$", "no JSON value", "one JSON value a line")
-                self._records.refuse(batch, line, "no_json", no_json_values(line) or (error,))
-        yield
 
 
 def _refuse_cut(body: Any, start: int) -> None:
@@ -110,18 +84,8 @@ def _refuse_cut(body: Any, start: int) -> None:
     A body without a length ends with the connection, so only its last line can tell.
     """
     last = bytes(body[max(body.rfind(b"\n") + 1, body.rfind(b"\r") + 1, start) :])
-    if last.strip() and not _is_json(last):
+    if last.strip() and not is_json(last):
         raise BadBody("the body was cut: its last line is neither JSON nor ended")
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line, type=msgspec.Raw)
-    except RecursionError:
-        return nesting(line)[1] == 0  # as far as can be told; it is refused for its depth
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _line_end(body: Any, at: int) -> int:

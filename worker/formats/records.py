@@ -14,17 +14,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from worker.core.errors import BadBody
-from worker.core.jsonpath import plain_keys, reader
+from worker.core.jsonpath import plain_keys, reader, walk
 from worker.core.model import Decoded, Facts, FieldError, Reject, Unknown
 from worker.core.ports import SLICE_RECORDS, InvalidRecord, Plan, Steps
 from worker.formats.identify import by_content, by_key
 from worker.formats.json_depth import deeper, nesting
 from worker.formats.runs import Load, Runs
+from worker.formats.shape import PLAIN, Shape
 from worker.schema.stored import shown, stored
 from worker.schema.values import encode_number, known_number, plain_number
 
@@ -43,6 +44,18 @@ _KINDS: Final = {
     type(None): "null",
 }
 DEFAULT_RECORD_BYTES: Final = 1024 * 1024
+SLICE_BYTES: Final = 1024 * 1024
+"""So much text is decoded before the event loop may serve others."""
+
+
+class Refusal(NamedTuple):
+    """Why something in the place of a record is none."""
+
+    code: str
+    error: FieldError
+
+
+NO_REFUSALS: Final[Mapping[int, Refusal]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +109,14 @@ class PageSpec:
         missing_is_empty: a page without the records path is an empty page instead of an error.
         body_paths: facts of the page.
         record: what to learn from its records.
+        shape: how records are made of the value at the path.
     """
 
     records: str | None = None
     missing_is_empty: bool = False
     body_paths: tuple[str, ...] = ()
     record: RecordSpec = DEFAULT_RECORDS
+    shape: Shape = PLAIN
 
 
 @dataclass(slots=True)
@@ -179,6 +194,16 @@ class Batch:
         return [*places, *range(start, self.count)]
 
 
+def parts_of(texts: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Texts in parts that are quick to decode; the whole of them where that is."""
+    start = size = 0
+    for end, text in enumerate(texts, 1):
+        size += memoryview(text).nbytes
+        if size >= SLICE_BYTES or end - start >= SLICE_RECORDS or end == len(texts):
+            yield texts[start:end]
+            start, size = end, 0
+
+
 class RecordDecoder:
     """Adds records to a batch, and notes their facts. Pure but for the number of pages."""
 
@@ -206,19 +231,63 @@ class RecordDecoder:
 
         Raises msgspec.DecodeError where the range is not JSON.
         """
-        batch.add_source(lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"))
-        array = b"[" + body[start:end] + b"]"
-        if not self.needs_raw and end - start <= self._spec.record_bytes:
-            try:
-                records = self._decode_typed(array)
-            except (msgspec.ValidationError, UnicodeDecodeError):
-                pass
-            else:
-                yield from self.add_typed(batch, records)
-                return
-        raws = self._raw_decoder.decode(array)
+        yield from self.add_array(
+            batch,
+            b"[" + body[start:end] + b"]",
+            lambda: self._raw_decoder.decode(b"[" + body[start:end] + b"]"),
+        )
+
+    def add_array(self, batch: Batch, array: bytes, raws: Load) -> Steps[None]:
+        """Adds the records in a JSON array, which `raws` finds again.
+
+        Raises msgspec.DecodeError where it is not JSON.
+        """
+        batch.add_source(raws)
+        long = len(array) > self._spec.record_bytes
+        records = None if long else self._typed(array)
+        if records is not None:
+            yield from self.add_typed(batch, records)
+            return
+        found = self._raw_decoder.decode(array)
         yield
-        yield from self.add_raws(batch, raws, sized=end - start > self._spec.record_bytes)
+        yield from self.add_raws(batch, found, sized=long)
+
+    def add_texts(
+        self, batch: Batch, texts: Sequence[Any], refused: Mapping[int, Refusal] = NO_REFUSALS
+    ) -> Steps[None]:
+        """Adds records of which each is a JSON text.
+
+        Args:
+            refused: place in `texts` -> why that is no record.
+        """
+        batch.add_source(lambda: texts)
+        start = 0
+        for place in sorted(refused):
+            yield from self.add_run(batch, texts[start:place])
+            code, error = refused[place]
+            self.refuse(batch, bytes(texts[place]), code, (error,), stage="decode")
+            start = place + 1
+        yield from self.add_run(batch, texts[start:])
+
+    def add_run(self, batch: Batch, texts: Sequence[Any]) -> Steps[None]:
+        """Adds records of which each is a JSON text; `add_source` has said where they are."""
+        array, most = b"[%b]" % b",".join(texts), self._spec.record_bytes
+        long = len(array) > most and any(memoryview(each).nbytes > most for each in texts)
+        records = None if long else self._typed(array)
+        if records is not None and len(records) == len(texts):
+            yield from self.add_typed(batch, records)
+        else:
+            yield from self.add_raws(batch, texts, sized=long)
+
+    def _typed(self, array: bytes) -> list[Any] | None:
+        """The records of an array in one typed call; None where they are needed one by one."""
+        if self.needs_raw:
+            return None
+        try:
+            found: list[Any] = self._decode_typed(array)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+        return found
 
     def add_typed(self, batch: Batch, records: list[Any]) -> Steps[None]:
         """Adds records that have their types, in slices.
@@ -372,9 +441,17 @@ class RecordDecoder:
         else:
             self.refuse(batch, raw, "invalid", ())
 
-    def refuse(self, batch: Batch, raw: bytes, code: str, errors: tuple[FieldError, ...]) -> None:
+    def refuse(
+        self,
+        batch: Batch,
+        raw: bytes,
+        code: str,
+        errors: tuple[FieldError, ...],
+        *,
+        stage: str = "validate",
+    ) -> None:
         """Adds a record as a reject. Its facts are noted as far as it can be read."""
-        batch.rejects.append(Reject(batch.count, "validate", code, errors, raw))
+        batch.rejects.append(Reject(batch.count, stage, code, errors, raw))
         try:
             document = self._decode_document(shown(raw))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -397,6 +474,15 @@ class RecordDecoder:
             batch.keys += zip(*(column(records) for column in self._key_columns), strict=True)
         if records and spec.last_paths:
             batch.last = {path: columns[path](records[-1:])[0] for path in spec.last_paths}
+
+    def last_from(self, batch: Batch, members: Mapping[str, bytes]) -> None:
+        """Takes facts of the last record from fields that stand around it. They are those of the
+        last item, which may have no records."""
+        for path in self._spec.last_paths if members else ():
+            keys = plain_keys(path)
+            if keys and keys[0] in members and batch.last is not None:
+                value = msgspec.json.decode(members[keys[0]])
+                batch.last = {**batch.last, path: walk(value, keys[1:])}
 
     def _note_document(self, batch: Batch, document: Any) -> None:
         """Takes the facts of a record that has no typed form."""

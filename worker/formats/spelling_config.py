@@ -126,6 +126,10 @@ def _word(word: str | int) -> str:
     return str(word).strip().lower()
 
 
+LISTED_FLAGS: Final = Coerce(booleans=(_YES, _NO)).flags
+"""What `coerce: [booleans]` reads."""
+
+
 class SpellingKeys(Model):
     """The keys themselves, which formats of untyped values have in common."""
 

@@ -1,4 +1,5 @@
-"""Content codings (RFC 9110, 8.4), decoded as a stream that must end properly. Pure.
+"""Bodies as they come in: content codings (RFC 9110, 8.4), files that are compressed by themselves,
+and character sets are undone, each as a stream that must end properly. Pure.
 
 aiohttp returns a truncated gzip body as success. Here the end of the stream and its check sum are
 demanded, several gzip members are read as one, and wire bytes, inflated bytes of every layer and
@@ -8,25 +9,25 @@ their ratio are capped while they come in.
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from worker.core.errors import BadBody, OverMemory, PermanentError
 from worker.core.sizes import in_mib
+from worker.http.body_form import AS_IT_COMES, HEAD_BYTES, MAGIC_BYTES, BodyForm
+from worker.http.codings import BZIP2, GZIP, Coding, Layer, codings_in, zstandard
+from worker.http.zip_file import ZipEntry
 
-PIECE_BYTES: Final = 256 * 1024
-"""Most bytes that are inflated in one step."""
 RATIO_FREE_BYTES: Final = 1024 * 1024
 """Up to this size a body may inflate at any ratio."""
 MAX_LAYERS: Final = 3
-FEED_BYTES: Final = 16 * 1024
-"""Most bytes that a stream is given in one step.
-
-What follows a gzip member is copied for each member, so thousands of tiny members must not share
-one large piece.
-"""
+CODINGS: Final[Mapping[str, Callable[[float], Coding]]] = {
+    "gzip": lambda memory_bytes: GZIP,
+    "zstd": zstandard,
+    "bzip2": lambda memory_bytes: BZIP2,
+}
+"""Compressions of payloads that are streams -> how they are undone in so much memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,82 +63,56 @@ class BodyTooLarge(PermanentError):
     code = "body_too_large"
 
 
-class _Inflate:
-    """One layer of gzip (RFC 1952) or deflate: zlib (RFC 1950), or RFC 1951 alone."""
+class _Layer(Protocol):
+    """What makes other bytes of a body."""
 
-    def __init__(self, coding: str) -> None:
-        self._gzip = coding == "gzip"
-        self._stream: zlib._Decompress | None = None
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        for at in range(0, len(data), FEED_BYTES):
-            yield from self._feed(data[at : at + FEED_BYTES])
-
-    def _feed(self, data: bytes) -> Iterator[bytes]:
-        while data and (stream := self._stream_for(data)) is not None:
-            yield _inflated(stream, data)
-            data = stream.unused_data if stream.eof else stream.unconsumed_tail
-        while (stream := self._stream) is not None and not stream.eof:
-            if not (out := _inflated(stream, b"")):
-                return
-            yield out
-
-    def _stream_for(self, data: bytes) -> zlib._Decompress | None:
-        """What inflates the next bytes; None for the zero padding after the last gzip member."""
-        if self._stream is None:
-            self._stream = self._begin(data)
-        elif self._stream.eof:
-            if not self._gzip:
-                raise BadBody("bytes follow the end of the deflate stream")
-            if not data.strip(b"\0"):
-                return None
-            self._stream = self._begin(data)
-        return self._stream
-
-    def _begin(self, data: bytes) -> zlib._Decompress:
-        if self._gzip:
-            return zlib.decompressobj(wbits=31)
-        wrapped = data[0] & 0x0F == 8 and (
-            len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0
-        )
-        return zlib.decompressobj(wbits=15 if wrapped else -15)
-
-    def finish(self) -> None:
-        """Raises BadBody when the stream has not ended."""
-        if self._stream is None or not self._stream.eof:
-            raise BadBody("the compressed body ends too early")
-
-
-def _inflated(stream: zlib._Decompress, data: bytes) -> bytes:
-    try:
-        return stream.decompress(data, PIECE_BYTES)
-    except zlib.error as error:
-        raise BadBody(f"the compressed body is damaged: {error}") from error
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
+    def finish(self) -> Iterator[bytes]: ...
 
 
 class BodyDecoder:
-    """Decodes one body.
+    """Decodes one body: its content codings, and then what it is written in (see `BodyForm`).
 
     Args:
-        codings: the value of Content-Encoding; the coding that was applied last is the last one.
+        layers: what the bytes go through first.
+        content_type: the value of Content-Type.
     """
 
-    def __init__(self, codings: str, limits: BodyLimits) -> None:
-        names = [name.strip().lower() for name in codings.split(",") if name.strip()]
-        unknown = [name for name in names if name not in ("identity", "gzip", "x-gzip", "deflate")]
-        if unknown:
-            raise BadBody(f"content coding {', '.join(unknown)!r} was not asked for")
-        self._layers = [
-            _Inflate("gzip" if "gzip" in name else name)
-            for name in reversed(names)
-            if name != "identity"
-        ]
-        if len(self._layers) > MAX_LAYERS:
-            layers = f"{len(self._layers)} content codings on top of each other"
-            raise BadBody(f"{layers}, {MAX_LAYERS} are allowed")
-        self._limits = limits
+    def __init__(
+        self,
+        layers: Sequence[_Layer],
+        limits: BodyLimits,
+        form: BodyForm = AS_IT_COMES,
+        content_type: str = "",
+    ) -> None:
+        self._layers = list(layers)
+        self._limits, self._form, self._content_type = limits, form, content_type
         # bytes that went into each layer, and out of the last one
         self._reached = [0] * (len(self._layers) + 1)
+        # the first bytes of the body, while they do not tell yet what it is written in
+        self._head = b""
+        self._is_known = form is AS_IT_COMES
+        self._is_zip = False
+
+    @classmethod
+    def of(
+        cls,
+        codings: str,
+        limits: BodyLimits,
+        form: BodyForm = AS_IT_COMES,
+        content_type: str = "",
+    ) -> BodyDecoder:
+        """What decodes the body of an answer. Raises BadBody for codings that cannot be undone.
+
+        Args:
+            codings: the value of Content-Encoding; the one that was applied last is the last one.
+        """
+        named = codings_in(codings, limits.memory_bytes) if codings else ()
+        layers = [Layer(each) for each in named]
+        if len(layers) > MAX_LAYERS:
+            count = f"{len(layers)} content codings on top of each other"
+            raise BadBody(f"{count}, {MAX_LAYERS} are allowed")
+        return cls(layers, limits, form, content_type)
 
     @property
     def wire_bytes(self) -> int:
@@ -149,6 +124,17 @@ class BodyDecoder:
         """Bytes of the body so far, without compression."""
         return self._reached[-1]
 
+    @property
+    def is_zip(self) -> bool:
+        """Whether the body that came out is an archive, whose directory stands at its end."""
+        return self._is_zip
+
+    def unzipping(self, entry: ZipEntry) -> BodyDecoder:
+        """What decodes the compressed bytes of the file in that archive."""
+        limits = replace(self._limits, wire_bytes=self._limits.body_bytes)
+        layer = entry.layer(limits.memory_bytes)
+        return BodyDecoder([layer], limits, self._form, self._content_type)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The decoded pieces of the next bytes. Raises BadBody, BodyTooLarge."""
         if self.wire_bytes + len(data) > self._limits.wire_bytes:
@@ -156,15 +142,60 @@ class BodyDecoder:
                 f"more than {self._limits.wire_bytes} bytes on the wire",
                 remedy="ask for smaller pages, or raise source.limits.wire",
             )
-        yield from self._through(data, 0)
+        if self._passes(data):
+            self._count(data, 0)
+            yield data
+        else:
+            yield from self._through(data, 0)
+
+    def _passes(self, data: bytes) -> bool:
+        """Whether the next bytes are those of the body, as they are of most bodies."""
+        if self._layers:
+            return False
+        if not (self._is_known or self._head):
+            self._is_known = self._form.takes_as_it_is(data, self._content_type)
+        return self._is_known
 
     def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
         self._count(data, layer)
-        if layer == len(self._layers):
+        if layer < len(self._layers):
+            for piece in self._layers[layer].feed(data):
+                yield from self._through(piece, layer + 1)
+        elif self._is_known:
             yield data
+        else:
+            self._head = self._head + data if self._head else data
+            yield from self._judge_head(ended=False)
+
+    def _judge_head(self, *, ended: bool) -> Iterator[bytes]:
+        """Looks at the first bytes; once they tell what the body is written in, it goes on."""
+        head = self._head
+        if len(head) < MAGIC_BYTES and not ended:
             return
-        for piece in self._layers[layer].feed(data):
-            yield from self._through(piece, layer + 1)
+        layer = self._layer_of(head)
+        if not self._is_known and layer is None and len(head) < HEAD_BYTES and not ended:
+            return
+        self._head = b""
+        if layer is None:
+            self._is_known = True
+            yield head
+            return
+        self._layers.append(layer)
+        self._reached.append(0)
+        for piece in layer.feed(head):
+            yield from self._through(piece, len(self._layers))
+
+    def _layer_of(self, head: bytes) -> _Layer | None:
+        """What the body that begins so has to go through; None for nothing."""
+        found = self._form.compression_of(head) if len(self._layers) < MAX_LAYERS else ""
+        if found == "zip":
+            self._is_known = self._is_zip = True
+        elif found:
+            return Layer(CODINGS[found](self._limits.memory_bytes))
+        elif codec := self._form.charset_of(head, self._content_type):
+            self._is_known = True
+            return self._form.recoder(codec)
+        return None
 
     def _count(self, data: bytes, layer: int) -> None:
         self._reached[layer] += len(data)
@@ -183,12 +214,19 @@ class BodyDecoder:
                 remedy="raise source.limits.ratio if this is no attack",
             )
 
-    def finish(self, *, may_be_empty: bool = True) -> None:
-        """The wire has ended, and so must every stream. Raises BadBody.
+    def finish(self, *, may_be_empty: bool = True) -> Iterator[bytes]:
+        """The wire has ended, and so must every stream: the last pieces. Raises BadBody.
 
         Args:
             may_be_empty: the server said how long the body is, so that an empty one is complete.
         """
-        if self.wire_bytes or not may_be_empty:
-            for layer in self._layers:
-                layer.finish()
+        if not self.wire_bytes and may_be_empty:
+            return
+        finished = 0
+        while finished < len(self._layers) or self._head:
+            if finished == len(self._layers):
+                yield from self._judge_head(ended=True)
+                continue
+            finished += 1
+            for piece in self._layers[finished - 1].finish():
+                yield from self._through(piece, finished)

@@ -12,7 +12,7 @@ import mmap
 import re
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -24,13 +24,18 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from worker.core.errors import PermanentError, TransientError, WorkerError
+from worker.core.errors import PermanentError, ProxyRefused, TransientError, WorkerError
 from worker.core.model import Request
 from worker.core.urls import as_written, origin_of, to_origin, with_query
-from worker.http.auth import Auth
+from worker.http.auth import Auth, Outgoing
 from worker.http.body import BodyDecoder, BodyLimits
+from worker.http.body_form import AS_IT_COMES, BodyForm
+from worker.http.codings import accepted_codings
 from worker.http.headers import REDIRECTS, with_headers, without_credentials
+from worker.http.in_url import put_back
+from worker.http.proxy import Route, Via
 from worker.http.redact import credentials_in, redact, url_stripper
+from worker.http.zip_file import only_file
 from worker.runtime.descriptors import EXHAUSTED, are_exhausted, exhausted
 
 SPOOL_BYTES: Final = 8 * 1024 * 1024
@@ -43,6 +48,11 @@ HEADER_BYTES: Final = 64 * 1024
 DETAIL_CHARS: Final = 100
 UNBOUNDED: Final = 1 << 62
 MAX_HOPS: Final = 5
+PROXY_AUTH_NEEDED: Final = 407
+HTTP_ERRORS: Final = 400
+"""From this status on a body is no page."""
+SEE_OTHER: Final = 303
+"""Another place is to be asked with GET, whatever was sent here (RFC 9110, 15.4.4)."""
 BODILESS: Final = frozenset({204, 304})
 ONE_VALUE: Final = frozenset(
     {
@@ -56,6 +66,7 @@ ONE_VALUE: Final = frozenset(
         "retry-after",
     }
 )
+_DESCRIBES: Final = re.compile("(?i)content-")
 _NO_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -87,6 +98,11 @@ class Response:
         body: decoded; bytes, or the map of a spooled file.
         url: where it came from, without credentials.
         credentials: the headers of the Auth that were sent with the request.
+        params: the parameters of the Auth that were sent with it.
+        in_url: its secrets that were filled into the URL, by their names.
+        secrets: everything secret that was sent, which the answer may repeat.
+        trusted: it came from an origin that gets credentials.
+        set_cookies: the values of its lines `Set-Cookie`, which cannot be joined (RFC 6265, 3).
     """
 
     status: int
@@ -95,6 +111,11 @@ class Response:
     url: str
     wire_bytes: int = 0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    in_url: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    trusted: bool = False
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
 
 
 Receive = Callable[[int], Awaitable[int]]
@@ -106,15 +127,35 @@ async def _any_room(body_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outgoing:
-    """A request as it is sent, with what is asked about its answer; see `HttpClient.fetch`."""
+class _Wanted:
+    """What is asked about an answer; see `HttpClient.fetch`."""
 
-    method: str
-    url: URL
-    headers: dict[str, str]
-    body: bytes | None
     doubtful: Container[int]
     receive: Receive
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What was sent with a request and its redirects, whose paths and queries may repeat it.
+
+    Attributes:
+        secrets: the secret parts.
+        names: of parameters that carry one.
+        via: the proxy of the last hop.
+    """
+
+    secrets: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    via: Via | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request as it is sent."""
+
+    request: Outgoing
+    wanted: _Wanted
+    via: Via | None
 
 
 class TlsError(PermanentError):
@@ -137,6 +178,7 @@ _FAULTS: Final[tuple[tuple[type[BaseException], type[WorkerError], str], ...]] =
     (TimeoutError, TransientError, "no answer in time"),
     (aiohttp.ClientPayloadError, TransientError, "the body broke off"),
     (aiohttp.ClientConnectorDNSError, TransientError, "the host name does not resolve"),
+    (aiohttp.ClientProxyConnectionError, TransientError, "the proxy cannot be reached"),
     (aiohttp.ClientConnectionError, TransientError, "the connection failed"),
     (aiohttp.InvalidURL, PermanentError, "the URL is not valid"),
     (aiohttp.ClientError, TransientError, "the exchange failed"),
@@ -149,10 +191,12 @@ class HttpClient:
 
     Args:
         origin: where requests, followed links and redirects go, with credentials.
+        proxy: the proxy of each request; None: none goes through one.
         allowed_origins: URLs of the other origins that links and redirects may lead to, and whether
             they get credentials.
         spool: directory for bodies over 8 MiB; their files are unlinked at once, and live as long
             as the response.
+        form: what bodies are written in.
         repeats: a request may be sent twice. Servers close idle connections, and whether one is
             open shows only when it is used: a request that finds it closed is sent again then.
             Without it each request has a connection of its own.
@@ -168,7 +212,9 @@ class HttpClient:
         connections: int,
         spool: Path,
         tls: ssl.SSLContext | bool = True,
+        proxy: Route | None = None,
         allowed_origins: Mapping[str, bool] = MappingProxyType({}),
+        form: BodyForm = AS_IT_COMES,
         repeats: bool = True,
     ) -> None:
         self._origin = origin_of(origin)
@@ -177,7 +223,8 @@ class HttpClient:
         self._trusted = frozenset({self._origin, *map(origin_of, trusted)})
         self._user_agent, self._tls, self._connections = user_agent, tls, connections
         self._timeouts, self._limits = timeouts, limits
-        self._spool, self._repeats = spool, repeats
+        self._spool, self._repeats, self._form = spool, repeats, form
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -197,7 +244,10 @@ class HttpClient:
             ),
             auto_decompress=False,
             trust_env=False,
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip, deflate"},
+            headers={
+                "User-Agent": self._user_agent,
+                "Accept-Encoding": accepted_codings(),
+            },
             read_bufsize=READ_BYTES,
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
@@ -235,31 +285,19 @@ class HttpClient:
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        method, body = request.method, request.body
-        secrets = set[str]()  # the paths of redirects may repeat what was sent
-        names = set[str]()  # and so may their queries
+        method, body, sent = request.method, request.body, _Sent()
         try:
             for _ in range(MAX_HOPS + 1):
-                headers, sent, credentials = dict(request.headers), url, dict[str, str]()
-                if str(url.origin()) not in self._trusted:
-                    headers = without_credentials(headers)
-                elif auth is not None:
-                    credentials = await auth.headers()
-                    headers = with_headers(headers, credentials)
-                    if params := await auth.params():
-                        sent = URL(with_query(str(url), params.items()), encoded=True)
-                        names |= params.keys()
-                    secrets |= credentials_in(credentials, params)
-                _check_headers(headers)
-                answer = await self._answer(
-                    _Outgoing(method, sent, headers, body, doubtful, receive)
-                )
-                answer = replace(answer, url=str(url), credentials=credentials)
+                asked = Outgoing(method, str(url), dict(request.headers), body)
+                answer = await self._hop(asked, auth, sent, _Wanted(doubtful, receive))
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
-                place = url_stripper(tuple(names))(answer.headers["Location"])
+                place = put_back(answer.headers["Location"], answer.in_url)
+                place = url_stripper(tuple(sent.names))(place)
                 url = self._checked(_parsed(place, base=url), "a redirect")
-                if method not in ("GET", "HEAD"):
+                if answer.status == SEE_OTHER:
+                    method, body, request = "GET", None, _without_content(request)
+                elif method not in ("GET", "HEAD"):
                     raise PermanentError(
                         f"{method} was redirected to {_shown(url)}",
                         remedy="configure the final URL",
@@ -268,7 +306,39 @@ class HttpClient:
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
         except Exception as error:
-            raise _translated(error, url, secrets) from error
+            raise _through(sent.via, _translated(error, url, sent.secrets)) from error
+
+    async def _hop(
+        self, asked: Outgoing, auth: Auth | None, sent: _Sent, wanted: _Wanted
+    ) -> Response:
+        """The answer to one request, with the credentials that may go where it goes."""
+        url = asked.url
+        trusted = origin_of(url) in self._trusted
+        if not trusted:
+            asked = replace(asked, headers=without_credentials(asked.headers))
+        elif auth is not None:
+            asked = await auth.authorize(asked)
+            sent.names |= asked.params.keys()
+            sent.secrets |= credentials_in(asked.credentials, {**asked.params, **asked.in_url})
+        _check_headers(asked.headers)
+        sent.via = None if self._proxy is None else await self._proxy(url)
+        if sent.via is not None:
+            sent.secrets |= credentials_in(sent.via.headers, {})
+        answer = await self._answer(_Exchange(asked, wanted, sent.via))
+        if sent.via is not None and answer.status == PROXY_AUTH_NEEDED:
+            raise _refused_by_proxy(answer.status)
+        answer = replace(
+            answer,
+            url=url,
+            credentials=asked.credentials,
+            params=asked.params,
+            in_url=asked.in_url,
+            secrets=frozenset(sent.secrets),
+            trusted=trusted,
+        )
+        if trusted and auth is not None:
+            auth.answered(answer)
+        return answer
 
     def _checked(self, url: URL, what: str) -> URL:
         if (
@@ -284,54 +354,88 @@ class HttpClient:
             )
         return url
 
-    async def _answer(self, outgoing: _Outgoing) -> Response:
+    async def _answer(self, outgoing: _Exchange) -> Response:
         """The answer to a request, which is sent again where its connection was closed before."""
         try:
             return await self._exchange(outgoing)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if outgoing.method == "GET" or not self._repeats:  # a GET was sent again by aiohttp
+            was_repeated = outgoing.request.method == "GET"  # by aiohttp
+            if was_repeated or not self._repeats:
                 raise
             return await self._exchange(outgoing)
 
-    async def _exchange(self, outgoing: _Outgoing) -> Response:
+    async def _exchange(self, outgoing: _Exchange) -> Response:
         """The answer; the body of a redirect is left out unless its status is doubtful."""
         assert self._session is not None, "use the client as an async context manager"
+        request, via, headers = outgoing.request, outgoing.via, outgoing.request.headers
+        url = URL(request.url, encoded=True)
+        if via is not None and url.scheme == "http":
+            headers = with_headers(headers, via.headers)  # there is no CONNECT that would have them
         async with self._session.request(
-            outgoing.method,
-            outgoing.url,
-            headers=outgoing.headers,
-            data=outgoing.body,
+            request.method,
+            url,
+            headers=headers,
+            data=request.body,
             allow_redirects=False,
+            proxy=None if via is None else via.url,
+            proxy_headers=None if via is None else via.headers,
         ) as answer:
-            if _leads_on(answer) and answer.status not in outgoing.doubtful:
-                return Response(answer.status, _joined(answer.headers), b"", str(answer.url))
-            return await self._received(answer, outgoing.receive)
+            if _leads_on(answer) and answer.status not in outgoing.wanted.doubtful:
+                return Response(
+                    answer.status,
+                    _joined(answer.headers),
+                    b"",
+                    str(answer.url),
+                    set_cookies=_cookies_of(answer),
+                )
+            return await self._received(answer, outgoing.wanted.receive)
 
     async def _received(self, answer: aiohttp.ClientResponse, receive: Receive) -> Response:
-        decoder = BodyDecoder(answer.headers.get("Content-Encoding", ""), self._limits)
+        decoder = BodyDecoder.of(
+            answer.headers.get("Content-Encoding", ""),
+            self._limits,
+            self._form if answer.status < HTTP_ERRORS else self._form.lenient,
+            answer.headers.get("Content-Type", ""),
+        )
         length = _length_of(answer)
         self._limits.refuse_unholdable(length)
-        allowed_bytes = await receive(length)
+        allowed = _Allowed(receive, await receive(length))
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with _Spool(self._spool) as spool:
             async for data in answer.content.iter_any():
-                for piece in decoder.feed(data):
-                    if decoder.body_bytes > allowed_bytes:
-                        allowed_bytes = await receive(decoder.body_bytes)
-                    await spool.add(piece)
+                await spool.take(decoder.feed(data), decoder, allowed)
                 self._check_rate(decoder.wire_bytes, loop.time() - started)
-            decoder.finish(may_be_empty=_says_its_length(answer))
+            ending = decoder.finish(may_be_empty=_says_its_length(answer))
+            await spool.take(ending, decoder, allowed)
             body = await spool.body()
+        wire_bytes = decoder.wire_bytes
+        while decoder.is_zip:
+            body, decoder = await self._unzipped(body, decoder, allowed)
         return Response(
             status=answer.status,
             headers=_joined(answer.headers),
             body=body,
             url=str(answer.url),
-            wire_bytes=decoder.wire_bytes,
+            wire_bytes=wire_bytes,
+            set_cookies=_cookies_of(answer),
         )
+
+    async def _unzipped(
+        self, archive: Any, decoder: BodyDecoder, allowed: _Allowed
+    ) -> tuple[Any, BodyDecoder]:
+        """The file in an archive, which is held beside it meanwhile."""
+        entry = only_file(archive)
+        inner = decoder.unzipping(entry)
+        allowed = replace(allowed, held_bytes=len(archive))
+        async with _Spool(self._spool) as spool:
+            for at in range(entry.start, entry.end, READ_BYTES):
+                data = archive[at : min(at + READ_BYTES, entry.end)]
+                await spool.take(inner.feed(data), inner, allowed)
+            await spool.take(inner.finish(), inner, allowed)
+            return await spool.body(), inner
 
     def _check_rate(self, wire_bytes: int, elapsed_s: float) -> None:
         """Raises TransientError for a body that comes in too slowly ever to be complete."""
@@ -344,6 +448,16 @@ class HttpClient:
 def _leads_on(answer: Response | aiohttp.ClientResponse) -> bool:
     """Whether an answer is a redirect."""
     return answer.status in REDIRECTS and "Location" in answer.headers
+
+
+def _cookies_of(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
+    return tuple(answer.headers.getall("Set-Cookie", ()))
+
+
+def _without_content(request: Request) -> Request:
+    """The request without its body and the headers that describe one (RFC 9110, 8.3 to 8.6)."""
+    kept = ((name, each) for name, each in request.headers if not _DESCRIBES.match(name))
+    return replace(request, headers=tuple(kept))
 
 
 def _length_of(answer: aiohttp.ClientResponse) -> int:
@@ -423,6 +537,16 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
+@dataclass(slots=True)
+class _Allowed:
+    """How large a body may become until there is asked for more room; `held_bytes` are beside
+    it."""
+
+    receive: Receive
+    body_bytes: int
+    held_bytes: int = 0
+
+
 class _Spool:
     """Collects a body: in memory up to 8 MiB, in an unnamed file beyond."""
 
@@ -439,6 +563,13 @@ class _Spool:
         self._pieces = []  # an error on its way up still has this object in its traceback
         if self._file is not None:
             await self._file.close()
+
+    async def take(self, pieces: Iterable[bytes], decoder: BodyDecoder, allowed: _Allowed) -> None:
+        """Adds what a decoder makes, as far as there is room for it."""
+        for piece in pieces:
+            if (held_bytes := decoder.body_bytes + allowed.held_bytes) > allowed.body_bytes:
+                allowed.body_bytes = await allowed.receive(held_bytes)
+            await self.add(piece)
 
     async def add(self, piece: bytes) -> None:
         self._pieces.append(piece)
@@ -474,6 +605,10 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
         return error
     if _lacks_a_descriptor(error):
         return exhausted(where)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        refused = _refused_by_proxy(error.status)
+        refused.where = where
+        return refused
     for kind, ours, meaning in _FAULTS:
         if isinstance(error, kind):
             distrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
@@ -482,6 +617,28 @@ def _translated(error: Exception, url: URL, secrets: set[str]) -> Exception:
                 where=where,
                 remedy=DISTRUSTED if distrusted else "",
             )
+    return error
+
+
+def _refused_by_proxy(status: int) -> WorkerError:
+    """The error of a proxy that answers itself, and does not let the request through."""
+    if status == PROXY_AUTH_NEEDED:
+        return ProxyRefused(
+            "the proxy wants other credentials (407)",
+            remedy="check username and password of source.proxy",
+        )
+    if status >= 500 or status in (408, 425, 429):
+        return TransientError(f"the proxy answered {status}")
+    return ProxyRefused(
+        f"the proxy does not let the request through: it answered {status}",
+        remedy="check that the proxy of source.proxy allows CONNECT to this origin",
+    )
+
+
+def _through(via: Via | None, error: Exception) -> Exception:
+    """The error with the proxy that the request went through."""
+    if via is not None and isinstance(error, WorkerError):
+        error.message = f"{error.message}, through the proxy {via.url}"
     return error
 
 

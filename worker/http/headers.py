@@ -22,3 +22,8 @@ def with_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str,
 def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that may go to an origin which gets no credentials."""
     return {name: each for name, each in headers.items() if name.lower() not in CREDENTIALS}
+
+
+def header_of(headers: Mapping[str, str], name: str) -> str:
+    """The value of a header in a mapping that may write its name in any case; empty without it."""
+    return next((each for key, each in headers.items() if key.lower() == name.lower()), "")

@@ -28,7 +28,8 @@ def credentials_in(headers: Mapping[str, str], params: Mapping[str, str]) -> set
     found = set(params.values())
     for value in headers.values():
         _, _, rest = value.partition(" ")
-        found |= {value, rest, value.partition("=")[2]}
+        cookies = (pair.partition("=")[2] for pair in value.split("; "))
+        found |= {value, rest, value.partition("=")[2], *cookies}
         if value.startswith("Basic "):
             try:
                 found.add(base64.b64decode(rest, validate=True).decode().partition(":")[2])
@@ -40,8 +41,13 @@ def credentials_in(headers: Mapping[str, str], params: Mapping[str, str]) -> set
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` with every secret replaced, also where it is percent-encoded or escaped as in JSON."""
     for secret in sorted(secrets, key=len, reverse=True):
-        text = re.sub("".join(map(_forms, secret)), REDACTED, text)
+        text = re.sub(pattern_of(secret), REDACTED, text)
     return text
+
+
+def pattern_of(secret: str) -> str:
+    """A regular expression of all ways in which a secret is written."""
+    return "".join(map(_forms, secret))
 
 
 def echoes(texts: Iterable[str], secrets: Iterable[str]) -> bool:

@@ -24,9 +24,9 @@ def stands_for_a_number(following: Next, at: Json, facts: Facts) -> bool:
     """
     now, then = _numbers(at, facts), _numbers(following.position, facts)
     return any(
-        number in (now[name] + 1, now[name] + facts.count)
+        number in (now[name] + 1, now[name] + facts.listed)
         if name in now
-        else number in (1, 2, facts.count, facts.count + 1)
+        else number in (1, 2, facts.listed, facts.listed + 1)
         for name, number in then.items()
         if now.get(name) != number
     )

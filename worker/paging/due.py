@@ -24,7 +24,10 @@ at its start, and a transaction would cost as much as the poll."""
 
 def worth_keeping(spec: PagingSpec) -> bool:
     """Whether it is kept when the passes are due."""
-    return not spec.once and spec.every_s is not None and spec.every_s >= KEPT_FROM_S
+    schedule = spec.schedule
+    if spec.once or schedule is None:
+        return False
+    return schedule.by_clock or schedule.every_s >= KEPT_FROM_S
 
 
 def next_pass(
@@ -39,17 +42,25 @@ def next_pass(
         now: in monotonic seconds.
         wall: the same moment in seconds since 1970.
     """
-    if spec.once or spec.every_s is None:
+    schedule = spec.schedule
+    if spec.once or schedule is None:
         return None
     if not worth_keeping(spec):
         ran = cursor.pass_no > 1 and cursor.position is None
         return now + spec.spread() if ran else None
     if kept.next_us is None:
-        return None
+        return now + schedule.first(wall) - wall if schedule.cron else None
+    return _after_kept(kept, kept.next_us / 1e6 - wall, cursor, spec, now=now, wall=wall)
+
+
+def _after_kept(
+    kept: Due, left_s: float, cursor: Cursor, spec: PagingSpec, *, now: float, wall: float
+) -> float | None:
+    """The same, where it was kept that so many seconds are left."""
     begun = cursor.pass_no if cursor.position is not None else cursor.pass_no - 1
     if kept.pass_no > begun:  # that pass was not over
         return None
-    left_s = min(kept.next_us / 1e6 - wall, longest_s(spec))
+    left_s = min(left_s, longest_s(spec, wall))
     if left_s <= 0 and cursor.position is None:
         return now + spec.spread()
     return now + max(left_s, 0.0)
@@ -61,10 +72,11 @@ def not_before(kept: Due, spec: PagingSpec, *, now: float, wall: float, cap_s: f
     Args:
         cap_s: the longest wait of a partition that fails.
     """
-    left_s = min(kept.not_before_us / 1e6 - wall, cap_s, longest_s(spec))
+    left_s = min(kept.not_before_us / 1e6 - wall, cap_s, longest_s(spec, wall))
     return now + max(left_s, 0.0)
 
 
-def longest_s(spec: PagingSpec) -> float:
+def longest_s(spec: PagingSpec, wall: float) -> float:
     """How long a partition may have to wait for its next pass; endless without a schedule."""
-    return float("inf") if spec.every_s is None else spec.every_s + spec.jitter()
+    schedule = spec.schedule
+    return float("inf") if schedule is None else schedule.after(wall) - wall + spec.jitter()

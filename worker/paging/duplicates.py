@@ -76,7 +76,9 @@ class Known(msgspec.Struct):
             return decoded
         records, indices = self._without_dropped(decoded)
         rejects = [each for each in decoded.rejects if each.index not in self.repeated]
-        return Decoded(records, indices, rejects + self.rejects, decoded.facts, decoded.raw)
+        return Decoded(
+            records, indices, rejects + self.rejects, decoded.facts, decoded.raw, decoded.place
+        )
 
     def _without_dropped(self, decoded: Decoded) -> tuple[list[Any], list[int] | None]:
         if not self.dropped:
@@ -328,4 +330,11 @@ def _unusable(incremental: IncrementalSpec, index: int, value: Any, decoded: Dec
         "decode.times of that field, says how the source writes it"
     )
     error = FieldError(f"$.{incremental.field}", found, allowed)
-    return Reject(index, "decode", "incremental_value", (error,), decoded.raw(index))
+    return Reject(
+        index,
+        "decode",
+        "incremental_value",
+        (error,),
+        decoded.raw(index),
+        place=decoded.place(index),
+    )

@@ -108,15 +108,16 @@ class Judge:
         refuse_null(facts, following, spec, self._where)
         known = self.rule.classify(decoded, standing)
         seen = self._compared(standing, facts, known, seam)
-        full, records = standing.is_full(state.last, spec), facts.count - seam.records
-        repeated = repeats_page(seen, records, state, spec, full=full, where=self._where)
-        repeated |= not seen.new and records > 0 and self._has_all(standing)
-        aside = not repeated and refuse_known(seen, records, state, spec, self._where)
+        full, records = standing.is_full(state.last, spec), facts.listed - seam.records
+        rows = facts.count - seam.records
+        repeated = repeats_page(seen, rows, state, spec, full=full, where=self._where)
+        repeated |= not seen.new and rows > 0 and self._has_all(standing)
+        aside = not repeated and refuse_known(seen, rows, state, spec, self._where)
         self._drop_repeated(known, seen, decoded, seam, all_of_them=repeated)
         counted = count(
             standing.cursor,
             state,
-            0 if repeated else seen.distinct,
+            0 if repeated else seen.listed(facts),
             spec.total(facts, reply.headers),
             records=0 if repeated else records,
         )
@@ -194,7 +195,7 @@ class Judge:
             or not token
             or cursor.token_seen
             or cursor.pass_no > 1
-            or facts.count == 0
+            or facts.listed == 0
         ):
             return ""
         return f"no page has named {token} yet: check its path if there are more pages than one"

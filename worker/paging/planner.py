@@ -20,6 +20,7 @@ the partition.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from worker.core.cursor import Cursor, Json, PassState, Window
 from worker.core.errors import PermanentError
@@ -35,9 +36,13 @@ from worker.paging.resume import (
     refuse_unfit,
     resized,
 )
+from worker.paging.schedule import Schedule
 from worker.paging.spec import Accepted, Done, Fetch, PagingSpec, Reply, Wait
 from worker.paging.standing import Standing
 from worker.paging.verdict import Verdict
+
+LOOK_S: Final = 300.0
+"""Who waits for a time of day looks at the clock so often: it may be set meanwhile."""
 
 
 class PartitionPlanner:
@@ -69,6 +74,8 @@ class PartitionPlanner:
         self._forgets_pass = False
         self._fell_back = False
         self._due = due
+        self._planned = 0.0  # the same in seconds since 1970, once it is known
+        self._begun_for = 0.0  # what that was of the last pass that was begun here
         self._passes = 0
         position = self._cursor.position
         if is_resized(spec, position):
@@ -133,6 +140,7 @@ class PartitionPlanner:
         if self._cursor.position is None and self._opening is None:
             if (rest := self._between_passes(now)) is not None:
                 return rest
+            self._begun_for = self._planned
             # kept until its first page is accepted: the answer must be to what was asked, however
             # late it comes
             self._opening = self._judge.rule.begin(self._cursor)
@@ -171,14 +179,26 @@ class PartitionPlanner:
 
     def _between_passes(self, now: float) -> Wait | Done | None:
         """What there is to do before a new pass may begin; None when it may."""
-        once = self._spec.once or (self._spec.every_s is None and not self.asks_again)
-        if self._passes and once:
+        schedule = self._spec.schedule
+        if self._passes and (self._spec.once or (schedule is None and not self.asks_again)):
             return Done("pass complete")
+        if schedule is not None and schedule.by_clock and not self._spec.once:
+            return self._until_admitted(schedule, now)
         return Wait(self._due) if self._due is not None and now < self._due else None
 
+    def _until_admitted(self, schedule: Schedule, now: float) -> Wait | None:
+        """Waits for a time of day, by the wall clock; None when it has come."""
+        wall = self._spec.wall()
+        if self._due is not None and not self._planned:
+            self._planned = wall + self._due - now
+        wait_s = schedule.admits(max(self._planned, wall)) - wall
+        return Wait(now + min(wait_s, LOOK_S)) if wait_s > 0 else None
+
     def _schedule(self, now: float) -> None:
-        if self._spec.every_s is not None:
-            self._due = now + self._spec.every_s + self._spec.jitter()
+        if (schedule := self._spec.schedule) is not None:
+            wall = self._spec.wall()
+            self._planned = schedule.after(wall, self._begun_for) + self._spec.jitter()
+            self._due = now + self._planned - wall
 
     def _idle(self, now: float) -> Wait | Done:
         """No window is over yet: there is nothing to ask for."""
@@ -203,10 +223,11 @@ class PartitionPlanner:
             speculative=speculative,
             first=begins or window != _window(state),
             generation=self._ahead.generation,
+            size=state.asked,
             unmarked=state.unmarked,
             window=window,
             validators=self._cursor.validators if begins else None,
-            size=state.asked,
+            columns=state.columns,
         )
         self._ahead.launched(fetch)
         return fetch
@@ -348,7 +369,7 @@ class PartitionPlanner:
 
 def _reopened(cursor: Cursor, spec: PagingSpec) -> Cursor:
     """The cursor of a source that was read once: a schedule that was added since reads it again."""
-    return cursor if not cursor.complete or spec.every_s is None else _next_reading(cursor)
+    return cursor if not cursor.complete or spec.schedule is None else _next_reading(cursor)
 
 
 def _next_reading(cursor: Cursor) -> Cursor:

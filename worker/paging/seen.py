@@ -7,6 +7,7 @@ from one page to another: what came twice is seen in the records alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from operator import gt
 
 import msgspec
@@ -41,6 +42,16 @@ class Seen(msgspec.Struct, frozen=True):
     changed: int = 0
     entries: tuple[bytes, ...] = ()
     page: Sequence[bytes] | None = None
+
+    def listed(self, facts: Facts) -> int:
+        """How many of what the source lists a total counts: of items that have several records
+        those that did not come before with all of them."""
+        if facts.item_ends is None:
+            return self.distinct
+        if self.distinct == facts.count:
+            return facts.listed
+        places = (range(start, end) for start, end in pairwise((0, *facts.item_ends)))
+        return sum(not each or not self.repeated.issuperset(each) for each in places)
 
     @property
     def digest(self) -> bytes:

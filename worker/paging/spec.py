@@ -12,6 +12,7 @@ from worker.core.cursor import Json, Window
 from worker.core.model import Decoded, Facts, Ledger, Progress
 from worker.paging.marks import Comparable, MarkFormat
 from worker.paging.page_sizes import PageSizes
+from worker.paging.schedule import Schedule
 from worker.paging.style import Address, Pagination
 from worker.paging.windows import Windows
 
@@ -86,7 +87,7 @@ class PagingSpec:
         empty_missing: a page without the records path is meant to be empty.
         completeness: what a pass is where no total proves more.
         required: the least completeness with which the mark may move.
-        every_s: from the start of a pass to the start of the next; None: it is read once.
+        schedule: when passes begin; None: it is read once.
         depth: pages in flight at most.
         boundary_cap: identities that are remembered at most.
         wall: seconds since 1970.
@@ -108,7 +109,7 @@ class PagingSpec:
     empty_missing: bool = False
     completeness: str = "unknown"
     required: str = "unknown"
-    every_s: float | None = None
+    schedule: Schedule | None = None
     jitter: Callable[[], float] = lambda: 0.0
     spread: Callable[[], float] = lambda: 0.0  # seconds that put off what is overdue at a start
     once: bool = False
@@ -162,10 +163,11 @@ class Fetch:
     speculative: bool
     first: bool  # of the pass, or of its window: no status stop rule applies
     generation: int
+    size: int  # records that it asks for, as in `PassState.asked`
     window: Window | None = None  # that the page is in
     unmarked: bool = False  # the pass began without a mark
     validators: Json = None  # of the last complete pass, with the first page of a pass
-    size: int = 0  # records that it asks for, as in `PassState.asked`
+    columns: tuple[str, ...] = ()  # of the pages behind the first one, as in `PassState.columns`
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class PassEnd:
     because: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A page taken in order: what to shape, and what changes when it is committed.
 

@@ -125,6 +125,7 @@ class Steps:
             uncounted=state.uncounted or standing.has_too_many(self._spec),
             counting=self._counting(standing, page, ending.following),
             walked=state.walked + page.records if state.known_pages else 0,
+            columns=page.facts.columns or state.columns,
         )
 
     def _counting(self, standing: Standing, page: PageBrought, following: Next) -> bool:
@@ -147,7 +148,8 @@ class Steps:
         cursor, key = standing.cursor, self._spec.key
         if cursor.keyed or not key or facts.keyless < facts.count:
             return cursor.keyed or (bool(key) and facts.count > 0)
-        came = cursor.received + facts.count
+        # of items that have several records, what the pass has received are the items
+        came = facts.count + (cursor.received if facts.item_ends is None else 0)
         if came >= KEYLESS_RECORDS or (came and isinstance(ending, PassOver)):
             raise KeyMissing(
                 f"none of {came} records has a value at {', '.join(key)}",
@@ -178,7 +180,7 @@ class Steps:
 
     def closed(self, cursor: Cursor, *, missed: bool = False) -> Cursor:
         """The cursor after a finished pass; one that missed what is required is read again."""
-        again = self._spec.incremental is not None or self._spec.every_s is not None
+        again = self._spec.incremental is not None or self._spec.schedule is not None
         if not again and not missed:
             return cursor.evolve(position=None, complete=True)
         return cursor.evolve(

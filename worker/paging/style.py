@@ -39,7 +39,7 @@ class End:
     explicit: bool = True
 
 
-class UrlPosition(msgspec.Struct, forbid_unknown_fields=True):
+class UrlPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The position of a style that follows URLs; None for the first page."""
 
     url: str
@@ -62,6 +62,7 @@ class Address:
     query: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     body: Mapping[str, Json] | None = None  # dotted path -> value
+    form: Mapping[str, str] | None = None
 
     def plus(self, other: Address) -> Address:
         """What both say."""
@@ -77,6 +78,7 @@ class Address:
             query=both(self.query, other.query),
             headers=both(self.headers, other.headers),
             body=both(self.body, other.body),
+            form=both(self.form, other.form),
         )
 
 

@@ -1,4 +1,4 @@
-"""`retry`, `breaker` and `rate_limit`: what stands round the requests to an origin."""
+"""`retry` and `breaker`: what stands round the requests to an origin."""
 
 from __future__ import annotations
 
@@ -32,10 +32,3 @@ class BreakerConfig(Model):
         "30s", description="first pause; doubled while probes fail"
     )
     permits: Whole = Field(3, ge=1, description="probes before it closes")
-
-
-class RateLimit(Model):
-    """At most `requests` in each `per`."""
-
-    requests: Number = Field(ge=0.001, description="requests")
-    per: PositiveDuration = unit_field("1s", description="in this time")

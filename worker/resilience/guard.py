@@ -13,7 +13,7 @@ their work back: it waits between the attempts where it stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
@@ -38,6 +38,8 @@ LEAST_WAIT_S: Final = 0.01
 """Between two requests for what is not ready, whatever the config says."""
 
 T = TypeVar("T")
+Costs = Sequence[float | None]
+"""What an attempt has cost under each limit of the gate; None where its answer did not say."""
 OnRetry = Callable[[int, float, BaseException | None], None]
 """Told of each failure that another attempt follows: its number, seconds until then, the error."""
 
@@ -148,6 +150,7 @@ class Guard:
         retries: bool = True,
     ) -> None:
         self.breaker, self.gate = breaker, gate
+        self._asker = gate.asker()
         self._retry, self._retries = retry, retries
         self._clock, self._emit = clock, emit
         self._target = target
@@ -179,8 +182,9 @@ class Guard:
         *,
         speculative: bool = False,
         on_retry: OnRetry = lambda *_: None,
+        costs: Costs = (),
     ) -> T:
-        """One attempt of the call `name`, and its result.
+        """One attempt of the call `name`, and its result; the attempt fills in what it `costs`.
 
         Raises Deferred when it is to be called again later: with the same name it goes on with the
         attempts that are left until its deadline. Raises what the last attempt raised when there is
@@ -188,14 +192,14 @@ class Guard:
         breaker.
         """
         if speculative or not self._retries:
-            return await self._once(attempt, first=True, speculative=speculative)
+            return await self._once(attempt, costs, first=True, speculative=speculative)
         now = self._clock.monotonic()
         call = self._going_on(name, now)
         deadline = now + self._retry.deadline_s if call is None else call.deadline
         try:
             # the deadline also ends an attempt that hangs
             async with asyncio.timeout(deadline - now) as limit:
-                result = await self._once(attempt, first=call is None, speculative=False)
+                result = await self._once(attempt, costs, first=call is None, speculative=False)
         except TimeoutError as error:
             self._end(name)
             if not limit.expired():
@@ -275,9 +279,10 @@ class Guard:
             self.budget.done(call)
 
     async def _once(
-        self, attempt: Callable[[], Awaitable[T]], *, first: bool, speculative: bool
+        self, attempt: Callable[[], Awaitable[T]], costs: Costs, *, first: bool, speculative: bool
     ) -> T:
         permit = self._enter()
+        held = self._asker.granted
         started = self._clock.monotonic()
         if first:
             self.budget.first(started)
@@ -313,6 +318,8 @@ class Guard:
             return result
         finally:
             self.gate.released(started)
+            if held:
+                self.gate.settle(self._clock.monotonic(), self._asker, held, costs)
             if not recorded:
                 self.breaker.release(permit)
 
@@ -321,7 +328,7 @@ class Guard:
         permit = self.breaker.acquire(now)
         if not isinstance(permit, Permit):
             raise Deferred(permit, f"the breaker of {self._target} is open")
-        until = self.gate.acquire(now)
+        until = self.gate.acquire(now, self._asker)
         if until is not None:
             self.breaker.release(permit)
             raise Deferred(

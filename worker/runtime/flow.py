@@ -138,6 +138,7 @@ def _reject(decoded: Decoded, place: int, why: InvalidRecord, origin: str) -> Re
         code=why.code,
         errors=why.errors,
         raw=decoded.raw(index),
+        place=decoded.place(index),
         origin=origin,
     )
 

@@ -263,7 +263,7 @@ class Roster:
             changed = self.spec.by_change and child.digest != cursor.asked_for
             if not there or (self.spec.by_change and not changed):
                 return False
-            if cursor.complete and not changed and self._paging.every_s is None:
+            if cursor.complete and not changed and self._paging.schedule is None:
                 return False
         until = None if candidate.woken else self._until(cursor, due)
         if until is None or until <= self._clock.monotonic():

@@ -69,6 +69,14 @@ class Timetable:
         elif kept.failures:
             self._change(partition, Due(kept.pass_no, kept.next_us))
 
+    def waits(self, partition: str, next_at: float | None) -> None:
+        """Nothing of the partition was begun, and its first pass is due at a monotonic second: a
+        restart does not put it off to the time after that.
+        """
+        kept = self._kept[partition]
+        if self._passes and next_at is not None and kept.next_us is None:
+            self._change(partition, replace(kept, next_us=self._wall_us(next_at)))
+
     def passed(self, partition: str, pass_no: int, durable: int) -> None:
         """A pass is over of which nothing may ever be committed: its schedule counts all the same.
 

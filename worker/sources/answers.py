@@ -3,7 +3,7 @@
 1. `304` to a conditional request: the source is unchanged.
 2. `pagination.split_on`: the window is too long for the source.
 3. `stop.status`: the page before was the last one.
-4. `responses`, `on_status` and `on_body`, which are one list (`HttpConfig.answers`).
+4. `responses`, which the short forms of it have become a part of when the config was loaded.
 5. The table of statuses below.
 
 Rules that look at the body are asked once it is read. Where an answer may be a page, that is when
@@ -148,7 +148,7 @@ def _rules_of(evidence: Evidence, rules: Iterable[Rule]) -> Iterator[Rule]:
 
 def rules_of(config: HttpConfig) -> tuple[Rule, ...]:
     """The rules of a config, followed by those that hold for every source."""
-    known = (*_configured(each for _, each in config.answers), *_TABLE)
+    known = (*_configured(config.responses), *_TABLE)
     return (_UNCHANGED, *_splits(config), *_ends(config, known), *known)
 
 
@@ -157,7 +157,7 @@ def redirect_rules_of(config: HttpConfig) -> tuple[Rule, ...]:
 
     A rule for any status is about what a body says, and that of a redirect is no answer.
     """
-    named = [rule for _, rule in config.answers if rule.status]
+    named = [rule for rule in config.responses if rule.status]
     ends = (Rule({each.code}, "past_the_end", _later, each.when) for each in config.stop.status)
     return (*_splits(config), *ends, *_configured(named))
 

@@ -12,8 +12,10 @@ from urllib.parse import unquote
 
 from worker.config.model import Issues
 from worker.config.problems import Path_, shown
+from worker.config.secrets import SecretRef
 from worker.core.urls import names_in_query
 from worker.http.auth import AuthConfig
+from worker.http.auth.keys import paths_of
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.common import StyleConfig
 from worker.sources.places import Target, index_in, is_index
@@ -24,8 +26,8 @@ class Carrier(NamedTuple):
 
     Attributes:
         path: the key.
-        kind: `param`, `header` or `body`.
-        name: of the parameter or header, or the path in the body.
+        kind: `param`, `header`, `cookie`, `body`, `form`, or `url` for a placeholder in it.
+        name: of the parameter, header, cookie or field, or the path in the body.
         always: each request has it; otherwise a configured value counts while there is none, like
             the token of the first page.
     """
@@ -58,15 +60,19 @@ class Source(Protocol):
     @property
     def params(self) -> Mapping[str, Any]: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, Any]: ...
     @property
     def body(self) -> Any: ...
+    @property
+    def form(self) -> Mapping[str, Any]: ...
+    @property
+    def text(self) -> str | None: ...
     @property
     def pagination(self) -> StyleConfig: ...
     @property
     def incremental(self) -> Incremental | None: ...
     @property
-    def auth(self) -> AuthConfig | None: ...
+    def auth(self) -> AuthConfig | tuple[AuthConfig, ...] | None: ...
 
 
 def carriers_of(source: Source) -> list[Carrier]:
@@ -86,9 +92,28 @@ def check_carriers(source: Source, issues: Issues) -> None:
     _check_pairs(carriers, issues)
     _check_query(source, carriers, issues)
     _check_headers(source.headers, issues)
+    _check_secrets(source, carriers, issues)
     for each in carriers:
-        if each.kind == "body":
-            _check_body(source, each, issues)
+        if each.kind in ("body", "form") and _check_content(source, each, issues):
+            (_check_body if each.kind == "body" else _check_form)(source, each, issues)
+
+
+def _check_secrets(source: Source, carriers: Sequence[Carrier], issues: Issues) -> None:
+    """A parameter or header that is a secret is added to each request: nothing else fills it."""
+    for key, kind, values in (
+        ("params", "param", source.params),
+        ("headers", "header", source.headers),
+    ):
+        for name in (name for name, value in values.items() if isinstance(value, SecretRef)):
+            place = Carrier((key, name), kind, name)
+            for each in carriers:
+                if each.meets(place) and each.path[0] != "auth" and not each.always:
+                    issues.add(
+                        each.path,
+                        f"the {_WORDS[kind]} {name} is sent twice: it is a secret of {key}",
+                        *_keys((key, name)),
+                        remedy="name another place in one of the two, or take one of them out",
+                    )
 
 
 def _of_pages(style: StyleConfig) -> Iterator[Carrier]:
@@ -100,15 +125,15 @@ def _of_pages(style: StyleConfig) -> Iterator[Carrier]:
 
 
 def _of_marks(incremental: Incremental | None) -> Iterator[Carrier]:
-    if incremental is not None and incremental.target is not None:
+    if incremental is not None and incremental.to is not None:
         always = incremental.initial is not None
-        yield _carrier(incremental.target_path, incremental.target, always=always)
+        yield _carrier(incremental.target_path, incremental.to, always=always)
 
 
-def _of_auth(auth: AuthConfig | None) -> Iterator[Carrier]:
-    if auth is not None:
-        key, kind, name = auth.carried
-        yield Carrier(("auth", key), kind, name)
+def _of_auth(auth: AuthConfig | tuple[AuthConfig, ...] | None) -> Iterator[Carrier]:
+    for path, each in paths_of(auth):
+        key, kind, name = each.carried
+        yield Carrier((*path, key), kind, name)
 
 
 def _carrier(path: Path_, target: Target, *, always: bool = True) -> Carrier:
@@ -184,7 +209,7 @@ def _check_repeated(source: Source, params: Iterable[Carrier], issues: Issues) -
             )
 
 
-def _check_headers(headers: Mapping[str, str], issues: Issues) -> None:
+def _check_headers(headers: Mapping[str, Any], issues: Issues) -> None:
     seen: dict[str, str] = {}
     for name in headers:
         if (other := seen.setdefault(name.lower(), name)) != name:
@@ -196,7 +221,8 @@ def _check_headers(headers: Mapping[str, str], issues: Issues) -> None:
             )
 
 
-def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
+def _check_content(source: Source, carrier: Carrier, issues: Issues) -> bool:
+    """Whether requests have a body of the kind that a carrier writes into."""
     if source.method == "GET":
         issues.add(
             carrier.path,
@@ -205,7 +231,38 @@ def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
             allowed="param and header are allowed with method: GET",
             remedy="name a param or a header, or set method: POST",
         )
-        return
+        return False
+    kinds = {each.kind for each in carriers_of(source)}
+    given = {
+        "body": source.body is not None or "body" in kinds,
+        "form": bool(source.form) or "form" in kinds,
+        "text": source.text is not None,
+    }
+    other = next((key for key, there in given.items() if there and key != carrier.kind), None)
+    if other is not None:
+        issues.add(
+            carrier.path,
+            f"{carrier.name} goes into a {carrier.kind}, and the requests have a {other} instead",
+            other,
+            allowed=f"param, header{'' if other == 'text' else f' and {other}'} are allowed",
+            remedy="write {mark} into the text, or name a param or a header"
+            if other == "text"
+            else f"write to: {{{other}: ...}}",
+        )
+    return other is None
+
+
+def _check_form(source: Source, carrier: Carrier, issues: Issues) -> None:
+    if isinstance(source.form.get(carrier.name), tuple) and not carrier.always:
+        issues.add(
+            carrier.path,
+            f"the field {carrier.name} has several values in form, and one of its own here",
+            "form",
+            remedy="name another field in one of the two, or take one of them out",
+        )
+
+
+def _check_body(source: Source, carrier: Carrier, issues: Issues) -> None:
     keys, there, in_array = carrier.name.split("."), source.body, False
     for depth, key in enumerate(keys):
         at = ".".join(("body", *keys[:depth]))
@@ -261,7 +318,14 @@ def _add_unwritable(carrier: Carrier, why: str, remedy: str, issues: Issues) -> 
     issues.add(carrier.path, found, "body", remedy=remedy)
 
 
-_WORDS = {"param": "parameter", "header": "header", "body": "path in the body"}
+_WORDS = {
+    "param": "parameter",
+    "header": "header",
+    "cookie": "cookie",
+    "body": "path in the body",
+    "url": "placeholder in the url",
+    "form": "field",
+}
 
 
 def _keys(path: Path_) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-from worker.core.dead_letter import DeadLetter, is_body
+from worker.core.dead_letter import DeadLetter, is_body, is_unshaped
 from worker.core.errors import BadBody, WorkerError
 from worker.core.identities import digest16
 from worker.core.model import DEAD_LETTERS, CommitRow, Decoded, FieldError, Reject, of_kind
@@ -122,7 +122,7 @@ class DeadLetters:
 
     def _adder(self, letter: DeadLetter) -> _AddOne | None:
         """What adds a letter; None for one of a record, of which many are added at once."""
-        if not letter.whole:
+        if not letter.whole or is_unshaped(letter):
             return _add_again
         return self._add_body if is_body(letter) else None
 

@@ -31,9 +31,9 @@ from worker.core.identities import digest16
 from worker.core.instants import MICROS
 from worker.core.jsonpath import reader
 from worker.core.model import MISSING, Decoded, Facts, FieldError, Reject, Request
-from worker.core.ports import Clock, Pages, Room, SchemaNeeded
+from worker.core.ports import Clock, HeadedPages, Pages, Room, SchemaNeeded
 from worker.http.auth import Auth
-from worker.http.redact import credentials_in, redact
+from worker.http.redact import redact
 from worker.http.source_clock import LEAST_SAID_S, answered_us
 from worker.http.validators import Condition
 from worker.paging.spec import Fetch, Reply
@@ -51,8 +51,9 @@ from worker.sources.answers import (
     rules_of,
 )
 from worker.sources.conditions import Read
-from worker.sources.echo import position_headers, refuse_echo
+from worker.sources.echo import Positions
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import limit_words
 from worker.sources.requests import build_request, refuse_unfit_for_secrets
 from worker.sources.unknown_fields import UnknownFields
 from worker.sources.waits import wait_of
@@ -64,6 +65,11 @@ if TYPE_CHECKING:  # a config is read without the client
 SNIPPET_BYTES: Final = 300
 ERROR_BODY_BYTES: Final = 1024 * 1024
 MAX_WRITERS: Final = 200
+MOST_RENEWALS: Final = 3
+"""How often the credentials of one request are renewed in a row: a refusal may be about an old
+token, then about a nonce that another request used up."""
+MOST_REFUSALS: Final = 1_000
+"""Requests whose refusals are counted; more of them begin to be counted anew."""
 
 
 Config = HttpConfig
@@ -81,6 +87,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):  # one per page
     fetch: Fetch
     request: Request
     condition: Condition | None
+    costs: list[float | None]
 
 
 class HttpSource:
@@ -120,6 +127,7 @@ class HttpSource:
         self._client, self._guard, self._slots = client, guard, slots
         self._json_of = json_of
         self._pages, self._fetch_writer_schema = pages, fetch_writer_schema
+        self._headed = pages if isinstance(pages, HeadedPages) else None
         self._clock, self._emit, self._meaning = clock, emit, meaning or {}
         self._watch = watch
         self._auth_of_values, self._in_secrets = auth, config.in_secrets
@@ -127,11 +135,13 @@ class HttpSource:
         self._rules = rules_of(config)
         self._redirect_rules = redirect_rules_of(config)
         self._doubtful = redirects_named_in(self._redirect_rules)
-        self._position_headers = position_headers(config)
+        self._positions = Positions(config)
         self._unknown = UnknownFields(pipeline, emit)
+        self._costs = tuple(config.rate_limit or ())
         windows = config.pagination.windows
         self._least_skew_s = max(LEAST_SAID_S, windows.lag if windows is not None else 0.0)
         self._skew_s = 0.0
+        self._refusals: dict[Request, int] = {}  # in a row, of the requests that are sent again
 
     async def __call__(self, partition: str, fetch: Fetch, room: Room) -> Reply:
         """One fetch, with retries, breaker and gate round it; runtime/fetch.py has its errors.
@@ -151,6 +161,7 @@ class HttpSource:
                 lambda: self._attempt(asked, room),
                 speculative=fetch.speculative,
                 on_retry=retried,
+                costs=asked.costs,
             )
         except BadBody as error:
             if self._config.on_body_error == "park" or error.body is None or fetch.speculative:
@@ -174,10 +185,10 @@ class HttpSource:
     def _asked(self, partition: str, fetch: Fetch) -> _Asked:
         request = build_request(self._config, fetch, self._partitions[partition])
         if not (self._config.conditional and fetch.first):
-            return _Asked(partition, fetch, request, None)
+            return _Asked(partition, fetch, request, None, [None] * len(self._costs))
         condition = Condition.of(request, self._meaning, fetch.validators)
         request = replace(request, headers=(*request.headers, *condition.headers))
-        return _Asked(partition, fetch, request, condition)
+        return _Asked(partition, fetch, request, condition, [None] * len(self._costs))
 
     async def _attempt(self, asked: _Asked, room: Room) -> Reply:
         """One request, and what the planner is told of the answer."""
@@ -190,7 +201,9 @@ class HttpSource:
             try:
                 return await self._understand(asked, response, room)
             except WorkerError as error:
-                await self._redact(error, asked, response)
+                # it quotes the body, which may repeat what was sent
+                error.message = redact(error.message, response.secrets)
+                error.where = redact(error.where, response.secrets)
                 raise
         except WorkerError as error:
             outcome = error.code
@@ -222,47 +235,51 @@ class HttpSource:
             stays=lambda each: is_decided(self._evidence(asked, each), self._redirect_rules),
         )
 
-    async def _redact(self, error: WorkerError, asked: _Asked, response: Response) -> None:
-        """Takes credentials out of an error: it quotes the body, which may repeat what was sent."""
-        secrets = await self._secrets(asked, response)
-        error.message = redact(error.message, secrets)
-        error.where = redact(error.where, secrets)
-
-    async def _secrets(self, asked: _Asked, response: Response) -> set[str]:
-        """What was sent with a request as credentials."""
-        auth = self._auth_of(asked.partition)
-        return set() if auth is None else credentials_in(response.credentials, await auth.params())
-
     async def _understand(self, asked: _Asked, response: Response, room: Room) -> Reply:
         """The page that a response brings, or what else it means. Raises the error that it is."""
         evidence = self._evidence(asked, response)
         meanings = may_mean(evidence, self._rules)
         if "page" not in meanings:
             meaning = judge(evidence, self._rules)
-            return await self._without_page(meaning, evidence, asked, response)
+            return self._without_page(meaning, evidence, asked, response)
         try:
-            await room.decode(len(response.body), self._pages.weigh(response.body))
-            decoded = await self._decoded(asked.partition, response)
+            pages = self._pages_of(asked.fetch)
+            await room.decode(len(response.body), pages.weigh(response.body))
+            decoded = await self._decoded(asked.partition, response, pages)
+            self._note_costs(asked, decoded.facts, response)
         except (RecordsMissing, BadBody) as error:
             if isinstance(error, BadBody) and meanings[-1] == "page":
                 raise  # no rule can be asked of what cannot be read
             meaning = judge(evidence, self._rules)
             if meaning != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
             error.where = error.where or asked.partition
             raise
         if len(meanings) > 1:
             found = structs.replace(evidence, read=_reader(decoded.facts, evidence.read))
             if (meaning := judge(found, self._rules)) != "page":
-                return await self._without_page(meaning, evidence, asked, response)
+                return self._without_page(meaning, evidence, asked, response)
+        if self._refusals:
+            self._refusals.pop(asked.request, None)
         self._unknown.add(decoded.facts)
         if self._watch is not None:
             self._watch(response, decoded)
-        refuse_echo(response, decoded.facts, self._position_headers)
+        headers = self._without_echo(response, decoded)
         now_us = self._answered_us(response)
         condition = asked.condition
         validators = None if condition is None else condition.validators_of(response.headers)
-        return Reply(decoded, response.headers, validators=validators, now_us=now_us)
+        return Reply(decoded, headers, validators=validators, now_us=now_us)
+
+    def _without_echo(self, response: Response, decoded: Decoded) -> Mapping[str, str]:
+        """The headers of a page. Neither they nor its facts have a credential where a position is
+        read. Raises PermanentError for a position that cannot be had without one.
+        """
+        headers = response.headers
+        if response.in_url:
+            headers = self._positions.put_back(decoded.facts, headers, response.in_url)
+        if response.secrets:
+            self._positions.refuse_echo(decoded.facts, headers, response.secrets)
+        return headers
 
     def _evidence(self, asked: _Asked, response: Response) -> Evidence:
         condition = asked.condition
@@ -287,17 +304,17 @@ class HttpSource:
             self._emit(ClockSkewSeen(self._pipeline, self._skew_s, _skew_in_words(self._skew_s)))
         return min(ours, theirs)
 
-    async def _without_page(
+    def _without_page(
         self, meaning: Meaning, evidence: Evidence, asked: _Asked, response: Response
     ) -> Reply:
         """What the planner is told of an answer without a page. Raises the error that it is."""
-        secrets = await self._secrets(asked, response)
-        said = redact(f"status {response.status}: {_snippet(response)}", secrets)
+        refused = meaning == "rate_limited"
+        self._note_costs(asked, _said(self._config, evidence.read), response, refused=refused)
+        said = redact(f"status {response.status}: {_snippet(response)}", response.secrets)
         if (reply := reply_of(meaning, evidence, said)) is not None:
             return replace(reply, now_us=self._answered_us(response))
         where = f"{asked.partition}: {self._config.method} {response.url.partition('?')[0]}"
-        auth = self._auth_of(asked.partition)
-        if meaning == "refresh_auth" and auth is not None and auth.renew(response.credentials):
+        if meaning == "refresh_auth" and self._renewed(asked, response):
             # to be sent again at once: this is neither a failure nor a retry
             now = self._clock.monotonic()
             raise Deferred(now, f"{where}: the credentials are renewed after {said}")
@@ -311,6 +328,31 @@ class HttpSource:
         )
         raise error_of(meaning, said, where=where, wait_s=wait_s)
 
+    def _renewed(self, asked: _Asked, response: Response) -> bool:
+        """Whether a request is sent again with other credentials, so many times at most."""
+        auth, times = self._auth_of(asked.partition), self._refusals.pop(asked.request, 0)
+        if auth is None or not response.trusted or times >= MOST_RENEWALS:
+            return False
+        if not auth.renew(response):
+            return False
+        if len(self._refusals) >= MOST_REFUSALS:
+            self._refusals.clear()
+        self._refusals[asked.request] = times + 1
+        return True
+
+    def _note_costs(
+        self, asked: _Asked, facts: Facts, response: Response, *, refused: bool = False
+    ) -> None:
+        """What the request has cost; what was refused because of a limit costs nothing.
+
+        Args:
+            facts: what the body says.
+        """
+        for number, limit in enumerate(self._costs):
+            if asked.costs[number] is None:
+                cost = limit.cost_of(facts, response.headers)
+                asked.costs[number] = 0.0 if cost is None and refused else cost
+
     def _read(self, response: Response, path: str) -> Any:
         """The value at a path of a body that may be no page."""
         try:
@@ -320,22 +362,31 @@ class HttpSource:
             document = None
         return reader(path)(document)
 
-    async def _decoded(self, partition: str, response: Response) -> Decoded:
+    def _pages_of(self, fetch: Fetch) -> Pages:
+        """What decodes the answer to a fetch."""
+        return (
+            self._pages
+            if self._headed is None or fetch.first
+            else self._headed.behind(fetch.columns)
+        )
+
+    async def _decoded(self, partition: str, response: Response, pages: Pages) -> Decoded:
         """The page. Raises BadBody, which then carries the body; RecordsMissing, SchemaMismatch."""
         try:
-            return await self._decoded_with_schemas(response)
+            return await self._decoded_with_schemas(response, pages)
         except BadBody as error:
-            bad = BadBody(f"{error.message}; it begins {_snippet(response)}", where=partition)
+            said = f"{error.message}; it begins {_snippet(response)}"
+            bad = BadBody(said, where=partition, remedy=error.remedy)
             bad.body, bad.headers = bytes(response.body), response.headers
             raise bad from error
 
-    async def _decoded_with_schemas(self, response: Response) -> Decoded:
+    async def _decoded_with_schemas(self, response: Response, pages: Pages) -> Decoded:
         """The page, decoded again whenever the schema of one of its writers had to be fetched."""
         received_us = int(self._clock.time() * 1e6)
         for _ in range(MAX_WRITERS):
             try:
                 return await in_slices(
-                    self._pages.decode(
+                    pages.decode(
                         response.body,
                         url=response.url,
                         received_us=received_us,
@@ -345,6 +396,11 @@ class HttpSource:
                 await self._fetch_writer_schema(needed.schema_id)
         raise BadBody(f"more than {MAX_WRITERS} schemas of writers in one body")
 
+    def spending(self) -> dict[str, tuple[float, float]]:
+        """How far the rate limits are used by all that share them: limit -> (used, allowed)."""
+        spent = self._guard.gate.spending(self._clock.monotonic())
+        return {limit_words(limit): (used, limit.amount) for limit, used in spent}
+
     def status(self) -> dict[str, Any]:
         """For `/status`: what holds requests back now, and which fields the schema lacks."""
         now, breaker = self._clock.monotonic(), self._guard.breaker
@@ -353,6 +409,10 @@ class HttpSource:
             "breaker": breaker.state,
             "breaker_opens_in_s": round(opens_in_s, 3),
             "gate_opens_in_s": round(self._guard.gate.closed_for(now), 3),
+            "rate_limits": {
+                limit: {"used": round(used, 3), "allowed": allowed}
+                for limit, (used, allowed) in self.spending().items()
+            },
             "clock_skew_s": round(self._skew_s, 3),
             "unknown_fields": self._unknown.status(),
         }
@@ -381,6 +441,12 @@ def _rejected_page(error: BadBody, body: bytes) -> Decoded:
 def _reader(facts: Facts, read: Read) -> Read:
     """Reads the paths that the page was decoded with; `read` has the others."""
     return lambda path: facts.body[path] if path in facts.body else read(path)
+
+
+def _said(config: HttpConfig, read: Read) -> Facts:
+    """What a body says about costs that is no page."""
+    limits = config.rate_limit or ()
+    return Facts(0, body={path: read(path) for limit in limits for path in limit.body_paths})
 
 
 def _snippet(response: Response) -> str:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-from worker.components import AUTH, PAGINATIONS
+from worker.components import PAGINATIONS
 from worker.config.chosen import ByType, default_of
 from worker.config.effects import Effect
 from worker.config.model import Issues, Model
@@ -28,12 +37,15 @@ from worker.config.scalars import (
     header_value,
     without_fragment,
 )
-from worker.config.secrets import SecretRef
+from worker.config.secrets import SecretRef, kind_of_secret
 from worker.core.errors import PermanentError
 from worker.http.auth import AuthConfig
+from worker.http.auth.keys import AuthKeys, each_of, paths_of
 from worker.http.client_config import LimitsConfig, TimeoutConfig
+from worker.http.in_url import names_in
+from worker.http.proxy import Proxy
 from worker.http.tls import TlsConfig
-from worker.resilience.config import BreakerConfig, RateLimit, RetryConfig
+from worker.resilience.config import BreakerConfig, RetryConfig
 from worker.sources.carriers import check_carriers, hides
 from worker.sources.incremental import Incremental
 from worker.sources.origins import AllowedOrigins
@@ -45,22 +57,33 @@ from worker.sources.placeholders import (
     in_path_of,
     partitions_in,
 )
+from worker.sources.rate_limit import RateLimits
+from worker.sources.records import Records, RecordsAt
 from worker.sources.rules import (
     PAGES,
     Action,
     OnBody,
     ResponseRule,
-    Rules,
-    Schedule,
     Stop,
     general_rules,
 )
+from worker.sources.schedule import Schedule
 from worker.sources.waits import WaitPlace
 from worker.sources.window_rules import Surroundings, check_windows
 
 MARK: Final = "{mark}"
 MAX_PARTITIONS: Final = 100_000
-_MARK_PLACES: Final = ("param", "to", "url", "params", "headers", "body", "pagination")
+SentParam = Annotated[
+    Annotated[ParamValue, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(kind_of_secret),
+]
+SentHeader = Annotated[
+    Annotated[HeaderValue, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(kind_of_secret),
+]
+_MARK_PLACES: Final = (
+    *("param", "to", "url", "params", "headers", "body", "form", "text", "pagination"),
+)
 
 
 class HttpConfig(Model):
@@ -87,23 +110,49 @@ class HttpConfig(Model):
     idempotent: Flag | None = Field(
         None, description="a request may be sent twice; default: true for GET"
     )
-    params: dict[ParamName, ParamValue] = Field(
-        {}, description="query parameters; a list repeats the parameter, once for each value"
+    params: dict[ParamName, SentParam] = Field(
+        {},
+        description=(
+            "query parameters; a list repeats the parameter, once for each value, and a reference "
+            "to a secret is a credential"
+        ),
     )
-    headers: dict[ConfiguredHeaderName, HeaderValue] = Field({}, description="request headers")
+    headers: dict[ConfiguredHeaderName, SentHeader] = Field(
+        {}, description="request headers; a reference to a secret is a credential"
+    )
     body: Any = Field(None, description="JSON body of a POST")
-    auth: Annotated[AuthConfig, ByType(AUTH)] | None = Field(None, description="credentials")
+    form: dict[ParamName, ParamValue] = Field(
+        {},
+        description=(
+            "instead of body: the fields of a form, application/x-www-form-urlencoded; a list "
+            "repeats the field"
+        ),
+    )
+    text: str | None = Field(
+        None,
+        description=(
+            "instead of body: text as it is sent, with the placeholders filled; text/plain unless "
+            "headers say another Content-Type"
+        ),
+    )
+    auth: AuthKeys | None = Field(None, description="credentials, or a list of several")
+    cookies: Literal["keep", "drop"] = Field(
+        "drop",
+        description=(
+            "keep: cookies that the source sets are sent back to it; they are kept in memory, for "
+            "each of the credentials"
+        ),
+    )
     schedule: Schedule | None = Field(
         None, description="when passes start; without one the source is read once"
     )
-    records: JmesPath | None = Field(
-        None,
-        description=(
-            "path of the records; omitted: the root array; '@': the root object is one record"
-        ),
+    records: RecordsAt = Field(
+        default_factory=Records,
+        description="where the records of a page are, and what one is; a path alone is short for "
+        "{path: PATH}",
     )
     records_missing: Literal["fail", "empty"] = Field(
-        "fail", description="what a page without that path is"
+        "fail", description="what a page without that path is, and an item without each"
     )
     key: tuple[JmesPath, ...] = Field((), description="identity of a record")
     pagination: Annotated[StyleConfig, ByType(PAGINATIONS)] = Field(
@@ -138,7 +187,9 @@ class HttpConfig(Model):
         le=256,
         description="requests at once; while some hang, up to a quarter more (at least one)",
     )
-    rate_limit: RateLimit | None = Field(None, description="requests in a time")
+    rate_limit: RateLimits | None = Field(
+        None, description="requests, or their cost, in a time; or a list of such limits"
+    )
     responses: tuple[ResponseRule, ...] = Field(
         (), description="what an answer means; the first rule that holds decides"
     )
@@ -179,6 +230,13 @@ class HttpConfig(Model):
     timeout: TimeoutConfig = Field(default_factory=TimeoutConfig, description="timeouts")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits of a response")
     tls: TlsConfig = Field(default_factory=TlsConfig, description="TLS")
+    proxy: Proxy = Field(
+        "none",
+        description=(
+            "what requests go through, those for credentials too: a URL, {url, username, "
+            "password}, environment (HTTP_PROXY, HTTPS_PROXY and NO_PROXY), or none"
+        ),
+    )
 
     effects: ClassVar[tuple[Effect, ...]] = (
         Effect(
@@ -226,10 +284,11 @@ class HttpConfig(Model):
         Effect(
             "allowed_origins.*.credentials",
             lambda source, number: (
-                source.auth is not None or source.allowed_origins[number].credentials == "drop"
+                any(True for _ in source.secrets())
+                or source.allowed_origins[number].credentials == "drop"
             ),
             "the source has no credentials",
-            "it counts with auth",
+            "it counts with auth, or a secret in headers or params",
         ),
         Effect(
             "next_origin",
@@ -265,11 +324,17 @@ class HttpConfig(Model):
             "partitions.*",
             lambda source, name: name in source.used_partitions(),
             "nothing has {{partition.{0}}}, so each of its values would read the same records",
-            "it counts in url, params, headers, body, and in references to secrets",
+            "it counts in url, params, headers, body, form, text, and in references to secrets",
         ),
         Effect(
             "params.*",
             lambda source, name: not hides(source, "param", name),
+            "pagination or incremental sends {0} in each request",
+            "it counts while nothing else sends it",
+        ),
+        Effect(
+            "form.*",
+            lambda source, name: not hides(source, "form", name),
             "pagination or incremental sends {0} in each request",
             "it counts while nothing else sends it",
         ),
@@ -289,7 +354,7 @@ class HttpConfig(Model):
             "tls.*",
             lambda source, key: source.encrypted,
             "nothing is asked for over https",
-            "it counts with a url, an allowed origin or a token endpoint of https",
+            "it counts with a url, an allowed origin, a token endpoint or a proxy of https",
         ),
     )
     """Keys that count only beside others."""
@@ -311,28 +376,29 @@ class HttpConfig(Model):
         return bool(self.key) or by_field or self.pagination.numbered
 
     @property
-    def encrypted(self) -> bool:
-        """Whether anything is asked for over https."""
-        endpoints = self.auth.endpoints if self.auth is not None else ()
-        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints)
-        return any(url.lower().startswith("https:") for url in urls)
+    def credentials(self) -> tuple[AuthConfig, ...]:
+        """The kinds of credentials of a request, in their order."""
+        return each_of(self.auth)
 
     @property
-    def answers(self) -> Rules:
-        """What answers mean: `responses`, `on_status` and `on_body` in their one general form."""
-        return general_rules(self.responses, self.on_status, self.on_body)
+    def encrypted(self) -> bool:
+        """Whether anything is asked for over https."""
+        endpoints = [url for each in self.credentials for url in each.endpoints]
+        proxy = self.proxy if isinstance(self.proxy, str) else self.proxy.url
+        urls = (self.url, *(each.url for each in self.allowed_origins), *endpoints, proxy)
+        return any(url.lower().startswith("https:") for url in urls)
 
     def brings_a_page(self, status: int) -> bool:
         """Whether an answer with this status is a page that is decoded."""
-        whole = (rule for _, rule in self.answers if rule.when is None and status in rule.statuses)
+        whole = (rule for rule in self.responses if rule.when is None and status in rule.statuses)
         action = next((rule.do for rule in whole), None)
         return status in PAGES - {202} if action is None else action == "page"
 
     def is_asked(self, key: Path_) -> bool:
         """Whether the rule that was written as this key is asked of any answer."""
         known, name = self._split_status, tuple(map(str, key))
-        for path, rule in self.answers:
-            if tuple(map(str, path)) == name:
+        for rule in self.responses:
+            if tuple(map(str, rule.written_as)) == name:
                 return not known.issuperset(rule.statuses)
             if rule.when is None:
                 known.update(rule.statuses)
@@ -344,6 +410,42 @@ class HttpConfig(Model):
         windows = self.pagination.windows
         split = None if windows is None else windows.split_on
         return set() if split is None or split.when is not None else {split.status}
+
+    def secrets(self) -> Iterator[tuple[Path_, str | SecretRef]]:
+        """Every secret of its requests with its path: literals of `auth`, and references."""
+        for path, each in paths_of(self.auth):
+            for below, secret in secrets_of(each):
+                yield (*path, *below), secret
+        for key, values in (("params", self.params), ("headers", self.headers)):
+            for name, value in values.items():
+                if isinstance(value, SecretRef):
+                    yield (key, name), value
+
+    @property
+    def plain_params(self) -> dict[str, Any]:
+        """The parameters that are no secrets."""
+        return _plain(self.params)
+
+    @property
+    def plain_headers(self) -> dict[str, str]:
+        """The headers that are no secrets."""
+        return _plain(self.headers)
+
+    @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Query parameters that carry a secret; they are never stored."""
+        of_auth = (name for each in self.credentials for name in each.secret_params)
+        return (*of_auth, *_references(self.params))
+
+    @property
+    def credential(self) -> str:
+        """One text for each credential, made of references and not of what they lead to."""
+        parts = {
+            "auth": self.credentials,
+            "params": _references(self.params),
+            "headers": _references(self.headers),
+        }
+        return "" if not any(parts.values()) else _credential(parts)
 
     def used_partitions(self) -> set[str]:
         """Names of partitions whose value, or what is carried with it, stands anywhere."""
@@ -403,7 +505,7 @@ class HttpConfig(Model):
         """What carries the lower bound of a pass, in words; empty where nothing does."""
         if self.pagination.windows is not None:
             return "the window"
-        if self.incremental is not None and (target := self.incremental.target) is not None:
+        if self.incremental is not None and (target := self.incremental.to) is not None:
             return target.words
         marked = self.marked_texts()
         return ".".join(map(str, marked[0])) if marked else ""
@@ -413,17 +515,17 @@ class HttpConfig(Model):
         """The paths of bodies that its keys read, besides those of its pagination."""
         total, incremental, stop = self.pagination.total, self.incremental, self.stop.when
         token = incremental.from_ if incremental is not None else None
-        rules = [rule for _, rule in self.answers]
-        pages = PAGES.union(*(rule.statuses for rule in rules if rule.do == "page"))
+        pages = PAGES.union(*(rule.statuses for rule in self.responses if rule.do == "page"))
         return (
             *(total.body_paths if total is not None else ()),
             *((stop.path,) if stop is not None else ()),
             *(
                 rule.when.path
-                for rule in rules
+                for rule in self.responses
                 if rule.when is not None and not pages.isdisjoint(rule.statuses)
             ),
             *(token.body_paths if token is not None else ()),
+            *(path for limit in self.rate_limit or () for path in limit.body_paths),
         )
 
     @field_validator("partitions")
@@ -455,20 +557,35 @@ class HttpConfig(Model):
         return value
 
     @model_validator(mode="after")
+    def _in_general_form(self) -> HttpConfig:
+        """The short forms of `responses` become rules of it."""
+        written = [rule for rule in self.responses if not rule.short]
+        self.__dict__["responses"] = general_rules(written, self.on_status, self.on_body)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> HttpConfig:
         issues = Issues()
         if not self.url:
             issues.add(("url",), "url is missing: give url, or origin with path", "origin")
         if (self.origin is None) != (self.path is None):
             issues.add(("path",), "origin and path go together", "origin")
-        if self.body is not None and self.method == "GET":
-            issues.add(("body",), "a body needs method: POST", "method")
+        self._check_bodies(issues)
         check_carriers(self, issues)
         self._check_marks(issues)
+        self._check_secret_places(issues)
         self._check_placeholders(issues)
         self._check_conditional(issues)
         self._check_windows(issues)
         self._check_actions(issues)
+        if self.pagination.seams and self.records.shape.divides:
+            issues.add(
+                ("pagination", "seam"),
+                "the item that two pages share is several records, or none, so seams cannot be "
+                "compared",
+                "records",
+                remedy="take seam out, or the each and zip of records",
+            )
         if self.on_body_error == "dead_letter" and (why := self.pagination.needs_body):
             issues.add(
                 ("on_body_error",),
@@ -481,6 +598,23 @@ class HttpConfig(Model):
         issues.check()
         return self
 
+    def _check_bodies(self, issues: Issues) -> None:
+        """A request has one body, and a GET has none."""
+        there = (self.body is not None, bool(self.form), self.text is not None)
+        given = [
+            key for key, is_there in zip(("body", "form", "text"), there, strict=True) if is_there
+        ]
+        for key in given:
+            if self.method == "GET":
+                issues.add((key,), f"a {key} needs method: POST", "method")
+            if key != given[0]:
+                issues.add(
+                    (key,),
+                    f"{given[0]} and {key} are both given, and a request has one body",
+                    given[0],
+                    remedy="take one of them out",
+                )
+
     def _check_marks(self, issues: Issues) -> None:
         """The mark goes out in one way: by `param` or `to`, by the placeholder, or by a window."""
         marked = self.marked_texts()
@@ -489,25 +623,26 @@ class HttpConfig(Model):
             for path in marked:
                 issues.add(path, "{mark} needs incremental", "incremental")
         elif self.pagination.windows is None:
-            if incremental.target is not None and marked:
+            if incremental.to is not None and marked:
                 issues.add(
                     incremental.target_path, "the mark is carried twice: here, and by {mark}"
                 )
-            elif incremental.target is None and not marked and not incremental.reads_all:
+            elif incremental.to is None and not marked and not incremental.reads_all:
                 issues.add(
                     ("incremental", "param"),
                     (
                         "the mark goes nowhere: set param or to, or write {mark} in url, params, "
-                        "headers or body; a source that takes no bound is read whole with "
-                        "below_bound: drop, or down to the mark with order: descending"
+                        "headers, body, form or text; a source that takes no bound is read whole "
+                        "with below_bound: drop, or down to the mark with order: descending"
                     ),
                     *_MARK_PLACES,
                 )
 
     def _check_actions(self, issues: Issues) -> None:
         """Pages that are left out, or asked for smaller, are counted by us."""
-        for path, rule in self.answers:
+        for rule in self.responses:
             if rule.do in ("skip", "smaller_page") and (why := self.pagination.refuses(rule.do)):
+                path = rule.written_as
                 at = path if path[0] == "on_status" else (*path, "do")
                 issues.add(
                     at,
@@ -525,7 +660,7 @@ class HttpConfig(Model):
             incremental=self.incremental,
             marked=self.marked_texts(),
             conditional=self.conditional,
-            on_status=self.on_status,
+            rules=self.responses,
             stop_codes=frozenset(rule.code for rule in self.stop.status),
         )
         check_windows(keys, at, around, issues)
@@ -544,9 +679,43 @@ class HttpConfig(Model):
                 at = [*map(str, self.listed[name])].index(value)
                 issues.add(("partitions", name, at), error.message, "url", remedy=error.remedy)
 
+    def _check_secret_places(self, issues: Issues) -> None:
+        """`{secret.NAME}` stands in the url, and `auth` has a secret of that name for it."""
+        known = {name: path for path, each in paths_of(self.auth) for name in each.url_secrets}
+        placed = names_in(self.url)
+        for path, text in self._texts():
+            for name in names_in(text):
+                self._check_secret_place(path, name, tuple(known), issues)
+        for name, path in known.items():
+            if name not in placed:
+                issues.add(
+                    (*path, "name"),
+                    f"the secret {name} goes nowhere: url has no {{secret.{name}}}",
+                    "url",
+                    remedy=f"write {{secret.{name}}} where the key stands in url",
+                )
+
+    def _check_secret_place(
+        self, path: Path_, name: str, known: Sequence[str], issues: Issues
+    ) -> None:
+        if path != ("url",):
+            issues.add(
+                path,
+                f"{{secret.{name}}} has no meaning here: it stands in url only",
+                remedy="give the whole value as a reference: {env: NAME}",
+            )
+        elif name not in known:
+            hint = did_you_mean(name, known)
+            issues.add(
+                path,
+                f"{{secret.{name}}} names no secret{'; ' + hint if hint else ''}",
+                "auth",
+                remedy=f"give it: auth: {{type: api_key, in: path, name: {name}, value: ...}}",
+            )
+
     def _check_header_values(self, issues: Issues) -> None:
         """Values that go into a header can stand in one."""
-        used = {place.name for text in self.headers.values() for place in partitions_in(text)}
+        used = {place.name for text in self.plain_headers.values() for place in partitions_in(text)}
         listed_values = self.listed
         for name in used & set(listed_values):
             for number, value in enumerate(listed_values[name]):
@@ -616,12 +785,28 @@ class HttpConfig(Model):
         yield from _texts_in(self.params, ("params",))
         yield from _texts_in(self.headers, ("headers",))
         yield from _texts_in(self.body, ("body",))
+        yield from _texts_in(self.form, ("form",))
+        yield from _texts_in(self.text, ("text",))
 
     def _secret_texts(self) -> Iterator[tuple[Path_, str]]:
-        for name, secret in secrets_of(self.auth) if self.auth is not None else ():
+        for path, secret in self.secrets():
             if isinstance(secret, SecretRef):
                 for text in secret.texts:
-                    yield ("auth", name), text
+                    yield path, text
+
+
+def _references(values: Mapping[str, Any]) -> dict[str, SecretRef]:
+    """Those of the values that are references to secrets."""
+    return {name: value for name, value in values.items() if isinstance(value, SecretRef)}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that are no references to secrets."""
+    return {name: value for name, value in values.items() if not isinstance(value, SecretRef)}
+
+
+def _credential(parts: Mapping[str, Any]) -> str:
+    return json.dumps(parts, default=lambda model: model.model_dump(mode="json"), sort_keys=True)
 
 
 def _texts_in(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:

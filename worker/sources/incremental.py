@@ -20,6 +20,7 @@ from worker.config.scalars import (
     ZoneName,
     unit_field,
 )
+from worker.config.short_forms import Short, WithShortForms
 from worker.core.cursor import Json
 from worker.core.errors import ConfigError
 from worker.core.instants import MICROS
@@ -31,7 +32,7 @@ from worker.paging.marks import MarkFormat
 from worker.paging.spec import IncrementalSpec
 from worker.paging.style import Address
 from worker.sources.pagination.common import is_end
-from worker.sources.places import Locator, Target, TokenTarget
+from worker.sources.places import Locator, TokenTarget
 
 _UNTIMED: Final = ("int", "string")
 """Formats of marks that are no times."""
@@ -92,8 +93,12 @@ class MarkFormatConfig(Model):
         return MarkFormat(self.record, self.param, self.zone, "zone" in self.model_fields_set)
 
 
-class Incremental(Model):
+class Incremental(WithShortForms):
     """Read only what is new: from the mark that was reached."""
+
+    shorts: ClassVar[tuple[Short, ...]] = (
+        Short("param", "to", lambda name: TokenTarget(param=name)),
+    )
 
     field: JmesPath = Field(
         "",
@@ -222,7 +227,7 @@ class Incremental(Model):
             )
         if self.field and self.from_ is not None:
             issues.add(("from",), "field and from are both given; the mark is one of them")
-        if self.param is not None and self.to is not None:
+        if len(self.ways("to")) > 1:
             issues.add(("to",), "param and to are both given; take one of them out")
         encoded = self.to is not None and self.to.encoded
         if encoded and (wrong := not_in_query(str(self.initial or ""))):
@@ -295,20 +300,20 @@ class Incremental(Model):
 
     @property
     def target_path(self) -> tuple[str, str]:
-        """The key that names the target."""
-        return ("incremental", "to" if self.param is None else "param")
+        """The key that says where a request carries the mark."""
+        return ("incremental", self.written_as("to"))
 
     def address(self, since: Json) -> Address:
         """What the bound of a pass adds to a request.
 
         In a body a number stays one; `initial` as text says that the source wants text.
         """
-        if self.target is None:
+        if self.to is None:
             return Address()
         number = self.from_ is None and (self.format.param or self.format.record) in _NUMBERS
         if number and isinstance(since, str) and not isinstance(self._first, str):
-            return self.target.address(int(since))
-        return self.target.address(since)
+            return self.to.address(int(since))
+        return self.to.address(since)
 
     @property
     def _first(self) -> str | int | None:
@@ -317,8 +322,3 @@ class Incremental(Model):
             return self.initial
         first: str | int = self.format.marks.first(self.initial)
         return first
-
-    @property
-    def target(self) -> Target | None:
-        """Where a request carries the mark; None: the placeholder {mark}, or a window."""
-        return self.to or (Target(param=self.param) if self.param else None)

@@ -100,22 +100,24 @@ class Target(_Place):
             "the index of an element that is there"
         ),
     )
+    form: ParamName | None = Field(None, description="field of the form in the body")
 
     @property
     def place(self) -> tuple[str, str]:
-        """(`param`, `header` or `body`; the name or path there)."""
+        """(`param`, `header`, `body` or `form`; the name or path there)."""
         if self.param is not None:
             return ("param", self.param)
         if self.header is not None:
             return ("header", self.header)
-        return ("body", self.body or "")
+        return ("form", self.form) if self.form is not None else ("body", self.body or "")
 
     @property
     def words(self) -> str:
         """Where the value goes, for people."""
         if self.param is not None:
             return f"the parameter {self.param}"
-        return f"the header {self.header}" if self.header is not None else f"the body {self.body}"
+        kind, name = self.place
+        return f"the field {name} of the form" if kind == "form" else f"the {kind} {name}"
 
     def address(self, value: Json) -> Address:
         """What `value` adds to a request. In a body it keeps its type, elsewhere it is text."""
@@ -123,7 +125,14 @@ class Target(_Place):
             return Address(params={self.param: as_text(value)})
         if self.header is not None:
             return Address(headers={self.header: as_text(value)})
+        if self.form is not None:
+            return Address(form={self.form: as_text(value)})
         return Address(body={self.body or "": value})
+
+
+def param_target(name: str) -> Target:
+    """A parameter of the query, of which the config has the name alone."""
+    return Target(param=name)
 
 
 class TokenTarget(Target):
@@ -140,7 +149,7 @@ class TokenTarget(Target):
         Effect(
             "encoded",
             lambda target: not target.encoded or target.param is not None,
-            "a header and a body carry a token as it came anyway",
+            "a header, a body and a form carry a token as it came anyway",
             "it counts with param",
         ),
     )

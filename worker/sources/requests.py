@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from pydantic_core import PydanticCustomError
 
 from worker.config.scalars import header_value
-from worker.core.cursor import Json
 from worker.core.errors import PermanentError
 from worker.core.model import Request
 from worker.core.urls import at_origin, origin_of, with_encoded
@@ -35,14 +35,14 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
     """
     mark = "" if fetch.since is None else as_text(fetch.since)
     fill, address = filler(values, mark), fetch.address
-    headers = {name: _filled_header(name, value, fill) for name, value in config.headers.items()}
-    body = _filled(config.body, fill)
+    headers = {
+        name: _filled_header(name, value, fill) for name, value in config.plain_headers.items()
+    }
     for added in _added(config, fetch):
         headers = with_headers(headers, added.headers or {})
-        for path, value in (added.body or {}).items():
-            body = _with(body, path, value)
-    if body is not None and "content-type" not in map(str.lower, headers):
-        headers["Content-Type"] = "application/json"
+    content_type, content = _content(config, fetch, fill)
+    if content is not None and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = content_type
     if address.url is None:
         url, params = _asked_for(config, fetch, fill, filled_url(config.url, values, mark))
     else:
@@ -52,7 +52,7 @@ def build_request(config: HttpConfig, fetch: Fetch, values: Mapping[str, str]) -
         url,
         params,
         tuple(headers.items()),
-        _encoded(body),
+        content,
         followed=address.url is not None,
     )
 
@@ -88,6 +88,24 @@ def _filled_header(name: str, text: str, fill: Fill) -> str:
     return filled
 
 
+def _content(config: HttpConfig, fetch: Fetch, fill: Fill) -> tuple[str, bytes | None]:
+    """The body of a request and its type; None for no body."""
+    if config.text is not None:
+        return "text/plain; charset=utf-8", fill(config.text).encode()
+    added = list(_added(config, fetch))
+    form = _filled_params(config.form, fill)
+    for each in added:
+        form |= {name: (value,) for name, value in (each.form or {}).items()}
+    if form:
+        pairs = [(name, each) for name, values in form.items() for each in values]
+        return "application/x-www-form-urlencoded", urlencode(pairs).encode()
+    body = _filled(config.body, fill)
+    for each in added:
+        for path, value in (each.body or {}).items():
+            body = _with(body, path, value)
+    return "application/json", None if body is None else msgspec.json.encode(body)
+
+
 def _added(config: HttpConfig, fetch: Fetch) -> Iterator[Address]:
     """What is added to the request of the config: the mark, then the position."""
     if config.incremental is not None and fetch.since is not None:
@@ -103,7 +121,7 @@ def _asked_for(
     config: HttpConfig, fetch: Fetch, fill: Fill, url: str
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The URL with what its query has as it came, and the other parameters."""
-    params = _filled_params(config.params, fill)
+    params = _filled_params(config.plain_params, fill)
     if config.incremental is not None and fetch.unmarked:
         params |= _filled_params(config.incremental.first, fill)
     query: dict[str, str] = {}
@@ -146,10 +164,6 @@ def _with(body: Any, path: str, value: Any) -> Any:
     inner = dict(body) if isinstance(body, Mapping) else {}
     inner[head] = _with(inner.get(head), rest, value) if rest else value
     return inner
-
-
-def _encoded(body: Json) -> bytes | None:
-    return None if body is None else msgspec.json.encode(body)
 
 
 def _text(value: Any) -> str:

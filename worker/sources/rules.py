@@ -1,16 +1,16 @@
-"""When passes start and end, and what statuses and bodies mean."""
+"""When passes end, and what statuses and bodies mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from worker.config.model import Model, unfit
 from worker.config.problems import Path_
-from worker.config.scalars import Duration, Flag, PositiveDuration, Whole, unit_field
+from worker.config.scalars import Flag, Whole
 from worker.core.model import Facts
 from worker.paging.spec import StopSpec
 from worker.sources.conditions import When
@@ -33,13 +33,6 @@ STATUSES: Final = range(100, 600)
 PAGES: Final = frozenset(range(200, 300)) - {204, 205}
 """Statuses of answers that have a body, and no other meaning than a page once that is there."""
 _CLASS: Final = re.compile(r"[1-5]xx", re.ASCII | re.IGNORECASE)
-
-
-class Schedule(Model):
-    """When passes start."""
-
-    every: PositiveDuration = Field(description="from the start of a pass to the start of the next")
-    jitter: Duration = unit_field("0s", description="random time added to each")
 
 
 class OnBody(Model):
@@ -91,41 +84,54 @@ class ResponseRule(Model):
     when: When | None = Field(None, description="and what the body says")
     do: Action = Field(description="what it means")
 
+    _written_as: Path_ = PrivateAttr(("responses",))
+
+    @property
+    def written_as(self) -> Path_:
+        """The key of the source that the rule was written as."""
+        return self._written_as
+
+    @property
+    def short(self) -> bool:
+        """Whether it was written in a short form."""
+        return self._written_as[0] != "responses"
+
+    def named(self, *path: str | int) -> Self:
+        """The same rule, written as this key."""
+        self._written_as = path
+        return self
+
     @property
     def statuses(self) -> Collection[int]:
         """The statuses that the rule is about."""
         return self.status or ANY_STATUS
 
 
-Rules = Sequence[tuple[Path_, ResponseRule]]
-"""Rules in order, each with the key that it was written as. The first that holds decides."""
-
-
 def general_rules(
     responses: Sequence[ResponseRule],
     on_status: Mapping[int, Action],
     on_body: Sequence[OnBody],
-) -> Rules:
-    """The rules of a source in their one general form.
+) -> tuple[ResponseRule, ...]:
+    """The rules of a source in their one general form, in order: the first that holds decides.
 
     A status that `on_status` calls a page comes last: whether its body is one is asked of
     `on_body`, as of every page.
     """
     by_status = [
-        (("on_status", status), ResponseRule(status=(status,), do=action))
+        ResponseRule(status=(status,), do=action).named("on_status", status)
         for status, action in on_status.items()
     ]
-    pages = [each for each in by_status if each[1].do == "page"]
-    bodies = tuple(sorted(PAGES | {status for _, rule in pages for status in rule.statuses}))
-    return [
-        *((("responses", number), rule) for number, rule in enumerate(responses)),
-        *(each for each in by_status if each not in pages),
+    pages = [rule for rule in by_status if rule.do == "page"]
+    bodies = tuple(sorted(PAGES.union(*(rule.statuses for rule in pages))))
+    return (
+        *(rule.named("responses", number) for number, rule in enumerate(responses)),
+        *(rule for rule in by_status if rule.do != "page"),
         *(
-            (("on_body", number), ResponseRule(status=bodies, when=rule.when, do=rule.do))
+            ResponseRule(status=bodies, when=rule.when, do=rule.do).named("on_body", number)
             for number, rule in enumerate(on_body)
         ),
         *pages,
-    ]
+    )
 
 
 class StopStatus(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from worker.paging.marks import MarkFormat
 from worker.paging.windows import Windows, resolution
 from worker.sources.incremental import Incremental
 from worker.sources.pagination.window_keys import SplitOn, WindowKeys
+from worker.sources.rules import ResponseRule
 
 _TIMES: Final = "rfc3339, epoch_s, epoch_ms, epoch_us and strptime patterns"
 _STEP_NAMES: Final = ("size", "step")
@@ -31,7 +32,7 @@ class Surroundings:
     incremental: Incremental | None
     marked: Sequence[Path_]
     conditional: bool
-    on_status: Mapping[int, str]
+    rules: Sequence[ResponseRule]
     stop_codes: frozenset[int]
 
 
@@ -58,15 +59,17 @@ def check_windows(keys: WindowKeys, at: Path_, around: Surroundings, issues: Iss
 
 def _check_split(split: SplitOn, at: Path_, around: Surroundings, issues: Issues) -> None:
     """The status that halves a window has no other meaning."""
-    if split.status in around.on_status:
-        issues.add(
-            at,
-            (
-                f"status {split.status} has two meanings: split_on halves the window, on_status "
-                f"says {around.on_status[split.status]}; take one of them out"
-            ),
-            "on_status",
-        )
+    for rule in around.rules:
+        if rule.short and rule.when is None and split.status in rule.statuses:
+            key = str(rule.written_as[0])
+            issues.add(
+                at,
+                (
+                    f"status {split.status} has two meanings: split_on halves the window, {key} "
+                    f"says {rule.do}; take one of them out"
+                ),
+                key,
+            )
     if split.when is None and split.status in around.stop_codes:
         issues.add(
             at,
@@ -81,7 +84,7 @@ def _check_split(split: SplitOn, at: Path_, around: Surroundings, issues: Issues
 def _check_carriers(incremental: Incremental, marked: Sequence[Path_], issues: Issues) -> None:
     """The window carries the mark, so nothing else may."""
     carriers = list(marked)
-    if incremental.target is not None and incremental.from_ is None:
+    if incremental.to is not None and incremental.from_ is None:
         carriers.append(incremental.target_path)
     for path in carriers:
         issues.add(

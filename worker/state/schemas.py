@@ -17,7 +17,7 @@ import msgspec
 MAX_BYTES: Final = 4 * 1024 * 1024
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, frozen=True):
     """What a file holds. `sha256` is that of the text, so that a torn file counts as none."""
 
     name: str

@@ -301,6 +301,14 @@ class _Live(Collector):
             "Bytes that fit into the queue.",
             labels=["pipeline", "queue"],
         )
+        limit_used = GaugeMetricFamily(
+            "worker_rate_limit_used",
+            "What counts of a rate limit now, by all that share it.",
+            labels=["pipeline", "limit"],
+        )
+        limit_allowed = GaugeMetricFamily(
+            "worker_rate_limit_allowed", "What it allows.", labels=["pipeline", "limit"]
+        )
         state = GaugeMetricFamily(
             "worker_pipeline_state",
             "1 for the state the pipeline is in.",
@@ -329,9 +337,13 @@ class _Live(Collector):
             for queue, (used, bound) in each.queues.items():
                 queue_bytes.add_metric([name, queue], used)
                 queue_bound.add_metric([name, queue], bound)
+            for limit, (spent_of_it, allowed) in each.limits.items():
+                limit_used.add_metric([name, limit], spent_of_it)
+                limit_allowed.add_metric([name, limit], allowed)
             for label in PIPELINE_STATES:
                 state.add_metric([name, label], label == each.state)
             for stage, times in each.stages.items():
                 for spent, seconds in times.items():
                     stages[spent].add_metric([name, stage], seconds)
-        yield from (*gauges.values(), partitions, queue_bytes, queue_bound, state, *stages.values())
+        queues, limits = (queue_bytes, queue_bound), (limit_used, limit_allowed)
+        yield from (*gauges.values(), partitions, *queues, *limits, state, *stages.values())

@@ -1034,6 +1034,23 @@ class CommitLogContract:
         with pytest.raises(StateError):
             other.checkpoint("never")
 
+    def test_a_partition_that_two_chains_had_is_restored_as_the_later_one_left_it(
+        self, reopen: Reopen, restored: Callable[[], CommitLog]
+    ) -> None:
+        log = reopen()
+        for shard in (0, 1):
+            log.load("p", MEANING, shard=shard)
+        Owner(log, "a").commit({"a": at(1, boundary_added=((1, KEY),), tokens_added=(TOKEN,))})
+        before = log.checkpoint("p")
+        Owner(log, "a", shard=1).commit({"a": at(2, boundary_floor=2, tokens_cleared=True)})
+        after = log.checkpoint("p", shard=1)
+        other = restored()
+        rows = [list(log.commits("p", shard=shard)) for shard in (0, 1)]
+        other.restore(after.state, [(after, rows[1]), (before, rows[0])])
+        assert other.partitions("p") == log.partitions("p")
+        claim = Owner(other, "a", shard=1)["a"]
+        assert claim.cursor.received == 2 and not claim.boundary and not claim.tokens
+
 
 class _Owners(RuleBasedStateMachine):
     """Two owners of one chain claim and commit in any order; each example has its own pipeline."""

@@ -1,4 +1,5 @@
-"""Pipelines that their schema registry keeps from starting when a run starts.
+"""Pipelines that their schema registry, or the secret of a step, keeps from starting when a run
+starts.
 
 The others run. Those whose registry does not answer join them once it does. So do those whose
 schema is unknown, is none that may be used, or does not fit the config: it may be corrected in the
@@ -19,6 +20,7 @@ from worker.core.errors import (
     RegistryUnavailable,
     SchemaMismatch,
     SchemaUnfit,
+    SecretUnavailable,
     WorkerError,
 )
 from worker.core.events import AttemptFailed, Emit, PipelineFailed
@@ -28,7 +30,8 @@ from worker.resilience.backoff import doubling_s
 T = TypeVar("T")
 
 PAUSE_S: Final = 30.0
-"""The wait where a registry does not answer, and the first one where it has no schema to use."""
+"""The wait where a registry or a secret does not answer, and the first one where a registry has no
+schema to use."""
 LONGEST_PAUSE_S: Final = 600.0
 
 
@@ -53,7 +56,9 @@ class DeferredStart:
         results = await asyncio.gather(*map(step, names), return_exceptions=True)
         done = {}
         for name, result in zip(names, results, strict=True):
-            if isinstance(result, PermanentError | IncompatibleSchema | SchemaUnfit):
+            if isinstance(
+                result, PermanentError | IncompatibleSchema | SchemaUnfit | SecretUnavailable
+            ):
                 self.errors[name] = result
             elif isinstance(result, BaseException):
                 raise result
@@ -74,7 +79,7 @@ class DeferredStart:
         unfit = 0
         while name in self.errors:
             error = self.errors[name]
-            if isinstance(error, RegistryUnavailable):
+            if isinstance(error, RegistryUnavailable | SecretUnavailable):
                 unfit, pause_s = 0, PAUSE_S
             elif isinstance(error, SchemaUnfit | SchemaMismatch):
                 unfit += 1

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
+from worker.config.secrets import SecretRef, secret_value
 from worker.http.tls import tls_of
+from worker.runtime.clock import SystemClock
 from worker.settings import PipelineSettings, Settings
 from worker.wiring.children import wanted_of
 from worker.wiring.live_state import LiveState
 from worker.wiring.memory import described, warnings_of_memory
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import subject_text, subjects_of
-from worker.wiring.secrets import check_secrets
+from worker.wiring.secrets import NOT_READ, check_secrets, steps_with
 from worker.wiring.warnings import warnings_of
+
+SHOWN_PASSES: Final = 3
+"""Of those that a schedule by the time of day will begin."""
 
 
 def describe(
@@ -40,13 +46,16 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         "pagination": config.source.pagination.type,
         "output": str(config.sink.path),
     }
+    if (schedule := config.source.schedule) is not None and schedule.plan.by_clock:
+        known["next_passes"] = schedule.next_texts(SystemClock().time(), SHOWN_PASSES)
     if subjects := subjects_of(config):
         unread = ", ".join(map(subject_text, subjects))
         known |= {"not_checked": f"{unread}: needs the registry, so --connect"}
         return known | _found(live, name, config, None)
-    parts = Parts.of(name, config, wanted=wanted_of(settings, name))
+    steps = steps_with(config, partial(_unasked, settings.environ))
+    parts = Parts.of(name, steps, wanted=wanted_of(settings, name))
     for values in parts.partitions.values():
-        check_secrets(config.source.auth, values)
+        check_secrets(config.source, values, settings.environ)
     tls_of(config.source.tls, "source.tls")
     known |= {
         "partitions": len(parts.partitions) if config.source.found is None else "found",
@@ -61,6 +70,11 @@ def _described(settings: Settings, name: str, live: LiveState | None) -> dict[st
         ],
     }
     return known | _found(live, name, config, parts)
+
+
+def _unasked(environ: Mapping[str, str], secret: SecretRef) -> str:
+    """The secret of a step; what stands for it where somebody would have to be asked."""
+    return NOT_READ if secret.remote else secret_value(secret, {}, environ)
 
 
 def _found(

@@ -21,6 +21,7 @@ from worker.core.model import MISSING, Decoded, Doubt, Reject
 from worker.core.outline import listing, path_text, paths_in, values_in
 from worker.paging.marks import MarkFormat
 from worker.sources.http_config import HttpConfig
+from worker.sources.places import Locator
 
 LOOKED_AT: Final = 100
 """Records of a page that are looked at."""
@@ -99,6 +100,7 @@ def findings(config: HttpConfig, seen: Seen) -> list[Finding]:
         *_doubtful(seen),
         *_key(config, seen),
         *_token(config, seen),
+        *_costs(config, seen),
     ]
 
 
@@ -107,6 +109,26 @@ def explain(error: WorkerError, found: Sequence[Finding]) -> None:
     for finding in found:
         if finding.alarm and finding.code == error.code:
             error.remedy = finding.remedy
+
+
+def _costs(config: HttpConfig, seen: Seen) -> Iterator[Finding]:
+    """No answer says what its request has cost."""
+    for limit in config.rate_limit or ():
+        place = limit.from_
+        if place is not None and all(_cost(place, page) is MISSING for page in seen.pages):
+            where = f"header {place.header}" if place.header else f"path {place.body}"
+            yield Finding(
+                "cost_unknown",
+                f"no answer says what its request has cost: the {where} of rate_limit is absent",
+                "correct rate_limit.from; until an answer says it, each request counts as 1",
+                alarm=False,
+            )
+
+
+def _cost(place: Locator, page: PageSeen) -> Any:
+    if place.header is not None:
+        return page.headers.get(place.header, MISSING)
+    return reader(place.body or "")(page.document)
 
 
 # -- records ---------------------------------------------------------------------------------------
@@ -300,7 +322,7 @@ def _is_next(name: str, value: Any) -> bool:
 
 def _full(config: HttpConfig, page: PageSeen) -> Iterator[str]:
     """Whether as many records came as a parameter asks for."""
-    for name, value in config.params.items():
+    for name, value in config.plain_params.items():
         if str(value) == str(page.received) and page.received > 1:
             yield f"it has as many records as {name} asks for"
 

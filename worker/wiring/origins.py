@@ -1,7 +1,7 @@
 """What pipelines of one origin share.
 
-They share its breaker and retry budget; its gate, for each credential; and its slots, where the
-config says so.
+They share its breaker, where they reach it by the same way, and its retry budget; its gate, for
+each credential; and its slots, where the config says so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from worker.core.events import Emit
 from worker.core.ports import Clock
 from worker.core.urls import origin_of
+from worker.http.proxy import proxy_shown
 from worker.http.registry_config import RegistryConfig
 from worker.resilience.breaker import Breaker, BreakerSpec
 from worker.resilience.config import BreakerConfig, RetryConfig
@@ -20,6 +21,7 @@ from worker.resilience.gate import Gate
 from worker.resilience.guard import Guard, RetrySpec
 from worker.resilience.retry_budget import RetryBudget
 from worker.sources.http_config import HttpConfig
+from worker.sources.rate_limit import limits_of
 
 
 class Origins:
@@ -34,18 +36,16 @@ class Origins:
 
     def guard(self, source: HttpConfig) -> Guard:
         """The guard of a source: its own retries round what the origin shares."""
-        origin = origin_of(source.url)
-        credential = "" if source.auth is None else source.auth.model_dump_json()
-        limit = source.rate_limit
+        origin, credential = origin_of(source.url), source.credential
+        proxy = proxy_shown(source.proxy, source.url)
+        reached = f"{origin} through {proxy}" if proxy else origin
         guard = Guard(
             _retry_spec(source.retry),
-            self._breakers.setdefault(origin, Breaker(_breaker_spec(source.breaker))),
-            self._gates.setdefault(
-                (origin, credential), Gate(limit.requests, limit.per) if limit else Gate()
-            ),
+            self._breakers.setdefault(reached, Breaker(_breaker_spec(source.breaker))),
+            self._gates.setdefault((origin, credential), Gate(limits_of(source.rate_limit))),
             self._clock,
             self._emit,
-            target=origin,
+            target=reached,
             retries=source.may_repeat,
         )
         guard.budget = self._budgets.setdefault(origin, guard.budget)

@@ -174,7 +174,8 @@ def _page_spec(source: HttpConfig, style: Pagination) -> PageSpec:
     field = source.incremental.field if source.incremental is not None else ""
     identified = bool(field or source.key) or source.pagination.compares_records
     return PageSpec(
-        records=source.records,
+        records=source.records.path,
+        shape=source.records.shape,
         missing_is_empty=source.records_missing == "empty",
         body_paths=tuple(dict.fromkeys((*style.body_paths, *source.body_paths))),
         record=RecordSpec(

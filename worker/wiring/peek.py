@@ -120,7 +120,7 @@ async def peek(
     async with _reading(settings, pipeline, config, tell, room, watch) as (parts, pages_of):
         shape = compile_steps(
             parts.plan,
-            config.transforms,
+            parts.config.transforms,
             parts.output,
             JsonRows(parts.output, config.validation.bytes),
             fill=config.validation.missing_fields == "fill",

@@ -24,6 +24,7 @@ from worker.http.client import HttpClient, Response, Timeouts
 from worker.http.redact import url_stripper
 from worker.http.tls import tls_of
 from worker.paging.marks import MarkFormat
+from worker.paging.schedule import Schedule
 from worker.paging.spec import PagingSpec, no_total
 from worker.pipeline import Pipeline, PipelineSpec
 from worker.runtime.fetch import Fetcher
@@ -38,7 +39,7 @@ from worker.wiring.compatibility_check import compatibility_check
 from worker.wiring.known_roots import refuse_renamed
 from worker.wiring.outputs import expiry_of, output_roots, outputs_of
 from worker.wiring.parts import Parts, levels
-from worker.wiring.secrets import check_secrets, open_auth
+from worker.wiring.secrets import check_secrets, route_to
 from worker.wiring.shared import Shared
 from worker.writer import WriterSpec
 
@@ -105,6 +106,7 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
     if (found := roster_of(shared.settings, parts.name, shared.news)) is not None:
         file = file_of(parts.config.source)
         spec = replace(spec, found=found, file=file, values=parts.partitions)
+    spec = replace(spec, spending=source.spending)
     return Pipeline(spec, shared.commit_log, shared.io, shared.clock, shared.emit)
 
 
@@ -118,7 +120,7 @@ async def http_source(
     """
     source = parts.config.source
     for values in parts.partitions.values():
-        check_secrets(source.auth, values)
+        check_secrets(source, values, shared.settings.environ)
     client = await shared.stack.enter_async_context(
         HttpClient(
             origin_of(source.url),
@@ -134,9 +136,11 @@ async def http_source(
             connections=source.concurrency + most_lent(source.concurrency),
             spool=spool,
             tls=tls_of(source.tls, "source.tls"),
+            proxy=route_to(source, shared.secrets),
             allowed_origins={
                 each.url: each.credentials == "send" for each in source.allowed_origins
             },
+            form=parts.config.decode.form,
             repeats=source.may_repeat,
         )
     )
@@ -145,7 +149,7 @@ async def http_source(
         pipeline=parts.name,
         partitions=parts.partitions,
         client=client,
-        auth=open_auth(shared.stack, source, spool=spool, clock=shared.clock),
+        auth=shared.credentials.of(source),
         pages=parts.pages,
         json_of=parts.config.decode.json_of,
         fetch_writer_schema=await _writer_schemas(shared, parts),
@@ -193,7 +197,7 @@ def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[Parts, Pagin
     paging = paging_spec(parts, once=True, clock=shared.clock)
     assert paging.incremental is not None
     begun = replace(paging.incremental, initial=form.text(begin), until=end)
-    return parts, replace(paging, every_s=None, incremental=begun)
+    return parts, replace(paging, schedule=None, incremental=begun)
 
 
 def _mark(form: MarkFormat, text: str, option: str) -> int | str:
@@ -281,12 +285,17 @@ def _letter_line(parts: Parts) -> LetterLine:
     )
 
 
+def _spread_s(schedule: Schedule | None, wall: float) -> float:
+    """Within how many seconds passes begin that are overdue at a start."""
+    return 0.0 if schedule is None else min(schedule.period_s(wall) * SPREAD_SHARE, SPREAD_CAP_S)
+
+
 def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
     """What the planners of the partitions have in common."""
     source = parts.config.source
     incremental, schedule = source.incremental, source.schedule
     total, windows = source.pagination.total, source.pagination.windows
-    random_source = random.Random()
+    plan, random_source = None if schedule is None else schedule.plan, random.Random()
 
     def up_to(longest_s: float) -> Callable[[], float]:
         return lambda: random_source.uniform(0, longest_s)
@@ -310,14 +319,14 @@ def paging_spec(parts: Parts, *, once: bool, clock: Clock) -> PagingSpec:
         stable=source.stable,
         empty_missing=source.records_missing == "empty",
         required=required,
-        every_s=schedule.every if schedule else None,
+        schedule=plan,
         jitter=up_to(schedule.jitter if schedule else 0.0),
-        spread=up_to(min(schedule.every * SPREAD_SHARE, SPREAD_CAP_S) if schedule else 0.0),
+        spread=up_to(_spread_s(plan, clock.time())),
         once=once,
-        depth=source.concurrency,
+        depth=1 if parts.config.decode.needs_first_page else source.concurrency,
         completeness=parts.plain_completeness,
         boundary_cap=source.boundary_cap,
         wall=lambda: math.floor(clock.time()),  # not every API reads fractions of seconds
-        strip=url_stripper(source.auth.secret_params if source.auth is not None else ()),
+        strip=url_stripper(source.secret_params),
         listed=bool(parts.lists) and source.incremental is None,
     )

@@ -1,4 +1,5 @@
-"""Paths into records, held against the schema: `source.key` and `source.incremental.field`.
+"""Paths into records, and names that they get, held against the schema: `source.key`,
+`source.incremental.field` and `source.records`.
 
 They may name fields that the schema lacks. A name that only nearly is one of the schema is a slip
 of the pen, and would cost every identity: it is refused.
@@ -15,6 +16,7 @@ from worker.core.errors import ConfigError
 from worker.core.jsonpath import plain_keys
 from worker.schema import Schema
 from worker.sources.http_config import HttpConfig
+from worker.sources.records import Records
 
 
 class Stray(NamedTuple):
@@ -33,8 +35,8 @@ class Stray(NamedTuple):
 
 
 def check_record_paths(source: HttpConfig, schema: Schema, found: Collector) -> None:
-    """Raises ConfigError into `found` for each path that is a near miss of a field."""
-    for stray in _strays(source, schema):
+    """Raises ConfigError into `found` for each path or name that is a near miss of a field."""
+    for stray in (*_strays(source, schema), *_stray_names(source.records, schema)):
         if stray.near:
             with found.part(stray.where):
                 raise ConfigError(
@@ -53,13 +55,41 @@ def warnings_of_keys(source: HttpConfig, schema: Schema) -> Iterator[str]:
             )
 
 
+def warnings_of_names(source: HttpConfig, schema: Schema) -> Iterator[str]:
+    """What becomes of a field that records get, and that the schema does not have."""
+    used = {keys[0] for _, path in _paths(source) if (keys := plain_keys(path))}
+    for stray in _stray_names(source.records, schema):
+        if stray.where.startswith(("source.records.keep", "source.records.map_key")) and (
+            not stray.near and stray.name not in used
+        ):
+            yield (
+                f"{stray.where}: {stray.name!r} is no field of the schema, so records lose it as "
+                "any field that the schema lacks; add it to the schema, or take it out"
+            )
+
+
+def _stray_names(records: Records, schema: Schema) -> Iterator[Stray]:
+    """The fields that records get and the schema lacks."""
+    root = schema.value_type(schema.root)
+    known = {name for each in root.fields for name in (each.json_name, *each.aliases)}
+    for key, name in records.made():
+        if name not in known:
+            where = ".".join(("source.records", *map(str, key)))
+            yield Stray(where, name, name, near_miss(name, known))
+
+
 def _strays(source: HttpConfig, schema: Schema) -> Iterator[Stray]:
+    for where, path in _paths(source):
+        if (stray := _stray(where, path, schema)) is not None:
+            yield stray
+
+
+def _paths(source: HttpConfig) -> list[tuple[str, str]]:
+    """(key of the config, path into a record)"""
     paths = [(f"source.key[{number}]", path) for number, path in enumerate(source.key)]
     if source.incremental is not None and source.incremental.field:
         paths.append(("source.incremental.field", source.incremental.field))
-    for where, path in paths:
-        if (stray := _stray(where, path, schema)) is not None:
-            yield stray
+    return paths
 
 
 def _stray(where: str, path: str, schema: Schema) -> Stray | None:

@@ -23,11 +23,12 @@ from worker.http.tls import tls_of
 from worker.schema import Schema, parse_schema
 from worker.schema.errors import SchemaError
 from worker.schema.plan import require_record
+from worker.secrets.store import SecretStore
 from worker.settings import PipelineSettings, Settings
 from worker.sources.http_config import HttpConfig
 from worker.state.schemas import SchemaFiles
 from worker.wiring.origins import Origins
-from worker.wiring.secrets import check_secrets, registry_auth
+from worker.wiring.secrets import check_registry_secrets, registry_auth
 
 T = TypeVar("T")
 
@@ -72,12 +73,14 @@ class Registries:
         stack: AsyncExitStack,
         settings: Settings,
         origins: Origins,
+        secrets: SecretStore,
         clock: Clock,
         emit: Emit,
         *,
         cache: bool = True,
     ) -> None:
         self._stack, self._origins, self._clock, self._emit = stack, origins, clock, emit
+        self._secrets, self._environ = secrets, settings.environ
         self._state = settings.state.path.absolute()
         self._cache = cache
         self._clients: dict[str, RegistryClient] = {}
@@ -94,7 +97,7 @@ class Registries:
     async def _opened(self, server: RegistryConfig, source: HttpConfig) -> RegistryClient:
         key = server.model_dump_json()
         if key not in self._clients:
-            check_secrets(server.auth, {})
+            check_registry_secrets(server.auth, self._environ)
             http = await self._stack.enter_async_context(
                 HttpClient(
                     origin_of(server.url),
@@ -115,7 +118,7 @@ class Registries:
                 http.fetch,
                 guard,
                 self._clock,
-                auth=registry_auth(server.auth, self._clock),
+                auth=registry_auth(server.auth, self._secrets, self._clock),
                 store=store,
             )
         return self._clients[key]

@@ -11,6 +11,7 @@ from worker.core.events import Emit, Event
 from worker.core.ports import Clock, CommitHistory, CommitLog
 from worker.runtime.budget import Budget
 from worker.runtime.io_pool import IoPool
+from worker.secrets.store import SecretStore
 from worker.settings import PipelineSettings, Settings
 from worker.sinks.used_roots import UsedRoots
 from worker.wiring.children import News, wanted_of
@@ -20,6 +21,7 @@ from worker.wiring.memory import memory_bytes
 from worker.wiring.origins import Origins
 from worker.wiring.parts import Parts
 from worker.wiring.schemas import Registries, subject_text, subjects_of
+from worker.wiring.secrets import Credentials, with_secrets_of_steps
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Shared:
     clock: Clock
     emit: Emit
     origins: Origins
+    secrets: SecretStore
+    credentials: Credentials
     registries: Registries
     used: UsedRoots
     io: IoPool
@@ -54,17 +58,21 @@ class Shared:
     ) -> Shared:
         """Nothing is opened yet. `cache`: schemas of registries are kept for their outages."""
         origins = Origins(clock, emit)
-        registries = Registries(stack, settings, origins, clock, emit, cache=cache)
+        secrets = SecretStore(settings.environ, clock, emit)
+        registries = Registries(stack, settings, origins, secrets, clock, emit, cache=cache)
         used = UsedRoots(_on_loop(emit), monotonic=clock.monotonic)
         stack.callback(used.close)
         io = IoPool()
         stack.callback(io.close)
+        state = settings.state.path.absolute()
         return cls(
             settings=settings,
             stack=stack,
             clock=clock,
             emit=emit,
             origins=origins,
+            secrets=secrets,
+            credentials=Credentials(stack, secrets, clock, state=state, spool=state / "spool"),
             registries=registries,
             used=used,
             io=io,
@@ -75,8 +83,10 @@ class Shared:
         """The parts of a pipeline, with the schemas that registries have for it.
 
         Raises ConfigError, which is SchemaUnfit where a registry may have caused it, and
-        RegistryUnavailable or another PermanentError of a registry.
+        RegistryUnavailable or another PermanentError of a registry. Raises SecretUnavailable and
+        SecretRefused for the secret of a step.
         """
+        config = await with_secrets_of_steps(config, self.secrets)
         fetched = await self.registries.fetch(config)
         try:
             return Parts.of(name, config, fetched, wanted=wanted_of(self.settings, name))

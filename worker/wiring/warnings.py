@@ -11,7 +11,7 @@ from worker.schema.model import Type, is_decimal, is_nullable, types_in
 from worker.schema.time_checks import family_of
 from worker.settings import PipelineSettings
 from worker.sources.http_config import HttpConfig
-from worker.wiring.record_paths import warnings_of_keys
+from worker.wiring.record_paths import warnings_of_keys, warnings_of_names
 
 
 def warnings_of(config: PipelineSettings, schema: Schema, output: Schema) -> list[str]:
@@ -21,6 +21,7 @@ def warnings_of(config: PipelineSettings, schema: Schema, output: Schema) -> lis
         *_split_values(source),
         *_spelled_in_vain(config, schema),
         *warnings_of_keys(source, schema),
+        *warnings_of_names(source, schema),
         *_bound(source),
         *dict.fromkeys(map(str, (*schema.warnings, *output.warnings))),
     ]

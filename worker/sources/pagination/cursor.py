@@ -74,7 +74,7 @@ class Token:
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next | End:
         token = self._source.read(facts, headers)
-        if self._ends_empty and facts.count == 0:
+        if self._ends_empty and facts.listed == 0:
             return End(EMPTY_PAGE)
         if is_end(token):
             return End("no next token", explicit=said_in(self._source, token))

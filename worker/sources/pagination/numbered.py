@@ -5,23 +5,26 @@ its word from us. Only its records tell whether it did.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from worker.config.scalars import ParamName
+from worker.config.short_forms import Short, WithShortForms
 from worker.core.cursor import Json
 from worker.paging.page_sizes import PageSizes
 from worker.paging.style import Address
 from worker.sources.pagination.within import PagedConfig
-from worker.sources.places import Target
+from worker.sources.places import Target, param_target
 
 
-class NumberedConfig(PagedConfig):
+class NumberedConfig(WithShortForms, PagedConfig):
     """Base of the `Config` of a style that counts."""
 
     size_key: ClassVar[str] = ""
     """The key that names the parameter of the page size."""
+    shorts: ClassVar[tuple[Short, ...]] = (Short("param", "to", param_target),)
 
     param: ParamName | None = Field(None, description="query parameter of the number")
     to: Target | None = Field(
@@ -34,14 +37,9 @@ class NumberedConfig(PagedConfig):
 
     @model_validator(mode="after")
     def _one_target(self) -> NumberedConfig:
-        if (self.param is None) == (self.to is None):
+        if len(self.ways("to")) != 1:
             raise ValueError("exactly one of param, to is needed")
         return self
-
-    @property
-    def target(self) -> Target:
-        """Where the number goes."""
-        return self.to or Target(param=self.param)
 
     @property
     def size_sent(self) -> dict[str, str]:
@@ -67,8 +65,8 @@ class NumberedConfig(PagedConfig):
 
     @property
     def targets(self) -> tuple[tuple[str, Target], ...]:
-        number = ("to" if self.param is None else "param", self.target)
-        return (number, *((self.size_key, Target(param=name)) for name in self.size_sent))
+        numbers = () if self.to is None else ((self.written_as("to"), self.to),)
+        return (*numbers, *((self.size_key, Target(param=name)) for name in self.size_sent))
 
     @property
     def numbered(self) -> bool:
@@ -92,10 +90,11 @@ class Numbered:
     token = ""
 
     def __init__(self, config: NumberedConfig) -> None:
-        self._target, self._size = config.target, config.size_sent
+        assert config.to is not None, "a config without one is refused"
+        self._target, self._size = config.to, config.size_sent
 
     def numbered_address(self, number: Json) -> Address:
         """The request of a page: its number, and the page size."""
         at = self._target.address(number)
         params: Mapping[str, str] = {**self._size, **(at.params or {})}
-        return Address(params=params, headers=at.headers, body=at.body)
+        return replace(at, params=params)

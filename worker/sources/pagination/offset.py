@@ -91,7 +91,7 @@ class Offset(Numbered):
         return max(self._start, offset - self._seam)
 
     def after(self, position: Json, facts: Facts, headers: Mapping[str, str]) -> Next:
-        behind = self._asked(position) + facts.count
+        behind = self._asked(position) + facts.listed
         return Next({"offset": max(behind, position["offset"])})
 
     def ahead(self, position: Json, stride: int, pages: int) -> Json:

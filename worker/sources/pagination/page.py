@@ -85,7 +85,7 @@ class Page(Numbered):
             pages = as_count(self._total_pages.read(facts, headers), "pagination.total_pages")
             number = position["page"] - self._start + 1
             if pages is not None and (
-                number == pages or (number > pages and facts.count == 0)
+                number == pages or (number > pages and facts.listed == 0)
             ):  # a number that was passed is wrong
                 return End("last page")
             if pages is not None and number < pages:

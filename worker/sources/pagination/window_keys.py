@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,12 +16,13 @@ from worker.config.scalars import (
     duration_text,
     unit_field,
 )
+from worker.config.short_forms import Short, WithShortForms
 from worker.core.instants import MICROS
 from worker.paging.marks import MarkFormat
 from worker.paging.style import Address
 from worker.paging.windows import Windows
 from worker.sources.conditions import When
-from worker.sources.places import Target
+from worker.sources.places import Target, param_target
 
 _NUMBERS: Final = ("epoch_s", "epoch_ms", "epoch_us")
 
@@ -47,8 +48,13 @@ class SplitOn(Model):
     )
 
 
-class WindowKeys(Model):
+class WindowKeys(WithShortForms):
     """How the range of a pass is cut into windows."""
+
+    shorts: ClassVar[tuple[Short, ...]] = (
+        Short("start_param", "start_to", param_target),
+        Short("end_param", "end_to", param_target),
+    )
 
     type: Literal["window"] = Field(description="kind of range: of time")
     start_param: ParamName | None = Field(None, description="query parameter of the start")
@@ -88,18 +94,16 @@ class WindowKeys(Model):
 
     def _check_targets(self, issues: Issues) -> None:
         """Start and end go to one place each, and not to the same."""
-        for name, param, target in (
-            ("start", self.start_param, self.start_to),
-            ("end", self.end_param, self.end_to),
-        ):
-            if (param is None) == (target is None):
-                found = "neither" if param is None else "both"
+        for name in ("start", "end"):
+            ways = self.ways(f"{name}_to")
+            if len(ways) != 1:
+                found = "both" if ways else "neither"
                 issues.add(
                     (f"{name}_param",),
                     f"exactly one of {name}_param, {name}_to is needed, found {found}",
                     f"{name}_to",
                 )
-        if self.start is not None and self.start == self.end_:
+        if self.start_to is not None and self.start_to == self.end_to:
             issues.add(
                 ("end_param",),
                 (
@@ -126,26 +130,15 @@ class WindowKeys(Model):
                 )
 
     @property
-    def start(self) -> Target | None:
-        """Where the start goes; None while that is wrong."""
-        return self.start_to or (Target(param=self.start_param) if self.start_param else None)
-
-    @property
-    def end_(self) -> Target | None:
-        """Where the end goes."""
-        return self.end_to or (Target(param=self.end_param) if self.end_param else None)
-
-    @property
     def ends(self) -> Iterator[tuple[str, Target]]:
         """(key, place) of start and end; they are written as one of two keys each."""
-        start = ("start", self.start_param, self.start)
-        for name, param, target in (start, ("end", self.end_param, self.end_)):
+        for general, target in (("start_to", self.start_to), ("end_to", self.end_to)):
             if target is not None:
-                yield f"{name}_{'to' if param is None else 'param'}", target
+                yield self.written_as(general), target
 
     def plan(self, form: MarkFormat) -> Windows:
         """The same as the planner wants it; `form` is how the incremental field is written."""
-        start_at, end_at = self.start, self.end_
+        start_at, end_at = self.start_to, self.end_to
         assert start_at is not None and end_at is not None
         number = (form.param or form.record) in _NUMBERS  # in a JSON body it is one
 

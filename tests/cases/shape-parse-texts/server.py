@@ -1,0 +1,5 @@
+from cases.server import Answer
+
+
+def answer(ask):
+    return Answer({"messages": [{"body": '{"v": 1}'}, {"body": "hello"}, {"body": '{"v": 2}'}]})

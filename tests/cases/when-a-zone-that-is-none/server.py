@@ -1,0 +1,3 @@
+from cases.server import Listing, rows
+
+answer = Listing(rows(3), by="page")

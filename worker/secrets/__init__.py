@@ -1,0 +1,1 @@
+"""Secrets that are asked for elsewhere: commands, and services that keep secrets."""
