@@ -287,18 +287,9 @@ class Pipeline:
         residents = None if self.spec.found is None else Residents()
         self._writer = writer = self._new_writer(opened, io, timetable, residents)
         registry = None
-        if self.spec.found is not None and residents is not None:
-            roster = Roster(
-                self.spec.found, self._log, self.spec.paging, self._clock, epoch=opened.epoch
-            )
-            registry = Registry(
-                roster,
-                residents,
-                _Party(writer, timetable, self.spec.values),
-                io,
-                still_parked=self._still_parked_one,
-                once=self.spec.once,
-            )
+        if residents is not None:
+            party = _Party(writer, timetable, self.spec.values)
+            registry = self._new_registry(opened, residents, party, io)
         self._registry = registry
         self.pool = pool = self._fetch_pool(opened.claims, pages, share, timetable, registry)
         async with asyncio.TaskGroup() as group:
@@ -311,8 +302,10 @@ class Pipeline:
     async def _read(self, pool: FetchPool, pages: Channel[Page], stop: asyncio.Event) -> None:
         await pool.run(stop)
         failures = [parked.error for parked in pool.parked.values()] if self.spec.once else []
-        if self._registry is not None and self._registry.failure is not None:
-            failures.append(self._registry.failure)
+        if (registry := self._registry) is not None:
+            failures += [] if registry.failure is None else [registry.failure]
+            if not failures and not stop.is_set():
+                self._report_nobody(registry)
         await pages.close(deciding_error(failures))
 
     async def _process(
@@ -425,6 +418,27 @@ class Pipeline:
                 "read once and complete; nothing was fetched "
                 f"(`worker state reset --pipeline {self.name}` reads it again)"
             )
+            self._emit(NothingToDo(self.name, self.totals.note))
+
+    def _new_registry(
+        self, opened: Opened, residents: Residents, party: _Party, io: InOrder
+    ) -> Registry:
+        found, paging = self.spec.found, self.spec.paging
+        assert found is not None, "who has residents finds them"
+        return Registry(
+            Roster(found, self._log, paging, self._clock, epoch=opened.epoch),
+            residents,
+            party,
+            io,
+            still_parked=self._still_parked_one,
+            once=self.spec.once,
+        )
+
+    def _report_nobody(self, registry: Registry) -> None:
+        """Why nothing is fetched, where no partition was found."""
+        if (found := self.spec.found) is not None and self.spec.once and not registry.count:
+            place = "the file" if not self.parent else f"pipeline {self.parent}"
+            self.totals.note = f"nothing to read: {place} has brought no value of {found.name} yet"
             self._emit(NothingToDo(self.name, self.totals.note))
 
     def _discard(self) -> None:

@@ -199,6 +199,7 @@ def test_records_that_were_committed_before_anybody_looked_are_not_left_out_sile
     configure(source, parent=INCREMENTAL)
     source.repos["d"] = 4
     assert run() == 78
+    assert worker("check", "config.yaml") == 78
     assert '"code":"list_incomplete"' in capfd.readouterr().err
     assert source.children_asked() == []
     assert worker("state", "reset", "config.yaml", "--pipeline", "repos", "--yes") == 0
@@ -228,6 +229,37 @@ def test_check_and_read_look_at_one_that_the_first_records_name(
     assert worker("check", "config.yaml", "--connect") == 78
     assert "name no partition" in capsys.readouterr().out
     assert not Path("state").exists()
+
+
+def test_a_run_of_the_child_alone_says_that_nobody_was_found_yet(
+    source: Source, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure(source)
+    assert worker("run", "config.yaml", "--once", "--pipeline", "items") == 0
+    assert "pipeline repos has brought no value of repo yet" in capfd.readouterr().out
+    assert run() == 0
+    source.children_asked()
+    assert worker("run", "config.yaml", "--once", "--pipeline", "repos") == 0
+    source.repos["a"] = 9
+    assert worker("run", "config.yaml", "--once", "--pipeline", "repos") == 0
+    assert source.children_asked() == []
+    assert worker("run", "config.yaml", "--once", "--pipeline", "items") == 0
+    assert source.children_asked() == ["a"]
+
+
+def test_state_show_says_what_others_look_for(
+    source: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(source)
+    assert run() == 0
+    capsys.readouterr()
+    assert worker("state", "show", "config.yaml") == 0
+    out = capsys.readouterr().out
+    assert "others find partitions in id, from commit 1 on" in out
+    assert "repo=a: complete" in out
+    assert worker("state", "show", "config.yaml", "--json") == 0
+    repos = next(each for each in json.loads(capsys.readouterr().out) if each["name"] == "repos")
+    assert repos["lists"] == {"id": 0}
 
 
 def test_what_is_due_by_change_and_by_a_schedule_waits_for_both(source: Source) -> None:

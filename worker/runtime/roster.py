@@ -23,7 +23,7 @@ from worker.core.cursor import Cursor
 from worker.core.errors import ListIncomplete, PartitionsVanished
 from worker.core.found import FILE, Child, partition_name
 from worker.core.model import Claim, Due
-from worker.core.ports import Clock, CommitLog
+from worker.core.ports import Clock, CommitHistory, CommitLog
 from worker.paging.due import next_pass, not_before
 from worker.paging.planner import PartitionPlanner
 from worker.paging.spec import PagingSpec
@@ -172,13 +172,7 @@ class Roster:
     def refuse_unfit(self) -> None:
         """Raises ListIncomplete and PartitionsVanished."""
         spec, self.is_new = self.spec, False
-        since = self._log.lists(spec.parent).get(spec.list, 0)
-        if since and not spec.rereads:
-            raise ListIncomplete(
-                f"pipeline {spec.pipeline} finds partitions in {spec.list} of pipeline"
-                f" {spec.parent}, whose first {since} commits were made before it was looked for",
-                remedy=f"`worker state reset --pipeline {spec.parent}` reads it again",
-            )
+        refuse_incomplete(spec, self._log)
         if spec.may_vanish:
             return
         for origin, stands in self._log.standings(spec.parent, spec.list).items():
@@ -277,6 +271,19 @@ class Roster:
         if due.failures and not self._paging.once:
             return not_before(due, self._paging, now=now, wall=wall, cap_s=AFAR)
         return next_pass(due, cursor, self._paging, now=now, wall=wall)
+
+
+def refuse_incomplete(spec: RosterSpec, log: CommitHistory) -> None:
+    """Raises ListIncomplete where records were committed before the list was looked for, which no
+    later pass brings again.
+    """
+    since = log.lists(spec.parent).get(spec.list, 0)
+    if since and not spec.rereads:
+        raise ListIncomplete(
+            f"pipeline {spec.pipeline} finds partitions in {spec.list} of pipeline"
+            f" {spec.parent}, whose first {since} commits were made before it was looked for",
+            remedy=f"`worker state reset --pipeline {spec.parent}` reads it again",
+        )
 
 
 def combinations(listed: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], ...]:
