@@ -285,23 +285,17 @@ class HttpClient:
         url = self._checked(
             _parsed(request.url) if request.followed else _configured(request), "the next link"
         )
-        method, body, sent = request.method, request.body, _Sent()
+        sent = _Sent()
         try:
             for _ in range(MAX_HOPS + 1):
-                asked = Outgoing(method, str(url), dict(request.headers), body)
+                asked = Outgoing(request.method, str(url), dict(request.headers), request.body)
                 answer = await self._hop(asked, auth, sent, _Wanted(doubtful, receive))
                 if not _leads_on(answer) or (answer.status in doubtful and stays(answer)):
                     return answer
                 place = put_back(answer.headers["Location"], answer.in_url)
                 place = url_stripper(tuple(sent.names))(place)
                 url = self._checked(_parsed(place, base=url), "a redirect")
-                if answer.status == SEE_OTHER:
-                    method, body, request = "GET", None, _without_content(request)
-                elif method not in ("GET", "HEAD"):
-                    raise PermanentError(
-                        f"{method} was redirected to {_shown(url)}",
-                        remedy="configure the final URL",
-                    )
+                request = _redirected(request, answer.status, url)
             raise PermanentError(
                 f"more than {MAX_HOPS} redirects at {_shown(url)}", remedy="configure the final URL"
             )
@@ -315,7 +309,8 @@ class HttpClient:
         url = asked.url
         trusted = origin_of(url) in self._trusted
         if not trusted:
-            asked = replace(asked, headers=without_credentials(asked.headers))
+            headers = without_credentials(asked.headers)
+            asked = Outgoing(asked.method, asked.url, headers, asked.body)
         elif auth is not None:
             asked = await auth.authorize(asked)
             sent.names |= asked.params.keys()
@@ -454,10 +449,23 @@ def _cookies_of(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
     return tuple(answer.headers.getall("Set-Cookie", ()))
 
 
+def _redirected(request: Request, status: int, url: URL) -> Request:
+    """The request behind a redirect to a URL (RFC 9110, 15.4). Raises PermanentError for one that
+    may not be sent again.
+    """
+    if status == SEE_OTHER:
+        return _without_content(request)
+    if request.method in ("GET", "HEAD"):
+        return request
+    raise PermanentError(
+        f"{request.method} was redirected to {_shown(url)}", remedy="configure the final URL"
+    )
+
+
 def _without_content(request: Request) -> Request:
-    """The request without its body and the headers that describe one (RFC 9110, 8.3 to 8.6)."""
+    """A GET without a body and the headers that describe one (RFC 9110, 8.3 to 8.6)."""
     kept = ((name, each) for name, each in request.headers if not _DESCRIBES.match(name))
-    return replace(request, headers=tuple(kept))
+    return replace(request, method="GET", headers=tuple(kept), body=None)
 
 
 def _length_of(answer: aiohttp.ClientResponse) -> int:

@@ -208,7 +208,8 @@ async def sample(
         async with _reading(settings, pipeline, read, tell, room) as (parts, pages_of):
             found = Sample(schema=parts.plan.schema, dropped={} if config.decode.resolves else None)
             async for page in pages_of:
-                found.records += map(page.decoded.raw, range(page.decoded.facts.count))
+                records = map(page.decoded.raw, range(page.decoded.facts.count))
+                found.records += records if schema else map(config.decode.guessed, records)
                 if found.dropped is not None:
                     _count(found.dropped, page.decoded.facts.unknown)
                 found.pages += 1

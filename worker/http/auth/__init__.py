@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
+import msgspec
+from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from worker.config.model import Issues, Model
@@ -57,8 +60,10 @@ class Fetch(Protocol):
         """`follow`: redirects are followed as those of the source are; else they are answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):  # one per request
     """A request as it is going to be sent, to which credentials are added.
 
     Attributes:
@@ -72,9 +77,9 @@ class Outgoing:
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
-    credentials: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    in_url: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = NOTHING
+    params: Mapping[str, str] = NOTHING
+    in_url: Mapping[str, str] = NOTHING
 
     def with_url_secrets(self, secrets: Mapping[str, str]) -> Outgoing:
         """The same with secrets in the place of `{secret.NAME}`.

@@ -55,7 +55,7 @@ class Asked:
 
     @property
     def _hash(self) -> Callable[[str], str]:
-        name = ALGORITHMS[(self.algorithm or "MD5").lower().removesuffix("-sess")]
+        name = ALGORITHMS[_plain(self.algorithm)]
         return lambda text: hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
 
     def header(
@@ -64,41 +64,38 @@ class Asked:
         """The value of Authorization for a request (RFC 7616, 3.4)."""
         digest, counted = self._hash, f"{nc:08x}"
         secret = digest(f"{username}:{self.realm}:{password}")
-        if self.algorithm.lower().endswith("-sess"):
+        if self._of_session:
             secret = digest(f"{secret}:{self.nonce}:{cnonce}")
         between = f"{self.nonce}:{counted}:{cnonce}:{self.qop}" if self.qop else self.nonce
-        response = digest(f"{secret}:{between}:{digest(f'{method}:{uri}')}")
         quoted = {
-            **self._user(username),
             "realm": self.realm,
             "uri": uri,
             "nonce": self.nonce,
-            "response": response,
+            "response": digest(f"{secret}:{between}:{digest(f'{method}:{uri}')}"),
+            "cnonce": cnonce if self.qop or self._of_session else None,
+            "opaque": self.opaque,
         }
-        plain = {"algorithm": self.algorithm} if self.algorithm else {}
-        if self.qop or self.algorithm.lower().endswith("-sess"):
-            quoted["cnonce"] = cnonce
-        if self.qop:
-            plain |= {"nc": counted, "qop": self.qop}
-        if self.opaque is not None:
-            quoted["opaque"] = self.opaque
-        if self.userhash:
-            plain["userhash"] = "true"
+        counts = {"nc": counted, "qop": self.qop} if self.qop else {}
+        plain = {"algorithm": self.algorithm, **counts, "userhash": "true" * self.userhash}
         parts = [
-            *(f'{key}="{_escaped(value)}"' for key, value in quoted.items() if key != "username*")
+            self._user(username),
+            *(f'{key}="{_escaped(each)}"' for key, each in quoted.items() if each is not None),
+            *(f"{key}={each}" for key, each in plain.items() if each),
         ]
-        parts += [f"{key}={value}" for key, value in plain.items()]
-        if "username*" in quoted:
-            parts.insert(0, f"username*={quoted['username*']}")
         return f"Digest {', '.join(parts)}"
 
-    def _user(self, username: str) -> dict[str, str]:
+    @property
+    def _of_session(self) -> bool:
+        """Whether the key is one of the nonce, and not of the password alone."""
+        return self.algorithm.lower().endswith("-sess")
+
+    def _user(self, username: str) -> str:
         """The user name as a parameter; one beyond ASCII as RFC 8187 writes it."""
         if self.userhash:
-            return {"username": self._hash(f"{username}:{self.realm}")}
+            return f'username="{self._hash(f"{username}:{self.realm}")}"'
         if username.isascii():
-            return {"username": username}
-        return {"username*": f"UTF-8''{quote(username, safe='')}"}
+            return f'username="{_escaped(username)}"'
+        return f"username*=UTF-8''{quote(username, safe='')}"
 
 
 def _escaped(text: str) -> str:
@@ -107,18 +104,18 @@ def _escaped(text: str) -> str:
 
 def asked_in(header: str) -> Asked | None:
     """The challenge with the best algorithm that we know; None where there is none of Digest."""
-    found = [each for each in challenges_in(header) if each.scheme == "digest"]
-    ranks = {name: number for number, name in enumerate(ALGORITHMS)}
+    found = [asked for each in challenges_in(header) if (asked := _asked(each)) is not None]
+    ranks = list(ALGORITHMS)
+    return min(found, key=lambda each: ranks.index(_plain(each.algorithm)), default=None)
 
-    def rank(each: Challenge) -> int:
-        return ranks.get(each.params.get("algorithm", "MD5").lower().removesuffix("-sess"), 99)
 
-    best = min(found, key=rank, default=None)
-    if best is None or rank(best) == 99 or "nonce" not in best.params:
+def _asked(challenge: Challenge) -> Asked | None:
+    """What a challenge asks for; None where we cannot answer it."""
+    params = challenge.params
+    if challenge.scheme != "digest" or "nonce" not in params:
         return None
-    params = best.params
     qops = [each.strip().lower() for each in params.get("qop", "").split(",") if each.strip()]
-    if qops and "auth" not in qops:
+    if _plain(params.get("algorithm", "")) not in ALGORITHMS or (qops and "auth" not in qops):
         return None
     return Asked(
         realm=params.get("realm", ""),
@@ -128,6 +125,11 @@ def asked_in(header: str) -> Asked | None:
         qop="auth" if qops else "",
         userhash=params.get("userhash", "").lower() == "true",
     )
+
+
+def _plain(algorithm: str) -> str:
+    """The key of an algorithm in `ALGORITHMS`; a challenge without one means MD5."""
+    return (algorithm or "MD5").lower().removesuffix("-sess")
 
 
 def is_stale(header: str) -> bool:
@@ -182,14 +184,13 @@ class Digest:
                 remedy="choose another source.auth; Digest is known with MD5, SHA-256 and "
                 "SHA-512-256, and with qop auth",
             )
-        if self._asked is not None and not self._is_current(refused):
-            return True  # another challenge is there already
-        before = self._renewed_at
-        again = before is not None and now - before < RENEWALS_APART_S
-        if self._asked is not None and again and not (self._accepted or is_stale(header)):
-            return False
         if self._asked is not None:
-            self._renewed_at = now
+            if not self._is_current(refused):
+                return True  # another challenge is there already
+            before, self._renewed_at = self._renewed_at, now
+            again = before is not None and now - before < RENEWALS_APART_S
+            if again and not (self._accepted or is_stale(header)):
+                return False
         self._begin(asked)
         return True
 
