@@ -231,6 +231,35 @@ def test_check_and_read_look_at_one_that_the_first_records_name(
     assert not Path("state").exists()
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_backfill_reads_the_range_of_whoever_is_there_and_moves_no_mark(
+    source: Source, listed: bool
+) -> None:
+    child = (
+        "key: [n]\n      incremental: {field: n, param: since, initial: 1, format: {record: int}}"
+    )
+    configure(source, child=child)
+    if listed:
+        text = Path("config.yaml").read_text()
+        found = "{pipeline: repos, field: id, due: change}"
+        Path("config.yaml").write_text(text.replace(found, "[a, b, c]"))
+    assert run() == 0
+    source.children_asked()
+    backfill = ("run", "config.yaml", "--pipeline", "items", "--from", "2", "--to", "3")
+    source.repos["a"] = 2
+    assert worker(*backfill) == 0
+    assert source.children_asked() == ["a", "b", "c"]
+    assert landed() == Counter({(1, "a"): 1, (2, "b"): 2, (3, "c"): 1, (2, "a"): 1})
+    with closing(SqliteCommitLog(Path("state/state.db"), read_only=True)) as log:
+        names = [row.partition for row in log.partitions("items")]
+    assert names == [
+        *(f"@backfill 2..3 repo={each}" for each in "abc"),
+        "repo=a",
+        "repo=b",
+        "repo=c",
+    ]
+
+
 def test_a_run_of_the_child_alone_says_that_nobody_was_found_yet(
     source: Source, capfd: pytest.CaptureFixture[str]
 ) -> None:

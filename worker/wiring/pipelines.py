@@ -91,12 +91,20 @@ async def make_pipeline(shared: Shared, parts: Parts, job: Job) -> Pipeline:
             paging = paging_spec(parts, once=once, clock=shared.clock)
             return await _http_pipeline(shared, parts, paging)
         case Backfill():
-            return await _http_pipeline(shared, *_backfill(shared, parts, job))
+            paging, prefix = _backfill(shared, parts, job)
+            return await _http_pipeline(shared, parts, paging, prefix)
         case Replay():
             return _replay(shared, parts)
 
 
-async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pipeline:
+async def _http_pipeline(
+    shared: Shared, parts: Parts, paging: PagingSpec, prefix: str = ""
+) -> Pipeline:
+    """A pipeline that reads its source.
+
+    Args:
+        prefix: what the names of its partitions begin with.
+    """
     spool = shared.settings.state.path.absolute() / "spool"
     source = await http_source(shared, parts, spool=spool)
     spec = _spec(shared, parts, source, paging, partitions=tuple(parts.partitions))
@@ -104,6 +112,8 @@ async def _http_pipeline(shared: Shared, parts: Parts, paging: PagingSpec) -> Pi
         announce = partial(shared.news.announce, parts.name)
         spec = replace(spec, lists=parts.lists, announce=announce)
     if (found := roster_of(shared.settings, parts.name, shared.news)) is not None:
+        if prefix:  # whoever it is, and whatever has changed: the range is read
+            found = replace(found, prefix=prefix, by_change=False)
         file = file_of(parts.config.source)
         spec = replace(spec, found=found, file=file, values=parts.partitions)
     spec = replace(spec, spending=source.spending)
@@ -175,8 +185,11 @@ async def _writer_schemas(shared: Shared, parts: Parts) -> Callable[[int], Await
     return fetch_writer_schema
 
 
-def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[Parts, PagingSpec]:
-    """The parts with partitions of their own for the range, and how these are paged."""
+def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[PagingSpec, str]:
+    """How partitions of their own for the range are paged, and what their names begin with.
+
+    The parts have those instead of the live ones.
+    """
     incremental = parts.config.source.incremental
     if incremental is None or not incremental.field:
         raise ConfigError(
@@ -191,13 +204,14 @@ def _backfill(shared: Shared, parts: Parts, job: Backfill) -> tuple[Parts, Pagin
             f"--from {job.since} is not before --to {job.until}: nothing is between them",
             remedy="--to is exclusive: name a later mark",
         )
-    label = f"@backfill {job.since}..{job.until or ''}"
-    named = {f"{label} {name}": values for name, values in parts.partitions.items()}
-    parts = replace(parts, partitions=named)
+    prefix = f"@backfill {job.since}..{job.until or ''} "
+    named = {f"{prefix}{name}": values for name, values in parts.partitions.items()}
+    parts.partitions.clear()  # steps look into it, too
+    parts.partitions.update(named)
     paging = paging_spec(parts, once=True, clock=shared.clock)
     assert paging.incremental is not None
     begun = replace(paging.incremental, initial=form.text(begin), until=end)
-    return parts, replace(paging, schedule=None, incremental=begun)
+    return replace(paging, schedule=None, incremental=begun), prefix
 
 
 def _mark(form: MarkFormat, text: str, option: str) -> int | str:
