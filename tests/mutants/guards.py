@@ -256,7 +256,7 @@ GUARDS: Final = [
     (
         "no place shows a credential",
         "http/redact.py",
-        'text = re.sub("".join(map(_forms, secret)), REDACTED, text)',
+        "text = re.sub(pattern_of(secret), REDACTED, text)",
         "pass",
         "acceptance/test_canary_table.py::test_nothing_of_a_credential_is_in_any_place",
     ),
